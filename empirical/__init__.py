@@ -1,0 +1,1 @@
+"""Does it show on images: data, networks, probes and experiments."""

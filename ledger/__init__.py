@@ -1,0 +1,1 @@
+"""Evidence joined into verdicts; the command line and the report."""

@@ -1,0 +1,258 @@
+"""Batch normalisation from its definition, its derivatives, and what they do to a gradient.
+
+Everything is derived for a symbolic batch size m and symbolic eps, by differentiating the layer
+along lines y + t h + r k: the line stays in the span of (1, yhat, h, k), whose Gram matrix is all
+that mean and variance need.  Entry formulas follow by taking basis vectors e_i, e_l as directions.
+The definition is that of Ioffe and Szegedy (arXiv:1502.03167), printed in S1, section 2.2.
+"""
+
+from functools import cache
+
+import sympy as sp
+
+from theory.gram import Space, Vector
+from theory.proof import Derivation
+from theory.symbols import (
+    PvHPv,
+    delta_il,
+    delta_ki,
+    delta_kl,
+    eps,
+    g1,
+    gamma,
+    gg,
+    gh,
+    gPv,
+    gy,
+    h1,
+    hh,
+    hk,
+    hy,
+    k1,
+    kk,
+    ky,
+    m,
+    mu,
+    s,
+    vHv,
+    vKv,
+    vPv,
+    vv,
+    vy,
+    yhat_i,
+    yhat_k,
+    yhat_l,
+)
+
+t, r = sp.symbols("t r", real=True)
+
+_LAYER = {("1", "1"): m, ("1", "yhat"): 0, ("yhat", "yhat"): m * (s**2 - eps) / s**2}
+LINE = Space(
+    _LAYER
+    | {("1", "h"): h1, ("yhat", "h"): hy, ("h", "h"): hh}
+    | {("1", "k"): k1, ("yhat", "k"): ky, ("k", "k"): kk, ("h", "k"): hk}
+    | {("1", "g"): g1, ("yhat", "g"): gy, ("g", "g"): gg, ("g", "h"): gh}
+)
+_PAIRS = [("1", "1"), ("1", "yhat"), ("1", "g"), ("yhat", "yhat"), ("yhat", "g"), ("g", "g")]
+LOSS = Space(
+    _LAYER | {("1", "g"): g1, ("yhat", "g"): gy, ("g", "g"): gg},
+    form={(a, b): sp.Symbol(f"H({a},{b})", real=True) for a, b in _PAIRS},
+)
+
+
+def mean(u: Vector) -> sp.Expr:
+    """``<1,u>/m``."""
+    return u.space.vector("1").dot(u) / m
+
+
+def centre(u: Vector) -> Vector:
+    """``u - mean(u) 1``."""
+    return u - mean(u) * u.space.vector("1")
+
+
+def variance(u: Vector) -> sp.Expr:
+    """Biased variance ``|u - mean(u) 1|^2/m``."""
+    return sp.expand(centre(u).dot(centre(u)) / m)
+
+
+def normalise(u: Vector) -> Vector:
+    """The layer before gamma and beta: ``(u - mean(u))/sqrt(variance(u) + eps)``."""
+    return centre(u) / sp.sqrt(sp.factor(variance(u) + eps))
+
+
+def activations(space: Space) -> Vector:
+    """The layer's input ``y = mu 1 + s yhat``."""
+    return mu * space.vector("1") + s * space.vector("yhat")
+
+
+@cache
+def first(space: Space = LINE, direction: str = "h") -> Vector:
+    """Directional derivative ``D yhat[h]`` at y, by differentiating the definition along y + t h."""
+    line = activations(space) + t * space.vector(direction)
+    return normalise(line).diff(t).at({t: 0})
+
+
+@cache
+def second() -> Vector:
+    """Second directional derivative ``D2 yhat[h, k]`` at y."""
+    plane = activations(LINE) + t * LINE.vector("h") + r * LINE.vector("k")
+    return normalise(plane).diff(t, r).at({t: 0, r: 0})
+
+
+def first_along(v: Vector) -> Vector:
+    """``D yhat[v]`` for a vector of another space."""
+    one, yhat = v.space.vector("1"), v.space.vector("yhat")
+    inner = {h1: one.dot(v), hy: yhat.dot(v), hh: v.dot(v)}
+    general = first()
+    parts = {name: general.coefficient(name).subs(inner) for name in ("1", "yhat", "h")}
+    return parts["1"] * one + parts["yhat"] * yhat + parts["h"] * v
+
+
+def second_along(v: Vector) -> Vector:
+    """``D2 yhat[v, v]`` for a vector of another space (its own inner products put in)."""
+    one, yhat = v.space.vector("1"), v.space.vector("yhat")
+    inner = {h1: one.dot(v), k1: one.dot(v), hy: yhat.dot(v), ky: yhat.dot(v), hk: v.dot(v)}
+    general = second()
+    parts = {name: general.coefficient(name).subs(inner) for name in ("1", "yhat", "h", "k")}
+    return parts["1"] * one + parts["yhat"] * yhat + (parts["h"] + parts["k"]) * v
+
+
+def project(u: Vector) -> Vector:
+    """``Pu`` with ``P = I - 11'/m - yhat yhat'/m`` (a projector at eps = 0 only)."""
+    yhat = u.space.vector("yhat")
+    return centre(u) - yhat.dot(u) / m * yhat
+
+
+def define(d: Derivation) -> None:
+    """Open a derivation with the layer's definition and the check that y has the stated yhat."""
+    d.given(
+        "Definition of the layer, with biased batch moments",
+        r"\mu = \tfrac1m\langle 1, y\rangle,\quad \sigma^2 = \tfrac1m\|y - \mu 1\|^2,\quad "
+        r"s = \sqrt{\sigma^2+\varepsilon},\quad \hat y = (y - \mu 1)/s,\quad z = \gamma\hat y + \beta 1",
+        "mu = <1,y>/m, sigma^2 = |y - mu 1|^2/m, s = sqrt(sigma^2 + eps), "
+        "yhat = (y - mu 1)/s, z = gamma yhat + beta 1",
+    )
+    d.equal(
+        "So yhat is centred and",
+        r"\|\hat y\|^2",
+        variance(activations(LINE)) * m / s**2,
+        m * (s**2 - eps) / s**2,
+        plain="|yhat|^2",
+    )
+
+
+def jacobian_steps(d: Derivation) -> None:
+    """Derive ``D yhat[h]`` and check it against ``Ph/s``."""
+    u = activations(LINE) + t * LINE.vector("h")
+    define(d)
+    d.equal(
+        "Along a line y + th the squared denominator is a polynomial in t",
+        r"s(t)^2",
+        variance(u) + eps,
+        s**2 + 2 * t * s * hy / m + t**2 * (hh - h1**2 / m) / m,
+        plain="s(t)^2",
+    )
+    d.vectors(
+        "Differentiate (y + th - mean)/s(t) at t = 0",
+        r"D\hat y[h] = \frac1s\Big(h - \tfrac{\langle 1,h\rangle}{m}1"
+        r" - \tfrac{\langle h,\hat y\rangle}{m}\hat y\Big) = \tfrac1s Ph",
+        "D yhat[h] = (h - <1,h>/m 1 - <h,yhat>/m yhat)/s = Ph/s",
+        first(),
+        project(LINE.vector("h")) / s,
+    )
+
+
+def jacobian_entry() -> sp.Expr:
+    """Entry (k, i) of the Jacobian: direction e_i, component k."""
+    at_basis_vector = {h1: 1, hy: yhat_i, hh: 1}
+    entries = {"1": sp.Integer(1), "yhat": yhat_k, "h": delta_ki}
+    return sp.expand(first().entry(entries).subs(at_basis_vector))
+
+
+def hessian_entry() -> sp.Expr:
+    """Entry (k; i, l) of the second derivative: directions e_i and e_l, component k."""
+    at_basis_vectors = {h1: 1, k1: 1, hy: yhat_i, ky: yhat_l, hk: delta_il}
+    entries = {"1": sp.Integer(1), "yhat": yhat_k, "h": delta_ki, "k": delta_kl}
+    return sp.expand(second().entry(entries).subs(at_basis_vectors))
+
+
+def gradient() -> Vector:
+    """The gradient ``v`` of ``y -> L(z(y))`` as a vector: ``(gamma/s) P g``."""
+    return gamma / s * project(LOSS.vector("g"))
+
+
+def gradient_steps(d: Derivation) -> None:
+    """Derive ``v = (gamma/s) P g`` and its squared norm."""
+    jacobian_steps(d)
+    # <v, h> must equal the derivative of L along h, which is <g, gamma D yhat[h]>.
+    v = gamma / s * project(LINE.vector("g"))
+    d.equal(
+        "By the chain rule v is the vector with <v,h> = gamma <g, D yhat[h]> for every h; "
+        "v = (gamma/s) P g is that vector",
+        r"\langle v, h\rangle = \tfrac{\gamma}{s}\langle Pg, h\rangle",
+        v.dot(LINE.vector("h")),
+        gamma * LINE.vector("g").dot(first()),
+        plain="<v,h> = (gamma/s)<Pg,h>",
+    )
+    v = gradient()
+    d.value(
+        vv,
+        "Its squared norm, from the Gram matrix of (1, yhat, g)",
+        v.dot(v),
+        gamma**2 / s**2 * (gg - g1**2 / m - gy**2 / m - eps / s**2 * gy**2 / m),
+    )
+
+
+def hessian_steps(d: Derivation) -> None:
+    """Derive ``D2 yhat[h, k]`` and check it against the formula through P."""
+    define(d)
+    H, K, yhat = (LINE.vector(name) for name in ("h", "k", "yhat"))
+    d.vectors(
+        "Differentiate the definition along the plane y + th + rk at t = r = 0",
+        r"D^2\hat y[h,k] = -\tfrac{1}{m s^2}\big(\langle k,\hat y\rangle Ph + "
+        r"\langle h,\hat y\rangle Pk + \langle h, Pk\rangle\hat y\big)",
+        "D2 yhat[h,k] = -(<k,yhat> Ph + <h,yhat> Pk + <h,Pk> yhat)/(m s^2)",
+        second(),
+        -(ky * project(H) + hy * project(K) + H.dot(project(K)) * yhat) / (m * s**2),
+    )
+
+
+def curvature_steps(d: Derivation) -> None:
+    """Derive ``v'Kv``, the curvature of ``y -> L(z(y))`` along its own gradient v.
+
+    Recorded besides: the letters in which the form that is right for every eps is written.
+    """
+    gradient_steps(d)
+    v, g = gradient(), LOSS.vector("g")
+    pushed = gamma * first_along(v)
+    d.given(
+        "Chain rule for the second derivative along v",
+        r"v^\top K v = \gamma^2\, D\hat y[v]^\top H\, D\hat y[v] + \gamma\,\langle g, D^2\hat y[v,v]\rangle",
+        "v'Kv = gamma^2 (D yhat[v])' H (D yhat[v]) + gamma <g, D2 yhat[v,v]>",
+    )
+    d.vectors(
+        "The first derivative along v",
+        r"D\hat y[v] = \tfrac1s Pv",
+        "D yhat[v] = Pv/s",
+        first_along(v),
+        project(v) / s,
+    )
+    Pv, yhat = project(v), LOSS.vector("yhat")
+    letters = {
+        vHv: v.through(v),
+        PvHPv: Pv.through(Pv),
+        vy: v.dot(yhat),
+        gPv: g.dot(Pv),
+        vPv: v.dot(Pv),
+    }
+    bend = -(2 * v.dot(yhat) * g.dot(Pv) + gy * v.dot(Pv)) / (m * s**2)
+    d.equal(
+        "The second derivative along v, against g",
+        r"\langle g, D^2\hat y[v,v]\rangle",
+        g.dot(second_along(v)),
+        sp.factor(bend),
+        plain="<g, D2 yhat[v,v]>",
+    )
+    for letter, derived in letters.items():
+        d.values[letter] = derived
+    d.values[vKv] = pushed.through(pushed) + gamma * g.dot(second_along(v))

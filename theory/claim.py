@@ -1,0 +1,238 @@
+"""A claim: a statement as printed, the means to decide it, and how evidence becomes a verdict.
+
+The whole vocabulary of the project stands here.  A `Claim` is data.  Its `means` say how it can be
+decided; each kind of means is carried out by one module (`theory.proof`, `theory.exact`,
+`simulate.check`, `simulate.random_matrices.compare`, `empirical.experiment`) and yields one
+`Evidence`.  `decide` turns evidence into a `Verdict`: nothing else does.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from theory.sources import Source
+
+if TYPE_CHECKING:
+    from theory.proof import Proof
+
+
+class Verdict(StrEnum):
+    """What the evidence says of a statement."""
+
+    PROVED = "proved"
+    REFUTED = "refuted"
+    SUPPORTED = "supported"
+    UNSUPPORTED = "unsupported"
+    REPRODUCED = "reproduced"
+    NOT_REPRODUCED = "not reproduced"
+    UNDECIDED = "undecided"
+
+
+class Kind(StrEnum):
+    """Where evidence comes from."""
+
+    PROOF = "proof"
+    COUNTEREXAMPLE = "counterexample"
+    NETWORKS = "random networks"
+    SPECTRA = "random matrices"
+    EXPERIMENT = "experiment"
+
+
+EXACT = frozenset({Kind.PROOF, Kind.COUNTEREXAMPLE})
+
+
+class Scale(StrEnum):
+    """How much is computed: seconds, minutes on two cores, or the source's own setting."""
+
+    SMOKE = "smoke"
+    QUICK = "quick"
+    PAPER = "paper"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose for a run of `verify`.
+
+    `device` is a concrete PyTorch device name (``cpu``, ``cuda``); `data` a folder that holds
+    CIFAR-10, or None for the embedded data.
+    """
+
+    scale: Scale = Scale.QUICK
+    device: str = "cpu"
+    seed: int = 0
+    data: Path | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one means found.
+
+    Attributes
+    ----------
+    kind
+        Which means it was.
+    holds
+        True if the statement holds by this means, False if it fails, None if it cannot tell.
+    control_differs
+        Whether the control got the opposite answer.  Evidence whose control did not is void.
+    summary
+        One sentence for a reader.
+    numbers
+        What was measured, by name, ready for JSON.
+    provenance
+        Seeds, sizes, device, data set, scale: what is needed to repeat it.
+    series
+        Arrays for the figure (not written to JSON).
+    """
+
+    kind: Kind
+    holds: bool | None
+    control_differs: bool
+    summary: str
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    series: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+def decide(evidence: Sequence[Evidence]) -> Verdict:
+    """Return the verdict that the evidence supports.
+
+    A control that did not get the opposite answer, means that contradict one another, or no
+    answer at all leave the claim undecided.  Otherwise the strongest kind names the verdict.
+    An experiment on images decides ``reproduced`` whatever else is known.
+    """
+    answers = {item.holds for item in evidence if item.holds is not None}
+    if len(answers) != 1 or not all(item.control_differs for item in evidence):
+        return Verdict.UNDECIDED
+    holds = answers.pop()
+    kinds = {item.kind for item in evidence if item.holds is not None}
+    if Kind.EXPERIMENT in kinds:
+        return Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED
+    if kinds & EXACT:
+        return Verdict.PROVED if holds else Verdict.REFUTED
+    return Verdict.SUPPORTED if holds else Verdict.UNSUPPORTED
+
+
+@dataclass(frozen=True)
+class Derived:
+    """Means: a machine-checked derivation, carried out by `theory.proof.check`.
+
+    `prove` is given for the claim's relation; for a claim that is refuted it proves the claim's
+    control instead, which is then the corrected statement (`of_control`).
+    """
+
+    prove: Callable[[], "Proof"]
+    of_control: bool = False
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """Means: exact rational data that violate the relation, re-evaluated by `theory.exact.check`.
+
+    The loss is ``L(z) = z'Az/2 + b'z``.  ``sigma**2 + eps`` must be the square of a rational, so
+    that the whole layer is evaluated in rational arithmetic.
+    """
+
+    y: tuple[Fraction, ...]
+    b: tuple[Fraction, ...]
+    A: tuple[tuple[Fraction, ...], ...] = ()
+    gamma: Fraction = Fraction(1)
+    beta: Fraction = Fraction(0)
+    eps: Fraction = Fraction(0)
+
+    @classmethod
+    def of(cls, y: Sequence[Any], b: Sequence[Any], **rest: Any) -> "Counterexample":
+        """Build from integers, fractions or strings such as ``"3/4"``."""
+        if "A" in rest:
+            rest["A"] = tuple(tuple(map(Fraction, row)) for row in rest["A"])
+        for name in {"gamma", "beta", "eps"} & set(rest):
+            rest[name] = Fraction(rest[name])
+        return cls(y=tuple(map(Fraction, y)), b=tuple(map(Fraction, b)), **rest)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Means: the relation on random single-BN-layer networks, measured by autodiff.
+
+    Carried out by `simulate.check`.  `sizes` are the batch sizes m that are drawn.
+    """
+
+    sizes: tuple[int, ...] = (2, 3, 8, 64)
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Means: singular values of products of Gaussian matrices against a law.
+
+    Carried out by `simulate.random_matrices.compare`.  The statement is that singular values to
+    the power `power` follow density (5) of S3; the control is `control_power`.
+    """
+
+    power: int
+    control_power: int
+    factors: tuple[int, ...] = (1, 2, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One statement of one source, with the means to decide it.
+
+    Attributes
+    ----------
+    id
+        Name of the file, of the test, of the anchor in the report.
+    title
+        The statement in one plain sentence.
+    sources
+        Where it is printed.
+    statement
+        LaTeX, as printed there.
+    expected
+        The verdict that the evidence is expected to give; a difference fails `verify`.
+    means
+        How it is decided.
+    relation
+        The statement as a SymPy relation over `theory.symbols`: the object that is proved,
+        printed and evaluated on random networks.
+    domain
+        Condition under which it is claimed (SymPy Boolean over the same letters).
+    control
+        A relation that must get the opposite answer: a wrong variant of a true statement, the
+        right variant of a false one.  An experiment brings its own control.
+    remark
+        What a reader should know: misprints, conventions, when equality holds.
+    corrects
+        Id of the claim that this one corrects.
+    """
+
+    id: str
+    title: str
+    sources: tuple[Source, ...]
+    statement: str
+    expected: Verdict
+    means: tuple[Any, ...]
+    relation: sp.Basic | None = None
+    domain: sp.Basic = sp.true
+    control: sp.Basic | None = None
+    remark: str = ""
+    corrects: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError(f"{self.id}: sources: a claim needs at least one source")
+        if not self.means:
+            raise ValueError(f"{self.id}: means: a claim needs at least one means to decide it")
+        needs_control = any(
+            isinstance(way, Derived | Counterexample | Networks) for way in self.means
+        )
+        if needs_control and (self.relation is None or self.control is None):
+            raise ValueError(f"{self.id}: control: a relation and a control must both be given")
+
+    def means_of(self, kind: type) -> Any:
+        """Return the first of the means that is of type `kind`, or None."""
+        return next((way for way in self.means if isinstance(way, kind)), None)

@@ -1,0 +1,121 @@
+"""Every letter that a relation may use: what it means, its shape and how it is printed.
+
+One unit of one batch-normalisation layer is studied.  Index convention: ``m`` is the batch size;
+``i, k, l`` run over the batch.  ``y`` (m) are the activations before normalisation, ``mu`` and
+``sigma**2`` their biased moments, ``s = sqrt(sigma**2 + eps)``, ``yhat = (y - mu)/s``,
+``z = gamma*yhat + beta``.  The loss ``L`` is a function of ``z``; ``g`` and ``H`` are its gradient
+and Hessian at ``z``; ``v`` and ``K`` are the gradient and Hessian of ``y -> L(z(y))`` at ``y``.
+
+A letter is a SymPy symbol whose *name* is what text output shows (``<g,yhat>``); its *axes* say
+which tensor measures it: ``""`` is one number a problem, ``"ki"`` an m x m array, and so on.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sympy as sp
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One letter: its symbol, meaning, LaTeX and the axes of the array that measures it."""
+
+    symbol: sp.Symbol
+    meaning: str
+    latex: str
+    axes: str = ""
+
+
+LETTERS: Final[dict[sp.Symbol, Letter]] = {}
+
+
+def _letter(name: str, latex: str, meaning: str, axes: str = "", **assumptions: bool) -> sp.Symbol:
+    """Create a symbol, real unless told otherwise, and enter it in `LETTERS`."""
+    symbol = sp.Symbol(name, **(assumptions or {"real": True}))
+    LETTERS[symbol] = Letter(symbol, meaning, latex, axes)
+    return symbol
+
+
+# The layer.
+m = _letter("m", "m", "batch size", integer=True, positive=True)
+gamma = _letter("gamma", r"\gamma", "scale of the layer (any sign)")
+mu = _letter("mu", r"\mu", "batch mean of y")
+sigma = _letter("sigma", r"\sigma", "biased standard deviation of y", positive=True)
+eps = _letter("eps", r"\varepsilon", "constant under the root", nonnegative=True)
+s = _letter("s", "s", "sqrt(sigma^2 + eps)", positive=True)
+
+# Gradient and Hessian of the loss, contracted to numbers.
+g1 = _letter("<1,g>", r"\langle 1, g\rangle", "sum of the gradient at z")
+gy = _letter("<g,yhat>", r"\langle g, \hat y\rangle", "gradient at z against yhat")
+gg = _letter("|g|^2", r"\|g\|^2", "squared norm of the gradient at z", nonnegative=True)
+vv = _letter("|v|^2", r"\|v\|^2", "squared norm of the gradient at y", nonnegative=True)
+vHv = _letter("v'Hv", r"v^\top H v", "Hessian at z along v")
+vKv = _letter("v'Kv", r"v^\top K v", "Hessian of y -> L(z(y)) along v")
+vy = _letter("<v,yhat>", r"\langle v, \hat y\rangle", "gradient at y against yhat")
+gPv = _letter("g'Pv", r"g^\top P v", "g against Pv")
+vPv = _letter("v'Pv", r"v^\top P v", "v against Pv")
+PvHPv = _letter("(Pv)'H(Pv)", r"(Pv)^\top H (Pv)", "Hessian at z along Pv")
+grad_yhat = _letter(
+    "|grad_yhat L|",
+    r"\|\nabla_{\hat y} L\|",
+    "norm of the gradient with respect to yhat",
+    nonnegative=True,
+)
+
+# Entries.
+J_ki = _letter("J_ki", r"\frac{\partial \hat y_k}{\partial y_i}", "Jacobian of yhat", "ki")
+T_kil = _letter(
+    "T_kil",
+    r"\frac{\partial^2 \hat y_k}{\partial y_i\,\partial y_l}",
+    "second derivative of yhat",
+    "kil",
+)
+yhat_k = _letter("yhat_k", r"\hat y_k", "entry k of yhat", "k")
+yhat_i = _letter("yhat_i", r"\hat y_i", "entry i of yhat", "i")
+yhat_l = _letter("yhat_l", r"\hat y_l", "entry l of yhat", "l")
+delta_ki = _letter("delta_ki", r"\delta_{ki}", "1 if k = i, else 0", "ki")
+delta_kl = _letter("delta_kl", r"\delta_{kl}", "1 if k = l, else 0", "kl")
+delta_il = _letter("delta_il", r"\delta_{il}", "1 if i = l, else 0", "il")
+
+# Directions h, k of a derivation, known by their inner products.
+h1 = _letter("<1,h>", r"\langle 1, h\rangle", "sum of h")
+hy = _letter("<h,yhat>", r"\langle h, \hat y\rangle", "h against yhat")
+hh = _letter("|h|^2", r"\|h\|^2", "squared norm of h", nonnegative=True)
+k1 = _letter("<1,k>", r"\langle 1, k\rangle", "sum of k")
+ky = _letter("<k,yhat>", r"\langle k, \hat y\rangle", "k against yhat")
+kk = _letter("|k|^2", r"\|k\|^2", "squared norm of k", nonnegative=True)
+hk = _letter("<h,k>", r"\langle h, k\rangle", "h against k")
+gh = _letter("<g,h>", r"\langle g, h\rangle", "g against h")
+
+# Random matrices: X = X_1 ... X_M, entries of variance 1/N.
+M = _letter("M", "M", "number of factors", integer=True, positive=True)
+phi = _letter("phi", r"\varphi", "parameter of the density, in (0, pi/(M+1))", positive=True)
+x = _letter("x", "x", "point of the support", positive=True)
+rho = _letter("rho", r"\rho_M(x)", "limiting density at x", nonnegative=True)
+law_second = _letter(
+    "int x^2 rho", r"\int x^2\rho_M(x)\,dx", "second moment of density (5)", nonnegative=True
+)
+sv_second = _letter(
+    "E tr(X'X)/N",
+    r"\tfrac1N\mathbb{E}\,\mathrm{tr}(X^\top X)",
+    "mean squared singular value of X",
+    nonnegative=True,
+)
+
+P_TEXT: Final = "P = I - 11'/m - yhat yhat'/m"
+
+
+def projector(row: sp.Symbol, col: sp.Symbol, delta: sp.Symbol) -> sp.Expr:
+    """Entry of ``P = I - 11'/m - yhat yhat'/m`` in terms of entries of yhat and delta."""
+    return delta - 1 / m - row * col / m
+
+
+def latex(expr: Any) -> str:
+    """LaTeX of a SymPy object, every letter printed as `LETTERS` says."""
+    names = {symbol: letter.latex for symbol, letter in LETTERS.items()}
+    return str(sp.latex(expr, symbol_names=names))
+
+
+def text(expr: Any) -> str:
+    """One-line plain text of a SymPy object."""
+    return str(sp.sstr(expr))
