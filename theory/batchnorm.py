@@ -53,6 +53,9 @@ LINE = Space(
     | {("1", "k"): k1, ("yhat", "k"): ky, ("k", "k"): kk, ("h", "k"): hk}
     | {("1", "g"): g1, ("yhat", "g"): gy, ("g", "g"): gg, ("g", "h"): gh}
 )
+# Curvature along v, right for every eps (derived in `curvature_steps`).
+EXACT_CURVATURE = gamma**2 / s**2 * PvHPv - gamma / (m * s**2) * (2 * vy * gPv + gy * vPv)
+
 _PAIRS = [("1", "1"), ("1", "yhat"), ("1", "g"), ("yhat", "yhat"), ("yhat", "g"), ("g", "g")]
 LOSS = Space(
     _LAYER | {("1", "g"): g1, ("yhat", "g"): gy, ("g", "g"): gg},
@@ -67,7 +70,7 @@ def mean(u: Vector) -> sp.Expr:
 
 def centre(u: Vector) -> Vector:
     """``u - mean(u) 1``."""
-    return u - mean(u) * u.space.vector("1")
+    return u - u.space.vector("1") * mean(u)
 
 
 def variance(u: Vector) -> sp.Expr:
@@ -82,13 +85,13 @@ def normalise(u: Vector) -> Vector:
 
 def activations(space: Space) -> Vector:
     """The layer's input ``y = mu 1 + s yhat``."""
-    return mu * space.vector("1") + s * space.vector("yhat")
+    return space.vector("1") * mu + space.vector("yhat") * s
 
 
 @cache
-def first(space: Space = LINE, direction: str = "h") -> Vector:
-    """Directional derivative ``D yhat[h]`` at y, by differentiating the definition along y + t h."""
-    line = activations(space) + t * space.vector(direction)
+def first() -> Vector:
+    """``D yhat[h]`` at y, by differentiating the definition along y + t h."""
+    line = activations(LINE) + LINE.vector("h") * t
     return normalise(line).diff(t).at({t: 0})
 
 
@@ -105,7 +108,7 @@ def first_along(v: Vector) -> Vector:
     inner = {h1: one.dot(v), hy: yhat.dot(v), hh: v.dot(v)}
     general = first()
     parts = {name: general.coefficient(name).subs(inner) for name in ("1", "yhat", "h")}
-    return parts["1"] * one + parts["yhat"] * yhat + parts["h"] * v
+    return one * parts["1"] + yhat * parts["yhat"] + v * parts["h"]
 
 
 def second_along(v: Vector) -> Vector:
@@ -114,13 +117,13 @@ def second_along(v: Vector) -> Vector:
     inner = {h1: one.dot(v), k1: one.dot(v), hy: yhat.dot(v), ky: yhat.dot(v), hk: v.dot(v)}
     general = second()
     parts = {name: general.coefficient(name).subs(inner) for name in ("1", "yhat", "h", "k")}
-    return parts["1"] * one + parts["yhat"] * yhat + (parts["h"] + parts["k"]) * v
+    return one * parts["1"] + yhat * parts["yhat"] + v * (parts["h"] + parts["k"])
 
 
 def project(u: Vector) -> Vector:
     """``Pu`` with ``P = I - 11'/m - yhat yhat'/m`` (a projector at eps = 0 only)."""
     yhat = u.space.vector("yhat")
-    return centre(u) - yhat.dot(u) / m * yhat
+    return centre(u) - yhat * (yhat.dot(u) / m)
 
 
 def define(d: Derivation) -> None:
@@ -128,16 +131,17 @@ def define(d: Derivation) -> None:
     d.given(
         "Definition of the layer, with biased batch moments",
         r"\mu = \tfrac1m\langle 1, y\rangle,\quad \sigma^2 = \tfrac1m\|y - \mu 1\|^2,\quad "
-        r"s = \sqrt{\sigma^2+\varepsilon},\quad \hat y = (y - \mu 1)/s,\quad z = \gamma\hat y + \beta 1",
+        r"s = \sqrt{\sigma^2+\varepsilon},\quad \hat y = (y - \mu 1)/s,\quad "
+        r"z = \gamma\hat y + \beta 1",
         "mu = <1,y>/m, sigma^2 = |y - mu 1|^2/m, s = sqrt(sigma^2 + eps), "
         "yhat = (y - mu 1)/s, z = gamma yhat + beta 1",
     )
-    d.equal(
-        "So yhat is centred and",
-        r"\|\hat y\|^2",
-        variance(activations(LINE)) * m / s**2,
-        m * (s**2 - eps) / s**2,
-        plain="|yhat|^2",
+    d.vectors(
+        "The layer sends y = mu 1 + s yhat to yhat, for yhat centred with |yhat|^2 = m sigma^2/s^2",
+        r"\mathrm{BN}(\mu 1 + s\hat y) = \hat y",
+        "BN(mu 1 + s yhat) = yhat",
+        normalise(activations(LINE)),
+        LINE.vector("yhat"),
     )
 
 
@@ -147,10 +151,9 @@ def jacobian_steps(d: Derivation) -> None:
     define(d)
     d.equal(
         "Along a line y + th the squared denominator is a polynomial in t",
-        r"s(t)^2",
+        ("s(t)^2", "s(t)^2"),
         variance(u) + eps,
         s**2 + 2 * t * s * hy / m + t**2 * (hh - h1**2 / m) / m,
-        plain="s(t)^2",
     )
     d.vectors(
         "Differentiate (y + th - mean)/s(t) at t = 0",
@@ -178,7 +181,7 @@ def hessian_entry() -> sp.Expr:
 
 def gradient() -> Vector:
     """The gradient ``v`` of ``y -> L(z(y))`` as a vector: ``(gamma/s) P g``."""
-    return gamma / s * project(LOSS.vector("g"))
+    return project(LOSS.vector("g")) * (gamma / s)
 
 
 def gradient_steps(d: Derivation) -> None:
@@ -187,12 +190,10 @@ def gradient_steps(d: Derivation) -> None:
     # <v, h> must equal the derivative of L along h, which is <g, gamma D yhat[h]>.
     v = gamma / s * project(LINE.vector("g"))
     d.equal(
-        "By the chain rule v is the vector with <v,h> = gamma <g, D yhat[h]> for every h; "
-        "v = (gamma/s) P g is that vector",
-        r"\langle v, h\rangle = \tfrac{\gamma}{s}\langle Pg, h\rangle",
+        "By the chain rule <v,h> = gamma <g, D yhat[h]> for every h: that is v = (gamma/s) P g",
+        (r"\langle v, h\rangle = \langle \tfrac{\gamma}{s}Pg, h\rangle", "<v,h> = <(gamma/s)Pg,h>"),
         v.dot(LINE.vector("h")),
         gamma * LINE.vector("g").dot(first()),
-        plain="<v,h> = (gamma/s)<Pg,h>",
     )
     v = gradient()
     d.value(
@@ -227,7 +228,8 @@ def curvature_steps(d: Derivation) -> None:
     pushed = gamma * first_along(v)
     d.given(
         "Chain rule for the second derivative along v",
-        r"v^\top K v = \gamma^2\, D\hat y[v]^\top H\, D\hat y[v] + \gamma\,\langle g, D^2\hat y[v,v]\rangle",
+        r"v^\top K v = \gamma^2\, D\hat y[v]^\top H\, D\hat y[v] "
+        r"+ \gamma\,\langle g, D^2\hat y[v,v]\rangle",
         "v'Kv = gamma^2 (D yhat[v])' H (D yhat[v]) + gamma <g, D2 yhat[v,v]>",
     )
     d.vectors(
@@ -245,14 +247,19 @@ def curvature_steps(d: Derivation) -> None:
         gPv: g.dot(Pv),
         vPv: v.dot(Pv),
     }
-    bend = -(2 * v.dot(yhat) * g.dot(Pv) + gy * v.dot(Pv)) / (m * s**2)
+    bend = -(2 * vy * gPv + gy * vPv) / (m * s**2)
     d.equal(
         "The second derivative along v, against g",
-        r"\langle g, D^2\hat y[v,v]\rangle",
+        (r"\langle g, D^2\hat y[v,v]\rangle", "<g, D2 yhat[v,v]>"),
         g.dot(second_along(v)),
-        sp.factor(bend),
-        plain="<g, D2 yhat[v,v]>",
+        bend.subs(letters),
+        shown=bend,
     )
-    for letter, derived in letters.items():
-        d.values[letter] = derived
-    d.values[vKv] = pushed.through(pushed) + gamma * g.dot(second_along(v))
+    d.values.update(letters)
+    d.value(
+        vKv,
+        "Together",
+        pushed.through(pushed) + gamma * g.dot(second_along(v)),
+        letters[PvHPv] * gamma**2 / s**2 + gamma * bend.subs(letters),
+        shown=EXACT_CURVATURE,
+    )

@@ -131,6 +131,16 @@ class Derived:
 
 
 @dataclass(frozen=True)
+class Disproved:
+    """Means: a derivation that both sides of the relation, an equation, differ for every case.
+
+    Carried out by `theory.proof.check_disproof`; the control is the equation that holds.
+    """
+
+    prove: Callable[[], "Proof"]
+
+
+@dataclass(frozen=True)
 class Counterexample:
     """Means: exact rational data that violate the relation, re-evaluated by `theory.exact.check`.
 
@@ -228,7 +238,7 @@ class Claim:
         if not self.means:
             raise ValueError(f"{self.id}: means: a claim needs at least one means to decide it")
         needs_control = any(
-            isinstance(way, Derived | Counterexample | Networks) for way in self.means
+            isinstance(way, Derived | Disproved | Counterexample | Networks) for way in self.means
         )
         if needs_control and (self.relation is None or self.control is None):
             raise ValueError(f"{self.id}: control: a relation and a control must both be given")

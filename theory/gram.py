@@ -89,7 +89,7 @@ class Vector:
         return self.parts.get(name, sp.Integer(0))
 
     def equals(self, other: "Vector") -> bool:
-        """Whether both have the same coefficients (sufficient for equality in every realisation)."""
+        """Whether both have the same coefficients, so are equal in every realisation."""
         difference = self - other
         return all(sp.simplify(part) == 0 for part in difference.parts.values())
 

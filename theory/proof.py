@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import sympy as sp
 
 from theory import symbols as sym
-from theory.claim import Claim, Derived, Evidence, Kind, Settings
+from theory.claim import Claim, Derived, Disproved, Evidence, Kind, Settings
 from theory.gram import Vector
 from theory.symbols import latex, text
 
@@ -75,20 +75,30 @@ class Derivation:
         self.steps.append(Step(words, tex, tex, kind="cited"))
         self.rests_on.append(theorem)
 
-    def equal(self, words: str, name: str, left: sp.Expr, right: sp.Expr, plain: str = "") -> None:
+    def equal(
+        self,
+        words: str,
+        name: tuple[str, str],
+        left: sp.Expr,
+        right: sp.Expr,
+        shown: sp.Expr | None = None,
+    ) -> None:
         """Check ``left == right`` and write it down as ``name = right``.
+
+        `name` is the left side in LaTeX and in text; `shown` is `right` in the letters in which
+        it reads best, where those were expanded for the check.
 
         Raises
         ------
         ProofError
             If SymPy does not reduce the difference to 0.
         """
-        residual = sp.simplify(left - right)
-        if residual != 0:
-            raise ProofError(f"{words}: residual {residual}")
-        self.steps.append(
-            Step(words, f"{name} = {latex(right)}", f"{plain or name} = {text(right)}")
-        )
+        rest = sp.simplify(left - right)
+        if rest != 0:
+            raise ProofError(f"{words}: residual {rest}")
+        shown = right if shown is None else shown
+        tex, plain = name
+        self.steps.append(Step(words, f"{tex} = {latex(shown)}", f"{plain} = {text(shown)}"))
 
     def vectors(self, words: str, tex: str, plain: str, left: Vector, right: Vector) -> None:
         """Check that two vectors are equal, coefficient by coefficient, and write it down.
@@ -102,10 +112,17 @@ class Derivation:
             raise ProofError(f"{words}: the difference has parts {(left - right).parts}")
         self.steps.append(Step(words, tex, plain))
 
-    def value(self, letter: sp.Symbol, words: str, derived: sp.Expr, shown: sp.Expr) -> None:
-        """Record that `letter` equals `derived`, printed in the equivalent form `shown`."""
-        self.equal(words, latex(letter), derived, shown, plain=text(letter))
-        self.values[letter] = shown
+    def value(
+        self,
+        letter: sp.Symbol,
+        words: str,
+        derived: sp.Expr,
+        equivalent: sp.Expr,
+        shown: sp.Expr | None = None,
+    ) -> None:
+        """Record that `letter` equals `derived`, checked against an `equivalent` form."""
+        self.equal(words, (latex(letter), text(letter)), derived, equivalent, shown)
+        self.values[letter] = equivalent
 
     def finish(self, slack: Sequence[Term] = (), equality: str = "") -> Proof:
         """Close the derivation."""
@@ -182,4 +199,31 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     answer = None if way.of_control else (True if holds else None)
     return Evidence(
         Kind.PROOF, answer, holds and rejected, summary, numbers, {"sympy": sp.__version__}
+    )
+
+
+def check_disproof(claim: Claim, settings: Settings) -> Evidence:
+    """Carry out the claim's `Disproved` means: both sides derived, their difference of one sign.
+
+    The equation fails in every case when right minus left is positive, or negative, by the
+    assumptions on the letters alone.
+    """
+    del settings
+    proof = claim.means_of(Disproved).prove()
+    gap = residual(claim.relation, proof, claim.domain)
+    fails = bool(gap.is_positive or gap.is_negative)
+    control_holds = proves(proof, claim.control, claim.domain)
+    summary = f"The two sides differ by {text(gap)} in every case: the statement is false."
+    numbers = {
+        "steps": len(proof.steps),
+        "difference": text(gap),
+        "rests_on": list(proof.rests_on),
+    }
+    return Evidence(
+        Kind.COUNTEREXAMPLE,
+        False if fails else None,
+        control_holds,
+        summary if fails else f"The difference {text(gap)} has no definite sign.",
+        numbers,
+        {"sympy": sp.__version__},
     )

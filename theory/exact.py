@@ -1,0 +1,196 @@
+"""Exact evaluation of a counterexample, straight from the layer's definition.
+
+The layer and a quadratic loss are evaluated on truncated power series in t with rational
+coefficients: along y + t d the coefficient of t is the derivative along d, twice the coefficient
+of t^2 the second derivative.  Nothing here knows a derived formula, and nothing is rounded.
+"""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from math import isqrt
+
+import sympy as sp
+
+from theory import symbols as sym
+from theory.claim import Claim, Counterexample, Evidence, Kind, Settings
+from theory.symbols import text
+
+Numbers = Sequence[Fraction]
+
+
+class Series:
+    """``a + b t + c t^2`` with rational coefficients, higher powers dropped."""
+
+    def __init__(self, a: Fraction, b: Fraction = Fraction(0), c: Fraction = Fraction(0)) -> None:
+        self.a, self.b, self.c = a, b, c
+
+    def __add__(self, other: "Series") -> "Series":
+        return Series(self.a + other.a, self.b + other.b, self.c + other.c)
+
+    def __sub__(self, other: "Series") -> "Series":
+        return Series(self.a - other.a, self.b - other.b, self.c - other.c)
+
+    def __mul__(self, other: "Series") -> "Series":
+        return Series(
+            self.a * other.a,
+            self.a * other.b + self.b * other.a,
+            self.a * other.c + self.b * other.b + self.c * other.a,
+        )
+
+    def __truediv__(self, other: "Series") -> "Series":
+        a = self.a / other.a
+        b = (self.b - a * other.b) / other.a
+        return Series(a, b, (self.c - a * other.c - b * other.b) / other.a)
+
+    def sqrt(self) -> "Series":
+        """Square root; the constant term must be the square of a positive rational."""
+        a = _root(self.a)
+        b = self.b / (2 * a)
+        return Series(a, b, (self.c - b * b) / (2 * a))
+
+
+def _root(value: Fraction) -> Fraction:
+    root = Fraction(isqrt(value.numerator), isqrt(value.denominator)) if value > 0 else Fraction(0)
+    if root * root != value or root == 0:
+        raise ValueError(
+            f"sigma^2 + eps = {value} is not the square of a positive rational; "
+            "choose y and eps so that it is"
+        )
+    return root
+
+
+def line(start: Numbers, direction: Numbers) -> list[Series]:
+    """The series of ``start + t direction``."""
+    return [Series(a, b) for a, b in zip(start, direction, strict=True)]
+
+
+def layer(y: list[Series], case: Counterexample) -> tuple[list[Series], list[Series]]:
+    """``yhat`` and ``z`` from the definition of batch normalisation."""
+    count = Series(Fraction(len(y)))
+    mean = _sum(y) / count
+    centred = [entry - mean for entry in y]
+    variance = _sum([entry * entry for entry in centred]) / count
+    s = (variance + Series(case.eps)).sqrt()
+    yhat = [entry / s for entry in centred]
+    return yhat, [Series(case.gamma) * entry + Series(case.beta) for entry in yhat]
+
+
+def loss(z: list[Series], case: Counterexample) -> Series:
+    """``z'Az/2 + b'z``."""
+    linear = _sum([Series(b) * entry for b, entry in zip(case.b, z, strict=True)])
+    quadratic = _sum(
+        [
+            Series(value / 2) * z[row] * z[col]
+            for row, values in enumerate(case.A)
+            for col, value in enumerate(values)
+        ]
+    )
+    return linear + quadratic
+
+
+def _sum(terms: list[Series]) -> Series:
+    return sum(terms, Series(Fraction(0)))
+
+
+def _gradient(function: Callable[[list[Series]], Series], at: Numbers) -> list[Fraction]:
+    basis = [[Fraction(int(i == j)) for j in range(len(at))] for i in range(len(at))]
+    return [function(line(at, direction)).b for direction in basis]
+
+
+def _dot(left: Numbers, right: Numbers) -> Fraction:
+    return sum((a * b for a, b in zip(left, right, strict=True)), Fraction(0))
+
+
+def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
+    """Exact values of the scalar letters for one counterexample.
+
+    Raises
+    ------
+    ValueError
+        If y is constant, sizes differ, or ``sigma**2 + eps`` is not a rational square.
+    """
+    size = len(case.y)
+    if len(case.b) != size or any(len(row) != size for row in case.A):
+        raise ValueError(f"y has {size} entries; b, and A if given, must match")
+
+    def after(y: list[Series]) -> Series:
+        return loss(layer(y, case)[1], case)
+
+    def at_z(z: list[Series]) -> Series:
+        return loss(z, case)
+
+    zero = [Fraction(0)] * size
+    yhat_series, z_series = layer(line(case.y, zero), case)
+    yhat, z = [entry.a for entry in yhat_series], [entry.a for entry in z_series]
+    g, v = _gradient(at_z, z), _gradient(after, case.y)
+    mean = sum(case.y, Fraction(0)) / size
+    variance = sum(((entry - mean) ** 2 for entry in case.y), Fraction(0)) / size
+    Pv = [
+        entry - sum(v, Fraction(0)) / size - hat * _dot(yhat, v) / size
+        for entry, hat in zip(v, yhat, strict=True)
+    ]
+    values = {
+        sym.m: Fraction(size),
+        sym.gamma: case.gamma,
+        sym.eps: case.eps,
+        sym.s: _root(variance + case.eps),
+        sym.g1: sum(g, Fraction(0)),
+        sym.gy: _dot(g, yhat),
+        sym.gg: _dot(g, g),
+        sym.vv: _dot(v, v),
+        sym.vHv: 2 * at_z(line(z, v)).c,
+        sym.vKv: 2 * after(line(case.y, v)).c,
+        sym.vy: _dot(v, yhat),
+        sym.gPv: _dot(g, Pv),
+        sym.vPv: _dot(v, Pv),
+        sym.PvHPv: 2 * at_z(line(z, Pv)).c,
+    }
+    exact = {letter: sp.Rational(value) for letter, value in values.items()}
+    exact[sym.sigma] = sp.sqrt(sp.Rational(variance))
+    exact[sym.grad_yhat] = sp.Abs(exact[sym.gamma]) * sp.sqrt(exact[sym.gg])
+    return exact
+
+
+def check(claim: Claim, settings: Settings) -> Evidence:
+    """Carry out the claim's `Counterexample` means: evaluate relation and control exactly.
+
+    The counterexample must lie in the claim's domain, violate the relation and satisfy the
+    control (the corrected statement).
+    """
+    del settings
+    case = claim.means_of(Counterexample)
+    values = measure(case)
+    assert claim.relation is not None
+    assert claim.control is not None
+    inside = claim.domain.subs(values) == sp.true
+    lhs, rhs = (side.subs(values) for side in claim.relation.args)
+    violated = inside and claim.relation.subs(values) == sp.false
+    control_holds = claim.control.subs(values) == sp.true
+    sign = "=" if isinstance(claim.relation, sp.Eq) else "<="
+    summary = (
+        f"At y = {_show(case.y)}, eps = {case.eps}, gamma = {case.gamma} the statement would say "
+        f"{text(lhs)} {sign} {text(rhs)}, "
+    )
+    summary += "which is false." if violated else "which does not refute it."
+    numbers = {
+        "y": _show(case.y),
+        "gamma": str(case.gamma),
+        "beta": str(case.beta),
+        "eps": str(case.eps),
+        "loss": f"z'Az/2 + b'z, A = {[_show(row) for row in case.A] or 0}, b = {_show(case.b)}",
+        "left side": text(lhs),
+        "right side": text(rhs),
+        "letters": {text(letter): text(value) for letter, value in values.items()},
+    }
+    return Evidence(
+        Kind.COUNTEREXAMPLE,
+        False if violated else None,
+        control_holds,
+        summary,
+        numbers,
+        {"arithmetic": "rational, fractions.Fraction"},
+    )
+
+
+def _show(values: Numbers) -> str:
+    return "(" + ", ".join(map(str, values)) + ")"
