@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
 
-from simulate.networks import EPSILONS, LOSSES, Problems, draw
+from simulate import networks
+from simulate.networks import EPSILONS, LOSSES, Problems
 from simulate.quantities import Measured, arrange, axes_of
 from theory import symbols as sym
 from theory.claim import Claim, Counterexample, Evidence, Kind, Networks, Scale, Settings
@@ -112,7 +113,7 @@ def _batches(claim: Claim, settings: Settings) -> Iterator[tuple[str, int, Probl
         yield (
             loss,
             m,
-            draw(
+            networks.draw(
                 min(CHUNK, total - start),
                 m,
                 loss,
@@ -204,7 +205,7 @@ def as_problem(case: Counterexample, device: str = "cpu") -> Problems:
     return Problems(y, gamma, beta, eps, loss)
 
 
-def draw_figure(figure: Figure, claim: Claim, evidence: Evidence) -> str:
+def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     """Distribution of the scaled excess for statement and control; returns the text alternative."""
     axes = figure.subplots()
     styles = {"statement": ("-", "C0"), "control": ("--", "C1")}

@@ -198,7 +198,13 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     # A proof of the correction says nothing of the printed statement: the counterexample does.
     answer = None if way.of_control else (True if holds else None)
     return Evidence(
-        Kind.PROOF, answer, holds and rejected, summary, numbers, {"sympy": sp.__version__}
+        Kind.PROOF,
+        answer,
+        holds and rejected,
+        summary,
+        numbers,
+        {"sympy": sp.__version__},
+        {"steps": proof.steps},
     )
 
 
@@ -226,4 +232,5 @@ def check_disproof(claim: Claim, settings: Settings) -> Evidence:
         summary if fails else f"The difference {text(gap)} has no definite sign.",
         numbers,
         {"sympy": sp.__version__},
+        {"steps": proof.steps},
     )

@@ -1,0 +1,75 @@
+# make verify   verify every claim on the embedded data; ends with the path of the report
+# make test     run the tests (make test-all: the slow ones too)
+#
+# PYTHON       the interpreter, 3.11 or later
+# TORCH        the requirement that is installed for PyTorch
+# TORCH_INDEX  where its wheels come from, for a CPU-only or another CUDA build: the address that
+#              pytorch.org/get-started shows for your platform; empty means pip's own default
+# SCALE, DATA  passed to `bnproof verify`
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?=
+SCALE ?= quick
+DATA ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: verify test test-all lint wheel-test asv-check bench readme clean
+
+verify: .venv/run
+	$(BIN)/bnproof verify --scale $(SCALE) $(if $(DATA),--data $(DATA))
+
+test: .venv/dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/dev
+	$(BIN)/python -m pytest
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The fast tests against the built wheel, from a folder where the sources cannot be imported.
+wheel-test: .venv/dev
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/python -m build --wheel --outdir build/wheel/dist
+	$(PIP) --no-deps --target build/wheel/site build/wheel/dist/*.whl
+	cd build/wheel && PYTHONPATH=$$PWD/site ../../$(BIN)/python -P -m pytest \
+	    -c ../../pyproject.toml --rootdir ../.. -m "not slow and not sources" -q ../../tests
+
+asv-check: .venv/dev
+	$(BIN)/asv machine --yes
+	$(BIN)/asv check --python=same
+
+# Every benchmark once on the current commit, in this environment; results land in .asv/results.
+bench: .venv/dev
+	$(BIN)/asv machine --yes
+	$(BIN)/asv run --python=same --quick --show-stderr --set-commit-hash $$(git rev-parse HEAD)
+
+readme: .venv/run
+	$(BIN)/python -m ledger.readme README.md
+
+clean:
+	rm -rf .venv .asv build dist bnproof-report
+
+.venv/python: Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "bnproof needs Python 3.11 or later; name one: make PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/torch: .venv/python constraints.txt
+	@echo "installing (a few minutes the first time)"
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
+	@touch $@
+
+.venv/run: .venv/torch pyproject.toml
+	$(PIP) -e ".[parquet]"
+	@touch $@
+
+.venv/dev: .venv/run
+	$(PIP) -e ".[parquet,browser,dev]"
+	@touch $@

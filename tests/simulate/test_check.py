@@ -1,0 +1,89 @@
+"""The generic check: it accepts what is true, rejects what is false, and can do both."""
+
+import numpy as np
+import pytest
+import sympy as sp
+import torch
+from matplotlib.figure import Figure
+
+import theory.claims
+from simulate import check
+from simulate.networks import EPSILONS, draw
+from simulate.quantities import Measured
+from theory import symbols as sym
+from theory.catalogue import load_folder
+from theory.claim import Claim, Networks, Scale, Settings, Verdict
+
+CLAIMS = [c for c in load_folder(theory.claims) if isinstance(c, Claim) and c.means_of(Networks)]
+SMOKE = Settings(scale=Scale.SMOKE)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_networks_agree_with_the_expected_verdict(claim: Claim, device: str) -> None:
+    evidence = check.check(claim, Settings(scale=Scale.SMOKE, device=device))
+    assert evidence.holds is (claim.expected is Verdict.PROVED)
+    assert evidence.control_differs
+    assert evidence.numbers["inside the domain"] == 1.0
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_errors_stay_at_rounding_level(claim: Claim) -> None:
+    """What holds, holds to a hundredth of the tolerance at every batch size and eps."""
+    target = claim.relation if claim.expected is Verdict.PROVED else claim.control
+    for m in claim.means_of(Networks).sizes:
+        problems = draw(300, m, "cross-entropy", 5, epsilons=check.epsilons(claim.domain))
+        excess = check.compare(target, Measured(problems)).excess
+        assert excess.max() < check.TOLERANCE[torch.float64] / 100
+
+
+def test_the_same_seed_gives_the_same_numbers() -> None:
+    first, again = (check.check(CLAIMS[0], SMOKE).numbers for _ in range(2))
+    assert first == again
+    other = check.check(CLAIMS[0], Settings(scale=Scale.SMOKE, seed=1)).numbers
+    assert first != other
+
+
+def test_a_tiny_error_in_the_relation_is_seen() -> None:
+    """A factor wrong by 1e-9 is rejected on nine networks in ten: the check has that power."""
+    measured = Measured(draw(200, 8, "squared error", 0, epsilons=(0.0,)))
+    bound = sym.gamma**2 / sym.sigma**2 * (sym.gg - sym.g1**2 / sym.m - sym.gy**2 / sym.m)
+    assert not check.compare(sp.Eq(sym.vv, bound), measured).violated.any()
+    assert check.compare(sp.Eq(sym.vv, bound * (1 + 1e-9)), measured).violated.double().mean() > 0.9
+    assert check.compare(sp.Le(sym.vv, bound * (1 - 1e-9)), measured).violated.double().mean() > 0.9
+    assert not check.compare(sp.Le(sym.vv, bound * (1 + 1e-9)), measured).violated.any()
+
+
+def test_what_is_not_finite_gives_no_verdict() -> None:
+    problems = draw(4, 3, "non-convex", 0, epsilons=(0.0,))
+    problems.y[0] = 1.0
+    with pytest.raises(ArithmeticError, match="not finite"):
+        check.compare(sp.Le(sym.vv, sym.gg), Measured(problems))
+
+
+def test_strict_inequalities_are_refused() -> None:
+    with pytest.raises(TypeError, match="only = and <="):
+        check.compare(sp.Lt(sym.vv, sym.gg), Measured(draw(4, 3, "non-convex", 0)))
+
+
+def test_the_domain_selects_eps_and_problems() -> None:
+    assert check.epsilons(sp.Eq(sym.eps, 0)) == (0.0,)
+    assert check.epsilons(sp.Gt(sym.eps, 0)) == EPSILONS[1:]
+    assert check.epsilons(sp.true) == EPSILONS
+    with pytest.raises(ValueError, match="excludes every eps"):
+        check.epsilons(sp.Gt(sym.eps, 5))
+    measured = Measured(draw(400, 8, "non-convex", 0))
+    share = check.inside(sp.Gt(sym.gy, 0), measured).float().mean()
+    assert torch.equal(check.inside(sp.Gt(sym.gy, 0), measured), measured.value(sym.gy) > 0)
+    assert 0.2 < share < 0.8
+
+
+def test_the_figure_shows_statement_and_control() -> None:
+    claim = CLAIMS[0]
+    evidence = check.check(claim, SMOKE)
+    figure = Figure()
+    alt = check.draw(figure, claim, evidence)
+    (axes,) = figure.axes
+    assert {line.get_label() for line in axes.lines} == {"statement", "control"}
+    assert axes.get_xlabel()
+    assert axes.get_ylabel()
+    assert str(len(np.atleast_1d(evidence.series["statement"]))) in alt.replace(",", "")

@@ -1,0 +1,85 @@
+"""How evidence becomes a verdict, and what a claim must have."""
+
+from fractions import Fraction
+
+import pytest
+import sympy as sp
+
+from theory.claim import Claim, Counterexample, Evidence, Kind, Networks, Verdict, decide
+from theory.sources import Source
+
+
+def found(kind: Kind, holds: bool | None, control_differs: bool = True) -> Evidence:
+    return Evidence(kind, holds, control_differs, "")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "verdict"),
+    [
+        ([found(Kind.PROOF, True), found(Kind.NETWORKS, True)], Verdict.PROVED),
+        ([found(Kind.COUNTEREXAMPLE, False), found(Kind.NETWORKS, False)], Verdict.REFUTED),
+        (
+            [
+                found(Kind.COUNTEREXAMPLE, False),
+                found(Kind.PROOF, None),
+                found(Kind.NETWORKS, False),
+            ],
+            Verdict.REFUTED,
+        ),
+        ([found(Kind.NETWORKS, True)], Verdict.SUPPORTED),
+        ([found(Kind.SPECTRA, False)], Verdict.UNSUPPORTED),
+        ([found(Kind.EXPERIMENT, True)], Verdict.REPRODUCED),
+        ([found(Kind.EXPERIMENT, False)], Verdict.NOT_REPRODUCED),
+        # Two paths that contradict one another, a control without power, no answer, nothing.
+        ([found(Kind.PROOF, True), found(Kind.NETWORKS, False)], Verdict.UNDECIDED),
+        ([found(Kind.PROOF, True), found(Kind.NETWORKS, True, False)], Verdict.UNDECIDED),
+        ([found(Kind.PROOF, None, False)], Verdict.UNDECIDED),
+        ([], Verdict.UNDECIDED),
+    ],
+)
+def test_decide(evidence: list[Evidence], verdict: Verdict) -> None:
+    assert decide(evidence) is verdict
+
+
+def minimal(**changes: object) -> Claim:
+    fields: dict[str, object] = {
+        "id": "example",
+        "title": "An example.",
+        "sources": (Source("S0", "slide 1"),),
+        "statement": "1 = 1",
+        "expected": Verdict.PROVED,
+        "means": (Networks(),),
+        "relation": sp.Eq(sp.Symbol("a"), 1),
+        "control": sp.Eq(sp.Symbol("a"), 2),
+    }
+    return Claim(**(fields | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sources": ()}, "example: sources"),
+        ({"means": ()}, "example: means"),
+        ({"control": None}, "example: control"),
+        ({"relation": None}, "example: control"),
+    ],
+)
+def test_an_incomplete_claim_names_itself_and_the_field(
+    change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        minimal(**change)
+
+
+def test_a_source_needs_a_known_document_and_a_locator() -> None:
+    with pytest.raises(ValueError, match="unknown document 'S9'"):
+        Source("S9", "page 1")
+    with pytest.raises(ValueError, match="locator"):
+        Source("S0", " ")
+
+
+def test_counterexample_reads_strings_and_integers() -> None:
+    case = Counterexample.of(y=[1, "1/2"], b=[0, 1], A=[[1, 0], [0, 1]], eps="3/4")
+    assert case.y == (Fraction(1), Fraction(1, 2))
+    assert case.eps == Fraction(3, 4)
+    assert case.A[0] == (Fraction(1), Fraction(0))
