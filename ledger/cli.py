@@ -1,0 +1,244 @@
+"""The command line `bnproof`.
+
+Heavy imports happen inside commands: `bnproof --help` answers at once.  Exit status: 0 when every
+verdict is the expected one, 1 when one differs, 2 for usage.
+"""
+
+import json as json_module
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from theory.errors import UserError
+
+if TYPE_CHECKING:
+    from theory.claim import Claim, Settings
+
+REPORT: Final = Path("bnproof-report")
+
+app = App(
+    name="bnproof",
+    help="Statements about batch normalisation, proved, refuted or measured by machine.",
+    help_format="plaintext",
+    version=lambda: _version(),
+)
+
+
+def _version() -> str:
+    import importlib.metadata
+
+    return importlib.metadata.version("bnproof")
+
+
+@app.command
+def claims(*, json: bool = False) -> int:
+    """List the claims with the verdict that each is expected to get.
+
+    Parameters
+    ----------
+    json
+        Print a JSON list instead of a table.
+    """
+    from ledger.catalogue import catalogue
+    from theory.catalogue import Broken
+
+    entries = list(catalogue().values())
+    broken = [entry for entry in entries if isinstance(entry, Broken)]
+    whole = [entry for entry in entries if not isinstance(entry, Broken)]
+    if json:
+        listed = [_summary(claim) for claim in whole]
+        failed = [{"id": entry.id, "error": entry.error} for entry in broken]
+        print(json_module.dumps(listed + failed, indent=1, ensure_ascii=False))
+        return 1 if broken else 0
+    width = max(len(entry.id) for entry in entries)
+    for claim in whole:
+        print(f"{claim.id:{width}}  {claim.expected:14}  {claim.title}")
+    for entry in broken:
+        print(f"{entry.id:{width}}  {'error':14}  {entry.error}")
+    return 1 if broken else 0
+
+
+@app.command
+def show(claim_id: Annotated[str, Parameter(name="ID")], /) -> None:
+    """Show one claim: its statement as printed, source, relation and remark."""
+    from ledger.catalogue import one
+    from theory.sources import DOCUMENTS
+    from theory.symbols import text
+
+    claim = one(claim_id)
+    print(f"{claim.id}: {claim.title}\n")
+    for source in claim.sources:
+        found = DOCUMENTS[source.document]
+        where = f", {found.where}" if found.where else ""
+        print(f"source      {source}\n            {found.authors}, {found.title}{where}")
+    print(f"as printed  {claim.statement}")
+    if claim.relation is not None:
+        print(f"relation    {text(claim.relation)}")
+        print(f"where       {text(claim.domain)}")
+        print(f"control     {text(claim.control)}")
+    print(f"means       {', '.join(type(way).__name__ for way in claim.means)}")
+    print(f"expected    {claim.expected}")
+    if claim.corrects:
+        print(f"corrects    {claim.corrects}")
+    if claim.remark:
+        print(f"remark      {claim.remark}")
+
+
+@app.command
+def derive(
+    claim_id: Annotated[str, Parameter(name="ID")],
+    /,
+    *,
+    format: Literal["text", "latex"] = "text",
+) -> int:
+    """Derive one claim step by step; every equation is checked by SymPy as it is printed.
+
+    Parameters
+    ----------
+    format
+        Equations as text or as LaTeX.
+    """
+    from ledger.catalogue import one
+    from ledger.derive import lines
+
+    for line in lines(one(claim_id), latex=format == "latex"):
+        print(line)
+    return 0
+
+
+@app.command
+def verify(
+    *ids: Annotated[str, Parameter(name="ID")],
+    data: Path | None = None,
+    scale: Literal["smoke", "quick", "paper"] = "quick",
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    seed: int = 0,
+    json: Path | None = None,
+    report: Path = REPORT,
+) -> int:
+    """Verify the claims named, or all, and write the report.
+
+    Parameters
+    ----------
+    ids
+        Claims to verify; all when none is named.
+    data
+        Folder with CIFAR-10 (Parquet files or the official binary archive); embedded data if
+        not given.
+    scale
+        smoke: seconds. quick: minutes on two cores. paper: the source's own setting.
+    device
+        Where PyTorch computes; auto takes a GPU if there is one.
+    seed
+        Seed of everything random, 0 or larger.
+    json
+        Also write the evidence, one object a claim, to this file.
+    report
+        Folder of the report; it holds index.html, evidence.json and the figures.
+    """
+    from ledger import document
+    from ledger import report as page
+    from ledger.catalogue import select
+
+    entries = select(ids)
+    settings = _settings(scale, device, seed, data)
+    for path in (report / document.NAME, *([json] if json else [])):
+        document.probe(path)
+    records = []
+    width = max(len(entry.id) for entry in entries)
+    for record in _verify(entries, settings, report):
+        outcome = record["verdict"] if record["as_expected"] else f"{record['verdict']} (!)"
+        note = record["error"] or f"{record['seconds']:.1f} s"
+        if not record["as_expected"] and not record["error"]:
+            note += f"  expected {record['expected']}"
+        print(f"{record['id']:{width}}  {outcome:18}  {note}", flush=True)
+        records.append(record)
+    command = shlex.join(["bnproof", *sys.argv[1:]])
+    content = document.document(records, settings, command, _threads())
+    document.save(content, report / document.NAME)
+    if json:
+        document.save(content, json)
+    path = page.write(content, report)
+    wrong = sum(not record["as_expected"] for record in records)
+    print(f"{len(records) - wrong} of {len(records)} verdicts as expected")
+    print(path.resolve())
+    return 1 if wrong else 0
+
+
+@app.command
+def report(folder: Path = REPORT) -> None:
+    """Build the report page again from the evidence saved in a folder.
+
+    Parameters
+    ----------
+    folder
+        Folder that `bnproof verify` wrote: evidence.json and figures.
+    """
+    from ledger import document
+    from ledger import report as page
+
+    print(page.write(document.load(folder / document.NAME), folder).resolve())
+
+
+def _summary(claim: "Claim") -> dict[str, Any]:
+    return {
+        "id": claim.id,
+        "title": claim.title,
+        "source": [str(source) for source in claim.sources],
+        "statement": claim.statement,
+        "expected": str(claim.expected),
+        "means": [type(way).__name__ for way in claim.means],
+    }
+
+
+def _settings(scale: str, device: str, seed: int, data: Path | None) -> "Settings":
+    """Check what the user chose; the data are opened once so that a bad folder fails at once."""
+    import torch
+
+    from empirical.data import load
+    from theory.claim import Scale, Settings
+
+    if seed < 0:
+        raise UserError(f"--seed {seed} is negative; give 0 or larger")
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise UserError("--device cuda: PyTorch finds no GPU here; use --device cpu or auto")
+    chosen = "cuda" if there and device != "cpu" else "cpu"
+    if data is not None:
+        load(data)
+    return Settings(scale=Scale(scale), device=chosen, seed=seed, data=data)
+
+
+def _verify(entries: Any, settings: "Settings", folder: Path) -> Any:
+    from ledger.verify import verify as run
+
+    return run(entries, settings, folder)
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def main() -> None:
+    """Entry point: run a command, turn bad input into one line and exit status 2."""
+    try:
+        status = app(print_error=False, exit_on_error=False, result_action="return_value")
+    except CycloptsError as error:
+        _fail(str(error))
+    except UserError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        print("bnproof: interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(status or 0)
+
+
+def _fail(message: str) -> None:
+    line = " ".join(message.split())
+    print(f"bnproof: {line}", file=sys.stderr)
+    sys.exit(2)

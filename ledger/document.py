@@ -1,0 +1,111 @@
+"""The evidence document: the records of one run with what is needed to repeat it."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from theory.claim import Settings
+from theory.errors import UserError
+
+SCHEMA: Final = 1
+PACKAGES: Final = ("torch", "numpy", "scipy", "sympy", "mpmath")
+NAME: Final = "evidence.json"
+
+
+def document(
+    records: Sequence[dict[str, Any]], settings: Settings, command: str, threads: int
+) -> dict[str, Any]:
+    """Join `records` with settings and environment."""
+    return {
+        "schema": SCHEMA,
+        "bnproof": importlib.metadata.version("bnproof"),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "environment": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+            "device": settings.device,
+            "platform": f"{platform.system()} {platform.machine()}",
+            "threads": threads,
+        },
+        "settings": {
+            "scale": str(settings.scale),
+            "seed": settings.seed,
+            "data": "embedded" if settings.data is None else settings.data.name,
+        },
+        "claims": list(records),
+    }
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a file whole or not at all (temporary file beside it, then rename).
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(content)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+
+
+def probe(path: Path) -> None:
+    """Fail now, not after the work, if `path` cannot be written; creates its folder.
+
+    Raises
+    ------
+    UserError
+        As `write_text`.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder; name a file")
+
+
+def save(content: dict[str, Any], path: Path) -> None:
+    """Write an evidence document as JSON."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read an evidence document.
+
+    Raises
+    ------
+    UserError
+        If it is missing, not JSON, or of another schema.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"cannot read {path}: {error.strerror}; run `bnproof verify` first"
+        ) from None
+    except ValueError:
+        raise UserError(f"{path} is not JSON; run `bnproof verify` to write it anew") from None
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise UserError(f"{path} is no evidence document of schema {SCHEMA}; run `bnproof verify`")
+    return content

@@ -1,0 +1,145 @@
+"""Gather the evidence for a claim, decide, and write it down as a record."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import sympy as sp
+
+from empirical import experiment
+from ledger import figures
+from simulate import check as networks
+from simulate.random_matrices import compare as spectra
+from theory import exact, proof
+from theory.catalogue import Broken
+from theory.claim import (
+    Claim,
+    Counterexample,
+    Derived,
+    Disproved,
+    Evidence,
+    Kind,
+    Networks,
+    Settings,
+    Spectra,
+    decide,
+)
+from theory.symbols import latex, text
+
+Record = dict[str, Any]
+Worker = Callable[[Claim, Settings], Evidence]
+
+WORKERS: Final[Mapping[type, Worker]] = {
+    Derived: proof.check,
+    Disproved: proof.check_disproof,
+    Counterexample: exact.check,
+    Networks: networks.check,
+    Spectra: spectra.check,
+    experiment.Experiment: experiment.check,
+}
+# The kinds of evidence that can be drawn; the first that a claim has is its figure.
+PAINTERS: Final = {
+    Kind.EXPERIMENT: experiment.draw,
+    Kind.SPECTRA: spectra.draw,
+    Kind.NETWORKS: networks.draw,
+}
+
+
+def gather(claim: Claim, settings: Settings) -> list[Evidence]:
+    """Carry out each of the claim's means, in order."""
+    return [WORKERS[type(way)](claim, settings) for way in claim.means]
+
+
+def verify(entries: Sequence[Claim | Broken], settings: Settings, folder: Path) -> Iterator[Record]:
+    """Verify one claim after the other; figures go to ``folder/figures``.
+
+    A claim whose code fails becomes a record with an error; the others still run.
+    """
+    for entry in entries:
+        start = time.perf_counter()
+        if isinstance(entry, Broken):
+            yield _broken(entry.id, entry.error)
+            continue
+        try:
+            evidence = gather(entry, settings)
+            figure = _figure(entry, evidence, folder)
+            yield _record(entry, evidence, figure, time.perf_counter() - start)
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else "no message"
+            yield _broken(entry.id, f"{type(error).__name__}: {reason}")
+
+
+def agrees(record: Record) -> bool:
+    """Whether the verdict is the expected one."""
+    return bool(record["as_expected"])
+
+
+def _figure(claim: Claim, evidence: Sequence[Evidence], folder: Path) -> dict[str, str] | None:
+    for kind, draw in PAINTERS.items():
+        for item in evidence:
+            if item.kind is kind and item.series:
+                return figures.save(claim, item, draw, folder)
+    return None
+
+
+def _printed(expr: sp.Basic | None) -> dict[str, str] | None:
+    return None if expr is None or expr == sp.true else {"latex": latex(expr), "text": text(expr)}
+
+
+def _record(
+    claim: Claim, evidence: Sequence[Evidence], figure: dict[str, str] | None, seconds: float
+) -> Record:
+    verdict = decide(evidence)
+    steps = [step for item in evidence for step in item.series.get("steps", ())]
+    return {
+        "id": claim.id,
+        "title": claim.title,
+        "sources": [{"document": s.document, "locator": s.locator} for s in claim.sources],
+        "statement": claim.statement,
+        "relation": _printed(claim.relation),
+        "domain": _printed(claim.domain),
+        "control": _printed(claim.control),
+        "remark": claim.remark,
+        "corrects": claim.corrects,
+        "verdict": str(verdict),
+        "expected": str(claim.expected),
+        "as_expected": verdict == claim.expected,
+        "error": None,
+        "steps": [vars(step) for step in steps],
+        "evidence": [
+            {
+                "kind": str(item.kind),
+                "holds": item.holds,
+                "control_differs": item.control_differs,
+                "summary": item.summary,
+                "numbers": dict(item.numbers),
+                "provenance": dict(item.provenance),
+            }
+            for item in evidence
+        ],
+        "figure": figure,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _broken(claim_id: str, error: str) -> Record:
+    return {
+        "id": claim_id,
+        "title": "",
+        "sources": [],
+        "statement": "",
+        "relation": None,
+        "domain": None,
+        "control": None,
+        "remark": "",
+        "corrects": None,
+        "verdict": "error",
+        "expected": "",
+        "as_expected": False,
+        "error": error,
+        "steps": [],
+        "evidence": [],
+        "figure": None,
+        "seconds": 0.0,
+    }

@@ -1,0 +1,142 @@
+"""The catalogue: every claim is complete, named after its file, and in the README."""
+
+from pathlib import Path
+
+import pytest
+
+import empirical.experiments
+import theory.claims
+from empirical.experiment import Experiment
+from ledger import readme
+from ledger.catalogue import catalogue, one, select
+from theory.catalogue import Broken, load_folder
+from theory.claim import Claim, Counterexample, Derived, Disproved, Networks, Spectra, Verdict
+from theory.errors import UserError
+
+ENTRIES = list(catalogue().values())
+IDS = [entry.id for entry in ENTRIES]
+SPINE = {
+    "bn_jacobian",
+    "bn_hessian",
+    "santurkar_4_1",
+    "santurkar_4_1_eps",
+    "neurips_4_1_sqrt_m",
+    "slides_4_1",
+    "report_3_4",
+    "santurkar_4_2",
+    "santurkar_4_2_eps",
+    "liu_density",
+    "liu_density_squared",
+    "bjorck_table1",
+    "bjorck_fig5",
+    "bjorck_fig6",
+}
+
+
+def test_the_spine_is_there() -> None:
+    assert set(IDS) >= SPINE
+    assert not [entry for entry in ENTRIES if isinstance(entry, Broken)]
+
+
+@pytest.mark.parametrize("claim", ENTRIES, ids=IDS)
+def test_a_claim_is_complete(claim: Claim) -> None:
+    assert all(source.locator for source in claim.sources)
+    assert claim.statement
+    assert claim.title.endswith(".")
+    assert claim.expected is not Verdict.UNDECIDED
+    kinds = {type(way) for way in claim.means}
+    has_control = {
+        Networks: claim.control is not None,
+        Spectra: True,
+        Experiment: True,
+    }
+    numeric = kinds & has_control.keys()
+    assert numeric, "no independent numerical path"
+    assert all(has_control[kind] for kind in numeric)
+    if claim.expected is Verdict.PROVED:
+        assert Derived in kinds
+    if claim.expected is Verdict.REFUTED:
+        assert kinds & {Counterexample, Disproved}
+
+
+@pytest.mark.parametrize("folder", [theory.claims, empirical.experiments], ids=lambda f: f.__name__)
+def test_the_file_is_named_after_the_claim(folder: object) -> None:
+    path = Path(folder.__path__[0])  # type: ignore[attr-defined]
+    files = {file.stem for file in path.glob("*.py")} - {"__init__"}
+    assert files == {entry.id for entry in load_folder(folder)}  # type: ignore[arg-type]
+    assert files <= set(IDS)
+
+
+def test_corrections_name_a_claim() -> None:
+    for claim in ENTRIES:
+        assert isinstance(claim, Claim)
+        assert claim.corrects is None or claim.corrects in IDS
+
+
+@pytest.mark.sources
+def test_the_readme_table_is_the_catalogue(root: Path) -> None:
+    text = (root / "README.md").read_text(encoding="utf-8")
+    assert readme.replace(text, "claims", readme.claims_table()) == text, "run `make readme`"
+
+
+def test_markers_must_be_there() -> None:
+    with pytest.raises(ValueError, match="no block"):
+        readme.replace("nothing here", "claims", "")
+    assert readme.replace("a<!-- x -->old<!-- /x -->b", "x", "new").split() == [
+        "a<!--",
+        "x",
+        "-->",
+        "new",
+        "<!--",
+        "/x",
+        "-->b",
+    ]
+
+
+def test_an_unknown_id_gets_the_nearest_names() -> None:
+    with pytest.raises(UserError, match=r"did you mean .*santurkar_4_1"):
+        select(["santurkar_41"])
+    with pytest.raises(UserError, match="bnproof claims"):
+        one("qqqqqqqqqq")
+
+
+def test_a_selection_keeps_the_catalogue_order() -> None:
+    assert [entry.id for entry in select(["slides_4_1", "bn_jacobian"])] == [
+        "bn_jacobian",
+        "slides_4_1",
+    ]
+    assert [entry.id for entry in select([])] == IDS
+
+
+def package(folder: Path, files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> object:
+    import importlib
+
+    name = f"claims_{folder.name.replace('-', '_')}"
+    (folder / name).mkdir()
+    (folder / name / "__init__.py").write_text("")
+    for file, content in files.items():
+        (folder / name / file).write_text(content)
+    monkeypatch.syspath_prepend(str(folder))
+    return importlib.import_module(name)
+
+
+def test_a_broken_file_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "good.py": "from dataclasses import replace\nfrom theory.claims import bn_jacobian\n"
+        "CLAIM = replace(bn_jacobian.CLAIM, id='good')\n",
+        "misnamed.py": "from theory.claims.bn_jacobian import CLAIM\n",
+        "no_import.py": "import does_not_exist_at_all\n",
+        "no_claim.py": "x = 1\n",
+        "not_a_claim.py": "CLAIM = 3\n",
+        "syntax.py": "def\n",
+    }
+    entries = {e.id: e for e in load_folder(package(tmp_path, files, monkeypatch))}  # type: ignore[arg-type]
+    assert isinstance(entries["good"], Claim)
+    broken = {name: entry.error for name, entry in entries.items() if isinstance(entry, Broken)}
+    assert set(broken) == set(entries) - {"good"}
+    assert "ModuleNotFoundError: No module named 'does_not_exist_at_all'" in broken["no_import"]
+    assert "must be the file's name" in broken["misnamed"]
+    assert "is a int, not a Claim" in broken["not_a_claim"]
+    assert all("\n" not in message for message in broken.values())
