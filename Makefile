@@ -14,6 +14,7 @@ SCALE ?= quick
 DATA ?=
 
 BIN := .venv/bin
+ASV := cd benchmarks && ../$(BIN)/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: verify test test-all lint wheel-test asv-check bench readme clean
@@ -41,13 +42,13 @@ wheel-test: .venv/dev
 	    -c ../../pyproject.toml --rootdir ../.. -m "not slow and not sources" -q ../../tests
 
 asv-check: .venv/dev
-	$(BIN)/asv machine --yes
-	$(BIN)/asv check --python=same
+	$(ASV) machine --yes >/dev/null
+	$(ASV) check --python=same
 
 # Every benchmark once on the current commit, in this environment; results land in .asv/results.
 bench: .venv/dev
-	$(BIN)/asv machine --yes
-	$(BIN)/asv run --python=same --quick --show-stderr --set-commit-hash $$(git rev-parse HEAD)
+	$(ASV) machine --yes >/dev/null
+	$(ASV) run --python=same --quick --show-stderr --set-commit-hash $$(git rev-parse HEAD)
 
 readme: .venv/run
 	$(BIN)/python -m ledger.readme README.md
