@@ -54,9 +54,9 @@ def test_jacobian_entries_match_brute_force(size: int) -> None:
 def test_hessian_entries_match_brute_force(size: int) -> None:
     y, yhat, _ = brute_force(size)
     formula, at = batchnorm.hessian_entry(), values_at(size)
-    for k, i, l in [(0, 0, 0), (0, 0, 1), (1, 0, 0), (0, 1, 1), (size - 1, 0, 1)]:
-        direct = sp.diff(yhat[k], y[i], y[l]).subs(at)
-        assert sp.simplify(direct - formula.subs(letters(size, k=k, i=i, l=l))) == 0
+    for k, i, j in [(0, 0, 0), (0, 0, 1), (1, 0, 0), (0, 1, 1), (size - 1, 0, 1)]:
+        direct = sp.diff(yhat[k], y[i], y[j]).subs(at)
+        assert sp.simplify(direct - formula.subs(letters(size, k=k, i=i, l=j))) == 0
 
 
 @pytest.mark.parametrize("size", [2, 3])
@@ -111,8 +111,8 @@ def test_a_wrong_step_is_refused() -> None:
     d = Derivation()
     with pytest.raises(ProofError, match="residual"):
         d.equal("wrong", ("x", "x"), sym.gg, sym.gg + 1)
+    h = batchnorm.LINE.vector("h")
     with pytest.raises(ProofError, match="difference"):
-        h = batchnorm.LINE.vector("h")
         d.vectors("wrong", "", "", h, batchnorm.project(h))
     assert d.steps == []
 

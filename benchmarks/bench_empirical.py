@@ -1,0 +1,45 @@
+"""Speed, memory and accuracy of the probes on images."""
+
+from typing import ClassVar
+
+import torch
+
+from empirical.images import stream
+from empirical.models import resnet
+from empirical.probes import block_moments, convolution_sums, logit_gradients
+
+SEED = 0
+LAYERS = (2, 10, 18)
+
+
+class Empirical:
+    """Probes of a ResNet-20 on a batch of 32 random images."""
+
+    params: ClassVar = ["batch", "none"]
+    param_names: ClassVar = ["norm"]
+
+    def setup(self, norm):
+        self.net = resnet(20, generator=stream(SEED, "network"), norm=norm)
+        self.inputs = torch.randn(32, 3, 32, 32, generator=stream(SEED, "inputs"))
+        self.labels = torch.randint(0, 10, (32,), generator=stream(SEED, "labels"))
+        self.exact = resnet(20, generator=stream(SEED, "network"), norm=norm).double()
+
+    def time_convolution_sums(self, norm):
+        convolution_sums(self.net, self.inputs, self.labels, LAYERS)
+
+    def time_block_moments(self, norm):
+        block_moments(self.net, self.inputs)
+
+    def time_logit_gradients(self, norm):
+        logit_gradients(self.net, self.inputs, self.labels)
+
+    def peakmem_convolution_sums(self, norm):
+        convolution_sums(self.net, self.inputs, self.labels, LAYERS)
+
+    def track_error_of_float32(self, norm):
+        """Largest relative error of a/b in float32 against float64."""
+        single = convolution_sums(self.net, self.inputs, self.labels, LAYERS)
+        double = convolution_sums(self.exact, self.inputs.double(), self.labels, LAYERS)
+        return max(abs(single[layer].ratio / double[layer].ratio - 1) for layer in LAYERS)
+
+    track_error_of_float32.unit = "relative error"

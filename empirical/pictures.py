@@ -1,0 +1,74 @@
+"""Drawing steps that the experiments share.
+
+The networks differ in colour, marker and line, so that a figure can be read in grey too.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from empirical.experiment import CONTROL, WITH, WITHOUT
+
+# Colours of Okabe and Ito (2008), which differ for the colour-blind and in lightness.
+STYLES: Mapping[str, Mapping[str, Any]] = {
+    WITH: {"color": "#0072B2", "marker": "o", "linestyle": "-"},
+    WITHOUT: {"color": "#D55E00", "marker": "s", "linestyle": "--"},
+    CONTROL: {"color": "#555555", "marker": "^", "linestyle": ":"},
+}
+
+
+def rounded(value: float) -> str:
+    """Write a positive number with two digits and without an exponent: 96,000 or 2.1."""
+    return f"{float(f'{value:.2g}'):,.10g}"
+
+
+def median_band(
+    axes: Axes,
+    net: str,
+    positions: NDArray[Any],
+    values: NDArray[np.float64],
+    label: str,
+    marked: slice,
+) -> None:
+    """Draw the median over seeds (first axis of `values`) as a line, their range as a band.
+
+    `marked` says which positions get a marker.
+    """
+    style = STYLES[net]
+    axes.fill_between(
+        positions,
+        values.min(axis=0),
+        values.max(axis=0),
+        color=style["color"],
+        alpha=0.2,
+        linewidth=0,
+    )
+    axes.plot(
+        positions,
+        np.median(values, axis=0),
+        label=label,
+        markevery=marked,
+        **style,
+    )
+
+
+def median_marks(
+    axes: Axes, net: str, positions: NDArray[Any], values: NDArray[np.float64], label: str
+) -> None:
+    """Draw the median over seeds as marks, the range over seeds as bars."""
+    style = STYLES[net]
+    middle = np.median(values, axis=0)
+    spread = np.abs(np.stack([values.min(axis=0), values.max(axis=0)]) - middle)
+    axes.errorbar(
+        positions,
+        middle,
+        yerr=spread,
+        label=label,
+        color=style["color"],
+        marker=style["marker"],
+        linestyle="none",
+        capsize=3,
+    )

@@ -1,0 +1,294 @@
+"""Probes: against explicit formulas, and without a trace on the network."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from empirical.images import stream
+from empirical.models import resnet
+from empirical.probes import (
+    block_moments,
+    convolution_sums,
+    growth,
+    logit_gradients,
+    most_predicted,
+    row_agreement,
+    shuffled_rows,
+)
+from empirical.probes.state import captured, undisturbed
+
+NORMS = pytest.mark.parametrize("norm", ["batch", "none"])
+
+
+def network(norm="batch", depth=8):
+    return resnet(depth, generator=stream(0, "network"), norm=norm)
+
+
+def images(count=6):
+    inputs = torch.randn(count, 3, 32, 32, generator=stream(1, "inputs"))
+    return inputs, torch.arange(count) % 10
+
+
+def explicit_summands(net, layer, inputs, labels):
+    """Equation (4) of S3, index by index: d of shape (b, x, y, o, i, x', y'), in float64."""
+    convolution = net.layer(layer)
+    kept = {}
+
+    def keep(_module, given, output):
+        output.retain_grad()
+        kept["given"], kept["output"] = given[0], output
+
+    handle = convolution.register_forward_hook(keep)
+    functional.cross_entropy(net(inputs), labels).backward()
+    handle.remove()
+    gradient = kept["output"].grad
+    padded = functional.pad(kept["given"].detach(), (1, 1, 1, 1))
+    stride = convolution.stride[0]
+    side = gradient.shape[-1]
+    windows = torch.stack(
+        [
+            torch.stack(
+                [
+                    padded[:, :, i : i + stride * side : stride, j : j + stride * side : stride]
+                    for j in range(3)
+                ],
+                dim=-1,
+            )
+            for i in range(3)
+        ],
+        dim=-2,
+    )
+    summands = torch.einsum("boxy,bixypq->bxyoipq", gradient, windows)
+    torch.testing.assert_close(summands.sum(dim=(0, 1, 2)), convolution.weight.grad)
+    net.zero_grad()
+    return summands
+
+
+@NORMS
+@pytest.mark.parametrize("layer", [2, 4, 7])  # stride 1, stride 2, last
+def test_convolution_sums_are_those_of_equation_4(norm, layer):
+    net = network(norm).double()
+    inputs, labels = images(3)
+    summands = explicit_summands(net, layer, inputs.double(), labels)
+    found = convolution_sums(net, inputs.double(), labels, [layer])[layer]
+    means = summands.mean(dim=(0, 1, 2)).abs()
+    assert found.a == pytest.approx(summands.abs().mean().item(), rel=1e-12)
+    assert found.b == pytest.approx(means.mean().item(), rel=1e-10)
+    assert found.ratio == found.a / found.b
+    assert found.ratio > 1
+    # Control: the absolute value taken after summing over the kernel is another number.
+    assert found.b != pytest.approx(summands.mean().abs().item(), rel=0.1)
+
+
+def test_convolution_sums_of_several_layers_are_those_of_one():
+    net, (inputs, labels) = network(), images()
+    together = convolution_sums(net, inputs, labels, [3, 6, 2])
+    assert list(together) == [3, 6, 2]
+    for layer, sums in together.items():
+        alone = convolution_sums(net, inputs, labels, [layer])[layer]
+        assert sums.ratio == pytest.approx(alone.ratio, rel=1e-5)
+
+
+def test_random_signs_keep_a_and_change_b():
+    net, (inputs, labels) = network("none", depth=56), images()
+    plain = convolution_sums(net, inputs, labels, [4])[4]
+    first = convolution_sums(net, inputs, labels, [4], stream(0, "signs"))[4]
+    again = convolution_sums(net, inputs, labels, [4], stream(0, "signs"))[4]
+    assert first == again
+    assert first.a == plain.a
+    assert first.ratio > 5 * plain.ratio
+
+
+def test_convolution_sums_work_on_frozen_parameters():
+    net, (inputs, labels) = network(), images()
+    expected = convolution_sums(net, inputs, labels, [2])
+    with torch.no_grad():
+        found = convolution_sums(net.requires_grad_(False), inputs, labels, [2])
+    assert found == expected
+    assert not inputs.requires_grad
+
+
+@pytest.mark.parametrize("layer", [0, 8, 9])
+def test_convolution_sums_refuse_what_is_no_convolution(layer):
+    with pytest.raises(ValueError, match=f"layer {layer}"):
+        convolution_sums(network(), *images(), [layer])
+
+
+@NORMS
+def test_logit_gradients_are_those_of_autograd(norm):
+    net, (inputs, labels) = network(norm), images()
+    logits = net(inputs).detach().double().requires_grad_()
+    functional.cross_entropy(logits, labels, reduction="sum").backward()
+    found = logit_gradients(net, inputs, labels)
+    torch.testing.assert_close(found, logits.grad)
+    torch.testing.assert_close(found.sum(dim=1), torch.zeros(6).double())
+    # Control: the gradient of the mean loss is smaller by the batch size.
+    assert not torch.allclose(found, logits.grad / 6)
+
+
+@NORMS
+def test_block_moments_are_those_of_the_outputs(norm):
+    net, (inputs, _) = network(norm), images()
+    x = functional.relu(net.norm1(net.conv1(inputs)))
+    found = block_moments(net, inputs)
+    assert len(found.means) == len(found.variances) == 3
+    for block, mean, variance in zip(net.blocks, found.means, found.variances, strict=True):
+        x = block(x)
+        torch.testing.assert_close(mean, x.double().mean(dim=(0, 2, 3)), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(
+            variance, x.double().var(dim=(0, 2, 3), correction=0), rtol=1e-5, atol=1e-6
+        )
+
+
+PROBES = {
+    "block_moments": lambda net, inputs, labels: block_moments(net, inputs),
+    "convolution_sums": lambda net, inputs, labels: convolution_sums(net, inputs, labels, [2, 5]),
+    "random_signs": lambda net, inputs, labels: convolution_sums(
+        net, inputs, labels, [2], stream(0, "signs")
+    ),
+    "logit_gradients": logit_gradients,
+}
+
+
+def traces(net):
+    """Everything that a probe must leave alone, bit for bit."""
+    return {
+        "state": {name: value.clone() for name, value in net.state_dict().items()},
+        "training": [module.training for module in net.modules()],
+        "gradients": [parameter.grad for parameter in net.parameters()],
+        "required": [parameter.requires_grad for parameter in net.parameters()],
+        "hooks": [
+            len(hooks)
+            for module in net.modules()
+            for hooks in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
+        ],
+        "random": torch.get_rng_state(),
+        "enabled": torch.is_grad_enabled(),
+    }
+
+
+def same(before, after):
+    return (
+        all(torch.equal(value, after["state"][name]) for name, value in before["state"].items())
+        and torch.equal(before["random"], after["random"])
+        and all(
+            before[name] == after[name]
+            for name in ("training", "gradients", "required", "hooks", "enabled")
+        )
+    )
+
+
+class Fails(nn.Module):
+    def forward(self, x):
+        raise RuntimeError("on purpose")
+
+
+@NORMS
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("probe", PROBES)
+def test_probes_leave_no_trace(norm, training, probe):
+    net, (inputs, labels) = network(norm).train(training), images()
+    net.blocks[1].train(not training)  # flags that differ between modules come back too
+    before, pixels = traces(net), inputs.clone()
+    PROBES[probe](net, inputs, labels)
+    assert same(before, traces(net))
+    assert torch.equal(pixels, inputs)
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_probes_leave_no_trace_after_an_error(probe):
+    net, (inputs, labels) = network(), images()
+    net.linear = Fails()
+    before = traces(net)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        PROBES[probe](net, inputs, labels)
+    assert same(before, traces(net))
+
+
+def test_an_unguarded_pass_does_leave_a_trace():
+    net, (inputs, _) = network(), images()
+    before = traces(net)
+    net(inputs)
+    assert not same(before, traces(net))
+
+
+def test_probes_measure_at_batch_statistics():
+    net, (inputs, labels) = network().eval(), images()
+    evaluated = net(inputs).detach()
+    found = logit_gradients(net, inputs, labels)
+    training = net.train()(inputs).softmax(dim=1) - functional.one_hot(labels, 10)
+    torch.testing.assert_close(found.float(), training.detach())
+    assert not torch.allclose(
+        found.float(), evaluated.softmax(dim=1) - functional.one_hot(labels, 10)
+    )
+
+
+def test_undisturbed_restores_the_random_state_that_dropout_moves():
+    net = nn.Sequential(nn.Linear(4, 4), nn.Dropout())
+    before = torch.get_rng_state()
+    with undisturbed(net):
+        net(torch.ones(2, 4))
+        assert not torch.equal(before, torch.get_rng_state())
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_captured_records_inputs_and_outputs_under_their_keys():
+    net = network("none")
+    inputs, _ = images(2)
+    with captured({5: net.conv1, 7: net.linear}) as (given, outputs):
+        logits = net(inputs)
+    assert given[5] is inputs
+    assert torch.equal(outputs[7], logits)
+    assert list(outputs) == [5, 7]
+
+
+def test_growth_of_an_exponential_and_of_a_constant():
+    steps = np.arange(20)
+    exact = growth(3 * 1.5**steps)
+    assert exact.factor == pytest.approx(1.5**19)
+    assert exact.straightness == pytest.approx(1)
+    assert growth(2 + (-1.0) ** steps).factor == pytest.approx(1, rel=0.3)
+    assert growth(1 + steps**4).straightness < 0.95  # a power is not taken for an exponential
+
+
+def test_agreement_of_rows():
+    dominated = torch.zeros(90, 10)
+    dominated[:, 3] = 1
+    true = torch.arange(90) % 9
+    true[true >= 3] += 1
+    dominated[torch.arange(90), true] = -1
+    found = row_agreement(dominated)
+    assert found.top_share == 1
+    assert found.cosine == pytest.approx(0.5 + 0.5 * (9 * 10 * 9) / (90 * 89))
+    even = torch.full((100, 10), 0.1) - functional.one_hot(torch.arange(100) % 10, 10)
+    assert row_agreement(even).top_share == pytest.approx(0.1)
+    assert abs(row_agreement(even).cosine) < 0.02
+
+
+def test_agreement_is_the_mean_over_pairs_and_survives_a_row_of_zeros():
+    rows = torch.randn(7, 10, generator=stream(0, "rows"))
+    rows[2] = 0
+    cosines = functional.cosine_similarity(rows[:, None], rows[None], dim=2)
+    expected = cosines[~torch.eye(7, dtype=torch.bool)].mean().item()
+    assert row_agreement(rows).cosine == pytest.approx(expected, abs=1e-6)
+
+
+def test_shuffled_rows_keep_each_row_and_lose_the_column():
+    rows = torch.zeros(200, 10)
+    rows[:, 3], rows[:, 5] = 1, -1
+    shuffled = shuffled_rows(rows, stream(0, "rows"))
+    assert torch.equal(shuffled.sort(dim=1).values, rows.sort(dim=1).values)
+    assert row_agreement(rows).top_share == 1
+    assert row_agreement(shuffled).top_share < 0.2
+
+
+@NORMS
+def test_most_predicted_counts_the_predictions_of_the_network(norm):
+    net, (inputs, labels) = network(norm), images(8)
+    counts = net(inputs).argmax(dim=1).bincount()
+    gradients = logit_gradients(net, inputs, labels)
+    assert most_predicted(gradients, labels) == counts.max().item() / 8
+    even = torch.full((10, 10), 0.1) + torch.eye(10) - functional.one_hot(torch.arange(10), 10)
+    assert most_predicted(even, torch.arange(10)) == 0.1
