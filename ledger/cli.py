@@ -227,7 +227,9 @@ def _threads() -> int:
 def main() -> None:
     """Entry point: run a command, turn bad input into one line and exit status 2."""
     try:
-        status = app(print_error=False, exit_on_error=False, result_action="return_value")
+        status = app(
+            sys.argv[1:], print_error=False, exit_on_error=False, result_action="return_value"
+        )
     except CycloptsError as error:
         _fail(str(error))
     except UserError as error:

@@ -63,8 +63,9 @@ def write_text(path: Path, content: str) -> None:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def probe(path: Path) -> None:

@@ -44,6 +44,26 @@ PAINTERS: Final = {
     Kind.SPECTRA: spectra.draw,
     Kind.NETWORKS: networks.draw,
 }
+# A record before anything is known; one that stays so is an error.
+UNKNOWN: Final[Record] = {
+    "id": "",
+    "title": "",
+    "sources": [],
+    "statement": "",
+    "relation": None,
+    "domain": None,
+    "control": None,
+    "remark": "",
+    "corrects": None,
+    "expected": "",
+    "verdict": "error",
+    "as_expected": False,
+    "error": None,
+    "steps": [],
+    "evidence": [],
+    "figure": None,
+    "seconds": 0.0,
+}
 
 
 def gather(claim: Claim, settings: Settings) -> list[Evidence]:
@@ -59,7 +79,7 @@ def verify(entries: Sequence[Claim | Broken], settings: Settings, folder: Path) 
     for entry in entries:
         start = time.perf_counter()
         if isinstance(entry, Broken):
-            yield _broken(entry.id, entry.error)
+            yield UNKNOWN | {"id": entry.id, "error": entry.error}
             continue
         try:
             evidence = gather(entry, settings)
@@ -67,12 +87,7 @@ def verify(entries: Sequence[Claim | Broken], settings: Settings, folder: Path) 
             yield _record(entry, evidence, figure, time.perf_counter() - start)
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else "no message"
-            yield _broken(entry.id, f"{type(error).__name__}: {reason}")
-
-
-def agrees(record: Record) -> bool:
-    """Whether the verdict is the expected one."""
-    return bool(record["as_expected"])
+            yield _said(entry) | {"error": f"{type(error).__name__}: {reason}"}
 
 
 def _figure(claim: Claim, evidence: Sequence[Evidence], folder: Path) -> dict[str, str] | None:
@@ -92,20 +107,9 @@ def _record(
 ) -> Record:
     verdict = decide(evidence)
     steps = [step for item in evidence for step in item.series.get("steps", ())]
-    return {
-        "id": claim.id,
-        "title": claim.title,
-        "sources": [{"document": s.document, "locator": s.locator} for s in claim.sources],
-        "statement": claim.statement,
-        "relation": _printed(claim.relation),
-        "domain": _printed(claim.domain),
-        "control": _printed(claim.control),
-        "remark": claim.remark,
-        "corrects": claim.corrects,
+    return _said(claim) | {
         "verdict": str(verdict),
-        "expected": str(claim.expected),
         "as_expected": verdict == claim.expected,
-        "error": None,
         "steps": [vars(step) for step in steps],
         "evidence": [
             {
@@ -123,23 +127,17 @@ def _record(
     }
 
 
-def _broken(claim_id: str, error: str) -> Record:
-    return {
-        "id": claim_id,
-        "title": "",
-        "sources": [],
-        "statement": "",
-        "relation": None,
-        "domain": None,
-        "control": None,
-        "remark": "",
-        "corrects": None,
-        "verdict": "error",
-        "expected": "",
-        "as_expected": False,
-        "error": error,
-        "steps": [],
-        "evidence": [],
-        "figure": None,
-        "seconds": 0.0,
+def _said(claim: Claim) -> Record:
+    """The part of a record that comes from the claim alone, and room for the rest."""
+    return UNKNOWN | {
+        "id": claim.id,
+        "title": claim.title,
+        "sources": [{"document": s.document, "locator": s.locator} for s in claim.sources],
+        "statement": claim.statement,
+        "relation": _printed(claim.relation),
+        "domain": _printed(claim.domain),
+        "control": _printed(claim.control),
+        "remark": claim.remark,
+        "corrects": claim.corrects,
+        "expected": str(claim.expected),
     }

@@ -216,6 +216,7 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     axes.axvspan(evidence.numbers["tolerance"], 1, color="0.9", label="violated")
     axes.set_xscale("symlog", linthresh=1e-6)
     axes.set_xlim(-1, 1)
+    axes.set_xticks([-1, -1e-3, 0, 1e-3, 1])
     axes.set_xlabel("(left side - right side) / sum of absolute terms, no unit")
     axes.set_ylabel("share of networks at or below")
     share = evidence.numbers["share violated"]

@@ -130,15 +130,15 @@ def define(d: Derivation) -> None:
     """Open a derivation with the layer's definition and the check that y has the stated yhat."""
     d.given(
         "Definition of the layer, with biased batch moments",
-        r"\mu = \tfrac1m\langle 1, y\rangle,\quad \sigma^2 = \tfrac1m\|y - \mu 1\|^2,\quad "
-        r"s = \sqrt{\sigma^2+\varepsilon},\quad \hat y = (y - \mu 1)/s,\quad "
-        r"z = \gamma\hat y + \beta 1",
+        r"\mu = \tfrac1m\langle \mathbf{1}, y\rangle,\quad "
+        r"\sigma^2 = \tfrac1m\|y - \mu\mathbf{1}\|^2,\quad s = \sqrt{\sigma^2+\varepsilon},\quad "
+        r"\hat y = (y - \mu\mathbf{1})/s,\quad z = \gamma\hat y + \beta\mathbf{1}",
         "mu = <1,y>/m, sigma^2 = |y - mu 1|^2/m, s = sqrt(sigma^2 + eps), "
         "yhat = (y - mu 1)/s, z = gamma yhat + beta 1",
     )
     d.vectors(
         "The layer sends y = mu 1 + s yhat to yhat, for yhat centred with |yhat|^2 = m sigma^2/s^2",
-        r"\mathrm{BN}(\mu 1 + s\hat y) = \hat y",
+        r"\mathrm{BN}(\mu\mathbf{1} + s\hat y) = \hat y",
         "BN(mu 1 + s yhat) = yhat",
         normalise(activations(LINE)),
         LINE.vector("yhat"),
@@ -157,7 +157,7 @@ def jacobian_steps(d: Derivation) -> None:
     )
     d.vectors(
         "Differentiate (y + th - mean)/s(t) at t = 0",
-        r"D\hat y[h] = \frac1s\Big(h - \tfrac{\langle 1,h\rangle}{m}1"
+        r"D\hat y[h] = \frac1s\Big(h - \tfrac{\langle \mathbf{1},h\rangle}{m}\mathbf{1}"
         r" - \tfrac{\langle h,\hat y\rangle}{m}\hat y\Big) = \tfrac1s Ph",
         "D yhat[h] = (h - <1,h>/m 1 - <h,yhat>/m yhat)/s = Ph/s",
         first(),

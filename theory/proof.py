@@ -185,7 +185,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     rejected = not proves(proof, other, claim.domain)
     what = "the corrected form" if way.of_control else "the statement"
     outcome = "confirms" if holds else "does not confirm"
-    summary = f"SymPy {outcome} {what} in {len(proof.steps)} steps for every batch size."
+    summary = f"SymPy {outcome} {what} in {len(proof.steps)} steps, for all its letters."
     if proof.slack:
         summary += f" Slack: {' + '.join(text(term.expr) for term in proof.slack)}."
     numbers = {

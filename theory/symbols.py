@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sympy as sp
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.str import StrPrinter
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ eps = _letter("eps", r"\varepsilon", "constant under the root", nonnegative=True
 s = _letter("s", "s", "sqrt(sigma^2 + eps)", positive=True)
 
 # Gradient and Hessian of the loss, contracted to numbers.
-g1 = _letter("<1,g>", r"\langle 1, g\rangle", "sum of the gradient at z")
+g1 = _letter("<1,g>", r"\langle \mathbf{1}, g\rangle", "sum of the gradient at z")
 gy = _letter("<g,yhat>", r"\langle g, \hat y\rangle", "gradient at z against yhat")
 gg = _letter("|g|^2", r"\|g\|^2", "squared norm of the gradient at z", nonnegative=True)
 vv = _letter("|v|^2", r"\|v\|^2", "squared norm of the gradient at y", nonnegative=True)
@@ -78,10 +80,10 @@ delta_kl = _letter("delta_kl", r"\delta_{kl}", "1 if k = l, else 0", "kl")
 delta_il = _letter("delta_il", r"\delta_{il}", "1 if i = l, else 0", "il")
 
 # Directions h, k of a derivation, known by their inner products.
-h1 = _letter("<1,h>", r"\langle 1, h\rangle", "sum of h")
+h1 = _letter("<1,h>", r"\langle \mathbf{1}, h\rangle", "sum of h")
 hy = _letter("<h,yhat>", r"\langle h, \hat y\rangle", "h against yhat")
 hh = _letter("|h|^2", r"\|h\|^2", "squared norm of h", nonnegative=True)
-k1 = _letter("<1,k>", r"\langle 1, k\rangle", "sum of k")
+k1 = _letter("<1,k>", r"\langle \mathbf{1}, k\rangle", "sum of k")
 ky = _letter("<k,yhat>", r"\langle k, \hat y\rangle", "k against yhat")
 kk = _letter("|k|^2", r"\|k\|^2", "squared norm of k", nonnegative=True)
 hk = _letter("<h,k>", r"\langle h, k\rangle", "h against k")
@@ -94,6 +96,9 @@ x = _letter("x", "x", "point of the support", positive=True)
 rho = _letter("rho", r"\rho_M(x)", "limiting density at x", nonnegative=True)
 law_second = _letter(
     "int x^2 rho", r"\int x^2\rho_M(x)\,dx", "second moment of density (5)", nonnegative=True
+)
+law_first = _letter(
+    "int x rho", r"\int x\,\rho_M(x)\,dx", "first moment of density (5)", nonnegative=True
 )
 sv_second = _letter(
     "E tr(X'X)/N",
@@ -110,12 +115,30 @@ def projector(row: sp.Symbol, col: sp.Symbol, delta: sp.Symbol) -> sp.Expr:
     return delta - 1 / m - row * col / m
 
 
+class _Tex(LatexPrinter):
+    """LaTeX with the positive terms of a sum first."""
+
+    def _as_ordered_terms(self, expr: Any, order: Any = None) -> list[Any]:
+        return _positive_first(super()._as_ordered_terms(expr, order=order))
+
+
+class _Text(StrPrinter):
+    """Plain text with the positive terms of a sum first."""
+
+    def _as_ordered_terms(self, expr: Any, order: Any = None) -> list[Any]:
+        return _positive_first(super()._as_ordered_terms(expr, order=order))
+
+
+def _positive_first(terms: list[Any]) -> list[Any]:
+    return sorted(terms, key=lambda term: bool(term.could_extract_minus_sign()))
+
+
 def latex(expr: Any) -> str:
     """LaTeX of a SymPy object, every letter printed as `LETTERS` says."""
     names = {symbol: letter.latex for symbol, letter in LETTERS.items()}
-    return str(sp.latex(expr, symbol_names=names))
+    return str(_Tex({"symbol_names": names}).doprint(expr))
 
 
 def text(expr: Any) -> str:
     """One-line plain text of a SymPy object."""
-    return str(sp.sstr(expr))
+    return str(_Text().doprint(expr))

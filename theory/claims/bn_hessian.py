@@ -40,7 +40,7 @@ CLAIM = Claim(
     statement=(
         r"\frac{\partial^2 \hat y_k}{\partial y_i\,\partial y_l} = -\frac{1}{m s^2}"
         r"\left(\hat y_l P_{ki} + \hat y_i P_{kl} + \hat y_k P_{il}\right),\quad "
-        r"P = I - \tfrac1m 11^\top - \tfrac1m \hat y\hat y^\top"
+        r"P = I - \tfrac1m \mathbf{1}\mathbf{1}^\top - \tfrac1m \hat y\hat y^\top"
     ),
     relation=sp.Eq(T_kil, FORMULA),
     control=sp.Eq(T_kil, -(yhat_l * P_ki + yhat_i * P_kl) / (m * s**2)),

@@ -13,7 +13,7 @@ CLAIM = Claim(
     sources=(Source("A18", "Theorem 4.1, variant seen in an early print"),),
     statement=(
         r"\|\nabla_{y_j}\hat{\mathcal L}\|^2 \le \frac{\gamma^2}{\sigma_j^2}\Big("
-        r"\|\nabla_{y_j}\mathcal L\|^2 - \tfrac1m\langle 1, \nabla_{y_j}\mathcal L\rangle^2"
+        r"\|\nabla_{y_j}\mathcal L\|^2 - \tfrac1m\langle\mathbf 1,\nabla_{y_j}\mathcal L\rangle^2"
         r" - \tfrac{1}{\sqrt m}\langle \nabla_{y_j}\mathcal L, \hat y_j\rangle^2\Big)"
     ),
     relation=sp.Le(vv, gamma**2 / sigma**2 * (gg - g1**2 / m - gy**2 / sp.sqrt(m))),

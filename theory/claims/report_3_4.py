@@ -13,7 +13,7 @@ CLAIM = Claim(
     sources=(Source("S1", "Theorem 3.4"),),
     statement=(
         r"\|\nabla_{\hat y_i}\hat{L}\| \le \frac{\gamma^2}{\sigma_j^2}\Big("
-        r"\|\nabla_{y_i} L\|^2 - \tfrac1m\langle 1, \nabla_{y_i} L\rangle^2"
+        r"\|\nabla_{y_i} L\|^2 - \tfrac1m\langle \mathbf{1}, \nabla_{y_i} L\rangle^2"
         r" - \tfrac1m\langle \nabla_{y_i} L, \hat y_i\rangle^2\Big)"
     ),
     relation=sp.Le(grad_yhat, BOUND),

@@ -33,7 +33,7 @@ CLAIM = Claim(
     ),
     statement=(
         r"\|\nabla_{y}\hat{\mathcal L}\|^2 \le \frac{\gamma^2}{\sigma^2+\varepsilon}\Big("
-        r"\|\nabla_{z}\mathcal L\|^2 - \tfrac1m\langle 1, \nabla_{z}\mathcal L\rangle^2"
+        r"\|\nabla_{z}\mathcal L\|^2 - \tfrac1m\langle \mathbf{1}, \nabla_{z}\mathcal L\rangle^2"
         r" - \tfrac1m\langle \nabla_{z}\mathcal L, \hat y\rangle^2\Big)"
     ),
     relation=sp.Le(vv, gamma**2 / s**2 * (gg - g1**2 / m - gy**2 / m)),

@@ -1,0 +1,80 @@
+"""The report page: time to build it, and its size."""
+
+import tempfile
+from pathlib import Path
+
+from ledger import figures, formula, report
+from theory.claim import Evidence, Kind
+from theory.claims import bn_hessian, santurkar_4_2
+from theory.symbols import latex, text
+
+CLAIMS = 50
+
+
+def _line(figure, claim, evidence):
+    figure.subplots().plot(range(500), [(i * i) % 97 for i in range(500)], label=claim.id)
+    return evidence.summary
+
+
+def _record(number: int, folder: Path) -> dict:
+    """A claim as `verify` writes it down; its formulas differ from those of the others."""
+    claim = (bn_hessian.CLAIM, santurkar_4_2.CLAIM)[number % 2]
+    evidence = Evidence(Kind.NETWORKS, True, True, "Found on 24,000 networks.")
+    printed = {"latex": f"{latex(claim.relation)} + {number}", "text": text(claim.relation)}
+    return {
+        "id": f"claim_{number}",
+        "title": claim.title,
+        "sources": [vars(source) for source in claim.sources],
+        "statement": f"{claim.statement} + {number}",
+        "relation": printed,
+        "domain": None,
+        "control": {**printed, "latex": f"{printed['latex']} + x"},
+        "remark": claim.remark,
+        "corrects": None,
+        "verdict": str(claim.expected),
+        "expected": str(claim.expected),
+        "as_expected": True,
+        "error": None,
+        "steps": [vars(step) for step in claim.means[0].prove().steps],
+        "evidence": [
+            {
+                "kind": str(evidence.kind),
+                "holds": True,
+                "control_differs": True,
+                "summary": evidence.summary,
+                "numbers": {f"number {i}": i / 7 for i in range(20)},
+                "provenance": {"seed": 0, "device": "cpu"},
+            }
+        ],
+        "figure": figures.save(claim, evidence, _line, folder),
+        "seconds": 1.0,
+    }
+
+
+class Report:
+    """A page of 50 claims, each with three formulas of its own and a figure."""
+
+    timeout = 300
+
+    def setup_cache(self) -> tuple[dict, Path]:
+        folder = Path(tempfile.mkdtemp())
+        document = {
+            "schema": 1,
+            "bnproof": "0.1.0",
+            "created": "2026-11-21T10:00:00+00:00",
+            "command": "bnproof verify",
+            "environment": {},
+            "settings": {"scale": "quick", "seed": 0, "data": "photos"},
+            "claims": [_record(number, folder) for number in range(CLAIMS)],
+        }
+        return document, folder / figures.FOLDER
+
+    def time_build(self, cache: tuple[dict, Path]) -> None:
+        formula.draw.cache_clear()
+        report.build(*cache)
+
+    def track_size(self, cache: tuple[dict, Path]) -> float:
+        """Size of the page."""
+        return len(report.build(*cache).encode()) / 1024
+
+    track_size.unit = "KB"

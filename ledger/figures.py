@@ -1,0 +1,93 @@
+"""Figures: one style for all, and one SVG file for each claim that has something to draw."""
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
+
+from ledger.document import write_text
+from theory.claim import Claim, Evidence
+
+FOLDER: Final = "figures"
+METADATA: Final = ("Date", "Creator", "Format", "Type")  # written by default; the page says it all
+SIZE: Final = (7.2, 4.2)  # inches; the width of the report's column at 96 dots an inch
+
+Draw = Callable[[Figure, Claim, Evidence], str | None]
+
+# Okabe and Ito (2008): told apart by the colour-blind.  Each has its own line, so that a figure
+# can be read in grey; the palest of the eight, yellow, is left out.
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+LINES: Final = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
+
+
+def style() -> dict[str, Any]:
+    """Settings of matplotlib for every figure."""
+    return {
+        "axes.facecolor": "white",
+        "axes.grid": True,
+        "axes.prop_cycle": cycler(color=COLOURS, linestyle=LINES),
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlesize": "medium",
+        "figure.constrained_layout.use": True,
+        "figure.facecolor": "white",
+        "figure.figsize": SIZE,
+        "figure.titlesize": "medium",
+        "font.size": 10,
+        "grid.color": "0.9",
+        "legend.framealpha": 0.9,
+        "lines.linewidth": 1.6,
+        "lines.markersize": 5,
+        "savefig.facecolor": "white",
+        "font.sans-serif": ("DejaVu Sans", "Verdana", "Arial", "Helvetica", "sans-serif"),
+        "path.simplify_threshold": 0.4,  # of a point, which nobody sees
+        "svg.fonttype": "none",  # text, not outlines: half the size, and it can be searched
+    }
+
+
+def save(claim: Claim, evidence: Evidence, draw: Draw, folder: Path) -> dict[str, str] | None:
+    """Draw the evidence of a claim and write ``figures/ID.svg`` in `folder`.
+
+    Returns
+    -------
+    dict or None
+        The file, as a path relative to `folder`, and the text alternative; None if `draw` found
+        nothing to draw.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written.
+    """
+    # The salt makes the ids inside the file, and so the file, the same in every run.
+    chosen: Any = {**style(), "svg.hashsalt": claim.id}
+    with mpl.rc_context(chosen):
+        figure = Figure()
+        alt = draw(figure, claim, evidence)
+        if alt is None:
+            return None
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(METADATA))
+    name = f"{FOLDER}/{claim.id}.svg"
+    write_text(folder / name, shortened(buffer.getvalue()))
+    return {"file": name, "alt": alt}
+
+
+def shortened(svg: str) -> str:
+    """The same figure without prolog, comments and indents, paths to 1/100 point."""
+    svg = re.sub(r"<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r">\s+<", "><", svg)
+    return re.sub(r' d="[^"]*"', lambda path: _rounded(path[0]), svg)
+
+
+def _rounded(path: str) -> str:
+    """Numbers of a path to two decimals, without trailing zeros."""
+    short = re.sub(
+        r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), path
+    )
+    return re.sub(r"\s+", " ", short)

@@ -1,0 +1,1 @@
+"""Products of Gaussian matrices: the limiting law, samplers, and the comparison of both."""

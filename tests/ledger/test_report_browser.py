@@ -1,0 +1,180 @@
+"""The report in a real browser that is cut off from the network."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+
+from ledger import figures
+from ledger.report import write
+from theory.claim import Claim, Evidence, Kind
+from theory.claims import bn_hessian, report_3_4, santurkar_4_2
+from theory.symbols import latex, text
+
+pytestmark = pytest.mark.browser
+
+CLAIMS = (bn_hessian.CLAIM, report_3_4.CLAIM, santurkar_4_2.CLAIM)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+# Of an element: whether any part of it is drawn outside of every box that could scroll to it.
+SPILLS = """() => [...document.querySelectorAll('body *')].filter(element => {
+  const box = element.getBoundingClientRect();
+  return box.right > document.documentElement.clientWidth + 1 && box.width > 0
+    && !element.closest('.scroll, .display, .frame, .sheet, .skip');
+}).map(element => element.outerHTML.slice(0, 80))"""
+UNNAMED = """() => [
+  ...[...document.querySelectorAll('svg:not([aria-hidden])')]
+    .filter(e => e.getAttribute('role') !== 'img' || !e.getAttribute('aria-label')),
+  ...[...document.querySelectorAll('img')].filter(e => !e.alt),
+].map(e => e.outerHTML.slice(0, 80))"""
+
+
+def record(claim: Claim, folder: Path) -> dict[str, Any]:
+    """A claim as `verify` writes it down, its evidence invented."""
+
+    def line(figure: Figure, _: Claim, found: Evidence) -> str:
+        figure.subplots().plot([0, 1], [1, 0], label=found.summary)
+        return "A falling line."
+
+    found = Evidence(Kind.NETWORKS, True, True, "Found on 24 networks.")
+    way = claim.means_of(type(bn_hessian.CLAIM.means[0]))
+    printed = {
+        name: None if part in (None, True) else {"latex": latex(part), "text": text(part)}
+        for name in ("relation", "domain", "control")
+        for part in (getattr(claim, name),)
+    }
+    item = {"kind": str(found.kind), "holds": True, "control_differs": True}
+    numbers = {"networks": 24, "row": list(range(40)), "by size": {"2": 0.1}}
+    return {
+        **{"id": claim.id, "title": claim.title, "statement": claim.statement},
+        "sources": [vars(source) for source in claim.sources],
+        **printed,
+        **{"remark": claim.remark, "corrects": None, "error": None, "as_expected": True},
+        **{"verdict": str(claim.expected), "expected": str(claim.expected), "seconds": 1.0},
+        "steps": [vars(step) for step in way.prove().steps],
+        "evidence": [
+            {**item, "summary": found.summary, "numbers": numbers, "provenance": {"seed": 0}}
+        ],
+        "figure": figures.save(claim, found, line, folder),
+    }
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    content = {
+        **{"schema": 1, "bnproof": "0.1.0", "created": "2026-11-21T10:00:00+00:00"},
+        **{"command": "bnproof verify", "environment": {"python": "3.11"}},
+        "settings": {"scale": "smoke", "seed": 0, "data": "photos"},
+        "claims": [record(claim, folder) for claim in CLAIMS],
+    }
+    return write(content, folder)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: the extra `browser` has it"
+    )
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser found; looked for {', '.join(BROWSERS)}")
+    with playwright.sync_playwright() as engine:
+        running = engine.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+class Visit:
+    """A page opened without network: what it asked for, and what it complained about."""
+
+    def __init__(self, browser: Any, file: Path, **options: Any) -> None:
+        self.context = browser.new_context(offline=True, **options)
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.page = self.context.new_page()
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.context.route("http*://**", lambda route: route.abort())
+        self.page.goto(file.as_uri())
+
+    def close(self) -> None:
+        self.context.close()
+
+
+@pytest.fixture(params=[(1280, "light"), (400, "dark")], ids=["wide light", "narrow dark"])
+def visit(request: pytest.FixtureRequest, browser: Any, page_file: Path) -> Iterator[Visit]:
+    width, scheme = request.param
+    size = {"width": width, "height": 800}
+    found = Visit(browser, page_file, viewport=size, color_scheme=scheme)
+    yield found
+    found.close()
+
+
+def test_the_page_is_complete_without_network(visit: Visit, page_file: Path) -> None:
+    page = visit.page
+    assert [u for u in visit.requests if not u.startswith("data:")] == [page_file.as_uri()]
+    assert visit.complaints == []
+    for claim in CLAIMS:
+        assert page.locator(f"section#{claim.id} h3").inner_text() == claim.title
+    assert page.evaluate(UNNAMED) == []
+    images = page.locator("img")
+    assert images.count() == len(CLAIMS)
+    assert images.evaluate_all("all => all.every(e => e.complete && e.naturalWidth > 0)")
+
+
+def test_nothing_spills_out_of_the_page(visit: Visit) -> None:
+    visit.page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true })")
+    assert visit.page.evaluate(SPILLS) == []
+    width = visit.page.evaluate("document.documentElement.scrollWidth")
+    assert width == visit.page.viewport_size["width"]
+
+
+def test_formulas_are_drawn_in_the_colour_of_the_text(visit: Visit) -> None:
+    formula = visit.page.locator("section svg.formula").first
+    box = formula.bounding_box()
+    assert box["height"] > 15
+    colours = formula.evaluate("e => [getComputedStyle(e).fill, getComputedStyle(e).color]")
+    assert colours[0] == colours[1]
+    # Its glyphs are found: the shapes fill the box that was reserved for them.
+    drawn = formula.locator("use").evaluate("e => e.getBoundingClientRect().width")
+    assert drawn == pytest.approx(box["width"], rel=0.25)
+
+
+def test_a_figure_can_be_enlarged(visit: Visit) -> None:
+    image = visit.page.locator("img").first
+    before = image.bounding_box()["width"]
+    visit.page.get_by_label("Enlarge figure").first.check()
+    assert image.bounding_box()["width"] > 2 * before
+
+
+def test_the_page_can_be_read_without_scripts(browser: Any, page_file: Path) -> None:
+    found = Visit(browser, page_file, java_script_enabled=False)
+    page = found.page
+    section = page.locator(f"section#{CLAIMS[1].id}")
+    assert "refuted" in section.inner_text()
+    details = section.locator("details").last
+    assert not details.locator("li").first.is_visible()
+    details.locator("summary").click()
+    assert details.locator("li").first.is_visible()
+    page.get_by_role("link", name=f"Link to {CLAIMS[1].id}").click()
+    assert page.url.endswith(f"#{CLAIMS[1].id}")
+    found.close()
+
+
+def test_printing_opens_the_derivations(browser: Any, page_file: Path) -> None:
+    found = Visit(browser, page_file, color_scheme="dark")
+    found.page.emulate_media(media="print")
+    step = found.page.locator("details li").first
+    assert step.bounding_box()["height"] > 10
+    assert found.page.evaluate("getComputedStyle(document.body).backgroundColor") == (
+        "rgb(255, 255, 255)"
+    )
+    found.close()
