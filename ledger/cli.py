@@ -199,6 +199,7 @@ def _settings(scale: str, device: str, seed: int, data: Path | None) -> "Setting
     import torch
 
     from empirical.data import load
+    from empirical.experiment import POOL
     from theory.claim import Scale, Settings
 
     if seed < 0:
@@ -208,7 +209,7 @@ def _settings(scale: str, device: str, seed: int, data: Path | None) -> "Setting
         raise UserError("--device cuda: PyTorch finds no GPU here; use --device cpu or auto")
     chosen = "cuda" if there and device != "cpu" else "cpu"
     if data is not None:
-        load(data)
+        load(data, limit=POOL)
     return Settings(scale=Scale(scale), device=chosen, seed=seed, data=data)
 
 

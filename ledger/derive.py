@@ -10,7 +10,7 @@ from theory.proof import Proof, proves, residual
 from theory.symbols import latex as to_latex
 from theory.symbols import text as to_text
 
-NOTE = {"given": " (definition)", "cited": " (cited)", "checked": ""}
+NOTE = {"given": " (stated)", "cited": " (cited)", "checked": ""}
 
 
 def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
@@ -28,6 +28,7 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
         raise UserError(f"{claim.id} has no derivation: it is decided by {names}; try `show`")
     yield f"{claim.id}: {claim.title}"
     yield f"Statement: {show(claim.relation)}    where {show(claim.domain)}"
+    yield "Steps are equations that SymPy has checked, unless marked as stated or cited."
     if claim.means_of(Counterexample):
         evidence = exact.check(claim, Settings())
         yield ""

@@ -12,11 +12,12 @@ from typing import Any
 from ledger.catalogue import catalogue
 from ledger.document import load, write_text
 from theory.catalogue import Broken
-from theory.claim import Claim
+from theory.claim import Claim, Kind
+from theory.sources import DOCUMENTS
 
 
 def claims_table() -> str:
-    """Markdown table of all claims with their verdicts."""
+    """Markdown table of all claims with their verdicts, and the documents they come from."""
     rows = [
         "| id | source | statement | verdict |",
         "|---|---|---|---|",
@@ -24,31 +25,60 @@ def claims_table() -> str:
     for entry in catalogue().values():
         if isinstance(entry, Broken):
             raise ValueError(entry.error)
-        rows.append(_row(entry))
-    return "\n".join(rows)
+        rows.append(_claim(entry))
+    documents = [f"{key}: {d.authors}, *{d.title}*, {d.year}." for key, d in DOCUMENTS.items()]
+    return "\n".join([*rows, "", *documents])
 
 
-def _row(claim: Claim) -> str:
+def _claim(claim: Claim) -> str:
     sources = "; ".join(str(source) for source in claim.sources)
     return f"| `{claim.id}` | {sources} | {claim.title} | {claim.expected} |"
 
 
 def findings(evidence: Mapping[str, Any]) -> str:
-    """Markdown list of what each simulation and experiment of a run found."""
+    """Markdown of what the experiments and the random matrices of a run showed."""
     settings, environment = evidence["settings"], evidence["environment"]
-    lines = [
-        f"`{evidence['command']}`, scale {settings['scale']}, seed {settings['seed']}, "
-        f"on {environment['device']} ({environment['platform']}, {environment['threads']} "
-        f"threads), PyTorch {environment['torch']}, {evidence['created'][:10]}:",
-        "",
+    blocks = [
+        f"`{evidence['command']}`, scale {settings['scale']}, seed {settings['seed']}, on "
+        f"{environment['device']} ({environment['platform']}, {environment['threads']} threads), "
+        f"PyTorch {environment['torch']}, {evidence['created'][:10]}."
     ]
     for record in evidence["claims"]:
         for item in record["evidence"]:
-            if item["kind"] in ("experiment", "random matrices"):
-                data = item["provenance"].get("data set")
-                where = f" ({data})" if data else ""
-                lines.append(f"- `{record['id']}`{where}: {item['summary']}")
-    return "\n".join(lines)
+            if item["kind"] == Kind.EXPERIMENT:
+                blocks.append(_experiment(record, item))
+            elif item["kind"] == Kind.SPECTRA:
+                blocks.append(f"`{record['id']}`, {record['verdict']}. {item['summary']}")
+    return "\n\n".join(blocks)
+
+
+def _experiment(record: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+    """One table of criteria, and one of printed numbers where the source prints any."""
+    where, numbers = item["provenance"], item["numbers"]
+    rows = [
+        f"`{record['id']}`, {record['verdict']} on {where['data set']}, batches of "
+        f"{where['batch']}, median of {len(where['seeds'])} seeds:",
+        "",
+        "| measured | asked | found | control |",
+        "|---|---|---|---|",
+        *(
+            f"| {row['words']} | {row['asked']} | {row['value']:.3g} | {row['control value']:.3g} |"
+            for row in numbers["criteria"]
+        ),
+    ]
+    printed = [
+        f"| {name}, {net} | {_row(values)} | {_row(numbers['measured'][net][name]['median'])} |"
+        for net, quantities in numbers["printed"].items()
+        for name, values in quantities.items()
+        if name in numbers["measured"].get(net, {})
+    ]
+    if printed:
+        rows += ["", "| beside the source | printed | found |", "|---|---|---|", *printed]
+    return "\n".join(rows)
+
+
+def _row(values: Any) -> str:
+    return ", ".join(f"{value:.3g}" for value in (values if isinstance(values, list) else [values]))
 
 
 def replace(text: str, name: str, content: str) -> str:

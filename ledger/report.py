@@ -33,7 +33,7 @@ HOLDS: Final = {
     False: "By this, the statement does not hold.",
     None: "This alone does not decide the statement.",
 }
-STEP: Final = {"given": "definition", "cited": "cited from elsewhere", "checked": ""}
+STEP: Final = {"given": "stated", "cited": "cited from elsewhere", "checked": ""}
 
 # The fields that the page needs: a type, a list of one shape, or a choice with None.
 PRINTED: Final = (None, {"latex": str, "text": str})

@@ -22,7 +22,7 @@ class Step:
     words: str
     latex: str = ""
     text: str = ""
-    kind: str = "checked"  # "given": a definition; "cited": a theorem taken from elsewhere
+    kind: str = "checked"  # "given": stated in words; "cited": a theorem taken from elsewhere
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Derivation:
     rests_on: list[str] = field(default_factory=list)
 
     def given(self, words: str, tex: str = "", plain: str = "") -> None:
-        """Write down a definition."""
+        """Write down a definition or an argument in words, which SymPy does not check."""
         self.steps.append(Step(words, tex, plain or tex, kind="given"))
 
     def cite(self, words: str, theorem: str, tex: str = "") -> None:

@@ -47,7 +47,7 @@ DOCUMENTS: Final = {
         2018,
         "arXiv:1805.11604",
     ),
-    "derived": Document("bnproof", "derived here; none of the sources states it", 2026),
+    "derived": Document("bnproof", "derived or completed here; no source prints it so", 2026),
 }
 
 

@@ -27,10 +27,7 @@ def prove() -> Proof:
 CLAIM = Claim(
     id="santurkar_4_1_eps",
     title="With eps > 0 the gradient bound still holds, s = sqrt(sigma^2 + eps) in place of sigma.",
-    sources=(
-        Source("S1", "section 2.2, the layer with eps, in Theorem 3.4"),
-        Source("A18", "Theorem 4.1"),
-    ),
+    sources=(Source("derived", "Theorem 4.1 of A18 for the layer of frameworks, eps > 0"),),
     statement=(
         r"\|\nabla_{y}\hat{\mathcal L}\|^2 \le \frac{\gamma^2}{\sigma^2+\varepsilon}\Big("
         r"\|\nabla_{z}\mathcal L\|^2 - \tfrac1m\langle \mathbf{1}, \nabla_{z}\mathcal L\rangle^2"

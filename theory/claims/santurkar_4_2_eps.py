@@ -20,10 +20,7 @@ def prove() -> Proof:
 CLAIM = Claim(
     id="santurkar_4_2_eps",
     title="The curvature bound of Theorem 4.2 with s = sqrt(sigma^2 + eps) for sigma, eps > 0.",
-    sources=(
-        Source("S1", "section 2.2, the layer with eps, in Theorem 3.5"),
-        Source("A18", "Theorem 4.2"),
-    ),
+    sources=(Source("derived", "Theorem 4.2 of A18 for the layer of frameworks, eps > 0"),),
     statement=(
         r"v^\top K v \le \frac{\gamma^2}{\sigma^2+\varepsilon}v^\top H v"
         r" - \frac{\gamma}{m(\sigma^2+\varepsilon)}\langle g,\hat y\rangle\|v\|^2"
