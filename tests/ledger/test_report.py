@@ -185,7 +185,7 @@ def test_everything_known_of_a_claim_is_shown(page: Page) -> None:
     for part in (
         *("S. Santurkar", "How Does Batch Normalization Help Optimization?", "Theorem 4.1"),
         *("An identity.", "Holds on all networks.", "24,000", "1.235e-13", "not finite"),
-        *("(definition)", "(cited from elsewhere)", "Derivation in 3 steps", "Corrected by"),
+        *("(stated)", "(cited from elsewhere)", "Derivation in 3 steps", "Corrected by"),
         *("photos", "torch", "2.13.0", "bnproof verify", "growth", "1, 2.5"),
     ):
         assert part in text, part
