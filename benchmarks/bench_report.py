@@ -19,7 +19,7 @@ def _line(figure, claim, evidence):
 def _record(number: int, folder: Path) -> dict:
     """A claim as `verify` writes it down; its formulas differ from those of the others."""
     claim = (bn_hessian.CLAIM, santurkar_4_2.CLAIM)[number % 2]
-    evidence = Evidence(Kind.NETWORKS, True, True, "Found on 24,000 networks.")
+    evidence = Evidence(Kind.INSTANCES, True, True, "Found on 24,000 networks.")
     printed = {"latex": f"{latex(claim.relation)} + {number}", "text": text(claim.relation)}
     return {
         "id": f"claim_{number}",

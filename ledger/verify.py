@@ -9,7 +9,7 @@ import sympy as sp
 
 from empirical import experiment
 from ledger import figures
-from simulate import check as networks
+from simulate import check as instances
 from simulate.random_matrices import compare as spectra
 from theory import exact, proof
 from theory.catalogue import Broken
@@ -19,8 +19,9 @@ from theory.claim import (
     Derived,
     Disproved,
     Evidence,
+    ExactCase,
+    Instances,
     Kind,
-    Networks,
     Settings,
     Spectra,
     decide,
@@ -34,7 +35,8 @@ WORKERS: Final[Mapping[type, Worker]] = {
     Derived: proof.check,
     Disproved: proof.check_disproof,
     Counterexample: exact.check,
-    Networks: networks.check,
+    ExactCase: exact.check,
+    Instances: instances.check,
     Spectra: spectra.check,
     experiment.Experiment: experiment.check,
 }
@@ -42,7 +44,7 @@ WORKERS: Final[Mapping[type, Worker]] = {
 PAINTERS: Final = {
     Kind.EXPERIMENT: experiment.draw,
     Kind.SPECTRA: spectra.draw,
-    Kind.NETWORKS: networks.draw,
+    Kind.INSTANCES: instances.draw,
 }
 # A record before anything is known; one that stays so is an error.
 UNKNOWN: Final[Record] = {

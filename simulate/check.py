@@ -1,12 +1,14 @@
-"""Evaluate a claim's own relation on random networks; the one table of tolerances.
+"""Evaluate a claim's own relation on random instances; the one table of tolerances.
 
 The relation is the SymPy object that was proved and is printed; it is lambdified and evaluated on
-letters measured by autodiff.  The error of a comparison is scaled by the sum of the absolute
-values of the terms that cancel, each letter entering with its own magnitude.
+letters measured on random instances.  The error of a comparison is scaled by the sum of the
+absolute values of the terms that cancel, each letter entering with its own magnitude.
 """
 
+import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
@@ -16,15 +18,15 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
 
-from simulate import networks
-from simulate.networks import EPSILONS, LOSSES, Problems
-from simulate.quantities import Measured, arrange, axes_of
-from theory import symbols as sym
-from theory.claim import Claim, Counterexample, Evidence, Kind, Networks, Scale, Settings
+from simulate.letters import Letters, arrange, axes_of
+from simulate.networks import Problems
+from simulate.quantities import Measured
+from theory.claim import Claim, Counterexample, Evidence, Instances, Kind, Scale, Settings
 
+# A world is a module with `batches` and `provenance`, as `simulate.quantities` has them.
+WORLDS: Final = {"networks": "simulate.quantities"}
 TOLERANCE: Final = {torch.float64: 1e-12, torch.float32: 1e-4}
-PROBLEMS: Final = {Scale.SMOKE: 200, Scale.QUICK: 2_000, Scale.PAPER: 100_000}
-CHUNK: Final = 2_000
+INSTANCES: Final = {Scale.SMOKE: 200, Scale.QUICK: 2_000, Scale.PAPER: 100_000}
 SHOWN: Final = 4_000
 
 
@@ -35,7 +37,7 @@ class Comparison:
     Attributes
     ----------
     excess
-        ``(lhs - rhs)/scale`` (the absolute value for an equation), one number a problem: the
+        ``(lhs - rhs)/scale`` (the absolute value for an equation), one number an instance: the
         largest over the entries where there are several.
     violated
         Whether `excess` is above the tolerance, (K,).
@@ -46,19 +48,17 @@ class Comparison:
 
 
 def _terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
-    return sp.Add.make_args(sp.expand(expr))
+    return tuple(sp.Add.make_args(sp.expand(expr)))
 
 
-def _evaluate(expr: sp.Expr, table: dict[sp.Symbol, Tensor]) -> Tensor:
+def _evaluate(expr: sp.Basic, table: dict[sp.Symbol, Tensor]) -> Tensor:
     letters = sorted(expr.free_symbols, key=str)
-    result = sp.lambdify(letters, expr, modules="torch", dummify=True)(
-        *(table[letter] for letter in letters)
-    )
-    return torch.as_tensor(result)
+    function = sp.lambdify(letters, expr, modules="torch", dummify=True)
+    return torch.as_tensor(function(*(table[letter] for letter in letters)))
 
 
-def compare(relation: sp.Basic, measured: Measured) -> Comparison:
-    """Evaluate ``lhs = rhs`` or ``lhs <= rhs`` on every problem.
+def compare(relation: sp.Basic, measured: Letters, mask: Tensor | None = None) -> Comparison:
+    """Evaluate ``lhs = rhs`` or ``lhs <= rhs`` on every instance, or on those of `mask`.
 
     Raises
     ------
@@ -74,86 +74,74 @@ def compare(relation: sp.Basic, measured: Measured) -> Comparison:
     values = {a: arrange(measured.value(a), a, axes) for a in letters}
     sizes = {a: arrange(measured.magnitude(a), a, axes) for a in letters}
     difference = _evaluate(relation.lhs, values) - _evaluate(relation.rhs, values)
-    # abs(term) evaluated on magnitudes: each term is a monomial, up to fixed functions.
+    # |term| evaluated on magnitudes: each term is a monomial, up to fixed functions.
     terms = (*_terms(relation.lhs), *_terms(relation.rhs))
     scale = torch.stack(torch.broadcast_tensors(*(_evaluate(t, sizes).abs() for t in terms))).sum(0)
     excess = difference / torch.where(scale > 0, scale, 1.0)
     excess = excess.abs() if isinstance(relation, sp.Eq) else excess
-    if not torch.isfinite(excess).all():
-        raise ArithmeticError(f"{relation}: a side is not finite on some problem")
     excess = excess.flatten(1).amax(1) if excess.dim() > 1 else excess
+    excess = excess if mask is None else excess[mask]
+    if not torch.isfinite(excess).all():
+        raise ArithmeticError(f"{relation}: a side is not finite on some instance")
     return Comparison(excess, excess > TOLERANCE[excess.dtype])
 
 
-def inside(domain: sp.Basic, measured: Measured) -> Tensor:
-    """Which problems satisfy the claim's hypothesis, (K,)."""
+def inside(domain: sp.Basic, measured: Letters) -> Tensor:
+    """Which instances satisfy the claim's hypothesis, (K,)."""
+    some = next(iter(measured.VALUES))
     if domain == sp.true:
-        return torch.ones_like(measured.y[:, 0], dtype=torch.bool)
-    letters = sorted(domain.free_symbols, key=str)
-    test = sp.lambdify(letters, domain, modules="torch", dummify=True)
-    return test(*(measured.value(letter) for letter in letters))
+        return torch.ones(len(measured.value(some)), dtype=torch.bool)
+    table = {letter: measured.value(letter) for letter in domain.free_symbols}
+    return _evaluate(domain, table)
 
 
-def epsilons(domain: sp.Basic) -> tuple[float, ...]:
-    """The values of eps that the domain does not exclude by itself."""
-    allowed = [e for e in EPSILONS if domain.subs(sym.eps, sp.Rational(str(e))) != sp.false]
-    if not allowed:
-        raise ValueError(f"domain {domain} excludes every eps in {EPSILONS}")
-    return tuple(allowed)
+@dataclass(frozen=True)
+class Sample:
+    """Scaled excess of statement and control over all instances of the domain."""
+
+    statement: Tensor
+    control: Tensor
+    drawn: int
+    largest: dict[int, float]
 
 
-def _batches(claim: Claim, settings: Settings) -> Iterator[tuple[str, int, Problems]]:
-    """Problems for each loss and batch size, in chunks that bound the memory."""
-    way = claim.means_of(Networks)
-    total = PROBLEMS[settings.scale]
-    jobs = [
-        (loss, m, start) for loss in LOSSES for m in way.sizes for start in range(0, total, CHUNK)
-    ]
-    for number, (loss, m, start) in enumerate(tqdm(jobs, desc=claim.id, disable=None, leave=False)):
-        yield (
-            loss,
-            m,
-            networks.draw(
-                min(CHUNK, total - start),
-                m,
-                loss,
-                seed=settings.seed * 1_000_003 + number,
-                epsilons=epsilons(claim.domain),
-                device=settings.device,
-            ),
-        )
+def sample(claim: Claim, settings: Settings) -> Sample:
+    """Draw the claim's world and evaluate statement and control on it."""
+    assert claim.relation is not None
+    assert claim.control is not None
+    statement, control, drawn = [], [], 0
+    largest: dict[int, float] = {}
+    for size, measured in _batches(claim, settings):
+        mask = inside(claim.domain, measured)
+        drawn += len(mask)
+        if mask.any():
+            statement.append(compare(claim.relation, measured, mask).excess.cpu())
+            control.append(compare(claim.control, measured, mask).excess.cpu())
+            largest[size] = max(largest.get(size, -1.0), statement[-1].max().item())
+    if not statement:
+        raise ValueError(f"{claim.id}: domain: none of {drawn:,} random instances satisfies it")
+    return Sample(torch.cat(statement), torch.cat(control), drawn, largest)
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `Networks` means: its relation and its control on random networks."""
-    assert claim.relation is not None
-    assert claim.control is not None
-    excess: list[Tensor] = []
-    control: list[Tensor] = []
-    drawn, by_size = 0, {}
-    for _, m, problems in _batches(claim, settings):
-        measured = Measured(problems)
-        mask = inside(claim.domain, measured)
-        drawn += len(mask)
-        excess.append(compare(claim.relation, measured).excess[mask].cpu())
-        control.append(compare(claim.control, measured).excess[mask].cpu())
-        if mask.any():
-            by_size[m] = max(by_size.get(m, -1.0), excess[-1].max().item())
-    everything, of_control = torch.cat(excess), torch.cat(control)
-    tolerance = TOLERANCE[everything.dtype]
-    violations = int((everything > tolerance).sum())
-    control_violations = int((of_control > tolerance).sum())
-    holds = violations == 0
+    """Carry out the claim's `Instances` means: its relation and its control on random instances."""
+    found = sample(claim, settings)
+    tolerance = TOLERANCE[found.statement.dtype]
+    count = len(found.statement)
+    violations = int((found.statement > tolerance).sum())
+    control_violations = int((found.control > tolerance).sum())
     numbers: dict[str, Any] = {
-        "networks": len(everything),
-        "inside the domain": len(everything) / drawn,
+        "instances": count,
+        "share inside the domain": count / found.drawn,
         "violations": violations,
-        "share violated": violations / max(len(everything), 1),
-        "largest scaled excess": everything.max().item(),
-        "largest scaled excess by batch size": {str(m): by_size[m] for m in sorted(by_size)},
+        "share violated": violations / count,
+        "largest scaled excess": found.statement.max().item(),
+        "smallest scaled excess": found.statement.min().item(),
+        "largest scaled excess by size": {str(m): v for m, v in sorted(found.largest.items())},
         "control violations": control_violations,
         "tolerance": tolerance,
     }
+    holds = violations == 0
     case = claim.means_of(Counterexample)
     if case is not None:
         again = compare(claim.relation, Measured(as_problem(case, settings.device)))
@@ -161,32 +149,44 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         holds = holds and not bool(again.violated)
     word = "holds on all" if holds else f"is violated on {violations:,} of"
     summary = (
-        f"The relation {word} {len(everything):,} random networks "
-        f"(largest scaled excess {everything.max().item():.1e}); "
-        f"the control is violated on {control_violations:,}."
+        f"The relation {word} {count:,} random instances (largest scaled excess "
+        f"{found.statement.max().item():.1e}); the control is violated on {control_violations:,}."
     )
-    step = max(1, len(everything) // SHOWN)
+    step = max(1, count // SHOWN)
     return Evidence(
-        Kind.NETWORKS,
-        holds if len(everything) else None,
+        Kind.INSTANCES,
+        holds,
         holds != (control_violations == 0),
         summary,
         numbers,
-        {
-            "seed": settings.seed,
-            "scale": str(settings.scale),
-            "device": settings.device,
-            "dtype": "float64",
-            "batch sizes": list(claim.means_of(Networks).sizes),
-            "losses": list(LOSSES),
-            "eps": list(epsilons(claim.domain)),
-            "torch": torch.__version__,
-        },
-        {
-            "statement": everything[::step].numpy(),
-            "control": of_control[::step].numpy(),
-        },
+        _provenance(claim, settings),
+        {"statement": found.statement[::step].numpy(), "control": found.control[::step].numpy()},
     )
+
+
+def _world(way: Instances) -> ModuleType:
+    if way.world not in WORLDS:
+        raise ValueError(f"means: unknown world {way.world!r}; known: {', '.join(WORLDS)}")
+    return importlib.import_module(WORLDS[way.world])
+
+
+def _batches(claim: Claim, settings: Settings) -> Iterator[tuple[int, Letters]]:
+    way = claim.means_of(Instances)
+    total = INSTANCES[settings.scale]
+    batches = _world(way).batches(way, claim.domain, total, settings.seed, settings.device)
+    return iter(tqdm(batches, desc=claim.id, unit="batch", disable=None, leave=False))
+
+
+def _provenance(claim: Claim, settings: Settings) -> dict[str, Any]:
+    way = claim.means_of(Instances)
+    return {
+        "world": way.world,
+        **_world(way).provenance(way, claim.domain),
+        "seed": settings.seed,
+        "scale": str(settings.scale),
+        "device": settings.device,
+        "torch": torch.__version__,
+    }
 
 
 def as_problem(case: Counterexample, device: str = "cpu") -> Problems:
@@ -218,13 +218,13 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     axes.set_xlim(-1, 1)
     axes.set_xticks([-1, -1e-3, 0, 1e-3, 1])
     axes.set_xlabel("(left side - right side) / sum of absolute terms, no unit")
-    axes.set_ylabel("share of networks at or below")
+    axes.set_ylabel("share of instances at or below")
     share = evidence.numbers["share violated"]
-    finding = "holds on every network" if evidence.holds else f"fails on {share:.0%} of networks"
+    finding = "holds on every instance" if evidence.holds else f"fails on {share:.0%} of instances"
     axes.set_title(f"{claim.id}: {finding}")
     axes.legend(loc="upper left")
     return (
         f"Cumulative distribution of the scaled excess of left over right side on "
-        f"{evidence.numbers['networks']:,} random networks: the statement {finding}; "
+        f"{evidence.numbers['instances']:,} random instances: the statement {finding}; "
         f"the control is violated on {evidence.numbers['control violations']:,}."
     )

@@ -5,24 +5,27 @@ Nothing here uses a derived formula for the value of a letter.  With each value 
 its rounding error.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import cached_property
+from typing import Any, Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
-from simulate.networks import Problems, normalise
+from simulate.letters import Letters
+from simulate.networks import EPSILONS, LOSSES, Problems, draw, normalise
 from theory import symbols as sym
+from theory.claim import Instances
 
-AXES = "kil"
+CHUNK: Final = 2_000
 
 
 def _dot(left: Tensor, right: Tensor) -> Tensor:
     return (left * right).sum(-1)
 
 
-class Measured:
+class Measured(Letters):
     """Values and magnitudes of letters on `problems`, computed when first asked for.
 
     Gradients are taken twice by double backward, which is right for primitives of every kind.
@@ -65,16 +68,6 @@ class Measured:
         """``Pu`` from the definition of P."""
         hat = self.yhat.detach()
         return u - u.mean(-1, keepdim=True) - hat * _dot(hat, u).unsqueeze(-1) / self.m
-
-    def value(self, letter: sp.Symbol) -> Tensor:
-        """Value of a scalar letter, (K,), or of an entry letter, (K, m, ...) by its axes."""
-        return _VALUES[letter](self).detach()
-
-    def magnitude(self, letter: sp.Symbol) -> Tensor:
-        """Sum of the absolute values of the terms that cancel in `letter`, same shape."""
-        if letter in _MAGNITUDES:
-            return _MAGNITUDES[letter](self).detach()
-        return self.value(letter).abs()
 
     @cached_property
     def jacobian(self) -> Tensor:
@@ -186,19 +179,48 @@ def _gradient_at_yhat(q: Measured) -> Tensor:
     return torch.autograd.grad(total, yhat)[0]
 
 
-def arrange(tensor: Tensor, letter: sp.Symbol, axes: str) -> Tensor:
-    """Insert axes of length 1 so that letters with different axes broadcast.
+Measured.VALUES = _VALUES
+Measured.MAGNITUDES = _MAGNITUDES
 
-    `axes` is the union, in the order k, i, l, of the axes of a relation's letters.
+
+def epsilons(domain: sp.Basic) -> tuple[float, ...]:
+    """The values of eps that the domain does not exclude by itself.
+
+    Raises
+    ------
+    ValueError
+        If it excludes all of them.
     """
-    own = sym.LETTERS[letter].axes
-    for position, axis in enumerate(axes, start=1):
-        if axis not in own:
-            tensor = tensor.unsqueeze(position)
-    return tensor
+    allowed = [e for e in EPSILONS if domain.subs(sym.eps, sp.Rational(str(e))) != sp.false]
+    if not allowed:
+        raise ValueError(f"domain {domain} excludes every eps in {EPSILONS}")
+    return tuple(allowed)
 
 
-def axes_of(letters: Iterable[sp.Symbol]) -> str:
-    """The union of the letters' axes, in the order k, i, l."""
-    used = "".join(sym.LETTERS[letter].axes for letter in letters)
-    return "".join(axis for axis in AXES if axis in used)
+def batches(
+    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+) -> Iterator[tuple[int, Measured]]:
+    """Yield (m, networks) for each loss and batch size: `total` of each, in chunks.
+
+    The chunks bound the memory; the numbers do not depend on the device.
+    """
+    jobs = [
+        (loss, m, start) for loss in LOSSES for m in way.sizes for start in range(0, total, CHUNK)
+    ]
+    for number, (loss, m, start) in enumerate(jobs):
+        count = min(CHUNK, total - start)
+        stream = seed * 1_000_003 + number
+        yield (
+            m,
+            Measured(draw(count, m, loss, stream, epsilons=epsilons(domain), device=device)),
+        )
+
+
+def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+    """What is needed, beside the seed, to draw the same networks."""
+    return {
+        "batch sizes": list(way.sizes),
+        "losses": list(LOSSES),
+        "eps": list(epsilons(domain)),
+        "dtype": "float64",
+    }

@@ -10,7 +10,7 @@ from empirical.experiment import Experiment
 from ledger import readme
 from ledger.catalogue import catalogue, one, select
 from theory.catalogue import Broken, load_folder
-from theory.claim import Claim, Counterexample, Derived, Disproved, Networks, Spectra, Verdict
+from theory.claim import Claim, Counterexample, Derived, Disproved, Instances, Spectra, Verdict
 from theory.errors import UserError
 
 ENTRIES = list(catalogue().values())
@@ -46,7 +46,7 @@ def test_a_claim_is_complete(claim: Claim) -> None:
     assert claim.expected is not Verdict.UNDECIDED
     kinds = {type(way) for way in claim.means}
     has_control = {
-        Networks: claim.control is not None,
+        Instances: claim.control is not None,
         Spectra: True,
         Experiment: True,
     }

@@ -38,7 +38,7 @@ class Kind(StrEnum):
 
     PROOF = "proof"
     COUNTEREXAMPLE = "counterexample"
-    NETWORKS = "random networks"
+    INSTANCES = "random instances"
     SPECTRA = "random matrices"
     EXPERIMENT = "experiment"
 
@@ -166,13 +166,28 @@ class Counterexample:
 
 
 @dataclass(frozen=True)
-class Networks:
-    """Means: the relation on random single-BN-layer networks, measured by autodiff.
+class ExactCase:
+    """Means: an exact counterexample of any kind, carried out by `theory.exact.check`.
 
-    Carried out by `simulate.check`.  `sizes` are the batch sizes m that are drawn.
+    `letters` computes the letters of the relation straight from raw data, in
+    `fractions.Fraction` or exact SymPy numbers, and uses no derived formula; `words` describe the
+    data.
+    """
+
+    words: str
+    letters: Callable[[], Mapping[sp.Symbol, sp.Expr]]
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Means: the relation on random instances, carried out by `simulate.check`.
+
+    `world` names a family of random instances in `simulate.check.WORLDS`, by default random
+    single-BN-layer networks measured by autodiff; `sizes` are the batch sizes m that are drawn.
     """
 
     sizes: tuple[int, ...] = (2, 3, 8, 64)
+    world: str = "networks"
 
 
 @dataclass(frozen=True)
@@ -238,7 +253,8 @@ class Claim:
         if not self.means:
             raise ValueError(f"{self.id}: means: a claim needs at least one means to decide it")
         needs_control = any(
-            isinstance(way, Derived | Disproved | Counterexample | Networks) for way in self.means
+            isinstance(way, Derived | Disproved | Counterexample | ExactCase | Instances)
+            for way in self.means
         )
         if needs_control and (self.relation is None or self.control is None):
             raise ValueError(f"{self.id}: control: a relation and a control must both be given")

@@ -12,7 +12,7 @@ from math import isqrt
 import sympy as sp
 
 from theory import symbols as sym
-from theory.claim import Claim, Counterexample, Evidence, Kind, Settings
+from theory.claim import Claim, Counterexample, Evidence, ExactCase, Kind, Settings
 from theory.symbols import text
 
 Numbers = Sequence[Fraction]
@@ -152,14 +152,14 @@ def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `Counterexample` means: evaluate relation and control exactly.
+    """Carry out the claim's `Counterexample` or `ExactCase`: relation and control, exactly.
 
     The counterexample must lie in the claim's domain, violate the relation and satisfy the
     control (the corrected statement).
     """
     del settings
-    case = claim.means_of(Counterexample)
-    values = measure(case)
+    case = claim.means_of(Counterexample) or claim.means_of(ExactCase)
+    values = measure(case) if isinstance(case, Counterexample) else case.letters()
     assert claim.relation is not None
     assert claim.control is not None
     inside = claim.domain.subs(values) == sp.true
@@ -167,17 +167,10 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     violated = inside and claim.relation.subs(values) == sp.false
     control_holds = claim.control.subs(values) == sp.true
     sign = "=" if isinstance(claim.relation, sp.Eq) else "<="
-    summary = (
-        f"At y = {_show(case.y)}, eps = {case.eps}, gamma = {case.gamma} the statement would say "
-        f"{text(lhs)} {sign} {text(rhs)}, "
-    )
+    summary = f"{_words(case)} the statement would say {text(lhs)} {sign} {text(rhs)}, "
     summary += "which is false." if violated else "which does not refute it."
     numbers = {
-        "y": _show(case.y),
-        "gamma": str(case.gamma),
-        "beta": str(case.beta),
-        "eps": str(case.eps),
-        "loss": f"z'Az/2 + b'z, A = {[_show(row) for row in case.A] or 0}, b = {_show(case.b)}",
+        **(_data(case) if isinstance(case, Counterexample) else {}),
         "left side": text(lhs),
         "right side": text(rhs),
         "letters": {text(letter): text(value) for letter, value in values.items()},
@@ -188,8 +181,24 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         control_holds,
         summary,
         numbers,
-        {"arithmetic": "rational, fractions.Fraction"},
+        {"arithmetic": "exact: rational and algebraic numbers"},
     )
+
+
+def _words(case: Counterexample | ExactCase) -> str:
+    if isinstance(case, ExactCase):
+        return f"For {case.words}"
+    return f"At y = {_show(case.y)}, eps = {case.eps}, gamma = {case.gamma}"
+
+
+def _data(case: Counterexample) -> dict[str, str]:
+    return {
+        "y": _show(case.y),
+        "gamma": str(case.gamma),
+        "beta": str(case.beta),
+        "eps": str(case.eps),
+        "loss": f"z'Az/2 + b'z, A = {[_show(row) for row in case.A] or 0}, b = {_show(case.b)}",
+    }
 
 
 def _show(values: Numbers) -> str:

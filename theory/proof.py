@@ -151,9 +151,18 @@ def residual(relation: sp.Basic, proof: Proof, domain: sp.Basic) -> sp.Expr:
     return sp.simplify(sp.expand(basic(total.subs(dict(proof.values)), domain)))
 
 
-def non_negative(expr: sp.Expr) -> bool:
-    """Whether `expr` is non-negative by the assumptions on its letters alone."""
-    return bool(expr.subs(sym.s, sp.sqrt(sym.sigma**2 + sym.eps)).is_nonnegative)
+def non_negative(expr: sp.Expr, domain: sp.Basic = sp.true) -> bool:
+    """Whether `expr` is non-negative by the assumptions on its letters and by `domain`.
+
+    The domain counts where it says ``letter >= 0`` or ``letter > 0``: a hypothesis such as
+    ``v'Hv >= 0``.
+    """
+    expr = expr.subs(sym.s, sp.sqrt(sym.sigma**2 + sym.eps))
+    for part in sp.And.make_args(domain):
+        if isinstance(part, sp.Ge | sp.Gt) and part.lhs.is_Symbol and part.rhs == 0:
+            sign = {"positive": True} if isinstance(part, sp.Gt) else {"nonnegative": True}
+            expr = expr.subs(part.lhs, sp.Dummy(part.lhs.name, **sign))
+    return bool(expr.is_nonnegative)
 
 
 def proves(proof: Proof, relation: sp.Basic, domain: sp.Basic = sp.true) -> bool:
@@ -166,7 +175,7 @@ def proves(proof: Proof, relation: sp.Basic, domain: sp.Basic = sp.true) -> bool
         raise TypeError(f"a proof is for = or <=, not {type(relation).__name__}")
     if isinstance(relation, sp.Eq) and proof.slack:
         return False
-    signs = all(non_negative(term.expr) for term in proof.slack)
+    signs = all(non_negative(term.expr, domain) for term in proof.slack)
     return signs and residual(relation, proof, domain) == 0
 
 

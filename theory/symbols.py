@@ -31,33 +31,43 @@ class Letter:
 LETTERS: Final[dict[sp.Symbol, Letter]] = {}
 
 
-def _letter(name: str, latex: str, meaning: str, axes: str = "", **assumptions: bool) -> sp.Symbol:
-    """Create a symbol, real unless told otherwise, and enter it in `LETTERS`."""
+def letter(name: str, tex: str, meaning: str, axes: str = "", **assumptions: bool) -> sp.Symbol:
+    """Create a symbol, real unless told otherwise, and enter it in `LETTERS`.
+
+    Letters of the layer stand below; those of one subject stand in its module (`theory.sgd`, say).
+
+    Raises
+    ------
+    ValueError
+        If the letter is there already.
+    """
     symbol = sp.Symbol(name, **(assumptions or {"real": True}))
-    LETTERS[symbol] = Letter(symbol, meaning, latex, axes)
+    if symbol in LETTERS:
+        raise ValueError(f"the letter {name} is there already: {LETTERS[symbol].meaning}")
+    LETTERS[symbol] = Letter(symbol, meaning, tex, axes)
     return symbol
 
 
 # The layer.
-m = _letter("m", "m", "batch size", integer=True, positive=True)
-gamma = _letter("gamma", r"\gamma", "scale of the layer (any sign)")
-mu = _letter("mu", r"\mu", "batch mean of y")
-sigma = _letter("sigma", r"\sigma", "biased standard deviation of y", positive=True)
-eps = _letter("eps", r"\varepsilon", "constant under the root", nonnegative=True)
-s = _letter("s", "s", "sqrt(sigma^2 + eps)", positive=True)
+m = letter("m", "m", "batch size", integer=True, positive=True)
+gamma = letter("gamma", r"\gamma", "scale of the layer (any sign)")
+mu = letter("mu", r"\mu", "batch mean of y")
+sigma = letter("sigma", r"\sigma", "biased standard deviation of y", positive=True)
+eps = letter("eps", r"\varepsilon", "constant under the root", nonnegative=True)
+s = letter("s", "s", "sqrt(sigma^2 + eps)", positive=True)
 
 # Gradient and Hessian of the loss, contracted to numbers.
-g1 = _letter("<1,g>", r"\langle \mathbf{1}, g\rangle", "sum of the gradient at z")
-gy = _letter("<g,yhat>", r"\langle g, \hat y\rangle", "gradient at z against yhat")
-gg = _letter("|g|^2", r"\|g\|^2", "squared norm of the gradient at z", nonnegative=True)
-vv = _letter("|v|^2", r"\|v\|^2", "squared norm of the gradient at y", nonnegative=True)
-vHv = _letter("v'Hv", r"v^\top H v", "Hessian at z along v")
-vKv = _letter("v'Kv", r"v^\top K v", "Hessian of y -> L(z(y)) along v")
-vy = _letter("<v,yhat>", r"\langle v, \hat y\rangle", "gradient at y against yhat")
-gPv = _letter("g'Pv", r"g^\top P v", "g against Pv")
-vPv = _letter("v'Pv", r"v^\top P v", "v against Pv")
-PvHPv = _letter("(Pv)'H(Pv)", r"(Pv)^\top H (Pv)", "Hessian at z along Pv")
-grad_yhat = _letter(
+g1 = letter("<1,g>", r"\langle \mathbf{1}, g\rangle", "sum of the gradient at z")
+gy = letter("<g,yhat>", r"\langle g, \hat y\rangle", "gradient at z against yhat")
+gg = letter("|g|^2", r"\|g\|^2", "squared norm of the gradient at z", nonnegative=True)
+vv = letter("|v|^2", r"\|v\|^2", "squared norm of the gradient at y", nonnegative=True)
+vHv = letter("v'Hv", r"v^\top H v", "Hessian at z along v")
+vKv = letter("v'Kv", r"v^\top K v", "Hessian of y -> L(z(y)) along v")
+vy = letter("<v,yhat>", r"\langle v, \hat y\rangle", "gradient at y against yhat")
+gPv = letter("g'Pv", r"g^\top P v", "g against Pv")
+vPv = letter("v'Pv", r"v^\top P v", "v against Pv")
+PvHPv = letter("(Pv)'H(Pv)", r"(Pv)^\top H (Pv)", "Hessian at z along Pv")
+grad_yhat = letter(
     "|grad_yhat L|",
     r"\|\nabla_{\hat y} L\|",
     "norm of the gradient with respect to yhat",
@@ -65,42 +75,42 @@ grad_yhat = _letter(
 )
 
 # Entries.
-J_ki = _letter("J_ki", r"\frac{\partial \hat y_k}{\partial y_i}", "Jacobian of yhat", "ki")
-T_kil = _letter(
+J_ki = letter("J_ki", r"\frac{\partial \hat y_k}{\partial y_i}", "Jacobian of yhat", "ki")
+T_kil = letter(
     "T_kil",
     r"\frac{\partial^2 \hat y_k}{\partial y_i\,\partial y_l}",
     "second derivative of yhat",
     "kil",
 )
-yhat_k = _letter("yhat_k", r"\hat y_k", "entry k of yhat", "k")
-yhat_i = _letter("yhat_i", r"\hat y_i", "entry i of yhat", "i")
-yhat_l = _letter("yhat_l", r"\hat y_l", "entry l of yhat", "l")
-delta_ki = _letter("delta_ki", r"\delta_{ki}", "1 if k = i, else 0", "ki")
-delta_kl = _letter("delta_kl", r"\delta_{kl}", "1 if k = l, else 0", "kl")
-delta_il = _letter("delta_il", r"\delta_{il}", "1 if i = l, else 0", "il")
+yhat_k = letter("yhat_k", r"\hat y_k", "entry k of yhat", "k")
+yhat_i = letter("yhat_i", r"\hat y_i", "entry i of yhat", "i")
+yhat_l = letter("yhat_l", r"\hat y_l", "entry l of yhat", "l")
+delta_ki = letter("delta_ki", r"\delta_{ki}", "1 if k = i, else 0", "ki")
+delta_kl = letter("delta_kl", r"\delta_{kl}", "1 if k = l, else 0", "kl")
+delta_il = letter("delta_il", r"\delta_{il}", "1 if i = l, else 0", "il")
 
 # Directions h, k of a derivation, known by their inner products.
-h1 = _letter("<1,h>", r"\langle \mathbf{1}, h\rangle", "sum of h")
-hy = _letter("<h,yhat>", r"\langle h, \hat y\rangle", "h against yhat")
-hh = _letter("|h|^2", r"\|h\|^2", "squared norm of h", nonnegative=True)
-k1 = _letter("<1,k>", r"\langle \mathbf{1}, k\rangle", "sum of k")
-ky = _letter("<k,yhat>", r"\langle k, \hat y\rangle", "k against yhat")
-kk = _letter("|k|^2", r"\|k\|^2", "squared norm of k", nonnegative=True)
-hk = _letter("<h,k>", r"\langle h, k\rangle", "h against k")
-gh = _letter("<g,h>", r"\langle g, h\rangle", "g against h")
+h1 = letter("<1,h>", r"\langle \mathbf{1}, h\rangle", "sum of h")
+hy = letter("<h,yhat>", r"\langle h, \hat y\rangle", "h against yhat")
+hh = letter("|h|^2", r"\|h\|^2", "squared norm of h", nonnegative=True)
+k1 = letter("<1,k>", r"\langle \mathbf{1}, k\rangle", "sum of k")
+ky = letter("<k,yhat>", r"\langle k, \hat y\rangle", "k against yhat")
+kk = letter("|k|^2", r"\|k\|^2", "squared norm of k", nonnegative=True)
+hk = letter("<h,k>", r"\langle h, k\rangle", "h against k")
+gh = letter("<g,h>", r"\langle g, h\rangle", "g against h")
 
 # Random matrices: X = X_1 ... X_M, entries of variance 1/N.
-M = _letter("M", "M", "number of factors", integer=True, positive=True)
-phi = _letter("phi", r"\varphi", "parameter of the density, in (0, pi/(M+1))", positive=True)
-x = _letter("x", "x", "point of the support", positive=True)
-rho = _letter("rho", r"\rho_M(x)", "limiting density at x", nonnegative=True)
-law_second = _letter(
+M = letter("M", "M", "number of factors", integer=True, positive=True)
+phi = letter("phi", r"\varphi", "parameter of the density, in (0, pi/(M+1))", positive=True)
+x = letter("x", "x", "point of the support", positive=True)
+rho = letter("rho", r"\rho_M(x)", "limiting density at x", nonnegative=True)
+law_second = letter(
     "int x^2 rho", r"\int x^2\rho_M(x)\,dx", "second moment of density (5)", nonnegative=True
 )
-law_first = _letter(
+law_first = letter(
     "int x rho", r"\int x\,\rho_M(x)\,dx", "first moment of density (5)", nonnegative=True
 )
-sv_second = _letter(
+sv_second = letter(
     "E tr(X'X)/N",
     r"\tfrac1N\mathbb{E}\,\mathrm{tr}(X^\top X)",
     "mean squared singular value of X",

@@ -85,7 +85,7 @@ def test_verify_writes_report_and_evidence(run, tmp_path: Path) -> None:
     refuted, proved = evidence["claims"]
     assert (refuted["id"], refuted["verdict"]) == ("report_3_4", "refuted")
     assert (proved["id"], proved["verdict"]) == ("santurkar_4_1", "proved")
-    networks = next(e for e in proved["evidence"] if e["kind"] == "random networks")
+    networks = next(e for e in proved["evidence"] if e["kind"] == "random instances")
     assert networks["provenance"]["seed"] == 0
     assert networks["numbers"]["violations"] == 0
 

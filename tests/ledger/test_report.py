@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from ledger import figures
 from ledger.report import ReportError, build, columns, plain, write
-from theory.claim import Claim, Evidence, Kind, Networks, Verdict
+from theory.claim import Claim, Evidence, Instances, Kind, Verdict
 from theory.errors import UserError
 from theory.sources import Source
 
@@ -49,7 +49,7 @@ def record(claim_id: str, **changes: Any) -> dict[str, Any]:
         ],
         "evidence": [
             {
-                "kind": "random networks",
+                "kind": "random instances",
                 "holds": True,
                 "control_differs": True,
                 "summary": "Holds on all networks.",
@@ -285,11 +285,11 @@ CLAIM = Claim(
     sources=(Source("derived", "here"),),
     statement="x",
     expected=Verdict.SUPPORTED,
-    means=(Networks(),),
+    means=(Instances(),),
     relation=object(),
     control=object(),
 )
-FOUND = Evidence(Kind.NETWORKS, True, True, "Found.")
+FOUND = Evidence(Kind.INSTANCES, True, True, "Found.")
 
 
 def line(figure: Figure, claim: Claim, found: Evidence) -> str:

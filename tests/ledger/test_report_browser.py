@@ -42,7 +42,7 @@ def record(claim: Claim, folder: Path) -> dict[str, Any]:
         figure.subplots().plot([0, 1], [1, 0], label=found.summary)
         return "A falling line."
 
-    found = Evidence(Kind.NETWORKS, True, True, "Found on 24 networks.")
+    found = Evidence(Kind.INSTANCES, True, True, "Found on 24 networks.")
     way = claim.means_of(type(bn_hessian.CLAIM.means[0]))
     printed = {
         name: None if part in (None, True) else {"latex": latex(part), "text": text(part)}

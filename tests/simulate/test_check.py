@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 import theory.claims
 from simulate import check
 from simulate.networks import EPSILONS, draw
-from simulate.quantities import Measured
+from simulate.quantities import Measured, epsilons
 from theory import symbols as sym
 from theory.catalogue import load_folder
-from theory.claim import Claim, Networks, Scale, Settings, Verdict
+from theory.claim import Claim, Instances, Scale, Settings, Verdict
 
-CLAIMS = [c for c in load_folder(theory.claims) if isinstance(c, Claim) and c.means_of(Networks)]
+CLAIMS = [c for c in load_folder(theory.claims) if isinstance(c, Claim) and c.means_of(Instances)]
 SMOKE = Settings(scale=Scale.SMOKE)
 
 
@@ -23,15 +23,15 @@ def test_networks_agree_with_the_expected_verdict(claim: Claim, device: str) -> 
     evidence = check.check(claim, Settings(scale=Scale.SMOKE, device=device))
     assert evidence.holds is (claim.expected is Verdict.PROVED)
     assert evidence.control_differs
-    assert evidence.numbers["inside the domain"] == 1.0
+    assert evidence.numbers["share inside the domain"] == 1.0
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_errors_stay_at_rounding_level(claim: Claim) -> None:
     """What holds, holds to a hundredth of the tolerance at every batch size and eps."""
     target = claim.relation if claim.expected is Verdict.PROVED else claim.control
-    for m in claim.means_of(Networks).sizes:
-        problems = draw(300, m, "cross-entropy", 5, epsilons=check.epsilons(claim.domain))
+    for m in claim.means_of(Instances).sizes:
+        problems = draw(300, m, "cross-entropy", 5, epsilons=epsilons(claim.domain))
         excess = check.compare(target, Measured(problems)).excess
         assert excess.max() < check.TOLERANCE[torch.float64] / 100
 
@@ -66,11 +66,11 @@ def test_strict_inequalities_are_refused() -> None:
 
 
 def test_the_domain_selects_eps_and_problems() -> None:
-    assert check.epsilons(sp.Eq(sym.eps, 0)) == (0.0,)
-    assert check.epsilons(sp.Gt(sym.eps, 0)) == EPSILONS[1:]
-    assert check.epsilons(sp.true) == EPSILONS
+    assert epsilons(sp.Eq(sym.eps, 0)) == (0.0,)
+    assert epsilons(sp.Gt(sym.eps, 0)) == EPSILONS[1:]
+    assert epsilons(sp.true) == EPSILONS
     with pytest.raises(ValueError, match="excludes every eps"):
-        check.epsilons(sp.Gt(sym.eps, 5))
+        epsilons(sp.Gt(sym.eps, 5))
     measured = Measured(draw(400, 8, "non-convex", 0))
     share = check.inside(sp.Gt(sym.gy, 0), measured).float().mean()
     assert torch.equal(check.inside(sp.Gt(sym.gy, 0), measured), measured.value(sym.gy) > 0)

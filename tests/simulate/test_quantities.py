@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch.func import grad, jvp, vmap
 
 from simulate.check import as_problem
+from simulate.letters import arrange, axes_of
 from simulate.networks import EPSILONS, LOSSES, draw, normalise
-from simulate.quantities import Measured, arrange, axes_of
+from simulate.quantities import Measured
 from theory import exact
 from theory import symbols as sym
 from theory.claim import Counterexample

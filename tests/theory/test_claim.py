@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 import sympy as sp
 
-from theory.claim import Claim, Counterexample, Evidence, Kind, Networks, Verdict, decide
+from theory.claim import Claim, Counterexample, Evidence, Instances, Kind, Verdict, decide
 from theory.sources import Source
 
 
@@ -16,23 +16,23 @@ def found(kind: Kind, holds: bool | None, control_differs: bool = True) -> Evide
 @pytest.mark.parametrize(
     ("evidence", "verdict"),
     [
-        ([found(Kind.PROOF, True), found(Kind.NETWORKS, True)], Verdict.PROVED),
-        ([found(Kind.COUNTEREXAMPLE, False), found(Kind.NETWORKS, False)], Verdict.REFUTED),
+        ([found(Kind.PROOF, True), found(Kind.INSTANCES, True)], Verdict.PROVED),
+        ([found(Kind.COUNTEREXAMPLE, False), found(Kind.INSTANCES, False)], Verdict.REFUTED),
         (
             [
                 found(Kind.COUNTEREXAMPLE, False),
                 found(Kind.PROOF, None),
-                found(Kind.NETWORKS, False),
+                found(Kind.INSTANCES, False),
             ],
             Verdict.REFUTED,
         ),
-        ([found(Kind.NETWORKS, True)], Verdict.SUPPORTED),
+        ([found(Kind.INSTANCES, True)], Verdict.SUPPORTED),
         ([found(Kind.SPECTRA, False)], Verdict.UNSUPPORTED),
         ([found(Kind.EXPERIMENT, True)], Verdict.REPRODUCED),
         ([found(Kind.EXPERIMENT, False)], Verdict.NOT_REPRODUCED),
         # Two paths that contradict one another, a control without power, no answer, nothing.
-        ([found(Kind.PROOF, True), found(Kind.NETWORKS, False)], Verdict.UNDECIDED),
-        ([found(Kind.PROOF, True), found(Kind.NETWORKS, True, False)], Verdict.UNDECIDED),
+        ([found(Kind.PROOF, True), found(Kind.INSTANCES, False)], Verdict.UNDECIDED),
+        ([found(Kind.PROOF, True), found(Kind.INSTANCES, True, False)], Verdict.UNDECIDED),
         ([found(Kind.PROOF, None, False)], Verdict.UNDECIDED),
         ([], Verdict.UNDECIDED),
     ],
@@ -48,7 +48,7 @@ def minimal(**changes: object) -> Claim:
         "sources": (Source("S0", "slide 1"),),
         "statement": "1 = 1",
         "expected": Verdict.PROVED,
-        "means": (Networks(),),
+        "means": (Instances(),),
         "relation": sp.Eq(sp.Symbol("a"), 1),
         "control": sp.Eq(sp.Symbol("a"), 2),
     }

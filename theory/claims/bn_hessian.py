@@ -3,7 +3,7 @@
 import sympy as sp
 
 from theory import batchnorm
-from theory.claim import Claim, Derived, Networks, Verdict
+from theory.claim import Claim, Derived, Instances, Verdict
 from theory.proof import Derivation, Proof
 from theory.sources import Source
 from theory.symbols import (
@@ -44,7 +44,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(T_kil, FORMULA),
     control=sp.Eq(T_kil, -(yhat_l * P_ki + yhat_i * P_kl) / (m * s**2)),
-    means=(Derived(prove), Networks(sizes=(2, 3, 5))),
+    means=(Derived(prove), Instances(sizes=(2, 3, 5))),
     expected=Verdict.PROVED,
     remark=(
         "Holds for every eps >= 0; P is a projector at eps = 0 only. "

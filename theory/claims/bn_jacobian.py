@@ -3,7 +3,7 @@
 import sympy as sp
 
 from theory import batchnorm
-from theory.claim import Claim, Derived, Networks, Verdict
+from theory.claim import Claim, Derived, Instances, Verdict
 from theory.proof import Derivation, Proof
 from theory.sources import Source
 from theory.symbols import J_ki, delta_ki, m, projector, s, yhat_i, yhat_k
@@ -32,7 +32,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(J_ki, projector(yhat_k, yhat_i, delta_ki) / s),
     control=sp.Eq(J_ki, (delta_ki - 1 / m - yhat_k * yhat_i) / s),
-    means=(Derived(prove), Networks(sizes=(2, 3, 5))),
+    means=(Derived(prove), Instances(sizes=(2, 3, 5))),
     expected=Verdict.PROVED,
     remark=(
         "Printed at eps = 0; it holds for every eps >= 0 with s = sqrt(sigma^2 + eps) for sigma. "

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from theory.claim import Claim, Counterexample, Derived, Networks, Verdict
+from theory.claim import Claim, Counterexample, Derived, Instances, Verdict
 from theory.claims.santurkar_4_1 import BOUND, IDEAL, prove
 from theory.sources import Source
 from theory.symbols import g1, gamma, gg, gy, m, sigma, vv
@@ -22,7 +22,7 @@ CLAIM = Claim(
     means=(
         Counterexample.of(y=[1, 1, -1, -1], b=[1, 0, 0, 0]),
         Derived(prove, of_control=True),
-        Networks(),
+        Instances(),
     ),
     expected=Verdict.REFUTED,
     remark=(

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from theory.claim import Claim, Counterexample, Derived, Networks, Verdict
+from theory.claim import Claim, Counterexample, Derived, Instances, Verdict
 from theory.claims.santurkar_4_1 import BOUND, IDEAL, prove
 from theory.sources import Source
 from theory.symbols import grad_yhat, vv
@@ -22,7 +22,7 @@ CLAIM = Claim(
     means=(
         Counterexample.of(y=[-1, 1], b=[3, 4]),
         Derived(prove, of_control=True),
-        Networks(),
+        Instances(),
     ),
     expected=Verdict.REFUTED,
     remark=(

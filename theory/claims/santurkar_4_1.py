@@ -3,7 +3,7 @@
 import sympy as sp
 
 from theory import batchnorm
-from theory.claim import Claim, Derived, Networks, Verdict
+from theory.claim import Claim, Derived, Instances, Verdict
 from theory.proof import Derivation, Proof
 from theory.sources import Source
 from theory.symbols import eps, g1, gamma, gg, gy, m, sigma, vv
@@ -31,7 +31,7 @@ CLAIM = Claim(
     relation=sp.Le(vv, BOUND),
     domain=IDEAL,
     control=sp.Le(vv, gamma**2 / sigma**2 * (gg - g1**2 / m - 2 * gy**2 / m)),
-    means=(Derived(prove), Networks()),
+    means=(Derived(prove), Instances()),
     expected=Verdict.PROVED,
     remark=(
         "An identity at eps = 0 when the gradient of the network without the layer is taken at "

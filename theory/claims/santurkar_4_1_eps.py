@@ -3,7 +3,7 @@
 import sympy as sp
 
 from theory import batchnorm
-from theory.claim import Claim, Derived, Networks, Verdict
+from theory.claim import Claim, Derived, Instances, Verdict
 from theory.proof import Derivation, Proof, Term
 from theory.sources import Source
 from theory.symbols import eps, g1, gamma, gg, gy, m, s, vv
@@ -36,7 +36,7 @@ CLAIM = Claim(
     relation=sp.Le(vv, gamma**2 / s**2 * (gg - g1**2 / m - gy**2 / m)),
     domain=REGULAR,
     control=sp.Le(vv, gamma**2 / s**2 * (gg - g1**2 / m - 2 * gy**2 / m)),
-    means=(Derived(prove), Networks()),
+    means=(Derived(prove), Instances()),
     expected=Verdict.PROVED,
     remark=(
         "No longer an identity: the slack is (1 - kappa) gamma^2 <g,yhat>^2/(m s^2) with "

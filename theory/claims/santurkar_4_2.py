@@ -3,7 +3,7 @@
 import sympy as sp
 
 from theory import batchnorm
-from theory.claim import Claim, Derived, Networks, Verdict
+from theory.claim import Claim, Derived, Instances, Verdict
 from theory.claims.santurkar_4_1 import IDEAL
 from theory.proof import Derivation, Proof
 from theory.sources import Source
@@ -41,7 +41,7 @@ CLAIM = Claim(
     relation=sp.Le(vKv, BOUND),
     domain=IDEAL,
     control=sp.Le(vKv, gamma**2 / sigma**2 * vHv - 2 * gamma / (m * sigma**2) * gy * vv),
-    means=(Derived(prove), Networks()),
+    means=(Derived(prove), Instances()),
     expected=Verdict.PROVED,
     remark=(
         "An identity at eps = 0, for every gamma and every twice differentiable loss, convex or "

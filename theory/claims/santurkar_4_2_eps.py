@@ -3,7 +3,7 @@
 import sympy as sp
 
 from theory import batchnorm
-from theory.claim import Claim, Counterexample, Derived, Networks, Verdict
+from theory.claim import Claim, Counterexample, Derived, Instances, Verdict
 from theory.claims.santurkar_4_1_eps import REGULAR
 from theory.proof import Derivation, Proof
 from theory.sources import Source
@@ -31,7 +31,7 @@ CLAIM = Claim(
     means=(
         Counterexample.of(y=[-1, 1], b=[0, -1], eps="5/4"),
         Derived(prove, of_control=True),
-        Networks(),
+        Instances(),
     ),
     expected=Verdict.REFUTED,
     remark=(

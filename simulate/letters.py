@@ -1,0 +1,60 @@
+"""What a world of random instances offers: letters with values, and the size of their terms."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final
+
+import sympy as sp
+from torch import Tensor
+
+from theory.symbols import LETTERS
+
+AXES: Final = "kil"
+Measure = Callable[[Any], Tensor]
+
+
+class Letters:
+    """Letters measured on a batch of K instances.
+
+    A subclass fills `VALUES`: for each letter a function of the instance batch that returns (K,),
+    or (K, m, ...) for a letter with axes.  `MAGNITUDES` gives, for letters in which terms cancel,
+    the sum of the absolute values of those terms: the unit of their rounding error.
+    """
+
+    VALUES: ClassVar[Mapping[sp.Symbol, Measure]] = {}
+    MAGNITUDES: ClassVar[Mapping[sp.Symbol, Measure]] = {}
+
+    def value(self, letter: sp.Symbol) -> Tensor:
+        """Value of a letter.
+
+        Raises
+        ------
+        KeyError
+            If this world does not know the letter.
+        """
+        if letter not in self.VALUES:
+            raise KeyError(f"{type(self).__name__} does not measure the letter {letter}")
+        return self.VALUES[letter](self).detach()
+
+    def magnitude(self, letter: sp.Symbol) -> Tensor:
+        """Sum of the absolute values of the terms that cancel in `letter`, same shape."""
+        if letter in self.MAGNITUDES:
+            return self.MAGNITUDES[letter](self).detach()
+        return self.value(letter).abs()
+
+
+def arrange(tensor: Tensor, letter: sp.Symbol, axes: str) -> Tensor:
+    """Insert axes of length 1 so that letters with different axes broadcast.
+
+    `axes` is the union, in the order k, i, l, of the axes of a relation's letters.
+    """
+    own = LETTERS[letter].axes
+    for position, axis in enumerate(axes, start=1):
+        if axis not in own:
+            tensor = tensor.unsqueeze(position)
+    return tensor
+
+
+def axes_of(letters: Iterable[sp.Symbol]) -> str:
+    """The union of the letters' axes, in the order k, i, l."""
+    used = "".join(LETTERS[letter].axes for letter in letters)
+    return "".join(axis for axis in AXES if axis in used)
