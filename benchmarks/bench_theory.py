@@ -3,7 +3,7 @@
 from theory import batchnorm, exact
 from theory.claim import Counterexample, Settings
 from theory.claims import bn_hessian, santurkar_4_2, santurkar_4_2_eps
-from theory.proof import check
+from theory.derived import check
 
 
 class Theory:

@@ -142,11 +142,12 @@ def verify(
     from ledger import document
     from ledger import report as page
     from ledger.catalogue import select
+    from theory import files
 
     entries = select(ids)
     settings = _settings(scale, device, seed, data)
     for path in (report / document.NAME, *([json] if json else [])):
-        document.probe(path)
+        files.probe(path)
     records = []
     width = max(len(entry.id) for entry in entries)
     for record in _verify(entries, settings, report):

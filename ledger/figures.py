@@ -10,8 +10,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
-from ledger.document import write_text
 from theory.claim import Claim, Evidence
+from theory.files import write_text
 
 FOLDER: Final = "figures"
 METADATA: Final = ("Date", "Creator", "Format", "Type")  # written by default; the page says it all

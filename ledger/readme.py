@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ledger.catalogue import catalogue
-from ledger.document import load, write_text
+from ledger.document import load
 from theory.catalogue import Broken
 from theory.claim import Claim, Kind
+from theory.files import write_text
 from theory.sources import DOCUMENTS
 
 

@@ -13,10 +13,11 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from ledger.document import NAME, SCHEMA, write_text
+from ledger.document import NAME, SCHEMA
 from ledger.figures import FOLDER
 from ledger.formula import Sheet
 from theory.errors import UserError
+from theory.files import write_text
 from theory.sources import DOCUMENTS, Document
 
 PAGE: Final = "index.html"

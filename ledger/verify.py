@@ -11,7 +11,7 @@ from empirical import experiment
 from ledger import figures
 from simulate import check as instances
 from simulate.random_matrices import compare as spectra
-from theory import exact, proof
+from theory import derived, exact
 from theory.catalogue import Broken
 from theory.claim import (
     Claim,
@@ -32,8 +32,8 @@ Record = dict[str, Any]
 Worker = Callable[[Claim, Settings], Evidence]
 
 WORKERS: Final[Mapping[type, Worker]] = {
-    Derived: proof.check,
-    Disproved: proof.check_disproof,
+    Derived: derived.check,
+    Disproved: derived.check_disproof,
     Counterexample: exact.check,
     ExactCase: exact.check,
     Instances: instances.check,

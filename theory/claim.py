@@ -1,7 +1,7 @@
 """A claim: a statement as printed, the means to decide it, and how evidence becomes a verdict.
 
 The whole vocabulary of the project stands here.  A `Claim` is data.  Its `means` say how it can be
-decided; each kind of means is carried out by one module (`theory.proof`, `theory.exact`,
+decided; each kind of means is carried out by one module (`theory.derived`, `theory.exact`,
 `simulate.check`, `simulate.random_matrices.compare`, `empirical.experiment`) and yields one
 `Evidence`.  `decide` turns evidence into a `Verdict`: nothing else does.
 """
@@ -120,7 +120,7 @@ def decide(evidence: Sequence[Evidence]) -> Verdict:
 
 @dataclass(frozen=True)
 class Derived:
-    """Means: a machine-checked derivation, carried out by `theory.proof.check`.
+    """Means: a machine-checked derivation, carried out by `theory.derived.check`.
 
     `prove` is given for the claim's relation; for a claim that is refuted it proves the claim's
     control instead, which is then the corrected statement (`of_control`).
@@ -134,7 +134,7 @@ class Derived:
 class Disproved:
     """Means: a derivation that both sides of the relation, an equation, differ for every case.
 
-    Carried out by `theory.proof.check_disproof`; the control is the equation that holds.
+    Carried out by `theory.derived.check_disproof`; the control is the equation that holds.
     """
 
     prove: Callable[[], "Proof"]

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from theory import symbols as sym
-from theory.claim import Claim, Derived, Disproved, Evidence, Kind, Settings
+from theory.certificate import Certificate, Term
 from theory.gram import Vector
 from theory.symbols import latex, text
 
@@ -23,14 +22,6 @@ class Step:
     latex: str = ""
     text: str = ""
     kind: str = "checked"  # "given": stated in words; "cited": a theorem taken from elsewhere
-
-
-@dataclass(frozen=True)
-class Term:
-    """One summand of a slack, non-negative for a stated reason."""
-
-    expr: sp.Expr
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -131,115 +122,18 @@ class Derivation:
         )
 
 
-def basic(expr: sp.Basic, domain: sp.Basic = sp.true) -> sp.Expr:
-    """Write `expr` in the independent letters: sigma eliminated by ``s**2 = sigma**2 + eps``.
-
-    Where the domain says ``eps = 0``, eps is set to 0 as well.
-    """
-    expr = expr.subs(sym.sigma, sp.sqrt(sym.s**2 - sym.eps))
-    return expr.subs(sym.eps, 0) if implies_eps_zero(domain) else expr
+def certify(proof: Proof, relation: sp.Basic, domain: sp.Basic = sp.true) -> Certificate:
+    """What `proof` found, as a certificate that it proves `relation` on `domain`."""
+    letters = relation.free_symbols
+    rules = {letter: value for letter, value in proof.values.items() if letter in letters}
+    return Certificate(relation, domain, rules, proof.slack)
 
 
-def implies_eps_zero(domain: sp.Basic) -> bool:
-    """Whether `domain` contains the condition ``eps = 0``."""
-    return sp.Eq(sym.eps, 0) in sp.And.make_args(domain)
+def proves(proof: Proof, relation: sp.Basic, domain: sp.Basic = sp.true) -> bool:
+    """Whether `proof` entails `relation` on `domain`: whether its certificate has no flaw."""
+    return certify(proof, relation, domain).holds()
 
 
 def residual(relation: sp.Basic, proof: Proof, domain: sp.Basic) -> sp.Expr:
     """Right side minus left side minus the slack, in basic letters, simplified."""
-    total = relation.rhs - relation.lhs - sp.Add(*(term.expr for term in proof.slack))
-    return sp.simplify(sp.expand(basic(total.subs(dict(proof.values)), domain)))
-
-
-def non_negative(expr: sp.Expr, domain: sp.Basic = sp.true) -> bool:
-    """Whether `expr` is non-negative by the assumptions on its letters and by `domain`.
-
-    The domain counts where it says ``letter >= 0`` or ``letter > 0``: a hypothesis such as
-    ``v'Hv >= 0``.
-    """
-    expr = expr.subs(sym.s, sp.sqrt(sym.sigma**2 + sym.eps))
-    for part in sp.And.make_args(domain):
-        if isinstance(part, sp.Ge | sp.Gt) and part.lhs.is_Symbol and part.rhs == 0:
-            sign = {"positive": True} if isinstance(part, sp.Gt) else {"nonnegative": True}
-            expr = expr.subs(part.lhs, sp.Dummy(part.lhs.name, **sign))
-    return bool(expr.is_nonnegative)
-
-
-def proves(proof: Proof, relation: sp.Basic, domain: sp.Basic = sp.true) -> bool:
-    """Whether `proof` entails `relation` on `domain`.
-
-    An equation needs residual 0 and no slack.  A weak inequality ``lhs <= rhs`` needs residual 0
-    and a slack of terms each of which is non-negative.
-    """
-    if not isinstance(relation, sp.Eq | sp.LessThan):
-        raise TypeError(f"a proof is for = or <=, not {type(relation).__name__}")
-    if isinstance(relation, sp.Eq) and proof.slack:
-        return False
-    signs = all(non_negative(term.expr, domain) for term in proof.slack)
-    return signs and residual(relation, proof, domain) == 0
-
-
-def check(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `Derived` means: derive, check, and see the control rejected.
-
-    A derivation is exact and the same at every scale: `settings` is part of the common signature.
-    """
-    del settings
-    way = claim.means_of(Derived)
-    target, other = (
-        (claim.control, claim.relation) if way.of_control else (claim.relation, claim.control)
-    )
-    proof = way.prove()
-    holds = proves(proof, target, claim.domain)
-    rejected = not proves(proof, other, claim.domain)
-    what = "the corrected form" if way.of_control else "the statement"
-    outcome = "confirms" if holds else "does not confirm"
-    summary = f"SymPy {outcome} {what} in {len(proof.steps)} steps, for all its letters."
-    if proof.slack:
-        summary += f" Slack: {' + '.join(text(term.expr) for term in proof.slack)}."
-    numbers = {
-        "steps": len(proof.steps),
-        "residual": text(residual(target, proof, claim.domain)),
-        "slack": [{"term": text(term.expr), "because": term.reason} for term in proof.slack],
-        "equality": proof.equality,
-        "rests_on": list(proof.rests_on),
-    }
-    # A proof of the correction says nothing of the printed statement: the counterexample does.
-    answer = None if way.of_control else (True if holds else None)
-    return Evidence(
-        Kind.PROOF,
-        answer,
-        holds and rejected,
-        summary,
-        numbers,
-        {"sympy": sp.__version__},
-        {"steps": proof.steps},
-    )
-
-
-def check_disproof(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `Disproved` means: both sides derived, their difference of one sign.
-
-    The equation fails in every case when right minus left is positive, or negative, by the
-    assumptions on the letters alone.
-    """
-    del settings
-    proof = claim.means_of(Disproved).prove()
-    gap = residual(claim.relation, proof, claim.domain)
-    fails = bool(gap.is_positive or gap.is_negative)
-    control_holds = proves(proof, claim.control, claim.domain)
-    summary = f"The two sides differ by {text(gap)} in every case: the statement is false."
-    numbers = {
-        "steps": len(proof.steps),
-        "difference": text(gap),
-        "rests_on": list(proof.rests_on),
-    }
-    return Evidence(
-        Kind.COUNTEREXAMPLE,
-        False if fails else None,
-        control_holds,
-        summary if fails else f"The difference {text(gap)} has no definite sign.",
-        numbers,
-        {"sympy": sp.__version__},
-        {"steps": proof.steps},
-    )
+    return sp.simplify(sp.expand(certify(proof, relation, domain).residual()))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ledger import document
+from theory import files
 from theory.claim import Settings
 from theory.errors import UserError
 
@@ -45,14 +46,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.txt"
-    document.write_text(path, "old")
+    files.write_text(path, "old")
 
     def full(self: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(UserError, match="No space left on device"):
-        document.write_text(path, "new")
+        files.write_text(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -61,8 +62,8 @@ def test_probe_finds_what_cannot_be_written(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(UserError, match="cannot write"):
-        document.probe(file / "below" / "x.json")
+        files.probe(file / "below" / "x.json")
     with pytest.raises(UserError, match="is a folder"):
-        document.probe(tmp_path)
-    document.probe(tmp_path / "new" / "x.json")
+        files.probe(tmp_path)
+    files.probe(tmp_path / "new" / "x.json")
     assert json.loads("[]") == list((tmp_path / "new").iterdir())

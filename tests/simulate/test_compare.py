@@ -11,8 +11,8 @@ from simulate.random_matrices import compare
 from simulate.random_matrices.fuss_catalan import FussCatalan
 from theory.claim import Claim, Kind, Scale, Settings, Spectra, Verdict, decide
 from theory.claims import bn_jacobian, liu_density, liu_density_squared
-from theory.proof import check as derive
-from theory.proof import check_disproof as disprove
+from theory.derived import check as derive
+from theory.derived import check_disproof as disprove
 
 SMOKE = Settings(scale=Scale.SMOKE)
 

@@ -59,7 +59,7 @@ def test_hessian_entries_match_brute_force(size: int) -> None:
         assert sp.simplify(direct - formula.subs(letters(size, k=k, i=i, l=j))) == 0
 
 
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("size", [2, 3, 4])
 def test_gradient_and_curvature_match_brute_force(size: int) -> None:
     """The derived |v|^2 and v'Kv for a quadratic loss, every letter computed with indices."""
     y, yhat, _ = brute_force(size)

@@ -3,8 +3,9 @@
 import sympy as sp
 
 from theory import batchnorm
+from theory.certificate import Term
 from theory.claim import Claim, Derived, Instances, Verdict
-from theory.proof import Derivation, Proof, Term
+from theory.proof import Derivation, Proof
 from theory.sources import Source
 from theory.symbols import eps, g1, gamma, gg, gy, m, s, vv
 

@@ -3,9 +3,10 @@
 import sympy as sp
 
 from theory import batchnorm
+from theory.certificate import Term
 from theory.claim import Claim, Derived, Instances, Verdict
 from theory.claims.santurkar_4_1 import IDEAL
-from theory.proof import Derivation, Proof, Term
+from theory.proof import Derivation, Proof
 from theory.sources import Source
 from theory.symbols import g1, gamma, gg, gy, m, s, sigma, vv
 

@@ -1,0 +1,104 @@
+"""Derivations kept on disk, so that SymPy works once; losing them costs time and nothing else.
+
+An entry is keyed by the sources of `theory`, the file that holds the derivation and the versions
+of SymPy and Python.  It is plain JSON whose expressions are read without being executed, and what
+is read is used only if its certificate still holds.
+"""
+
+import functools
+import hashlib
+import inspect
+import json
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sympy as sp
+
+from theory.certificate import Term
+from theory.errors import UserError
+from theory.expressions import dumps, loads
+from theory.files import write_text
+from theory.proof import Proof, Step
+
+Prove = Callable[[], Proof]
+
+
+def folder() -> Path | None:
+    """Where entries lie: ``$BNPROOF_CACHE``, or below the user's cache; None if that is empty."""
+    named = os.environ.get("BNPROOF_CACHE")
+    if named is not None:
+        return Path(named) if named else None
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "bnproof"
+
+
+def recall(prove: Prove) -> Proof | None:
+    """The proof kept for `prove`, or None if there is none that can be read."""
+    path = _path(prove)
+    if path is None:
+        return None
+    try:
+        return from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def keep(prove: Prove, proof: Proof) -> None:
+    """Keep `proof` if it survives the way to text and back; a folder that refuses is no error."""
+    path = _path(prove)
+    content = to_json(proof)
+    try:
+        if path is not None and from_json(content) == proof:
+            write_text(path, json.dumps(content))
+    except (UserError, ValueError):
+        return
+
+
+def to_json(proof: Proof) -> dict[str, Any]:
+    """A proof as strings and lists."""
+    return {
+        "steps": [vars(step) for step in proof.steps],
+        "values": {dumps(letter): dumps(value) for letter, value in proof.values.items()},
+        "slack": [{"term": dumps(term.expr), "because": term.reason} for term in proof.slack],
+        "equality": proof.equality,
+        "rests_on": list(proof.rests_on),
+    }
+
+
+def from_json(content: Any) -> Proof:
+    """Read what `to_json` wrote.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError, AttributeError
+        If it is something else.
+    """
+    return Proof(
+        tuple(Step(**step) for step in content["steps"]),
+        {loads(letter): loads(value) for letter, value in content["values"].items()},
+        tuple(Term(loads(part["term"]), part["because"]) for part in content["slack"]),
+        content["equality"],
+        tuple(content["rests_on"]),
+    )
+
+
+def _path(prove: Prove) -> Path | None:
+    base, source = folder(), inspect.getsourcefile(prove)
+    if base is None or source is None:
+        return None
+    digest = hashlib.sha256(_sources())
+    digest.update(Path(source).read_bytes())
+    digest.update(f"{prove.__qualname__} {sp.__version__} {platform.python_version()}".encode())
+    return base / f"{prove.__module__}-{digest.hexdigest()[:32]}.json"
+
+
+@functools.cache
+def _sources() -> bytes:
+    """Digest of everything a derivation may depend on within this package."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.digest()

@@ -1,0 +1,50 @@
+"""Files written whole or not at all."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from theory.errors import UserError
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a file whole or not at all (temporary file beside it, then rename).
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(content)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def probe(path: Path) -> None:
+    """Fail now, not after the work, if `path` cannot be written; creates its folder.
+
+    Raises
+    ------
+    UserError
+        As `write_text`.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder; name a file")
