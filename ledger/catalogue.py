@@ -2,45 +2,58 @@
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 
 import empirical.experiments
 import theory.claims
-from theory.catalogue import Broken, load_folder
+from theory.catalogue import Broken, load_folder, load_path
 from theory.claim import Claim
 from theory.errors import UserError
 
 
-def catalogue() -> dict[str, Claim | Broken]:
+def catalogue(outside: Path | None = None) -> dict[str, Claim | Broken]:
     """Return every claim, or the reason why its file does not load, sorted by id.
+
+    `outside` is a folder of a person's own claims.
 
     Raises
     ------
     UserError
         If two files have the same name.
     """
-    entries = [*load_folder(theory.claims), *load_folder(empirical.experiments)]
+    entries = [
+        *load_folder(theory.claims),
+        *load_folder(empirical.experiments),
+        *(load_path(outside) if outside else []),
+    ]
     table = {entry.id: entry for entry in sorted(entries, key=lambda entry: entry.id)}
     if len(table) < len(entries):
-        raise UserError("two claim files have the same name: an id must be unique")
+        ids = [entry.id for entry in entries]
+        twice = next(name for name in ids if ids.count(name) > 1)
+        raise UserError(f"{twice}.py: id: there is a claim of that name already; rename the file")
     return table
 
 
-def select(ids: Sequence[str]) -> list[Claim | Broken]:
-    """Return the claims named, in the order of the catalogue; all of them for no name.
+def select(ids: Sequence[str], outside: Path | None = None) -> list[Claim | Broken]:
+    """Return the claims named, in the order of the catalogue.
+
+    For no name, all of them; or those of `outside`, where that is given.
 
     Raises
     ------
     UserError
         If a name is unknown; the message suggests the nearest ones.
     """
-    table = catalogue()
+    table = catalogue(outside)
+    if outside and not ids:
+        ids = [entry.id for entry in load_path(outside)]
     for name in ids:
         if name not in table:
             raise UserError(f"unknown claim {name!r}; {_suggest(name, list(table))}")
     return [entry for name, entry in table.items() if not ids or name in ids]
 
 
-def one(claim_id: str) -> Claim:
+def one(claim_id: str, outside: Path | None = None) -> Claim:
     """Return one claim.
 
     Raises
@@ -48,7 +61,7 @@ def one(claim_id: str) -> Claim:
     UserError
         If it is unknown or its file does not load.
     """
-    (entry,) = select([claim_id])
+    (entry,) = select([claim_id], outside)
     if isinstance(entry, Broken):
         raise UserError(entry.error)
     return entry

@@ -34,18 +34,20 @@ def _version() -> str:
 
 
 @app.command
-def claims(*, json: bool = False) -> int:
+def claims(*, json: bool = False, claims: Path | None = None) -> int:
     """List the claims with the verdict that each is expected to get.
 
     Parameters
     ----------
     json
         Print a JSON list instead of a table.
+    claims
+        Folder of claim files of your own, listed too. They are code and are run as such.
     """
     from ledger.catalogue import catalogue
     from theory.catalogue import Broken
 
-    entries = list(catalogue().values())
+    entries = list(catalogue(claims).values())
     broken = [entry for entry in entries if isinstance(entry, Broken)]
     whole = [entry for entry in entries if not isinstance(entry, Broken)]
     if json:
@@ -62,13 +64,19 @@ def claims(*, json: bool = False) -> int:
 
 
 @app.command
-def show(claim_id: Annotated[str, Parameter(name="ID")], /) -> None:
-    """Show one claim: its statement as printed, source, relation and remark."""
+def show(claim_id: Annotated[str, Parameter(name="ID")], /, *, claims: Path | None = None) -> None:
+    """Show one claim: its statement as printed, source, relation and remark.
+
+    Parameters
+    ----------
+    claims
+        Folder of claim files of your own. They are code and are run as such.
+    """
     from ledger.catalogue import one
     from theory.sources import DOCUMENTS
     from theory.symbols import text
 
-    claim = one(claim_id)
+    claim = one(claim_id, claims)
     print(f"{claim.id}: {claim.title}\n")
     for source in claim.sources:
         found = DOCUMENTS[source.document]
@@ -93,20 +101,22 @@ def derive(
     /,
     *,
     format: Literal["text", "latex"] = "text",
-) -> int:
+    claims: Path | None = None,
+) -> None:
     """Derive one claim step by step; every equation is checked by SymPy as it is printed.
 
     Parameters
     ----------
     format
         Equations as text or as LaTeX.
+    claims
+        Folder of claim files of your own. They are code and are run as such.
     """
     from ledger.catalogue import one
     from ledger.derive import lines
 
-    for line in lines(one(claim_id), latex=format == "latex"):
+    for line in lines(one(claim_id, claims), latex=format == "latex"):
         print(line)
-    return 0
 
 
 @app.command
@@ -118,6 +128,7 @@ def verify(
     seed: int = 0,
     json: Path | None = None,
     report: Path = REPORT,
+    claims: Path | None = None,
 ) -> int:
     """Verify the claims named, or all, and write the report.
 
@@ -138,13 +149,16 @@ def verify(
         Also write the evidence, one object a claim, to this file.
     report
         Folder of the report; it holds index.html, evidence.json and the figures.
+    claims
+        Folder of claim files of your own; without ID, just these are verified. They are code and
+        are run as such.
     """
     from ledger import document
     from ledger import report as page
     from ledger.catalogue import select
     from theory import files
 
-    entries = select(ids)
+    entries = select(ids, claims)
     settings = _settings(scale, device, seed, data)
     for path in (report / document.NAME, *([json] if json else [])):
         files.probe(path)

@@ -89,7 +89,8 @@ def verify(entries: Sequence[Claim | Broken], settings: Settings, folder: Path) 
             yield _record(entry, evidence, figure, time.perf_counter() - start)
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else "no message"
-            yield _said(entry) | {"error": f"{type(error).__name__}: {reason}"}
+            name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+            yield _said(entry) | {"error": f"{name}{reason}"}
 
 
 def _figure(claim: Claim, evidence: Sequence[Evidence], folder: Path) -> dict[str, str] | None:

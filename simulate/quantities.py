@@ -54,6 +54,19 @@ class Measured(Letters):
         """Gradient of the loss at z, (K, m)."""
         return self._at_z[1].detach()
 
+    @cached_property
+    def at_y(self) -> Tensor:
+        """Gradient of the loss at y itself, as in the network without the layer, (K, m)."""
+        y = self.y.detach().requires_grad_()
+        return torch.autograd.grad(self.problems.loss(y).sum(), y)[0]
+
+    @cached_property
+    def slides_hat(self) -> Tensor:
+        """``(y - mu)/(sigma + eps)``, the layer as S0 prints it, (K, m)."""
+        y = self.y.detach()
+        deviation = y.std(-1, correction=0, keepdim=True)
+        return (y - y.mean(-1, keepdim=True)) / (deviation + self.problems.eps)
+
     def hessian_at_z(self, direction: Tensor) -> Tensor:
         """``H direction`` at z, (K, m)."""
         z, g = self._at_z
@@ -98,6 +111,13 @@ class Measured(Letters):
         """Entrywise absolute terms of yhat: y and its mean cancel in it."""
         y = self.y.detach().abs()
         return (y + y.mean(-1, keepdim=True)) / self.scale
+
+    @cached_property
+    def slides_terms(self) -> Tensor:
+        """Entrywise absolute terms of `slides_hat`, for its own denominator."""
+        y = self.y.detach()
+        deviation = y.std(-1, correction=0, keepdim=True)
+        return (y.abs() + y.abs().mean(-1, keepdim=True)) / (deviation + self.problems.eps)
 
     @cached_property
     def v_terms(self) -> Tensor:
@@ -154,6 +174,19 @@ _VALUES = {
     sym.delta_ki: Measured.eye,
     sym.delta_kl: Measured.eye,
     sym.delta_il: Measured.eye,
+    sym.mu: lambda q: q.y.detach().mean(-1),
+    sym.beta: lambda q: q.problems.beta.squeeze(-1),
+    sym.y_k: lambda q: q.y,
+    sym.z_k: lambda q: q.z,
+    sym.yy: lambda q: _dot(q.y, q.y),
+    sym.centred_norm: lambda q: (q.y - q.y.mean(-1, keepdim=True)).norm(dim=-1),
+    sym.hat_mean: lambda q: q.yhat.mean(-1),
+    sym.hat_std: lambda q: q.yhat.std(-1, correction=0),
+    sym.hat_norm: lambda q: q.yhat.norm(dim=-1),
+    sym.hat_gap: lambda q: (q.slides_hat - q.yhat).norm(dim=-1),
+    sym.ll: lambda q: _dot(q.at_y, q.at_y),
+    sym.l1: lambda q: q.at_y.sum(-1),
+    sym.ly: lambda q: _dot(q.at_y, q.yhat),
 }
 
 _MAGNITUDES = {
@@ -169,6 +202,15 @@ _MAGNITUDES = {
     sym.yhat_k: lambda q: q.hat_terms,
     sym.yhat_i: lambda q: q.hat_terms,
     sym.yhat_l: lambda q: q.hat_terms,
+    sym.mu: lambda q: q.y.abs().mean(-1),
+    sym.z_k: lambda q: q.problems.gamma.abs() * q.hat_terms + q.problems.beta.abs(),
+    sym.centred_norm: lambda q: (q.hat_terms * q.scale).norm(dim=-1),
+    sym.hat_mean: lambda q: q.hat_terms.mean(-1),
+    sym.hat_std: lambda q: q.hat_terms.norm(dim=-1) / q.m**0.5,
+    sym.hat_norm: lambda q: q.hat_terms.norm(dim=-1),
+    sym.hat_gap: lambda q: (q.hat_terms + q.slides_terms).norm(dim=-1),
+    sym.l1: lambda q: q.at_y.abs().sum(-1),
+    sym.ly: lambda q: _dot(q.at_y.abs(), q.hat_terms),
 }
 
 

@@ -108,6 +108,13 @@ def test_a_selection_keeps_the_catalogue_order() -> None:
     assert [entry.id for entry in select([])] == IDS
 
 
+GOOD = (
+    "import sympy as sp\nfrom dataclasses import replace\nfrom theory.symbols import gg, vv\n"
+    "from theory.claims import bn_jacobian\n"
+    "CLAIM = replace(bn_jacobian.CLAIM, id='{id}', {change})\n"
+)
+
+
 def package(folder: Path, files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> object:
     import importlib
 
@@ -131,6 +138,10 @@ def test_a_broken_file_does_not_hide_the_others(
         "no_claim.py": "x = 1\n",
         "not_a_claim.py": "CLAIM = 3\n",
         "syntax.py": "def\n",
+        "letter.py": GOOD.format(id="letter", change="relation=sp.Eq(sp.Symbol('q'), 1)"),
+        "strict.py": GOOD.format(id="strict", change="relation=sp.Lt(gg, vv)"),
+        "empty.py": GOOD.format(id="empty", change="domain=sp.And(gg > 1, gg < 0, sp.false)"),
+        "control.py": GOOD.format(id="control", change="control=None"),
     }
     entries = {e.id: e for e in load_folder(package(tmp_path, files, monkeypatch))}  # type: ignore[arg-type]
     assert isinstance(entries["good"], Claim)
@@ -139,4 +150,27 @@ def test_a_broken_file_does_not_hide_the_others(
     assert "ModuleNotFoundError: No module named 'does_not_exist_at_all'" in broken["no_import"]
     assert "must be the file's name" in broken["misnamed"]
     assert "is a int, not a Claim" in broken["not_a_claim"]
+    assert broken["letter"].startswith("letter.py: relation: unknown letter q;")
+    assert broken["strict"].startswith("strict.py: relation: |g|^2 < |v|^2 is neither")
+    assert broken["empty"] == "empty.py: domain: excludes every case"
+    assert "control: control: a relation and a control" in broken["control"]
     assert all("\n" not in message for message in broken.values())
+
+
+def test_claims_of_a_persons_own(tmp_path: Path) -> None:
+    own = tmp_path / "my claims"
+    own.mkdir()
+    with pytest.raises(UserError, match="no claim files"):
+        select([], own)
+    (own / "mine.py").write_text(GOOD.format(id="mine", change="title='Mine.'"))
+    (own / "bad.py").write_text("1/0\n")
+    bad, mine = select([], own)
+    assert isinstance(bad, Broken)
+    assert "ZeroDivisionError" in bad.error
+    assert one("mine", own) == mine
+    assert {entry.id for entry in select(["mine", "bn_jacobian"], own)} == {"mine", "bn_jacobian"}
+    (own / "bn_jacobian.py").write_text("CLAIM = 1\n")
+    with pytest.raises(UserError, match=r"bn_jacobian.py: id: there is a claim of that name"):
+        select([], own)
+    with pytest.raises(UserError, match="no folder of claims"):
+        select([], tmp_path / "nowhere")

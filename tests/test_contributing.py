@@ -1,32 +1,32 @@
-"""The worked example of CONTRIBUTING.md is a claim that verifies."""
+"""The worked example of CONTRIBUTING.md is a claim that verifies, from a folder of one's own."""
 
-import importlib
+import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from ledger import document, report
-from ledger.verify import verify
-from theory.catalogue import load_folder
-from theory.claim import Claim, Scale, Settings
+from ledger import cli
 
 pytestmark = pytest.mark.sources
 
 
-def test_the_worked_example(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worked_example(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    (name,) = re.findall(r"`theory/claims/(\w+)\.py`:", text)
-    folder = tmp_path / "worked_example"
-    folder.mkdir()
-    (folder / "__init__.py").write_text("")
-    (folder / f"{name}.py").write_text(code)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    (claim,) = load_folder(importlib.import_module("worked_example"))
-    assert isinstance(claim, Claim), claim
-    (record,) = verify([claim], Settings(scale=Scale.SMOKE), tmp_path)
-    assert record["error"] is None
+    (name,) = re.findall(r"`my_claims/(\w+)\.py`:", text)
+    (command,) = re.findall(r"`bnproof (verify --claims [^`]*)`", text)
+    monkeypatch.chdir(tmp_path)
+    Path("my_claims").mkdir()
+    Path("my_claims", f"{name}.py").write_text(code)
+    monkeypatch.setattr(sys, "argv", ["bnproof", *command.split(), "--scale", "smoke"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 0
+    assert "1 of 1 verdicts as expected" in capsys.readouterr().out
+    (record,) = json.loads(Path("bnproof-report/evidence.json").read_text())["claims"]
     assert record["verdict"] == record["expected"] == "proved"
-    content = document.document([record], Settings(), "test", 1)
-    assert 'id="gradient_shrinks"' in report.write(content, tmp_path).read_text(encoding="utf-8")
+    assert f'id="{name}"' in Path("bnproof-report/index.html").read_text(encoding="utf-8")

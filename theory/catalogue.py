@@ -1,11 +1,21 @@
 """Load the claims of a folder: one file, one claim, the file's name its id."""
 
+import hashlib
 import importlib
+import importlib.util
 import pkgutil
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from types import ModuleType
 
+import sympy as sp
+
 from theory.claim import Claim
+from theory.errors import UserError
+from theory.symbols import LETTERS
 
 
 @dataclass(frozen=True)
@@ -22,19 +32,67 @@ def load_folder(package: ModuleType) -> list[Claim | Broken]:
     Whatever a claim file raises is caught: one bad file must not hide the others.
     """
     names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
-    return [_load(f"{package.__name__}.{name}", name) for name in names]
+    return [
+        _load(name, partial(importlib.import_module, f"{package.__name__}.{name}"))
+        for name in names
+    ]
 
 
-def _load(module_name: str, claim_id: str) -> Claim | Broken:
+def load_path(folder: Path) -> list[Claim | Broken]:
+    """Return the claims of a folder anywhere on disk, as `load_folder` does.
+
+    A claim file is code and is run as such: load only what you would run.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder or no file of claims in it.
+    """
+    if not folder.is_dir():
+        raise UserError(f"no folder of claims at {folder}; name one that holds claim files (*.py)")
+    files = sorted(path for path in folder.glob("*.py") if path.stem != "__init__")
+    if not files:
+        raise UserError(f"no claim files (*.py) in {folder}; CONTRIBUTING.md shows one")
+    return [_load(path.stem, partial(_run, path)) for path in files]
+
+
+def _run(path: Path) -> ModuleType:
+    """Import one file under a name of its own, so that it can hide no other module."""
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    spec = importlib.util.spec_from_file_location(f"claims_{digest}.{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses and inspect look for it
+    spec.loader.exec_module(module)
+    return module
+
+
+def _load(claim_id: str, run: Callable[[], ModuleType]) -> Claim | Broken:
     try:
-        claim = importlib.import_module(module_name).CLAIM
+        claim = run().CLAIM
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else "no message"
         return Broken(claim_id, f"{claim_id}.py does not load: {type(error).__name__}: {reason}")
+    flaw = _flaw(claim, claim_id)
+    return claim if flaw is None else Broken(claim_id, f"{claim_id}.py: {flaw}")
+
+
+def _flaw(claim: object, claim_id: str) -> str | None:
+    """What is wrong with a claim, field first; None if nothing is seen."""
     if not isinstance(claim, Claim):
-        return Broken(claim_id, f"{claim_id}.py: CLAIM is a {type(claim).__name__}, not a Claim")
+        return f"CLAIM is a {type(claim).__name__}, not a Claim"
     if claim.id != claim_id:
-        return Broken(
-            claim_id, f"{claim_id}.py: CLAIM.id is {claim.id!r}; it must be the file's name"
-        )
-    return claim
+        return f"id: {claim.id!r} must be the file's name"
+    for name in ("relation", "control", "domain"):
+        part: sp.Basic = getattr(claim, name)
+        if part is None:
+            continue
+        unknown = sorted(map(str, part.free_symbols - LETTERS.keys()))
+        if unknown:
+            return f"{name}: unknown letter {unknown[0]}; letters come from theory.symbols"
+        if name != "domain" and not isinstance(part, sp.Eq | sp.LessThan):
+            return f"{name}: {part} is neither an equation nor a weak inequality <="
+    if claim.domain == sp.false:
+        return "domain: excludes every case"
+    return None

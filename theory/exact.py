@@ -5,7 +5,7 @@ coefficients: along y + t d the coefficient of t is the derivative along d, twic
 of t^2 the second derivative.  Nothing here knows a derived formula, and nothing is rounded.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import isqrt
 
@@ -123,6 +123,7 @@ def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
     yhat_series, z_series = layer(line(case.y, zero), case)
     yhat, z = [entry.a for entry in yhat_series], [entry.a for entry in z_series]
     g, v = _gradient(at_z, z), _gradient(after, case.y)
+    at_y = _gradient(at_z, case.y)  # the same loss without the layer: at y, not at z
     mean = sum(case.y, Fraction(0)) / size
     variance = sum(((entry - mean) ** 2 for entry in case.y), Fraction(0)) / size
     Pv = [
@@ -144,11 +145,29 @@ def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
         sym.gPv: _dot(g, Pv),
         sym.vPv: _dot(v, Pv),
         sym.PvHPv: 2 * at_z(line(z, Pv)).c,
+        sym.mu: mean,
+        sym.beta: case.beta,
+        sym.yy: _dot(case.y, case.y),
+        sym.ll: _dot(at_y, at_y),
+        sym.l1: sum(at_y, Fraction(0)),
+        sym.ly: _dot(at_y, yhat),
     }
     exact = {letter: sp.Rational(value) for letter, value in values.items()}
     exact[sym.sigma] = sp.sqrt(sp.Rational(variance))
     exact[sym.grad_yhat] = sp.Abs(exact[sym.gamma]) * sp.sqrt(exact[sym.gg])
+    exact[sym.centred_norm] = sp.sqrt(size * sp.Rational(variance))
+    hat_mean = sum(yhat, Fraction(0)) / size
+    hat_variance = sum(((entry - hat_mean) ** 2 for entry in yhat), Fraction(0)) / size
+    exact[sym.hat_mean] = sp.Rational(hat_mean)
+    exact[sym.hat_std] = sp.sqrt(sp.Rational(hat_variance))
     return exact
+
+
+def entries(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
+    """Exact values of the letters with index k, at the first sample."""
+    yhat, z = layer(line(case.y, [Fraction(0)] * len(case.y)), case)
+    first = {sym.y_k: case.y[0], sym.yhat_k: yhat[0].a, sym.z_k: z[0].a}
+    return {letter: sp.Rational(value) for letter, value in first.items()}
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
@@ -156,19 +175,32 @@ def check(claim: Claim, settings: Settings) -> Evidence:
 
     The counterexample must lie in the claim's domain, violate the relation and satisfy the
     control (the corrected statement).
+
+    Raises
+    ------
+    ValueError
+        If it does not refute: the line names the claim and the field.
     """
     del settings
     case = claim.means_of(Counterexample) or claim.means_of(ExactCase)
-    values = measure(case) if isinstance(case, Counterexample) else case.letters()
+    if isinstance(case, Counterexample):
+        values: Mapping[sp.Symbol, sp.Expr] = measure(case) | entries(case)
+    else:
+        values = case.letters()
     assert claim.relation is not None
     assert claim.control is not None
     inside = claim.domain.subs(values) == sp.true
     lhs, rhs = (side.subs(values) for side in claim.relation.args)
-    violated = inside and claim.relation.subs(values) == sp.false
-    control_holds = claim.control.subs(values) == sp.true
     sign = "=" if isinstance(claim.relation, sp.Eq) else "<="
-    summary = f"{_words(case)} the statement would say {text(lhs)} {sign} {text(rhs)}, "
-    summary += "which is false." if violated else "which does not refute it."
+    if not inside:
+        raise ValueError(f"{claim.id}.py: means: the counterexample lies outside {claim.domain}")
+    if claim.relation.subs(values) != sp.false:
+        said = f"{text(lhs)} {sign} {text(rhs)}"
+        raise ValueError(f"{claim.id}.py: means: the counterexample does not refute {said}")
+    control_holds = claim.control.subs(values) == sp.true
+    summary = (
+        f"{_words(case)} the statement would say {text(lhs)} {sign} {text(rhs)}, which is false."
+    )
     numbers = {
         **(_data(case) if isinstance(case, Counterexample) else {}),
         "left side": text(lhs),
@@ -177,7 +209,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     }
     return Evidence(
         Kind.COUNTEREXAMPLE,
-        False if violated else None,
+        False,
         control_holds,
         summary,
         numbers,

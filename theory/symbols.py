@@ -99,6 +99,30 @@ kk = letter("|k|^2", r"\|k\|^2", "squared norm of k", nonnegative=True)
 hk = letter("<h,k>", r"\langle h, k\rangle", "h against k")
 gh = letter("<g,h>", r"\langle g, h\rangle", "g against h")
 
+# Definition of the layer.
+beta = letter("beta", r"\beta", "shift of the layer")
+y_k = letter("y_k", "y_k", "entry k of y", "k")
+z_k = letter("z_k", "z_k", "entry k of z", "k")
+yy = letter("|y|^2", r"\|y\|^2", "squared norm of y", nonnegative=True)
+centred_norm = letter(
+    "|y - mu 1|", r"\|y - \mu\mathbf{1}\|", "norm of y less its mean", nonnegative=True
+)
+hat_mean = letter("mean(yhat)", r"\mathrm{mean}(\hat y)", "batch mean of yhat")
+hat_std = letter(
+    "std(yhat)", r"\mathrm{std}(\hat y)", "biased standard deviation of yhat", nonnegative=True
+)
+hat_norm = letter("|yhat|", r"\|\hat y\|", "norm of yhat", nonnegative=True)
+hat_gap = letter(
+    "|yhat_S - yhat|",
+    r"\|\hat y_S - \hat y\|",
+    "distance of yhat from yhat_S = (y - mu 1)/(sigma + eps)",
+    nonnegative=True,
+)
+# The gradient of the same loss at y, where the network has no layer and z = y.
+ll = letter("|l|^2", r"\|\ell\|^2", "squared norm of the gradient l of L at y", nonnegative=True)
+l1 = letter("<1,l>", r"\langle \mathbf{1}, \ell\rangle", "sum of the gradient l of L at y")
+ly = letter("<l,yhat>", r"\langle \ell, \hat y\rangle", "gradient l of L at y against yhat")
+
 # Random matrices: X = X_1 ... X_M, entries of variance 1/N.
 M = letter("M", "M", "number of factors", integer=True, positive=True)
 phi = letter("phi", r"\varphi", "parameter of the density, in (0, pi/(M+1))", positive=True)

@@ -117,7 +117,7 @@ def test_an_unexpected_verdict_exits_with_1(run, monkeypatch: pytest.MonkeyPatch
     from theory.claims import bn_jacobian
 
     wrong = replace(bn_jacobian.CLAIM, expected=Verdict.REFUTED)
-    monkeypatch.setattr(catalogue_module, "catalogue", lambda: {wrong.id: wrong})
+    monkeypatch.setattr(catalogue_module, "catalogue", lambda outside=None: {wrong.id: wrong})
     result = run("verify", "--scale", "smoke")
     assert result.status == 1
     assert "proved (!)" in result.out
@@ -141,7 +141,7 @@ def test_a_broken_claim_is_an_error_and_the_others_run(
         "fails": replace(bn_jacobian.CLAIM, id="fails", means=means),
         "bn_jacobian": bn_jacobian.CLAIM,
     }
-    monkeypatch.setattr(catalogue_module, "catalogue", lambda: table)
+    monkeypatch.setattr(catalogue_module, "catalogue", lambda outside=None: table)
     result = run("verify", "--scale", "smoke")
     assert result.status == 1
     assert "does not load: SyntaxError" in result.out

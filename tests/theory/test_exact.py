@@ -1,5 +1,6 @@
 """Exact counterexamples: evaluated by power series, compared with the derived formulas."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -46,39 +47,19 @@ def test_counterexamples_refute_and_spare_the_control(claim: Claim) -> None:
     assert evidence.control_differs
 
 
-def test_a_counterexample_that_does_not_refute_is_no_evidence() -> None:
+def test_a_counterexample_that_does_not_refute_is_named() -> None:
     """The very data that refute another claim leave a true one standing."""
     case = neurips_4_1_sqrt_m.CLAIM.means_of(Counterexample)
-    true = santurkar_4_1.CLAIM
-    claim = Claim(
-        id="x",
-        title="",
-        sources=true.sources,
-        statement="",
-        expected=true.expected,
-        means=(case,),
-        relation=true.relation,
-        domain=true.domain,
-        control=true.control,
-    )
-    assert exact.check(claim, Settings()).holds is None
+    claim = replace(santurkar_4_1.CLAIM, means=(case,))
+    with pytest.raises(ValueError, match=r"santurkar_4_1.py: means: .* does not refute 1/2 <= 1/2"):
+        exact.check(claim, Settings())
 
 
-def test_a_counterexample_outside_the_domain_is_no_evidence() -> None:
+def test_a_counterexample_outside_the_domain_is_named() -> None:
     case = Counterexample.of(y=[-1, 1], b=[3, 4], eps="5/4")
-    claim = report_3_4.CLAIM
-    moved = Claim(
-        id="x",
-        title="",
-        sources=claim.sources,
-        statement="",
-        expected=claim.expected,
-        means=(case,),
-        relation=claim.relation,
-        domain=claim.domain,
-        control=claim.control,
-    )
-    assert exact.check(moved, Settings()).holds is None
+    claim = replace(report_3_4.CLAIM, means=(case,))
+    with pytest.raises(ValueError, match=r"report_3_4.py: means: .* outside Eq\(eps, 0\)"):
+        exact.check(claim, Settings())
 
 
 @pytest.mark.parametrize(
