@@ -10,7 +10,8 @@ from mpmath import mp
 from theory import fuss_catalan as law
 from theory.claim import Kind, Settings, Verdict, decide
 from theory.claims import liu_density, liu_density_squared
-from theory.proof import Derivation, ProofError, check, check_disproof, proves
+from theory.derived import check, check_disproof
+from theory.proof import Derivation, ProofError, proves
 from theory.symbols import M, law_first, law_second, phi, rho, sv_second, x
 
 DIGITS = 30
