@@ -65,5 +65,9 @@ def _end(claim: Claim, derived: Derived | Disproved, proof: Proof, show: object)
         yield f"Slack: {show(term.expr)}, non-negative: {term.reason}"
     if proof.equality:
         yield f"Equality: {proof.equality}."
+    if isinstance(derived, Derived) and derived.attained is not None:
+        target = claim.control if derived.of_control else claim.relation
+        assert target is not None
+        yield f"Attained: {exact.attained(target, claim.domain, derived.attained)}."
     for theorem in proof.rests_on:
         yield f"Rests on: {theorem}."

@@ -123,11 +123,14 @@ class Derived:
     """Means: a machine-checked derivation, carried out by `theory.derived.check`.
 
     `prove` is given for the claim's relation; for a claim that is refuted it proves the claim's
-    control instead, which is then the corrected statement (`of_control`).
+    control instead, which is then the corrected statement (`of_control`).  `attained` is exact
+    data at which an inequality is an equality with sides that are not 0: it cannot be improved by
+    a factor.
     """
 
     prove: Callable[[], "Proof"]
     of_control: bool = False
+    attained: "Counterexample | ExactCase | None" = None
 
 
 @dataclass(frozen=True)

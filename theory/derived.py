@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from theory import cache
+from theory import cache, exact
 from theory.certificate import Certificate
 from theory.claim import Claim, Derived, Disproved, Evidence, Kind, Settings
 from theory.proof import Proof, certify, proves, residual
@@ -35,6 +35,8 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         "equality": proof.equality,
         "rests_on": list(proof.rests_on),
     }
+    if way.attained is not None:
+        numbers["attained"] = exact.attained(target, claim.domain, way.attained)
     # A proof of the correction says nothing of the printed statement: the counterexample does.
     answer = None if way.of_control else (True if holds else None)
     return Evidence(

@@ -170,11 +170,34 @@ def entries(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
     return {letter: sp.Rational(value) for letter, value in first.items()}
 
 
+def letters_of(case: Counterexample | ExactCase) -> Mapping[sp.Symbol, sp.Expr]:
+    """Exact values of the letters of a case of either form."""
+    if isinstance(case, ExactCase):
+        return case.letters()
+    return measure(case) | entries(case)
+
+
+def attained(relation: sp.Basic, domain: sp.Basic, case: Counterexample | ExactCase) -> str:
+    """Say at which exact data both sides of an inequality are equal and not 0.
+
+    Raises
+    ------
+    ValueError
+        If they are not, or the data lie outside the domain.
+    """
+    values = letters_of(case)
+    lhs, rhs = (sp.simplify(side.subs(values)) for side in relation.args)
+    if domain.subs(values) != sp.true or lhs == 0 or sp.simplify(lhs - rhs) != 0:
+        raise ValueError(f"means: attained: the sides are {text(lhs)} and {text(rhs)}")
+    loss = f", b = {_show(case.b)}" if isinstance(case, Counterexample) else ""
+    return f"{_words(case)}{loss}: both sides are {text(lhs)}"
+
+
 def check(claim: Claim, settings: Settings) -> Evidence:
     """Carry out the claim's `Counterexample` or `ExactCase`: relation and control, exactly.
 
     The counterexample must lie in the claim's domain, violate the relation and satisfy the
-    control (the corrected statement).
+    control (the corrected statement).  Letters with index k are taken at the first sample.
 
     Raises
     ------
@@ -183,10 +206,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     """
     del settings
     case = claim.means_of(Counterexample) or claim.means_of(ExactCase)
-    if isinstance(case, Counterexample):
-        values: Mapping[sp.Symbol, sp.Expr] = measure(case) | entries(case)
-    else:
-        values = case.letters()
+    values = letters_of(case)
     assert claim.relation is not None
     assert claim.control is not None
     inside = claim.domain.subs(values) == sp.true

@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 
 from theory import batchnorm, exact
 from theory import symbols as sym
-from theory.claim import Claim, Counterexample, Settings
-from theory.claims import neurips_4_1_sqrt_m, report_3_4, santurkar_4_1, santurkar_4_2_eps
+from theory.claim import Claim, Counterexample, Derived, Settings
+from theory.claims import (
+    neurips_4_1_sqrt_m,
+    report_3_4,
+    santurkar_4_1,
+    santurkar_4_2_eps,
+    slides_4_1,
+)
 from theory.proof import Derivation
 
 small = st.integers(-4, 4).map(Fraction)
@@ -84,3 +90,16 @@ def test_series_arithmetic_is_that_of_taylor_polynomials() -> None:
     for got, want in [(P * Q, p * q), (P / Q, p / q), (P.sqrt(), sp.sqrt(p)), (P - Q, p - q)]:
         taylor = sp.series(want, t, 0, 3).removeO()
         assert [got.a, got.b, got.c] == [Fraction(str(taylor.coeff(t, n))) for n in range(3)]
+
+
+def test_equality_is_attained_or_refused() -> None:
+    claim = slides_4_1.CLAIM
+    case = claim.means_of(Derived).attained
+    assert exact.attained(claim.relation, claim.domain, case).endswith("both sides are 2")
+    for other in (
+        Counterexample.of(y=[1, 1, -1, -1], b=[1, 0, 0, 0]),  # strict
+        Counterexample.of(y=[1, 1, -1, -1], b=[0, 0, 0, 0]),  # both sides 0
+        Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0], eps=3),  # outside the domain
+    ):
+        with pytest.raises(ValueError, match="means: attained: the sides are"):
+            exact.attained(claim.relation, claim.domain, other)

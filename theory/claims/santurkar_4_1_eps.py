@@ -4,7 +4,7 @@ import sympy as sp
 
 from theory import batchnorm
 from theory.certificate import Term
-from theory.claim import Claim, Derived, Instances, Verdict
+from theory.claim import Claim, Counterexample, Derived, Instances, Verdict
 from theory.proof import Derivation, Proof
 from theory.sources import Source
 from theory.symbols import eps, g1, gamma, gg, gy, m, s, vv
@@ -37,7 +37,10 @@ CLAIM = Claim(
     relation=sp.Le(vv, gamma**2 / s**2 * (gg - g1**2 / m - gy**2 / m)),
     domain=REGULAR,
     control=sp.Le(vv, gamma**2 / s**2 * (gg - g1**2 / m - 2 * gy**2 / m)),
-    means=(Derived(prove), Instances()),
+    means=(
+        Derived(prove, attained=Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0], eps="5/4")),
+        Instances(),
+    ),
     expected=Verdict.PROVED,
     remark=(
         "No longer an identity: the slack is (1 - kappa) gamma^2 <g,yhat>^2/(m s^2) with "

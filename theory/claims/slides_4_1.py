@@ -4,7 +4,7 @@ import sympy as sp
 
 from theory import batchnorm
 from theory.certificate import Term
-from theory.claim import Claim, Derived, Instances, Verdict
+from theory.claim import Claim, Counterexample, Derived, Instances, Verdict
 from theory.claims.santurkar_4_1 import IDEAL
 from theory.proof import Derivation, Proof
 from theory.sources import Source
@@ -35,7 +35,10 @@ CLAIM = Claim(
     relation=sp.Le(vv, gamma**2 / sigma**2 * (gg - mean_g**2 - gy**2 / m)),
     domain=IDEAL,
     control=sp.Le(vv, gamma**2 / sigma**2 * (gg - m**2 * mean_g**2 - gy**2 / m)),
-    means=(Derived(prove), Instances()),
+    means=(
+        Derived(prove, attained=Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0])),
+        Instances(),
+    ),
     expected=Verdict.PROVED,
     remark=(
         "True but loose: equality in general needs m mu(grad)^2, as in Theorem 4.1. Read with the "
