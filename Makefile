@@ -33,13 +33,18 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The fast tests against the built wheel, from a folder where the sources cannot be imported.
+# The fast tests against the built wheel.  Its environment takes the dependencies over from .venv,
+# but not the link to the sources, which a .pth file does not hand on.
+WHEEL := build/wheel/venv/bin/python
+SITE := -c "import site; print(site.getsitepackages()[0])"
 wheel-test: .venv/dev
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(BIN)/python -m build --wheel --outdir build/wheel/dist
-	$(PIP) --no-deps --target build/wheel/site build/wheel/dist/*.whl
-	cd build/wheel && PYTHONPATH=$$PWD/site ../../$(BIN)/python -P -m pytest \
-	    -c ../../pyproject.toml --rootdir ../.. -m "not slow and not sources" -q ../../tests
+	$(BIN)/python -m venv --without-pip build/wheel/venv
+	$(BIN)/python $(SITE) > "$$($(WHEEL) $(SITE))/dependencies.pth"
+	$(PIP) --no-deps --target "$$($(WHEEL) $(SITE))" build/wheel/dist/*.whl
+	cd build/wheel && venv/bin/python -P -m pytest -c ../../pyproject.toml --rootdir ../.. \
+	    -m "not slow and not sources" -q ../../tests
 
 asv-check: .venv/dev
 	$(ASV) machine --yes >/dev/null
