@@ -66,6 +66,7 @@ class Report:
             "environment": {},
             "settings": {"scale": "quick", "seed": 0, "data": "photos"},
             "claims": [_record(number, folder) for number in range(CLAIMS)],
+            "normalizers": [],
         }
         return document, folder / figures.FOLDER
 

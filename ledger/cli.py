@@ -5,6 +5,7 @@ verdict is the expected one, 1 when one differs, 2 for usage.
 """
 
 import json as json_module
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -250,6 +251,9 @@ def main() -> None:
         _fail(str(error))
     except UserError as error:
         _fail(str(error))
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except KeyboardInterrupt:
         print("bnproof: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator
 
 from theory import exact
-from theory.claim import Claim, Counterexample, Derived, Disproved, Settings
+from theory.claim import Claim, Counterexample, Derived, Disproved, ExactCase, Settings
 from theory.errors import UserError
 from theory.proof import Proof, proves, residual
 from theory.symbols import latex as to_latex
@@ -23,16 +23,17 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
     """
     show = to_latex if latex else to_text
     derived = claim.means_of(Derived) or claim.means_of(Disproved)
-    if derived is None and claim.means_of(Counterexample) is None:
+    case = claim.means_of(Counterexample) or claim.means_of(ExactCase)
+    if derived is None and case is None:
         names = ", ".join(type(way).__name__ for way in claim.means)
         raise UserError(f"{claim.id} has no derivation: it is decided by {names}; try `show`")
     yield f"{claim.id}: {claim.title}"
     yield f"Statement: {show(claim.relation)}    where {show(claim.domain)}"
     yield "Steps are equations that SymPy has checked, unless marked as stated or cited."
-    if claim.means_of(Counterexample):
+    if case is not None:
         evidence = exact.check(claim, Settings())
         yield ""
-        yield from textwrap.wrap(f"Counterexample, in rational arithmetic: {evidence.summary}", 96)
+        yield from textwrap.wrap(f"Counterexample, in exact arithmetic: {evidence.summary}", 96)
     if derived is None:
         return
     proof = derived.prove()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from theory import normalizers
 from theory.claim import Settings
 from theory.errors import UserError
 from theory.files import write_text
@@ -39,6 +40,7 @@ def document(
             "data": "embedded" if settings.data is None else settings.data.name,
         },
         "claims": list(records),
+        "normalizers": [normalizers.facts(kind) for kind in normalizers.NORMALIZERS],
     }
 
 

@@ -1,19 +1,20 @@
-"""The generated parts of README.md: the table of claims, and the numbers of one run.
+"""The generated parts of README.md: tables of claims and normalisers, and the numbers of one run.
 
-``python -m ledger.readme README.md`` writes the table; with the evidence of a run as second
-argument it writes that run's findings too.  A test holds the table against the catalogue.
+``python -m ledger.readme README.md`` writes the tables; with the evidence of a run as second
+argument it writes that run's findings too.  A test holds the tables against the code.
 """
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ledger.catalogue import catalogue
 from ledger.document import load
 from theory.catalogue import Broken
 from theory.claim import Claim, Kind
 from theory.files import write_text
+from theory.normalizers import NORMALIZERS, facts
 from theory.sources import DOCUMENTS
 
 
@@ -34,6 +35,26 @@ def claims_table() -> str:
 def _claim(claim: Claim) -> str:
     sources = "; ".join(str(source) for source in claim.sources)
     return f"| `{claim.id}` | {sources} | {claim.title} | {claim.expected} |"
+
+
+COLUMNS: Final = (
+    "normaliser",
+    "one group is",
+    "null directions",
+    "S Dn is a projector",
+    "longest |S Dn|",
+    "Theorem 4.1",
+    "Theorem 4.2",
+)
+
+
+def normalizers_table() -> str:
+    """Markdown table of all normalisers; the report has the remaining columns."""
+    rows = [[facts(kind)[name] for name in COLUMNS] for kind in NORMALIZERS]
+    lines = [list(COLUMNS), ["---"] * len(COLUMNS), *rows]
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
+    )
 
 
 def findings(evidence: Mapping[str, Any]) -> str:
@@ -98,9 +119,15 @@ def replace(text: str, name: str, content: str) -> str:
     return f"{before}{start}\n{content}\n{end}{after}"
 
 
+# What stands between which markers, apart from the findings of a run.
+TABLES: Final = {"claims": claims_table, "normalizers": normalizers_table}
+
+
 def main(readme: Path, evidence: Path | None = None) -> None:
     """Rewrite the generated blocks of `readme`."""
-    text = replace(readme.read_text(encoding="utf-8"), "claims", claims_table())
+    text = readme.read_text(encoding="utf-8")
+    for name, table in TABLES.items():
+        text = replace(text, name, table())
     if evidence is not None:
         text = replace(text, "findings", findings(load(evidence)))
     write_text(readme, text)

@@ -75,6 +75,7 @@ SHAPE: Final[dict[str, Any]] = {
             "seconds": float,
         }
     ],
+    "normalizers": [dict],
 }
 
 

@@ -114,19 +114,23 @@ def _record(
         "verdict": str(verdict),
         "as_expected": verdict == claim.expected,
         "steps": [vars(step) for step in steps],
-        "evidence": [
-            {
-                "kind": str(item.kind),
-                "holds": item.holds,
-                "control_differs": item.control_differs,
-                "summary": item.summary,
-                "numbers": dict(item.numbers),
-                "provenance": dict(item.provenance),
-            }
-            for item in evidence
-        ],
+        "evidence": [_evidence(item) for item in evidence],
         "figure": figure,
         "seconds": round(seconds, 3),
+    }
+
+
+def _evidence(item: Evidence) -> Record:
+    numbers = dict(item.numbers)
+    certificate = numbers.pop("certificate", None)  # for programs: not shown on the page
+    return {
+        "kind": str(item.kind),
+        "holds": item.holds,
+        "control_differs": item.control_differs,
+        "summary": item.summary,
+        "numbers": numbers,
+        "provenance": dict(item.provenance),
+        "certificate": certificate,
     }
 
 

@@ -24,7 +24,17 @@ from simulate.quantities import Measured
 from theory.claim import Claim, Counterexample, Evidence, Instances, Kind, Scale, Settings
 
 # A world is a module with `batches` and `provenance`, as `simulate.quantities` has them.
-WORLDS: Final = {"networks": "simulate.quantities"}
+WORLDS: Final = {
+    "networks": "simulate.quantities",
+    "normalizers": "simulate.normalizers",
+    "sgd": "simulate.sgd",
+    "weights": "simulate.weights",
+    "cross_entropy": "simulate.cross_entropy",
+    "convolution": "simulate.convolution",
+    "quadratics": "simulate.quadratics",
+    "features": "simulate.features",
+    "covariate_shift": "simulate.covariate_shift",
+}
 TOLERANCE: Final = {torch.float64: 1e-12, torch.float32: 1e-4}
 INSTANCES: Final = {Scale.SMOKE: 200, Scale.QUICK: 2_000, Scale.PAPER: 100_000}
 SHOWN: Final = 4_000

@@ -10,7 +10,16 @@ from empirical.experiment import Experiment
 from ledger import readme
 from ledger.catalogue import catalogue, one, select
 from theory.catalogue import Broken, load_folder
-from theory.claim import Claim, Counterexample, Derived, Disproved, Instances, Spectra, Verdict
+from theory.claim import (
+    Claim,
+    Counterexample,
+    Derived,
+    Disproved,
+    ExactCase,
+    Instances,
+    Spectra,
+    Verdict,
+)
 from theory.errors import UserError
 
 ENTRIES = list(catalogue().values())
@@ -56,7 +65,7 @@ def test_a_claim_is_complete(claim: Claim) -> None:
     if claim.expected is Verdict.PROVED:
         assert Derived in kinds
     if claim.expected is Verdict.REFUTED:
-        assert kinds & {Counterexample, Disproved}
+        assert kinds & {Counterexample, ExactCase, Disproved}
 
 
 @pytest.mark.parametrize("folder", [theory.claims, empirical.experiments], ids=lambda f: f.__name__)
@@ -74,9 +83,10 @@ def test_corrections_name_a_claim() -> None:
 
 
 @pytest.mark.sources
-def test_the_readme_table_is_the_catalogue(root: Path) -> None:
+@pytest.mark.parametrize("name", readme.TABLES)
+def test_the_readme_tables_are_those_of_the_code(root: Path, name: str) -> None:
     text = (root / "README.md").read_text(encoding="utf-8")
-    assert readme.replace(text, "claims", readme.claims_table()) == text, "run `make readme`"
+    assert readme.replace(text, name, readme.TABLES[name]()) == text, "run `make readme`"
 
 
 def test_markers_must_be_there() -> None:

@@ -88,6 +88,7 @@ def evidence(*claims: dict[str, Any]) -> dict[str, Any]:
         "environment": {"python": "3.11", "torch": "2.13.0", "device": "cpu", "threads": 2},
         "settings": {"scale": "quick", "seed": 0, "data": "photos"},
         "claims": list(claims),
+        "normalizers": [{"normaliser": "<X>Norm", "Theorem 4.1": "identity"}],
     }
 
 

@@ -73,6 +73,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         **{"command": "bnproof verify", "environment": {"python": "3.11"}},
         "settings": {"scale": "smoke", "seed": 0, "data": "photos"},
         "claims": [record(claim, folder) for claim in CLAIMS],
+        "normalizers": [],
     }
     return write(content, folder)
 

@@ -1,0 +1,64 @@
+"""The brace 'multiplicative, down' under gamma^2/sigma^2."""
+
+import sympy as sp
+
+from theory.certificate import Term
+from theory.claim import Claim, Counterexample, Derived, Instances, Verdict
+from theory.claims.santurkar_4_1 import IDEAL
+from theory.proof import Derivation, Proof
+from theory.sources import Source
+from theory.symbols import gamma, sigma
+
+SIGNED = (gamma**2 / sigma**2 - 1) * (sigma - sp.Abs(gamma))
+
+
+def prove() -> Proof:
+    """The factor exceeds 1 exactly where |gamma| exceeds sigma."""
+    d = Derivation()
+    d.given(
+        "gamma is a learned parameter and sigma a statistic of the batch: neither bounds the other",
+        r"\gamma\in\mathbb{R},\quad \sigma > 0",
+        "gamma real, sigma > 0",
+    )
+    d.equal(
+        "The factor less 1",
+        (r"\frac{\gamma^2}{\sigma^2} - 1", "gamma^2/sigma^2 - 1"),
+        gamma**2 / sigma**2 - 1,
+        -(sigma - sp.Abs(gamma)) * (sigma + sp.Abs(gamma)) / sigma**2,
+    )
+    return d.finish(
+        [
+            Term(
+                (sigma - sp.Abs(gamma)) ** 2 * (sigma + sp.Abs(gamma)) / sigma**2,
+                "a square times a positive number",
+            )
+        ],
+        equality="only if |gamma| = sigma: otherwise the factor is below 1 if |gamma| < sigma, "
+        "and above 1 if |gamma| > sigma",
+    )
+
+
+CLAIM = Claim(
+    id="slides_multiplicative",
+    title="The factor gamma^2/sigma^2 reduces the gradient.",
+    sources=(Source("S0", "'Delving Deeper', brace 'Multiplicative' with an arrow down"),),
+    statement=(
+        r"\text{For any weights } W \text{ and loss function } L:\quad"
+        r"\underbrace{\frac{\gamma^2}{\sigma_j^2}}_{\text{Multiplicative } \downarrow}"
+    ),
+    relation=sp.Le(gamma**2 / sigma**2, 1),
+    domain=IDEAL,
+    control=sp.Le(SIGNED, 0),
+    means=(
+        Counterexample.of(y=[-1, 1], b=[0, 0], gamma=2),
+        Derived(prove, of_control=True),
+        Instances(),
+    ),
+    expected=Verdict.REFUTED,
+    remark=(
+        "A reduction where |gamma| < sigma and only there: that is the control, by which factor "
+        "less 1 and sigma - |gamma| never have the same sign. The slide gives no condition. "
+        "On the random networks |gamma| is log-normal with median 1: the share of violations is "
+        "that of this draw, not of trained networks."
+    ),
+)

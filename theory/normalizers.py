@@ -1,0 +1,179 @@
+"""Every normaliser at once: centring or not, a scale, an axis; all else is derived from these.
+
+Which entries form a group (the axis) changes nothing in the algebra of `theory.groups`.  Every
+scale in use is ``S = G(R)``, where ``R = (mean |x_i|^p)^(1/p)`` and x is u, or u centred.
+
+``python -m theory.normalizers`` prints what is derived for each normaliser as a table.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import sympy as sp
+
+from theory.groups import p
+from theory.symbols import eps, letter, m, text
+
+R = letter("R", "R", "power mean (mean |x_i|^p)^(1/p)", positive=True)
+SQUARE: Final = sp.Integer(2)
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """A normaliser: its definition and nothing else.
+
+    Attributes
+    ----------
+    name
+        What it is called.
+    axis
+        Which entries form a group.
+    centred, scale_centred
+        Whether the numerator, and the argument x of the scale, have their mean subtracted.
+    power
+        The exponent p: a number, infinity, or the letter p.
+    outer
+        The function G in ``S = G(R)``.
+    """
+
+    name: str
+    axis: str
+    centred: bool = True
+    scale_centred: bool = True
+    power: sp.Expr = SQUARE
+    outer: Callable[[sp.Expr], sp.Expr] = lambda mean: mean
+
+    @property
+    def omega(self) -> sp.Expr:
+        """``w_i = (omega/m)(a_i - c_S mean(a))``: here omega as a function of R."""
+        scale = self.outer(R)
+        # Where p = inf, S = R: the power of S/R = 1 does not matter.
+        power = p if self.power == sp.oo else self.power
+        return sp.simplify(sp.diff(scale, R) * (scale / R) ** (power - 1))
+
+    @property
+    def theta(self) -> sp.Expr:
+        """``1 - <w,u>/S``: R has degree 1, so <w,u> = G'(R) R by Euler's theorem."""
+        scale = self.outer(R)
+        return sp.simplify(1 - sp.diff(scale, R) * R / scale)
+
+    @property
+    def one_centring(self) -> bool:
+        """Whether numerator and scale are of the same vector: then x = Au = S n."""
+        return self.centred == self.scale_centred
+
+
+def gain_bound(power: sp.Expr, scale_centred: bool) -> sp.Expr:
+    """Most that ``S Dn`` lengthens for l_p normalisation: an upper bound for every u.
+
+    Derived in `theory.oblique` for the centred scale.  As the slides print it,
+    ``S Dn = C(I - u w'/S)``, C centring: <w,u> = S, so the bracket is an oblique projector of norm
+    ``|u||w|/S``, which the inequalities used there bound by ``m^(|p-2|/2p)``.
+    """
+    if power == sp.oo:
+        return sp.sqrt(m - 1) if scale_centred else sp.sqrt(m)
+    most = m / (1 + (m - 1) ** (1 - power)) if scale_centred else m
+    return sp.simplify(most ** (sp.Abs(power - 2) / (2 * power)))
+
+
+_ONE = "one unit over the batch"
+_FEATURES = "one sample over its features"
+_lp: dict[str, sp.Expr] = {"1": sp.S.One, "2": SQUARE, "4": sp.Integer(4)}
+_lp |= {"inf": sp.oo, "p": p}
+
+
+# Where the bound is approached: see `theory.oblique`; uncentred, p = 1 by one entry far above the
+# others, p = inf by entries 1 and -1 whose sum is the sign of the largest.
+SHARP = {
+    (sp.S.One, True): " (supremum for even m)",
+    (sp.oo, True): " (supremum for even m)",
+    (sp.S.One, False): " (supremum)",
+    (sp.oo, False): " (supremum for odd m)",
+}
+
+
+def _root(mean: sp.Expr) -> sp.Expr:
+    return sp.sqrt(mean**2 + eps)
+
+
+NORMALIZERS = (
+    Normalizer("BatchNorm, eps inside", _ONE, outer=_root),
+    Normalizer("BatchNorm, eps outside", _ONE, outer=lambda mean: mean + eps),
+    *(Normalizer(f"l_{q} BatchNorm", _ONE, power=power) for q, power in _lp.items()),
+    *(
+        Normalizer(f"l_{q} BatchNorm, printed", _ONE, scale_centred=False, power=power)
+        for q, power in _lp.items()
+    ),
+    Normalizer("LayerNorm", _FEATURES, outer=_root),
+    Normalizer("RMSNorm", _FEATURES, centred=False, scale_centred=False, outer=_root),
+    Normalizer("GroupNorm", "one sample over a group of channels", outer=_root),
+    Normalizer("InstanceNorm", "one channel of one sample over space", outer=_root),
+    Normalizer(
+        "WeightNorm",
+        "the incoming weights of one unit",
+        centred=False,
+        scale_centred=False,
+        outer=lambda mean: sp.sqrt(m) * mean,
+    ),
+)
+
+
+def find(name: str) -> Normalizer:
+    """The normaliser of that name."""
+    return next(entry for entry in NORMALIZERS if entry.name == name)
+
+
+def facts(kind: Normalizer) -> dict[str, str]:
+    """What is derived for one normaliser, a row of the table."""
+    square = kind.power == 2
+    exact = kind.theta == 0  # S is of degree 1 in u
+    null = ["1"] if kind.centred and kind.scale_centred else []
+    null += ["u" if exact else "u at eps = 0"]
+    shape = ("orthogonal" if square else "oblique") if kind.one_centring else "no"
+    scale = "R, uncentred" if kind.centred and not kind.scale_centred else "R"
+    slope = sp.simplify(kind.omega * (1 + kind.theta))  # at p = 2: m times the last coefficient
+    if square:
+        # w = (omega/m) x/S: b = Aw - |w|^2 n/2 is a multiple of n, non-negative as theta <= 1.
+        gain, first_bound = "1", f"identity, last factor {text(sp.simplify(slope / m))}"
+        first_bound += "" if exact else "; with 1/m a bound"
+        second_bound = "identity" if exact else "identity at eps = 0, fails for eps > 0"
+        if not kind.one_centring:
+            second_bound = "identity, with Av for v in the first term"
+        elif kind.omega == m:
+            second_bound += ", 1 for 1/m"
+    else:
+        bound = gain_bound(kind.power, kind.scale_centred)
+        sharp = kind.power in (1, sp.oo)
+        gain = f"at most {text(bound)}"
+        if sharp:
+            gain += SHARP[kind.power, kind.scale_centred]
+        first_bound = "fails; |v| <= (longest) |Af|/S"
+        second_bound = "fails" + ("; -2<w,v>|v|^2/S besides" if kind.one_centring else "")
+        second_bound += "; no term in W" if sharp else ""
+    return {
+        "normaliser": kind.name,
+        "one group is": kind.axis,
+        "numerator": "centred" if kind.centred else "as is",
+        "S": text(kind.outer(sp.Symbol(scale))),
+        "p": text(kind.power),
+        "null directions": ", ".join(null),
+        "scale invariant": "yes" if exact else "at eps = 0",
+        "S Dn is a projector": shape if exact or shape == "no" else f"{shape} at eps = 0",
+        "longest |S Dn|": gain,
+        "Theorem 4.1": first_bound,
+        "Theorem 4.2": second_bound,
+    }
+
+
+def table() -> str:
+    """The comparison of all normalisers as plain text, one block a normaliser."""
+    blocks = []
+    for kind in NORMALIZERS:
+        name, *rest = facts(kind).items()
+        blocks.append("\n".join([name[1], *(f"  {key}: {value}" for key, value in rest)]))
+    return "\n\n".join(blocks)
+
+
+if __name__ == "__main__":
+    print(table())
