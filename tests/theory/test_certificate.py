@@ -35,14 +35,11 @@ def test_a_certificate_survives_the_way_to_json_and_holds(claim: Claim) -> None:
 
 @pytest.mark.parametrize("claim", PROVED, ids=lambda claim: claim.id)
 def test_a_certificate_proves_no_other_relation(claim: Claim) -> None:
-    """One percent more on the right, or one percent less on the left, and it is rejected."""
+    """A hundredth more or less on the right, and it is rejected."""
     good = certificate_of(claim)
-    for change in (
-        type(good.relation)(good.relation.lhs, good.relation.rhs * sp.Rational(101, 100)),
-        type(good.relation)(good.relation.lhs * sp.Rational(99, 100), good.relation.rhs),
-    ):
-        bad = Certificate(change, good.domain, good.rules, good.slack)
-        assert not bad.holds()
+    for much in (sp.Rational(1, 100), sp.Rational(-1, 100)):
+        change = type(good.relation)(good.relation.lhs, good.relation.rhs + much)
+        assert not Certificate(change, good.domain, good.rules, good.slack).holds()
 
 
 def corrupted(path: tuple, value: object) -> Certificate:

@@ -17,9 +17,9 @@ GRADIENTS = (Fraction(1), Fraction(-1))
 
 def _enumerated(rate: int, size: int) -> Fraction:
     """Mean squared error term of a step, over all ordered batches."""
-    mean = sum(GRADIENTS) / len(GRADIENTS)
+    mean = sum(GRADIENTS, Fraction(0)) / len(GRADIENTS)
     batches = list(product(GRADIENTS, repeat=size))
-    errors = [rate * mean - rate * sum(batch) / size for batch in batches]
+    errors = [rate * mean - rate * sum(batch, Fraction(0)) / size for batch in batches]
     return sum((error**2 for error in errors), Fraction(0)) / len(batches)
 
 

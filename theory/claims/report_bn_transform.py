@@ -17,9 +17,7 @@ def prove() -> Proof:
     d.value(
         z_k,
         "Scale and shift",
-        (gamma * layer_definition.hat() + beta * layer_definition.ONE).entry(
-            layer_definition.ENTRIES
-        ),
+        z.entry(layer_definition.ENTRIES),
         gamma * (y_k - mu) / s + beta,
     )
     return d.finish(equality="always")
