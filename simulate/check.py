@@ -29,6 +29,7 @@ WORLDS: Final = {
     "normalizers": "simulate.normalizers",
     "sgd": "simulate.sgd",
     "weights": "simulate.weights",
+    "layer": "simulate.layer",
     "cross_entropy": "simulate.cross_entropy",
     "convolution": "simulate.convolution",
     "quadratics": "simulate.quadratics",
