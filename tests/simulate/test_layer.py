@@ -42,7 +42,7 @@ def test_weight_hessian_agrees_with_forward_over_reverse(loss: str) -> None:
 def test_units_of_a_layer_agree_with_single_units() -> None:
     """K_j(h) of each unit alone, by jacobians of the gradient of that unit."""
     layer = draw(4, 6, "squared error", 2, EPSILONS)
-    g, start = layer.at_z[0], layer.out(layer.y).detach()
+    g, start, h = layer.at_z[0], layer.out(layer.y).detach(), layer.h
     for k in range(4):
         for j in range(layer.y.shape[-1]):
 
@@ -50,7 +50,7 @@ def test_units_of_a_layer_agree_with_single_units() -> None:
                 centred = y - y.mean()
                 s = torch.sqrt((centred * centred).mean() + layer.eps[k, 0, 0])
                 z = layer.gamma[k, 0, j] * centred / s + layer.beta[k, 0, j]
-                return (g[k, :, j] * z + layer.h[k] / 2 * (z - start[k, :, j]) ** 2).sum()
+                return (g[k, :, j] * z + h[k] / 2 * (z - start[k, :, j]) ** 2).sum()
 
             top = torch.linalg.eigvalsh(hessian(unit)(layer.y[k, :, j])).max()
             assert torch.allclose(top, layer.tops[k, j], rtol=1e-9, atol=1e-11)
