@@ -190,7 +190,7 @@ def attained(relation: sp.Basic, domain: sp.Basic, case: Counterexample | ExactC
     if domain.subs(values) != sp.true or lhs == 0 or sp.simplify(lhs - rhs) != 0:
         raise ValueError(f"means: attained: the sides are {text(lhs)} and {text(rhs)}")
     loss = f", b = {_show(case.b)}" if isinstance(case, Counterexample) else ""
-    return f"{_words(case)}{loss}: both sides are {text(lhs)}"
+    return f"{_words(case).rstrip(',')}{loss}: both sides are {text(lhs)}"
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:

@@ -1,10 +1,13 @@
 """Curvature along any direction, for every eps."""
 
+from collections.abc import Mapping
+from fractions import Fraction
+
 import sympy as sp
 
-from theory import curvature
+from theory import curvature, exact
 from theory.certificate import Term
-from theory.claim import Claim, Derived, Instances, Verdict
+from theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
 from theory.curvature import (
     QgQu,
     below_H,
@@ -16,6 +19,7 @@ from theory.curvature import (
     uu,
     uy,
 )
+from theory.curvature_cases import top_eigenvalues
 from theory.proof import Derivation, Proof
 from theory.sources import Source
 from theory.symbols import eps, g1, gamma, gg, gy, m, s, sigma
@@ -27,6 +31,26 @@ ACROSS = (gamma**2 * lamH - gamma * gy / m) / s**2
 CROSS = gamma**2 * KAPPA / (m * s**4) * (gg - g1**2 / m - gy**2 / (m * KAPPA))
 PARALLEL = uy**2 / (m * KAPPA)
 REST = uu - u1**2 / m - PARALLEL
+
+CASE = Counterexample.of(
+    y=[1, 1, -1, -1],
+    b=[0, -2, 1, 1],
+    A=[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
+)
+DIRECTION = tuple(map(Fraction, (0, -2, 1, 1)))
+
+
+def balanced() -> Mapping[sp.Symbol, sp.Expr]:
+    """A direction in the plane of yhat and Qg, with the tau that balances its two parts."""
+    hats, path = exact.layer(exact.line(CASE.y, DIRECTION), CASE)
+    return exact.measure(CASE) | {
+        uKu: sp.Rational(2 * exact.loss(path, CASE).c),
+        uu: sp.Rational(sum(entry * entry for entry in DIRECTION)),
+        uy: sp.Rational(sum(u * hat.a for u, hat in zip(DIRECTION, hats, strict=True))),
+        u1: sp.Rational(sum(DIRECTION)),
+        lamH: top_eigenvalues(CASE)[lamH],
+        tau: sp.Rational(1, 2),
+    }
 
 
 def prove() -> Proof:
@@ -66,7 +90,17 @@ CLAIM = Claim(
     ),
     relation=sp.Le(uKu, (ALONG + tau) * PARALLEL + (ACROSS + CROSS / tau) * REST),
     control=sp.Le(uKu, ALONG * PARALLEL + ACROSS * REST),
-    means=(Derived(prove), Instances(sizes=(2, 3, 8, 32), world="weights")),
+    means=(
+        Derived(
+            prove,
+            attained=ExactCase(
+                "L(z) = |z|^2/2 + b'z with b = (0, -2, 1, 1), y = (1, 1, -1, -1), eps = 0, "
+                "gamma = 1, u = (0, -2, 1, 1), tau = 1/2",
+                balanced,
+            ),
+        ),
+        Instances(sizes=(2, 3, 8, 32), world="weights"),
+    ),
     expected=Verdict.PROVED,
     remark=(
         "kappa = sigma^2/s^2, and Q projects across 1 and yhat. The relation is the first bound; "

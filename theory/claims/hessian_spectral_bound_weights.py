@@ -1,13 +1,28 @@
 """The largest curvature in the weights of one unit."""
 
+from collections.abc import Mapping
+
 import sympy as sp
 
 from theory import batchnorm, curvature
 from theory.certificate import Term
-from theory.claim import Claim, Derived, Instances, Verdict
+from theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
 from theory.curvature import ONE, U, Xu2, XuKXu, below_K, below_X, lamK, lamW, opX
+from theory.curvature_cases import top_eigenvalues
 from theory.proof import Derivation, Proof
 from theory.sources import Source
+
+CASE = Counterexample.of(
+    y=[1, 1, -1, -1],
+    b=[1, -3, 1, 1],
+    A=[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
+)
+
+
+def identity_inputs() -> Mapping[sp.Symbol, sp.Expr]:
+    """X = 1: the weights are the activations, and the two Hessians the same matrix."""
+    top = top_eigenvalues(CASE)[lamK]
+    return {lamW: top, lamK: top, opX: sp.Integer(1)}
 
 
 def prove() -> Proof:
@@ -54,7 +69,17 @@ CLAIM = Claim(
     statement=r"\lambda_{\max}(\nabla^2_w\hat{\mathcal L}) \le \|X\|^2\,\lambda_{\max}(K)",
     relation=sp.Le(lamW, opX * lamK),
     control=sp.Le(lamW, lamK),
-    means=(Derived(prove), Instances(sizes=(3, 8, 32), world="weights")),
+    means=(
+        Derived(
+            prove,
+            attained=ExactCase(
+                "L(z) = |z|^2/2 + b'z with b = (1, -3, 1, 1), X = 1, y = w = (1, 1, -1, -1), "
+                "gamma = 1",
+                identity_inputs,
+            ),
+        ),
+        Instances(sizes=(3, 8, 32), world="weights"),
+    ),
     expected=Verdict.PROVED,
     remark=(
         "For every eps. With hessian_spectral_bound it is explicit in the loss: curvature at z, "

@@ -22,6 +22,12 @@ CASE = Counterexample.of(
     gamma=2,
 )
 
+PRESERVING = ExactCase(
+    "L(z) = |z|^2/2 + b'z with b = (-1, -3, 2, 2), y = (1, 1, -1, -1), gamma = 2, where "
+    "H = I preserves every norm,",
+    lambda: exactly(CASE),
+)
+
 
 def prove() -> Proof:
     """Theorem 4.2, then |v|^2 <= (gamma/sigma)^2 |g|^2 with all that it leaves."""
@@ -82,12 +88,8 @@ CLAIM = Claim(
     domain=sp.And(IDEAL, sp.Ge(relative, 0), sp.Ge(gHg, 0), sp.Gt(gg, 0)),
     control=sp.Le(vKv, CORRECTED),
     means=(
-        ExactCase(
-            "L(z) = |z|^2/2 + b'z with b = (-1, -3, 2, 2), y = (1, 1, -1, -1), gamma = 2, where "
-            "H = I preserves every norm,",
-            lambda: exactly(CASE),
-        ),
-        Derived(prove, of_control=True),
+        PRESERVING,
+        Derived(prove, of_control=True, attained=PRESERVING),
         Instances(world="weights"),
     ),
     expected=Verdict.REFUTED,
