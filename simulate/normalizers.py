@@ -19,6 +19,7 @@ from simulate.letters import Letters
 from simulate.networks import EPSILONS, LOSSES, Loss
 from theory import groups as sym
 from theory.claim import Instances
+from theory.oblique import nn, ww
 from theory.symbols import delta_ki, eps, m, mu, sigma, vv
 
 CHUNK: Final = 2_000
@@ -259,6 +260,8 @@ Measured.VALUES = {
     sym.fn: lambda q: _dot(q.f, q.n),
     sym.AfAf: lambda q: q.centre(q.f).square().sum(-1),
     sym.var_n: lambda q: q.n.var(-1, correction=0),
+    nn: lambda q: q.n.square().sum(-1),
+    ww: lambda q: q.w.square().sum(-1),
     vv: lambda q: q.v.square().sum(-1),
 }
 Measured.MAGNITUDES = {
@@ -271,6 +274,12 @@ Measured.MAGNITUDES = {
     sym.fn: lambda q: _dot(q.f.abs(), q.terms),
     sym.AfAf: lambda q: (q.f.abs() + q.f.abs().mean(-1, keepdim=True)).square().sum(-1),
     sym.var_n: lambda q: q.terms.square().mean(-1),
+    nn: lambda q: q.terms.square().sum(-1),
+    ww: lambda q: (
+        (q._slopes(q.terms) / q.m + q._slopes(q.terms).mean(-1, keepdim=True) / q.m)
+        .square()
+        .sum(-1)
+    ),
     vv: lambda q: q.v_terms.square().sum(-1),
 }
 

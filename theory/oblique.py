@@ -3,8 +3,18 @@
 import sympy as sp
 
 from theory.gram import Space, Vector
+from theory.groups import AfAf, S
 from theory.proof import Derivation
-from theory.symbols import m
+from theory.symbols import letter, m, vv
+
+nn = letter("|n|^2", r"\|n\|^2", "squared norm of the normalised group", positive=True)
+ww = letter("|grad S|^2", r"\|w\|^2", "squared norm of w, the gradient of S", nonnegative=True)
+excess = letter(
+    "(|n|^2|w|^2 - 1)",
+    r"\big(\|n\|^2\|w\|^2 - 1\big)",
+    "non-negative by Cauchy-Schwarz, for <w,n> = 1",
+    nonnegative=True,
+)
 
 
 def _number(name: str) -> sp.Symbol:
@@ -103,3 +113,22 @@ def oblique_steps(d: Derivation) -> None:
         r"\|Q\|^2 \le \Big(\frac{m}{1+(m-1)^{1-p}}\Big)^{|p-2|/p}",
         "|Q|^2 <= (m/(1 + (m-1)^(1-p)))^(|p-2|/p)",
     )
+
+
+def amplification_steps(d: Derivation) -> tuple[sp.Expr, sp.Expr]:
+    """Record |v|^2 for a gradient split along n, w and a rest; return what the bound leaves."""
+    n, w, r = (_OBLIQUE.vector(name) for name in ("n", "w", "r"))
+    alpha, beta, rest = _number("alpha"), _number("beta"), _number("|r|^2")
+    known = {_nn: nn, _ww: (1 + excess) / nn, rest: sp.Symbol("|r|^2", nonnegative=True)}
+    f = n * alpha + w * beta + r
+    back = f - w * n.dot(f)
+    d.given(
+        "v = Q'f/S with Q'f = f - <n,f> w on centred f. By Cauchy-Schwarz and <w,n> = 1",
+        r"\|n\|^2\|w\|^2 - 1 \ge 0,\quad v = \tfrac1S\big(f - \langle n,f\rangle w\big)",
+        "|n|^2|w|^2 - 1 >= 0, v = (f - <n,f> w)/S",
+    )
+    d.value(ww, "The first, solved for |w|^2", known[_ww], (1 + excess) / nn)
+    d.values[AfAf] = f.dot(f).subs(known)
+    d.values[vv] = (back.dot(back) / S**2).subs(known)
+    square, remainder = nn * w.dot(f) ** 2 / S**2, excess * rest / S**2
+    return square.subs(known), remainder.subs(known)
