@@ -157,6 +157,7 @@ def verify(
     from ledger import document
     from ledger import report as page
     from ledger.catalogue import select
+    from ledger.verify import verify as run
     from theory import files
 
     entries = select(ids, claims)
@@ -165,7 +166,7 @@ def verify(
         files.probe(path)
     records = []
     width = max(len(entry.id) for entry in entries)
-    for record in _verify(entries, settings, report):
+    for record in run(entries, settings, report):
         outcome = record["verdict"] if record["as_expected"] else f"{record['verdict']} (!)"
         note = record["error"] or f"{record['seconds']:.1f} s"
         if not record["as_expected"] and not record["error"]:
@@ -227,12 +228,6 @@ def _settings(scale: str, device: str, seed: int, data: Path | None) -> "Setting
     if data is not None:
         load(data, limit=POOL)
     return Settings(scale=Scale(scale), device=chosen, seed=seed, data=data)
-
-
-def _verify(entries: Any, settings: "Settings", folder: Path) -> Any:
-    from ledger.verify import verify as run
-
-    return run(entries, settings, folder)
 
 
 def _threads() -> int:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from simulate.letters import Letters
-from simulate.networks import CLASSES, normalise
+from simulate.networks import CLASSES, LOSSES, normalise
 from simulate.quantities import epsilons
 from theory import curvature as cur
 from theory import layer_curvature as lay
@@ -113,7 +113,7 @@ Layer.MAGNITUDES = {
 
 
 def _losses(normal: Callable[..., Tensor], count: int, m: int) -> dict[str, Loss]:
-    """Losses that couple the units: through a readout, through a mix, through a tanh unit."""
+    """The losses of `simulate.networks`, coupling the units: by readout, mix and tanh unit."""
     readout, target = normal(count, UNITS, CLASSES), normal(count, m, CLASSES)
     mix = normal(count, UNITS, UNITS)
     label = target.argmax(-1, keepdim=True)
@@ -163,9 +163,8 @@ def batches(
     way: Instances, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Layer]]:
     """Yield (m, layers) for each loss and batch size: `total` of each, in chunks."""
-    names = ("cross-entropy", "squared error", "non-convex")
     jobs = [
-        (loss, m, start) for loss in names for m in way.sizes for start in range(0, total, CHUNK)
+        (loss, m, start) for loss in LOSSES for m in way.sizes for start in range(0, total, CHUNK)
     ]
     for number, (loss, m, start) in enumerate(jobs):
         count = min(CHUNK, total - start)
@@ -178,7 +177,7 @@ def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
         "batch sizes": list(way.sizes),
         "inputs": INPUTS,
         "units": UNITS,
-        "losses": ["cross-entropy", "squared error", "non-convex"],
+        "losses": list(LOSSES),
         "eps": list(epsilons(domain)),
         "dtype": "float64",
     }
