@@ -221,6 +221,8 @@ def _settings(scale: str, device: str, seed: int, data: Path | None) -> "Setting
 
     if seed < 0:
         raise UserError(f"--seed {seed} is negative; give 0 or larger")
+    if seed >= 2**32:
+        raise UserError(f"--seed {seed} is too large; give at most {2**32 - 1}")
     there = torch.cuda.is_available()
     if device == "cuda" and not there:
         raise UserError("--device cuda: PyTorch finds no GPU here; use --device cpu or auto")
