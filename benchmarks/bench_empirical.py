@@ -3,10 +3,12 @@
 from typing import ClassVar
 
 import torch
+from torch.nn import functional
 
 from empirical.images import stream
 from empirical.models import resnet
 from empirical.probes import block_moments, convolution_sums, logit_gradients
+from empirical.probes.curvature import Curvature
 
 SEED = 0
 LAYERS = (2, 10, 18)
@@ -32,6 +34,9 @@ class Empirical:
 
     def time_logit_gradients(self, norm):
         logit_gradients(self.net, self.inputs, self.labels)
+
+    def time_top_eigenvalue(self, norm):
+        Curvature(self.net, functional.cross_entropy, self.inputs, self.labels).eigenvalues()
 
     def peakmem_convolution_sums(self, norm):
         convolution_sums(self.net, self.inputs, self.labels, LAYERS)

@@ -1,0 +1,1 @@
+"""Side-by-side measurements, one module a subject; `benchmarks/compare.py` runs them."""
