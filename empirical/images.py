@@ -69,6 +69,15 @@ class Images:
         variance = (share * (levels - mean[:, None]) ** 2).sum(dim=1)
         return mean.float()[:, None, None], variance.sqrt().float()[:, None, None]
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all pixels and labels: two sets of one name need not hold the same images."""
+        content = sha256()
+        for split in (self.train, self.test):
+            content.update(split.pixels.numpy().tobytes())
+            content.update(split.labels.numpy().tobytes())
+        return content.hexdigest()[:16]
+
     def standardise(self, pixels: Tensor) -> Tensor:
         """Return `pixels` as float32 with the training set's mean 0 and deviation 1 a channel."""
         mean, deviation = self.moments

@@ -1,11 +1,13 @@
 """Residual networks of He et al. (2015) for 32x32 images, with and without batch normalisation."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from theory.errors import UserError
 
 Norm = Literal["batch", "none"]
 Shortcut = Literal["projection", "identity"]
@@ -197,3 +199,27 @@ def resnet(
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"{name} {value!r}: must be one of {', '.join(allowed)}")
+
+
+FAMILIES: dict[str, Callable[..., nn.Module]] = {"resnet": resnet}
+
+
+def build(network: Mapping[str, Any], *, generator: torch.Generator) -> nn.Module:
+    """Build a network from its description: its family, and that family's arguments.
+
+    ``build({"family": "resnet", "depth": 20, "norm": "none"}, generator=generator)`` is
+    ``resnet(20, norm="none", generator=generator)``.
+
+    Raises
+    ------
+    UserError
+        If the family or an argument is unknown or out of range.
+    """
+    rest = dict(network)
+    family = rest.pop("family", None)
+    if family not in FAMILIES:
+        raise UserError(f"network family {family!r}: must be one of {', '.join(FAMILIES)}")
+    try:
+        return FAMILIES[family](**rest, generator=generator)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"network {family}: {error}") from None

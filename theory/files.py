@@ -8,6 +8,11 @@ from theory.errors import UserError
 
 
 def write_text(path: Path, content: str) -> None:
+    """Write a file whole or not at all, in UTF-8; see `write_bytes`."""
+    write_bytes(path, content.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all (temporary file beside it, then rename).
 
     Raises
@@ -22,8 +27,10 @@ def write_text(path: Path, content: str) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "wb") as file:
             file.write(content)
+            file.flush()
+            os.fsync(handle)  # or a power cut could leave the new name with no content
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:

@@ -1,0 +1,104 @@
+"""The recipe of a training run: everything that its numbers depend on, the device apart."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Final, Literal, get_args
+
+import torch
+
+from empirical.images import Images
+from theory.errors import UserError
+
+Schedule = Literal["constant", "step", "plateau"]
+Precision = Literal["float32", "bfloat16"]
+
+DROP: Final = 10.0  # what a schedule divides the learning rate by
+MILESTONES: Final = (0.5, 0.75)  # shares of all steps where "step" drops, as He et al. (2015)
+PATIENCE: Final = 10  # epochs without a lower training loss until "plateau" drops (ours)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that the numbers of a training run depend on, the device apart.
+
+    Attributes
+    ----------
+    network
+        What `empirical.models.build` takes: ``{"family": "resnet", "depth": 20, ...}``.
+    steps
+        Number of updates.
+    rate
+        Learning rate of SGD; with `momentum` and weight `decay` as PyTorch defines them.
+    batch
+        Images in a batch; an epoch is as many whole batches as there are.
+    schedule
+        ``"constant"``; ``"step"``: divided by `DROP` at `MILESTONES`; ``"plateau"``: divided by it
+        after `PATIENCE` epochs without a lower mean training loss.
+    augment
+        Random crops of images padded by `PAD` zeros, and random reflections.
+    precision
+        ``"float32"``, or ``"bfloat16"`` for the forward and backward pass under autocast.
+    limit
+        A mini-batch loss above it ends the run as diverged (S3, section 3: 10^3).
+    every
+        Steps between evaluations.
+    seed
+        Of initial weights, order and augmentation.
+    """
+
+    network: Mapping[str, Any]
+    steps: int
+    rate: float
+    batch: int = 128
+    momentum: float = 0.9
+    decay: float = 1e-4
+    schedule: Schedule = "constant"
+    augment: bool = False
+    precision: Precision = "float32"
+    limit: float = 1e3
+    every: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "every"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} {getattr(self, name)}: must be at least 1")
+        if not 0 < self.rate < float("inf"):
+            raise UserError(f"rate {self.rate}: must be positive and finite")
+        if not 0 <= self.momentum < 1:
+            raise UserError(f"momentum {self.momentum}: must be at least 0 and below 1")
+        if self.decay < 0:
+            raise UserError(f"decay {self.decay}: must be 0 or larger")
+        for name, kind in (("schedule", Schedule), ("precision", Precision)):
+            if getattr(self, name) not in get_args(kind):
+                allowed = ", ".join(get_args(kind))
+                raise UserError(f"{name} {getattr(self, name)!r}: must be one of {allowed}")
+
+    def config(self, images: Images, device: str) -> dict[str, Any]:
+        """The configuration of its run on `images` and `device`."""
+        return {
+            **asdict(self),
+            "network": dict(self.network),
+            "data": {
+                "name": images.name,
+                "train": len(images.train),
+                "test": len(images.test),
+                "sha256": images.fingerprint,
+            },
+            "device": device,
+        }
+
+
+@lru_cache(maxsize=1)
+def fast_precision(device: str) -> Precision:
+    """bfloat16 where the device has instructions for it, else float32.
+
+    Measured on a CPU with AMX, 2 threads: ResNet-20 trains 1.6 times as fast in bfloat16.  A CPU
+    without such instructions emulates it, many times slower.
+    """
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    found = (getattr(torch.cpu, name, None) for name in checks)
+    return "bfloat16" if any(check is not None and check() for check in found) else "float32"

@@ -1,0 +1,251 @@
+"""The training loop: the same numbers however often it is stopped, and divergence as a result."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from empirical import training
+from empirical.data import load
+from empirical.images import Images, Split
+from empirical.pixels import PAD, Pixels
+from empirical.recipe import Recipe, fast_precision
+from empirical.training import Trainer, train
+from theory.errors import UserError
+
+NETWORK = {"family": "resnet", "depth": 8}
+RECIPE = Recipe(network=NETWORK, steps=6, rate=0.05, batch=8, every=2, augment=True)
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    return load("digits", limit=40)
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request):
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    return request.param
+
+
+def test_a_run_in_parts_has_the_numbers_of_a_run_in_one(images, tmp_path, device) -> None:
+    whole = train(RECIPE, images, root=tmp_path / "whole", device=device)
+    for step in (1, 2, 5):
+        assert train(RECIPE, images, root=tmp_path / "parts", device=device, until=step) is None
+    parts = train(RECIPE, images, root=tmp_path / "parts", device=device)
+    assert parts["curve"] == whole["curve"]
+    assert [row["step"] for row in whole["curve"]] == [0, 2, 4, 6]
+    again = train(RECIPE, images, root=tmp_path / "parts", device=device)
+    assert again == parts  # read, not run
+
+
+def test_seeds_differ(images, tmp_path) -> None:
+    first = train(RECIPE, images, root=tmp_path)
+    second = train(replace(RECIPE, seed=1), images, root=tmp_path)
+    assert first["curve"] != second["curve"]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from empirical import training
+from empirical.data import load
+from empirical.recipe import Recipe
+training.EVERY = 0.0
+recipe = Recipe(network={"family": "resnet", "depth": 8}, steps=30, rate=0.05, batch=8, every=7)
+result = training.train(recipe, load("digits", limit=40), root=Path(sys.argv[1]), wait=60)
+print(len(result["curve"]))
+"""
+
+
+def test_killed_at_random_moments_it_resumes_to_the_same_numbers(images, tmp_path) -> None:
+    recipe = Recipe(network=NETWORK, steps=30, rate=0.05, batch=8, every=7)
+    whole = train(recipe, images, root=tmp_path / "whole")
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "killed")]
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    draws = torch.Generator().manual_seed(1)
+    kills = 0
+    for _ in range(4):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+        started = time.monotonic()
+        folder = tmp_path / "killed"
+        while process.poll() is None and not list(folder.glob("*/checkpoint-*")):
+            time.sleep(0.01)
+            assert time.monotonic() - started < 120
+        time.sleep(0.3 * torch.rand((), generator=draws).item())
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kills += process.returncode == -signal.SIGKILL
+        assert not list(folder.glob("*/result.json")) or process.returncode == 0
+    assert kills
+    killed = train(recipe, images, root=tmp_path / "killed")
+    assert killed["curve"] == whole["curve"]
+
+
+def test_interrupt_stops_between_two_steps_and_can_be_resumed(images, tmp_path) -> None:
+    def press(_model, step):
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return {}
+
+    whole = train(RECIPE, images, root=tmp_path / "whole")
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(RECIPE, images, root=tmp_path / "stopped", watch=press)
+    assert signal.getsignal(signal.SIGINT) is before
+    resumed = train(RECIPE, images, root=tmp_path / "stopped")
+    assert resumed["curve"] == whole["curve"]
+
+
+def test_divergence_is_a_result(images, tmp_path) -> None:
+    result = train(replace(RECIPE, rate=1e6, momentum=0.0), images, root=tmp_path)
+    assert 1 <= result["diverged"] <= RECIPE.steps
+    last = result["curve"][-1]
+    assert last["step"] == result["diverged"]
+    assert last["loss"] is None
+    json.dumps(result, allow_nan=False)
+
+
+def test_it_learns(tmp_path) -> None:
+    """Against chance: without this, every other test would pass on a loop that does nothing."""
+    recipe = Recipe(network=NETWORK, steps=60, rate=0.1, batch=32, every=60)
+    result = train(recipe, load("digits", limit=400), root=tmp_path)
+    first, last = result["curve"]
+    assert first["test accuracy"] < 0.3
+    assert last["test accuracy"] > 0.5
+
+
+def test_the_step_is_that_of_pytorch_written_out(images) -> None:
+    recipe = replace(RECIPE, augment=False)
+    trainer = Trainer(recipe, images)
+    weight = trainer.model.linear.weight
+    before = weight.detach().clone()
+    inputs, labels = trainer.batch(0)
+    trainer.model.train()
+    loss = functional.cross_entropy(trainer.model(inputs), labels)
+    (gradient,) = torch.autograd.grad(loss, weight)
+    assert trainer.update() == pytest.approx(loss.item(), rel=1e-5)
+    expected = before - recipe.rate * (gradient + recipe.decay * before)
+    torch.testing.assert_close(weight.detach(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_every_image_is_seen_once_an_epoch(images) -> None:
+    trainer = Trainer(replace(RECIPE, augment=False), images)
+    seen = [trainer.batch(step)[0] for step in range(trainer.epoch_steps)]
+    plain = trainer.pixels.plain(images.train.pixels)
+    sums = torch.cat(seen).sum((1, 2, 3)).sort().values
+    torch.testing.assert_close(sums, plain.sum((1, 2, 3)).sort().values)
+    assert not torch.equal(trainer.batch(0)[0], trainer.batch(trainer.epoch_steps)[0])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"), [("constant", [1, 1, 1, 1]), ("step", [1, 1, 0.1, 0.01])]
+)
+def test_schedules(images, tmp_path, schedule, rates) -> None:
+    recipe = replace(RECIPE, schedule=schedule, steps=12, every=3, rate=1e-3)
+    curve = train(recipe, images, root=tmp_path)["curve"]
+    assert [row["rate"] for row in curve[:4]] == pytest.approx([1e-3 * rate for rate in rates])
+
+
+def test_plateau_waits_for_epochs_without_progress(images, monkeypatch) -> None:
+    trainer = Trainer(replace(RECIPE, schedule="plateau", steps=1000), images)
+    trainer.progress.best = 0.0  # nothing is ever better
+    rates = []
+    for step in range(1, 2 * training.PATIENCE * trainer.epoch_steps + 1):
+        trainer.progress.step = step
+        trainer._schedule()
+        rates.append(trainer.optimiser.param_groups[0]["lr"])
+    assert rates[training.PATIENCE * trainer.epoch_steps - 2] == RECIPE.rate
+    assert rates[training.PATIENCE * trainer.epoch_steps - 1] == pytest.approx(RECIPE.rate / 10)
+    assert rates[-1] == pytest.approx(RECIPE.rate / 100)
+
+
+def test_crops_are_crops_of_the_padded_image(images) -> None:
+    pixels = Pixels(images, "cpu")
+    rows = torch.arange(40)
+    got, labels = pixels.train(rows, torch.Generator().manual_seed(3))
+    assert torch.equal(labels, images.train.labels[rows])
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    whole = functional.pad(images.standardise(images.train.pixels), (PAD,) * 4)
+    places = set()
+    for image, crop in zip(whole, got, strict=True):
+        found = [
+            (y, x, mirror)
+            for y in range(2 * PAD + 1)
+            for x in range(2 * PAD + 1)
+            for mirror in (False, True)
+            if torch.allclose(
+                image[:, y : y + 32, x : x + 32].flip(2)
+                if mirror
+                else image[:, y : y + 32, x : x + 32],
+                crop,
+                atol=1e-6,
+            )
+        ]
+        assert found
+        places.add(found[0])
+    assert len(places) > 20
+    plain, _ = pixels.train(rows, None)
+    torch.testing.assert_close(plain, images.standardise(images.train.pixels))
+
+
+def test_bfloat16_is_near_float32(images, tmp_path) -> None:
+    exact = train(RECIPE, images, root=tmp_path)["curve"]
+    short = train(replace(RECIPE, precision="bfloat16"), images, root=tmp_path)["curve"]
+    assert exact != short
+    assert short[1]["loss"] == pytest.approx(exact[1]["loss"], rel=0.05)
+    assert fast_precision("cpu") in ("float32", "bfloat16")
+
+
+def test_the_global_random_state_is_left_alone(images, tmp_path) -> None:
+    before = torch.get_rng_state()
+    train(RECIPE, images, root=tmp_path, until=1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 0}, "steps 0: must be at least 1"),
+        ({"rate": 0.0}, "rate 0.0: must be positive and finite"),
+        ({"rate": float("nan")}, "rate nan"),
+        ({"momentum": 1.0}, "momentum 1.0: must be at least 0 and below 1"),
+        ({"decay": -1.0}, "decay -1.0"),
+        ({"schedule": "cosine"}, "schedule 'cosine': must be one of constant, step, plateau"),
+        ({"precision": "float8"}, "precision 'float8'"),
+        ({"batch": 100}, "digits: a batch of 100 was asked for; choose from 1 to the 40"),
+        ({"network": {"family": "vit"}}, "network family 'vit': must be one of resnet"),
+        ({"network": {"family": "resnet", "depth": 9}}, "network resnet: depth 9: must be 6n"),
+        ({"network": {"family": "resnet", "dep": 8}}, "network resnet: .*'dep'"),
+        ({"network": NETWORK | {"norm": "x"}}, "network resnet: norm 'x': must be one of"),
+    ],
+)
+def test_bad_recipes_are_named_in_one_line(images, tmp_path, change, message) -> None:
+    with pytest.raises(UserError, match=message):
+        train(replace(RECIPE, **change), images, root=tmp_path)
+
+
+def test_two_sets_of_one_name_are_two_configurations(images) -> None:
+    other = Images(images.name, Split(255 - images.train.pixels, images.train.labels), images.test)
+    assert RECIPE.config(images, "cpu") != RECIPE.config(other, "cpu")
+    assert RECIPE.config(images, "cpu") != RECIPE.config(images, "cuda")
+
+
+def test_no_file_is_left_outside_the_run(images, tmp_path: Path) -> None:
+    train(RECIPE, images, root=tmp_path)
+    (folder,) = tmp_path.iterdir()
+    assert {path.name for path in folder.iterdir()} <= {
+        "config.json",
+        "lock",
+        "metrics.jsonl",
+        "result.json",
+    }
