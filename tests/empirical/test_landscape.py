@@ -1,0 +1,185 @@
+"""Landscape and covariate shift on functions whose constants are known; wrong protocols are not."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from empirical.images import stream
+from empirical.models import resnet
+from empirical.probes.curvature import Curvature
+from empirical.probes.landscape import along_gradient
+from empirical.probes.shift import covariate_shift
+from theory import definitions
+
+CURVATURES = torch.tensor([4.0, 1.0, 0.25], dtype=torch.float64)
+START = torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)
+RATES = (0.05, 0.1, 0.2, 0.4)
+
+
+class Quadratic(nn.Module):
+    """w -> (w'Aw)/2 for each sample, A diagonal: g = Aw, g(w - eta g) = (1 - eta A)Aw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(START.clone())
+
+    def forward(self, inputs):
+        return (CURVATURES.to(self.w) * self.w * self.w).sum() / 2 + 0 * inputs.sum()
+
+
+def value(outputs, _targets):
+    return outputs
+
+
+def probe(rates=RATES, model=None, loss=value):
+    return along_gradient(model or Quadratic(), loss, torch.zeros(1), torch.zeros(1), rates)
+
+
+def test_a_quadratic_gives_its_constants() -> None:
+    found = probe()
+    g = CURVATURES * START
+    assert found.length == pytest.approx(float(g.norm()), rel=1e-14)
+    bent = float((CURVATURES * g).norm())  # |g(w) - g(w - eta g)| = eta |Ag|
+    assert found.changes == pytest.approx([rate * bent for rate in RATES], rel=1e-12)
+    assert found.beta == pytest.approx(bent / float(g.norm()), rel=1e-12)
+    assert CURVATURES.min() <= found.beta <= CURVATURES.max()
+    expected = [float((CURVATURES * (START - rate * g) ** 2).sum() / 2) for rate in RATES]
+    assert found.losses == pytest.approx(expected, rel=1e-13)
+    assert found.variation == pytest.approx((min(expected), found.loss), rel=1e-13)
+
+
+def test_descent_is_contiguous_from_zero() -> None:
+    # The loss on the path is a parabola in eta, back at its start at eta = 2 g'g/g'Ag.
+    g = CURVATURES * START
+    limit = float(2 * (g @ g) / (g @ (CURVATURES * g)))
+    found = probe(rates=(0.5 * limit, 0.99 * limit, 1.01 * limit))
+    assert found.largest_descent() == pytest.approx(0.99 * limit)
+    assert probe(rates=(1.01 * limit,)).largest_descent() == 0
+    # A lower loss after a barrier does not count.
+    gap = dataclasses.replace(found, losses=(1.0, found.loss + 1, 0.5))
+    assert gap.largest_descent() == pytest.approx(0.5 * limit)
+
+
+def test_wrong_protocols_do_not_give_the_constants() -> None:
+    """The three named in the module: each differs from the definition where the truth is known."""
+    found = probe()
+    g = CURVATURES * START
+    w, velocity, gradients, points = START, torch.zeros(3, dtype=torch.float64), [], []
+    for _ in RATES:  # consecutive steps of a training with momentum; the first has none yet
+        gradients.append(CURVATURES * w)
+        points.append(w)
+        velocity = 0.9 * velocity + gradients[-1]
+        w = w - 0.1 * velocity
+    consecutive = [
+        definitions.quotient((gradients[i], gradients[i + 1]), (points[i], points[i + 1]), dot, dot)
+        for i in range(1, len(RATES) - 1)
+    ]
+    assert abs(max(consecutive) / found.beta - 1) > 0.05
+    uphill = [float((CURVATURES * (START + rate * g) ** 2).sum() / 2) for rate in RATES]
+    assert min(uphill) > found.loss > found.variation[0]
+    ends = []
+    for rate in RATES:  # smallest and largest loss over runs of different rates
+        w = START
+        for _ in range(5):
+            w = w - rate * CURVATURES * w
+        ends.append(float((CURVATURES * w * w).sum() / 2))
+    assert abs((max(ends) - min(ends)) / (found.variation[1] - found.variation[0]) - 1) > 0.05
+
+
+def dot(u, v):
+    return float(u @ v)
+
+
+def test_what_is_not_finite_is_recorded() -> None:
+    def wall(outputs, _targets):
+        return torch.where(outputs < 3, torch.tensor(float("nan")), outputs)
+
+    assert probe().losses[-1] < 3 < probe().loss
+    found = probe(loss=wall)
+    assert math.isnan(found.losses[-1])
+    assert found.variation[1] == math.inf
+    assert found.largest_descent() < RATES[-1]
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+@pytest.mark.parametrize("statistics", ["batch", "running"])
+def test_the_model_is_left_bit_identical(norm, statistics) -> None:
+    net = resnet(8, generator=stream(0, "network"), norm=norm)
+    inputs, targets = torch.randn(6, 3, 32, 32, generator=stream(1, "x")), torch.arange(6)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    random, after = torch.get_rng_state(), [2 * p.detach() for p in net.parameters()]
+    rates = (1e-3, 1e-2)
+    along_gradient(net, functional.cross_entropy, inputs, targets, rates, statistics=statistics)
+    names = [[name] for name, _ in net.named_parameters()]
+    covariate_shift(net, functional.cross_entropy, inputs, targets, after, names)
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    assert torch.equal(random, torch.get_rng_state())
+    assert all(p.grad is None for p in net.parameters())
+    assert net.training
+
+
+def test_beta_of_a_network_tends_to_the_curvature_along_the_gradient() -> None:
+    net = resnet(8, generator=stream(0, "network")).double()
+    inputs = torch.randn(6, 3, 32, 32, generator=stream(1, "x"), dtype=torch.float64)
+    problem = (net, functional.cross_entropy, inputs, torch.arange(6))
+    curvature = Curvature(*problem)
+    bent = curvature.product(curvature.gradient).norm() / curvature.gradient.norm()
+    assert along_gradient(*problem, (1e-7,)).beta == pytest.approx(float(bent), rel=1e-4)
+
+
+class Product(nn.Module):
+    """Outputs x a b c: three layers of one weight each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Parameter(torch.tensor([v]).double()) for v in (2.0, 3.0, 5.0))
+
+    def forward(self, inputs):
+        return inputs * self.a * self.b * self.c
+
+
+def half_square(outputs, targets):
+    return ((outputs - targets) ** 2).mean() / 2
+
+
+def test_shift_of_a_product_by_hand() -> None:
+    inputs, targets = torch.ones(1, 1).double(), torch.zeros(1, 1).double()
+    after = [torch.tensor([v]).double() for v in (2.5, 2.0, 4.0)]
+    layers = [["a"], ["b"], ["c"]]
+    first, second, third = covariate_shift(Product(), half_square, inputs, targets, after, layers)
+    # dL/da = a (bc)^2 and so on, each with the earlier weights replaced.
+    assert (first.distance, first.cosine) == (0, pytest.approx(1))
+    assert second.distance == pytest.approx(abs(3 * (2 * 5) ** 2 - 3 * (2.5 * 5) ** 2))
+    assert third.distance == pytest.approx(abs(5 * (2 * 3) ** 2 - 5 * (2.5 * 2.0) ** 2))
+    # S4's words, with the later layers updated as well, give another number.
+    everything = abs(3 * (2 * 5) ** 2 - 3 * (2.5 * 4.0) ** 2)
+    assert second.distance != pytest.approx(everything)
+
+
+def test_bad_input_is_named() -> None:
+    with pytest.raises(ValueError, match="give one or more positive, finite step sizes"):
+        probe(rates=())
+    with pytest.raises(ValueError, match="rates"):
+        probe(rates=(0.1, -1.0))
+    flat = Quadratic()
+    with torch.no_grad():
+        flat.w.zero_()
+    with pytest.raises(FloatingPointError, match=r"length 0\.0: it gives no direction"):
+        probe(model=flat)
+    model, inputs = Product(), torch.ones(1, 1).double()
+    after = [torch.ones(1).double()] * 3
+
+    def shift(layers, after=after):
+        return covariate_shift(model, half_square, inputs, inputs, after, layers)
+
+    with pytest.raises(ValueError, match="no parameter 'd'; known: a, b, c"):
+        shift([["a"], ["d"]])
+    with pytest.raises(ValueError, match="'a' stands twice"):
+        shift([["a"], ["a"]])
+    with pytest.raises(ValueError, match="2 tensors; give the 3"):
+        shift([["a"]], after[:2])
