@@ -78,7 +78,7 @@ def test_wrong_protocols_do_not_give_the_constants() -> None:
         definitions.quotient((gradients[i], gradients[i + 1]), (points[i], points[i + 1]), dot, dot)
         for i in range(1, len(RATES) - 1)
     ]
-    assert abs(max(consecutive) / found.beta - 1) > 0.05
+    assert abs(max(consecutive) / found.beta - 1) > 0.01
     uphill = [float((CURVATURES * (START + rate * g) ** 2).sum() / 2) for rate in RATES]
     assert min(uphill) > found.loss > found.variation[0]
     ends = []
@@ -87,7 +87,7 @@ def test_wrong_protocols_do_not_give_the_constants() -> None:
         for _ in range(5):
             w = w - rate * CURVATURES * w
         ends.append(float((CURVATURES * w * w).sum() / 2))
-    assert abs((max(ends) - min(ends)) / (found.variation[1] - found.variation[0]) - 1) > 0.05
+    assert abs((max(ends) - min(ends)) / (found.variation[1] - found.variation[0]) - 1) > 0.01
 
 
 def dot(u, v):
