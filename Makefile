@@ -14,6 +14,8 @@ SCALE ?= quick
 DATA ?=
 
 BIN := .venv/bin
+# One process a core with one thread each, a file of tests at a time: files share what they set up.
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 ASV := cd benchmarks && ../$(BIN)/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -23,10 +25,10 @@ verify: .venv/run
 	$(BIN)/bnproof verify --scale $(SCALE) $(if $(DATA),--data $(DATA))
 
 test: .venv/dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(TEST) -m "not slow"
 
 test-all: .venv/dev
-	$(BIN)/python -m pytest
+	$(TEST)
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -43,8 +45,8 @@ wheel-test: .venv/dev
 	$(BIN)/python -m venv --without-pip build/wheel/venv
 	$(BIN)/python $(SITE) > "$$($(WHEEL) $(SITE))/dependencies.pth"
 	$(PIP) --no-deps --target "$$($(WHEEL) $(SITE))" build/wheel/dist/*.whl
-	cd build/wheel && venv/bin/python -P -m pytest -c ../../pyproject.toml --rootdir ../.. \
-	    -m "not slow and not sources" -q ../../tests
+	cd build/wheel && OMP_NUM_THREADS=1 venv/bin/python -P -m pytest -n auto --dist loadfile \
+	    -c ../../pyproject.toml --rootdir ../.. -m "not slow and not sources" -q ../../tests
 
 asv-check: .venv/dev
 	$(ASV) machine --yes >/dev/null
@@ -73,9 +75,9 @@ clean:
 	@touch $@
 
 .venv/run: .venv/torch pyproject.toml
-	$(PIP) -e ".[parquet]"
+	$(PIP) -e ".[parquet,weights]"
 	@touch $@
 
 .venv/dev: .venv/run
-	$(PIP) -e ".[parquet,browser,dev]"
+	$(PIP) -e ".[parquet,weights,browser,dev]"
 	@touch $@

@@ -3,53 +3,183 @@
 import numpy as np
 from mpmath import mp
 
+from simulate.random_matrices import hard_edge, tracy_widom
+from simulate.random_matrices.factor_kinds import Gaussian, mask
 from simulate.random_matrices.fuss_catalan import FussCatalan
-from simulate.random_matrices.sampling import product_singular_values
+from simulate.random_matrices.fuss_catalan_kernel import curve
+from simulate.random_matrices.hard_edge import HardEdge
+from simulate.random_matrices.products import ProductLaw
+from simulate.random_matrices.sampling import sample_singular_values
+from simulate.random_matrices.singular_values import log_singular_values
+from simulate.random_matrices.tracy_widom import TracyWidom
 from theory import fuss_catalan as reference
 
-SHARES = ("1e-100", "1e-30", "1e-10", "1e-3", "0.1", "0.5", "0.9", "0.999999", "0.9999999999")
+SHARES = (
+    *("1e-300", "1e-100", "1e-30", "1e-10", "1e-3", "0.1"),
+    *("0.5", "0.9", "0.999999", "0.9999999999", "0.99999999999999"),
+)
+AROUND = (2 + 1j, -1.0, 1e-6 + 1e-9j, 100.0, 0.5 - 1e-12j)
 
 
-class RandomMatrices:
-    """The law at 1e5 points against mpmath, and spectra of 250 x 250 matrices, float64."""
+class Law:
+    """The law at 1e5 points, float64, with its errors against 60 digits of mpmath."""
 
-    params = ([1, 2, 8, 64],)
+    params = ([1, 2, 64, 1000, 0.5],)
     param_names = ("M",)
     timeout = 120
 
-    def setup(self, M: int) -> None:
+    def setup(self, M: float) -> None:
         self.law = FussCatalan(M)
         self.x = np.random.default_rng(30).uniform(0, self.law.support()[1], 100_000)
-        self.law.cdf(1.0)  # the splines of the first guess are built once
+        self.q = self.x / self.law.support()[1]
+        self.z = self.x[:10_000] + 1j * self.q[-10_000:]
+        self.law.cdf(1.0)  # the tables of the first guess are built once
 
-    def time_pdf_and_cdf(self, M: int) -> None:
-        self.law.pdf(self.x)
-        self.law.cdf(self.x)
+    def time_pdf_cdf_and_sf(self, M: float) -> None:
+        self.law.evaluate(self.x)
 
-    def time_first_point(self, M: int) -> None:
+    def time_first_point(self, M: float) -> None:
+        curve.cache_clear()
         FussCatalan(M).cdf(1.0)
 
-    def time_ppf(self, M: int) -> None:
-        self.law.ppf(self.x / self.law.support()[1])
+    def time_quantiles(self, M: float) -> None:
+        self.law.logppf(self.q)
 
-    def time_spectrum(self, M: int) -> None:
-        product_singular_values(M, 250, 1, seed=31)
+    def time_draws(self, M: float) -> None:
+        self.law.log_rvs(100_000, rng=31)
 
-    def peakmem_pdf_and_cdf(self, M: int) -> None:
-        self.law.pdf(self.x)
-        self.law.cdf(self.x)
+    def time_stieltjes(self, M: float) -> None:
+        self.law.stieltjes(self.z)
 
-    def track_worst_relative_error(self, M: int) -> float:
-        """Worst relative error of pdf, cdf and sf from 1e-100 x_max to (1 - 1e-10) x_max."""
+    def peakmem_pdf_cdf_and_sf(self, M: float) -> None:
+        self.law.evaluate(self.x)
+
+    def track_worst_relative_error(self, M: float) -> float:
+        """Worst relative error of pdf, cdf and sf from 1e-300 x_max to (1 - 1e-14) x_max."""
         end = reference.support(M)
-        with mp.workdps(50):
+        with mp.workdps(60):
             points = np.array([float(end * mp.mpf(share)) for share in SHARES])
         errors = []
-        for name in ("pdf", "cdf", "sf"):
-            exact = [getattr(reference, name)(x, M) for x in points]
-            got = getattr(self.law, name)(points)
-            with mp.workdps(30):
+        for name, got in self.law.evaluate(points)._asdict().items():
+            exact = [getattr(reference, name)(x, M, 60) for x in points]
+            with mp.workdps(60):
                 errors += [abs(mp.mpf(float(g)) / e - 1) for g, e in zip(got, exact, strict=True)]
         return float(max(errors))
 
     track_worst_relative_error.unit = "relative"
+
+    def track_worst_error_of_stieltjes(self, M: float) -> float:
+        """Worst relative error of the transform at a few points around the plane."""
+        found = self.law.stieltjes(np.array(AROUND) * self.law.support()[1])
+        errors = []
+        for z, got in zip(AROUND, found, strict=True):
+            point = z * self.law.support()[1]
+            exact = reference.stieltjes(mp.mpmathify(complex(point)), M, 25)
+            errors.append(abs(mp.mpmathify(complex(got)) / exact - 1))
+        return float(max(errors))
+
+    track_worst_error_of_stieltjes.unit = "relative"
+
+
+class Samplers:
+    """One spectrum of a product of M factors, 500 x 500."""
+
+    params = ([1, 2, 10], ["real", "complex"], ["auto", "dense"])
+    param_names = ("M", "field", "method")
+    timeout = 120
+
+    def time_spectrum(self, M: int, field: str, method: str) -> None:
+        sample_singular_values([500] * (M + 1), 1, field=field, method=method, seed=31)
+
+    def peakmem_spectrum(self, M: int, field: str, method: str) -> None:
+        sample_singular_values([500] * (M + 1), 1, field=field, method=method, seed=31)
+
+
+class Products:
+    """The limit law of a rectangular product and of one with ReLU masks, at 1e5 points."""
+
+    params = (["rectangular", "ReLU"],)
+    param_names = ("law",)
+
+    def setup(self, law: str) -> None:
+        relu = [Gaussian(), mask(0.5)] * 3
+        rectangular = [Gaussian(2), Gaussian(0.25), Gaussian(3)]
+        self.factors = relu if law == "ReLU" else rectangular
+        self.law = ProductLaw(self.factors)
+        self.x = np.random.default_rng(32).uniform(*self.law.support(), 100_000)
+        self.law.cdf(1.0)  # splines are built once
+
+    def time_pdf_and_cdf(self, law: str) -> None:
+        self.law.pdf(self.x)
+        self.law.cdf(self.x)
+
+    def time_first_point(self, law: str) -> None:
+        ProductLaw(self.factors).cdf(1.0)
+
+    def time_stieltjes(self, law: str) -> None:
+        self.law.stieltjes(self.x[:10_000] + 0.1j)
+
+
+class SingularValues:
+    """Singular values of a given product of M matrices, 60 x 60, each to a small relative error."""
+
+    params = ([1, 10, 100],)
+    param_names = ("M",)
+
+    def setup(self, M: int) -> None:
+        rng = np.random.default_rng(33)
+        self.factors = [rng.standard_normal((60, 60)) / 60**0.5 for _ in range(M)]
+
+    def time_log_singular_values(self, M: int) -> None:
+        log_singular_values(self.factors)
+
+    def track_error_of_the_determinant(self, M: int) -> float:
+        """Sum of the logarithms against that of the factors' determinants, relative."""
+        exact = sum(np.linalg.slogdet(factor)[1] for factor in self.factors)
+        return float(abs(log_singular_values(self.factors).sum() / exact - 1))
+
+    track_error_of_the_determinant.unit = "relative"
+
+
+class Edges:
+    """Laws of extreme singular values: time to the first value, time and error of many."""
+
+    timeout = 120
+
+    def setup(self) -> None:
+        self.one, self.two, self.hard = TracyWidom(1), TracyWidom(2), HardEdge((0, 0))
+        self.x = self.one.rvs(100_000, 40)
+        self.p = np.random.default_rng(41).uniform(1e-12, 1, 100_000)
+        self.s = np.geomspace(1e-3, 18, 200)
+        self.hard.cdf(1.0)
+
+    def time_tracy_widom_first_point(self) -> None:
+        tracy_widom._interpolants.cache_clear()
+        tracy_widom.painleve.cache_clear()
+        TracyWidom(1).cdf(0.0)
+
+    def time_hard_edge_first_point(self) -> None:
+        hard_edge._interpolant.cache_clear()
+        HardEdge((0, 0)).cdf(1.0)
+
+    def time_tracy_widom_cdf(self) -> None:
+        self.one.cdf(self.x)
+
+    def time_tracy_widom_quantiles(self) -> None:
+        self.one.ppf(self.p)
+
+    def time_hard_edge_cdf(self) -> None:
+        self.hard.cdf(np.exp(self.x))
+
+    def track_tracy_widom_cdf_error(self) -> float:
+        """Worst absolute error of F_1 against 80 nodes."""
+        points = np.linspace(-4.0, 4.0, 9)
+        exact = [tracy_widom.log_log_determinants(s, 80)[0] for s in points]
+        return float(np.abs(self.one.cdf(points) - np.exp(-np.exp(exact))).max())
+
+    def track_tracy_widom_mean_error(self) -> float:
+        return abs(self.two.mean() + 1.771086807411)
+
+    def track_hard_edge_error(self) -> float:
+        """Against the exponential law of one square factor."""
+        return float(np.abs(HardEdge((0,)).sf(self.s) - np.exp(-self.s)).max())

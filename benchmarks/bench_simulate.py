@@ -1,8 +1,12 @@
 """Random single-BN-layer networks as one batch."""
 
+import torch
+
 from simulate.check import compare
+from simulate.closed import BOUNDS, Rounded, evaluate
 from simulate.networks import draw
 from simulate.quantities import Measured
+from simulate.regimes import REGIMES
 from theory.claims.santurkar_4_1 import CLAIM as GRADIENT
 from theory.claims.santurkar_4_2 import CLAIM as CURVATURE
 
@@ -28,3 +32,42 @@ class Simulate:
         return compare(self.claim.relation, Measured(self.problems)).excess.abs().max().item()
 
     track_largest_scaled_excess.unit = "relative"
+
+
+class Networks:
+    """Both sides of Theorems 4.1 and 4.2 of A18 on 2,000 networks, m = 64, float64."""
+
+    params = (["cross-entropy", "squared error", "logistic", "non-convex"],)
+    param_names = ("loss",)
+
+    def setup(self, loss: str) -> None:
+        self.problems = draw(2_000, 64, loss, seed=21)
+
+    def time_autodiff(self, loss: str) -> None:
+        for start in range(0, 2_000, 100):
+            measured = Measured(self.problems.take(slice(start, start + 100)))
+            for letter in BOUNDS:
+                measured.value(letter)
+
+    def time_closed_form(self, loss: str) -> None:
+        evaluate(self.problems)
+
+    def time_draw(self, loss: str) -> None:
+        draw(2_000, 64, loss, seed=21)
+
+    def peakmem_closed_form(self, loss: str) -> None:
+        evaluate(self.problems)
+
+    def track_worst_scaled_error(self, loss: str) -> float:
+        """Closed form against autodiff over the terms that cancel, the worst of all regimes."""
+        worst = 0.0
+        for regime in REGIMES:
+            problems = draw(200, 64, loss, seed=22, regime=regime)
+            known, found = Measured(problems), Rounded(problems)
+            for letter in BOUNDS:
+                error = (known.value(letter) - found.value(letter)).abs()
+                size = found.magnitude(letter) + torch.finfo(error.dtype).tiny
+                worst = max(worst, (error / size).max().item())
+        return worst
+
+    track_worst_scaled_error.unit = "relative"

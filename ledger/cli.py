@@ -127,6 +127,7 @@ def verify(
     scale: Literal["smoke", "quick", "paper"] = "quick",
     device: Literal["auto", "cpu", "cuda"] = "auto",
     seed: int = 0,
+    memory: str = "1G",
     json: Path | None = None,
     report: Path = REPORT,
     claims: Path | None = None,
@@ -146,6 +147,9 @@ def verify(
         Where PyTorch computes; auto takes a GPU if there is one.
     seed
         Seed of everything random, 0 or larger.
+    memory
+        What a batch of random networks may take, in bytes or with a suffix K, M, G or T. Which
+        networks are drawn does not depend on it. A batch that runs out of memory is halved.
     json
         Also write the evidence, one object a claim, to this file.
     report
@@ -161,7 +165,7 @@ def verify(
     from theory import files
 
     entries = select(ids, claims)
-    settings = _settings(scale, device, seed, data)
+    settings = _settings(scale, device, seed, data, memory)
     for path in (report / document.NAME, *([json] if json else [])):
         files.probe(path)
     records = []
@@ -174,7 +178,8 @@ def verify(
         print(f"{record['id']:{width}}  {outcome:18}  {note}", flush=True)
         records.append(record)
     command = shlex.join(["bnproof", *sys.argv[1:]])
-    content = document.document(records, settings, command, _threads())
+    layers = [] if ids or claims else _layers(settings.device)
+    content = document.document(records, settings, command, _threads(), layers)
     document.save(content, report / document.NAME)
     if json:
         document.save(content, json)
@@ -200,6 +205,14 @@ def report(folder: Path = REPORT) -> None:
     print(page.write(document.load(folder / document.NAME), folder).resolve())
 
 
+for _module, _name, _help in (
+    ("attack", "attack", "Attack one inequality: search for data that violate it."),
+    ("check_layer", "check-layer", "Check a normalisation layer of your own."),
+    ("spectrum", "spectrum", "Singular values of products of random or given matrices."),
+):
+    app.command(f"ledger.commands.{_module}:{_module}", name=_name, help=_help)
+
+
 def _summary(claim: "Claim") -> dict[str, Any]:
     return {
         "id": claim.id,
@@ -211,25 +224,27 @@ def _summary(claim: "Claim") -> dict[str, Any]:
     }
 
 
-def _settings(scale: str, device: str, seed: int, data: Path | None) -> "Settings":
+def _settings(scale: str, device: str, seed: int, data: Path | None, memory: str) -> "Settings":
     """Check what the user chose; the data are opened once so that a bad folder fails at once."""
-    import torch
-
     from empirical.data import load
     from empirical.experiment import POOL
+    from ledger.commands.common import checked_seed
+    from ledger.commands.common import device as concrete
+    from simulate.memory import asked
     from theory.claim import Scale, Settings
 
-    if seed < 0:
-        raise UserError(f"--seed {seed} is negative; give 0 or larger")
-    if seed >= 2**32:
-        raise UserError(f"--seed {seed} is too large; give at most {2**32 - 1}")
-    there = torch.cuda.is_available()
-    if device == "cuda" and not there:
-        raise UserError("--device cuda: PyTorch finds no GPU here; use --device cpu or auto")
-    chosen = "cuda" if there and device != "cpu" else "cpu"
+    checked_seed(seed)
+    chosen = concrete(device)
     if data is not None:
         load(data, limit=POOL)
-    return Settings(scale=Scale(scale), device=chosen, seed=seed, data=data)
+    budget = asked(memory)
+    return Settings(scale=Scale(scale), device=chosen, seed=seed, data=data, memory=budget)
+
+
+def _layers(device: str) -> list[dict[str, str]]:
+    from simulate.layer_checks.table import table
+
+    return table(device)
 
 
 def _threads() -> int:

@@ -69,6 +69,6 @@ def _end(claim: Claim, derived: Derived | Disproved, proof: Proof, show: object)
     if isinstance(derived, Derived) and derived.attained is not None:
         target = claim.control if derived.of_control else claim.relation
         assert target is not None
-        yield f"Attained: {exact.attained(target, claim.domain, derived.attained)}."
+        yield f"Tight: {exact.attained(target, claim.domain, derived.attained)}."
     for theorem in proof.rests_on:
         yield f"Rests on: {theorem}."

@@ -19,9 +19,16 @@ NAME: Final = "evidence.json"
 
 
 def document(
-    records: Sequence[dict[str, Any]], settings: Settings, command: str, threads: int
+    records: Sequence[dict[str, Any]],
+    settings: Settings,
+    command: str,
+    threads: int,
+    layers: Sequence[dict[str, str]] = (),
 ) -> dict[str, Any]:
-    """Join `records` with settings and environment."""
+    """Join `records` with settings and environment.
+
+    `layers` is the table of `simulate.layer_checks.table`, where it was measured.
+    """
     return {
         "schema": SCHEMA,
         "bnproof": importlib.metadata.version("bnproof"),
@@ -37,10 +44,12 @@ def document(
         "settings": {
             "scale": str(settings.scale),
             "seed": settings.seed,
+            "memory": settings.memory,
             "data": "embedded" if settings.data is None else settings.data.name,
         },
         "claims": list(records),
         "normalizers": [normalizers.facts(kind) for kind in normalizers.NORMALIZERS],
+        "layers": list(layers),
     }
 
 

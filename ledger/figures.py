@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
 from theory.claim import Claim, Evidence
-from theory.files import write_text
+from theory.files import write_bytes, write_text
 
 FOLDER: Final = "figures"
 METADATA: Final = ("Date", "Creator", "Format", "Type")  # written by default; the page says it all
@@ -76,6 +76,26 @@ def save(claim: Claim, evidence: Evidence, draw: Draw, folder: Path) -> dict[str
     name = f"{FOLDER}/{claim.id}.svg"
     write_text(folder / name, shortened(buffer.getvalue()))
     return {"file": name, "alt": alt}
+
+
+def write(path: Path, draw: Callable[[Figure], str]) -> str:
+    """Draw on a new figure and write it in the form that the name's end says; the text alternative.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written.
+    """
+    chosen: Any = {**style(), "svg.hashsalt": path.name}
+    with mpl.rc_context(chosen):
+        figure = Figure()
+        alt = draw(figure)
+        buffer = io.BytesIO()
+        kind = path.suffix[1:]
+        bare = dict.fromkeys(METADATA) if kind == "svg" else None
+        figure.savefig(buffer, format=kind, metadata=bare, dpi=150)
+    write_bytes(path, buffer.getvalue())
+    return alt
 
 
 def shortened(svg: str) -> str:

@@ -76,6 +76,7 @@ SHAPE: Final[dict[str, Any]] = {
         }
     ],
     "normalizers": [dict],
+    "layers": [dict],
 }
 
 

@@ -10,7 +10,7 @@ import sympy as sp
 from empirical import experiment
 from ledger import figures
 from simulate import check as instances
-from simulate.random_matrices import compare as spectra
+from simulate.random_matrices import studies as spectra
 from theory import derived, exact
 from theory.catalogue import Broken
 from theory.claim import (

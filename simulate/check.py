@@ -1,15 +1,14 @@
-"""Evaluate a claim's own relation on random instances; the one table of tolerances.
+"""Carry out the means `Instances`: a claim's own relation, and its control, on random instances.
 
-The relation is the SymPy object that was proved and is printed; it is lambdified and evaluated on
-letters measured on random instances.  The error of a comparison is scaled by the sum of the
-absolute values of the terms that cancel, each letter entering with its own magnitude.
+Batches that do not fit into memory are halved; which instances there are does not change.
 """
 
 import importlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import sympy as sp
@@ -18,10 +17,16 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
 
-from simulate.letters import Letters, arrange, axes_of
+from simulate import memory
+from simulate.letters import Letters
 from simulate.networks import Problems
 from simulate.quantities import Measured
+from simulate.relation import TOLERANCE, compare, inside
 from theory.claim import Claim, Counterexample, Evidence, Instances, Kind, Scale, Settings
+from theory.errors import UserError
+
+if TYPE_CHECKING:
+    from simulate.tightness import Summary
 
 # A world is a module with `batches` and `provenance`, as `simulate.quantities` has them.
 WORLDS: Final = {
@@ -35,103 +40,85 @@ WORLDS: Final = {
     "quadratics": "simulate.quadratics",
     "features": "simulate.features",
     "covariate_shift": "simulate.covariate_shift",
+    "law": "simulate.law",
 }
-TOLERANCE: Final = {torch.float64: 1e-12, torch.float32: 1e-4}
 INSTANCES: Final = {Scale.SMOKE: 200, Scale.QUICK: 2_000, Scale.PAPER: 100_000}
 SHOWN: Final = 4_000
+ATTACKED: Final = "violations found by the adversary"
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Left side minus right side over the scale, and whether that breaks the relation.
-
-    Attributes
-    ----------
-    excess
-        ``(lhs - rhs)/scale`` (the absolute value for an equation), one number an instance: the
-        largest over the entries where there are several.
-    violated
-        Whether `excess` is above the tolerance, (K,).
-    """
-
-    excess: Tensor
-    violated: Tensor
-
-
-def _terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
-    return tuple(sp.Add.make_args(sp.expand(expr)))
-
-
-def _evaluate(expr: sp.Basic, table: dict[sp.Symbol, Tensor]) -> Tensor:
-    letters = sorted(expr.free_symbols, key=str)
-    function = sp.lambdify(letters, expr, modules="torch", dummify=True)
-    return torch.as_tensor(function(*(table[letter] for letter in letters)))
-
-
-def compare(relation: sp.Basic, measured: Letters, mask: Tensor | None = None) -> Comparison:
-    """Evaluate ``lhs = rhs`` or ``lhs <= rhs`` on every instance, or on those of `mask`.
-
-    Raises
-    ------
-    TypeError
-        If `relation` is neither an equation nor a weak inequality ``<=``.
-    ArithmeticError
-        If a side is not finite somewhere: no verdict is drawn from that.
-    """
-    if not isinstance(relation, sp.Eq | sp.LessThan):
-        raise TypeError(f"only = and <= can be checked, not {type(relation).__name__}")
-    letters = relation.free_symbols
-    axes = axes_of(letters)
-    values = {a: arrange(measured.value(a), a, axes) for a in letters}
-    sizes = {a: arrange(measured.magnitude(a), a, axes) for a in letters}
-    difference = _evaluate(relation.lhs, values) - _evaluate(relation.rhs, values)
-    # |term| evaluated on magnitudes: each term is a monomial, up to fixed functions.
-    terms = (*_terms(relation.lhs), *_terms(relation.rhs))
-    scale = torch.stack(torch.broadcast_tensors(*(_evaluate(t, sizes).abs() for t in terms))).sum(0)
-    excess = difference / torch.where(scale > 0, scale, 1.0)
-    excess = excess.abs() if isinstance(relation, sp.Eq) else excess
-    excess = excess.flatten(1).amax(1) if excess.dim() > 1 else excess
-    excess = excess if mask is None else excess[mask]
-    if not torch.isfinite(excess).all():
-        raise ArithmeticError(f"{relation}: a side is not finite on some instance")
-    return Comparison(excess, excess > TOLERANCE[excess.dtype])
-
-
-def inside(domain: sp.Basic, measured: Letters) -> Tensor:
-    """Which instances satisfy the claim's hypothesis, (K,)."""
-    some = next(iter(measured.VALUES))
-    if domain == sp.true:
-        return torch.ones(len(measured.value(some)), dtype=torch.bool)
-    table = {letter: measured.value(letter) for letter in domain.free_symbols}
-    return _evaluate(domain, table)
-
-
-@dataclass(frozen=True)
+@dataclass
 class Sample:
-    """Scaled excess of statement and control over all instances of the domain."""
+    """Scaled excess of statement and control over all instances of the domain.
+
+    `largest` holds the largest excess of the statement by size, `halvings` how often the memory
+    for one batch was halved because it ran out.
+    """
 
     statement: Tensor
     control: Tensor
     drawn: int
     largest: dict[int, float]
+    halvings: int
 
 
 def sample(claim: Claim, settings: Settings) -> Sample:
-    """Draw the claim's world and evaluate statement and control on it."""
-    assert claim.relation is not None
-    assert claim.control is not None
+    """Draw the claim's world and evaluate statement and control on it.
+
+    Raises
+    ------
+    ValueError
+        If no instance satisfies the domain, or a single one does not fit into memory.
+    """
     statement, control, drawn = [], [], 0
     largest: dict[int, float] = {}
-    for size, measured in _batches(claim, settings):
-        mask = inside(claim.domain, measured)
-        drawn += len(mask)
-        if mask.any():
-            statement.append(compare(claim.relation, measured, mask).excess.cpu())
-            control.append(compare(claim.control, measured, mask).excess.cpu())
-            largest[size] = max(largest.get(size, -1.0), statement[-1].max().item())
+    with memory.limited(settings.memory) as budget:
+        for size, measured in _batches(claim, settings):
+            for mask, true, wrong in _evaluated(claim, measured, budget):
+                drawn += len(mask)
+                if len(true):
+                    statement.append(true)
+                    control.append(wrong)
+                    largest[size] = max(largest.get(size, -1.0), true.max().item())
     if not statement:
         raise ValueError(f"{claim.id}: domain: none of {drawn:,} random instances satisfies it")
-    return Sample(torch.cat(statement), torch.cat(control), drawn, largest)
+    return Sample(torch.cat(statement), torch.cat(control), drawn, largest, budget.halvings)
+
+
+def _evaluated(
+    claim: Claim, measured: Letters, budget: memory.Budget
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield the instances inside the domain, and both excesses on them, on the CPU.
+
+    When memory runs out the instances are halved until they fit.
+    """
+    assert claim.relation is not None
+    assert claim.control is not None
+    try:
+        mask = inside(claim.domain, measured)
+        found = [
+            compare(relation, measured, mask).excess.cpu() if mask.any() else torch.empty(0)
+            for relation in (claim.relation, claim.control)
+        ]
+    except (MemoryError, RuntimeError) as error:  # a GPU's OutOfMemoryError is a RuntimeError
+        parts = measured.halves() if memory.exhausted(error) else None
+        if parts is None:
+            raise
+    else:
+        yield mask.cpu(), found[0], found[1]
+        return
+    # Out of the handler: the traceback holds what filled the memory.
+    count = measured.instances()
+    del measured
+    budget.halve(count)
+    torch.cuda.empty_cache()
+    print(
+        f"bnproof: {claim.id}: out of memory with {count} instances at once; "
+        f"going on with {count // 2}",
+        file=sys.stderr,
+    )
+    for part in parts:
+        yield from _evaluated(claim, part, budget)
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
@@ -152,18 +139,32 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         "control violations": control_violations,
         "tolerance": tolerance,
     }
+    if found.halvings:
+        numbers["memory ran out, batches halved"] = found.halvings
     holds = violations == 0
     case = claim.means_of(Counterexample)
     if case is not None:
         again = compare(claim.relation, Measured(as_problem(case, settings.device)))
         numbers["counterexample by autodiff, scaled excess"] = again.excess.item()
         holds = holds and not bool(again.violated)
-    word = "holds on all" if holds else f"is violated on {violations:,} of"
+    step = max(1, count // SHOWN)
+    series = {
+        "statement": found.statement[::step].numpy(),
+        "control": found.control[::step].numpy(),
+    }
+    tight = _tightness(claim, settings)
+    if tight is not None:
+        numbers |= tight.numbers
+        series |= tight.series
+        holds = holds and not tight.numbers[ATTACKED]
+    word = "holds on all" if violations == 0 else f"is violated on {violations:,} of"
     summary = (
         f"The relation {word} {count:,} random instances (largest scaled excess "
         f"{found.statement.max().item():.1e}); the control is violated on {control_violations:,}."
     )
-    step = max(1, count // SHOWN)
+    if tight is not None:
+        tried = numbers["configurations tried by the adversary"]
+        summary += f" Ratio of the sides in {tried:,} attacked: {tight.words}."
     return Evidence(
         Kind.INSTANCES,
         holds,
@@ -171,8 +172,20 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         summary,
         numbers,
         _provenance(claim, settings),
-        {"statement": found.statement[::step].numpy(), "control": found.control[::step].numpy()},
+        series,
     )
+
+
+def _tightness(claim: Claim, settings: Settings) -> "Summary | None":
+    """What the adversary makes of an inequality; None for an equation or letters it cannot vary."""
+    if not isinstance(claim.relation, sp.LessThan):
+        return None
+    from simulate import tightness  # it draws the worlds of this module
+
+    try:
+        return tightness.summary(claim, settings)
+    except UserError:  # a claim of a person's own, in letters that no space has
+        return None
 
 
 def _world(way: Instances) -> ModuleType:
@@ -196,6 +209,7 @@ def _provenance(claim: Claim, settings: Settings) -> dict[str, Any]:
         "seed": settings.seed,
         "scale": str(settings.scale),
         "device": settings.device,
+        "memory": memory.spoken(settings.memory or memory.DEFAULT),
         "torch": torch.__version__,
     }
 
@@ -218,7 +232,16 @@ def as_problem(case: Counterexample, device: str = "cpu") -> Problems:
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     """Distribution of the scaled excess for statement and control; returns the text alternative."""
-    axes = figure.subplots()
+    from simulate import tightness
+
+    ratios = {
+        name: evidence.series[name]
+        for name in (tightness.RANDOMLY, tightness.BY_ADVERSARY)
+        if name in evidence.series
+    }
+    if ratios:
+        figure.set_figheight(1.8 * figure.get_figheight())
+    axes, *below = np.atleast_1d(figure.subplots(2 if ratios else 1, 1))
     styles = {"statement": ("-", "C0"), "control": ("--", "C1")}
     for name, (line, colour) in styles.items():
         values = np.sort(evidence.series[name])
@@ -231,11 +254,15 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     axes.set_xlabel("(left side - right side) / sum of absolute terms, no unit")
     axes.set_ylabel("share of instances at or below")
     share = evidence.numbers["share violated"]
-    finding = "holds on every instance" if evidence.holds else f"fails on {share:.0%} of instances"
+    finding = f"fails on {share:.0%} of instances" if share else "holds on every instance"
     axes.set_title(f"{claim.id}: {finding}")
     axes.legend(loc="upper left")
-    return (
+    said = (
         f"Cumulative distribution of the scaled excess of left over right side on "
         f"{evidence.numbers['instances']:,} random instances: the statement {finding}; "
         f"the control is violated on {evidence.numbers['control violations']:,}."
     )
+    if ratios:
+        said += " " + tightness.panel(below[0], evidence.numbers, ratios)
+        below[0].set_title(tightness.finding(evidence.numbers))
+    return said

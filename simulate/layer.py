@@ -11,6 +11,7 @@ from typing import Any, Final
 import sympy as sp
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from simulate.letters import Letters
 from simulate.networks import CLASSES, LOSSES, normalise
@@ -125,12 +126,16 @@ def _losses(normal: Callable[..., Tensor], count: int, m: int) -> dict[str, Loss
     def squared_error(z: Tensor) -> Tensor:
         return (z @ mix - target[..., :UNITS]).square().mean((1, 2)) / 2
 
+    def logistic(z: Tensor) -> Tensor:
+        return -logsigmoid((z @ mix) * target[..., :UNITS].sign()).mean((1, 2))
+
     def non_convex(z: Tensor) -> Tensor:
         return (torch.tanh(z @ mix) - target[..., :UNITS]).square().mean((1, 2)) / 2
 
     return {
         "cross-entropy": cross_entropy,
         "squared error": squared_error,
+        "logistic": logistic,
         "non-convex": non_convex,
     }
 

@@ -41,6 +41,18 @@ class Letters:
             return self.MAGNITUDES[letter](self).detach()
         return self.value(letter).abs()
 
+    def instances(self) -> int:
+        """Number of instances."""
+        return len(self.value(next(iter(self.VALUES))))
+
+    def faults(self) -> Mapping[str, Tensor]:
+        """What makes an instance unfit for any verdict, and which it is true of, (K,)."""
+        return {}
+
+    def halves(self) -> "tuple[Letters, Letters] | None":
+        """The same letters for each half of the instances, or None if it cannot be halved."""
+        return None
+
 
 def arrange(tensor: Tensor, letter: sp.Symbol, axes: str) -> Tensor:
     """Insert axes of length 1 so that letters with different axes broadcast.

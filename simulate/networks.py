@@ -1,23 +1,39 @@
 """K random single-BN-layer networks as one batch.
 
-Shapes: K problems, batch size m, d inputs, C classes.  Each problem is one unit of one
-batch-normalisation layer: pre-activations ``y = X w`` (K, m) with Gaussian inputs X (K, m, d) and
-weights w (K, d); parameters gamma, beta, eps (K, 1); and a loss of ``z = gamma*yhat + beta``.
-Readout and the contribution of all other units are drawn as well and kept fixed.
+Shapes: K problems, batch size m, d inputs.  Each problem is one unit of one batch-normalisation
+layer: pre-activations ``y = w X`` (K, m) with inputs X (K, d, m) and weights w (K, d) of one of
+`simulate.regimes`; parameters gamma, beta, eps (K, 1); and a loss of ``z = gamma*yhat + beta``, one
+of `simulate.losses`.  Readout and the contribution of all other units are drawn as well and kept
+fixed.
 
-Everything is drawn on a CPU generator and then moved: a seed gives the same problems on every
-device.
+Everything is drawn on the CPU and then moved.  Problems come in blocks of 64, or fewer above m = 64
+(`block`); block b of a seed has a generator of its own, numpy's SFC64 seeded by (seed, b).  So
+problem number i of a seed is the same on every device, however many are drawn at once.  Normals are
+drawn with 24 bits and computed with in float64: in float32 a problem is the float64 problem,
+rounded.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from simulate import losses
+from simulate.regimes import REGIMES
+
 Loss = Callable[[Tensor], Tensor]
-EPSILONS = (0.0, 1e-5, 1e-3, 0.1)
-INPUTS, CLASSES = 8, 10
+LOSSES: Final = losses.LOSSES
+CLASSES: Final = losses.CLASSES
+EPSILONS: Final = (0.0, 1e-5, 1e-3, 0.1)
+# Factors on |gamma|, which is log-normal by itself.
+GAMMAS: Final = (1.0, 1e-4, 1e4)
+DTYPES: Final = (torch.float64, torch.float32)
+INPUTS: Final = 8
+BLOCK: Final = 64
+SAMPLES: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,19 @@ class Problems:
     eps: Tensor
     loss: Loss
 
+    def take(self, part: slice) -> "Problems":
+        """Some of the problems.
+
+        Raises
+        ------
+        TypeError
+            If the loss is not one of `simulate.losses`: a function cannot be cut.
+        """
+        if not isinstance(self.loss, losses.Loss):
+            raise TypeError("problems with a loss of their own cannot be taken apart")
+        tensors = (self.y, self.gamma, self.beta, self.eps)
+        return Problems(*(tensor[part] for tensor in tensors), self.loss.take(part))
+
 
 def normalise(y: Tensor, eps: Tensor) -> Tensor:
     """Batch normalisation over the last axis, from primitives, before gamma and beta.
@@ -52,44 +81,9 @@ def normalise(y: Tensor, eps: Tensor) -> Tensor:
     return centred / torch.sqrt(variance + eps)
 
 
-def cross_entropy(count: int, m: int, normal: Callable[..., Tensor]) -> Loss:
-    """Mean cross-entropy of ``logits = z a' + o`` against targets drawn from random logits."""
-    readout, others = normal(count, 1, CLASSES), normal(count, m, CLASSES)
-    target = normal(count, m, CLASSES).argmax(-1)
-
-    def loss(z: Tensor) -> Tensor:
-        logits = z.unsqueeze(-1) * readout + others
-        chosen = logits.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-        return (torch.logsumexp(logits, -1) - chosen).mean(-1)
-
-    return loss
-
-
-def squared_error(count: int, m: int, normal: Callable[..., Tensor]) -> Loss:
-    """Squared error of ``A z`` against a target; A couples the samples of the batch."""
-    mix, target = normal(count, m, m) / m**0.5, normal(count, m)
-
-    def loss(z: Tensor) -> Tensor:
-        return ((mix @ z.unsqueeze(-1)).squeeze(-1) - target).square().mean(-1) / 2
-
-    return loss
-
-
-def non_convex(count: int, m: int, normal: Callable[..., Tensor]) -> Loss:
-    """Squared error after a hidden tanh unit: curvature of either sign."""
-    weight, bias, target = normal(count, 1), normal(count, m), normal(count, m)
-
-    def loss(z: Tensor) -> Tensor:
-        return (torch.tanh(weight * z + bias) - target).square().mean(-1) / 2
-
-    return loss
-
-
-LOSSES = {
-    "cross-entropy": cross_entropy,
-    "squared error": squared_error,
-    "non-convex": non_convex,
-}
+def block(m: int) -> int:
+    """How many problems of batch size m are drawn together: 64, or what has 4096 samples."""
+    return min(BLOCK, max(1, SAMPLES // m))
 
 
 def draw(
@@ -98,35 +92,70 @@ def draw(
     loss: str,
     seed: int,
     *,
+    start: int = 0,
+    regime: str = "Gaussian",
+    width: int = INPUTS,
     epsilons: Sequence[float] = EPSILONS,
+    gammas: Sequence[float] = (1.0,),
     device: str = "cpu",
     dtype: torch.dtype = torch.float64,
 ) -> Problems:
-    """Draw `count` problems of batch size `m`.
+    """Draw problems number `start` to ``start + count - 1`` of a seed, of batch size `m`.
 
-    gamma has either sign and a log-normal size; eps cycles through `epsilons`.
+    gamma has either sign and a log-normal size times one of `gammas`.  eps cycles through
+    `epsilons`, and after each round the factor on gamma goes on to the next: every pair appears.
+    `width` is the number d of inputs.
 
     Raises
     ------
     ValueError
-        If a size is out of range, `loss` is unknown or `epsilons` is empty.
+        If a number is out of range, a name or dtype is unknown, or a sequence is empty.
     """
+    _require(count, m, start, width, seed)
+    for what, value, known in (("loss", loss, losses.LOSSES), ("regime", regime, REGIMES)):
+        if value not in known:
+            raise ValueError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype {dtype}: problems are drawn in torch.float64 or torch.float32")
+    for name, values in (("epsilons", epsilons), ("gammas", gammas)):
+        if not values or not all(0 <= value < np.inf for value in values):
+            given = "empty" if not values else f"{tuple(values)}"
+            raise ValueError(f"{name} is {given}; give at least one value, finite and >= 0")
+    size = block(m)
+    first, last = start // size, (start + count - 1) // size
+    blocks = [_block(m, loss, seed, b, regime, width) for b in range(first, last + 1)]
+    y, gamma, beta = (torch.cat(parts) for parts in list(zip(*blocks, strict=True))[:3])
+    part = slice(start - first * size, start - first * size + count)
+    number = torch.arange(start, start + count)
+    sizes = torch.tensor(gammas, dtype=torch.float64)[number // len(epsilons) % len(gammas)]
+    eps = torch.tensor(epsilons, dtype=torch.float64)[number % len(epsilons)]
+    tensors = (y[part], gamma[part] * sizes.unsqueeze(-1), beta[part], eps.unsqueeze(-1))
+    chosen = losses.joined([block[3] for block in blocks]).take(part)
+    return Problems(*(t.to(device, dtype) for t in tensors), chosen.to(device, dtype))
+
+
+def _require(count: int, m: int, start: int, width: int, seed: int) -> None:
     if count < 1 or m < 2:
         raise ValueError(f"count = {count}, m = {m}: need count >= 1 and batch size m >= 2")
-    if loss not in LOSSES:
-        raise ValueError(f"unknown loss {loss!r}; known: {', '.join(LOSSES)}")
-    if not epsilons:
-        raise ValueError("epsilons is empty; give at least one value >= 0")
-    generator = torch.Generator().manual_seed(seed)
+    if start < 0 or width < 1 or seed < 0:
+        raise ValueError(
+            f"start = {start}, width = {width}, seed = {seed}: "
+            "need start >= 0, width >= 1 and seed >= 0"
+        )
+
+
+def _block(
+    m: int, loss: str, seed: int, number: int, regime: str, width: int
+) -> tuple[Tensor, Tensor, Tensor, losses.Loss]:
+    """Activations (B, m), gamma and beta (B, 1), losses: one block of B, on the CPU in float64."""
+    size, generator = block(m), np.random.Generator(np.random.SFC64([seed, number]))
 
     def normal(*shape: int) -> Tensor:
-        sample = torch.randn(*shape, generator=generator, dtype=torch.float64)
-        return sample.to(device=device, dtype=dtype)
+        return torch.from_numpy(generator.standard_normal(shape, np.float32)).double()
 
-    inputs, weights = normal(count, m, INPUTS), normal(count, INPUTS, 1)
-    y = (inputs @ weights).squeeze(-1)
-    sign = torch.where(normal(count, 1) < 0, -1.0, 1.0)
-    gamma, beta = sign * normal(count, 1).exp(), normal(count, 1)
-    chosen = torch.tensor(epsilons, dtype=dtype, device=device)
-    eps = chosen[torch.arange(count, device=device) % len(epsilons)].unsqueeze(-1)
-    return Problems(y, gamma, beta, eps, LOSSES[loss](count, m, normal))
+    X, w, centre = normal(size, width, m), normal(size, width), normal(size, width)
+    X, w = REGIMES[regime](X, w, centre)
+    y = torch.bmm(w.unsqueeze(1), X).squeeze(1)
+    sign = torch.where(normal(size, 1) < 0, -1.0, 1.0)
+    gamma, beta = sign * normal(size, 1).exp(), normal(size, 1)
+    return y, gamma, beta, losses.LOSSES[loss](size, m, normal)

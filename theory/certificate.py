@@ -154,7 +154,8 @@ def _points(letters: set[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Rational]]:
 
 def _vanishes(value: sp.Expr) -> bool:
     """Exactly 0 for rational numbers; to `DIGITS` digits of its largest term for others."""
+    value = sp.expand(value)
     if value.is_Rational:
         return bool(value == 0)
-    scale = sum(abs(sp.N(part, DIGITS)) for part in sp.Add.make_args(sp.expand(value)))
+    scale = sum(abs(sp.N(part, DIGITS)) for part in sp.Add.make_args(value))
     return bool(abs(sp.N(value, DIGITS)) <= sp.Float(10, DIGITS) ** (15 - DIGITS) * scale)

@@ -2,7 +2,7 @@
 
 The whole vocabulary of the project stands here.  A `Claim` is data.  Its `means` say how it can be
 decided; each kind of means is carried out by one module (`theory.derived`, `theory.exact`,
-`simulate.check`, `simulate.random_matrices.compare`, `empirical.experiment`) and yields one
+`simulate.check`, `simulate.random_matrices.studies`, `empirical.experiment`) and yields one
 `Evidence`.  `decide` turns evidence into a `Verdict`: nothing else does.
 """
 
@@ -59,13 +59,15 @@ class Settings:
     """What the user chose for a run of `verify`.
 
     `device` is a concrete PyTorch device name (``cpu``, ``cuda``); `data` a folder that holds
-    CIFAR-10, or None for the embedded data.
+    CIFAR-10, or None for the embedded data; `memory` the bytes that a batch of random instances
+    may take, or None for the default.
     """
 
     scale: Scale = Scale.QUICK
     device: str = "cpu"
     seed: int = 0
     data: Path | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,9 @@ class Derived:
 
     `prove` is given for the claim's relation; for a claim that is refuted it proves the claim's
     control instead, which is then the corrected statement (`of_control`).  `attained` is exact
-    data at which an inequality is an equality with sides that are not 0: it cannot be improved by
-    a factor.
+    data at which an inequality is an equality with sides that are not 0, or an `ExactCase` whose
+    letters depend on `theory.exact.n`: a family along which the ratio of the sides goes to 1.
+    Either way the inequality cannot be improved by a factor.
     """
 
     prove: Callable[[], "Proof"]
@@ -193,16 +196,18 @@ class Instances:
     world: str = "networks"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Spectra:
-    """Means: singular values of products of Gaussian matrices against a law.
+    """Means: random matrices, carried out by `simulate.random_matrices.studies`.
 
-    Carried out by `simulate.random_matrices.compare`.  The statement is that singular values to
-    the power `power` follow density (5) of S3; the control is `control_power`.
+    `study` names what is measured, in `simulate.random_matrices.studies.STUDIES`.  `statement` and
+    `control` name two answers that the study can test: that of the claim, and one that must get
+    the opposite result.  `factors` are the numbers M of factors of the products.
     """
 
-    power: int
-    control_power: int
+    study: str
+    statement: str
+    control: str
     factors: tuple[int, ...] = (1, 2, 3)
 
 

@@ -37,6 +37,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     }
     if way.attained is not None:
         numbers["attained"] = exact.attained(target, claim.domain, way.attained)
+        summary += f" Tight: {numbers['attained']}."
     # A proof of the correction says nothing of the printed statement: the counterexample does.
     answer = None if way.of_control else (True if holds else None)
     return Evidence(

@@ -17,6 +17,9 @@ from theory.symbols import text
 
 Numbers = Sequence[Fraction]
 
+# The letters of an `ExactCase` that depend on n are those of a family, n = 1, 2, ...
+n = sp.Symbol("n", integer=True, positive=True)
+
 
 class Series:
     """``a + b t + c t^2`` with rational coefficients, higher powers dropped."""
@@ -180,17 +183,27 @@ def letters_of(case: Counterexample | ExactCase) -> Mapping[sp.Symbol, sp.Expr]:
 def attained(relation: sp.Basic, domain: sp.Basic, case: Counterexample | ExactCase) -> str:
     """Say at which exact data both sides of an inequality are equal and not 0.
 
+    Letters that depend on `n` are those of a family: then it is the ratio of the sides that must
+    go to 1 as n grows.
+
     Raises
     ------
     ValueError
         If they are not, or the data lie outside the domain.
     """
     values = letters_of(case)
-    lhs, rhs = (sp.simplify(side.subs(values)) for side in relation.args)
-    if domain.subs(values) != sp.true or lhs == 0 or sp.simplify(lhs - rhs) != 0:
+    lhs, rhs = (side.subs(values) for side in relation.args)
+    family = n in (lhs - rhs).free_symbols
+    ratio = lhs / rhs if family else sp.simplify(lhs) / sp.simplify(rhs)
+    limit = sp.limit(ratio, n, sp.oo) if family else sp.simplify(ratio)
+    if domain.subs(values) != sp.true or limit != 1:
         raise ValueError(f"means: attained: the sides are {text(lhs)} and {text(rhs)}")
     loss = f", b = {_show(case.b)}" if isinstance(case, Counterexample) else ""
-    return f"{_words(case).rstrip(',')}{loss}: both sides are {text(lhs)}"
+    data = f"{_words(case).rstrip(',')}{loss}"
+    if family:
+        first = f"left over right side is {float(ratio.subs(n, 1)):.3g} at n = 1"
+        return f"{data}: {first} and goes to 1 as n grows"
+    return f"{data}: both sides are {text(sp.simplify(lhs))}"
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:

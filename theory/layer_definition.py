@@ -4,9 +4,14 @@ The derivations in `theory.batchnorm` start from yhat; here nothing is known but
 sum and its squared norm.  `RAW` knows those two, `BATCH` writes them through mean and variance.
 """
 
+from collections.abc import Mapping
+from typing import Final
+
 import sympy as sp
 
 from theory.batchnorm import centre, mean, normalise, variance
+from theory.claim import ExactCase
+from theory.exact import n
 from theory.gram import Space, Vector
 from theory.proof import Derivation
 from theory.symbols import (
@@ -34,6 +39,25 @@ ENTRIES = {"1": sp.Integer(1), "y": y_k}
 # The layer of Ioffe and Szegedy, of S1 and S3, and of every framework; and that of S0.
 ROOT_FORM = (y_k - mu) / sp.sqrt(sigma**2 + eps)
 SLIDES_FORM = (y_k - mu) / (sigma + eps)
+
+
+def vanishing_eps() -> Mapping[sp.Symbol, sp.Expr]:
+    """Both layers at y = (-1, 1), entry by entry."""
+    y, small = (sp.Integer(-1), sp.Integer(1)), 1 / n
+    centred = [entry - sum(y) / 2 for entry in y]
+    deviation = sp.sqrt(sum(entry**2 for entry in centred) / 2)
+    root = [entry / sp.sqrt(deviation**2 + small) for entry in centred]
+    slides = [entry / (deviation + small) for entry in centred]
+    gap = sp.sqrt(sum((a - b) ** 2 for a, b in zip(slides, root, strict=True)))
+    return {
+        eps: small,
+        sigma: deviation,
+        hat_gap: gap,
+        hat_norm: sp.sqrt(sum(entry**2 for entry in root)),
+    }
+
+
+VANISHING: Final = ExactCase("y = (-1, 1), eps = 1/n", vanishing_eps)
 
 
 def named(u: Vector) -> Vector:

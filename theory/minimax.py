@@ -1,6 +1,9 @@
 """Bounds over a ball of inputs, and distances from an initialisation to optimal weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
 
 import sympy as sp
 
@@ -129,22 +132,61 @@ def ray_steps(d: Derivation) -> None:
     d.value(d_std, "The distance to W* itself", direct.dot(direct), start - 2 * inner + star)
 
 
-def regression(*, learned: bool) -> Mapping[sp.Symbol, sp.Expr]:
-    """Exact letters of one regression: X = [[1,0],[0,1],[1,1]], t = (1,2,0), W0 = (0,1).
+@dataclass(frozen=True)
+class Regression:
+    """Exact data of one linear unit with squared error: inputs X, targets t, initial weights w0."""
+
+    X: tuple[tuple[Fraction, ...], ...]
+    t: tuple[Fraction, ...]
+    w0: tuple[Fraction, ...]
+
+    @classmethod
+    def of(cls, X: Sequence[Sequence[Any]], t: Sequence[Any], w0: Sequence[Any]) -> "Regression":
+        """Build from integers, fractions or strings such as ``"3/4"``.
+
+        Raises
+        ------
+        ValueError
+            If the sizes differ or there are more than two weights.
+        """
+        if len(w0) not in (1, 2) or len(X) != len(t) or any(len(row) != len(w0) for row in X):
+            raise ValueError(
+                f"X has {len(X)} rows, t {len(t)} and w0 {len(w0)} entries; give one row of X for "
+                "each target, one column for each weight, and one or two weights"
+            )
+        rows = tuple(tuple(map(Fraction, row)) for row in X)
+        return cls(rows, tuple(map(Fraction, t)), tuple(map(Fraction, w0)))
+
+
+PLANE: Final = Regression.of(X=[[1, 0], [0, 1], [1, 1]], t=[1, 2, 0], w0=[0, 1])
+
+
+def regression(data: Regression = PLANE, *, learned: bool) -> Mapping[sp.Symbol, sp.Expr]:
+    """Exact letters of one regression with one or two weights.
 
     Optima are stationary points of the loss, written out from its definition.
+
+    Raises
+    ------
+    ValueError
+        If the columns of X, less their means, are dependent: optima are not unique then, or the
+        normalised unit is not defined.
     """
-    X, t, w0 = sp.Matrix([[1, 0], [0, 1], [1, 1]]), sp.Matrix([1, 2, 0]), sp.Matrix([0, 1])
-    a, x, p, q = sp.symbols("a x p q", real=True)
-    plain = X * sp.Matrix([a, x]) - t
-    found = sp.solve([sp.diff(plain.dot(plain), var) for var in (a, x)], [a, x], dict=True)
-    best = sp.Matrix([found[0][a], found[0][x]])
+    X, t, w0 = (_matrix(array) for array in (data.X, data.t, data.w0))
+    point = sp.Matrix(sp.symbols(f"a:{X.cols}", real=True))
+    x, p, q = sp.symbols("x p q", real=True)
+    ones = sp.ones(X.rows, 1)
+    plain = X * point - t
+    if (X - ones * (ones.T * X) / X.rows).rank() < X.cols:
+        raise ValueError(f"X = {X.tolist()}: columns less their means are dependent; change one")
+    found = sp.solve([sp.diff(plain.dot(plain), var) for var in point], [*point], dict=True)
+    best = point.subs(found[0])
 
     def loss(w: sp.Matrix) -> sp.Expr:
         y = X * w
-        y = y - sp.ones(3, 1) * sum(y) / 3
-        hat = y / sp.sqrt(y.dot(y) / 3)
-        miss = (p * hat + q * sp.ones(3, 1) if learned else hat) - t
+        y = y - ones * sum(y) / X.rows
+        hat = y / sp.sqrt(y.dot(y) / X.rows)
+        miss = (p * hat + q * ones if learned else hat) - t
         total = miss.dot(miss)
         if not learned:
             return total
@@ -152,8 +194,9 @@ def regression(*, learned: bool) -> Mapping[sp.Symbol, sp.Expr]:
         return sp.simplify(total.subs(at))
 
     # The loss sees the direction of w alone: (x, 1), (x, -1), and (1, 0), (-1, 0) as limits.
-    directions = [sp.Matrix([1, 0]), sp.Matrix([-1, 0])]
-    for sign in (1, -1):
+    axis = sp.Matrix([1, *[0] * (X.cols - 1)])
+    directions = [axis, -axis]
+    for sign in (1, -1) if X.cols == 2 else ():
         path = sp.Matrix([x, sign])
         slope = sp.numer(sp.together(sp.diff(loss(path), x)))
         directions += [path.subs(x, root) for root in sp.solve(slope, x)]
@@ -170,3 +213,8 @@ def regression(*, learned: bool) -> Mapping[sp.Symbol, sp.Expr]:
         star: best.dot(best),
         inner: best.dot(w0),
     }
+
+
+def _matrix(array: Sequence[Any]) -> sp.Matrix:
+    """A SymPy matrix of a vector, as a column, or of rows."""
+    return sp.Matrix(sp.sympify(array))

@@ -12,6 +12,7 @@ from typing import Final
 
 import sympy as sp
 
+from theory import amplification
 from theory.groups import p
 from theory.symbols import eps, letter, m, text
 
@@ -64,33 +65,44 @@ class Normalizer:
         return self.centred == self.scale_centred
 
 
-def gain_bound(power: sp.Expr, scale_centred: bool) -> sp.Expr:
+def gain_bound(power: sp.Expr, centred: bool) -> sp.Expr:
     """Most that ``S Dn`` lengthens for l_p normalisation: an upper bound for every u.
 
-    Derived in `theory.oblique` for the centred scale.  As the slides print it,
-    ``S Dn = C(I - u w'/S)``, C centring: <w,u> = S, so the bracket is an oblique projector of norm
-    ``|u||w|/S``, which the inequalities used there bound by ``m^(|p-2|/2p)``.
+    Without centring of the scale it is c_p(m) of `theory.amplification` where that has a closed
+    form.  With centring it is the supremum for p = 1 and inf and even m.
     """
-    if power == sp.oo:
-        return sp.sqrt(m - 1) if scale_centred else sp.sqrt(m)
-    most = m / (1 + (m - 1) ** (1 - power)) if scale_centred else m
-    return sp.simplify(most ** (sp.Abs(power - 2) / (2 * power)))
+    if centred and power in (1, sp.oo):
+        return sp.sqrt(m / 2) if power == 1 else sp.sqrt(m - 1)
+    exact = amplification.square(power)
+    return sp.sqrt(amplification.square_bound(power) if exact is None else exact)
+
+
+def gain(kind: Normalizer) -> str:
+    """The largest ``|S Dn|`` over activations, in words; derived in `theory.amplification`."""
+    if kind.power == 2:
+        return "1"
+    exact = amplification.square(kind.power)
+    if exact is None:
+        constant = "c(m)**2 = 1 + max_s (sinh(t*(s + log(m - 1))/2)/cosh(s/2))**2, t = |1 - 2/p|"
+    else:
+        constant = f"c(m) = {text(sp.sqrt(exact))}"
+    if kind.power in (1, sp.oo):
+        most = gain_bound(kind.power, kind.scale_centred)
+        size = "" if kind.power == 1 and not kind.scale_centred else EVEN[kind.scale_centred]
+        return f"{text(most)}{size} (supremum), {constant}"
+    low = "c(floor(m/2))" if kind.scale_centred else "c(m)*sqrt(1 - 1/(m*(m - 1)))"
+    return f"{low} to c(m), {constant}"
 
 
 _ONE = "one unit over the batch"
 _FEATURES = "one sample over its features"
-_lp: dict[str, sp.Expr] = {"1": sp.S.One, "2": SQUARE, "4": sp.Integer(4)}
-_lp |= {"inf": sp.oo, "p": p}
+_lp: dict[str, sp.Expr] = {"1": sp.S.One, "4/3": sp.Rational(4, 3), "2": SQUARE}
+_lp |= {"4": sp.Integer(4), "inf": sp.oo, "p": p}
 
 
-# Where the bound is approached: see `theory.oblique`; uncentred, p = 1 by one entry far above the
-# others, p = inf by entries 1 and -1 whose sum is the sign of the largest.
-SHARP = {
-    (sp.S.One, True): " (supremum for even m)",
-    (sp.oo, True): " (supremum for even m)",
-    (sp.S.One, False): " (supremum)",
-    (sp.oo, False): " (supremum for odd m)",
-}
+# Centred activations at the corners of the scale need as many of one sign as of the other; the
+# printed layer at p = inf needs one more of the sign of the largest.
+EVEN: Final = {True: " for even m", False: " for odd m"}
 
 
 def _root(mean: sp.Expr) -> sp.Expr:
@@ -135,7 +147,7 @@ def facts(kind: Normalizer) -> dict[str, str]:
     slope = sp.simplify(kind.omega * (1 + kind.theta))  # at p = 2: m times the last coefficient
     if square:
         # w = (omega/m) x/S: b = Aw - |w|^2 n/2 is a multiple of n, non-negative as theta <= 1.
-        gain, first_bound = "1", f"identity, last factor {text(sp.simplify(slope / m))}"
+        first_bound = f"identity, last factor {text(sp.simplify(slope / m))}"
         first_bound += "" if exact else "; with 1/m a bound"
         second_bound = "identity" if exact else "identity at eps = 0, fails for eps > 0"
         if not kind.one_centring:
@@ -143,14 +155,9 @@ def facts(kind: Normalizer) -> dict[str, str]:
         elif kind.omega == m:
             second_bound += ", 1 for 1/m"
     else:
-        bound = gain_bound(kind.power, kind.scale_centred)
-        sharp = kind.power in (1, sp.oo)
-        gain = f"at most {text(bound)}"
-        if sharp:
-            gain += SHARP[kind.power, kind.scale_centred]
         first_bound = "fails; |v| <= (longest) |Af|/S"
         second_bound = "fails" + ("; -2<w,v>|v|^2/S besides" if kind.one_centring else "")
-        second_bound += "; no term in W" if sharp else ""
+        second_bound += "; no term in W" if kind.power in (1, sp.oo) else ""
     return {
         "normaliser": kind.name,
         "one group is": kind.axis,
@@ -160,7 +167,7 @@ def facts(kind: Normalizer) -> dict[str, str]:
         "null directions": ", ".join(null),
         "scale invariant": "yes" if exact else "at eps = 0",
         "S Dn is a projector": shape if exact or shape == "no" else f"{shape} at eps = 0",
-        "longest |S Dn|": gain,
+        "longest |S Dn|": gain(kind),
         "Theorem 4.1": first_bound,
         "Theorem 4.2": second_bound,
     }

@@ -23,7 +23,7 @@ def _number(name: str) -> sp.Symbol:
 
 _ww, _nn, _nh, _hh, _wh = map(_number, ("|w|^2", "|n|^2", "<n,h>", "|h|^2", "<w,h>"))
 # Centred vectors against n and w with <w,n> = 1; r is orthogonal to both.
-_OBLIQUE = Space(
+OBLIQUE = Space(
     {("n", "n"): _nn, ("n", "w"): 1, ("w", "w"): _ww, ("h", "h"): _hh, ("h", "n"): _nh}
     | {("h", "w"): _wh, ("r", "r"): _number("|r|^2"), ("r", "n"): 0, ("r", "w"): 0}
 )
@@ -31,7 +31,7 @@ _OBLIQUE = Space(
 
 def oblique_steps(d: Derivation) -> None:
     """Show that ``Q = S Dn`` is an oblique projector for every p, and how much it lengthens."""
-    n, w, h, r = (_OBLIQUE.vector(name) for name in ("n", "w", "h", "r"))
+    n, w, h, r = (OBLIQUE.vector(name) for name in ("n", "w", "h", "r"))
 
     def project(u: Vector) -> Vector:
         return u - n * w.dot(u)
@@ -107,9 +107,10 @@ def oblique_steps(d: Derivation) -> None:
         "p = inf: sup |Q|^2 = m - 1",
     )
     d.given(
-        "Between: |Q|^2 = mean(n^2) Var(a) <= mean(n^2) mean|n|^(2p-2), and mean|n|^p = 1. With "
-        "M = max|n_i|^p the larger factor is at most M^(|p-2|/p), the other at most 1; the other "
-        "entries sum to minus the largest, so M (1 + (m-1)^(1-p)) <= m",
+        "Between, near p = 1: |Q|^2 = mean(n^2) Var(a) <= mean(n^2) mean|n|^(2p-2), and "
+        "mean|n|^p = 1. With M = max|n_i|^p the larger factor is at most M^(|p-2|/p), the other at "
+        "most 1; the other entries sum to minus the largest, so M (1 + (m-1)^(1-p)) <= m. Away "
+        "from p = 1 the constant of lp_constant is smaller",
         r"\|Q\|^2 \le \Big(\frac{m}{1+(m-1)^{1-p}}\Big)^{|p-2|/p}",
         "|Q|^2 <= (m/(1 + (m-1)^(1-p)))^(|p-2|/p)",
     )
@@ -117,7 +118,7 @@ def oblique_steps(d: Derivation) -> None:
 
 def amplification_steps(d: Derivation) -> tuple[sp.Expr, sp.Expr]:
     """Record |v|^2 for a gradient split along n, w and a rest; return what the bound leaves."""
-    n, w, r = (_OBLIQUE.vector(name) for name in ("n", "w", "r"))
+    n, w, r = (OBLIQUE.vector(name) for name in ("n", "w", "r"))
     alpha, beta, rest = _number("alpha"), _number("beta"), _number("|r|^2")
     known = {_nn: nn, _ww: (1 + excess) / nn, rest: sp.Symbol("|r|^2", nonnegative=True)}
     f = n * alpha + w * beta + r

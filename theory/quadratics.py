@@ -6,10 +6,13 @@ says of the condition number is about the largest and the smallest of these fact
 second, worse conditioned problem.
 """
 
+from collections.abc import Mapping
+from itertools import combinations
 from typing import Final
 
 import sympy as sp
 
+from theory.claim import ExactCase
 from theory.gram import Space
 from theory.proof import Derivation
 from theory.symbols import delta_ki, letter, m, mu, sigma
@@ -88,6 +91,35 @@ _alpha = sp.Symbol("alpha", positive=True)
 _e = sp.Symbol("e", real=True)
 _s = sp.Symbol("sigma_i", positive=True)
 _squared = cond**2 + increase
+
+
+def _best(matrix: sp.Matrix) -> sp.Expr:
+    """The smallest norm of ``1 - rate A'A``: convex and piecewise linear, so least at a kink."""
+    curvatures = list((matrix.T * matrix).eigenvals())
+    kinks = [1 / value for value in curvatures]
+    kinks += [2 / sp.Add(*pair) for pair in combinations(curvatures, 2)]
+    return sp.Min(*(sp.Max(*(abs(1 - rate * c) for c in curvatures)) for rate in kinks))
+
+
+def _ratio(matrix: sp.Matrix) -> sp.Expr:
+    """Gradients of ``|Ax|^2/2``, A diagonal, at unit steps along the two extreme axes."""
+    sizes = [(matrix.T * matrix * sp.eye(matrix.cols).col(i)).norm() for i in range(matrix.cols)]
+    return sp.Max(*sizes) / sp.Min(*sizes)
+
+
+def same_condition() -> Mapping[sp.Symbol, sp.Expr]:
+    """A = diag(2, 1) and A' = diag(6, 3), both of condition number 2."""
+    first, second = sp.diag(2, 1), sp.diag(6, 3)
+    return {
+        increase: second.condition_number() ** 2 - first.condition_number() ** 2,
+        best: _best(first),
+        best_2: _best(second),
+        ratio: _ratio(first),
+        ratio_2: _ratio(second),
+    }
+
+
+SAME: Final = ExactCase("A = diag(2, 1) and A' = diag(6, 3)", same_condition)
 
 
 def step_steps(d: Derivation) -> None:

@@ -5,7 +5,8 @@ over independent spectra, for a ladder of N.  If the law is the right one the di
 the singular values repel one another, so that it goes nearly as 1/N (fitted slopes -0.78 to -0.92
 over 20 seeds of these ladders), where N independent points would give N**(-1/2).  If the law is a
 wrong one the distance tends to its distance from the right one: 0.18 to 0.20 for singular values
-in place of their squares.  P-values for independent points mean nothing here and none is given.
+in place of their squares.  For the spectra of the smallest N the evidence gives p-values too, both
+the calibrated ones and, to show how far off they are, those for independent points.
 
 The criterion, the same for statement and control, for every M: the fitted slope of log D against
 log N lies in `SLOPE`, and D at the largest N is below `BOUND`, a tenth of the distance between
@@ -17,11 +18,12 @@ from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from simulate.random_matrices import studies
+from simulate.random_matrices.calibration import PValue, distance, null_distances
 from simulate.random_matrices.fuss_catalan import FussCatalan
 from simulate.random_matrices.sampling import product_singular_values
 from theory.claim import Claim, Evidence, Kind, Scale, Settings, Spectra
@@ -37,9 +39,12 @@ SIZES: Final = {
 }
 # Figure 9 of S3 has N = 1000 and ten repeats.
 REPEATS: Final = {Scale.SMOKE: 20, Scale.QUICK: 10, Scale.PAPER: 10}
+NULL: Final = 200  # simulated spectra behind a calibrated p-value
 BINS: Final = 60
 TICKS: Final = (0, 0.2, 1, 2, 4, 8)
 EACH: Final = "distance of one spectrum"
+# What may follow density (5): singular values, or their squares.
+POWERS: Final = {"s": 1, "s^2": 2}
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,6 @@ class Trend:
         }
 
 
-def distance(values: Array, law: FussCatalan) -> float:
-    """Kolmogorov-Smirnov distance: largest difference of both distribution functions."""
-    mass = law.cdf(np.sort(values, axis=None))
-    ranks = np.arange(len(mass) + 1) / len(mass)
-    return float(max((mass - ranks[:-1]).max(), (ranks[1:] - mass).max()))
-
-
 @lru_cache(maxsize=64)
 def spectra(factors: int, size: int, repeats: int, seed: int, device: str) -> Array:
     """Sampled singular values, (repeats, size), read-only and kept for the next claim."""
@@ -110,25 +108,40 @@ def trend(samples: list[Array], power: int, law: FussCatalan) -> Trend:
     )
 
 
+def p_values(rows: Array, answer: str, factors: int, seed: int) -> dict[str, Any]:
+    """P-values of spectra (repeats, N) for `answer` to follow the law, ready for JSON."""
+    size, law = rows.shape[1], FussCatalan(factors)
+    null = null_distances(factors, size, repeats=NULL, seed=seed)
+    found = [PValue.of(distance(row ** POWERS[answer], law), size, null) for row in rows]
+    values = [item.value for item in found]
+    return {
+        f"p-values of {len(rows)} spectra at N = {size}": {
+            "median, calibrated": float(f"{np.median(values):.3g}"),
+            "least, calibrated": float(f"{min(values):.3g}"),
+            "standard error at most": float(f"{max(item.error for item in found):.1g}"),
+            "simulated spectra": NULL,
+            "least for independent points": float(f"{min(item.ordinary for item in found):.3g}"),
+        }
+    }
+
+
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `Spectra` means: its power, and the control's, against density (5).
+    """Compare s or its square, as the claim's `Spectra` means say, with density (5).
 
     Raises
     ------
     ValueError
-        If the claim has no such means.
+        If the means name another answer than those of `POWERS`.
     """
-    way = claim.means_of(Spectra)
-    if way is None:
-        raise ValueError(f"{claim.id}: has no Spectra among its means")
+    way = studies.means(claim, POWERS)
     sizes, repeats = SIZES[settings.scale], REPEATS[settings.scale]
     jobs = [(factors, size) for factors in way.factors for size in sizes]
     samples: dict[int, list[Array]] = {factors: [] for factors in way.factors}
     for factors, size in tqdm(jobs, desc=claim.id, unit="size", leave=False, disable=None):
         samples[factors].append(spectra(factors, size, repeats, settings.seed, settings.device))
     stated, control = (
-        {M: trend(samples[M], power, FussCatalan(M)) for M in way.factors}
-        for power in (way.power, way.control_power)
+        {M: trend(samples[M], POWERS[answer], FussCatalan(M)) for M in way.factors}
+        for answer in (way.statement, way.control)
     )
     holds = all(item.shrinks for item in stated.values())
     control_holds = all(item.shrinks for item in control.values())
@@ -139,8 +152,10 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         _summary(way, stated, control),
         {
             f"M = {M}": {
-                f"{_name(way.power)} (statement)": stated[M].numbers(),
-                f"{_name(way.control_power)} (control)": control[M].numbers(),
+                f"{way.statement} (statement)": stated[M].numbers()
+                | p_values(samples[M][0], way.statement, M, settings.seed),
+                f"{way.control} (control)": control[M].numbers()
+                | p_values(samples[M][0], way.control, M, settings.seed),
                 "right end of the law": FussCatalan(M).support()[1],
                 "largest s^2 at the largest N": float(samples[M][-1].max() ** 2),
                 "mean s^2 at the largest N": float((samples[M][-1] ** 2).mean()),
@@ -148,22 +163,9 @@ def check(claim: Claim, settings: Settings) -> Evidence:
             for M in way.factors
         }
         | {"N": list(sizes), "slope must lie in": list(SLOPE), "last distance below": BOUND},
-        {
-            "seed": settings.seed,
-            "scale": str(settings.scale),
-            "repeats": repeats,
-            "factors": list(way.factors),
-            "device": settings.device,
-            "dtype": "float64",
-            "entries": "independent N(0, 1/N), real",
-            "torch": torch.__version__,
-        },
+        studies.provenance(way, settings, repeats=repeats, entries="independent N(0, 1/N), real"),
         {f"{M}": _histogram(samples[M][-1], M) for M in way.factors},
     )
-
-
-def _name(power: int) -> str:
-    return "s" if power == 1 else f"s^{power}"
 
 
 def _summary(way: Spectra, stated: dict[int, Trend], control: dict[int, Trend]) -> str:
@@ -178,8 +180,8 @@ def _summary(way: Spectra, stated: dict[int, Trend], control: dict[int, Trend]) 
     verb = "goes" if all(item.shrinks for item in stated.values()) else "does not go"
     factors = ", ".join(map(str, way.factors))
     return (
-        f"For M = {factors} the distance of {_name(way.power)} from density (5) {verb} to 0 "
-        f"({words(stated)}); control, {_name(way.control_power)}: {words(control)}."
+        f"For M = {factors} the distance of {way.statement} from density (5) {verb} to 0 "
+        f"({words(stated)}); control, {way.control}: {words(control)}."
     )
 
 
@@ -205,7 +207,8 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     panels = figure.subplots(1, len(evidence.series), sharey=True, squeeze=False)[0]
     for axes, (name, data) in zip(panels, evidence.series.items(), strict=True):
         factors = int(name)
-        squared, plain = FussCatalan(factors, power=1), FussCatalan(factors)
+        plain = FussCatalan(factors)
+        squared = plain.root()
         axes.stairs(data["density"], data["edges"], fill=True, color="0.8", label="sampled s")
         for law, line, colour, label in (
             (squared, "-", "#0072B2", "(5) as the density of s²"),
@@ -233,11 +236,11 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
 
 def _finding(way: Spectra, evidence: Evidence) -> str:
     last = [
-        evidence.numbers[f"M = {name}"][f"{_name(way.power)} (statement)"][EACH][-1]
+        evidence.numbers[f"M = {name}"][f"{way.statement} (statement)"][EACH][-1]
         for name in evidence.series
     ]
     verb = "falls to" if evidence.holds else "stays at"
-    name = "s" if way.power == 1 else "s²"
+    name = way.statement.replace("^2", "²")
     return (
         f"distance of {name} from (5) {verb} {min(last):#.2g} to {max(last):#.2g} "
         f"at N = {evidence.numbers['N'][-1]}"

@@ -1,263 +1,284 @@
 """The Fuss-Catalan law in float64, vectorised: the law of the singular values of X_1 ... X_M.
 
-A point is parametrised by ``t = (M+1) phi`` in (0, pi), with ``v = t/(M+1)`` and ``u = pi - t``,
-in a form in which nothing cancels at either end of the support.  With ``c(y) = 1/y - cot y``,
-``L(y) = log(sin y/y)``, ``D = c(t) - c(v)`` and ``A = M + tD``
-
-    log(x_max/x) = M log(1 + tD/M) - L(t) + (M+1) L(v)
-    pdf = t/(pi x A),   cdf = (u + M t/A)/pi,   sf = t**2 D/(pi A).
-
-The unknown of all inversions is ``eta = log tan(t/2)**2``, any real number, of which sin t, cot t,
-t and u are functions of full relative accuracy.  It is guessed from a spline and improved by
-Newton's method.  The formulas are those of `theory.fuss_catalan` (equation (5) of S3).
+`FussCatalan` is the law of the squared singular values, `FussCatalan.root` that of the singular
+values themselves; both are used like a frozen distribution of scipy.stats.  The formulas are
+those of `theory.fuss_catalan` (equation (5) of S3), evaluated as
+`simulate.random_matrices.fuss_catalan_kernel` says.
 """
 
-from collections.abc import Callable
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from math import isfinite
+from numbers import Real
+from typing import Any, ClassVar, NamedTuple
 
-import mpmath
 import numpy as np
+import torch
 from mpmath import mp
-from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicSpline
-from scipy.special import gammaln
 
+from simulate.random_matrices import fuss_catalan_kernel as kernel
+from simulate.random_matrices import fuss_catalan_points as points
+from simulate.random_matrices.fuss_catalan_points import Points
+from simulate.random_matrices.fuss_catalan_stieltjes import stieltjes
 from theory import fuss_catalan as reference
 
-Array = NDArray[np.float64]
-
-GRID: Final = np.linspace(-32.0, 32.0, 1281)  # of eta; beyond it the guesses are asymptotes
-NEWTON_STEPS: Final = 2  # the guess is good to 1e-6, and Newton's method squares that
-BLOCK: Final = 8192  # points at a time: what is computed of them fits into the cache
-SERIES_BELOW: Final = 0.5  # c and L by their series for smaller arguments
+Generator = np.random.Generator | np.random.RandomState | torch.Generator | int | None
 
 
-def _series(terms: int) -> tuple[Array, Array]:
-    """Coefficients in y**2, highest first, of c(y)/y and L(y)/y**2: zeta(2k)/pi**(2k)."""
-    zeta = [float(mpmath.zeta(2 * k) / mp.pi ** (2 * k)) for k in range(terms, 0, -1)]
-    order = np.arange(terms, 0, -1)
-    return 2 * np.array(zeta), -np.array(zeta) / order
+class Values(NamedTuple):
+    """Density, mass at or below, and mass above, at the same points."""
 
-
-_C_SERIES, _L_SERIES = _series(12)
-
-
-class _Point(NamedTuple):
-    """Functions of eta; `fall` is log(x_max/x) and `slope` its derivative by eta."""
-
-    t: Array
-    u: Array
-    D: Array
-    A: Array
-    fall: Array
-    slope: Array
-
-
-def _c_and_log(y: Array, sine: Array, cotangent: Array) -> tuple[Array, Array]:
-    """c(y) and L(y), with sin y and cot y given."""
-    square = np.where(y < SERIES_BELOW, y, 0.0) ** 2
-    c = np.where(y < SERIES_BELOW, y * np.polyval(_C_SERIES, square), 1 / y - cotangent)
-    log = np.where(y < SERIES_BELOW, square * np.polyval(_L_SERIES, square), np.log(sine / y))
-    return c, log
-
-
-def _point(eta: Array, factors: int) -> _Point:
-    M = factors
-    half = np.exp(eta / 2)
-    t, u = 2 * np.arctan(half), 2 * np.arctan(1 / half)
-    sine, cotangent = 2 / (half + 1 / half), (1 / half - half) / 2
-    v = t / (M + 1)
-    c_t, log_t = _c_and_log(t, sine, cotangent)
-    c_v, log_v = _c_and_log(v, np.sin(v), 1 / np.tan(v))
-    D = c_t - c_v
-    A = M + t * D
-    fall = M * np.log1p(t * D / M) - log_t + (M + 1) * log_v
-    # sin t multiplies before anything can overflow; c' = 1 - 2c/y + c**2.
-    rise = sine - 2 * (sine * c_t) / t + (sine * c_t) * c_t
-    rise = rise - sine * (1 - 2 * c_v / v + c_v**2) / (M + 1)
-    slope = (M * (sine * D + t * rise) / A + sine * D) / 2
-    return _Point(t, u, D, A, fall, slope)
+    pdf: Points
+    cdf: Points
+    sf: Points
 
 
 @dataclass(frozen=True)
-class FussCatalan:
-    """Limiting law of s**power, s the singular values of a product of N x N Gaussian matrices.
+class _Law:
+    """What the laws of X and of its root share; see `FussCatalan`."""
 
-    The factors are independent with independent N(0, 1/N) entries, and N tends to infinity.
-    Methods take numbers or arrays and return float64 arrays of the same shape.  Outside the
-    support the density is 0; NaN gives NaN.
+    factors: float
+    scale: float = 1.0
+
+    power: ClassVar[int]  # of the variable: that power of it is X
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factors", reference.check_factors(self.factors))
+        if isinstance(self.scale, bool) or not isinstance(self.scale, Real):
+            raise TypeError(f"scale must be a real number > 0, not {self.scale!r}")
+        if not (isfinite(self.scale) and self.scale > 0):
+            raise ValueError(f"scale must be finite and > 0, not {self.scale!r}")
+        object.__setattr__(self, "scale", float(self.scale))
+
+    def support(self) -> tuple[float, float]:
+        """Both ends of the support."""
+        return 0.0, self._placed.end[0]
+
+    def evaluate(self, x: Points) -> Values:
+        """`pdf`, `cdf` and `sf` at once, for little more than the price of one."""
+        return Values(
+            *self._placed.values(x, points.density(self._placed.at_zero), points.CDF, points.SF)
+        )
+
+    def pdf(self, x: Points) -> Points:
+        """Density; at 0 its limit.
+
+        It overflows to infinity for the smallest floats if M is large: see `logpdf`.
+        """
+        return self._placed.values(x, points.density(self._placed.at_zero))[0]
+
+    def logpdf(self, x: Points) -> Points:
+        """Logarithm of the density."""
+        return self._placed.values(x, points.log_density(self._placed.at_zero))[0]
+
+    def cdf(self, x: Points) -> Points:
+        """Mass at or below x, with full relative accuracy near 0."""
+        return self._placed.values(x, points.CDF)[0]
+
+    def logcdf(self, x: Points) -> Points:
+        """Logarithm of `cdf`, with full relative accuracy near the right end too."""
+        return self._placed.values(x, points.LOG_CDF)[0]
+
+    def sf(self, x: Points) -> Points:
+        """Mass above x, with full relative accuracy near the right end."""
+        return self._placed.values(x, points.SF)[0]
+
+    def logsf(self, x: Points) -> Points:
+        """Logarithm of `sf`, with full relative accuracy near 0 too."""
+        return self._placed.values(x, points.LOG_SF)[0]
+
+    def ppf(self, q: Points) -> Points:
+        """Point below which the mass is q.
+
+        It underflows to 0, with a RuntimeWarning, where M is large and q small: see `logppf`.
+        """
+        return self._point(self._placed.fall_of(q, upper=False))
+
+    def logppf(self, q: Points) -> Points:
+        """Logarithm of `ppf`, for every q that float64 holds."""
+        return self._placed.log_end - self._placed.fall_of(q, upper=False)
+
+    def isf(self, q: Points) -> Points:
+        """Point above which the mass is q; underflow as for `ppf`."""
+        return self._point(self._placed.fall_of(q, upper=True))
+
+    def median(self) -> float:
+        """Point that halves the mass."""
+        return float(self.ppf(0.5))
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Ends of the range that holds `confidence` of the mass and leaves equal tails."""
+        tail = (1 - confidence) / 2
+        return float(self.ppf(tail)), float(self.isf(tail))
+
+    def rvs(self, size: Any = None, rng: Generator = None) -> Points:
+        """Independent draws, by an exact method from two uniform numbers each.
+
+        ``X = W**M x(U)`` with W uniform on (0, 1), U on (0, pi), and x(t) the parametrisation of
+        the support (`theory.claims.fuss_catalan_draw`).  Underflow as for `ppf`: see `log_rvs`.
+
+        Parameters
+        ----------
+        size
+            Shape of the result; a single number by default.
+        rng
+            A NumPy generator or a seed for one; or a torch generator, for a tensor on its device.
+        """
+        return self._point(self._draw(size, rng))
+
+    def log_rvs(self, size: Any = None, rng: Generator = None) -> Points:
+        """Logarithms of the draws of `rvs`."""
+        return self._placed.log_end - self._draw(size, rng)
+
+    def _draw(self, size: Any, rng: Generator) -> Points:
+        if isinstance(rng, torch.Generator):
+            shape = (2, size) if isinstance(size, int) else (2, *(size or ()))
+            draws = 1 - torch.rand(shape, generator=rng, device=rng.device, dtype=torch.float64)
+            first, second = draws[0], draws[1]
+        else:
+            given = isinstance(rng, np.random.Generator | np.random.RandomState)
+            source: Any = rng if given else np.random.default_rng(rng)
+            first, second = (1 - source.uniform(size=size) for _ in range(2))
+        xp, curve = kernel.namespace(first), self._placed.curve
+        fall = curve.share * curve.at(xp, xp.tan(np.pi / 2 * first)).fall
+        return (fall - curve.M * xp.log(second)) / self.power
+
+    def moment(self, order: float) -> float:
+        """Mean of the variable to the power `order`, any real number for which it is finite.
+
+        Raises
+        ------
+        ValueError
+            If it is infinite: unless order > -1/(M+1), or -2/(M+1) for the root.
+        OverflowError
+            If it is too large for a float.
+        """
+        least = -self.power / (self.factors + 1)
+        if not (isfinite(order) and order > least):
+            raise ValueError(
+                f"order must be finite and > {least:.6g}, where moments exist, not {order!r}"
+            )
+        with mp.workdps(30):
+            value = self._moment(order)
+            if value > np.finfo(float).max:
+                raise OverflowError(f"the moment of order {order!r} is {mp.nstr(value, 6)}")
+            return float(value)
+
+    def mean(self) -> float:
+        """Mean."""
+        return self.moment(1)
+
+    def var(self) -> float:
+        """Variance."""
+        with mp.workdps(30):
+            return float(self._moment(2) - self._moment(1) ** 2)
+
+    def std(self) -> float:
+        """Standard deviation."""
+        return float(np.sqrt(self.var()))
+
+    def log_moments(self) -> tuple[float, float]:
+        """Mean and variance of the logarithm."""
+        mean, variance = reference.log_moments(self.factors)
+        with mp.workdps(30):
+            mean = (mean + mp.log(self.scale)) / self.power
+            return float(mean), float(variance / self.power**2)
+
+    def entropy(self) -> float:
+        """Differential entropy in nats."""
+        with mp.workdps(30):
+            value = reference.entropy(self.factors) + mp.log(self.scale)
+            if self.power == 2:  # h(sqrt X) = h(X) - E log(2 sqrt X)
+                value -= mp.log(2) + mp.mpf(self.log_moments()[0])
+            return float(value)
+
+    def _moment(self, order: float) -> Any:
+        share = order / self.power
+        return reference.moment(share, self.factors) * mp.mpf(self.scale) ** share
+
+    @cached_property
+    def _placed(self) -> points.Placed:
+        return points.Placed(self.factors, self.scale, self.power)
+
+    def _point(self, fall: Points) -> Points:
+        """The point at log(right end/x) = `fall`; warns where it underflows."""
+        result = self._placed.end[0] * kernel.namespace(fall).exp(-fall)
+        if ((result == 0) & (fall < np.inf)).any():
+            warnings.warn(
+                "points below 5e-324 underflow to 0: use logppf or log_rvs",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        return result
+
+
+class FussCatalan(_Law):
+    """Limiting law of the squared singular values of a product of M Gaussian matrices.
+
+    The factors are independent N x N matrices of independent entries of mean 0 and variance
+    ``sigma_i**2/N``, real or complex, and N tends to infinity.  With ``sigma_i = 1`` the law lies
+    on ``(0, (M+1)**(M+1)/M**M)`` and has mean 1.  For real M it is the M-th free multiplicative
+    power of the law for M = 1, a law for every M > 0 (`theory.claims.fuss_catalan_real`).
+
+    Methods take numbers, arrays or tensors and return the same kind, tensors on their device.
+    All is computed in float64; float32 in gives float32 out.  As in scipy, outside the support
+    the density is 0, NaN gives NaN, and a probability outside [0, 1] gives NaN.
 
     Parameters
     ----------
     factors
-        Number M of factors, an integer of at least 1.
-    power
-        2 (default) for the squared singular values, 1 for the singular values.
+        Number M of factors, or any real M > 0.
+    scale
+        The product of all ``sigma_i**2``, by which X is stretched.  For factors whose entries have
+        variances v_i: the product of all ``N v_i``.
 
     Raises
     ------
+    TypeError
+        If `factors` or `scale` is not a real number.
     ValueError
-        If `factors` is not an integer >= 1, or `power` is neither 1 nor 2.
+        If one of them is not finite and above 0.
 
     Notes
     -----
-    Relative error of pdf, cdf and sf at most 1e-12 for M from 1 to 64 and x**(2/power) from
-    1e-100 x_max to (1 - 1e-10) x_max, checked against `theory.fuss_catalan`.
+    Relative error of pdf, cdf and sf at most 1e-13 from ``1e-300 x_max`` to ``(1 - 1e-14) x_max``,
+    tested against `theory.fuss_catalan` at 60 digits.  It is the error for the point as a float64.
+    Rounding *to* float64 is not in it: at a relative distance d from the right end one unit in the
+    last place of x moves pdf by about 1e-16/d, sf by thrice as much.  For the same reason the end
+    is carried as a sum of two floats, of which `support` returns the larger.
+
+    Examples
+    --------
+    >>> law = FussCatalan(2)
+    >>> law.support()
+    (0.0, 6.75)
+    >>> round(float(law.cdf(1.0)), 6)
+    0.685824
+    >>> round(law.root().mean(), 6)
+    0.75
     """
 
-    factors: int
-    power: int = 2
+    power: ClassVar[int] = 1
 
-    def __post_init__(self) -> None:
-        whole = isinstance(self.factors, int | np.integer) and not isinstance(self.factors, bool)
-        if not whole or self.factors < 1:
-            raise ValueError(f"factors must be an integer >= 1, not {self.factors!r}")
-        if self.power not in (1, 2):
-            raise ValueError(f"power must be 1 or 2, not {self.power!r}")
+    def root(self) -> "FussCatalanRoot":
+        """Law of the singular values themselves."""
+        return FussCatalanRoot(self.factors, self.scale)
 
-    def support(self) -> tuple[float, float]:
-        """Both ends of the support."""
-        return 0.0, self._edge[0]
+    def stieltjes(self, z: Points) -> Points:
+        """The transform G(z) = E 1/(z - X), right branch everywhere; complex128.
 
-    def pdf(self, x: ArrayLike) -> Array:
-        """Density; at 0 its limit, which is infinite unless M = 1 and power = 1."""
-        x = np.asarray(x, dtype=float)
-        at_zero = 2 / np.pi if self.factors == self.power == 1 else np.inf
-
-        def inside(where: Array, p: _Point) -> Array:
-            return 2 / self.power * p.t / (np.pi * p.A * where)
-
-        return self._evaluate(x, inside, below=0.0, at_zero=at_zero, above=0.0)
-
-    def cdf(self, x: ArrayLike) -> Array:
-        """Mass at or below x."""
-        return self._evaluate(x, lambda _, p: self._below(p), below=0.0, at_zero=0.0, above=1.0)
-
-    def sf(self, x: ArrayLike) -> Array:
-        """Mass above x, with full relative accuracy near the right end."""
-        return self._evaluate(x, lambda _, p: self._above(p), below=1.0, at_zero=1.0, above=0.0)
-
-    def ppf(self, p: ArrayLike) -> Array:
-        """Point below which the mass is p; NaN unless 0 <= p <= 1.
-
-        It may underflow to 0 where M is large and p small: see `log_ppf`.
+        On the support it is the limit from the side that the sign of the imaginary part names, +0
+        being above: there ``-imag/pi`` is the density and ``real`` the principal value.  The
+        transform of a singular value with a random sign is ``z G(z**2)``.
         """
-        return np.exp(self.log_ppf(p))
-
-    def log_ppf(self, p: ArrayLike) -> Array:
-        """Logarithm of `ppf`: minus infinity at p = 0, NaN where 0 < p < 1e-300."""
-        p = np.asarray(p, dtype=float)
-        inner = (p >= 1e-300) & (p < 1)
-        fall = np.where(p == 0, np.inf, np.where(p == 1, 0.0, np.nan))
-        fall[inner] = self._fall_of_mass(p[inner])
-        return np.log(self._edge[0]) - self.power / 2 * fall
-
-    def moment(self, order: float) -> float:
-        """Mean of (s**power)**order; infinite unless order*power/2 > -1/(M+1).
-
-        Raises
-        ------
-        OverflowError
-            If it is an integer too large for a float.
-        """
-        k, M = order * self.power / 2, self.factors
-        if k <= -1 / (M + 1):
-            return float("inf")
-        if k >= 0 and float(k).is_integer():
-            return float(reference.moment(int(k), M))
-        return float(np.exp(gammaln((M + 1) * k + 1) - gammaln(k + 1) - gammaln(M * k + 2)))
-
-    @cached_property
-    def _edge(self) -> tuple[float, float]:
-        """Right end of the support as a sum of two floats: the second is the rounding error.
-
-        Near the end the density goes as the square root of the distance to it, so that an end
-        rounded to float64 would cost 1e-6 at a relative distance of 1e-10.
-        """
-        exact = reference.support(self.factors)
-        with mp.workdps(50):
-            exact = mp.sqrt(exact) if self.power == 1 else exact
-            return float(exact), float(exact - mp.mpf(float(exact)))
-
-    def _evaluate(
-        self,
-        x: ArrayLike,
-        inside: Callable[[Array, _Point], Array],
-        *,
-        below: float,
-        at_zero: float,
-        above: float,
-    ) -> Array:
-        x = np.asarray(x, dtype=float)
-        high, low = self._edge
-        distance = (high - x) + low
-        result = np.where(x < 0, below, np.where(x == 0, at_zero, above))
-        result = np.where(np.isnan(x), np.nan, result)
-        inner = (x > 0) & (distance > 0)
-        where = x[inner]
-        # log(edge/x): near the edge by the distance to it, far from it without overflow.
-        with np.errstate(over="ignore"):
-            near = np.log1p(distance[inner] / where)
-        fall = np.where(where < 1e-290, np.log(high) - np.log(where), near)
-        blocks = max(1, len(where) // BLOCK)
-        parts = [
-            inside(some, _point(self._eta_of_fall(2 / self.power * falls), self.factors))
-            for some, falls in zip(
-                np.array_split(where, blocks), np.array_split(fall, blocks), strict=True
-            )
-        ]
-        result[inner] = np.concatenate(parts)
-        return result
-
-    @cached_property
-    def _guesses(self) -> tuple[CubicSpline, CubicSpline]:
-        """Splines of eta - log Y over log Y, Y = (x_max/x)**(2/(M+1)) - 1, and of eta over logit.
-
-        Both are functions that tend to straight lines, `logit` being log(cdf/sf).
-        """
-        p = _point(GRID, self.factors)
-        scale = _log_excess(p.fall, self.factors)
-        logit = np.log(self._below(p)) - np.log(self._above(p))
-        return CubicSpline(scale, GRID - scale), CubicSpline(logit[::-1], GRID[::-1])
-
-    def _eta_of_fall(self, fall: Array) -> Array:
-        spline = self._guesses[0]
-        scale = _log_excess(fall, self.factors)
-        eta = scale + spline(np.clip(scale, spline.x[0], spline.x[-1]))
-        for _ in range(NEWTON_STEPS):
-            p = _point(eta, self.factors)
-            eta = eta + (fall - p.fall) / p.slope
-        return eta
-
-    def _fall_of_mass(self, mass: Array) -> Array:
-        spline = self._guesses[1]
-        logit = np.log(mass) - np.log1p(-mass)
-        clipped = np.clip(logit, spline.x[0], spline.x[-1])
-        # Beyond the grid: cdf goes as exp(-eta/2) at the left end, sf as exp(3 eta/2) at the right.
-        beyond = logit - clipped
-        eta = spline(clipped) - np.where(beyond < 0, 2.0, 2 / 3) * beyond
-        left = mass < 0.5
-        for _ in range(NEWTON_STEPS):
-            p = _point(eta, self.factors)
-            weight = p.t / (np.pi * p.A) * p.slope  # d sf/d eta
-            below, above = self._below(p), self._above(p)
-            eta = eta + np.where(
-                left,
-                np.log(below / mass) * below / weight,
-                np.log((1 - mass) / above) * above / weight,
-            )
-        return _point(eta, self.factors).fall
-
-    def _below(self, p: _Point) -> Array:
-        return (p.u + self.factors * p.t / p.A) / np.pi
-
-    def _above(self, p: _Point) -> Array:
-        return p.t**2 * p.D / (np.pi * p.A)
+        return stieltjes(z, self.factors, self.scale, self._placed.end)
 
 
-def _log_excess(fall: Array, factors: int) -> Array:
-    """log((x_max/x)**(2/(M+1)) - 1) without overflow or cancellation."""
-    exponent = 2 * fall / (factors + 1)
-    return exponent + np.log(-np.expm1(-exponent))
+class FussCatalanRoot(_Law):
+    """Limiting law of the singular values of a product: that of sqrt(X), X as in `FussCatalan`.
+
+    Made by `FussCatalan.root`; `scale` is that of X.
+    """
+
+    power: ClassVar[int] = 2

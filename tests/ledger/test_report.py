@@ -89,6 +89,7 @@ def evidence(*claims: dict[str, Any]) -> dict[str, Any]:
         "settings": {"scale": "quick", "seed": 0, "data": "photos"},
         "claims": list(claims),
         "normalizers": [{"normaliser": "<X>Norm", "Theorem 4.1": "identity"}],
+        "layers": [{"layer": "<X>Layer", "forward": "all 3 pass"}],
     }
 
 

@@ -74,6 +74,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "settings": {"scale": "smoke", "seed": 0, "data": "photos"},
         "claims": [record(claim, folder) for claim in CLAIMS],
         "normalizers": [],
+        "layers": [],
     }
     return write(content, folder)
 

@@ -7,14 +7,22 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from simulate.random_matrices import compare
+import theory.claims
+from simulate.random_matrices import compare, studies
 from simulate.random_matrices.fuss_catalan import FussCatalan
+from theory.catalogue import load_folder
 from theory.claim import Claim, Kind, Scale, Settings, Spectra, Verdict, decide
 from theory.claims import bn_jacobian, liu_density, liu_density_squared
 from theory.derived import check as derive
 from theory.derived import check_disproof as disprove
 
 SMOKE = Settings(scale=Scale.SMOKE)
+SPECTRA = [
+    entry
+    for entry in load_folder(theory.claims)
+    if isinstance(entry, Claim) and entry.means_of(Spectra)
+]
+AGAINST_ITSELF = Spectra(study="law", statement="s^2", control="s^2")
 
 
 def test_distance_of_known_points() -> None:
@@ -66,7 +74,7 @@ def test_both_means_give_the_expected_verdict(claim: Claim, other: object, verdi
 
 
 def test_a_control_equal_to_the_statement_is_void() -> None:
-    claim = replace(liu_density_squared.CLAIM, means=(Spectra(power=2, control_power=2),))
+    claim = replace(liu_density_squared.CLAIM, means=(AGAINST_ITSELF,))
     evidence = compare.check(claim, SMOKE)
     assert evidence.holds
     assert not evidence.control_differs
@@ -108,6 +116,18 @@ def test_figure_and_its_text(claim: Claim) -> None:
         assert mass == pytest.approx(1, abs=1e-3)
 
 
-def test_a_claim_without_spectra_is_refused() -> None:
+def test_what_no_study_knows_is_refused() -> None:
+    claim = liu_density_squared.CLAIM
     with pytest.raises(ValueError, match="no Spectra"):
-        compare.check(bn_jacobian.CLAIM, SMOKE)
+        studies.check(bn_jacobian.CLAIM, SMOKE)
+    with pytest.raises(ValueError, match="unknown study 'tides'; known: law"):
+        studies.check(replace(claim, means=(replace(AGAINST_ITSELF, study="tides"),)), SMOKE)
+    with pytest.raises(ValueError, match=r"no answer 's\^3'; known: s, s\^2"):
+        studies.check(replace(claim, means=(replace(AGAINST_ITSELF, control="s^3"),)), SMOKE)
+
+
+@pytest.mark.parametrize("claim", SPECTRA, ids=lambda c: c.id)
+def test_every_study_of_a_claim_is_there(claim: Claim) -> None:
+    study = studies._study(claim)
+    assert callable(study.check)
+    assert callable(study.draw)

@@ -11,7 +11,8 @@ from torch.func import grad, jvp, vmap
 
 from simulate.check import as_problem
 from simulate.letters import arrange, axes_of
-from simulate.networks import EPSILONS, LOSSES, draw, normalise
+from simulate.losses import LOSSES
+from simulate.networks import EPSILONS, draw, normalise
 from simulate.quantities import Measured
 from theory import exact
 from theory import symbols as sym
@@ -93,22 +94,6 @@ def test_other_seeds_draw_other_problems() -> None:
 def test_eps_cycles_through_its_values() -> None:
     drawn = draw(8, 3, "squared error", 0).eps.squeeze(-1).tolist()
     assert drawn == [*EPSILONS, *EPSILONS]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ((0, 4, "non-convex", 0), "count = 0"),
-        ((-3, 4, "non-convex", 0), "count = -3"),
-        ((5, 1, "non-convex", 0), "batch size m >= 2"),
-        ((5, 4, "hinge", 0), "unknown loss 'hinge'"),
-    ],
-)
-def test_bad_sizes_say_what_is_allowed(arguments: tuple, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        draw(*arguments)
-    with pytest.raises(ValueError, match="epsilons is empty"):
-        draw(5, 4, "non-convex", 0, epsilons=())
 
 
 def test_axes_broadcast_in_the_order_k_i_l() -> None:

@@ -31,7 +31,10 @@ CLAIM = Claim(
     relation=sp.Le(ratio, ratio_2),
     domain=quadratics.WORSE,
     control=sp.Le(ratio_2, ratio),
-    means=(Derived(prove), Instances(sizes=(2, 3, 5), world="quadratics")),
+    means=(
+        Derived(prove, attained=quadratics.SAME),
+        Instances(sizes=(2, 3, 5), world="quadratics"),
+    ),
     expected=Verdict.PROVED,
     remark=(
         "True for equal errors in the steepest and the flattest direction, as the letter is "

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from theory import fuss_catalan
+from theory import fuss_catalan_proofs
 from theory.claim import Claim, Disproved, Spectra, Verdict
 from theory.proof import Derivation, Proof
 from theory.sources import Source
@@ -18,8 +18,8 @@ def prove() -> Proof:
     """Derive the mean squared singular value for every N and M, and the moments of (5)."""
     d = Derivation()
     _mean_steps(d)
-    fuss_catalan.parametrisation_steps(d)
-    fuss_catalan.moment_steps(d)
+    fuss_catalan_proofs.parametrisation_steps(d)
+    fuss_catalan_proofs.moment_steps(d)
     d.cite(
         "The singular values have mean square 1 for every N; if their distribution tended to a "
         "law, the mean square of that law would be at most 1.  That of (5) is M+1",
@@ -71,7 +71,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(sv_second, law_second),
     control=sp.Eq(sv_second, law_first),
-    means=(Disproved(prove), Spectra(power=1, control_power=2)),
+    means=(Disproved(prove), Spectra(study="law", statement="s", control="s^2")),
     expected=Verdict.REFUTED,
     remark=(
         "The relation is what the statement entails for sigma_i = 1. The control puts the first "

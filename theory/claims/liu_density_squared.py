@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from theory import fuss_catalan
+from theory import fuss_catalan_proofs
 from theory.claim import Claim, Derived, Spectra, Verdict
 from theory.proof import Derivation, Proof
 from theory.sources import Source
@@ -12,9 +12,9 @@ from theory.symbols import M, phi, rho, x
 def prove() -> Proof:
     """Derive density (5) from the equation of the generating function, for symbolic M."""
     d = Derivation()
-    fuss_catalan.equation_steps(d)
-    fuss_catalan.density_steps(d)
-    fuss_catalan.mass_steps(d)
+    fuss_catalan_proofs.equation_steps(d)
+    fuss_catalan_proofs.density_steps(d)
+    fuss_catalan_proofs.mass_steps(d)
     return d.finish()
 
 
@@ -30,10 +30,10 @@ CLAIM = Claim(
         r"\ \text{ is the limiting density of the eigenvalues } x = s^2 \text{ of } X^\top X,"
         r"\quad X = X_1\cdots X_M,\ \mathbb{E}\,X_{i,jk}^2 = \tfrac1N"
     ),
-    relation=sp.Eq(rho, fuss_catalan.DENSITY),
-    domain=fuss_catalan.DOMAIN,
+    relation=sp.Eq(rho, fuss_catalan_proofs.DENSITY),
+    domain=fuss_catalan_proofs.DOMAIN,
     control=sp.Eq(rho, sp.sin(M * phi) * sp.sin(phi) / (sp.pi * x * sp.sin((M + 1) * phi))),
-    means=(Derived(prove), Spectra(power=2, control_power=1)),
+    means=(Derived(prove), Spectra(study="law", statement="s^2", control="s")),
     expected=Verdict.PROVED,
     remark=(
         "The proof rests on two theorems of free probability, named with the steps; all else is "

@@ -69,7 +69,7 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "For every p from 1 to infinity. The factor is 1 only where w is parallel to n, always at "
-        "p = 2; its suprema over activations stand in the derivation and in the table of "
+        "p = 2; its suprema over activations stand in lp_constant and in the table of "
         "normalisers. The control is what Theorem 4.1 would entail: lp_contraction."
     ),
     corrects="lp_contraction",

@@ -47,8 +47,7 @@ CLAIM = Claim(
         "times the Jacobian is a projector for every p, oblique in general. It is orthogonal for "
         "all activations only at p = 2, if m > 3; at m = 3 at p = 4 as well, at m = 2 at every p. "
         "Elsewhere it lengthens some gradients, by |n||w|: at most sqrt(m/2) at p = 1 and "
-        "sqrt(m - 1) at p = infinity (the suprema for even m), and "
-        "(m/(1 + (m-1)^(1-p)))^(|p-2|/2p) in between, where the supremum itself is open. "
+        "sqrt(m - 1) at p = infinity (the suprema for even m); lp_constant has the other p. "
         "The control has the formula of p = 2 for every p."
     ),
 )

@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from theory.claim import Claim, Counterexample, Derived, Instances, Verdict
-from theory.claims.santurkar_4_1 import BOUND, IDEAL, prove
+from theory.claim import Claim, Derived, Instances, Verdict
+from theory.claims.santurkar_4_1 import BOUND, CASE, IDEAL, prove
 from theory.sources import Source
 from theory.symbols import g1, gamma, gg, gy, m, sigma, vv
 
@@ -20,8 +20,8 @@ CLAIM = Claim(
     domain=IDEAL,
     control=sp.Le(vv, BOUND),
     means=(
-        Counterexample.of(y=[1, 1, -1, -1], b=[1, 0, 0, 0]),
-        Derived(prove, of_control=True),
+        CASE,
+        Derived(prove, of_control=True, attained=CASE),
         Instances(),
     ),
     expected=Verdict.REFUTED,

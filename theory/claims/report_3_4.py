@@ -3,7 +3,7 @@
 import sympy as sp
 
 from theory.claim import Claim, Counterexample, Derived, Instances, Verdict
-from theory.claims.santurkar_4_1 import BOUND, IDEAL, prove
+from theory.claims.santurkar_4_1 import BOUND, CASE, IDEAL, prove
 from theory.sources import Source
 from theory.symbols import grad_yhat, vv
 
@@ -21,7 +21,7 @@ CLAIM = Claim(
     control=sp.Le(vv, BOUND),
     means=(
         Counterexample.of(y=[-1, 1], b=[3, 4]),
-        Derived(prove, of_control=True),
+        Derived(prove, of_control=True, attained=CASE),
         Instances(),
     ),
     expected=Verdict.REFUTED,

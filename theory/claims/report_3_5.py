@@ -32,7 +32,7 @@ CLAIM = Claim(
             "L(z) = -z_1, y = (1, 1, -1, -1), gamma = 1",
             lambda: exactly(CASE),
         ),
-        Derived(santurkar_4_2.prove, of_control=True),
+        Derived(santurkar_4_2.prove, of_control=True, attained=santurkar_4_2.CASE),
         Instances(world="weights"),
     ),
     expected=Verdict.REFUTED,

@@ -3,13 +3,14 @@
 import sympy as sp
 
 from theory import batchnorm
-from theory.claim import Claim, Derived, Instances, Verdict
+from theory.claim import Claim, Counterexample, Derived, Instances, Verdict
 from theory.proof import Derivation, Proof
 from theory.sources import Source
 from theory.symbols import eps, g1, gamma, gg, gy, m, sigma, vv
 
 BOUND = gamma**2 / sigma**2 * (gg - g1**2 / m - gy**2 / m)
 IDEAL = sp.Eq(eps, 0)
+CASE = Counterexample.of(y=[1, 1, -1, -1], b=[1, 0, 0, 0])
 
 
 def prove() -> Proof:
@@ -31,7 +32,7 @@ CLAIM = Claim(
     relation=sp.Le(vv, BOUND),
     domain=IDEAL,
     control=sp.Le(vv, gamma**2 / sigma**2 * (gg - g1**2 / m - 2 * gy**2 / m)),
-    means=(Derived(prove), Instances()),
+    means=(Derived(prove, attained=CASE), Instances()),
     expected=Verdict.PROVED,
     remark=(
         "An identity at eps = 0 when the gradient of the network without the layer is taken at "

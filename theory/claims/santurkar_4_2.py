@@ -3,13 +3,18 @@
 import sympy as sp
 
 from theory import batchnorm
-from theory.claim import Claim, Derived, Instances, Verdict
+from theory.claim import Claim, Counterexample, Derived, Instances, Verdict
 from theory.claims.santurkar_4_1 import IDEAL
 from theory.proof import Derivation, Proof
 from theory.sources import Source
 from theory.symbols import eps, gamma, gy, latex, m, s, sigma, text, vHv, vKv, vv
 
 BOUND = gamma**2 / sigma**2 * vHv - gamma / (m * sigma**2) * gy * vv
+CASE = Counterexample.of(
+    y=[1, 1, -1, -1],
+    b=[0, -2, 1, 1],
+    A=[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
+)
 
 
 def prove() -> Proof:
@@ -41,7 +46,7 @@ CLAIM = Claim(
     relation=sp.Le(vKv, BOUND),
     domain=IDEAL,
     control=sp.Le(vKv, gamma**2 / sigma**2 * vHv - 2 * gamma / (m * sigma**2) * gy * vv),
-    means=(Derived(prove), Instances()),
+    means=(Derived(prove, attained=CASE), Instances()),
     expected=Verdict.PROVED,
     remark=(
         "An identity at eps = 0, for every gamma and every twice differentiable loss, convex or "

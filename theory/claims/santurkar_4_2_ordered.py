@@ -3,7 +3,7 @@
 import sympy as sp
 
 from theory.certificate import Term
-from theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
+from theory.claim import Claim, Derived, ExactCase, Instances, Verdict
 from theory.claims import santurkar_4_2
 from theory.claims.santurkar_4_1 import IDEAL
 from theory.claims.santurkar_4_2_norm_preserving import PRINTED
@@ -12,12 +12,6 @@ from theory.curvature_cases import exactly
 from theory.proof import Derivation, Proof
 from theory.sources import Source
 from theory.symbols import gamma, gy, m, sigma, vHv, vKv, vv
-
-CASE = Counterexample.of(
-    y=[1, 1, -1, -1],
-    b=[0, -2, 1, 1],
-    A=[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
-)
 
 
 def prove() -> Proof:
@@ -52,7 +46,7 @@ CLAIM = Claim(
             prove,
             attained=ExactCase(
                 "L(z) = |z|^2/2 + b'z with b = (0, -2, 1, 1), y = (1, 1, -1, -1), gamma = 1",
-                lambda: exactly(CASE),
+                lambda: exactly(santurkar_4_2.CASE),
             ),
         ),
         Instances(world="weights"),

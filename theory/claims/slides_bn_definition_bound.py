@@ -33,7 +33,10 @@ def prove() -> Proof:
         size * excess / (2 * sigma**2 * a * (s + a)),
         "an absolute value times positive factors and the excess just found",
     )
-    return d.finish([slack], equality="only if eps = 0 or sigma = (1 - eps)/2")
+    return d.finish(
+        [slack],
+        equality="only if both sides are 0: eps = 0 or sigma = (1 - eps)/2; approached as eps -> 0",
+    )
 
 
 CLAIM = Claim(
@@ -51,7 +54,7 @@ CLAIM = Claim(
     ),
     relation=sp.Le(hat_gap, eps * sp.Abs(1 - 2 * sigma - eps) / (2 * sigma**2) * hat_norm),
     control=sp.Le(hat_gap, eps * sp.Abs(1 - 2 * sigma - eps) / (4 * sigma**2) * hat_norm),
-    means=(Derived(prove), Instances()),
+    means=(Derived(prove, attained=layer_definition.VANISHING), Instances()),
     expected=Verdict.PROVED,
     remark=(
         "For every eps >= 0. Where sigma is of order 1, the relative difference is of order eps: "

@@ -3,13 +3,14 @@
 import sympy as sp
 
 from theory.certificate import Term
-from theory.claim import Claim, Counterexample, Derived, Instances, Verdict
+from theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
 from theory.claims.santurkar_4_1 import IDEAL
+from theory.exact import n
 from theory.proof import Derivation, Proof
 from theory.sources import Source
-from theory.symbols import gamma, sigma
+from theory.symbols import eps, gamma, sigma
 
-SIGNED = (gamma**2 / sigma**2 - 1) * (sigma - sp.Abs(gamma))
+FALLS = sigma - sp.Abs(gamma)
 
 
 def prove() -> Proof:
@@ -33,9 +34,16 @@ def prove() -> Proof:
                 "a square times a positive number",
             )
         ],
-        equality="only if |gamma| = sigma: otherwise the factor is below 1 if |gamma| < sigma, "
-        "and above 1 if |gamma| > sigma",
+        equality="only if |gamma| = sigma, where both sides are 0; otherwise the factor is below "
+        "1 if |gamma| < sigma, and above 1 if |gamma| > sigma",
     )
+
+
+def near_one() -> dict[sp.Symbol, sp.Expr]:
+    """The batch (-1, 1) and a gamma just below its standard deviation."""
+    y = (sp.Integer(-1), sp.Integer(1))
+    deviation = sp.sqrt(sum((entry - sum(y) / 2) ** 2 for entry in y) / 2)
+    return {eps: sp.Integer(0), sigma: deviation, gamma: n / (n + 1)}
 
 
 CLAIM = Claim(
@@ -48,16 +56,21 @@ CLAIM = Claim(
     ),
     relation=sp.Le(gamma**2 / sigma**2, 1),
     domain=IDEAL,
-    control=sp.Le(SIGNED, 0),
+    control=sp.Le(gamma**2 / sigma**2 * FALLS, FALLS),
     means=(
         Counterexample.of(y=[-1, 1], b=[0, 0], gamma=2),
-        Derived(prove, of_control=True),
+        Derived(
+            prove,
+            of_control=True,
+            attained=ExactCase("y = (-1, 1), eps = 0, gamma = n/(n + 1)", near_one),
+        ),
         Instances(),
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "A reduction where |gamma| < sigma and only there: that is the control, by which factor "
-        "less 1 and sigma - |gamma| never have the same sign. The slide gives no condition. "
+        "A reduction where |gamma| < sigma and only there: that is the control, which multiplies "
+        "by sigma - |gamma| and so turns the inequality where that is negative. The slide gives no "
+        "condition. "
         "On the random networks |gamma| is log-normal with median 1: the share of violations is "
         "that of this draw, not of trained networks."
     ),

@@ -1,0 +1,95 @@
+"""The Fuss-Catalan law: against ten passes of numpy.sin, against freealg and against mpmath."""
+
+import importlib.metadata
+import importlib.util
+
+import numpy as np
+from mpmath import mp
+from numpy.typing import NDArray
+
+from benchmarks.comparisons.row import Row, alternate
+from simulate.random_matrices.fuss_catalan import FussCatalan
+from theory import fuss_catalan as reference
+
+COUNT = 1_000_000
+FEW = 20  # points for mpmath, whose time is scaled up
+SEED = 30
+MOST_SINES = 3  # the law may take this many times as long as the ten passes
+
+
+def _points(law: FussCatalan, count: int) -> NDArray[np.float64]:
+    return np.random.default_rng(SEED).uniform(0, law.support()[1], count)
+
+
+def _sines(factors: float) -> Row:
+    law = FussCatalan(factors)
+    x = _points(law, COUNT)
+
+    def sines() -> None:
+        for _ in range(10):
+            np.sin(x)
+
+    ours, theirs = alternate(lambda: law.evaluate(x), sines)
+    note = f"ours is {ours / theirs:.2f} times the ten passes, promised at most {MOST_SINES}"
+    what = f"pdf, cdf and sf of {COUNT:,} points, M = {factors:g}"
+    peer = f"ten passes of numpy.sin, NumPy {np.__version__}"
+    return Row(what, ours, theirs, peer, 1 / MOST_SINES, note)
+
+
+def _separately(factors: float) -> Row:
+    law = FussCatalan(factors)
+    x = _points(law, COUNT)
+    ours, theirs = alternate(
+        lambda: law.evaluate(x), lambda: (law.pdf(x), law.cdf(x), law.sf(x)), repeats=3
+    )
+    return Row(f"the same, M = {factors:g}", ours, theirs, "three calls of our own")
+
+
+def _worst(got: NDArray[np.float64], x: NDArray[np.float64], factors: float) -> float:
+    with mp.workdps(30):
+        pairs = zip(got, x, strict=True)
+        return max(float(abs(mp.mpf(float(g)) / reference.pdf(v, factors) - 1)) for g, v in pairs)
+
+
+def _freealg(factors: int, count: int) -> Row:
+    law = FussCatalan(factors)
+    x = _points(law, count)
+    what = f"density of {count:,} points, M = {factors}"
+    if importlib.util.find_spec("freealg") is None:
+        return Row(what, alternate(lambda: law.pdf(x))[0], None, "freealg", 1.0, "not installed")
+    from freealg.distributions import FussCatalan as Peer
+
+    peer = Peer(factors)
+    ours, theirs = alternate(lambda: law.pdf(x), lambda: peer.density(x), repeats=3)
+    some = x[:FEW]
+    errors = (_worst(values[:FEW], some, factors) for values in (law.pdf(x), peer.density(x)))
+    note = "worst relative error {:.0e}, freealg's {:.0e}, of the first points".format(*errors)
+    return Row(what, ours, theirs, f"freealg {importlib.metadata.version('freealg')}", 1.0, note)
+
+
+def _mpmath(factors: float) -> Row:
+    law = FussCatalan(factors)
+    x, some = _points(law, COUNT), _points(law, FEW)
+
+    def theirs() -> None:
+        for point in some:
+            for function in (reference.pdf, reference.cdf, reference.sf):
+                function(point, factors, 20)
+
+    ours, few = alternate(lambda: law.evaluate(x), theirs, repeats=2)
+    error = _worst(law.pdf(some), some, factors)
+    note = f"{FEW} points of its 20 digits, scaled up; worst relative error of ours {error:.0e}"
+    what = f"pdf, cdf and sf of {COUNT:,} points, M = {factors:g}"
+    return Row(what, ours, few * COUNT / FEW, "theory.fuss_catalan with mpmath", 1.0, note)
+
+
+def rows() -> list[Row]:
+    """The law for few and many factors."""
+    return [
+        *(_sines(factors) for factors in (1, 2, 64, 1000, 2.7, 0.5)),
+        _separately(2),
+        _freealg(1, 100_000),
+        _freealg(3, 100_000),
+        _freealg(10, 1_000),
+        _mpmath(2),
+    ]

@@ -1,0 +1,107 @@
+"""Random networks: gradient bound and Hessian form of Theorems 4.1 and 4.2 of A18.
+
+The work for one configuration, from inputs X (m, d), weights w and a cross-entropy after a readout
+of 10 classes: ``|v|^2, |g|^2, <1,g>, <g,yhat>, v'Kv, v'Hv`` in float64.  Ours is the closed form
+with m contiguous.  Theirs is a loop over the configurations, each by double backward, as one
+writes it to check a formula; it takes fewer of them, and its time is scaled up.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks.comparisons.row import Row, alternate
+from simulate.closed import BOUNDS, evaluate
+from simulate.losses import CLASSES, CrossEntropy
+from simulate.networks import Problems
+from simulate.quantities import Measured
+
+M, INPUTS = 64, 8
+COUNT, LOOPED = 20_000, 400
+
+
+def configurations(count: int) -> tuple[Tensor, Tensor, Problems]:
+    """X (K, d, m), w (K, d), and the rest as problems, whose y is to be replaced."""
+    generator = torch.Generator().manual_seed(40)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    X, w = normal(count, INPUTS, M), normal(count, INPUTS)
+    loss = CrossEntropy.draw(count, M, normal)
+    gamma, beta = normal(count, 1), normal(count, 1)
+    eps = torch.full((count, 1), 1e-3, dtype=torch.float64)
+    return X, w, Problems(X[:, 0], gamma, beta, eps, loss)
+
+
+def activations(X: Tensor, w: Tensor) -> Tensor:
+    """``y = w X``, (K, m)."""
+    return torch.bmm(w.unsqueeze(1), X).squeeze(1)
+
+
+def ours(X: Tensor, w: Tensor, rest: Problems) -> list[Tensor]:
+    """All configurations at once, in the order of `BOUNDS`."""
+    y = activations(X, w)
+    return list(evaluate(Problems(y, rest.gamma, rest.beta, rest.eps, rest.loss)).values())
+
+
+def batched(X: Tensor, w: Tensor, rest: Problems, size: int = 100) -> list[Tensor]:
+    """The same by one double backward for each hundred: `simulate.quantities`, the oracle."""
+    y, parts = activations(X, w), []
+    for start in range(0, len(y), size):
+        whole = Problems(y, rest.gamma, rest.beta, rest.eps, rest.loss)
+        measured = Measured(whole.take(slice(start, start + size)))
+        parts.append([measured.value(letter) for letter in BOUNDS])
+    return [torch.cat(part) for part in zip(*parts, strict=True)]
+
+
+def looped(rows: list[tuple[Tensor, ...]]) -> list[list[float]]:
+    """One configuration after the other by double backward."""
+    found = []
+    for X, w, gamma, beta, eps, readout, others, label in rows:
+        y = (X @ w).requires_grad_()
+        centred = y - y.mean()
+        yhat = centred / torch.sqrt((centred**2).mean() + eps)
+        z = gamma * yhat + beta
+        loss = functional.cross_entropy(z[:, None] * readout + others, label)
+        (g,) = torch.autograd.grad(loss, z, create_graph=True)
+        (v,) = torch.autograd.grad(loss, y, create_graph=True)
+        direction = v.detach()
+        (Hv,) = torch.autograd.grad(g @ direction, z, retain_graph=True)
+        (Kv,) = torch.autograd.grad(v @ direction, y)
+        values = (v @ v, g @ g, g.sum(), g @ yhat, direction @ Kv, direction @ Hv)
+        found.append([value.item() for value in values])
+    return found
+
+
+def apart(X: Tensor, w: Tensor, rest: Problems) -> list[tuple[Tensor, ...]]:
+    """The configurations one by one, in the layout in which they are usually written."""
+    loss = rest.loss
+    assert isinstance(loss, CrossEntropy)
+    columns = (rest.gamma[:, 0], rest.beta[:, 0], rest.eps[:, 0])
+    X, others = X.mT.contiguous(), loss.others.mT.contiguous()
+    return list(zip(X, w, *columns, loss.readout, others, loss.label, strict=True))
+
+
+def rows() -> list[Row]:
+    """Ours against the loop, and against batched double backward."""
+    X, w, rest = configurations(COUNT)
+    few = rest.take(slice(0, LOOPED))
+    one_by_one = apart(X[:LOOPED], w[:LOOPED], few)
+    first = torch.tensor(looped(one_by_one), dtype=torch.float64)
+    mine = torch.stack(ours(X[:LOOPED], w[:LOOPED], few), 1)
+    apart_by = ((mine - first).abs() / first.abs().amax(0)).max().item()
+    fast, loop, middle = alternate(
+        lambda: ours(X, w, rest),
+        lambda: looped(one_by_one),
+        lambda: batched(X[:2000], w[:2000], rest.take(slice(0, 2000))),
+    )
+    what = (
+        f"both sides of A18 4.1 and 4.2, {COUNT:,} networks, m={M}, d={INPUTS}, {CLASSES} classes"
+    )
+    note = f"{COUNT / fast:,.0f} a second; largest difference {apart_by:.0e} of the largest value"
+    scale, part = COUNT / LOOPED, COUNT / 2000
+    return [
+        Row(what, fast, loop * scale, "a loop with double backward", required=25, note=note),
+        Row(what, fast, middle * part, "one double backward for each hundred"),
+    ]

@@ -1,0 +1,1 @@
+"""One module a command of its own; heavy imports inside the functions."""

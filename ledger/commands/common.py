@@ -1,0 +1,34 @@
+"""What several commands ask of their options."""
+
+from theory.errors import UserError
+
+
+def checked_seed(seed: int) -> int:
+    """Refuse a seed that NumPy or PyTorch would not take.
+
+    Raises
+    ------
+    UserError
+        If it is negative or beyond 32 bits.
+    """
+    if seed < 0:
+        raise UserError(f"--seed {seed} is negative; give 0 or larger")
+    if seed >= 2**32:
+        raise UserError(f"--seed {seed} is too large; give at most {2**32 - 1}")
+    return seed
+
+
+def device(name: str) -> str:
+    """Return the concrete device, ``cpu`` or ``cuda``, for ``auto``, ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    UserError
+        If a GPU is asked for and there is none.
+    """
+    import torch
+
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise UserError("--device cuda: PyTorch finds no GPU here; use --device cpu or auto")
+    return "cuda" if there and name != "cpu" else "cpu"

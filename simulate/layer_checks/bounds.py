@@ -1,0 +1,191 @@
+"""The gradient bound and the curvature of the theorems, on the layer's own derivatives."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from simulate.check import compare
+from simulate.layer_checks.rows import Row, attempt, reason, share, skip
+from simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
+from simulate.layer_checks.trial import Trial
+from simulate.letters import Letters
+from theory import groups as sym
+from theory.claims import layer_norm_bound
+from theory.symbols import m, vv
+
+BOUNDS: Final = "bounds"
+
+
+def _dot(left: Tensor, right: Tensor) -> Tensor:
+    return (left * right).sum(-1)
+
+
+class Groups(Letters):
+    """The groups of one trial as instances: letters by definition, v and Kv by the layer itself."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial, self.declared = trial, trial.declared
+        self.fold = trial.declared.axis.fold
+        self.terms = GroupTerms(trial.declared, trial.x)
+        self.u, self.S = self.terms.u, self.terms.S.squeeze(-1)
+        self.n = self.fold(self.declared.normalised(trial.x))
+        self.gamma = self.fold(self.declared.gamma(trial.state, trial.x).expand_as(trial.x))
+
+    def centre(self, h: Tensor) -> Tensor:
+        """``Ah``."""
+        return h - h.mean(-1, keepdim=True) if self.declared.kind.centred else h
+
+    @cached_property
+    def f(self) -> Tensor:
+        """Gradient at n: that at z times gamma."""
+        z = self.trial.expected(self.trial.x, self.trial.state)
+        return self.fold(self.trial.separable.gradient(z)) * self.gamma
+
+    @cached_property
+    def derivatives(self) -> tuple[Tensor, Tensor]:
+        """The layer's gradient v and, by double backward, Kv."""
+        x = self.trial.x.detach().requires_grad_()
+        z = self.trial.subject(x, self.trial.state)
+        v = torch.autograd.grad(self.trial.separable(z), x, create_graph=True)[0]
+        Kv = torch.autograd.grad(_dot(v.flatten(), v.detach().flatten()), x)[0]
+        return self.fold(v.detach()), self.fold(Kv)
+
+    @cached_property
+    def g_terms(self) -> Tensor:
+        """Terms of the gradient at z, of the shape of x."""
+        z = output_terms(self.declared, self.trial.x, self.trial.state)
+        return self.trial.separable.gradient_terms(z)
+
+    @cached_property
+    def f_terms(self) -> Tensor:
+        """Terms of f."""
+        return self.fold(self.g_terms) * self.gamma.abs()
+
+    @cached_property
+    def v_terms(self) -> Tensor:
+        """Terms of v."""
+        return self.fold(
+            gradient_terms(self.declared, self.trial.x, self.trial.state, self.g_terms)
+        )
+
+    @cached_property
+    def omega(self) -> Tensor:
+        """1, or S/(S - eps) with eps outside the root."""
+        outside = self.declared.kind.eps_at == "outside"
+        constant = self.declared.constant(self.u.dtype) if outside else 0.0
+        return self.S / (self.S - constant)
+
+    def curvature(self) -> tuple[Tensor, Tensor, Tensor]:
+        """``v'Kv`` by the layer and by ``(Dn v)'H(Dn v) + <f, D2n[v,v]>``, and its terms.
+
+        For S^2 = R^2 + eps: w = x/(mS) and W(h,h) = (|Ah|^2/m - <w,h>^2)/S, x = Au = Sn.
+        """
+        v, Kv = self.derivatives
+        S, size = self.S.unsqueeze(-1), self.u.shape[-1]
+        H = self.fold(self.trial.separable.c) * self.gamma**2
+        Av, wv = self.centre(v), _dot(self.n, v).unsqueeze(-1) / size
+        Dn = (Av - wv * self.n) / S
+        W = (_dot(Av, Av).unsqueeze(-1) / size - wv**2) / S
+        D2n = -2 * wv * Av / S**2 + (2 * wv**2 / S**2 - W / S) * self.n
+        first = self.terms.first(self.v_terms)
+        second = self.terms.second(self.v_terms, self.v_terms)
+        terms = _dot(H.abs() * first, first) + _dot(self.f_terms, second)
+        return _dot(v, Kv), _dot(H * Dn, Dn) + _dot(self.f, D2n), terms
+
+    def printed(self) -> Tensor:
+        """The right side of Theorem 4.2, (v'Hv - <f,n>|v|^2/m)/S^2, gamma in H and f."""
+        v = self.derivatives[0]
+        H = self.fold(self.trial.separable.c) * self.gamma**2
+        bend = _dot(self.f, self.n) * _dot(v, v) / v.shape[-1]
+        return (_dot(H * v, v) - bend) / self.S**2
+
+
+Groups.VALUES = {
+    m: lambda q: torch.full_like(q.S, q.u.shape[-1]),
+    sym.S: lambda q: q.S,
+    sym.omega: lambda q: q.omega,
+    sym.fn: lambda q: _dot(q.f, q.n),
+    sym.AfAf: lambda q: q.centre(q.f).square().sum(-1),
+    vv: lambda q: q.derivatives[0].square().sum(-1),
+}
+Groups.MAGNITUDES = {
+    sym.fn: lambda q: _dot(q.f_terms, q.terms.n),
+    sym.AfAf: lambda q: q.terms.centred(q.f_terms).square().sum(-1),
+    vv: lambda q: q.v_terms.square().sum(-1),
+}
+
+
+NAMES: Final = (
+    "gradient bound (Theorem 4.1)",
+    "curvature along the gradient",
+    "curvature bound (Theorem 4.2)",
+)
+
+
+def bound_rows(trial: Trial) -> Iterator[Row]:
+    """Theorem 4.1 in its form for every eps, the exact curvature along v, and Theorem 4.2."""
+    kind = trial.declared.kind
+    if kind.power != 2 or kind.centred != kind.scale_centred:
+        for name in NAMES:
+            yield skip(BOUNDS, name, "proved for root mean square scales of what is divided")
+        return
+    groups = Groups(trial)
+    yield _gradient(groups, trial.tolerance)
+    if kind.eps_at == "outside":
+        for name in NAMES[1:]:
+            yield skip(BOUNDS, name, "written for eps under the root")
+        return
+    yield attempt(BOUNDS, NAMES[1], lambda: _exact(groups), trial.tolerance)
+    yield _theorem(groups, trial)
+
+
+def _gradient(groups: Groups, limit: float) -> Row:
+    """The relation that `theory` proves, and its control, evaluated on every group."""
+    relation, control = layer_norm_bound.CLAIM.relation, layer_norm_bound.CLAIM.control
+    assert relation is not None
+    notes = []
+
+    def measure() -> tuple[float, str]:
+        excess = compare(relation, groups).excess
+        caught = int(compare(control, groups).violated.sum())
+        slack = 1 - groups.value(vv) / _right_side(groups)
+        notes.append(
+            f"slack {slack.min():.1e} to {slack.max():.1e} of the right side; with the last term "
+            f"twice it fails on {caught} of {len(excess)} groups, as it must"
+        )
+        return max(0.0, excess.max().item()), "the gradient is longer than the theorem allows"
+
+    row = attempt(BOUNDS, NAMES[0], measure, limit)
+    return row if row.note else replace(row, note=notes[0])
+
+
+def _right_side(groups: Groups) -> Tensor:
+    last = groups.omega * groups.value(sym.fn) ** 2 / groups.value(m)
+    return (groups.value(sym.AfAf) - last) / groups.S**2
+
+
+def _exact(groups: Groups) -> tuple[float, str]:
+    found, exact, terms = groups.curvature()
+    far = ((found - exact).abs().max() / exact.abs().max()).item()
+    return ((found - exact).abs() / terms).max().item(), f"{share(far)} of the largest"
+
+
+def _theorem(groups: Groups, trial: Trial) -> Row:
+    """An identity at eps = 0; refuted for eps > 0, so there its slack is stated only."""
+
+    def measure() -> tuple[float, str]:
+        found, _, terms = groups.curvature()
+        return ((found - groups.printed()) / terms).max().item(), "above the printed right side"
+
+    if trial.declared.constant(trial.x.dtype) == 0:
+        return attempt(BOUNDS, NAMES[2], measure, trial.tolerance)
+    try:
+        excess = measure()[0]
+    except Exception as failure:
+        return skip(BOUNDS, NAMES[2], f"raises {reason(failure)}")
+    words = "refuted for eps > 0 (santurkar_4_2_eps); the number is its largest scaled excess here"
+    return skip(BOUNDS, NAMES[2], words, excess)

@@ -1,0 +1,182 @@
+"""The normaliser that a layer should be: which entries form a group, what they are divided by.
+
+Everything is written from primitives, with `simulate.normalizers.Kind` for one group, so that it
+can be differentiated twice by every route.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from simulate.normalizers import Kind
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Which entries of a tensor form a group.
+
+    Attributes
+    ----------
+    name
+        In words, for a reader.
+    dims
+        The axes of the tensor over which a group runs, counted after the channels are split.
+    parts
+        Into how many parts the channels (axis 1) are split; 0 if they are not.
+    channelwise
+        Whether gamma and beta are one number a channel, so one of the axis 1.
+    """
+
+    name: str
+    dims: tuple[int, ...]
+    parts: int = 0
+    channelwise: bool = True
+
+    def _split(self, shape: torch.Size) -> tuple[int, ...]:
+        if not self.parts:
+            return tuple(shape)
+        return (shape[0], self.parts, shape[1] // self.parts, *shape[2:])
+
+    def fold(self, x: Tensor) -> Tensor:
+        """The groups of x, (groups, m)."""
+        last = tuple(range(-len(self.dims), 0))
+        moved = x.reshape(self._split(x.shape)).movedim(self.dims, last)
+        return moved.flatten(-len(self.dims)).flatten(0, -2)
+
+    def unfold(self, groups: Tensor, shape: torch.Size) -> Tensor:
+        """Groups (groups, m) back to a tensor of that shape."""
+        split, last = self._split(shape), tuple(range(-len(self.dims), 0))
+        inner = [split[dim] for dim in self.dims]
+        outer = [size for dim, size in enumerate(split) if dim not in self.dims]
+        return groups.reshape(*outer, *inner).movedim(last, self.dims).reshape(shape)
+
+    def size(self, shape: tuple[int, ...]) -> int:
+        """m, the number of entries of a group."""
+        split = self._split(torch.Size(shape))
+        return int(torch.Size(split[dim] for dim in self.dims).numel())
+
+    def spread(self, parameter: Tensor, shape: torch.Size) -> Tensor:
+        """A parameter in a form that broadcasts against a tensor of that shape.
+
+        Raises
+        ------
+        ValueError
+            If it does not.
+        """
+        channels = shape[1]
+        if self.channelwise and parameter.dim() == 1 and len(parameter) == channels:
+            parameter = parameter.reshape(channels, *[1] * (len(shape) - 2))
+        own = tuple(parameter.shape)
+        pairs = zip(reversed(own), reversed(shape), strict=False)
+        if len(own) > len(shape) or any(size not in (1, full) for size, full in pairs):
+            raise ValueError(f"a parameter of shape {own} does not fit {tuple(shape)}")
+        return parameter
+
+
+def batch(dim: int) -> Axis:
+    """One channel over the batch and all places of a tensor with `dim` axes."""
+    return Axis("one channel over the batch", (0, *range(2, dim)))
+
+
+def instance(dim: int) -> Axis:
+    """One channel of one sample over all places."""
+    return Axis("one channel of one sample", tuple(range(2, dim)))
+
+
+def layer(dim: int, last: int) -> Axis:
+    """The `last` axes of one sample."""
+    words = (
+        "one sample over its last axis" if last == 1 else f"one sample over its last {last} axes"
+    )
+    return Axis(words, tuple(range(dim - last, dim)), channelwise=False)
+
+
+def channels() -> Axis:
+    """All channels at one place of one sample."""
+    return Axis("one place of one sample over its channels", (1,))
+
+
+def group(dim: int, parts: int) -> Axis:
+    """The channels of one sample in `parts` parts, with all places."""
+    return Axis(f"one sample over its channels in {parts} parts", tuple(range(2, dim + 1)), parts)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A whole layer: normaliser, axis, eps, gamma and beta.
+
+    Attributes
+    ----------
+    name
+        The normaliser's name in `theory.normalizers`.
+    kind, axis
+        Its numbers and its groups.
+    eps
+        The constant; None for the machine epsilon of the input's type (PyTorch's RMSNorm).
+    gain, bias
+        Names of the parameters gamma and beta; None where there is none.
+    offset
+        Added to the parameter to give gamma: 0, or 1 for layers that store gamma - 1.
+    found
+        How this was found: by type, by fit, as named.
+    """
+
+    name: str
+    kind: Kind
+    axis: Axis
+    eps: float | None
+    gain: str | None = None
+    bias: str | None = None
+    offset: float = 0.0
+    found: str = "by its type"
+
+    def constant(self, dtype: torch.dtype) -> float:
+        """The value of eps for an input of that type."""
+        if not self.kind.eps_at:
+            return 0.0
+        return torch.finfo(dtype).eps if self.eps is None else self.eps
+
+    def gamma(self, state: dict[str, Tensor], like: Tensor) -> Tensor:
+        """Gamma in a form that broadcasts against `like`."""
+        if self.gain is None:
+            return torch.ones((), dtype=like.dtype, device=like.device)
+        return self.axis.spread(state[self.gain] + self.offset, like.shape)
+
+    def beta(self, state: dict[str, Tensor], like: Tensor) -> Tensor:
+        """Beta in a form that broadcasts against `like`."""
+        if self.bias is None:
+            return torch.zeros((), dtype=like.dtype, device=like.device)
+        return self.axis.spread(state[self.bias], like.shape)
+
+    def scale(self, u: Tensor, constant: float) -> Tensor:
+        """S of each group (groups, m), (groups, 1)."""
+        return self.kind.scale(u, torch.as_tensor(constant, dtype=u.dtype, device=u.device))
+
+    def normalised(self, x: Tensor, constant: float | None = None) -> Tensor:
+        """The normalised tensor n, before gamma and beta."""
+        constant = self.constant(x.dtype) if constant is None else constant
+        u = self.axis.fold(x)
+        top = u - u.mean(-1, keepdim=True) if self.kind.centred else u
+        return self.axis.unfold(top / self.scale(u, constant), x.shape)
+
+    def output(self, x: Tensor, state: dict[str, Tensor], constant: float | None = None) -> Tensor:
+        """The layer's output z."""
+        return self.gamma(state, x) * self.normalised(x, constant) + self.beta(state, x)
+
+    def __str__(self) -> str:
+        """One line: name, group, eps and how they were found."""
+        eps = "the machine epsilon" if self.eps is None else f"{self.eps:g}"
+        constant = f", eps {eps}" if self.kind.eps_at else ""
+        stored = ", gamma = 1 + its parameter" if self.offset else ""
+        return f"{self.name} ({self.axis.name}{constant}{stored}), {self.found}"
+
+
+USUAL: Final = {
+    "batch": "BatchNorm, eps inside",
+    "layer": "LayerNorm",
+    "rms": "RMSNorm",
+    "group": "GroupNorm",
+    "instance": "InstanceNorm",
+}

@@ -1,0 +1,263 @@
+"""Find out which normaliser a module should be: by its type, by the name given, or by fit."""
+
+import difflib
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
+
+from simulate.check import TOLERANCE
+from simulate.layer_checks import declared as axes
+from simulate.layer_checks.declared import USUAL, Axis, Declared
+from simulate.layer_checks.subject import GAINS, Subject, first_call, name_of
+from simulate.layer_checks.terms import output_terms
+from simulate.normalizers import KINDS
+from theory.errors import UserError
+
+EPS_NAMES: Final = ("eps", "epsilon", "variance_epsilon", "_eps")
+FAR: Final = 0.5  # a scaled error above this is no normaliser gone wrong but something else
+PLACES: Final = {
+    nn.BatchNorm2d: (3, 2),
+    nn.BatchNorm3d: (2, 2, 2),
+    nn.InstanceNorm1d: (5,),
+    nn.InstanceNorm2d: (3, 2),
+    nn.InstanceNorm3d: (2, 2, 2),
+}
+
+
+def default_shape(module: nn.Module) -> tuple[int, ...]:
+    """An input shape for a module whose type or parameter gamma tells it.
+
+    Raises
+    ------
+    UserError
+        If nothing tells it.
+    """
+    if isinstance(module, nn.LayerNorm | nn.RMSNorm):
+        return (4, *module.normalized_shape)
+    if isinstance(module, nn.GroupNorm):
+        return (4, module.num_channels, 3, 2)
+    if isinstance(module, _BatchNorm | _InstanceNorm):
+        places = next((v for k, v in PLACES.items() if isinstance(module, k)), ())
+        return (4 if places else 8, module.num_features, *places)
+    gains = [
+        parameter.shape
+        for name, parameter in module.named_parameters()
+        if name.rsplit(".", 1)[-1].lower() in GAINS and parameter.dim() > 0
+    ]
+    if len(gains) != 1:
+        raise UserError(
+            f"{name_of(module)} does not tell its input's shape; give --shape, say 64,8"
+        )
+    sizes = [size for size in gains[0] if size > 1]
+    if len(sizes) == 1 and len(gains[0]) > 1:  # one number a channel, for images
+        return (4, sizes[0], 3, 2)
+    return (8, *gains[0])
+
+
+def draw(shape: tuple[int, ...], seed: int, device: str) -> Tensor:
+    """An input in which every entry of axis 1 has a mean and a spread of its own."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(*size, generator=generator, dtype=torch.float64)
+
+    own = (1, shape[1], *[1] * (len(shape) - 2))
+    return (normal(*shape) * (normal(*own) / 2).exp() + normal(*own) / 4).to(device)
+
+
+def draw_state(subject: Subject, seed: int) -> dict[str, Tensor]:
+    """Random values for gamma (of either sign) and beta; the other parameters stay."""
+    generator = torch.Generator().manual_seed(seed)
+    state = {}
+    for name in filter(None, (subject.gain, subject.bias)):
+        like = subject.parameters[name]
+        value = torch.randn(like.shape, generator=generator, dtype=torch.float64)
+        if name == subject.gain:
+            value = value.sign() * (value / 2).exp()
+        state[name] = value.to(like)
+    return state
+
+
+def by_type(module: nn.Module, subject: Subject, dim: int) -> Declared | None:
+    """What PyTorch's own classes, and classes derived from them, say themselves to be."""
+    if isinstance(module, nn.LayerNorm):
+        name, axis = USUAL["layer"], axes.layer(dim, len(module.normalized_shape))
+    elif isinstance(module, nn.RMSNorm):
+        name, axis = USUAL["rms"], axes.layer(dim, len(module.normalized_shape))
+    elif isinstance(module, nn.GroupNorm):
+        name, axis = USUAL["group"], axes.group(dim, module.num_groups)
+    elif isinstance(module, _InstanceNorm):
+        name, axis = USUAL["instance"], axes.instance(dim)
+    elif isinstance(module, _BatchNorm):
+        name, axis = USUAL["batch"], axes.batch(dim)
+    else:
+        return None
+    return Declared(name, KINDS[name], axis, module.eps, subject.gain, subject.bias)
+
+
+def as_named(word: str, subject: Subject, x: Tensor) -> list[Declared]:
+    """The normalisers that a name like ``batch`` or ``group(4)`` leaves open.
+
+    Raises
+    ------
+    UserError
+        If the name is unknown, or the number of groups does not divide the channels.
+    """
+    match = re.fullmatch(r"(\w+?)(?:\((\d+)\))?", word.strip().lower())
+    kind, number = match.groups() if match else (word, None)
+    if kind not in USUAL or (number and kind != "group"):
+        near = difflib.get_close_matches(word.lower(), USUAL, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(USUAL)}, group(4)"
+        raise UserError(f"unknown normaliser {word!r}; {hint}")
+    found = [
+        entry
+        for entry in _all(subject, x.shape, (USUAL[kind],))
+        if not number or entry.axis.parts == int(number)
+    ]
+    if not found:
+        shape = "x".join(map(str, x.shape))
+        raise UserError(f"--as {word} forms no group of at least 2 entries in an input of {shape}")
+    return [replace(entry, found="as named") for entry in found]
+
+
+def _axes(name: str, shape: torch.Size) -> list[Axis]:
+    dim = len(shape)
+    if name == "GroupNorm":
+        parts = [n for n in range(1, shape[1] + 1) if shape[1] % n == 0]
+        return [axes.group(dim, n) for n in parts if shape[1] * dim > n]
+    if name == "InstanceNorm":
+        return [axes.instance(dim)] if dim > 2 else []
+    if name in ("LayerNorm", "RMSNorm"):
+        last = [axes.layer(dim, k) for k in range(1, dim)]
+        return [*last, *([axes.channels()] if dim > 2 else [])]
+    return [axes.batch(dim)]
+
+
+def _all(
+    subject: Subject, shape: torch.Size, names: tuple[str, ...] = tuple(KINDS)
+) -> list[Declared]:
+    """Every normaliser of theory on every axis with at least two entries in a group.
+
+    WeightNorm is left out: it normalises weights, not the input.
+    """
+    found = []
+    for name in names:
+        for axis in _axes(name, shape):
+            if name != "WeightNorm" and axis.size(shape) > 1:
+                entry = Declared(name, KINDS[name], axis, 0.0, subject.gain, subject.bias)
+                found.append(replace(entry, found="by fit"))
+    return found
+
+
+def identify(
+    module: nn.Module,
+    subject: Subject,
+    x: Tensor,
+    named: str | None,
+    eps: float | None,
+    seed: int,
+) -> Declared:
+    """The normaliser that `module` should be.
+
+    Raises
+    ------
+    UserError
+        If a name is unknown, eps is negative, a group has one entry, or nothing fits.
+    """
+    own = _own_eps(module) if eps is None else eps
+    if own is not None and own < 0:
+        raise UserError(f"eps = {own:g} is negative; give a constant of 0 or larger")
+    typed = by_type(module, subject, x.dim()) if named is None else None
+    if typed is not None and typed.axis.size(tuple(x.shape)) < 2:
+        raise UserError("m = 1: a group needs at least 2 entries; give another --shape")
+    first_call(subject, x)
+    if typed is not None:
+        return typed if eps is None else replace(typed, eps=eps)
+    state = draw_state(subject, seed)
+    options = as_named(named, subject, x) if named else _all(subject, x.shape)
+    if not options:
+        raise UserError("m = 1: no group has at least 2 entries in this input; see --shape")
+    return _fit(subject, x, state, options, own, bool(named))
+
+
+def _own_eps(module: nn.Module) -> float | None:
+    """The constant that the module carries as an attribute, if there is one."""
+    values = [getattr(module, name, None) for name in EPS_NAMES]
+    numbers = [value for value in values if isinstance(value, float | int)]
+    return float(numbers[0]) if numbers else None
+
+
+def _fit(
+    subject: Subject,
+    x: Tensor,
+    state: dict[str, Tensor],
+    options: list[Declared],
+    eps: float | None,
+    named: bool,
+) -> Declared:
+    """The first option that agrees to rounding, else the nearest of those in common use."""
+    z = subject(x, state)
+    errors: list[tuple[float, Declared]] = []
+    for option in _variants(options):
+        try:
+            constant = eps if eps is not None else _read_eps(subject, x, state, option)
+            entry = replace(option, eps=constant)
+            expected = entry.output(x, state)
+        except ValueError:  # gamma or beta does not fit this axis, or no constant explains z
+            continue
+        error = ((z - expected).abs() / output_terms(entry, x, state)).max().item()
+        if error <= TOLERANCE[torch.float64]:
+            return entry
+        if named or option.name in USUAL.values():
+            errors.append((error, entry))
+    if not errors:
+        raise UserError(f"gamma or beta of {name_of(subject.module)} fits no axis; see --shape")
+    error, nearest = min(errors, key=lambda pair: pair[0])
+    if error > FAR and not named:
+        raise UserError(
+            f"{name_of(subject.module)} agrees with no known normaliser (nearest {nearest.name}, "
+            f"scaled error {error:.2g}); say what it should be with --as"
+        )
+    return nearest
+
+
+def _variants(options: list[Declared]) -> Iterator[Declared]:
+    for option in options:
+        yield option
+        if option.gain is not None:
+            yield replace(option, offset=1.0)
+
+
+def _read_eps(subject: Subject, x: Tensor, state: dict[str, Tensor], option: Declared) -> float:
+    """The constant of a layer that does not tell it: what divides an input close to nothing."""
+    if not option.kind.eps_at:
+        return 0.0
+    size = implied_scale(subject, option, x * 1e-10, state).median().item()
+    value = size**2 if option.kind.eps_at == "inside" else size
+    if not math.isfinite(value):
+        raise ValueError("the output does not depend on the input")
+    return float(f"{value:.6g}") if value > 1e-18 else 0.0
+
+
+def implied_scale(
+    subject: Subject, option: Declared, x: Tensor, state: dict[str, Tensor]
+) -> Tensor:
+    """What the layer divides by, from its own output: |Au|/|n| of each group, (groups,).
+
+    Beta is set to 0, so that nothing cancels.
+    """
+    state = dict(state)
+    if option.bias is not None:
+        state[option.bias] = torch.zeros_like(state[option.bias])
+    n = option.axis.fold(subject(x, state) / option.gamma(state, x))
+    u = option.axis.fold(x)
+    top = u - u.mean(-1, keepdim=True) if option.kind.centred else u
+    size: Tensor = torch.linalg.vector_norm(top, dim=-1) / torch.linalg.vector_norm(n, dim=-1)
+    return size

@@ -1,0 +1,58 @@
+"""The layers of PyTorch, and wrong ones as controls, by all checks: a table for the report."""
+
+from collections.abc import Callable
+from typing import Final
+
+from torch import nn
+
+from simulate.layer_checks import wrong
+from simulate.layer_checks.measure import check_layer
+from simulate.layer_checks.rows import Outcome, Report, Row
+
+SHOWN: Final = 2
+LAYERS: Final[dict[str, Callable[[], nn.Module]]] = {
+    "BatchNorm1d": lambda: nn.BatchNorm1d(3),
+    "BatchNorm2d": lambda: nn.BatchNorm2d(3),
+    "LayerNorm": lambda: nn.LayerNorm(6),
+    "GroupNorm": lambda: nn.GroupNorm(2, 4),
+    "InstanceNorm2d": lambda: nn.InstanceNorm2d(3, affine=True),
+    "RMSNorm": lambda: nn.RMSNorm(6, eps=1e-5),
+    "BatchNorm1d from primitives": lambda: wrong.Batch(3),
+    "control: unbiased variance": lambda: wrong.Unbiased(3),
+    "control: detached statistics": lambda: wrong.Detached(3),
+    "control: eps outside the root": lambda: wrong.EpsOutside(3),
+}
+
+
+def table(device: str = "cpu", seed: int = 0) -> list[dict[str, str]]:
+    """One row a layer, one column a part of the checks: what passes, and what fails by name."""
+    rows = []
+    for name, make in LAYERS.items():
+        module = make()
+        named = "batch" if isinstance(module, wrong.Batch) else None
+        rows.append(
+            {
+                "layer": name,
+                **summary(check_layer(module, declared=named, device=device, seed=seed)),
+            }
+        )
+    return rows
+
+
+def summary(report: Report) -> dict[str, str]:
+    """For each part of the checks, what passes and what fails, in words."""
+    parts: dict[str, list[Row]] = {}
+    for row in report.rows:
+        parts.setdefault(row.part, []).append(row)
+    return {part: _cell(rows) for part, rows in parts.items()}
+
+
+def _cell(rows: list[Row]) -> str:
+    failed = [row.check for row in rows if row.outcome is Outcome.FAIL]
+    count = sum(row.outcome is not Outcome.NONE for row in rows)
+    if not count:
+        return "not applicable"
+    if not failed:
+        return f"all {count} pass"
+    more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
+    return f"{len(failed)} of {count} fail: {'; '.join(failed[:SHOWN])}{more}"

@@ -1,0 +1,114 @@
+"""Evaluate a relation on measured letters; the one table of tolerances.
+
+The relation is the SymPy object that was proved and is printed; it is lambdified and evaluated on
+letters measured on random instances.  The error of a comparison is scaled by the sum of the
+absolute values of the terms that cancel, each letter entering with its own magnitude.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import sympy as sp
+import torch
+from torch import Tensor
+
+from simulate.letters import Letters, arrange, axes_of
+
+TOLERANCE: Final = {torch.float64: 1e-12, torch.float32: 1e-4}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Left side minus right side over the scale, and whether that breaks the relation.
+
+    Attributes
+    ----------
+    excess
+        ``(lhs - rhs)/scale`` (the absolute value for an equation), one number an instance: the
+        largest over the entries where there are several.
+    violated
+        Whether `excess` is above the tolerance, (K,).
+    """
+
+    excess: Tensor
+    violated: Tensor
+
+
+@cache
+def _terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
+    return tuple(sp.Add.make_args(sp.expand(expr)))
+
+
+@cache
+def _compiled(expr: sp.Basic) -> tuple[list[sp.Symbol], Callable[..., Any]]:
+    letters = sorted(expr.free_symbols, key=str)
+    return letters, sp.lambdify(letters, expr, modules="torch", dummify=True)
+
+
+def _evaluate(expr: sp.Basic, table: dict[sp.Symbol, Tensor]) -> Tensor:
+    letters, function = _compiled(expr)
+    value = function(*(table[letter] for letter in letters))
+    # A side without letters is a number: as a default tensor it would keep 7 digits.
+    return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+
+
+def compare(relation: sp.Basic, measured: Letters, mask: Tensor | None = None) -> Comparison:
+    """Evaluate ``lhs = rhs`` or ``lhs <= rhs`` on every instance, or on those of `mask`.
+
+    Raises
+    ------
+    TypeError
+        If `relation` is neither an equation nor a weak inequality ``<=``.
+    ArithmeticError
+        If an instance is not fit for a verdict, or a side or its scale is not finite.
+    """
+    if not isinstance(relation, sp.Eq | sp.LessThan):
+        raise TypeError(f"only = and <= can be checked, not {type(relation).__name__}")
+    _refuse_faults(measured, mask)
+    letters = relation.free_symbols
+    axes = axes_of(letters)
+    values = {a: arrange(measured.value(a), a, axes) for a in letters}
+    # Below `floor` numbers lose digits by underflow: no rounding error is smaller than its share.
+    kind = torch.finfo(measured.value(next(iter(letters))).dtype)
+    floor = kind.tiny / kind.eps
+    sizes = {a: arrange(measured.magnitude(a), a, axes) + floor for a in letters}
+    difference = _evaluate(relation.lhs, values) - _evaluate(relation.rhs, values)
+    # |term| evaluated on magnitudes: each term is a monomial, up to fixed functions.
+    terms = (*_terms(relation.lhs), *_terms(relation.rhs))
+    scale = torch.stack(torch.broadcast_tensors(*(_evaluate(t, sizes).abs() for t in terms))).sum(0)
+    # A scale that overflows would hide any difference: it must be finite too.
+    excess = difference / (scale + floor) + 0 * scale
+    excess = excess.abs() if isinstance(relation, sp.Eq) else excess
+    excess = excess.flatten(1).amax(1) if excess.dim() > 1 else excess
+    excess = excess if mask is None else excess[mask]
+    if not torch.isfinite(excess).all():
+        bad = int((~torch.isfinite(excess)).sum())
+        raise ArithmeticError(
+            f"{relation}: a side or the size of its terms is not finite on {bad} of {len(excess)} "
+            f"instances in {excess.dtype}; no verdict"
+        )
+    return Comparison(excess, excess > TOLERANCE[excess.dtype])
+
+
+def _refuse_faults(measured: Letters, mask: Tensor | None = None) -> None:
+    for fault, where in measured.faults().items():
+        found = where if mask is None else where & mask
+        if found.any():
+            raise ArithmeticError(f"instance {int(found.nonzero()[0])}: {fault}; no verdict")
+
+
+def inside(domain: sp.Basic, measured: Letters) -> Tensor:
+    """Which instances satisfy the claim's hypothesis, (K,).
+
+    Raises
+    ------
+    ArithmeticError
+        If an instance is not fit for a verdict: it would count as outside, silently.
+    """
+    _refuse_faults(measured)
+    if domain == sp.true:
+        return torch.ones(measured.instances(), dtype=torch.bool)
+    table = {letter: measured.value(letter) for letter in domain.free_symbols}
+    return _evaluate(domain, table)
