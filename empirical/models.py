@@ -9,11 +9,12 @@ from torch.nn import functional
 
 from theory.errors import UserError
 
-Norm = Literal["batch", "none"]
+Norm = Literal["batch", "none", "last", "layer", "group"]
 Shortcut = Literal["projection", "identity"]
-Initialisation = Literal["xavier", "kaiming", "torch"]
+Initialisation = Literal["xavier", "kaiming", "orthogonal", "torch"]
 
 WIDTHS = (16, 32, 64)
+GROUPS = 8  # of "group": 2, 4 and 8 channels in each; Wu and He's (2018) 32 exceed 16 channels
 
 
 def _uniform_fan_in(parameter: Tensor, fan_in: int, generator: torch.Generator) -> None:
@@ -30,6 +31,10 @@ def _kaiming(weight: Tensor, generator: torch.Generator) -> None:
     nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
 
 
+def _orthogonal(weight: Tensor, generator: torch.Generator) -> None:
+    nn.init.orthogonal_(weight, generator=generator)
+
+
 def _torch(weight: Tensor, generator: torch.Generator) -> None:
     _uniform_fan_in(weight, weight[0].numel(), generator)
 
@@ -38,6 +43,7 @@ def _torch(weight: Tensor, generator: torch.Generator) -> None:
 INITIALISATIONS: dict[str, Callable[[Tensor, torch.Generator], None]] = {
     "xavier": _xavier,  # Glorot and Bengio (2010), uniform
     "kaiming": _kaiming,  # He et al. (2015), normal, fan in
+    "orthogonal": _orthogonal,  # Saxe et al. (2014); rows (o) against columns (i, x', y')
     "torch": _torch,
 }
 
@@ -100,6 +106,7 @@ class ResNet(nn.Module):
         self.blocks = nn.ModuleList(
             Block(a, b, norm, shortcut) for a, b in zip(inner, outer, strict=True)
         )
+        self.norm2 = nn.BatchNorm2d(WIDTHS[-1]) if norm == "last" else nn.Identity()
         self.linear = nn.Linear(WIDTHS[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -107,7 +114,7 @@ class ResNet(nn.Module):
         x = functional.relu(self.norm1(self.conv1(x)))
         for block in self.blocks:
             x = block(x)
-        logits: Tensor = self.linear(x.mean(dim=(2, 3)))
+        logits: Tensor = self.linear(self.norm2(x).mean(dim=(2, 3)))
         return logits
 
     def layer(self, number: int) -> nn.Module:
@@ -130,11 +137,22 @@ class ResNet(nn.Module):
 
 def _convolution(inner: int, outer: int, side: int, stride: int, norm: Norm) -> nn.Conv2d:
     """Padded convolution; with a bias only where no BN follows that would cancel it."""
-    return nn.Conv2d(inner, outer, side, stride, padding=side // 2, bias=norm == "none")
+    return nn.Conv2d(inner, outer, side, stride, padding=side // 2, bias=norm in BARE)
+
+
+# After a convolution.
+NORMALISATIONS: dict[Norm, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm2d,
+    "layer": lambda channels: nn.GroupNorm(1, channels),
+    "group": lambda channels: nn.GroupNorm(GROUPS, channels),
+    "none": lambda _channels: nn.Identity(),
+    "last": lambda _channels: nn.Identity(),
+}
+BARE = ("none", "last")  # norms that leave the convolutions without one
 
 
 def _normalisation(channels: int, norm: Norm) -> nn.Module:
-    return nn.BatchNorm2d(channels) if norm == "batch" else nn.Identity()
+    return NORMALISATIONS[norm](channels)
 
 
 def resnet(
@@ -158,16 +176,24 @@ def resnet(
     norm
         ``"batch"``: BN after every convolution, projections included.  ``"none"``: no
         normalisation; every convolution then has a bias, which does what BN's beta did.
+        ``"last"``: as ``"none"``, but for one BN at the output of the last block (S3, section 4).
+        ``"layer"``, ``"group"``: like ``"batch"``, with moments of each image over all its
+        channels, or over each of `GROUPS` groups of them.
     shortcut
         Where the shape changes: ``"projection"``, a 1x1 convolution (option B of He et al.), or
         ``"identity"``, every second pixel padded with channels of zeros (option A).
     init
         Law of the convolutions' kernels: ``"xavier"`` (Glorot uniform), ``"kaiming"`` (He
-        normal), or ``"torch"``, PyTorch's default.  Biases of convolutions are 0, so that with
-        and without BN the same kernels act, except under ``"torch"``, which is that default
-        altogether.  The linear layer is always PyTorch's default; BN starts at gamma 1, beta 0.
+        normal), ``"orthogonal"``, or ``"torch"``, PyTorch's default.  Biases of convolutions are
+        0, so that with and without BN the same kernels act, except under ``"torch"``, which is
+        that default altogether.  The linear layer is always PyTorch's default; BN starts at gamma
+        1, beta 0.
     classes
         Number of logits.
+
+    See Also
+    --------
+    empirical.lsuv.scale_layers : Initialisation that goes on from here with a batch.
 
     Raises
     ------
@@ -176,7 +202,7 @@ def resnet(
     """
     if depth < 8 or depth % 6 != 2:
         raise ValueError(f"depth {depth}: must be 6n + 2, such as 8, 20, 32, 44, 56 or 110")
-    _one_of("norm", norm, ("batch", "none"))
+    _one_of("norm", norm, tuple(NORMALISATIONS))
     _one_of("shortcut", shortcut, ("projection", "identity"))
     _one_of("init", init, tuple(INITIALISATIONS))
     if classes < 1:

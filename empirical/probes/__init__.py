@@ -1,6 +1,6 @@
 """Measurements on a network at batch statistics; each leaves the network as it was."""
 
-from empirical.probes.convolution import Sums, convolution_sums
+from empirical.probes.convolution import Kernel, Sums, convolution_sums, kernel_gradients
 from empirical.probes.logits import (
     Agreement,
     logit_gradients,
@@ -9,17 +9,24 @@ from empirical.probes.logits import (
     shuffled_rows,
 )
 from empirical.probes.moments import Growth, Moments, block_moments, growth
+from empirical.probes.spread import dominance, kurtosis, rank_correlation, shuffled
 
 __all__ = [
     "Agreement",
     "Growth",
+    "Kernel",
     "Moments",
     "Sums",
     "block_moments",
     "convolution_sums",
+    "dominance",
     "growth",
+    "kernel_gradients",
+    "kurtosis",
     "logit_gradients",
     "most_predicted",
+    "rank_correlation",
     "row_agreement",
+    "shuffled",
     "shuffled_rows",
 ]

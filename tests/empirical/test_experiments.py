@@ -1,4 +1,4 @@
-"""Experiments: how numbers become evidence, and the three of S3 at the smallest scale."""
+"""Experiments: how numbers become evidence, and those at initialisation at the smallest scale."""
 
 import json
 import re
@@ -134,8 +134,17 @@ def test_scales_have_the_seeds_and_batches_that_are_promised():
     assert sizes == {Scale.SMOKE: (16, 3), Scale.QUICK: (128, 5), Scale.PAPER: (128, 10)}
 
 
-def test_the_folder_holds_the_three_claims():
-    assert set(CLAIMS) >= {"bjorck_table1", "bjorck_fig5", "bjorck_fig6"}
+def test_a_control_stands_for_the_network_that_it_was_made_of():
+    toy = replace(TOY, criteria=TOY.criteria[1:], made_of=WITH)
+    evidence = judge(toy, measured(), where="toys")
+    assert (evidence.holds, evidence.control_differs) == (True, True)
+    assert evidence.numbers["criteria"][0]["control value"] == 0
+    assert not judge(replace(toy, made_of=WITHOUT), measured(), where="toys").control_differs
+
+
+def test_the_folder_holds_every_figure_at_initialisation():
+    figures = {f"bjorck_{name}" for name in ("fig2", "fig3", "table1", "fig5", "fig6", "fig7")}
+    assert set(CLAIMS) >= figures | {"bjorck_channel_mean_gradient", "notes_vanishing"}
     assert all(isinstance(claim, Claim) for claim in CLAIMS.values())
 
 

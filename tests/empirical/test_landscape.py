@@ -11,7 +11,7 @@ from torch.nn import functional
 from empirical.images import stream
 from empirical.models import resnet
 from empirical.probes.curvature import Curvature
-from empirical.probes.landscape import along_gradient
+from empirical.probes.landscape import along_gradient, losses_along_gradient
 from empirical.probes.shift import covariate_shift
 from theory import definitions
 
@@ -62,6 +62,26 @@ def test_descent_is_contiguous_from_zero() -> None:
     # A lower loss after a barrier does not count.
     gap = dataclasses.replace(found, losses=(1.0, found.loss + 1, 0.5))
     assert gap.largest_descent() == pytest.approx(0.5 * limit)
+    # A rise that is no more than rounding does not end it, and only then.
+    flat = dataclasses.replace(found, losses=(1.0, found.loss * (1 + 1e-7), 0.5))
+    assert flat.largest_descent() == pytest.approx(0.5 * limit)
+    assert flat.largest_descent(rounding=1e-6) == pytest.approx(1.01 * limit)
+    assert gap.largest_descent(rounding=1e-6) == pytest.approx(0.5 * limit)
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_losses_alone_are_those_of_the_landscape(norm) -> None:
+    net = resnet(8, generator=stream(0, "network"), norm=norm)
+    inputs, targets = torch.randn(6, 3, 32, 32, generator=stream(1, "x")), torch.arange(6)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    problem = (net, functional.cross_entropy, inputs, targets, (1e-3, 1e-2, 1.0))
+    alone, whole = losses_along_gradient(*problem), along_gradient(*problem)
+    assert (alone.rates, alone.loss, alone.length) == (whole.rates, whole.loss, whole.length)
+    assert alone.losses == pytest.approx(whole.losses, rel=1e-5)
+    assert alone.largest_descent() == whole.largest_descent()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    with pytest.raises(ValueError, match="step sizes"):
+        losses_along_gradient(*problem[:-1], ())
 
 
 def test_wrong_protocols_do_not_give_the_constants() -> None:

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from empirical.dense import Dense
 from empirical.images import stream
+from empirical.lsuv import scale_layers
 from empirical.models import Identity, resnet
 
 
@@ -51,7 +53,115 @@ def test_layers_are_numbered_as_the_papers_count():
             net.layer(number)
 
 
-@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_norm_last_is_one_bn_at_the_output_of_the_last_block():
+    last, none = build(norm="last").train(), build(norm="none")
+    assert [name for name, m in last.named_modules() if isinstance(m, nn.BatchNorm2d)] == ["norm2"]
+    x = torch.randn(5, 3, 32, 32, generator=stream(0, "x"))
+    kept = []
+    none.blocks[-1].register_forward_hook(lambda _module, _given, out: kept.append(out))
+    none(x)
+    moments = torch.var_mean(kept[0], dim=(0, 2, 3), correction=0, keepdim=True)
+    normalised = (kept[0] - moments[1]) / (moments[0] + 1e-5).sqrt()
+    torch.testing.assert_close(last(x), last.linear(normalised.mean(dim=(2, 3))))
+    # Control: BN before the last ReLU, or on what is pooled, is another network.
+    assert not torch.allclose(last(x), none(x))
+
+
+@pytest.mark.parametrize(("norm", "groups"), [("layer", 1), ("group", 8)])
+def test_layer_and_group_normalise_each_image_by_itself(norm, groups):
+    net = build(norm=norm)
+    x = torch.randn(3, 3, 32, 32, generator=stream(0, "x"))
+    torch.testing.assert_close(net(x)[:1], net(x[:1]))
+    assert not torch.allclose(build(norm="batch")(x)[:1], build(norm="batch")(x[:1]))
+    kept = []
+    net.norm1.register_forward_hook(lambda _module, _given, out: kept.append(out))
+    net(x)
+    parts = kept[0].reshape(3, groups, -1)
+    torch.testing.assert_close(parts.mean(dim=2), torch.zeros(3, groups), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        parts.var(dim=2, correction=0), torch.ones(3, groups), rtol=1e-3, atol=0
+    )
+    assert parameters(net) == parameters(build(norm="batch"))
+
+
+def test_orthogonal_kernels():
+    weight = build(init="orthogonal").layer(4).weight.flatten(1)
+    torch.testing.assert_close(weight @ weight.T, torch.eye(32), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("norm", ["batch", "none", "last"])
+def test_lsuv_gives_every_layer_variance_1(norm):
+    net = build(20, norm=norm, init="orthogonal")
+    x = torch.randn(4, 3, 32, 32, generator=stream(0, "x"))
+    buffers = {name: value.clone() for name, value in net.named_buffers()}
+
+    def deviations():
+        found = []
+        handles = [
+            module.register_forward_hook(
+                lambda _module, _given, out: found.append(out.std(correction=0).item())
+            )
+            for module in net.modules()
+            if isinstance(module, nn.Conv2d | nn.Linear)
+        ]
+        net(x)
+        for handle in handles:
+            handle.remove()
+        return found
+
+    before = deviations()
+    net.load_state_dict(net.state_dict() | buffers)
+    scale_layers(net, x)
+    assert all(torch.equal(value, buffers[name]) for name, value in net.named_buffers())
+    after = deviations()
+    assert len(after) == 22  # 19 convolutions, 2 projections, 1 linear layer
+    assert after == pytest.approx([1] * 22, rel=1e-4)
+    assert before != pytest.approx([1] * 22, rel=0.1)
+    weight = net.layer(4).weight.flatten(1)
+    gram = weight @ weight.T
+    torch.testing.assert_close(gram, gram[0, 0] * torch.eye(len(gram)), atol=1e-4, rtol=0)
+    assert not net.linear.bias.any()
+
+
+def test_lsuv_refuses_a_dead_layer():
+    net = build(norm="none", init="orthogonal")
+    nn.init.zeros_(net.blocks[1].conv1.weight)
+    with pytest.raises(ValueError, match=r"standard deviation 0\.0"):
+        scale_layers(net, torch.ones(2, 3, 32, 32))
+    assert not any(module._forward_hooks for module in net.modules())
+
+
+def dense(**options):
+    return Dense(4, generator=stream(0, "dense"), width=32, **options)
+
+
+def test_dense_is_its_formula():
+    x = torch.randn(6, 3, 32, 32, generator=stream(0, "x"))
+    for normalised in (True, False):
+        for shortcuts in (True, False):
+            net = dense(normalised=normalised, shortcuts=shortcuts)
+            value = x.flatten(1)
+            for number, layer in enumerate(net.layers):
+                out = value @ layer.weight.T
+                if normalised:
+                    variance, mean = torch.var_mean(out, dim=0, correction=0)
+                    out = (out - mean) / (variance + 1e-5).sqrt()
+                out = out.clamp(min=0)
+                value = value + out if shortcuts and number > 0 else out
+            torch.testing.assert_close(net(x), value @ net.linear.weight.T, rtol=1e-4, atol=1e-4)
+
+
+def test_dense_shares_its_weights_and_draws_he():
+    plain, batch = dense(normalised=False), dense(normalised=True)
+    for first, second in zip(plain.layers, batch.layers, strict=True):
+        assert torch.equal(first.weight, second.weight)
+    # 98304 weights: the sample variance has a relative standard error of 0.5 %.
+    assert plain.layers[0].weight.var().item() == pytest.approx(2 / 3072, rel=0.03)
+    with pytest.raises(ValueError, match="depth 1: must be at least 2"):
+        Dense(1, generator=stream(0, "dense"))
+
+
+@pytest.mark.parametrize("norm", ["batch", "none", "last", "layer", "group"])
 @pytest.mark.parametrize("shortcut", ["projection", "identity"])
 def test_shapes_through_the_stages(norm, shortcut):
     net = build(norm=norm, shortcut=shortcut, classes=7)
@@ -125,9 +235,9 @@ def test_with_and_without_norm_have_the_same_kernels():
         ({"depth": 2}, "6n"),
         ({"depth": 21}, "6n"),
         ({"depth": -4}, "6n"),
-        ({"norm": "layer"}, "batch, none"),
+        ({"norm": "instance"}, "batch, layer, group, none, last"),
         ({"shortcut": "B"}, "projection, identity"),
-        ({"init": "zeros"}, "xavier, kaiming, torch"),
+        ({"init": "zeros"}, "xavier, kaiming, orthogonal, torch"),
         ({"classes": 0}, "at least 1"),
     ],
 )

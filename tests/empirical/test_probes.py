@@ -11,10 +11,15 @@ from empirical.models import resnet
 from empirical.probes import (
     block_moments,
     convolution_sums,
+    dominance,
     growth,
+    kernel_gradients,
+    kurtosis,
     logit_gradients,
     most_predicted,
+    rank_correlation,
     row_agreement,
+    shuffled,
     shuffled_rows,
 )
 from empirical.probes.state import captured, undisturbed
@@ -116,6 +121,80 @@ def test_convolution_sums_refuse_what_is_no_convolution(layer):
         convolution_sums(network(), *images(), [layer])
 
 
+def outputs_gradient(net, number, inputs, labels):
+    """Sum over (b, x, y) of the gradient at a convolution's output, float64."""
+    with captured({0: net.layer(number)}) as (_, outputs):
+        loss = functional.cross_entropy(net(inputs), labels)
+    return torch.autograd.grad(loss, outputs[0])[0].double().sum(dim=(0, 2, 3))
+
+
+@NORMS
+def test_kernel_gradients_are_those_of_autograd(norm):
+    net, (inputs, labels) = network(norm), images()
+    layers = [5, 2, 4]
+    found = kernel_gradients(net, inputs, labels, layers)
+    assert list(found) == layers
+    with captured({number: net.layer(number) for number in layers}) as (given, _):
+        functional.cross_entropy(net(inputs), labels).backward()
+    for number, kernel in found.items():
+        expected = net.layer(number).weight.grad.double()
+        torch.testing.assert_close(kernel.gradient, expected, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(kernel.given, given[number].double().mean(dim=(0, 2, 3)))
+        # At the middle of the kernel no padding enters: (4) is linear in the input's mean.
+        total = outputs_gradient(net, number, inputs, labels)
+        middle = kernel.gradient[:, :, 1, 1] - total[:, None] * kernel.given
+        torch.testing.assert_close(kernel.centred[:, :, 1, 1], middle, rtol=1e-3, atol=1e-5)
+        assert kernel.sizes.shape == expected.shape[:2]
+        assert kernel.sizes[3, 1] == pytest.approx(kernel.gradient[3, 1].abs().sum().item())
+    # Control: the two axes of channels are not mixed up.
+    assert found[4].sizes.shape == (32, 16)
+
+
+def test_kernel_gradients_are_refused_for_the_linear_layer():
+    with pytest.raises(ValueError, match="layer 8: the linear layer; convolutions are 1 to 7"):
+        kernel_gradients(network(), *images(), [8])
+
+
+def test_kurtosis_of_known_laws():
+    normal = torch.randn(200_000, generator=stream(0, "normal"))
+    # The sample kurtosis of a normal law has standard error sqrt(24/n) = 0.011.
+    assert kurtosis(normal) == pytest.approx(3, abs=0.05)
+    assert kurtosis(5 * normal - 2) == pytest.approx(kurtosis(normal), rel=1e-5)
+    assert kurtosis(torch.tensor([1.0, -1.0])) == 1
+    quantiles = torch.arange(1, 200_000) / 200_000
+    laplace = torch.where(quantiles < 0.5, (2 * quantiles).log(), -(2 - 2 * quantiles).log())
+    assert kurtosis(laplace) == pytest.approx(6, rel=0.01)
+    with pytest.raises(ValueError, match="all values are equal"):
+        kurtosis(torch.ones(4))
+
+
+def test_dominance_needs_structure_not_positive_entries():
+    positive = torch.rand(40, 40, generator=stream(0, "entries")) + 1
+    assert dominance(positive) < 0.2
+    squares = torch.linalg.svdvals(positive).square()
+    assert squares[0] / squares[1:].sum() > 20  # not centred: large without any structure
+    channels = torch.arange(40.0)
+    rows = channels[:, None] + positive
+    assert dominance(rows) > 100
+    assert dominance(shuffled(rows, stream(0, "shuffle"))) < 0.2
+    two = torch.diag(torch.tensor([3.0, -3.0, 2.0, -2.0]))  # entries of mean 0
+    assert dominance(two) == pytest.approx(9 / (9 + 4 + 4))
+    with pytest.raises(ValueError, match="must be a matrix"):
+        dominance(torch.ones(3))
+    with pytest.raises(ValueError, match="all entries are equal"):
+        dominance(torch.ones(3, 3))
+
+
+def test_rank_correlation():
+    first = torch.tensor([1.0, 5.0, 2.0, 9.0])
+    assert rank_correlation(first, first.exp()) == pytest.approx(1)
+    assert rank_correlation(first, -first) == pytest.approx(-1)
+    assert rank_correlation(first, torch.tensor([1.0, 2.0, 4.0, 3.0])) == pytest.approx(0.4)
+    assert np.isnan(rank_correlation(first, torch.ones(4)))
+    with pytest.raises(ValueError, match="must be equal"):
+        rank_correlation(first, first[:2])
+
+
 @NORMS
 def test_logit_gradients_are_those_of_autograd(norm):
     net, (inputs, labels) = network(norm), images()
@@ -148,6 +227,7 @@ PROBES = {
     "random_signs": lambda net, inputs, labels: convolution_sums(
         net, inputs, labels, [2], stream(0, "signs")
     ),
+    "kernel_gradients": lambda net, inputs, labels: kernel_gradients(net, inputs, labels, [2, 5]),
     "logit_gradients": logit_gradients,
 }
 

@@ -1,0 +1,50 @@
+"""Layer-sequential unit variance (LSUV) of Mishkin and Matas (2016), arXiv:1511.06422."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from empirical.probes.state import undisturbed
+
+
+def scale_layers(model: nn.Module, inputs: Tensor) -> None:
+    """Scale every convolution and linear layer so that its output on `inputs` has variance 1.
+
+    Layers are scaled one after the other, each on what the scaled ones before it give out; the
+    variance is that of all entries of the output.  Together with orthogonal weights
+    (``resnet(..., init="orthogonal")``) this is the initialisation of Mishkin and Matas.  Their
+    loop until the variance is within a tolerance is one step here: biases are set to 0, and
+    without them a layer's output is proportional to its weights.  All is done in one forward pass
+    at batch statistics.  Running statistics and random state stay as they are.
+
+    Raises
+    ------
+    ValueError
+        If a layer has the same output everywhere, so that no scale gives it variance 1.
+    """
+
+    def scale(layer: nn.Conv2d | nn.Linear, _given: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        if layer.bias is not None:
+            shape = (-1,) + (1,) * (output.dim() - 2)
+            output = output - layer.bias.view(shape)
+            layer.bias.zero_()
+        deviation = output.double().std(correction=0).item()
+        if not 0 < deviation < math.inf:
+            raise ValueError(
+                f"a layer's output has standard deviation {deviation}; it must be positive, finite"
+            )
+        layer.weight.div_(deviation)
+        return output / deviation
+
+    handles = [
+        module.register_forward_hook(scale)
+        for module in model.modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    ]
+    try:
+        with undisturbed(model), torch.no_grad():
+            model(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
