@@ -14,8 +14,8 @@ SCALE ?= quick
 DATA ?=
 
 BIN := .venv/bin
-# One process a core with one thread each, a file of tests at a time: files share what they set up.
-TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+# One process a core with one thread each; tests of one xdist_group stay together.
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 ASV := cd benchmarks && ../$(BIN)/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -45,7 +45,7 @@ wheel-test: .venv/dev
 	$(BIN)/python -m venv --without-pip build/wheel/venv
 	$(BIN)/python $(SITE) > "$$($(WHEEL) $(SITE))/dependencies.pth"
 	$(PIP) --no-deps --target "$$($(WHEEL) $(SITE))" build/wheel/dist/*.whl
-	cd build/wheel && OMP_NUM_THREADS=1 venv/bin/python -P -m pytest -n auto --dist loadfile \
+	cd build/wheel && OMP_NUM_THREADS=1 venv/bin/python -P -m pytest -n auto --dist loadgroup \
 	    -c ../../pyproject.toml --rootdir ../.. -m "not slow and not sources" -q ../../tests
 
 asv-check: .venv/dev

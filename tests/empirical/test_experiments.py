@@ -31,6 +31,8 @@ from theory.catalogue import load_folder
 from theory.claim import Claim, Kind, Scale, Settings, Verdict, decide
 from theory.sources import Source
 
+pytestmark = pytest.mark.xdist_group("experiments")  # they share what is measured once
+
 REAL = Path(__file__).parents[2] / "../shared/cifar10"
 CLAIMS = {claim.id: claim for claim in load_folder(empirical.experiments)}
 EVERY = pytest.mark.parametrize("claim_id", CLAIMS)
@@ -234,6 +236,7 @@ def test_the_printed_table_satisfies_its_own_criteria():
     assert judge(means, swapped, where="the print, swapped").holds is False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="real CIFAR-10 not found in ../shared/cifar10")
 @EVERY
 def test_real_cifar10(claim_id):

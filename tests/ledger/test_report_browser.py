@@ -14,7 +14,7 @@ from theory.claim import Claim, Evidence, Kind
 from theory.claims import bn_hessian, report_3_4, santurkar_4_2
 from theory.symbols import latex, text
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 CLAIMS = (bn_hessian.CLAIM, report_3_4.CLAIM, santurkar_4_2.CLAIM)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

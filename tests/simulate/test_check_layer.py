@@ -49,6 +49,9 @@ FORWARD_TWICE = ("jacfwd(jacfwd)", "jvp(jvp)", "jacrev(jacfwd)")
 SAVED = ("jvp(jacrev)", "hessian", "jacrev(jacrev)")
 
 
+pytestmark = pytest.mark.xdist_group("layers")  # they share what is measured once
+
+
 @pytest.fixture(scope="module")
 def reports() -> dict[str, Report]:
     made = {name: make() for name, make in LAYERS.items()}
