@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from simulate.letters import Letters
+from simulate.relation import terms
 
 TRUSTED: Final = 1e-6  # least right side, over the terms that cancel, that gives a ratio
 TINY: Final = 1e-300
@@ -61,8 +62,8 @@ class Contest:
 
     def __init__(self, relation: sp.Basic, domain: sp.Basic) -> None:
         self.letters = sorted(relation.free_symbols, key=str)
-        terms = [abs(term) for side in relation.args for term in _terms(side)]
-        self._sides = _Compiled(self.letters, [relation.lhs, relation.rhs, *terms])
+        sizes = [abs(term) for side in relation.args for term in terms(side)]
+        self._sides = _Compiled(self.letters, [relation.lhs, relation.rhs, *sizes])
         parts = [] if domain == sp.true else list(sp.And.make_args(domain))
         self.conditions = sorted(parts, key=str)
         self.hypothesis = sorted(domain.free_symbols, key=str)
@@ -71,8 +72,8 @@ class Contest:
 
     def sides(self, measured: Letters) -> Sides:
         """Both sides and the size of their terms, with a graph if the letters have one."""
-        lhs, rhs, *terms = self._sides([measured.value(letter) for letter in self.letters])
-        return Sides(lhs, rhs, torch.stack(terms).sum(0))
+        lhs, rhs, *sizes = self._sides([measured.value(letter) for letter in self.letters])
+        return Sides(lhs, rhs, torch.stack(sizes).sum(0))
 
     def judge(self, measured: Letters, sides: Sides) -> Verdicts:
         """Compare `sides` with the rounding that the letters' magnitudes allow."""
@@ -118,10 +119,6 @@ def _satisfied(part: sp.Basic, gap: Tensor) -> Tensor:
     if isinstance(part, sp.GreaterThan):
         return gap >= 0
     return gap < 0 if isinstance(part, sp.StrictLessThan) else gap > 0
-
-
-def _terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
-    return tuple(sp.Add.make_args(sp.expand(expr)))
 
 
 class _Compiled:

@@ -37,7 +37,8 @@ class Comparison:
 
 
 @cache
-def _terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
+def terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
+    """The terms of a side, expanded: those that may cancel."""
     return tuple(sp.Add.make_args(sp.expand(expr)))
 
 
@@ -76,8 +77,8 @@ def compare(relation: sp.Basic, measured: Letters, mask: Tensor | None = None) -
     sizes = {a: arrange(measured.magnitude(a), a, axes) + floor for a in letters}
     difference = _evaluate(relation.lhs, values) - _evaluate(relation.rhs, values)
     # |term| evaluated on magnitudes: each term is a monomial, up to fixed functions.
-    terms = (*_terms(relation.lhs), *_terms(relation.rhs))
-    scale = torch.stack(torch.broadcast_tensors(*(_evaluate(t, sizes).abs() for t in terms))).sum(0)
+    every = (*terms(relation.lhs), *terms(relation.rhs))
+    scale = torch.stack(torch.broadcast_tensors(*(_evaluate(t, sizes).abs() for t in every))).sum(0)
     # A scale that overflows would hide any difference: it must be finite too.
     excess = difference / (scale + floor) + 0 * scale
     excess = excess.abs() if isinstance(relation, sp.Eq) else excess
