@@ -6,6 +6,7 @@ Shapes: K problems, batch size m, d inputs, n units; weights W (K, d, n), activa
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import product
 from typing import Any, Final
 
 import sympy as sp
@@ -16,6 +17,7 @@ from torch.nn.functional import logsigmoid
 from simulate.letters import Letters
 from simulate.networks import CLASSES, LOSSES, normalise
 from simulate.quantities import epsilons
+from simulate.regimes import REGIMES, drawn
 from theory import curvature as cur
 from theory import layer_curvature as lay
 from theory.claim import Instances
@@ -141,9 +143,15 @@ def _losses(normal: Callable[..., Tensor], count: int, m: int) -> dict[str, Loss
 
 
 def draw(
-    count: int, m: int, loss: str, seed: int, epsilons: tuple[float, ...], device: str = "cpu"
+    count: int,
+    m: int,
+    loss: str,
+    seed: int,
+    epsilons: tuple[float, ...],
+    device: str = "cpu",
+    regime: str = "Gaussian",
 ) -> Layer:
-    """Draw `count` layers on a CPU generator, the same on every device.
+    """Draw `count` layers of a regime on a CPU generator, the same on every device.
 
     Raises
     ------
@@ -157,23 +165,27 @@ def draw(
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
 
-    X, W = normal(count, m, INPUTS), normal(count, INPUTS, UNITS)
+    X, W = drawn(
+        regime, normal(count, m, INPUTS), normal(count, UNITS, INPUTS), normal(count, INPUTS)
+    )
     gamma, beta = normal(count, 1, UNITS), normal(count, 1, UNITS)
     chosen = torch.tensor(epsilons, dtype=torch.float64, device=device)
     eps = chosen[torch.arange(count, device=device) % len(epsilons)][:, None, None]
-    return Layer(X, W, gamma, beta, eps, _losses(normal, count, m)[loss])
+    return Layer(X, W.mT, gamma, beta, eps, _losses(normal, count, m)[loss])
 
 
 def batches(
     way: Instances, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Layer]]:
-    """Yield (m, layers) for each loss and batch size: `total` of each, in chunks."""
-    jobs = [
-        (loss, m, start) for loss in LOSSES for m in way.sizes for start in range(0, total, CHUNK)
-    ]
-    for number, (loss, m, start) in enumerate(jobs):
-        count = min(CHUNK, total - start)
-        yield m, draw(count, m, loss, seed * 1_000_003 + number, epsilons(domain), device)
+    """Yield (m, layers) for each loss, batch size and regime, in chunks.
+
+    There are `total` of each loss and size, in equal shares of the regimes.
+    """
+    share = -(-total // len(REGIMES))
+    starts = range(0, share, CHUNK)
+    for number, (loss, m, regime, start) in enumerate(product(LOSSES, way.sizes, REGIMES, starts)):
+        count, stream = min(CHUNK, share - start), seed * 1_000_003 + number
+        yield m, draw(count, m, loss, stream, epsilons(domain), device, regime)
 
 
 def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
@@ -183,6 +195,7 @@ def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
         "inputs": INPUTS,
         "units": UNITS,
         "losses": list(LOSSES),
+        "regimes": list(REGIMES),
         "eps": list(epsilons(domain)),
         "dtype": "float64",
     }

@@ -28,7 +28,7 @@ def heavy_tailed(X: Tensor, w: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
 
 def ill_conditioned(X: Tensor, w: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
     """Inputs of sizes from 1 down to 1e-6, weights from 1 to 1e3: half of it made good."""
-    sizes = torch.logspace(0, 1, X.shape[1], base=CONDITION, dtype=X.dtype)
+    sizes = torch.logspace(0, 1, X.shape[1], base=CONDITION, dtype=X.dtype, device=X.device)
     return X / sizes.unsqueeze(-1), w * sizes.sqrt()
 
 
@@ -39,12 +39,12 @@ def nearly_constant(X: Tensor, w: Tensor, centre: Tensor) -> tuple[Tensor, Tenso
 
 def outliers(X: Tensor, w: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
     """Every sixteenth sample, from the first on, a hundred times larger."""
-    size = torch.ones(X.shape[-1], dtype=X.dtype)
+    size = torch.ones(X.shape[-1], dtype=X.dtype, device=X.device)
     size[::EVERY] = OUTLIER
     return X * size, w
 
 
-# Each takes standard normals X (K, d, m), w (K, d) and a centre (K, d), all on the CPU.
+# Each takes standard normals X (K, d, m), w (K, d) and a centre (K, d).
 REGIMES: Final[dict[str, Regime]] = {
     "Gaussian": gaussian,
     "heavy-tailed": heavy_tailed,
@@ -52,3 +52,12 @@ REGIMES: Final[dict[str, Regime]] = {
     "nearly constant": nearly_constant,
     "outliers": outliers,
 }
+
+
+def drawn(regime: str, X: Tensor, w: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """Inputs (K, m, d) and weights (K, ..., d) of a regime, from standard normals of their shapes.
+
+    `centre` is (K, d).
+    """
+    inputs, weights = REGIMES[regime](X.mT, w, centre)
+    return inputs.mT, weights

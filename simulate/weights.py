@@ -8,6 +8,7 @@ map; largest eigenvalues from a dense eigensolver; maxima and distances from num
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from itertools import product
 from typing import Any, Final
 
 import sympy as sp
@@ -17,6 +18,7 @@ from torch import Tensor
 from simulate import quantities
 from simulate.networks import LOSSES, Problems, draw, normalise
 from simulate.quantities import Measured, epsilons
+from simulate.regimes import REGIMES, drawn
 from theory import curvature as cur
 from theory import minimax as mnx
 from theory import symbols as sym
@@ -152,7 +154,8 @@ class Weighted(Measured):
         found = torch.linalg.lstsq(centred, self.target.unsqueeze(-1)).solution.squeeze(-1)
         leaf = found.detach().requires_grad_()
         loss = self.miss(leaf)
-        slope = torch.autograd.grad(loss.sum(), leaf)[0].norm(dim=-1) * found.norm(dim=-1)
+        # Entry by entry: inputs may differ in size by 1e6, and the weights with them.
+        slope = (torch.autograd.grad(loss.sum(), leaf)[0] * found).abs().sum(-1)
         if (slope > 1e-9 * self.m).any() or (loss > self.miss(-leaf)).any():
             raise ArithmeticError("a direction is not an optimum of the normalised regression")
         return found
@@ -334,15 +337,22 @@ Weighted.MAGNITUDES = Measured.MAGNITUDES | _MAGNITUDES
 
 
 def problems(
-    count: int, m: int, loss: str, seed: int, *, eps: tuple[float, ...], device: str = "cpu"
+    count: int,
+    m: int,
+    loss: str,
+    seed: int,
+    *,
+    eps: tuple[float, ...],
+    regime: str = "Gaussian",
+    device: str = "cpu",
 ) -> Weighted:
-    """Draw `count` problems: Gaussian inputs, weights and targets, log-normal c, eta and radius."""
+    """Draw `count` problems: inputs and weights of a regime, log-normal c, eta and radius."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
 
-    X, w = normal(count, m, INPUTS), normal(count, INPUTS)
+    X, w = drawn(regime, normal(count, m, INPUTS), normal(count, INPUTS), normal(count, INPUTS))
     c, eta, radius = normal(count).exp(), normal(count).exp(), normal(count).exp()
     layer = draw(count, m, loss, seed + 1, epsilons=eps, device=device)
     return Weighted(X, w, layer, (c, eta, radius, normal(count, m), normal(count, m)))
@@ -351,13 +361,16 @@ def problems(
 def batches(
     way: Instances, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Weighted]]:
-    """Yield (m, problems) for each loss and batch size: `total` of each, in chunks."""
-    jobs = [
-        (loss, m, start) for loss in LOSSES for m in way.sizes for start in range(0, total, CHUNK)
-    ]
-    for number, (loss, m, start) in enumerate(jobs):
-        count, stream = min(CHUNK, total - start), seed * 1_000_003 + 2 * number
-        yield m, problems(count, m, loss, stream, eps=epsilons(domain), device=device)
+    """Yield (m, problems) for each loss, batch size and regime, in chunks.
+
+    There are `total` of each loss and size, in equal shares of the regimes.
+    """
+    share = -(-total // len(REGIMES))
+    starts = range(0, share, CHUNK)
+    for number, (loss, m, regime, start) in enumerate(product(LOSSES, way.sizes, REGIMES, starts)):
+        count, stream = min(CHUNK, share - start), seed * 1_000_003 + 2 * number
+        allowed = epsilons(domain)
+        yield m, problems(count, m, loss, stream, eps=allowed, regime=regime, device=device)
 
 
 def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
