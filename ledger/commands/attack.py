@@ -53,6 +53,7 @@ def attack(
         Folder of claim files of your own. They are code and are run as such.
     """
     from ledger.catalogue import one
+    from ledger.commands import common
     from simulate import adversary, tightness
     from theory import files
 
@@ -63,7 +64,7 @@ def attack(
             raise UserError(f"--out {out}: end the name in .json, .svg, .png or .pdf")
         files.probe(out)
     claim = one(claim_id, claims)
-    place = _device(device)
+    place = common.device(device)
     found = adversary.attack(claim, restarts=restarts, steps=steps, seed=seed, device=place)
     random = tightness.random_ratios(claim, RANDOM, seed, place)
     outcome, expected = _outcome(found), _expected(claim)
@@ -76,15 +77,6 @@ def attack(
     elif out is not None:
         _figure(out, claim, found, random)
     return 0 if outcome == expected else 1
-
-
-def _device(device: str) -> str:
-    import torch
-
-    there = torch.cuda.is_available()
-    if device == "cuda" and not there:
-        raise UserError("--device cuda: PyTorch finds no GPU here; use --device cpu or auto")
-    return "cuda" if there and device != "cpu" else "cpu"
 
 
 def _outcome(found: "Attack") -> str:
@@ -174,18 +166,10 @@ def _json(
 
 
 def _figure(path: Path, claim: "Claim", found: "Attack", random: "np.ndarray[Any, Any]") -> None:
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    from ledger.figures import METADATA, style
+    from ledger import figures
     from simulate.tightness import draw
 
-    chosen: Any = {**style(), "svg.hashsalt": claim.id}
-    with mpl.rc_context(chosen):
-        figure = Figure()
-        try:
-            draw(figure, claim, random, found)
-        except ValueError as error:
-            raise UserError(f"--out {path}: {error}") from None
-        plain = dict.fromkeys(METADATA) if path.suffix == ".svg" else None
-        figure.savefig(path, metadata=plain, dpi=150)
+    try:
+        figures.write(path, lambda figure: draw(figure, claim, random, found))
+    except ValueError as error:
+        raise UserError(f"--out {path}: {error}") from None

@@ -54,10 +54,10 @@ def check_layer(
     json
         Also write all rows to this file.
     """
+    from ledger.commands import common
     from theory import files
 
-    if seed < 0:
-        raise UserError(f"--seed {seed} is negative; give 0 or larger")
+    common.checked_seed(seed)
     sizes = None if shape is None else _sizes(shape)
     if json:
         files.probe(json)
@@ -65,9 +65,8 @@ def check_layer(
         module = _module(target)
         from simulate.layer_checks.measure import check_layer as measure
 
-        report = measure(
-            module, declared=as_, shape=sizes, eps=eps, device=_device(device), seed=seed
-        )
+        place = common.device(device)
+        report = measure(module, declared=as_, shape=sizes, eps=eps, device=place, seed=seed)
     print("\n".join(report.lines()))
     if json:
         text = json_module.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
@@ -80,15 +79,6 @@ def _sizes(shape: str) -> tuple[int, ...]:
     if not all(part.strip().isdigit() and int(part) > 0 for part in parts) or len(parts) < 2:
         raise UserError(f"--shape {shape}: give at least two positive sizes, say 64,8 or 64,3,8,8")
     return tuple(int(part) for part in parts)
-
-
-def _device(name: str) -> str:
-    import torch
-
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise UserError("--device cuda: PyTorch finds no GPU here; use --device cpu or auto")
-    return "cuda" if there and name != "cpu" else "cpu"
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ values.  Logarithms are kept, because the values of a long product leave the ran
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -83,7 +84,7 @@ class Spectrum:
     logs: Array
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def law(self) -> SingularLaw:
         """The limiting law of these widths."""
         return SingularLaw(self.widths)
@@ -93,6 +94,7 @@ class Spectrum:
         """Decadic logarithm of the condition number of each product, (repeats,)."""
         return (self.logs[:, 0] - self.logs[:, -1]) / np.log(10)
 
+    @cached_property
     def distances(self) -> Array:
         """Kolmogorov-Smirnov distance of each product's values from the law, (repeats,).
 
@@ -114,7 +116,7 @@ class Spectrum:
             "values of each": self.logs.shape[1],
             "support of the law": [low, high],
             "largest log s": float(self.logs.max()),
-            "distance from the law, one product, mean": float(self.distances().mean()),
+            "distance from the law, one product, mean": float(self.distances.mean()),
             "median of log10 of the condition number": (
                 float(np.median(self.condition)) if finite.all() else None
             ),

@@ -49,7 +49,7 @@ def draw_spectra(figure: Figure, spectra: Sequence[Spectrum], *, log: bool = Fal
     panels = figure.subplots(1, len(spectra), squeeze=False)[0]
     words = []
     for axes, spectrum in zip(panels, spectra, strict=True):
-        gap = float(spectrum.distances().mean())
+        gap = float(spectrum.distances.mean())
         words.append(f"{spectrum.name}: {gap:.2g}")
         if log:
             _log_panel(axes, spectrum)

@@ -42,10 +42,10 @@ def test_law_is_a_law_and_cdf_is_its_integral(widths) -> None:
 def test_samples_are_near_their_law_and_not_near_another(widths, kind) -> None:
     found = sampled(widths, 4, kind=kind, seed=1)
     assert found.logs.shape == (4, min(widths))
-    assert found.distances().max() < 0.06  # one spectrum of 100; repulsion keeps it far below
+    assert found.distances.max() < 0.06  # one spectrum of 100; repulsion keeps it far below
     other = sampled((*widths, widths[-1]), 4, kind=kind, seed=1)
     wrong = type(other)(other.name, widths, other.logs[:, : min(widths)])
-    assert wrong.distances().min() > 0.1
+    assert wrong.distances.min() > 0.1
 
 
 def test_multiplied_out_and_accurate_agree_where_both_can(monkeypatch) -> None:
