@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from simulate import rationalise
 from simulate.contest import Verdicts, contest
+from simulate.letters import chunks
 from simulate.relation import compare, inside
 from simulate.spaces import Params, Space
 from theory.claim import Claim
@@ -160,11 +161,10 @@ def attack(
             raise UserError(f"{name} = {value}: give 1 or more")
     space = space_of(claim)
     climbs, refutation = [], None
-    jobs = [(size, start) for size in sizes or space.sizes for start in range(0, restarts, CHUNK)]
+    jobs = list(chunks(sizes or space.sizes, restarts, CHUNK, seed))
     progress = tqdm(jobs, desc=claim.id, unit="climb", disable=None, leave=False)
-    for number, (size, start) in enumerate(progress):
-        count = min(CHUNK, restarts - start)
-        one = climb(claim, space, size, count, steps, seed * 1_000_003 + number, device)
+    for size, count, stream in progress:
+        one = climb(claim, space, size, count, steps, stream, device)
         climbs.append(one)
         if confirm and one.violated.any():
             order = one.excess.masked_fill(~one.violated, -torch.inf).argsort(descending=True)

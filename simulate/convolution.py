@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from simulate.letters import Letters
+from simulate.letters import Letters, chunks
 from theory import backprop
 from theory.claim import Instances
 
@@ -79,10 +79,8 @@ def batches(
 ) -> Iterator[tuple[int, Convolutions]]:
     """Yield (side of the image, convolutions): `total` of each, in chunks."""
     del domain
-    jobs = [(side, start) for side in way.sizes for start in range(0, total, CHUNK)]
-    for number, (side, start) in enumerate(jobs):
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
-        count = min(CHUNK, total - start)
+    for side, count, stream in chunks(way.sizes, total, CHUNK, seed):
+        generator = torch.Generator().manual_seed(stream)
 
         def normal(*shape: int, source: torch.Generator = generator) -> Tensor:
             return torch.randn(*shape, generator=source, dtype=torch.float64).to(device)

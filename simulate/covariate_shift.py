@@ -12,7 +12,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from simulate.letters import Letters
+from simulate.letters import Letters, chunks
 from simulate.networks import normalise
 from theory import definitions
 from theory.claim import Instances
@@ -112,10 +112,8 @@ def batches(
 ) -> Iterator[tuple[int, Networks]]:
     """Yield (number of layers, networks): `total` of each, in chunks."""
     del domain
-    jobs = [(depth, start) for depth in way.sizes for start in range(0, total, CHUNK)]
-    for number, (depth, start) in enumerate(jobs):
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
-        count = min(CHUNK, total - start)
+    for depth, count, stream in chunks(way.sizes, total, CHUNK, seed):
+        generator = torch.Generator().manual_seed(stream)
 
         def normal(*shape: int, source: torch.Generator = generator) -> Tensor:
             return torch.randn(*shape, generator=source, dtype=torch.float64).to(device)

@@ -8,7 +8,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from simulate.letters import Letters
+from simulate.letters import Letters, chunks
 from theory import backprop
 from theory.claim import Instances
 
@@ -51,10 +51,8 @@ def batches(
 ) -> Iterator[tuple[int, Rows]]:
     """Yield (number of classes, images): `total` of each, in chunks; scales of logits vary."""
     del domain
-    jobs = [(count, start) for count in way.sizes for start in range(0, total, CHUNK)]
-    for number, (classes, start) in enumerate(jobs):
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
-        count = min(CHUNK, total - start)
+    for classes, count, stream in chunks(way.sizes, total, CHUNK, seed):
+        generator = torch.Generator().manual_seed(stream)
         scale = torch.rand(count, 1, generator=generator, dtype=torch.float64) * 3
         logits = scale * torch.randn(count, classes, generator=generator, dtype=torch.float64)
         target = torch.randint(classes, (count,), generator=generator)

@@ -12,7 +12,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from simulate.letters import Letters
+from simulate.letters import Letters, chunks
 from theory import quadratics
 from theory.claim import Instances
 from theory.symbols import delta_ki
@@ -133,9 +133,7 @@ def batches(
     way: Instances, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Features]]:
     """Yield (m, data sets): `total` of each, in chunks."""
-    jobs = [(m, start) for m in way.sizes for start in range(0, total, CHUNK)]
-    for number, (m, start) in enumerate(jobs):
-        count, stream = min(CHUNK, total - start), seed * 1_000_003 + number
+    for m, count, stream in chunks(way.sizes, total, CHUNK, seed):
         yield m, draw(count, m, stream, device, correlated=_correlated(domain))
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from simulate.law_curve import NODES, Curve, right_end, rule
-from simulate.letters import Letters
+from simulate.letters import Letters, chunks
 from theory import fuss_catalan_moments as moments
 from theory import fuss_catalan_proofs as proofs
 from theory.claim import Instances
@@ -258,9 +258,8 @@ def batches(
 ) -> Iterator[tuple[int, Law]]:
     """Yield (least M, instances): `total` of each, in chunks."""
     del domain
-    jobs = [(size, start) for size in way.sizes for start in range(0, total, CHUNK)]
-    for number, (size, start) in enumerate(jobs):
-        yield size, draw(min(CHUNK, total - start), size, seed * 1_000_003 + number, device)
+    for size, count, stream in chunks(way.sizes, total, CHUNK, seed):
+        yield size, draw(count, size, stream, device)
 
 
 def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:

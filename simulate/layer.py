@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from simulate.letters import Letters
+from simulate.letters import Letters, chunks
 from simulate.networks import CLASSES, LOSSES, normalise
 from simulate.quantities import epsilons
 from simulate.regimes import REGIMES, drawn
@@ -182,9 +182,8 @@ def batches(
     There are `total` of each loss and size, in equal shares of the regimes.
     """
     share = -(-total // len(REGIMES))
-    starts = range(0, share, CHUNK)
-    for number, (loss, m, regime, start) in enumerate(product(LOSSES, way.sizes, REGIMES, starts)):
-        count, stream = min(CHUNK, share - start), seed * 1_000_003 + number
+    cases = product(LOSSES, way.sizes, REGIMES)
+    for (loss, m, regime), count, stream in chunks(cases, share, CHUNK, seed):
         yield m, draw(count, m, loss, stream, epsilons(domain), device, regime)
 
 

@@ -1,7 +1,7 @@
 """What a world of random instances offers: letters with values, and the size of their terms."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Final, TypeVar
 
 import sympy as sp
 from torch import Tensor
@@ -10,6 +10,7 @@ from theory.symbols import LETTERS
 
 AXES: Final = "kil"
 Measure = Callable[[Any], Tensor]
+T = TypeVar("T")
 
 
 class Letters:
@@ -52,6 +53,23 @@ class Letters:
     def halves(self) -> "tuple[Letters, Letters] | None":
         """The same letters for each half of the instances, or None if it cannot be halved."""
         return None
+
+
+def stream(seed: int, number: int) -> int:
+    """Seed of draw `number` of a run with `seed`: no two runs share one before a million draws."""
+    return seed * 1_000_003 + number
+
+
+def chunks(
+    cases: Iterable[T], total: int, largest: int, seed: int, *, apart: int = 1
+) -> Iterator[tuple[T, int, int]]:
+    """Yield (case, instances, stream): `total` of each case, at most `largest` at once.
+
+    `apart` is how many streams each chunk draws from.
+    """
+    jobs = ((case, start) for case in cases for start in range(0, total, largest))
+    for number, (case, start) in enumerate(jobs):
+        yield case, min(largest, total - start), stream(seed, apart * number)
 
 
 def arrange(tensor: Tensor, letter: sp.Symbol, axes: str) -> Tensor:

@@ -9,13 +9,14 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any, Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
-from simulate.letters import Letters
+from simulate.letters import Letters, chunks
 from simulate.networks import EPSILONS, LOSSES, Loss
 from theory import groups as sym
 from theory.claim import Instances
@@ -331,12 +332,9 @@ def batches(
 ) -> Iterator[tuple[int, Measured]]:
     """Yield (m, groups) for each admitted normaliser, draw and size: `total` for each size."""
     kinds = admitted(domain)
-    jobs = [(name, draws, size) for name in kinds for draws in DRAWS for size in way.sizes]
+    cases = product(kinds, DRAWS, way.sizes)
     share = max(20, math.ceil(total / (len(kinds) * len(DRAWS))))
-    chunks = [(*job, start) for job in jobs for start in range(0, share, CHUNK)]
-    for number, (name, draws, size, start) in enumerate(chunks):
-        count = min(CHUNK, share - start)
-        stream = seed * 1_000_003 + number
+    for (name, draws, size), count, stream in chunks(cases, share, CHUNK, seed):
         yield size, Measured(draw(KINDS[name], count, size, draws, stream, kinds[name], device))
 
 

@@ -18,8 +18,8 @@ POSED: Final = 0.02
 LEAST: Final = 1.0  # Frobenius norm of a matrix
 
 
-class _One:
-    """One problem with a matrix (K, n, d), differentiable in it."""
+class _One(Problem):
+    """One problem with a matrix (K, n, d), differentiable in it; there is no target."""
 
     def __init__(self, matrix: Tensor) -> None:
         self.matrix = matrix
@@ -66,18 +66,6 @@ class _One:
         A = self.matrix.abs()
         sizes = ends.abs() @ A.mT @ (A @ error.abs())
         return along.squeeze(-1), sizes.squeeze(-1)
-
-    @property
-    def ratio(self) -> Tensor:
-        """Ratio of the two gradients, (K,)."""
-        along = self.extremes[0].abs()
-        return along[:, 0] / along[:, 1]
-
-    @property
-    def ratio_size(self) -> Tensor:
-        """Ratio, times how much larger than the result the terms of each gradient are."""
-        along, sizes = self.extremes
-        return self.ratio * (sizes / along.abs()).sum(-1)
 
 
 class PairModel(Graphed):

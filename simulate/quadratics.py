@@ -12,7 +12,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from simulate.letters import Letters
+from simulate.letters import Letters, chunks
 from theory import quadratics
 from theory.claim import Instances
 
@@ -178,9 +178,8 @@ def batches(
 ) -> Iterator[tuple[int, Pairs]]:
     """Yield (unknowns, pairs): `total` of each, in chunks."""
     del domain
-    jobs = [(size, start) for size in way.sizes for start in range(0, total, CHUNK)]
-    for number, (size, start) in enumerate(jobs):
-        yield size, draw(min(CHUNK, total - start), size, seed * 1_000_003 + number, device)
+    for size, count, stream in chunks(way.sizes, total, CHUNK, seed):
+        yield size, draw(count, size, stream, device)
 
 
 def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from simulate import memory
+from simulate.letters import stream
 from simulate.losses import LOSSES
 from simulate.networks import EPSILONS, GAMMAS, INPUTS, Problems, block, draw
 from simulate.regimes import REGIMES
@@ -140,7 +141,7 @@ def batches(
                 size,
                 m,
                 loss,
-                seed * 1_000_003 + number,
+                stream(seed, number),
                 start=start,
                 regime=regime,
                 epsilons=allowed,

@@ -15,7 +15,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from simulate.letters import Letters
+from simulate.letters import Letters, chunks
 from theory import sgd
 from theory.claim import Instances
 
@@ -131,15 +131,9 @@ def batches(
 ) -> Iterator[tuple[int, Steps]]:
     """Yield (N, problems) for each number of examples and setting: `total` of each, in chunks."""
     del domain
-    jobs = [
-        (examples, *setting, start)
-        for examples in way.sizes
-        for setting in SETTINGS
-        for start in range(0, total, CHUNK)
-    ]
-    for number, (examples, size, factor, start) in enumerate(jobs):
-        count = min(CHUNK, total - start)
-        yield examples, draw(count, examples, size, factor, seed * 1_000_003 + number, device)
+    cases = product(way.sizes, SETTINGS)
+    for (examples, setting), count, stream in chunks(cases, total, CHUNK, seed):
+        yield examples, draw(count, examples, *setting, stream, device)
 
 
 def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from simulate import quantities
+from simulate.letters import chunks
 from simulate.networks import LOSSES, Problems, draw, normalise
 from simulate.quantities import Measured, epsilons
 from simulate.regimes import REGIMES, drawn
@@ -366,10 +367,8 @@ def batches(
     There are `total` of each loss and size, in equal shares of the regimes.
     """
     share = -(-total // len(REGIMES))
-    starts = range(0, share, CHUNK)
-    for number, (loss, m, regime, start) in enumerate(product(LOSSES, way.sizes, REGIMES, starts)):
-        count, stream = min(CHUNK, share - start), seed * 1_000_003 + 2 * number
-        allowed = epsilons(domain)
+    cases, allowed = product(LOSSES, way.sizes, REGIMES), epsilons(domain)
+    for (loss, m, regime), count, stream in chunks(cases, share, CHUNK, seed, apart=2):
         yield m, problems(count, m, loss, stream, eps=allowed, regime=regime, device=device)
 
 
