@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from empirical.images import stream
-from empirical.models import resnet
+from empirical.networks import resnet
 from empirical.probes import block_moments, convolution_sums, logit_gradients
 from empirical.probes.curvature import Curvature
 

@@ -1,7 +1,7 @@
-"""The form of an experiment at initialisation, and how it becomes evidence.
+"""The form of an experiment on images, and how measurements become evidence.
 
-An experiment measures three networks: with BN, without BN, and a control, which is one of the
-two (mostly that without BN) after what the statement is about was destroyed.  Its criteria are
+An experiment measures networks: mostly with BN, without BN, and a control, which is one of the
+others after what the statement is about was destroyed.  Its criteria are
 thresholds on those measurements that are read off the printed statement; where one was changed
 after measuring, the claim's remark says so.  The statement holds if all are satisfied; the
 control, put in the place of the network that it was made of, must get the opposite answer.
@@ -13,76 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from torch import Tensor
-from tqdm import tqdm
 
-from empirical.data import Images, batch, load
-from empirical.images import stream
-from empirical.models import Initialisation, Norm, ResNet, Shortcut, resnet
-from theory.claim import Claim, Evidence, Kind, Scale, Settings
+from empirical.trial import RESNET, SIZES, Size, Trial
+from theory.claim import Claim, Evidence, Kind, Scale
 
 WITH, WITHOUT, CONTROL = "with BN", "without BN", "control"
 NETS = (WITH, WITHOUT, CONTROL)
 
-DEPTH = 110  # S3, section 1.2
-SHORTCUT: Shortcut = "projection"  # ours; the paper does not say
-LAYOUT = torch.channels_last  # ResNet-110 on two cores: 1.4 to 1.7 times as fast as the default
-RESNET: Mapping[str, str] = {
-    "architecture": f"ResNet-{DEPTH} at initialisation, batch statistics",
-    "shortcut": SHORTCUT,
-    "initialisation": "convolutions Xavier uniform, linear layer PyTorch's default",
-}
-POOL = 5_000  # images that batches are drawn from: 10 batches of 128 hardly overlap
-
 # Measured: network -> quantity -> one number or a row of numbers.
 Measured = Mapping[str, Mapping[str, Any]]
-Medians = Mapping[str, Mapping[str, NDArray[np.float64]]]
-
-
-@dataclass(frozen=True)
-class Size:
-    """What a scale means: images in a batch, number of seeds, step sizes in a decade of a path."""
-
-    batch: int
-    seeds: int
-    steps: int
-
-
-SIZES: Mapping[Scale, Size] = {
-    Scale.SMOKE: Size(batch=16, seeds=3, steps=1),
-    Scale.QUICK: Size(batch=128, seeds=5, steps=2),
-    Scale.PAPER: Size(batch=128, seeds=10, steps=8),
-}
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One seed: standardised images (b, 3, 32, 32) and labels (b,) on `device`, and networks.
-
-    `steps` is how many step sizes a decade a path along the gradient has.
-    """
-
-    inputs: Tensor
-    labels: Tensor
-    seed: int
-    device: str = "cpu"
-    depth: int = DEPTH
-    steps: int = 1
-
-    def network(self, norm: Norm, init: Initialisation = "xavier") -> ResNet:
-        """Build a network; for one seed and `init` the kernels are the same for every `norm`."""
-        generator = self.stream("network")
-        net = resnet(self.depth, generator=generator, norm=norm, shortcut=SHORTCUT, init=init)
-        net.to(device=self.device)
-        net.to(memory_format=LAYOUT)  # type: ignore[call-overload]  # missing in PyTorch's stubs
-        return net
-
-    def stream(self, purpose: str) -> torch.Generator:
-        """Return a generator that depends on the seed and on `purpose`."""
-        return stream(self.seed, purpose)
+Series = Mapping[str, Mapping[str, NDArray[np.float64]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +49,7 @@ class Criterion:
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError(f"{self.words}: give one of at_least and at_most")
 
-    def value(self, medians: Medians) -> float:
+    def value(self, medians: Series) -> float:
         """Return the number that is furthest to the wrong side."""
         row = medians[self.net][self.quantity]
         return float(np.min(row) if self.at_least is not None else np.max(row))
@@ -128,12 +70,12 @@ class Criterion:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """Means: measure networks at initialisation on images; a member of `Claim.means`.
+    """Means: measure networks on images; a member of `Claim.means`.
 
     Attributes
     ----------
     run
-        Measures one `Trial`: for each of `NETS`, quantities by name.
+        Measures one `Trial`: for each network, one of them `CONTROL`, quantities by name.
     criteria
         What the printed statement requires of the numbers.
     control
@@ -151,6 +93,9 @@ class Experiment:
         The network that the control was made of, and in whose place it is put.
     networks
         Provenance of the networks.
+    sizes
+        What each scale means.  With `Size.updates` the experiment trains: `verify` then judges
+        the published measurements, and `bnproof experiment run` measures.
     """
 
     run: Callable[[Trial], Measured]
@@ -162,57 +107,17 @@ class Experiment:
     pictures: frozenset[str] = frozenset()
     made_of: str = WITHOUT
     networks: Mapping[str, str] = field(default_factory=lambda: RESNET)
+    sizes: Mapping[Scale, Size] = field(default_factory=lambda: SIZES)
 
-
-def check(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the experiment of `claim`.
-
-    Returns
-    -------
-    Evidence
-        `holds` tells whether every criterion is satisfied (None where a number is not finite),
-        `control_differs` whether the control got the opposite answer.  `series` holds every
-        quantity of every network as an array whose first axis is the seed.
-
-    Raises
-    ------
-    ValueError
-        If the claim has no experiment.
-    DataError
-        If `settings.data` holds no readable CIFAR-10.
-    """
-    experiment = _experiment(claim)
-    size = SIZES[settings.scale]
-    images = load(settings.data, limit=POOL)
-    seeds = [settings.seed + number for number in range(size.seeds)]
-    # On a GPU: the same float32 arithmetic as on a CPU, not the shorter one of tensor cores.
-    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        measured = [
-            experiment.run(_trial(images, size, seed, settings.device))
-            for seed in tqdm(seeds, desc=claim.id, unit="seed", leave=False, disable=None)
-        ]
-    series = {net: _stacked([trial[net] for trial in measured]) for net in NETS}
-    return judge(
-        experiment,
-        series,
-        where=f"{images.name}, {size.seeds} seeds, batches of {size.batch}",
-        provenance={
-            "data set": images.name,
-            "images drawn from": len(images.train),
-            "batch": size.batch,
-            "seeds": seeds,
-            "scale": settings.scale.value,
-            "device": settings.device,
-            "torch": torch.__version__,
-            **experiment.networks,
-            "control": experiment.control,
-        },
-    )
+    @property
+    def trains(self) -> bool:
+        """Whether networks are trained, which takes longer than `verify` may."""
+        return any(size.updates for size in self.sizes.values())
 
 
 def judge(
     experiment: Experiment,
-    series: Medians,
+    series: Series,
     *,
     where: str,
     provenance: Mapping[str, Any] | None = None,
@@ -223,6 +128,10 @@ def judge(
         for net, quantities in series.items()
     }
     in_control = medians | {experiment.made_of: medians[CONTROL]}
+    seeds = [
+        {net: {name: values[seed] for name, values in rows.items()} for net, rows in series.items()}
+        for seed in range(_count(series))
+    ]
     rows: list[dict[str, Any]] = []
     for criterion in experiment.criteria:
         value, control = criterion.value(medians), criterion.value(in_control)
@@ -232,6 +141,9 @@ def judge(
                 "asked": criterion.asked,
                 "value": value,
                 "satisfied": criterion.satisfied(value),
+                "seeds that satisfy it": sum(
+                    criterion.satisfied(criterion.value(seed)) for seed in seeds
+                ),
                 "control value": control,
                 "control satisfied": criterion.satisfied(control),
             }
@@ -249,7 +161,11 @@ def judge(
         control_differs=holds is not None and holds == (failing is not None),
         summary=f"On {where}: {found}; the control {answer}.",
         numbers=_numbers(experiment, series, medians, rows),
-        provenance=provenance or {},
+        # n values lie on one side of their law's median with probability 2^-n each way.
+        provenance={
+            **(provenance or {}),
+            "confidence that the range over seeds covers the median": 1 - 2.0 ** (1 - len(seeds)),
+        },
         series=series,
     )
 
@@ -262,28 +178,29 @@ def draw(fig: Figure, claim: Claim, evidence: Evidence) -> str:
     ValueError
         If the claim has no experiment.
     """
-    return _experiment(claim).draw(fig, evidence)
+    return experiment_of(claim).draw(fig, evidence)
 
 
-def _experiment(claim: Claim) -> Experiment:
+def experiment_of(claim: Claim) -> Experiment:
+    """The experiment among the means of `claim`.
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    """
     experiment: Experiment | None = claim.means_of(Experiment)
     if experiment is None:
         raise ValueError(f"{claim.id}: has no experiment among its means")
     return experiment
 
 
-def _trial(images: Images, size: Size, seed: int, device: str) -> Trial:
-    inputs, labels = batch(images, size.batch, seed)
-    inputs = inputs.to(device=device, memory_format=LAYOUT)
-    return Trial(inputs, labels.to(device), seed, device, steps=size.steps)
-
-
-def _stacked(trials: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
-    return {name: np.stack([np.asarray(trial[name]) for trial in trials]) for name in trials[0]}
+def _count(series: Series) -> int:
+    return min(len(values) for rows in series.values() for values in rows.values())
 
 
 def _numbers(
-    experiment: Experiment, series: Medians, medians: Medians, rows: list[dict[str, Any]]
+    experiment: Experiment, series: Series, medians: Series, rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
     measured = {
         net: {

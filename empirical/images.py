@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -77,6 +78,22 @@ class Images:
             content.update(split.pixels.numpy().tobytes())
             content.update(split.labels.numpy().tobytes())
         return content.hexdigest()[:16]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the numbers of a run on them depend on."""
+        return {
+            "name": self.name,
+            "train": len(self.train),
+            "test": len(self.test),
+            "sha256": self.fingerprint,
+        }
+
+    def shuffled(self, seed: int) -> "Images":
+        """The same images, the labels of the training set permuted at random."""
+        order = torch.randperm(len(self.train), generator=stream(seed, "shuffled labels"))
+        train = Split(self.train.pixels, self.train.labels[order])
+        return Images(f"{self.name}, labels shuffled", train, self.test)
 
     def standardise(self, pixels: Tensor) -> Tensor:
         """Return `pixels` as float32 with the training set's mean 0 and deviation 1 a channel."""

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, Protocol, get_args
 
 import torch
 
-from empirical.images import Images
 from theory.errors import UserError
 
 Schedule = Literal["constant", "step", "plateau"]
@@ -18,6 +17,14 @@ MILESTONES: Final = (0.5, 0.75)  # shares of all steps where "step" drops, as He
 PATIENCE: Final = 10  # epochs without a lower training loss until "plateau" drops (ours)
 
 
+class HasConfig(Protocol):
+    """Data, as far as a configuration names them."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What a run's numbers depend on."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that the numbers of a training run depend on, the device apart.
@@ -25,7 +32,7 @@ class Recipe:
     Attributes
     ----------
     network
-        What `empirical.models.build` takes: ``{"family": "resnet", "depth": 20, ...}``.
+        What `empirical.networks.build` takes: ``{"family": "resnet", "depth": 20, ...}``.
     steps
         Number of updates.
     rate
@@ -43,6 +50,10 @@ class Recipe:
         A mini-batch loss above it ends the run as diverged (S3, section 3: 10^3).
     every
         Steps between evaluations.
+    tested
+        Images that an evaluation looks at, of the test and of the training set.
+    probes
+        What else is measured at each evaluation: names in `empirical.watches.WATCHES`.
     seed
         Of initial weights, order and augmentation.
     """
@@ -58,10 +69,12 @@ class Recipe:
     precision: Precision = "float32"
     limit: float = 1e3
     every: int = 100
+    tested: int = 10_000
+    probes: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "every"):
+        for name in ("steps", "batch", "every", "tested"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} {getattr(self, name)}: must be at least 1")
         if not 0 < self.rate < float("inf"):
@@ -75,17 +88,13 @@ class Recipe:
                 allowed = ", ".join(get_args(kind))
                 raise UserError(f"{name} {getattr(self, name)!r}: must be one of {allowed}")
 
-    def config(self, images: Images, device: str) -> dict[str, Any]:
-        """The configuration of its run on `images` and `device`."""
+    def config(self, data: HasConfig, device: str) -> dict[str, Any]:
+        """The configuration of its run on `data` and `device`."""
         return {
             **asdict(self),
             "network": dict(self.network),
-            "data": {
-                "name": images.name,
-                "train": len(images.train),
-                "test": len(images.test),
-                "sha256": images.fingerprint,
-            },
+            "probes": list(self.probes),
+            "data": data.config,
             "device": device,
         }
 

@@ -9,6 +9,7 @@ newest checkpoints, each of which carries the hash of its content in its name an
 import hashlib
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,11 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from theory.errors import UserError
-from theory.files import write_bytes, write_text
+from theory.files import probe, write_bytes, write_text
 
 DIGITS: Final = 16  # of a hash in a name
 KEPT: Final = 2  # checkpoints; the older one is for the case that the newer is damaged
@@ -31,6 +33,22 @@ State = dict[str, Any]
 def canonical(config: Mapping[str, Any]) -> str:
     """The configuration as JSON in one spelling: sorted keys, no spaces, NaN refused."""
     return json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """Arrays, tensors and numbers as JSON has them; ``"inf"``, ``"-inf"``, ``"nan"`` are strings.
+
+    `float` and ``numpy.asarray(..., dtype=float)`` read these strings back.
+    """
+    if isinstance(value, Mapping):
+        return {str(name): plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if isinstance(value, torch.Tensor | np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
 
 
 def digest(content: bytes) -> str:
@@ -68,16 +86,28 @@ class Run:
             If another process holds it, the folder cannot be written, or it is of another
             configuration.
         """
+        probe(self.folder / "config.json")
+        lock = FileLock(self.folder / "lock")
+        self._acquire(lock, wait)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / "lock", timeout=wait):
-                self._claim()
-                yield
+            self._claim()
+            yield
+        finally:
+            lock.release()
+
+    def _acquire(self, lock: BaseFileLock, wait: float) -> None:
+        busy = f"{self.folder}: another process is at work on this run"
+        try:
+            lock.acquire(timeout=0)
         except Timeout:
-            raise UserError(
-                f"{self.folder}: another process is at work on this run; wait for it, or name "
-                "another folder with --out"
-            ) from None
+            if wait:
+                print(f"{busy}; waiting for it", file=sys.stderr)
+        else:
+            return
+        try:
+            lock.acquire(timeout=wait)
+        except Timeout:
+            raise UserError(f"{busy}; wait for it, or name another folder with --out") from None
 
     def _claim(self) -> None:
         for stray in self.folder.glob(".*"):  # half-written by a process that was killed
@@ -123,7 +153,7 @@ class Run:
     def record(self, row: Mapping[str, Any]) -> None:
         """Append one line to ``metrics.jsonl``."""
         with self._metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, allow_nan=False) + "\n")
+            file.write(json.dumps(plain(row), allow_nan=False) + "\n")
 
     def records(self) -> list[State]:
         """All lines of ``metrics.jsonl``."""

@@ -6,33 +6,28 @@ the steps that it would have taken.  A loss that is not finite or passes the rec
 the run as diverged: a result, no error.
 """
 
+import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from tqdm import tqdm
 
-from empirical.images import Images, Split, stream
-from empirical.models import build
-from empirical.pixels import Pixels
+from empirical.images import stream
+from empirical.networks import build
 from empirical.recipe import DROP, MILESTONES, PATIENCE, Recipe
 from empirical.runs import Run, State
-from theory.errors import UserError
-
-# Called as ``watch(model, step)`` before the first step and at every evaluation; what it returns
-# is recorded.  It must leave the model as it is.
-Watch = Callable[[nn.Module, int], Mapping[str, Any]]
+from empirical.tasks import Data, task
+from empirical.watches import Moment, watch
 
 EVERY: Final = 30.0  # seconds between checkpoints
-TEST_BATCH: Final = 1_000
 
 
 @dataclass
@@ -48,7 +43,7 @@ class Progress:
     best, waited
         Lowest mean loss of an epoch, and epochs since.
     seconds
-        Time spent on steps, in all parts of the run.
+        Time spent on steps and evaluations, in all parts of the run.
     """
 
     step: int = 0
@@ -70,16 +65,12 @@ class Trainer:
         If the batch is larger than the training set, or the network is not known.
     """
 
-    def __init__(self, recipe: Recipe, images: Images, device: str = "cpu") -> None:
-        count = len(images.train)
-        if recipe.batch > count:
-            raise UserError(
-                f"{images.name}: a batch of {recipe.batch} was asked for; choose from 1 to the "
-                f"{count} training images there are"
-            )
-        self.recipe, self.images, self.device = recipe, images, device
+    def __init__(self, recipe: Recipe, data: Data, device: str = "cpu") -> None:
+        self.recipe, self.device = recipe, device
         self.progress = Progress(rate=recipe.rate)
-        self.model = build(recipe.network, generator=stream(recipe.seed, "network"))
+        self.task = task(recipe, data, device)
+        self.watches = {name: watch(name) for name in recipe.probes}
+        self.model = self._network()
         self.model.to(device=device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.SGD(
@@ -88,9 +79,16 @@ class Trainer:
             momentum=recipe.momentum,
             weight_decay=recipe.decay,
         )
-        self.pixels = Pixels(images, device)
-        self.epoch_steps = count // recipe.batch
-        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def _network(self) -> nn.Module:
+        inputs, _ = self.task.batch(0)  # for initialisations that look at data
+        draws = stream(self.recipe.seed, "network")
+        return build(self.recipe.network, generator=draws, inputs=inputs.cpu())
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether random layers draw on a GPU."""
+        return self.device.startswith("cuda")
 
     @property
     def done(self) -> bool:
@@ -104,6 +102,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "progress": asdict(self.progress),
             "random": torch.get_rng_state(),
+            "random on device": torch.cuda.get_rng_state(self.device) if self.on_gpu else None,
         }
 
     def load(self, state: State) -> None:
@@ -112,17 +111,8 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(**state["progress"])
         torch.set_rng_state(state["random"])
-
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Standardised images (b, 3, 32, 32) and labels (b,) of one step."""
-        epoch, place = divmod(step, self.epoch_steps)
-        if self._order[0] != epoch:
-            draws = stream(self.recipe.seed, f"order {epoch}")
-            self._order = (epoch, torch.randperm(len(self.images.train), generator=draws))
-        size = self.recipe.batch
-        rows = self._order[1][place * size : (place + 1) * size]
-        draws = stream(self.recipe.seed, f"augment {step}")
-        return self.pixels.train(rows, draws if self.recipe.augment else None)
+        if self.on_gpu:
+            torch.cuda.set_rng_state(state["random on device"], self.device)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits, computed in the recipe's precision, as float32."""
@@ -134,9 +124,9 @@ class Trainer:
     def update(self) -> float:
         """Take one step, unless the loss has passed the limit; returns the loss before it."""
         progress = self.progress
-        inputs, labels = self.batch(progress.step)
+        inputs, targets = self.task.batch(progress.step)
         self.model.train()
-        loss = functional.cross_entropy(self.forward(inputs), labels)
+        loss = self.task.loss(self.forward(inputs), targets)
         value = loss.item()
         progress.step += 1
         if not value <= self.recipe.limit:
@@ -153,7 +143,7 @@ class Trainer:
     def _schedule(self) -> None:
         """Lower the rate where the recipe says so."""
         recipe, progress = self.recipe, self.progress
-        if progress.step % self.epoch_steps == 0:
+        if progress.step % self.task.epoch_steps == 0:
             better = progress.epoch < progress.best
             progress.best = min(progress.epoch, progress.best)
             progress.waited = 0 if better else progress.waited + 1
@@ -166,41 +156,43 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = progress.rate
 
-    @torch.no_grad()
-    def accuracy(self, split: Split, count: int) -> float:
-        """Share of the first `count` images of `split` that are classified rightly."""
-        self.model.eval()
-        count = min(count, len(split))
-        right = 0
-        for start in range(0, count, TEST_BATCH):
-            rows = slice(start, min(start + TEST_BATCH, count))
-            predicted = self.forward(self.pixels.plain(split.pixels[rows])).argmax(1).cpu()
-            right += int((predicted == split.labels[rows]).sum())
-        return right / count
-
     def evaluate(self) -> State:
-        """Step, rate, mean loss since the last evaluation, accuracy on test and training images."""
-        progress, tested = self.progress, len(self.images.test)
+        """Step, rate, mean loss since the last evaluation, and what task and probes measure."""
+        progress = self.progress
         taken = (progress.step - 1) % self.recipe.every + 1 if progress.step else 0
         loss = progress.window / taken if taken and not progress.diverged else None
         progress.window = 0.0
-        return {
-            "step": progress.step,
-            "rate": progress.rate,
-            "loss": loss,
-            "train accuracy": self.accuracy(self.images.train, tested),
-            "test accuracy": self.accuracy(self.images.test, tested),
-        }
+        self.model.eval()
+        found: State = {"step": progress.step, "rate": progress.rate, "loss": loss}
+        found |= self.task.evaluate(self.forward)
+        self.model.train()
+        if self.watches and not progress.diverged:
+            moment = self.moment()
+            found |= {name: look(moment) for name, look in self.watches.items()}
+        return found
+
+    def moment(self) -> Moment:
+        """What the probes see: the network before its next step, and the batch of that step."""
+        inputs, targets = self.task.batch(self.progress.step)
+        return Moment(
+            model=self.model,
+            loss=self.task.loss,
+            inputs=inputs,
+            targets=targets,
+            reference=self.task.batch(0)[0],
+            rate=self.progress.rate,
+            step=self.progress.step,
+        )
 
 
 def train(
     recipe: Recipe,
-    images: Images,
+    data: Data,
     *,
     root: Path,
     device: str = "cpu",
-    watch: Watch | None = None,
     until: int | None = None,
+    deadline: float = math.inf,
     wait: float = 0.0,
 ) -> State | None:
     """Carry out a recipe, or what is left of it, in its run folder below `root`.
@@ -209,6 +201,8 @@ def train(
     ----------
     until
         Stop, resumable, when this many steps have been taken.
+    deadline
+        Stop, resumable, when `time.monotonic` has passed it.
     wait
         Seconds to wait for another process that holds the run.
 
@@ -216,8 +210,8 @@ def train(
     -------
     dict or None
         ``"diverged"``: the step at which the loss passed the limit, or None; ``"curve"``: the
-        evaluations (`Trainer.evaluate` and `watch`), the first before any step; ``"seconds"`` on
-        steps.  None if `until` stopped it.
+        evaluations (`Trainer.evaluate`), the first before any step; ``"seconds"`` spent
+        on it.  None if `until` or `deadline` stopped it.
 
     Raises
     ------
@@ -226,20 +220,25 @@ def train(
     KeyboardInterrupt
         After Ctrl-C or SIGTERM: the step is finished and a checkpoint written.
     """
-    run = Run(root, recipe.config(images, device))
+    run = Run(root, recipe.config(data, device))
     with run.held(wait), torch.random.fork_rng(devices=[]):
         result = run.result()
         if result is not None:
             return result
         torch.manual_seed(recipe.seed)
-        trainer = Trainer(recipe, images, device)
+        trainer = Trainer(recipe, data, device)
         state = run.restore()
         if state is not None:
             trainer.load(state)
         else:
-            _record(run, trainer, watch)
+            run.record(trainer.evaluate())
         with _stoppable() as wish:
-            _steps(run, trainer, watch, wish, until)
+
+            def stop() -> bool:
+                reached = until is not None and trainer.progress.step >= until
+                return bool(wish) or reached or time.monotonic() > deadline
+
+            _steps(run, trainer, stop)
         if trainer.done:
             return _finish(run, trainer)
         run.save(trainer.progress.step, trainer.state())
@@ -248,29 +247,22 @@ def train(
         return None
 
 
-def _steps(
-    run: Run, trainer: Trainer, watch: Watch | None, wish: list[int], until: int | None
-) -> None:
-    """Step until done, until a signal was noted in `wish`, or `until`."""
+def _steps(run: Run, trainer: Trainer, stop: Callable[[], bool]) -> None:
+    """Step until done or told to stop."""
     recipe, progress = trainer.recipe, trainer.progress
     saved = time.monotonic()
     bar = tqdm(total=recipe.steps, initial=progress.step, unit="step", leave=False, disable=None)
     with bar:
-        while not (trainer.done or wish or (until is not None and progress.step >= until)):
+        while not (trainer.done or stop()):
             begun = time.monotonic()
             bar.set_postfix(loss=f"{trainer.update():.3g}", refresh=False)
             bar.update()
-            progress.seconds += time.monotonic() - begun
             if progress.step % recipe.every == 0 or trainer.done:
-                _record(run, trainer, watch)
+                run.record(trainer.evaluate())
+            progress.seconds += time.monotonic() - begun
             if time.monotonic() - saved > EVERY:
                 run.save(progress.step, trainer.state())
                 saved = time.monotonic()
-
-
-def _record(run: Run, trainer: Trainer, watch: Watch | None) -> None:
-    seen = {} if watch is None else watch(trainer.model, trainer.progress.step)
-    run.record(trainer.evaluate() | dict(seen))
 
 
 def _finish(run: Run, trainer: Trainer) -> State:

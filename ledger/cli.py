@@ -6,7 +6,6 @@ verdict is the expected one, 1 when one differs, 2 for usage.
 
 import json as json_module
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -161,6 +160,7 @@ def verify(
     from ledger import document
     from ledger import report as page
     from ledger.catalogue import select
+    from ledger.commands.common import command_line, threads
     from ledger.verify import verify as run
     from theory import files
 
@@ -177,9 +177,8 @@ def verify(
             note += f"  expected {record['expected']}"
         print(f"{record['id']:{width}}  {outcome:18}  {note}", flush=True)
         records.append(record)
-    command = shlex.join(["bnproof", *sys.argv[1:]])
     layers = [] if ids or claims else _layers(settings.device)
-    content = document.document(records, settings, command, _threads(), layers)
+    content = document.document(records, settings, command_line(), threads(), layers)
     document.save(content, report / document.NAME)
     if json:
         document.save(content, json)
@@ -209,8 +208,15 @@ for _module, _name, _help in (
     ("attack", "attack", "Attack one inequality: search for data that violate it."),
     ("check_layer", "check-layer", "Check a normalisation layer of your own."),
     ("spectrum", "spectrum", "Singular values of products of random or given matrices."),
+    ("sweep", "sweep", "Every combination of a grid of training runs or experiments."),
+    ("tensorboard", "tensorboard", "Training runs as event files for TensorBoard."),
 ):
     app.command(f"ledger.commands.{_module}:{_module}", name=_name, help=_help)
+app.command(
+    "ledger.commands.experiment:app",
+    name="experiment",
+    help="Experiments on images: list, show, run, resume, status.",
+)
 
 
 def _summary(claim: "Claim") -> dict[str, Any]:
@@ -227,7 +233,7 @@ def _summary(claim: "Claim") -> dict[str, Any]:
 def _settings(scale: str, device: str, seed: int, data: Path | None, memory: str) -> "Settings":
     """Check what the user chose; the data are opened once so that a bad folder fails at once."""
     from empirical.data import load
-    from empirical.experiment import POOL
+    from empirical.trial import POOL
     from ledger.commands.common import checked_seed
     from ledger.commands.common import device as concrete
     from simulate.memory import asked
@@ -245,12 +251,6 @@ def _layers(device: str) -> list[dict[str, str]]:
     from simulate.layer_checks.table import table
 
     return table(device)
-
-
-def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
 
 
 def main() -> None:

@@ -32,15 +32,9 @@ def document(
     return {
         "schema": SCHEMA,
         "bnproof": importlib.metadata.version("bnproof"),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "created": now(),
         "command": command,
-        "environment": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-            "device": settings.device,
-            "platform": f"{platform.system()} {platform.machine()}",
-            "threads": threads,
-        },
+        "environment": environment(settings.device, threads),
         "settings": {
             "scale": str(settings.scale),
             "seed": settings.seed,
@@ -51,6 +45,22 @@ def document(
         "normalizers": [normalizers.facts(kind) for kind in normalizers.NORMALIZERS],
         "layers": list(layers),
     }
+
+
+def environment(device: str, threads: int) -> dict[str, Any]:
+    """What is installed here and what computes."""
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        "device": device,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "threads": threads,
+    }
+
+
+def now() -> str:
+    """Date and time, UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def save(content: dict[str, Any], path: Path) -> None:

@@ -57,6 +57,7 @@ SHAPE: Final[dict[str, Any]] = {
             "remark": str,
             "corrects": (None, str),
             "verdict": str,
+            "scale": (None, str),
             "expected": str,
             "as_expected": bool,
             "error": (None, str),

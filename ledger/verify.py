@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import sympy as sp
 
-from empirical import experiment
-from ledger import figures
+from empirical import conduct, experiment
+from ledger import figures, published
 from simulate import check as instances
 from simulate.random_matrices import studies as spectra
 from theory import derived, exact
@@ -22,6 +22,7 @@ from theory.claim import (
     ExactCase,
     Instances,
     Kind,
+    Scale,
     Settings,
     Spectra,
     decide,
@@ -38,7 +39,7 @@ WORKERS: Final[Mapping[type, Worker]] = {
     ExactCase: exact.check,
     Instances: instances.check,
     Spectra: spectra.check,
-    experiment.Experiment: experiment.check,
+    experiment.Experiment: conduct.check,
 }
 # The kinds of evidence that can be drawn; the first that a claim has is its figure.
 PAINTERS: Final = {
@@ -46,6 +47,7 @@ PAINTERS: Final = {
     Kind.SPECTRA: spectra.draw,
     Kind.INSTANCES: instances.draw,
 }
+ORDER: Final = tuple(Scale)  # from the smallest to the largest
 # A record before anything is known; one that stays so is an error.
 UNKNOWN: Final[Record] = {
     "id": "",
@@ -59,6 +61,7 @@ UNKNOWN: Final[Record] = {
     "corrects": None,
     "expected": "",
     "verdict": "error",
+    "scale": None,
     "as_expected": False,
     "error": None,
     "steps": [],
@@ -69,8 +72,19 @@ UNKNOWN: Final[Record] = {
 
 
 def gather(claim: Claim, settings: Settings) -> list[Evidence]:
-    """Carry out each of the claim's means, in order."""
-    return [WORKERS[type(way)](claim, settings) for way in claim.means]
+    """Carry out each of the claim's means, in order; add what is published of its experiment.
+
+    An experiment that trains takes too long to be carried out here: where its measurements are
+    published, these are judged.  Of two scales the larger comes first.
+    """
+    trial = claim.means_of(experiment.Experiment)
+    kept = published.evidence(claim) if trial else None
+    ways = [way for way in claim.means if way is not trial or kept is None or not trial.trains]
+    found = [WORKERS[type(way)](claim, settings) for way in ways]
+    if kept is None:
+        return found
+    larger = ORDER.index(kept.provenance["scale"]) > ORDER.index(settings.scale)
+    return [kept, *found] if larger else [*found, kept]
 
 
 def verify(entries: Sequence[Claim | Broken], settings: Settings, folder: Path) -> Iterator[Record]:
@@ -112,12 +126,22 @@ def _record(
     steps = [step for item in evidence for step in item.series.get("steps", ())]
     return _said(claim) | {
         "verdict": str(verdict),
+        "scale": _scale(evidence),
         "as_expected": verdict == claim.expected,
         "steps": [vars(step) for step in steps],
         "evidence": [_evidence(item) for item in evidence],
         "figure": figure,
         "seconds": round(seconds, 3),
     }
+
+
+def _scale(evidence: Sequence[Evidence]) -> str | None:
+    """The largest scale at which an experiment was run, and its data: part of its verdict."""
+    runs = [item.provenance for item in evidence if item.kind is Kind.EXPERIMENT]
+    if not runs:
+        return None
+    largest = max(runs, key=lambda where: ORDER.index(where["scale"]))
+    return f"{largest['scale']}, {largest['data set']}"
 
 
 def _evidence(item: Evidence) -> Record:

@@ -1,4 +1,8 @@
-"""The one exception for mistakes of the person who runs the program."""
+"""The one exception for mistakes of the person who runs the program, and checks of arguments."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from numbers import Integral, Real
 
 
 class UserError(ValueError):
@@ -6,3 +10,44 @@ class UserError(ValueError):
 
     The command line prints it without a traceback and exits with status 2.
     """
+
+
+def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
+    """Refuse a value that is not among those `allowed`.
+
+    Raises
+    ------
+    ValueError
+        Naming the value, what is allowed and, where one is close, the nearest.
+    """
+    if value in allowed:
+        return
+    words = [str(entry) for entry in allowed]
+    close = get_close_matches(str(value), words, n=1)
+    nearest = f"; the nearest is {close[0]}" if close else ""
+    raise ValueError(f"{name} {value!r}: must be one of {', '.join(words)}{nearest}")
+
+
+def whole(name: str, value: object, low: int) -> None:
+    """Refuse what is not an integer of at least `low`; True and False are none.
+
+    Raises
+    ------
+    ValueError
+        Naming the value and the bound.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < low:
+        raise ValueError(f"{name} {value!r}: must be an integer, at least {low}")
+
+
+def positive(name: str, value: object) -> None:
+    """Refuse what is not a finite number above 0; True and False are none.
+
+    Raises
+    ------
+    ValueError
+        Naming the value.
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not 0 < float(value) < float("inf"):  # type: ignore[arg-type]
+        raise ValueError(f"{name} {value!r}: must be a number, positive and finite")

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from benchmarks.comparisons.row import Row, alternate
 from empirical.images import stream
-from empirical.models import ResNet, resnet
+from empirical.networks import ResNet, resnet
 from empirical.probes.curvature import Curvature, Statistics
 
 WHAT = "ResNet-20, batch 128, float32"

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.comparisons.row import Row, alternate
 from empirical.data import load
 from empirical.images import Images, stream
-from empirical.models import resnet
+from empirical.networks import resnet
 from empirical.recipe import Recipe, fast_precision
 from empirical.training import Trainer
 

@@ -15,10 +15,10 @@ from empirical.experiment import (
     Criterion,
     Experiment,
     Measured,
-    Trial,
 )
 from empirical.pictures import STYLES
 from empirical.probes import Kernel, kernel_gradients, rank_correlation, shuffled
+from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

@@ -14,11 +14,11 @@ from empirical.experiment import (
     Criterion,
     Experiment,
     Measured,
-    Trial,
 )
-from empirical.models import ResNet
+from empirical.networks import ResNet
 from empirical.pictures import STYLES, rounded
 from empirical.probes import kernel_gradients, kurtosis
+from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

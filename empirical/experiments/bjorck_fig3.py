@@ -15,11 +15,11 @@ from empirical.experiment import (
     Criterion,
     Experiment,
     Measured,
-    Trial,
 )
-from empirical.models import ResNet
+from empirical.networks import ResNet
 from empirical.pictures import median_band
 from empirical.probes.landscape import losses_along_gradient
+from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

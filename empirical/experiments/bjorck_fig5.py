@@ -8,18 +8,17 @@ from matplotlib.figure import Figure
 
 from empirical.experiment import (
     CONTROL,
-    DEPTH,
     NETS,
     WITH,
     WITHOUT,
     Criterion,
     Experiment,
     Measured,
-    Trial,
 )
-from empirical.models import ResNet
+from empirical.networks import ResNet
 from empirical.pictures import STYLES, median_band, rounded
 from empirical.probes import block_moments, growth
+from empirical.trial import DEPTH, Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

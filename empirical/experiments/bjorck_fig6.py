@@ -15,9 +15,9 @@ from empirical.experiment import (
     Criterion,
     Experiment,
     Measured,
-    Trial,
 )
 from empirical.probes import logit_gradients, most_predicted, row_agreement, shuffled_rows
+from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

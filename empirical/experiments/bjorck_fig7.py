@@ -15,10 +15,10 @@ from empirical.experiment import (
     Criterion,
     Experiment,
     Measured,
-    Trial,
 )
-from empirical.models import ResNet
+from empirical.networks import ResNet
 from empirical.probes import dominance, kernel_gradients, shuffled
+from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

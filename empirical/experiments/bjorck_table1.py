@@ -14,11 +14,11 @@ from empirical.experiment import (
     Criterion,
     Experiment,
     Measured,
-    Trial,
 )
-from empirical.models import ResNet
+from empirical.networks import ResNet
 from empirical.pictures import STYLES, median_marks
 from empirical.probes import convolution_sums
+from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

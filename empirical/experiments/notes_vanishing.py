@@ -9,7 +9,6 @@ import torch
 from matplotlib.figure import Figure
 from torch.nn import functional
 
-from empirical.dense import WIDTH, Dense
 from empirical.experiment import (
     CONTROL,
     NETS,
@@ -18,11 +17,12 @@ from empirical.experiment import (
     Criterion,
     Experiment,
     Measured,
-    Trial,
 )
+from empirical.networks.dense import WIDTH, dense
 from empirical.pictures import median_band, rounded
 from empirical.probes import growth
 from empirical.probes.state import undisturbed
+from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 
@@ -36,13 +36,13 @@ def run(trial: Trial) -> Measured:
     """Measure the gradient's growth from the last hidden layer to the second."""
     return {
         WITH: _growth(trial),
-        WITHOUT: _growth(trial, normalised=False),
+        WITHOUT: _growth(trial, norm="none"),
         CONTROL: _growth(trial, shortcuts=True),
     }
 
 
-def _growth(trial: Trial, **options: bool) -> Mapping[str, Any]:
-    net = Dense(LAYERS, generator=trial.stream("dense"), **options).to(trial.device)
+def _growth(trial: Trial, **options: Any) -> Mapping[str, Any]:
+    net = dense(LAYERS, generator=trial.stream("dense"), **options).to(trial.device)
     weights = [layer.get_parameter("weight") for layer in net.layers]
     with undisturbed(net), torch.enable_grad():
         loss = functional.cross_entropy(net(trial.inputs), trial.labels)

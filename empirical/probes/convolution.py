@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
-from empirical.models import ResNet
+from empirical.networks.resnet import ResNet
 from empirical.probes.state import captured, undisturbed
 
 

@@ -1,16 +1,20 @@
 """Hessian of a loss in the parameters of a network: products, quotients, extreme eigenvalues."""
 
+import math
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
-from empirical.probes.objective import SEED, Loss, Objective, Parts, Statistics, flatten, one_of
+from empirical.probes.objective import SEED, Loss, Objective, Parts, Statistics, flatten
+from theory.errors import one_of
 
 Method = Literal["auto", "graph", "linear"]
 
@@ -18,6 +22,9 @@ Method = Literal["auto", "graph", "linear"]
 # graph, and its set-up costs as much as twelve.  Changing over once what could have been saved
 # equals the set-up is never more than twice as dear as the better choice.
 CHANGE_OVER: Final = 40
+
+LEAST: Final = 3  # products before a residual is believed: it may be small by chance at first
+MOST: Final = 60
 
 
 class Curvature:
@@ -154,3 +161,110 @@ class Curvature:
         with torch.random.fork_rng(accelerators):
             torch.manual_seed(SEED)  # the trace draws the masks of dropout anew
             return self._tangent(*parts)
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """How curved a loss is at w, beside the learning rate.
+
+    Attributes
+    ----------
+    eigenvalue
+        Largest eigenvalue of the Hessian, from below.
+    residual
+        ``|Hu - eigenvalue u|`` for the unit vector u found: an eigenvalue lies that near.
+    along
+        ``<g,Hg>/<g,g>``: the curvature along the gradient.
+    rate
+        Learning rate of the training.
+    products
+        Products with the Hessian that were taken.
+    """
+
+    eigenvalue: float
+    residual: float
+    along: float
+    rate: float
+    products: int
+
+    @property
+    def beta_rate(self) -> float:
+        """``rate * eigenvalue``: about 2 at the edge of stability."""
+        return self.rate * self.eigenvalue
+
+
+def sharpness(
+    model: nn.Module,
+    loss: Loss,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    rate: float,
+    tolerance: float = 0.03,
+    statistics: Statistics = "batch",
+) -> Sharpness:
+    """Largest eigenvalue of the Hessian, cheaply enough to be followed through a training.
+
+    Lanczos iteration that starts near the gradient, where most of the large curvature lies, and
+    looks after every product.
+
+    Parameters
+    ----------
+    model, loss, inputs, targets, statistics
+        As `Objective`.
+    rate
+        Learning rate of the training.
+    tolerance
+        Of the residual, relative to the eigenvalue.  On small convolutional networks in training
+        the default took 6 to 10 products, with errors of the eigenvalue up to 0.2 %.  A residual
+        says that an eigenvalue is near, not that it is the largest: at 0.1, with 3 to 6 products,
+        it once was the second, lower by a quarter.
+
+    Raises
+    ------
+    ValueError
+        As `Objective`, or if `rate` or `tolerance` is not positive.
+    FloatingPointError
+        If the loss or its curvature is not finite.
+    ArithmeticError
+        If 60 products do not reach the tolerance.
+    """
+    for name, value in (("rate", rate), ("tolerance", tolerance)):
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name} {value}: must be positive and finite")
+    curvature = Curvature(model, loss, inputs, targets, statistics=statistics, method="graph")
+    g = curvature.gradient
+    random = torch.randn(curvature.size, generator=torch.Generator().manual_seed(SEED))
+    random = random.to(g) / random.norm()
+    slope = g.norm()
+    # Not the gradient alone, which may lie across the eigenvector that is sought.
+    start = g / slope + random if slope > 0 else random
+    eigenvalue, residual = _largest(curvature, start / start.norm(), tolerance)
+    products = curvature.products
+    along = curvature.quotient(g) if slope > 0 else math.nan
+    return Sharpness(eigenvalue, residual, along, rate, products)
+
+
+def _largest(curvature: Curvature, start: Tensor, tolerance: float) -> tuple[float, float]:
+    """Largest eigenvalue and its residual, by Lanczos iteration with full orthogonalisation."""
+    basis, diagonal, beside = [start], [], []
+    for count in range(1, min(MOST, curvature.size) + 1):
+        image = curvature.product(basis[-1])
+        diagonal.append(float(image @ basis[-1]))
+        for _ in range(2):  # once leaves rounding errors that grow
+            rows = torch.stack(basis)
+            image = image - rows.T @ (rows @ image)
+        left = float(image.norm())
+        if not math.isfinite(left):
+            raise FloatingPointError("a product with the Hessian is not finite")
+        values, vectors = eigh_tridiagonal(diagonal, beside)
+        residual = left * abs(vectors[-1, -1])
+        enough = count >= LEAST and residual <= tolerance * abs(values[-1])
+        if enough or count == curvature.size or left == 0:
+            return float(values[-1]), float(residual)
+        beside.append(left)
+        basis.append(image / left)
+    raise ArithmeticError(
+        f"sharpness: a residual of {residual:.3g} beside the eigenvalue {values[-1]:.3g} after "
+        f"{MOST} products; give a larger tolerance than {tolerance:g}"
+    )

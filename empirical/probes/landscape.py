@@ -11,13 +11,22 @@ were trained at different rates; steps uphill, along plus the gradient.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from empirical.probes.objective import Loss, Objective, Statistics, flatten, inner
 from theory import definitions
+
+# A18, appendix A: step sizes of VGG and of the deep linear network, over the rate of training.
+VGG_SPAN: Final = (0.5, 4.0)
+DLN_SPAN: Final = (0.01, 30.0)
+# A18, caption of figure 4: the largest distance on VGG is 0.4 times the gradient.  At A18's rate
+# of 0.1 that is the upper end of `VGG_SPAN`; at 0.5 it is less.
+VGG_CAP: Final = 0.4
+STEPS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,17 @@ class Path:
     loss: float
     length: float
     losses: tuple[float, ...]
+
+    @property
+    def extremes(self) -> tuple[float, float]:
+        """Smallest and largest loss at the steps, without w; what is not finite is infinite."""
+        smallest, largest = definitions.loss_variation([_or_infinite(x) for x in self.losses])
+        return smallest, largest
+
+    @property
+    def broken(self) -> int:
+        """At how many steps the loss is not finite."""
+        return sum(not math.isfinite(loss) for loss in self.losses)
 
     def largest_descent(self, rounding: float = 0.0) -> float:
         """Largest step size up to which every step size of the path lowers the loss, or 0.
@@ -76,6 +96,89 @@ class Landscape(Path):
     variation: tuple[float, float]
     beta: float
 
+    @property
+    def predictiveness(self) -> tuple[float, float]:
+        """Smallest and largest change of the gradient at the steps."""
+        return min(self.changes), max(self.changes)
+
+
+@dataclass(frozen=True)
+class Checkpoint(Landscape):
+    """The landscape at one moment of a training, as `gradient_landscape` measures it.
+
+    Attributes
+    ----------
+    rate
+        That of the training.
+    """
+
+    rate: float
+
+    @property
+    def beta_rate(self) -> float:
+        """``beta * rate``: about 2 at the edge of stability, whatever the network."""
+        return self.beta * self.rate
+
+
+def gradient_landscape(
+    model: nn.Module,
+    loss: Loss,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    rate: float,
+    span: tuple[float, float] = VGG_SPAN,
+    steps: int = STEPS,
+    cap: float | None = None,
+    length: float | None = None,
+    statistics: Statistics = "batch",
+) -> Checkpoint:
+    """Landscape at a moment of a training, on step sizes in proportion to its rate.
+
+    Parameters
+    ----------
+    model, loss, inputs, targets, statistics
+        As `empirical.probes.objective.Objective`.
+    rate
+        Learning rate of the training.  Networks trained at different rates are compared at one
+        rate by giving the same to both.
+    span
+        Smallest and largest step size over `rate`; `VGG_SPAN` and `DLN_SPAN` are those of A18.
+    steps
+        How many step sizes, from end to end in equal ratios (A18 does not say).
+    cap
+        None of the step sizes is larger; `VGG_CAP` is that of A18.  The span then ends there.
+    length
+        For the protocol of matched step length: steps are `span` times this long in w, so that
+        ``eta = span * length/|g|``, whatever the rate.
+
+    Raises
+    ------
+    ValueError
+        As `Objective`, if a number is not positive and finite, or if `cap` is below the span.
+    FloatingPointError
+        If the gradient at the start is 0 or not finite.
+
+    Notes
+    -----
+    One gradient a step, and one.  In float32 a gradient is known to about 1e-6 of its length, so
+    beta to 1e-6 over the smallest step size: `beta_rate` to 1e-6 over the lower end of the span.
+    """
+    for name, value in (("rate", rate), ("cap", cap), ("length", length)):
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{name} {value}: must be positive and finite")
+    if not 0 < span[0] <= span[1] < math.inf:
+        raise ValueError(f"span {span}: give the smallest and the largest factor, both positive")
+    if steps < 1:
+        raise ValueError(f"steps {steps}: must be at least 1")
+    walk = _Walk(model, loss, inputs, targets, statistics)
+    unit = rate if length is None else length / walk.length
+    last = span[1] * unit if cap is None else min(cap, span[1] * unit)
+    if last < span[0] * unit:
+        raise ValueError(f"cap {cap}: below the smallest step size, {span[0] * unit:.3g}")
+    found = walk.landscape([float(eta) for eta in np.geomspace(span[0] * unit, last, steps)])
+    return Checkpoint(**vars(found), rate=rate)
+
 
 def losses_along_gradient(
     model: nn.Module,
@@ -90,12 +193,14 @@ def losses_along_gradient(
 
     Takes about a third of the time, for the loss alone.
     """
-    objective, start, gradient, first = _first(model, loss, inputs, targets, rates, statistics)
+    _require(rates)
+    walk = _Walk(model, loss, inputs, targets, statistics)
     losses = []
-    with objective.mode(), torch.no_grad():
-        for rate in rates:
-            losses.append(objective.value(*objective.parts(start - rate * gradient)).item())
-    return Path(losses=tuple(losses), **first)
+    for rate in rates:
+        # A mode for each: it begins the random numbers of random layers anew.
+        with walk.objective.mode(), torch.no_grad():
+            losses.append(walk.objective.value(*walk.at(rate)).item())
+    return Path(losses=tuple(losses), **walk.start(rates))
 
 
 def along_gradient(
@@ -123,56 +228,62 @@ def along_gradient(
     FloatingPointError
         If the gradient at the start is 0 or not finite.
     """
-    objective, start, gradient, first = _first(model, loss, inputs, targets, rates, statistics)
-    losses, gradients = [first["loss"]], [gradient.double()]
-    for rate in rates:
-        there, moved = objective.gradient(objective.parts(start - rate * gradient))
-        losses.append(there)
-        gradients.append(flatten(moved).double())
-    points = [-rate * gradient.double() for rate in (0.0, *rates)]
-    return Landscape(
-        losses=tuple(losses[1:]),
-        changes=tuple(_or_infinite(x) for x in definitions.predictiveness(gradients, inner)),
-        variation=definitions.loss_variation([_or_infinite(x) for x in losses]),
-        beta=max(
-            _or_infinite(definitions.effective_smoothness(pair, ends, inner))
-            for pair, ends in _from_start(gradients, points)
-        ),
-        **first,
-    )
+    _require(rates)
+    return _Walk(model, loss, inputs, targets, statistics).landscape(rates)
 
 
-def _first(
-    model: nn.Module,
-    loss: Loss,
-    inputs: Tensor,
-    targets: Tensor,
-    rates: Sequence[float],
-    statistics: Statistics,
-) -> tuple[Objective, Tensor, Tensor, dict[str, Any]]:
-    """The objective, the point w and the gradient there, both flat, and what a `Path` begins with.
+class _Walk:
+    """Points ``w - eta g`` from the model's parameters w; raises as `along_gradient`."""
 
-    Raises as `along_gradient`.
-    """
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        inputs: Tensor,
+        targets: Tensor,
+        statistics: Statistics,
+    ) -> None:
+        self.objective = Objective(model, loss, inputs, targets, statistics=statistics)
+        self.loss, parts = self.objective.gradient(self.objective.point)
+        self.gradient = flatten(parts)
+        self.length = definitions.length(self.gradient.double(), inner)
+        if not 0 < self.length < math.inf:
+            raise FloatingPointError(
+                f"the gradient has length {self.length}: it gives no direction"
+            )
+        self._point = flatten(self.objective.point)
+
+    def at(self, rate: float) -> tuple[Tensor, ...]:
+        """The point at one step size."""
+        return self.objective.parts(self._point - rate * self.gradient)
+
+    def start(self, rates: Sequence[float]) -> dict[str, Any]:
+        """What a `Path` begins with."""
+        return {"rates": tuple(rates), "loss": self.loss, "length": self.length}
+
+    def landscape(self, rates: Sequence[float]) -> Landscape:
+        """Loss and gradient at each step size; one gradient at a time is kept beside the first."""
+        first = self.gradient.double()
+        losses, changes, betas = [], [], []
+        for rate in rates:
+            loss, parts = self.objective.gradient(self.at(rate))
+            pair = [first, flatten(parts).double()]
+            ends = [torch.zeros_like(first), -rate * first]
+            losses.append(loss)
+            changes += definitions.predictiveness(pair, inner)
+            betas.append(definitions.effective_smoothness(pair, ends, inner))
+        return Landscape(
+            losses=tuple(losses),
+            changes=tuple(_or_infinite(change) for change in changes),
+            variation=definitions.loss_variation([_or_infinite(x) for x in (self.loss, *losses)]),
+            beta=max(_or_infinite(beta) for beta in betas),
+            **self.start(rates),
+        )
+
+
+def _require(rates: Sequence[float]) -> None:
     if not rates or not all(0 < rate < math.inf for rate in rates):
         raise ValueError(f"rates {list(rates)}: give one or more positive, finite step sizes")
-    objective = Objective(model, loss, inputs, targets, statistics=statistics)
-    value, parts = objective.gradient(objective.point)
-    gradient = flatten(parts)
-    length = definitions.length(gradient.double(), inner)
-    if not 0 < length < math.inf:
-        raise FloatingPointError(f"the gradient has length {length}: it gives no direction")
-    first = {"rates": tuple(rates), "loss": value, "length": length}
-    return objective, flatten(objective.point), gradient, first
-
-
-def _from_start(
-    gradients: list[Tensor], points: list[Tensor]
-) -> list[tuple[list[Tensor], list[Tensor]]]:
-    """Each step of a path by itself, so that one that is not finite hides no other."""
-    return [
-        ([gradients[0], g], [points[0], w]) for g, w in zip(gradients[1:], points[1:], strict=True)
-    ]
 
 
 def _or_infinite(value: float) -> float:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import linregress
 from torch import Tensor
 
-from empirical.models import ResNet
+from empirical.networks.resnet import ResNet
 from empirical.probes.state import captured, undisturbed
 
 

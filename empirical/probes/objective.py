@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from empirical.probes.state import undisturbed
+from theory.errors import one_of
 
 Statistics = Literal["batch", "running", "frozen"]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -157,18 +158,6 @@ def flatten(parts: Parts) -> Tensor:
 def inner(u: Tensor, v: Tensor) -> float:
     """``<u,v>`` of flat vectors."""
     return float(u @ v)
-
-
-def one_of(name: str, word: str, allowed: tuple[str, ...]) -> None:
-    """Refuse a word that is not `allowed`.
-
-    Raises
-    ------
-    ValueError
-        Naming the word and what is allowed.
-    """
-    if word not in allowed:
-        raise ValueError(f"{name} {word!r}: must be one of {', '.join(allowed)}")
 
 
 def _batch_statistics(

@@ -1,5 +1,8 @@
 """What several commands ask of their options."""
 
+import shlex
+import sys
+
 from theory.errors import UserError
 
 
@@ -32,3 +35,15 @@ def device(name: str) -> str:
     if name == "cuda" and not there:
         raise UserError("--device cuda: PyTorch finds no GPU here; use --device cpu or auto")
     return "cuda" if there and name != "cpu" else "cpu"
+
+
+def threads() -> int:
+    """Threads that PyTorch computes with."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+def command_line() -> str:
+    """The command as it was typed."""
+    return shlex.join(["bnproof", *sys.argv[1:]])

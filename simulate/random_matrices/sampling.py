@@ -29,6 +29,7 @@ from torch import Tensor
 
 from simulate.random_matrices.chi_models import bidiagonal_values, triangular_products
 from simulate.random_matrices.factor_kinds import Factor, Gaussian
+from theory.errors import one_of
 
 Field = Literal["real", "complex"]
 Method = Literal["auto", "bidiagonal", "triangular", "dense"]
@@ -83,8 +84,8 @@ def sample_singular_values(
     widths = _checked(widths)
     _at_least("repeats", repeats, 1)
     _at_least("seed", seed, 0)
-    _one_of("field", field, tuple(BETA))
-    _one_of("method", method, ("auto", "bidiagonal", "triangular", "dense"))
+    one_of("field", field, tuple(BETA))
+    one_of("method", method, ("auto", "bidiagonal", "triangular", "dense"))
     factors, rank, beta = len(widths) - 1, min(widths), BETA[field]
     if method == "auto":
         method = "bidiagonal" if factors == 1 else "triangular"
@@ -144,7 +145,7 @@ def sample_product(
     """
     for name, value, low in (("size", size, 1), ("repeats", repeats, 1), ("seed", seed, 0)):
         _at_least(name, value, low)
-    _one_of("field", field, tuple(BETA))
+    one_of("field", field, tuple(BETA))
     if not factors:
         raise ValueError("factors must be at least one, not none")
     width, widths, rank = Fraction(size), [size], size
@@ -241,8 +242,3 @@ def _at_least(name: str, value: object, low: int) -> None:
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole or value < low:  # type: ignore[operator]
         raise ValueError(f"{name} must be an integer >= {low}, not {value!r}")
-
-
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")

@@ -4,6 +4,7 @@ import json
 import re
 import warnings
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ import torch
 from matplotlib.figure import Figure
 
 import empirical.experiments
-from empirical import experiment
-from empirical.data import batch, load
+from empirical.conduct import check
+from empirical.data import load
 from empirical.experiment import (
     CONTROL,
     NETS,
@@ -21,21 +22,31 @@ from empirical.experiment import (
     WITHOUT,
     Criterion,
     Experiment,
-    Trial,
-    check,
     draw,
+    experiment_of,
     judge,
 )
 from empirical.experiments import bjorck_table1
+from empirical.trial import SIZES, Trial
 from theory.catalogue import load_folder
 from theory.claim import Claim, Kind, Scale, Settings, Verdict, decide
 from theory.sources import Source
 
-pytestmark = pytest.mark.xdist_group("experiments")  # they share what is measured once
-
 REAL = Path(__file__).parents[2] / "../shared/cifar10"
 CLAIMS = {claim.id: claim for claim in load_folder(empirical.experiments)}
-EVERY = pytest.mark.parametrize("claim_id", CLAIMS)
+# The tests of one claim run in one process, for they share what is measured once.
+EVERY = pytest.mark.parametrize(
+    "claim_id",
+    [pytest.param(name, marks=pytest.mark.xdist_group(f"experiment {name}")) for name in CLAIMS],
+)
+INITIAL = pytest.mark.parametrize(
+    "claim_id",
+    [
+        pytest.param(name, marks=pytest.mark.xdist_group(f"experiment {name}"))
+        for name, claim in CLAIMS.items()
+        if not experiment_of(claim).trains
+    ],
+)
 SMOKE = Settings(scale=Scale.SMOKE)
 
 TOY = Experiment(
@@ -57,10 +68,10 @@ def measured(without=2.0, control=50.0, row=(20.0, 30.0)):
     }
 
 
-@pytest.fixture(scope="module")
-def found():
-    """Each claim's evidence, measured once."""
-    return {claim_id: check(claim, SMOKE) for claim_id, claim in CLAIMS.items()}
+@cache
+def found(claim_id):
+    """A claim's evidence, measured once in a process."""
+    return check(CLAIMS[claim_id], SMOKE)
 
 
 def test_medians_are_held_against_the_criteria():
@@ -132,7 +143,7 @@ def test_a_claim_without_experiment_is_refused():
 
 
 def test_scales_have_the_seeds_and_batches_that_are_promised():
-    sizes = {scale: (size.batch, size.seeds) for scale, size in experiment.SIZES.items()}
+    sizes = {scale: (size.batch, size.seeds) for scale, size in SIZES.items()}
     assert sizes == {Scale.SMOKE: (16, 3), Scale.QUICK: (128, 5), Scale.PAPER: (128, 10)}
 
 
@@ -150,24 +161,31 @@ def test_the_folder_holds_every_figure_at_initialisation():
     assert all(isinstance(claim, Claim) for claim in CLAIMS.values())
 
 
-@EVERY
-def test_evidence_is_as_expected(found, claim_id):
-    evidence = found[claim_id]
+@INITIAL
+def test_evidence_is_as_expected(claim_id):
+    evidence = found(claim_id)
     assert decide([evidence]) is CLAIMS[claim_id].expected, evidence.summary
     assert evidence.control_differs
 
 
 @EVERY
-def test_evidence_says_what_was_measured_on_what(found, claim_id):
-    evidence = found[claim_id]
+def test_evidence_says_what_was_measured_on_what(claim_id):
+    evidence, size = found(claim_id), experiment_of(CLAIMS[claim_id]).sizes[Scale.SMOKE]
     json.dumps(evidence.numbers, allow_nan=False)
     json.dumps(evidence.provenance)
-    assert evidence.summary.startswith("On photos, 3 seeds, batches of 16: ")
+    assert evidence.summary.startswith(f"On photos, {size.words(size.seeds)}: ")
     assert evidence.provenance["data set"] == "photos"
-    assert evidence.provenance["seeds"] == [0, 1, 2]
-    assert set(evidence.numbers["measured"]) == set(NETS)
-    for net in NETS:
-        assert all(len(values) == 3 for values in evidence.series[net].values())
+    assert evidence.provenance["seeds"] == list(range(size.seeds))
+    assert CONTROL in evidence.numbers["measured"]
+    for rows in evidence.series.values():
+        assert all(len(values) == size.seeds for values in rows.values())
+
+
+@EVERY
+def test_every_criterion_has_a_number(claim_id):
+    for row in found(claim_id).numbers["criteria"]:
+        assert isinstance(row["value"], float), row
+        assert isinstance(row["control value"], float), row
 
 
 @EVERY
@@ -179,9 +197,9 @@ def test_statement_can_be_set_as_mathematics(claim_id):
 
 
 @EVERY
-def test_figure_has_labels_a_title_and_a_text_alternative(found, claim_id):
+def test_figure_has_labels_a_title_and_a_text_alternative(claim_id):
     fig = Figure(figsize=(7, 4.2), layout="constrained")
-    text = draw(fig, CLAIMS[claim_id], found[claim_id])
+    text = draw(fig, CLAIMS[claim_id], found(claim_id))
     fig.canvas.draw()
     assert all(axes.get_xlabel() or axes.get_ylabel() for axes in fig.axes)
     titles = [fig.get_suptitle(), *(axes.get_title() for axes in fig.axes)]
@@ -191,26 +209,26 @@ def test_figure_has_labels_a_title_and_a_text_alternative(found, claim_id):
     assert re.search(r"\d", text)
 
 
-def test_the_same_seeds_give_the_same_numbers(found):
+def test_the_same_seeds_give_the_same_numbers():
     again = check(CLAIMS["bjorck_fig6"], SMOKE)
     for net in NETS:
-        for name, values in found["bjorck_fig6"].series[net].items():
+        for name, values in found("bjorck_fig6").series[net].items():
             assert np.array_equal(values, again.series[net][name])
 
 
-def test_other_seeds_give_other_numbers(found):
+def test_other_seeds_give_other_numbers():
     other = check(CLAIMS["bjorck_fig6"], replace(SMOKE, seed=7))
     assert other.provenance["seeds"] == [7, 8, 9]
-    first = found["bjorck_fig6"].series[WITHOUT]["cosine"]
+    first = found("bjorck_fig6").series[WITHOUT]["cosine"]
     assert not np.array_equal(first, other.series[WITHOUT]["cosine"])
 
 
 def test_trial_builds_networks_that_share_their_kernels():
-    inputs, labels = batch(load("photos"), 4, seed=0)
-    trial = Trial(inputs, labels, seed=5, depth=8)
+    images = load("photos")
+    trial = Trial(images=images, seed=5, depth=8)
     first, second = trial.network("batch"), trial.network("none")
     assert torch.equal(first.layer(4).weight, second.layer(4).weight)
-    other = Trial(inputs, labels, seed=6, depth=8).network("batch")
+    other = Trial(images=images, seed=6, depth=8).network("batch")
     assert not torch.equal(first.layer(4).weight, other.layer(4).weight)
 
 
@@ -238,7 +256,7 @@ def test_the_printed_table_satisfies_its_own_criteria():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="real CIFAR-10 not found in ../shared/cifar10")
-@EVERY
+@INITIAL
 def test_real_cifar10(claim_id):
     evidence = check(CLAIMS[claim_id], replace(SMOKE, data=REAL))
     assert evidence.provenance["data set"] == "CIFAR-10 (JPEG-recompressed)"

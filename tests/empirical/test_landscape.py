@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from empirical.images import stream
-from empirical.models import resnet
+from empirical.networks import resnet
 from empirical.probes.curvature import Curvature
 from empirical.probes.landscape import along_gradient, losses_along_gradient
 from empirical.probes.shift import covariate_shift

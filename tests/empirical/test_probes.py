@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from empirical.images import stream
-from empirical.models import resnet
+from empirical.networks import resnet
 from empirical.probes import (
     block_moments,
     convolution_sums,

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from empirical.data import load
 from empirical.images import Images, Split
 from empirical.pixels import PAD, Pixels
 from empirical.recipe import Recipe, fast_precision
+from empirical.runs import Run
+from empirical.tasks import LinearMap
 from empirical.training import Trainer, train
+from empirical.watches import WATCHES
 from theory.errors import UserError
 
 NETWORK = {"family": "resnet", "depth": 8}
@@ -91,19 +95,90 @@ def test_killed_at_random_moments_it_resumes_to_the_same_numbers(images, tmp_pat
     assert killed["curve"] == whole["curve"]
 
 
-def test_interrupt_stops_between_two_steps_and_can_be_resumed(images, tmp_path) -> None:
-    def press(_model, step):
-        if step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-        return {}
+def test_interrupt_stops_between_two_steps_and_can_be_resumed(
+    images, tmp_path, monkeypatch
+) -> None:
+    pressed = []
 
+    def press(trainer):
+        pressed.append(trainer.progress.step)
+        if len(pressed) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return evaluate(trainer)
+
+    evaluate = Trainer.evaluate
     whole = train(RECIPE, images, root=tmp_path / "whole")
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        train(RECIPE, images, root=tmp_path / "stopped", watch=press)
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "evaluate", press)
+        with pytest.raises(KeyboardInterrupt):
+            train(RECIPE, images, root=tmp_path / "stopped")
+    assert pressed == [0, 2]
     assert signal.getsignal(signal.SIGINT) is before
     resumed = train(RECIPE, images, root=tmp_path / "stopped")
     assert resumed["curve"] == whole["curve"]
+
+
+def test_a_deadline_stops_and_leaves_it_resumable(images, tmp_path) -> None:
+    whole = train(RECIPE, images, root=tmp_path / "whole")
+    assert train(RECIPE, images, root=tmp_path / "parts", deadline=time.monotonic()) is None
+    assert train(RECIPE, images, root=tmp_path / "parts")["curve"] == whole["curve"]
+
+
+def test_a_second_process_refuses_or_waits(images, tmp_path, capfd) -> None:
+    run = Run(tmp_path, RECIPE.config(images, "cpu"))
+    with ThreadPoolExecutor() as pool:
+        with run.held():
+            with pytest.raises(UserError, match="another process is at work"):
+                train(RECIPE, images, root=tmp_path)
+            waiting = pool.submit(_hold, run)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.2)
+        assert waiting.result(timeout=20)
+    assert "waiting for it" in capfd.readouterr().err
+
+
+def _hold(run: Run) -> bool:
+    with Run(run.folder.parent, run.config).held(wait=-1):
+        return True
+
+
+def test_probes_are_recorded_with_every_evaluation(images, tmp_path, monkeypatch) -> None:
+    def look(moment):
+        assert moment.inputs.shape == (8, 3, 32, 32)
+        return {
+            "step": moment.step,
+            "loss": moment.loss(moment.model(moment.inputs), moment.targets),
+        }
+
+    monkeypatch.setitem(WATCHES, "look", look)
+    with_probe = train(replace(RECIPE, probes=("look",)), images, root=tmp_path)
+    assert [row["look"]["step"] for row in with_probe["curve"]] == [0, 2, 4, 6]
+    assert all(row["look"]["loss"] > 0 for row in with_probe["curve"])
+    with pytest.raises(UserError, match="probe 'lok': must be one of"):
+        train(replace(RECIPE, probes=("lok",)), images, root=tmp_path)
+
+
+def test_a_deep_linear_network_learns_its_map(tmp_path) -> None:
+    network = {"family": "linear", "depth": 2, "width": 10}
+    recipe = Recipe(network=network, steps=100, rate=0.02, momentum=0.0, decay=0.0, every=50)
+    curve = train(recipe, LinearMap(samples=50), root=tmp_path)["curve"]
+    assert curve[-1]["evaluated loss"] < 0.2 * curve[0]["evaluated loss"]
+    assert "test accuracy" not in curve[0]
+
+
+def test_an_initialisation_may_look_at_the_first_batch(images, tmp_path) -> None:
+    trainer = Trainer(replace(RECIPE, network=NETWORK | {"norm": "none", "init": "lsuv"}), images)
+    inputs, _ = trainer.task.batch(0)
+    out = trainer.model.conv1(inputs)
+    assert out.std().item() == pytest.approx(1, rel=1e-3)
+
+
+def test_evaluations_look_at_as_many_images_as_are_asked_for(images, tmp_path) -> None:
+    curve = train(replace(RECIPE, tested=3), images, root=tmp_path)["curve"]
+    assert all(
+        row["test accuracy"] in (0, pytest.approx(1 / 3), pytest.approx(2 / 3), 1) for row in curve
+    )
 
 
 def test_divergence_is_a_result(images, tmp_path) -> None:
@@ -129,7 +204,7 @@ def test_the_step_is_that_of_pytorch_written_out(images) -> None:
     trainer = Trainer(recipe, images)
     weight = trainer.model.linear.weight
     before = weight.detach().clone()
-    inputs, labels = trainer.batch(0)
+    inputs, labels = trainer.task.batch(0)
     trainer.model.train()
     loss = functional.cross_entropy(trainer.model(inputs), labels)
     (gradient,) = torch.autograd.grad(loss, weight)
@@ -140,11 +215,13 @@ def test_the_step_is_that_of_pytorch_written_out(images) -> None:
 
 def test_every_image_is_seen_once_an_epoch(images) -> None:
     trainer = Trainer(replace(RECIPE, augment=False), images)
-    seen = [trainer.batch(step)[0] for step in range(trainer.epoch_steps)]
-    plain = trainer.pixels.plain(images.train.pixels)
+    seen = [trainer.task.batch(step)[0] for step in range(trainer.task.epoch_steps)]
+    plain = trainer.task.pixels.plain(images.train.pixels)
     sums = torch.cat(seen).sum((1, 2, 3)).sort().values
     torch.testing.assert_close(sums, plain.sum((1, 2, 3)).sort().values)
-    assert not torch.equal(trainer.batch(0)[0], trainer.batch(trainer.epoch_steps)[0])
+    assert not torch.equal(
+        trainer.task.batch(0)[0], trainer.task.batch(trainer.task.epoch_steps)[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,12 +237,14 @@ def test_plateau_waits_for_epochs_without_progress(images, monkeypatch) -> None:
     trainer = Trainer(replace(RECIPE, schedule="plateau", steps=1000), images)
     trainer.progress.best = 0.0  # nothing is ever better
     rates = []
-    for step in range(1, 2 * training.PATIENCE * trainer.epoch_steps + 1):
+    for step in range(1, 2 * training.PATIENCE * trainer.task.epoch_steps + 1):
         trainer.progress.step = step
         trainer._schedule()
         rates.append(trainer.optimiser.param_groups[0]["lr"])
-    assert rates[training.PATIENCE * trainer.epoch_steps - 2] == RECIPE.rate
-    assert rates[training.PATIENCE * trainer.epoch_steps - 1] == pytest.approx(RECIPE.rate / 10)
+    assert rates[training.PATIENCE * trainer.task.epoch_steps - 2] == RECIPE.rate
+    assert rates[training.PATIENCE * trainer.task.epoch_steps - 1] == pytest.approx(
+        RECIPE.rate / 10
+    )
     assert rates[-1] == pytest.approx(RECIPE.rate / 100)
 
 

@@ -39,6 +39,7 @@ def record(claim_id: str, **changes: Any) -> dict[str, Any]:
         "remark": "An identity.",
         "corrects": None,
         "verdict": "proved",
+        "scale": None,
         "expected": "proved",
         "as_expected": True,
         "error": None,
@@ -72,7 +73,9 @@ def record(claim_id: str, **changes: Any) -> dict[str, Any]:
 
 def broken(claim_id: str) -> dict[str, Any]:
     """A claim in error as `verify` writes it down."""
-    empty: dict[str, Any] = dict.fromkeys(("relation", "domain", "control", "corrects", "figure"))
+    empty: dict[str, Any] = dict.fromkeys(
+        ("relation", "domain", "control", "corrects", "figure", "scale")
+    )
     words = dict.fromkeys(("title", "statement", "remark", "expected"), "")
     lists: dict[str, Any] = {"sources": [], "steps": [], "evidence": []}
     error = {"verdict": "error", "error": "SyntaxError: in the file", "as_expected": False}

@@ -1,22 +1,34 @@
 """Layer-sequential unit variance (LSUV) of Mishkin and Matas (2016), arXiv:1511.06422."""
 
 import math
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from empirical.probes.state import undisturbed
 
+SEED: Final = 0  # of random layers
+
 
 def scale_layers(model: nn.Module, inputs: Tensor) -> None:
     """Scale every convolution and linear layer so that its output on `inputs` has variance 1.
 
     Layers are scaled one after the other, each on what the scaled ones before it give out; the
-    variance is that of all entries of the output.  Together with orthogonal weights
-    (``resnet(..., init="orthogonal")``) this is the initialisation of Mishkin and Matas.  Their
+    variance is that of all entries of the output.  Together with orthogonal weights this is the
+    initialisation of Mishkin and Matas (``init="lsuv"`` of `empirical.networks.build`).  Their
     loop until the variance is within a tolerance is one step here: biases are set to 0, and
     without them a layer's output is proportional to its weights.  All is done in one forward pass
-    at batch statistics.  Running statistics and random state stay as they are.
+    at batch statistics; random layers draw with one fixed seed.  Running statistics and random
+    state stay as they are.
+
+    Parameters
+    ----------
+    model
+        Any network.
+    inputs
+        One batch as in training: standardised and of the usual size, 2 samples at least where
+        there are batch statistics.  What is scaled has variance 1 on this batch only.
 
     Raises
     ------
@@ -44,6 +56,7 @@ def scale_layers(model: nn.Module, inputs: Tensor) -> None:
     ]
     try:
         with undisturbed(model), torch.no_grad():
+            torch.manual_seed(SEED)
             model(inputs)
     finally:
         for handle in handles:

@@ -1,13 +1,14 @@
 """Residual networks: sizes, numbering, initialisation, and what is refused."""
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
 
-from empirical.dense import Dense
 from empirical.images import stream
-from empirical.lsuv import scale_layers
-from empirical.models import Identity, resnet
+from empirical.networks import Initialisation, Norm, resnet
+from empirical.networks.resnet import Identity
 
 
 def build(depth=8, **options):
@@ -46,11 +47,17 @@ def test_layers_are_numbered_as_the_papers_count():
     for k, block in enumerate(net.blocks):
         assert net.layer(2 * k + 2) is block.conv1
         assert net.layer(2 * k + 3) is block.conv2
+        assert net.activation(2 * k + 2) is block.norm1
+        assert net.activation(2 * k + 3) is block.norm2
     assert net.layer(20) is net.linear
     assert isinstance(net.layer(19), nn.Conv2d)
+    assert net.activation(1) is net.norm1
+    assert net.activation(20) is net.linear
     for number in (0, 21, -1):
         with pytest.raises(ValueError, match="1 to 20"):
             net.layer(number)
+        with pytest.raises(ValueError, match="1 to 20"):
+            net.activation(number)
 
 
 def test_norm_last_is_one_bn_at_the_output_of_the_last_block():
@@ -87,78 +94,6 @@ def test_layer_and_group_normalise_each_image_by_itself(norm, groups):
 def test_orthogonal_kernels():
     weight = build(init="orthogonal").layer(4).weight.flatten(1)
     torch.testing.assert_close(weight @ weight.T, torch.eye(32), atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("norm", ["batch", "none", "last"])
-def test_lsuv_gives_every_layer_variance_1(norm):
-    net = build(20, norm=norm, init="orthogonal")
-    x = torch.randn(4, 3, 32, 32, generator=stream(0, "x"))
-    buffers = {name: value.clone() for name, value in net.named_buffers()}
-
-    def deviations():
-        found = []
-        handles = [
-            module.register_forward_hook(
-                lambda _module, _given, out: found.append(out.std(correction=0).item())
-            )
-            for module in net.modules()
-            if isinstance(module, nn.Conv2d | nn.Linear)
-        ]
-        net(x)
-        for handle in handles:
-            handle.remove()
-        return found
-
-    before = deviations()
-    net.load_state_dict(net.state_dict() | buffers)
-    scale_layers(net, x)
-    assert all(torch.equal(value, buffers[name]) for name, value in net.named_buffers())
-    after = deviations()
-    assert len(after) == 22  # 19 convolutions, 2 projections, 1 linear layer
-    assert after == pytest.approx([1] * 22, rel=1e-4)
-    assert before != pytest.approx([1] * 22, rel=0.1)
-    weight = net.layer(4).weight.flatten(1)
-    gram = weight @ weight.T
-    torch.testing.assert_close(gram, gram[0, 0] * torch.eye(len(gram)), atol=1e-4, rtol=0)
-    assert not net.linear.bias.any()
-
-
-def test_lsuv_refuses_a_dead_layer():
-    net = build(norm="none", init="orthogonal")
-    nn.init.zeros_(net.blocks[1].conv1.weight)
-    with pytest.raises(ValueError, match=r"standard deviation 0\.0"):
-        scale_layers(net, torch.ones(2, 3, 32, 32))
-    assert not any(module._forward_hooks for module in net.modules())
-
-
-def dense(**options):
-    return Dense(4, generator=stream(0, "dense"), width=32, **options)
-
-
-def test_dense_is_its_formula():
-    x = torch.randn(6, 3, 32, 32, generator=stream(0, "x"))
-    for normalised in (True, False):
-        for shortcuts in (True, False):
-            net = dense(normalised=normalised, shortcuts=shortcuts)
-            value = x.flatten(1)
-            for number, layer in enumerate(net.layers):
-                out = value @ layer.weight.T
-                if normalised:
-                    variance, mean = torch.var_mean(out, dim=0, correction=0)
-                    out = (out - mean) / (variance + 1e-5).sqrt()
-                out = out.clamp(min=0)
-                value = value + out if shortcuts and number > 0 else out
-            torch.testing.assert_close(net(x), value @ net.linear.weight.T, rtol=1e-4, atol=1e-4)
-
-
-def test_dense_shares_its_weights_and_draws_he():
-    plain, batch = dense(normalised=False), dense(normalised=True)
-    for first, second in zip(plain.layers, batch.layers, strict=True):
-        assert torch.equal(first.weight, second.weight)
-    # 98304 weights: the sample variance has a relative standard error of 0.5 %.
-    assert plain.layers[0].weight.var().item() == pytest.approx(2 / 3072, rel=0.03)
-    with pytest.raises(ValueError, match="depth 1: must be at least 2"):
-        Dense(1, generator=stream(0, "dense"))
 
 
 @pytest.mark.parametrize("norm", ["batch", "none", "last", "layer", "group"])
@@ -217,25 +152,30 @@ def test_weights_depend_on_the_generator_only():
     assert not torch.equal(first.conv1.weight, other.conv1.weight)
 
 
-def test_with_and_without_norm_have_the_same_kernels():
-    with_norm = build(norm="batch").state_dict()
-    without = build(norm="none").state_dict()
+@pytest.mark.parametrize("init", get_args(Initialisation))
+@pytest.mark.parametrize("norm", [norm for norm in get_args(Norm) if norm != "none"])
+def test_every_norm_has_the_same_kernels(norm, init):
+    with_norm = build(norm=norm, init=init).state_dict()
+    without = build(norm="none", init=init).state_dict()
     kernels = [name for name in with_norm if name.endswith("weight") and name in without]
     assert len(kernels) == 10  # 7 convolutions, 2 projections, 1 linear layer
     for name in kernels:
         assert torch.equal(with_norm[name], without[name])
-    assert all(
-        not value.any() for name, value in without.items() if "conv" in name and "bias" in name
-    )
+    biases = [value for name, value in without.items() if "conv" in name and "bias" in name]
+    assert len(biases) == 7
+    assert all(bool(value.any()) == (init == "torch") for value in biases)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"depth": 2}, "6n"),
+        ({"depth": 2}, "at least 8"),
         ({"depth": 21}, "6n"),
-        ({"depth": -4}, "6n"),
-        ({"norm": "instance"}, "batch, layer, group, none, last"),
+        ({"depth": -4}, "at least 8"),
+        ({"depth": 20.0}, "depth 20.0: must be an integer, at least 8"),
+        ({"norm": "instance"}, "batch, none, last, layer, group"),
+        ({"norm": "noise", "noise": "pixel"}, "unit, layer, entry"),
+        ({"norm": "batch", "noise": "unit"}, "noisy or noise only"),
         ({"shortcut": "B"}, "projection, identity"),
         ({"init": "zeros"}, "xavier, kaiming, orthogonal, torch"),
         ({"classes": 0}, "at least 1"),

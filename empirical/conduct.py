@@ -1,0 +1,204 @@
+"""Carry out experiments, seed by seed, each kept in its own folder as soon as it is measured."""
+
+import hashlib
+import importlib.metadata
+import inspect
+import math
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from empirical.data import load
+from empirical.experiment import Series, experiment_of, judge
+from empirical.runs import Run, State, plain
+from empirical.trial import Trained, Trial
+from theory.claim import Claim, Evidence, Settings
+
+
+@dataclass(frozen=True)
+class Results:
+    """Measurements of some seeds, and what is needed to repeat them.
+
+    Attributes
+    ----------
+    series
+        Every quantity of every network; the first axis is the seed.
+    where
+        Data set, seeds and sizes in words.
+    provenance
+        The same by name.
+    seconds
+        Spent on all seeds, training included, in all parts of the run.
+    """
+
+    series: Series
+    where: str
+    provenance: Mapping[str, Any]
+    seconds: float
+
+
+def check(claim: Claim, settings: Settings) -> Evidence:
+    """Carry out the experiment of `claim` and judge it.
+
+    Returns
+    -------
+    Evidence
+        `holds` tells whether every criterion is satisfied (None where a number is not finite),
+        `control_differs` whether the control got the opposite answer.  `series` holds every
+        quantity of every network as an array whose first axis is the seed.
+
+    Raises
+    ------
+    ValueError
+        If the claim has no experiment.
+    DataError
+        If `settings.data` holds no readable CIFAR-10.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        results = measure(claim, settings, root=Path(folder))
+    return judge(
+        experiment_of(claim), results.series, where=results.where, provenance=results.provenance
+    )
+
+
+def measure(
+    claim: Claim,
+    settings: Settings,
+    *,
+    root: Path,
+    seeds: int | None = None,
+    deadline: float = math.inf,
+) -> Results:
+    """Measure every seed, or read those that are measured already.
+
+    Parameters
+    ----------
+    root
+        Folder of all runs.
+    seeds
+        Number of seeds, from `settings.seed` on; that of the scale if None.
+    deadline
+        Reading of `time.monotonic` at which training stops, resumable.
+
+    Raises
+    ------
+    empirical.trial.UnfinishedError
+        When the deadline has passed.
+    """
+    experiment = experiment_of(claim)
+    size = experiment.sizes[settings.scale]
+    images = load(settings.data, limit=size.images)
+    numbers = [settings.seed + number for number in range(seeds or size.seeds)]
+    found = [
+        _seed(
+            claim,
+            Trial(
+                images=images,
+                seed=seed,
+                device=settings.device,
+                size=size,
+                scale=settings.scale,
+                runs=root,
+                deadline=deadline,
+            ),
+        )
+        for seed in tqdm(numbers, desc=claim.id, unit="seed", leave=False, disable=None)
+    ]
+    return Results(
+        series=_stacked([row["measured"] for row in found]),
+        where=f"{images.name}, {size.words(len(numbers))}",
+        provenance={
+            "data set": images.name,
+            "training images": len(images.train),
+            "batch": size.batch,
+            "seeds": numbers,
+            "scale": settings.scale.value,
+            "device": settings.device,
+            "torch": torch.__version__,
+            **_training(found),
+            **experiment.networks,
+            "control": experiment.control,
+        },
+        seconds=sum(row["seconds"] for row in found),
+    )
+
+
+def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
+    """What the measurements of one seed depend on, the code of the experiment included."""
+    source = inspect.getsourcefile(experiment_of(claim).run)
+    code = Path(source).read_bytes() if source else b""
+    return {
+        "experiment": claim.id,
+        "code": hashlib.sha256(code).hexdigest()[:16],
+        "bnproof": importlib.metadata.version("bnproof"),
+        "scale": trial.scale.value,
+        "size": asdict(trial.size),
+        "seed": trial.seed,
+        "data": trial.images.config,
+        "device": trial.device,
+    }
+
+
+def _seed(claim: Claim, trial: Trial) -> State:
+    """Measurements of one seed: read if they are there, else made and kept."""
+    assert trial.runs is not None
+    run = Run(trial.runs, trial_config(claim, trial))
+    with run.held(wait=-1):
+        kept = run.result()
+        if kept is not None:
+            return kept
+        result = _measured(claim, trial)
+        run.finish(result)
+        return result
+
+
+def _measured(claim: Claim, trial: Trial) -> State:
+    begun = time.monotonic()
+    # On a GPU: the same float32 arithmetic as on a CPU, not the shorter one of tensor cores.
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        measured = experiment_of(claim).run(trial)
+    found: State = plain(
+        {
+            "measured": measured,
+            "trained": [_summary(one) for one in trial.trained],
+            "seconds": sum(one.seconds for one in trial.trained) or time.monotonic() - begun,
+        }
+    )
+    return found
+
+
+def _summary(one: Trained) -> State:
+    """A training run in a line of the evidence; its curve stays in its folder."""
+    return asdict(one.recipe) | {"data": one.data, "diverged": one.diverged, "seconds": one.seconds}
+
+
+def _training(found: Sequence[State]) -> dict[str, Any]:
+    """What the training runs have in common, and how many there were."""
+    runs = [one for row in found for one in row["trained"]]
+    if not runs:
+        return {}
+    names = ("steps", "momentum", "decay", "schedule", "augment", "precision")
+    same = {
+        name: values.pop() if len(values := {run[name] for run in runs}) == 1 else "various"
+        for name in names
+    }
+    diverged = sum(run["diverged"] is not None for run in runs)
+    return {"training runs": len(runs), "diverged": diverged, **same}
+
+
+def _stacked(trials: Sequence[Mapping[str, Mapping[str, Any]]]) -> Series:
+    """Arrays whose first axis is the trial."""
+    return {
+        net: {
+            name: np.stack([np.asarray(trial[net][name], dtype=float) for trial in trials])
+            for name in rows
+        }
+        for net, rows in trials[0].items()
+    }

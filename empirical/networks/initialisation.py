@@ -1,0 +1,81 @@
+"""How the weights of a network are drawn."""
+
+from collections.abc import Callable, Iterable
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from theory.errors import one_of, positive
+
+Initialisation = Literal["xavier", "kaiming", "orthogonal", "torch"]
+
+
+def _uniform_fan_in(parameter: Tensor, fan_in: int, generator: torch.Generator) -> None:
+    """PyTorch's default for convolutions and linear layers: uniform on +-1/sqrt(fan_in)."""
+    bound = fan_in**-0.5
+    nn.init.uniform_(parameter, -bound, bound, generator=generator)
+
+
+def _xavier(weight: Tensor, generator: torch.Generator) -> None:
+    nn.init.xavier_uniform_(weight, generator=generator)
+
+
+def _kaiming(weight: Tensor, generator: torch.Generator) -> None:
+    nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+
+
+def _orthogonal(weight: Tensor, generator: torch.Generator) -> None:
+    nn.init.orthogonal_(weight, generator=generator)
+
+
+def _torch(weight: Tensor, generator: torch.Generator) -> None:
+    _uniform_fan_in(weight, weight[0].numel(), generator)
+
+
+_LAWS: dict[Initialisation, Callable[[Tensor, torch.Generator], None]] = {
+    "xavier": _xavier,  # Glorot and Bengio (2010), uniform
+    "kaiming": _kaiming,  # He et al. (2015), normal, fan in, whatever the nonlinearity
+    "orthogonal": _orthogonal,  # Saxe et al. (2014); rows (o) against columns (i, x', y')
+    "torch": _torch,
+}
+
+
+@torch.no_grad()
+def draw(
+    layers: Iterable[tuple[nn.Module, Initialisation]],
+    generator: torch.Generator,
+    *,
+    gain: float = 1.0,
+) -> None:
+    """Draw the weights of all layers in order, each by its law, and multiply them by `gain`.
+
+    Biases become 0, but under ``"torch"``, which is PyTorch's default altogether, they are drawn,
+    after all weights: a network has the same weights whether or not a normalisation takes the
+    place of the biases.
+
+    Parameters
+    ----------
+    layers
+        Convolutions and linear layers, each with the law of its weights.
+    generator
+        A CPU generator.
+
+    Raises
+    ------
+    ValueError
+        If `gain` is not positive and finite, or a law is unknown.
+    """
+    positive("gain", gain)
+    drawn = [(dict(layer.named_parameters()), law) for layer, law in layers]
+    for parameters, law in drawn:
+        one_of("init", law, get_args(Initialisation))
+        _LAWS[law](parameters["weight"], generator)
+        parameters["weight"].mul_(gain)
+    for parameters, law in drawn:
+        if "bias" not in parameters:
+            continue
+        if law == "torch":
+            _uniform_fan_in(parameters["bias"], parameters["weight"][0].numel(), generator)
+        else:
+            parameters["bias"].zero_()

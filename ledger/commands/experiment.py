@@ -1,0 +1,214 @@
+"""`bnproof experiment`: experiments on images, measured at a stated scale, resumable, published."""
+
+import math
+import time
+from pathlib import Path
+from typing import Final, Literal
+
+from cyclopts import App
+
+from empirical.conduct import measure
+from empirical.data import load
+from empirical.experiment import Experiment, experiment_of
+from empirical.trial import UnfinishedError
+from ledger import figures, published
+from ledger.catalogue import catalogue, one
+from ledger.commands.common import checked_seed, command_line, threads
+from ledger.commands.common import device as concrete
+from ledger.requests import Request, requests, training_runs
+from theory.claim import Claim, Evidence, Scale, decide
+from theory.errors import UserError
+
+RESULTS: Final = "results"
+OUT: Final = Path("bnproof-runs")
+ScaleName = Literal["smoke", "quick", "paper"]
+
+app = App(name="experiment", help="Experiments on images: run, resume, publish.")
+
+
+@app.command(name="list")
+def list_() -> None:
+    """List the experiments, whether they train, and the scale at which they are published."""
+    claims = _experiments()
+    width = max(len(claim.id) for claim in claims)
+    for claim in claims:
+        kept = published.evidence(claim)
+        scale = kept.provenance["scale"] if kept else "-"
+        kind = "trains" if experiment_of(claim).trains else "at initialisation"
+        print(f"{claim.id:{width}}  {kind:17}  {scale:5}  {claim.title}")
+
+
+@app.command
+def show(experiment_id: str, /) -> None:
+    """Show one experiment: its criteria, what each scale means, and what is published.
+
+    Parameters
+    ----------
+    experiment_id
+        Its id, as `bnproof experiment list` names it.
+    """
+    claim = _experiment(experiment_id)
+    trial = experiment_of(claim)
+    print(f"{claim.id}: {claim.title}\n")
+    for source in claim.sources:
+        print(f"source      {source}")
+    for criterion in trial.criteria:
+        print(f"criterion   {criterion.words}: {criterion.asked}")
+    print(f"control     {trial.control}")
+    for name, value in trial.networks.items():
+        print(f"{name:11} {value}")
+    for scale, size in trial.sizes.items():
+        print(f"{scale.value:11} {size.words(size.seeds)}")
+    kept = published.evidence(claim)
+    if kept:
+        print(f"published   {decide([kept])}: {kept.summary}")
+    print(f"expected    {claim.expected}")
+    if claim.remark:
+        print(f"remark      {claim.remark}")
+
+
+@app.command
+def run(
+    *ids: str,
+    scale: ScaleName = "quick",
+    seeds: int | None = None,
+    seed: int = 0,
+    data: Path | None = None,
+    out: Path = OUT,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    minutes: float | None = None,
+    publish: bool = False,
+) -> int:
+    """Run experiments; what is done is kept, and a second call goes on where the first stopped.
+
+    Parameters
+    ----------
+    ids
+        Experiments to run; all when none is named.
+    scale
+        smoke: seconds. quick: minutes on two cores. paper: the source's own setting.
+    seeds
+        Number of seeds; that of the scale if not given.
+    seed
+        The first seed, 0 or larger.
+    data
+        Folder with CIFAR-10 (Parquet files or the official binary archive); embedded data if
+        not given.
+    out
+        Folder of all runs and results.
+    device
+        Where PyTorch computes; auto takes a GPU if there is one.
+    minutes
+        Stop, resumable, after so many minutes.
+    publish
+        Write the measurements to ledger/published too.
+    """
+    checked_seed(seed)
+    if seeds is not None and seeds < 1:
+        raise UserError(f"--seeds {seeds}: must be at least 1")
+    claims = [_experiment(name) for name in ids] or _experiments()
+    if data is not None:
+        load(data, limit=1)
+    request = Request(
+        ids=tuple(claim.id for claim in claims),
+        scale=scale,
+        seeds=seeds,
+        seed=seed,
+        data=None if data is None else str(data.resolve()),
+        device=concrete(device),
+    )
+    request.keep(out)
+    return _carry_out(request, out, _deadline(minutes), publish)
+
+
+@app.command
+def resume(*, out: Path = OUT, minutes: float | None = None, publish: bool = False) -> int:
+    """Go on with everything that was asked for in a folder of runs.
+
+    Parameters
+    ----------
+    out
+        Folder of all runs and results.
+    minutes
+        Stop, resumable, after so many minutes.
+    publish
+        Write the measurements to ledger/published too.
+    """
+    deadline = _deadline(minutes)
+    asked = requests(out)
+    if not asked:
+        raise UserError(f"{out}: nothing was asked for there; use `bnproof experiment run` first")
+    return max(_carry_out(request, out, deadline, publish) for request in asked)
+
+
+@app.command
+def status(*, out: Path = OUT) -> None:
+    """Say what was asked for in a folder of runs, and how far each training run is.
+
+    Parameters
+    ----------
+    out
+        Folder of all runs and results.
+    """
+    for request in requests(out):
+        for name in request.ids:
+            done = (out / RESULTS / f"{name}.{request.scale}.json").exists()
+            seeds = f"{request.seeds} seeds" if request.seeds else "seeds of the scale"
+            print(f"{name}  {request.scale}, {seeds}: {'done' if done else 'not done'}")
+    for run in training_runs(out):
+        print(run)
+
+
+def _experiments() -> list[Claim]:
+    entries = [entry for entry in catalogue().values() if isinstance(entry, Claim)]
+    return [claim for claim in entries if claim.means_of(Experiment)]
+
+
+def _experiment(name: str) -> Claim:
+    claim = one(name)
+    if not claim.means_of(Experiment):
+        raise UserError(f"{name}: has no experiment; `bnproof experiment list` names those that do")
+    return claim
+
+
+def _deadline(minutes: float | None) -> float:
+    if minutes is None:
+        return math.inf
+    if not 0 < minutes < math.inf:
+        raise UserError(f"--minutes {minutes}: must be positive and finite")
+    return time.monotonic() + 60 * minutes
+
+
+def _carry_out(request: Request, out: Path, deadline: float, publish: bool) -> int:
+    """Measure, judge and write one request; 1 if a verdict is not the expected one."""
+    wrong = 0
+    for name in request.ids:
+        claim = _experiment(name)
+        try:
+            results = measure(
+                claim, request.settings(), root=out, seeds=request.seeds, deadline=deadline
+            )
+        except UnfinishedError:
+            print(f"{name}: not done; `bnproof experiment resume --out {out}` goes on")
+            continue
+        record = published.record(
+            claim, Scale(request.scale), results, command=command_line(), threads=threads()
+        )
+        path = published.write(record, out / RESULTS)
+        evidence = published.judged(claim, record)
+        figures.write(
+            path.with_suffix(".svg"), partial(experiment_of(claim).draw, evidence=evidence)
+        )
+        if publish:
+            path = published.write(record)
+        verdict = decide([evidence])
+        print(f"{name}  {verdict} ({request.scale})  {evidence.summary}")
+        print(path.resolve(), flush=True)
+        # At the smallest scale training shows only that it runs.
+        counts = request.scale != Scale.SMOKE or not experiment_of(claim).trains
+        wrong += counts and verdict != claim.expected
+    return 1 if wrong else 0
+
+
+def _draw(claim: Claim, evidence: Evidence, path: Path) -> None:
+    figures.write(path, lambda figure: experiment_of(claim).draw(figure, evidence))

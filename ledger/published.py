@@ -1,0 +1,136 @@
+"""Published measurements: what an experiment gave on a named data set, device and day.
+
+One JSON file an experiment and scale, in ``ledger/published``: the measurements of every seed,
+their configuration, versions, commit and duration, and a hash of it all.  A verdict is never
+stored: the claim's criteria are applied to the measurements each time.
+"""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from empirical.conduct import Results
+from empirical.experiment import experiment_of, judge
+from empirical.runs import canonical, digest, plain
+from ledger.document import environment, now
+from theory.claim import Claim, Evidence, Scale
+from theory.errors import UserError
+from theory.files import write_text
+
+FOLDER: Final = Path(__file__).parent / "published"
+SCHEMA: Final = 1
+FIGURES: Final = 7  # significant digits, a float32's
+PICTURE_FIGURES: Final = 3  # of quantities that are only drawn
+
+Record = dict[str, Any]
+
+
+def record(claim: Claim, scale: Scale, results: Results, *, command: str, threads: int) -> Record:
+    """Measurements with all that is needed to repeat them, and a hash of the whole."""
+    pictures = experiment_of(claim).pictures
+    whole: Record = {
+        "schema": SCHEMA,
+        "id": claim.id,
+        "scale": scale.value,
+        "created": now(),
+        "command": command,
+        "commit": commit(),
+        "environment": environment(str(results.provenance["device"]), threads),
+        "seconds": round(results.seconds, 1),
+        "where": results.where,
+        "provenance": plain(results.provenance),
+        "series": {
+            net: {
+                name: _rounded(values, PICTURE_FIGURES if name in pictures else FIGURES)
+                for name, values in rows.items()
+            }
+            for net, rows in results.series.items()
+        },
+    }
+    return whole | {"sha256": digest(canonical(whole).encode())}
+
+
+def write(whole: Record, folder: Path = FOLDER) -> Path:
+    """Write a record; one of the same experiment and scale is replaced.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written.
+    """
+    path = folder / f"{whole['id']}.{whole['scale']}.json"
+    write_text(path, json.dumps(whole, allow_nan=False, separators=(",", ":")) + "\n")
+    return path
+
+
+def read(path: Path) -> Record:
+    """Read a published file.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, is of another schema, or was changed after it was written.
+    """
+    try:
+        whole: Record = json.loads(path.read_text(encoding="utf-8"))
+        bare = {name: value for name, value in whole.items() if name != "sha256"}
+        sound = whole["schema"] == SCHEMA and whole["sha256"] == digest(canonical(bare).encode())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        sound = False
+    if not sound:
+        raise UserError(f"{path}: was changed after it was published; publish it again")
+    return whole
+
+
+def evidence(claim: Claim, folder: Path = FOLDER) -> Evidence | None:
+    """Judge the published measurements of the largest scale; None if there are none."""
+    for scale in reversed(Scale):
+        path = folder / f"{claim.id}.{scale.value}.json"
+        if path.exists():
+            return judged(claim, read(path))
+    return None
+
+
+def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
+    """Apply the claim's criteria to the measurements of a record."""
+    series = {
+        net: {name: np.asarray(values, dtype=float) for name, values in rows.items()}
+        for net, rows in record["series"].items()
+    }
+    about = {
+        "measured": record["created"][:10],
+        "command": record["command"],
+        "commit": record["commit"],
+        "seconds": record["seconds"],
+        "threads": record["environment"]["threads"],
+    }
+    return judge(
+        experiment_of(claim),
+        series,
+        where=f"{record['where']} (measured {about['measured']}, scale {record['scale']})",
+        provenance={**record["provenance"], **about},
+    )
+
+
+def commit() -> str:
+    """The commit of the code that runs, with ``-dirty`` if files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        found = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()
+
+
+def _rounded(values: Any, figures: int) -> Any:
+    if isinstance(values, np.ndarray | list):
+        return [_rounded(entry, figures) for entry in values]
+    return plain(float(f"{values:.{figures}g}"))

@@ -1,0 +1,75 @@
+"""What a person asked for in a folder of runs, and how far it is."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from empirical.runs import canonical, digest
+from theory.claim import Scale, Settings
+from theory.errors import UserError
+from theory.files import write_text
+
+FOLDER: Final = "requests"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Experiments, scale, seeds, data and device of one call of `bnproof experiment run`."""
+
+    ids: tuple[str, ...]
+    scale: str
+    seeds: int | None
+    seed: int
+    data: str | None
+    device: str
+
+    def settings(self) -> Settings:
+        """As `empirical.conduct.measure` takes them."""
+        data = None if self.data is None else Path(self.data)
+        return Settings(scale=Scale(self.scale), seed=self.seed, data=data, device=self.device)
+
+    def keep(self, out: Path) -> None:
+        """Note the request in a folder of runs; the same request is noted once."""
+        text = canonical(asdict(self))
+        write_text(out / FOLDER / f"{digest(text.encode())}.json", text + "\n")
+
+
+def requests(out: Path) -> list[Request]:
+    """Everything that was asked for in a folder of runs.
+
+    Raises
+    ------
+    UserError
+        If a request is damaged.
+    """
+    found = []
+    for path in sorted((out / FOLDER).glob("*.json")):
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            found.append(Request(**fields | {"ids": tuple(fields["ids"])}))
+        except (ValueError, TypeError, KeyError):
+            raise UserError(f"{path}: is no request; remove it and ask again") from None
+    return found
+
+
+def training_runs(out: Path) -> Iterator[str]:
+    """A line for each training run: its network, rate and seed, and the steps that were taken."""
+    for path in sorted(out.glob("*/config.json")):
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if "network" not in config:
+            continue
+        network = " ".join(str(value) for value in config["network"].values())
+        where = "done" if (path.parent / "result.json").exists() else _steps(path.parent, config)
+        yield (
+            f"{path.parent.name}  {network}, rate {config['rate']:g}, seed {config['seed']}, "
+            f"{config['data']['name']}: {where}"
+        )
+
+
+def _steps(folder: Path, config: dict[str, Any]) -> str:
+    """The step of the newest checkpoint."""
+    newest = max(folder.glob("checkpoint-*.pt"), default=None)
+    step = int(newest.name.split("-")[1]) if newest else 0
+    return f"{step:,} of {config['steps']:,} steps"
