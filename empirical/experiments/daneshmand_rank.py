@@ -26,6 +26,7 @@ from theory.claim import Claim, Evidence, Scale, Verdict
 from theory.sources import Source
 
 DEPTH: Final = 8  # layers over the width: collapse without BN takes about as many layers as units
+LEAST: Final = 256  # layers
 FIRST: Final = 16  # the smallest width
 EVERY: Final = 8  # layers between those that are measured
 KINDS: Final[dict[str, Nonlinearity]] = {"linear": "none", "ReLU": "relu"}
@@ -61,15 +62,16 @@ def _ranks(trial: Trial, norm: Norm) -> dict[str, Any]:
 
 def _rank(trial: Trial, norm: Norm, bend: Nonlinearity, width: int) -> float:
     """Mean over the deeper half of the layers: the theorem is about the mean over layers."""
+    depth = max(LEAST, DEPTH * width)
     net = dense(
-        DEPTH * width,
+        depth,
         generator=trial.stream("dense"),
         norm=norm,
         nonlinearity=bend,
         width=width,
     )
     net.to(trial.device).double()
-    deep = range(DEPTH * width, DEPTH * width // 2, -EVERY)
+    deep = range(depth, depth // 2, -EVERY)
     with undisturbed(net), torch.no_grad(), captured({n: net.activation(n) for n in deep}) as seen:
         net(trial.inputs.double())
     outputs: dict[int, Tensor] = seen[1]
@@ -115,7 +117,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     )
     return (
         "Soft rank of the activations of one batch in the deeper half of random networks, "
-        f"{DEPTH} layers a unit of width, against the width, both logarithmic: with BN it grows "
+        f"of {LEAST} layers or more, against the width, both logarithmic: with BN it grows "
         f"as the width to the {slopes[WITH][0]:.2f} (linear) and {slopes[WITH][1]:.2f} (ReLU); "
         f"without it is at most {deepest[WITHOUT]:.3g}, with layer normalisation at most "
         f"{deepest[CONTROL]:.3g}; medians over seeds."
@@ -174,8 +176,8 @@ CLAIM = Claim(
             made_of=WITH,
             networks={
                 "architecture": (
-                    f"fully connected layers, {DEPTH} for each unit of their width, of "
-                    f"{FIRST} units and more up to the batch, at initialisation, float64"
+                    f"fully connected layers of {FIRST} units and more up to the batch, {DEPTH} layers "
+                    f"for each unit and {LEAST} at least, at initialisation, float64"
                 ),
                 "initialisation": "He normal",
             },

@@ -247,7 +247,9 @@ def sharpness(
 
 def _largest(curvature: Curvature, start: Tensor, tolerance: float) -> tuple[float, float]:
     """Largest eigenvalue and its residual, by Lanczos iteration with full orthogonalisation."""
-    basis, diagonal, beside = [start], [], []
+    basis = [start]
+    diagonal: list[float] = []
+    beside: list[float] = []
     for count in range(1, min(MOST, curvature.size) + 1):
         image = curvature.product(basis[-1])
         diagonal.append(float(image @ basis[-1]))

@@ -128,9 +128,7 @@ def filter_direction(point: Parts, seed: int, which: int) -> Parts:
 def _loss(objective: Objective, first: Parts, second: Parts, a: float, b: float) -> float:
     # A mode for each point: it begins the random numbers of random layers anew.
     with objective.mode(), torch.no_grad():
-        moved = (
-            w + a * u + b * v for w, u, v in zip(objective.point, first, second, strict=True)
-        )
+        moved = (w + a * u + b * v for w, u, v in zip(objective.point, first, second, strict=True))
         return objective.value(*moved).item()
 
 

@@ -196,9 +196,7 @@ def _carry_out(request: Request, out: Path, deadline: float, publish: bool) -> i
         )
         path = published.write(record, out / RESULTS)
         evidence = published.judged(claim, record)
-        figures.write(
-            path.with_suffix(".svg"), partial(experiment_of(claim).draw, evidence=evidence)
-        )
+        _draw(claim, evidence, path.with_suffix(".svg"))
         if publish:
             path = published.write(record)
         verdict = decide([evidence])

@@ -55,7 +55,13 @@ def record(claim: Claim, folder: Path) -> dict[str, Any]:
         **{"id": claim.id, "title": claim.title, "statement": claim.statement},
         "sources": [vars(source) for source in claim.sources],
         **printed,
-        **{"remark": claim.remark, "corrects": None, "error": None, "as_expected": True, "scale": None},
+        **{
+            "remark": claim.remark,
+            "corrects": None,
+            "error": None,
+            "as_expected": True,
+            "scale": None,
+        },
         **{"verdict": str(claim.expected), "expected": str(claim.expected), "seconds": 1.0},
         "steps": [vars(step) for step in way.prove().steps],
         "evidence": [
