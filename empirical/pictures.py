@@ -17,6 +17,8 @@ STYLES: Mapping[str, Mapping[str, Any]] = {
     WITH: {"color": "#0072B2", "marker": "o", "linestyle": "-"},
     WITHOUT: {"color": "#D55E00", "marker": "s", "linestyle": "--"},
     CONTROL: {"color": "#555555", "marker": "^", "linestyle": ":"},
+    "with BN, ReLU": {"color": "#CC79A7", "marker": "D", "linestyle": "-."},
+    "with BN, wider": {"color": "#009E73", "marker": "v", "linestyle": (0, (5, 1))},
 }
 
 

@@ -1,7 +1,8 @@
-"""The generated parts of README.md: tables of claims and normalisers, and the numbers of one run.
+"""The generated parts of README.md, and RESULTS.md beside it: tables of claims and experiments.
 
 ``python -m ledger.readme README.md`` writes the tables; with the evidence of a run as second
-argument it writes that run's findings too.  A test holds the tables against the code.
+argument it writes what that run found of random matrices too.  A test holds the tables against the
+code and the published measurements.
 """
 
 import sys
@@ -9,10 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from empirical.experiment import Experiment
+from ledger import published
 from ledger.catalogue import catalogue
 from ledger.document import load
 from theory.catalogue import Broken
-from theory.claim import Claim, Kind
+from theory.claim import Claim, Evidence, Kind, decide
 from theory.files import write_text
 from theory.normalizers import NORMALIZERS, facts
 from theory.sources import DOCUMENTS
@@ -58,33 +61,77 @@ def normalizers_table() -> str:
 
 
 def findings(evidence: Mapping[str, Any]) -> str:
-    """Markdown of what the experiments and the random matrices of a run showed."""
+    """Markdown of what the random matrices of a run showed."""
     settings, environment = evidence["settings"], evidence["environment"]
     blocks = [
         f"`{evidence['command']}`, scale {settings['scale']}, seed {settings['seed']}, on "
         f"{environment['device']} ({environment['platform']}, {environment['threads']} threads), "
         f"PyTorch {environment['torch']}, {evidence['created'][:10]}."
     ]
-    for record in evidence["claims"]:
-        for item in record["evidence"]:
-            if item["kind"] == Kind.EXPERIMENT:
-                blocks.append(_experiment(record, item))
-            elif item["kind"] == Kind.SPECTRA:
-                blocks.append(f"`{record['id']}`, {record['verdict']}. {item['summary']}")
+    blocks += [
+        f"`{record['id']}`, {record['verdict']}. {item['summary']}"
+        for record in evidence["claims"]
+        for item in record["evidence"]
+        if item["kind"] == Kind.SPECTRA
+    ]
     return "\n\n".join(blocks)
 
 
-def _experiment(record: Mapping[str, Any], item: Mapping[str, Any]) -> str:
-    """One table of criteria, and one of printed numbers where the source prints any."""
-    where, numbers = item["provenance"], item["numbers"]
+def experiments_table() -> str:
+    """Markdown table of the published experiments, the largest scale of each."""
+    rows = ["| experiment | verdict | scale | data, seeds, size | date |", "|---|---|---|---|---|"]
+    for claim in _experiments():
+        found = published.evidence(claim)
+        if found is not None:
+            about = found.provenance
+            where = found.summary.split(" (measured")[0].removeprefix("On ")
+            rows.append(
+                f"| `{claim.id}` | {decide([found])} | {about['scale']} | {where} | "
+                f"{about['measured']} |"
+            )
+    return "\n".join(rows)
+
+
+def results() -> str:
+    """RESULTS.md: every published experiment with its criteria and the source's numbers."""
+    blocks = [
+        "# Results of the experiments",
+        "Written by `make readme` from `ledger/published`; the verdicts are computed from the "
+        "measurements there. *Control* is what the same criterion gives with the control in the "
+        "place of the network that it was made of; it must get the opposite answer as a whole. "
+        "Medians over seeds.",
+    ]
+    for claim in _experiments():
+        found = published.evidence(claim)
+        if found is not None:
+            blocks.append(_result(claim, found))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _experiments() -> list[Claim]:
+    entries = [entry for entry in catalogue().values() if isinstance(entry, Claim)]
+    return [claim for claim in entries if claim.means_of(Experiment)]
+
+
+def _result(claim: Claim, found: Evidence) -> str:
+    """One experiment: how it was measured, criteria, printed numbers where there are any."""
+    about, numbers = found.provenance, found.numbers
     rows = [
-        f"`{record['id']}`, {record['verdict']} on {where['data set']}, batches of "
-        f"{where['batch']}, median of {len(where['seeds'])} seeds:",
+        f"## {claim.id}",
         "",
-        "| measured | asked | found | control |",
-        "|---|---|---|---|",
+        f"{claim.title} ({'; '.join(map(str, claim.sources))})",
+        "",
+        f"**{decide([found])}** at scale {about['scale']}. `{about['command']}`, "
+        f"{about['data set']}, {len(about['seeds'])} seeds, {about['device']}, "
+        f"{about['threads']} threads, PyTorch {about['torch']}, {about['seconds']:.0f} s, "
+        f"{about['measured']}, commit {about['commit']}. Control: {about['control']}.",
+        "",
+        "| measured | asked | found | seeds | control |",
+        "|---|---|---|---|---|",
         *(
-            f"| {row['words']} | {row['asked']} | {row['value']:.3g} | {row['control value']:.3g} |"
+            f"| {row['words']} | {row['asked']} | {_row(row['value'])} | "
+            f"{row['seeds that satisfy it']} of {len(about['seeds'])} | "
+            f"{_row(row['control value'])} |"
             for row in numbers["criteria"]
         ),
     ]
@@ -96,11 +143,12 @@ def _experiment(record: Mapping[str, Any], item: Mapping[str, Any]) -> str:
     ]
     if printed:
         rows += ["", "| beside the source | printed | found |", "|---|---|---|", *printed]
-    return "\n".join(rows)
+    return "\n".join([*rows, "", claim.remark])
 
 
 def _row(values: Any) -> str:
-    return ", ".join(f"{value:.3g}" for value in (values if isinstance(values, list) else [values]))
+    listed = values if isinstance(values, list) else [values]
+    return ", ".join("not finite" if value is None else f"{value:.3g}" for value in listed)
 
 
 def replace(text: str, name: str, content: str) -> str:
@@ -120,17 +168,23 @@ def replace(text: str, name: str, content: str) -> str:
 
 
 # What stands between which markers, apart from the findings of a run.
-TABLES: Final = {"claims": claims_table, "normalizers": normalizers_table}
+TABLES: Final = {
+    "claims": claims_table,
+    "normalizers": normalizers_table,
+    "experiments": experiments_table,
+}
+RESULTS: Final = "RESULTS.md"
 
 
 def main(readme: Path, evidence: Path | None = None) -> None:
-    """Rewrite the generated blocks of `readme`."""
+    """Rewrite the generated blocks of `readme`, and the results beside it."""
     text = readme.read_text(encoding="utf-8")
     for name, table in TABLES.items():
         text = replace(text, name, table())
     if evidence is not None:
         text = replace(text, "findings", findings(load(evidence)))
     write_text(readme, text)
+    write_text(readme.with_name(RESULTS), results())
 
 
 if __name__ == "__main__":

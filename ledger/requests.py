@@ -30,6 +30,17 @@ class Request:
         data = None if self.data is None else Path(self.data)
         return Settings(scale=Scale(self.scale), seed=self.seed, data=data, device=self.device)
 
+    def command(self, name: str) -> str:
+        """What to type to get the measurements of one experiment again, whatever the machine."""
+        words = ["bnproof experiment run", name, "--scale", self.scale]
+        if self.data is not None:
+            words += ["--data", "path/to/cifar10"]
+        if self.seeds is not None:
+            words += ["--seeds", str(self.seeds)]
+        if self.seed:
+            words += ["--seed", str(self.seed)]
+        return " ".join(words)
+
     def keep(self, out: Path) -> None:
         """Note the request in a folder of runs; the same request is noted once."""
         text = canonical(asdict(self))

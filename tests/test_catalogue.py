@@ -89,6 +89,12 @@ def test_the_readme_tables_are_those_of_the_code(root: Path, name: str) -> None:
     assert readme.replace(text, name, readme.TABLES[name]()) == text, "run `make readme`"
 
 
+@pytest.mark.sources
+def test_the_results_are_those_that_are_published(root: Path) -> None:
+    written = (root / readme.RESULTS).read_text(encoding="utf-8")
+    assert written == readme.results(), "run `make readme`"
+
+
 def test_markers_must_be_there() -> None:
     with pytest.raises(ValueError, match="no block"):
         readme.replace("nothing here", "claims", "")

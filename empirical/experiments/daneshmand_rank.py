@@ -176,8 +176,8 @@ CLAIM = Claim(
             made_of=WITH,
             networks={
                 "architecture": (
-                    f"fully connected layers of {FIRST} units and more up to the batch, {DEPTH} layers "
-                    f"for each unit and {LEAST} at least, at initialisation, float64"
+                    f"fully connected layers of {FIRST} units and more up to the batch, {DEPTH} "
+                    f"layers for each unit and {LEAST} at least, at initialisation, float64"
                 ),
                 "initialisation": "He normal",
             },

@@ -17,7 +17,7 @@ from empirical.experiment import (
     Measured,
 )
 from empirical.networks.dense import dense
-from empirical.pictures import STYLES, median_band, rounded
+from empirical.pictures import median_band, rounded
 from empirical.probes import growth
 from empirical.probes.state import undisturbed
 from empirical.trial import Size, Trial
@@ -25,8 +25,9 @@ from theory.claim import Claim, Evidence, Scale, Verdict
 from theory.sources import Source
 
 LAYERS: Final = 200  # hidden layers
-INNER: Final = tuple(range(2, LAYERS + 1))  # those with square weights
+INNER: Final = range(2, LAYERS + 1)  # those with square weights
 LEVEL: Final = 100.0 ** (1 / (len(INNER) - 1))  # a layer: hundredfold from the last to the second
+SHOWN: Final = slice(None, None, 6)  # of the inner layers, the last among them
 RELU, WIDER = "with BN, ReLU", "with BN, wider"
 
 SIZES: Final = {
@@ -57,7 +58,7 @@ def _growth(trial: Trial, **options: Any) -> Mapping[str, Any]:
         gradients = torch.autograd.grad(loss, weights)
     squares = np.array([gradient.square().sum().item() for gradient in gradients[1:]])
     return {
-        "squared gradient over the last": squares / squares[-1],
+        "squared gradient over the last": (squares / squares[-1])[SHOWN],
         "growth a layer": growth(squares[::-1]).factor ** (1 / (len(squares) - 1)),
     }
 
@@ -72,12 +73,12 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         RELU: "BN, orthogonal, ReLU",
         WIDER: "BN, orthogonal, width = batch + 1",
     }
-    layers = np.array(INNER)
+    layers = np.array(INNER)[SHOWN]
     found = {net: np.median(evidence.series[net]["growth a layer"]) for net in labels}
     for place, (net, label) in enumerate(labels.items()):
         squares = evidence.series[net]["squared gradient over the last"]
         words = f"{label}: {found[net]:.3f} a layer"
-        median_band(axes, net, layers, squares, words, slice(8 * place, None, 40))
+        median_band(axes, net, layers, squares, words, slice(place, None, 6))
     axes.set_yscale("log")
     axes.set_ylim(1e-2, 1e13)
     axes.set_xlabel(f"hidden layer (2 to {LAYERS}); weights all orthogonal but in the control")
@@ -132,7 +133,7 @@ CLAIM = Claim(
             ),
             control="with BN, Gaussian weights",
             draw=draw,
-            positions={"layer": INNER},
+            positions={"layer": INNER[SHOWN]},
             made_of=WITH,
             networks={
                 "architecture": (

@@ -145,6 +145,11 @@ class LayerTerms:
         return self.gamma / self.sigma
 
     @property
+    def chance(self) -> float:
+        """``1/m``: what `mean_share` and `hat_share` are on average if g has a random direction."""
+        return 1 / self.m
+
+    @property
     def mean_share(self) -> Tensor:
         """``<1,g>^2/(m |g|^2)``, between 0 and 1; NaN for a unit without gradient."""
         return self.g1**2 / (self.m * self.gg)

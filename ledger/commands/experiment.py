@@ -13,7 +13,7 @@ from empirical.experiment import Experiment, experiment_of
 from empirical.trial import UnfinishedError
 from ledger import figures, published
 from ledger.catalogue import catalogue, one
-from ledger.commands.common import checked_seed, command_line, threads
+from ledger.commands.common import checked_seed, threads
 from ledger.commands.common import device as concrete
 from ledger.requests import Request, requests, training_runs
 from theory.claim import Claim, Evidence, Scale, decide
@@ -192,7 +192,7 @@ def _carry_out(request: Request, out: Path, deadline: float, publish: bool) -> i
             print(f"{name}: not done; `bnproof experiment resume --out {out}` goes on")
             continue
         record = published.record(
-            claim, Scale(request.scale), results, command=command_line(), threads=threads()
+            claim, Scale(request.scale), results, command=request.command(name), threads=threads()
         )
         path = published.write(record, out / RESULTS)
         evidence = published.judged(claim, record)

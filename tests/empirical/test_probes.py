@@ -1,5 +1,7 @@
 """Probes: against explicit formulas, and without a trace on the network."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -9,22 +11,39 @@ from torch.nn import functional
 from empirical.images import stream
 from empirical.networks import resnet
 from empirical.probes import (
+    activation_moments,
+    activation_shift,
+    along_gradient,
     block_moments,
     convolution_sums,
+    covariate_shift,
     dominance,
+    gradient_landscape,
     growth,
     kernel_gradients,
     kurtosis,
     logit_gradients,
+    loss_surface,
+    losses_along_gradient,
     most_predicted,
     rank_correlation,
     row_agreement,
+    sgd_step,
+    sharpness,
     shuffled,
     shuffled_rows,
+    theorem_terms,
 )
 from empirical.probes.state import captured, undisturbed
 
 NORMS = pytest.mark.parametrize("norm", ["batch", "none"])
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request):
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    return request.param
 
 
 def network(norm="batch", depth=8):
@@ -221,70 +240,166 @@ def test_block_moments_are_those_of_the_outputs(norm):
         )
 
 
+def step(net):
+    return [0.9 * parameter.detach() for parameter in net.parameters()]
+
+
+# Every probe, as (network, images, labels, loss) -> what it measures.
 PROBES = {
-    "block_moments": lambda net, inputs, labels: block_moments(net, inputs),
-    "convolution_sums": lambda net, inputs, labels: convolution_sums(net, inputs, labels, [2, 5]),
-    "random_signs": lambda net, inputs, labels: convolution_sums(
+    "block_moments": lambda net, inputs, labels, loss: block_moments(net, inputs),
+    "convolution_sums": lambda net, inputs, labels, loss: convolution_sums(
+        net, inputs, labels, [2, 5]
+    ),
+    "random_signs": lambda net, inputs, labels, loss: convolution_sums(
         net, inputs, labels, [2], stream(0, "signs")
     ),
-    "kernel_gradients": lambda net, inputs, labels: kernel_gradients(net, inputs, labels, [2, 5]),
-    "logit_gradients": logit_gradients,
+    "kernel_gradients": lambda net, inputs, labels, loss: kernel_gradients(
+        net, inputs, labels, [2, 5]
+    ),
+    "logit_gradients": lambda net, inputs, labels, loss: logit_gradients(net, inputs, labels),
+    "activation_moments": lambda net, inputs, labels, loss: activation_moments(
+        net, ["blocks.0", "linear"], inputs
+    ),
+    "activation_shift": lambda net, inputs, labels, loss: activation_shift(
+        net, inputs, step(net), ["blocks.0", "linear"]
+    ),
 }
+OF_A_LOSS = {
+    "along_gradient": lambda net, inputs, labels, loss: along_gradient(
+        net, loss, inputs, labels, (1e-3, 1e-2)
+    ),
+    "losses_along_gradient": lambda net, inputs, labels, loss: losses_along_gradient(
+        net, loss, inputs, labels, (1e-3, 1e-2)
+    ),
+    "gradient_landscape": lambda net, inputs, labels, loss: gradient_landscape(
+        net, loss, inputs, labels, rate=0.01, steps=2
+    ),
+    "covariate_shift": lambda net, inputs, labels, loss: covariate_shift(
+        net, loss, inputs, labels, step(net), [["conv1.weight"], ["linear.weight"]]
+    ),
+    "sgd_step": lambda net, inputs, labels, loss: [
+        sgd_step(net, loss, inputs, labels, rate=0.1) for _ in range(2)
+    ],
+    "sharpness": lambda net, inputs, labels, loss: [
+        sharpness(net, loss, inputs, labels, rate=0.1, tolerance=0.3) for _ in range(2)
+    ],
+    "loss_surface": lambda net, inputs, labels, loss: loss_surface(
+        net, loss, inputs, labels, points=2
+    ),
+    "theorem_terms": lambda net, inputs, labels, loss: [
+        theorem_terms(net, loss, inputs, labels, names=["norm1"], curvature=1) for _ in range(2)
+    ],
+}
+PROBES |= OF_A_LOSS
 
 
 def traces(net):
     """Everything that a probe must leave alone, bit for bit."""
     return {
         "state": {name: value.clone() for name, value in net.state_dict().items()},
+        "gradients": {n: p.grad.clone() for n, p in net.named_parameters() if p.grad is not None},
+        "objects": [id(p) for p in net.parameters()] + [id(p.grad) for p in net.parameters()],
         "training": [module.training for module in net.modules()],
-        "gradients": [parameter.grad for parameter in net.parameters()],
+        "tracking": [getattr(module, "track_running_stats", None) for module in net.modules()],
         "required": [parameter.requires_grad for parameter in net.parameters()],
         "hooks": [
             len(hooks)
             for module in net.modules()
             for hooks in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
         ],
-        "random": torch.get_rng_state(),
+        "random": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
         "enabled": torch.is_grad_enabled(),
     }
 
 
 def same(before, after):
-    return (
-        all(torch.equal(value, after["state"][name]) for name, value in before["state"].items())
-        and torch.equal(before["random"], after["random"])
-        and all(
-            before[name] == after[name]
-            for name in ("training", "gradients", "required", "hooks", "enabled")
+    def equal(name):
+        return before[name].keys() == after[name].keys() and all(
+            torch.equal(value, after[name][key]) for key, value in before[name].items()
         )
+
+    random = zip(before["random"], after["random"], strict=True)
+    exact = ("objects", "training", "tracking", "required", "hooks", "enabled")
+    return (
+        equal("state")
+        and equal("gradients")
+        and all(torch.equal(one, other) for one, other in random)
+        and all(before[name] == after[name] for name in exact)
     )
 
 
-class Fails(nn.Module):
+class Fails(nn.Linear):
     def forward(self, x):
         raise RuntimeError("on purpose")
+
+
+def in_training(norm="batch", device="cpu"):
+    """A network with gradients of a step of its own in it, and a batch."""
+    net, (inputs, labels) = network(norm).to(device), images()
+    inputs, labels = inputs.to(device), labels.to(device)
+    functional.cross_entropy(net(inputs), labels).backward()
+    return net, inputs, labels
 
 
 @NORMS
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("probe", PROBES)
-def test_probes_leave_no_trace(norm, training, probe):
-    net, (inputs, labels) = network(norm).train(training), images()
-    net.blocks[1].train(not training)  # flags that differ between modules come back too
+def test_probes_leave_no_trace(norm, training, probe, device):
+    net, inputs, labels = in_training(norm, device)
+    net.train(training).blocks[1].train(not training)  # flags that differ come back too
     before, pixels = traces(net), inputs.clone()
-    PROBES[probe](net, inputs, labels)
+    if (probe, norm) == ("theorem_terms", "none"):
+        with pytest.raises(ValueError, match="'norm1' is Identity: no batch normalisation"):
+            PROBES[probe](net, inputs, labels, functional.cross_entropy)
+    else:
+        PROBES[probe](net, inputs, labels, functional.cross_entropy)
     assert same(before, traces(net))
     assert torch.equal(pixels, inputs)
 
 
 @pytest.mark.parametrize("probe", PROBES)
-def test_probes_leave_no_trace_after_an_error(probe):
-    net, (inputs, labels) = network(), images()
-    net.linear = Fails()
+def test_probes_leave_no_trace_after_an_error(probe, device):
+    net, inputs, labels = in_training(device=device)
+    net.linear = Fails(64, 10, device=device)
     before = traces(net)
     with pytest.raises(RuntimeError, match="on purpose"):
-        PROBES[probe](net, inputs, labels)
+        PROBES[probe](net, inputs, labels, functional.cross_entropy)
     assert same(before, traces(net))
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+@pytest.mark.parametrize("probe", OF_A_LOSS)
+def test_probes_leave_no_trace_after_a_loss_that_fails(probe, calls, device):
+    net, inputs, labels = in_training(device=device)
+    before, left = traces(net), [calls]
+
+    def fails(outputs, targets):
+        left[0] -= 1
+        if not left[0]:
+            raise RuntimeError("on purpose")
+        return functional.cross_entropy(outputs, targets)
+
+    with pytest.raises(RuntimeError, match="on purpose"):
+        PROBES[probe](net, inputs, labels, fails)
+    assert same(before, traces(net))
+
+
+@pytest.mark.parametrize("probe", [*OF_A_LOSS, "activation_moments", "activation_shift"])
+def test_probes_measure_training_mode_whatever_the_mode(probe):
+    net, (inputs, labels) = network(), images()
+    rows = [
+        repr(PROBES[probe](net.train(mode), inputs, labels, functional.cross_entropy))
+        for mode in (True, False)
+    ]
+    found = [re.sub("0x[0-9a-f]+", "", row) for row in rows]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("probe", [*OF_A_LOSS, "activation_moments", "activation_shift"])
+def test_probes_refuse_a_model_without_parameters_that_need_gradients(probe):
+    net, (inputs, labels) = network().requires_grad_(False), images()
+    with pytest.raises(ValueError, match="no parameter that requires a gradient"):
+        PROBES[probe](net, inputs, labels, functional.cross_entropy)
 
 
 def test_an_unguarded_pass_does_leave_a_trace():

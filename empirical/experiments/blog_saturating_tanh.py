@@ -1,0 +1,38 @@
+"""A deep network of tanh learns without BN too (against S4)."""
+
+from matplotlib.figure import Figure
+
+from empirical.experiment import Experiment, Measured
+from empirical.experiments import blog_saturating_sigmoid as sigmoid
+from empirical.trial import Trial
+from theory.claim import Claim, Evidence, Verdict
+
+
+def run(trial: Trial) -> Measured:
+    """The same training runs as of `blog_saturating_sigmoid`."""
+    return sigmoid.measure(trial, "tanh", "sigmoid")
+
+
+def draw(fig: Figure, evidence: Evidence) -> str:
+    """Draw the accuracy against the rate, tanh first."""
+    return sigmoid.panels(fig, evidence, "tanh", "sigmoid")
+
+
+CLAIM = Claim(
+    id="blog_saturating_tanh",
+    title="Batch normalisation makes tanh usable in a deep network.",
+    sources=sigmoid.SOURCES,
+    statement=sigmoid.STATEMENT,
+    means=(
+        Experiment(
+            run=run,
+            criteria=sigmoid.criteria("tanh"),
+            control="without BN, the sigmoid in place of tanh",
+            draw=draw,
+            networks=sigmoid.NETWORKS,
+            sizes=sigmoid.SIZES,
+        ),
+    ),
+    expected=Verdict.NOT_REPRODUCED,
+    remark=sigmoid.PROTOCOL,
+)

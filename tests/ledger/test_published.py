@@ -1,0 +1,131 @@
+"""Published measurements: whole, judged anew each time, and what a run of today gives."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import empirical.experiments
+from empirical.conduct import measure
+from empirical.experiment import Experiment, experiment_of
+from ledger import published
+from ledger.verify import gather
+from theory.catalogue import load_folder
+from theory.claim import Scale, Settings, decide
+from theory.errors import UserError
+
+CLAIMS = {claim.id: claim for claim in load_folder(empirical.experiments)}
+FILES = sorted(published.FOLDER.glob("*.json"))
+SMOKE = Settings(scale=Scale.SMOKE)
+CHEAP = "bjorck_fig6"
+EVERY = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    results = measure(CLAIMS[CHEAP], SMOKE, root=tmp_path_factory.mktemp("runs"))
+    return published.record(CLAIMS[CHEAP], Scale.SMOKE, results, command="bnproof", threads=1)
+
+
+def test_there_is_something_published():
+    assert {path.name.split(".")[0] for path in FILES} == set(CLAIMS)
+
+
+@EVERY
+def test_a_published_file_is_whole_and_says_what_it_was_measured_on(path):
+    record = published.read(path)
+    assert path.name == f"{record['id']}.{record['scale']}.json"
+    assert record["id"] in CLAIMS
+    for name in ("created", "command", "commit", "environment", "seconds", "where"):
+        assert record[name]
+    assert record["provenance"]["data set"]
+    assert path.stat().st_size < 150_000
+    text = path.read_text()
+    assert "/home" not in text
+    assert "/tmp" not in text
+
+
+@pytest.mark.parametrize("claim_id", CLAIMS)
+def test_the_largest_published_scale_gives_the_expected_verdict(claim_id):
+    evidence = published.evidence(CLAIMS[claim_id])
+    assert evidence is not None
+    assert decide([evidence]) is CLAIMS[claim_id].expected, evidence.summary
+
+
+SMALL = [path for path in FILES if ".smoke." in path.name]
+
+
+@pytest.mark.parametrize("path", SMALL, ids=lambda path: path.stem)
+def test_a_run_of_today_gives_the_published_numbers(path, tmp_path):
+    """Not bit by bit: another machine sums in another order, and training spreads it."""
+    record = published.read(path)
+    today = measure(CLAIMS[record["id"]], SMOKE, root=tmp_path)
+    assert today.where == record["where"]
+    for net, rows in record["series"].items():
+        for name, values in rows.items():
+            if name not in experiment_of(CLAIMS[record["id"]]).pictures:
+                np.testing.assert_allclose(
+                    today.series[net][name], np.asarray(values, dtype=float), rtol=1e-2, atol=1e-4
+                )
+
+
+def test_a_smoke_result_of_a_trained_and_of_an_untrained_experiment_is_published():
+    trained = {experiment_of(CLAIMS[path.name.split(".")[0]]).trains for path in SMALL}
+    assert trained == {True, False}
+
+
+def test_what_is_written_is_read_and_judged_alike(record, tmp_path):
+    path = published.write(record, tmp_path)
+    assert published.read(path) == record
+    evidence = published.evidence(CLAIMS[CHEAP], tmp_path)
+    assert decide([evidence]) is CLAIMS[CHEAP].expected
+    assert evidence.provenance["scale"] == "smoke"
+    assert evidence.provenance["command"] == "bnproof"
+    assert "scale smoke" in evidence.summary
+
+
+def test_the_verdict_is_not_in_the_file(record):
+    assert "reproduced" not in json.dumps(record)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace('"seconds":', '"seconds":1', 1),
+        lambda text: text[:-20],
+        lambda _: "[]",
+        lambda text: text.replace('"schema":1', '"schema":2'),
+        lambda _: "{}",
+    ],
+)
+def test_a_changed_file_is_named(record, tmp_path, damage):
+    path = published.write(record, tmp_path)
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(UserError, match=r"fig6\.smoke\.json: was changed after it was published"):
+        published.read(path)
+
+
+def test_the_largest_scale_counts(record, tmp_path):
+    published.write(record, tmp_path)
+    larger = {name: value for name, value in record.items() if name != "sha256"}
+    larger["scale"] = "paper"
+    larger["where"] = "larger"
+    larger["sha256"] = published.digest(published.canonical(larger).encode())
+    published.write(larger, tmp_path)
+    assert published.evidence(CLAIMS[CHEAP], tmp_path).summary.startswith("On larger")
+
+
+def test_verify_judges_what_is_published_of_a_trained_experiment(record, tmp_path, monkeypatch):
+    monkeypatch.setattr(published.evidence, "__defaults__", (tmp_path,))
+    published.write(record, tmp_path)
+    claim = CLAIMS[CHEAP]
+    fresh, kept = gather(claim, SMOKE)
+    assert "measured" not in fresh.provenance
+    assert "measured" in kept.provenance
+    (way,) = claim.means
+    sizes = {scale: replace(size, updates=1) for scale, size in way.sizes.items()}
+    trained = replace(claim, means=(replace(way, sizes=sizes),))
+    assert isinstance(trained.means[0], Experiment)
+    (only,) = gather(trained, SMOKE)
+    assert only.provenance["measured"] == record["created"][:10]
