@@ -53,7 +53,8 @@ class Objective:
     ------
     ValueError
         If the model has no parameter that requires a gradient, the word is unknown, or
-        ``"frozen"`` meets a batch-normalisation layer without running statistics.
+        ``"frozen"`` meets a batch-normalisation layer without running statistics, or a layer with
+        running statistics that is not one of PyTorch's.
 
     Notes
     -----
@@ -168,8 +169,13 @@ def _batch_statistics(
     Raises
     ------
     ValueError
-        If a layer keeps no running statistics, for which these could stand.
+        If a layer keeps no running statistics, for which these could stand, or is no batch
+        normalisation of PyTorch's and keeps others.
     """
+    for name, _ in model.named_buffers():
+        layer, _, buffer = name.rpartition(".")
+        if buffer.startswith("running_") and layer not in layers:
+            raise ValueError(f"statistics 'frozen': {layer} keeps statistics of its own, {buffer}")
     found: dict[str, Tensor] = {}
     handles = []
     for name, layer in layers.items():

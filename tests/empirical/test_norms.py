@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.func import functional_call
+from torch.nn import functional
 
 from empirical.images import stream
-from empirical.networks import Noise, NoiseOf, Norm, Normalisation, PowerNorm
+from empirical.networks import Noise, NoiseOf, Norm, Normalisation, PowerNorm, build
+from empirical.probes.objective import Objective
 from simulate.normalizers import Kind
 
 POWERS = (1, 2, math.inf)
@@ -303,3 +305,11 @@ def test_refusals_name_the_mend():
         Normalisation("group").after(12)
     with pytest.raises(ValueError, match="power 3: must be one of 1, 2, inf"):
         PowerNorm(4, 3)
+
+
+def test_statistics_of_these_layers_cannot_be_frozen():
+    """Else running averages would stand for the batch's statistics without a word."""
+    net = build({"family": "vgg", "norm": "l1", "width": 8}, generator=torch.Generator())
+    inputs, labels = torch.randn(4, 3, 32, 32), torch.arange(4)
+    with pytest.raises(ValueError, match="keeps statistics of its own, running_"):
+        Objective(net, functional.cross_entropy, inputs, labels, statistics="frozen")
