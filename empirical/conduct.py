@@ -95,6 +95,7 @@ def measure(
     experiment = experiment_of(claim)
     size = experiment.sizes[settings.scale]
     images = load(settings.data, limit=size.images)
+    name = experiment.data or images.name
     numbers = [settings.seed + number for number in range(seeds or size.seeds)]
     found = [
         _seed(
@@ -113,10 +114,10 @@ def measure(
     ]
     return Results(
         series=_stacked([row["measured"] for row in found]),
-        where=f"{images.name}, {size.words(len(numbers))}",
+        where=f"{name}, {size.words(len(numbers))}",
         provenance={
-            "data set": images.name,
-            "training images": len(images.train),
+            "data set": name,
+            **({} if experiment.data else {"training images": len(images.train)}),
             "batch": size.batch,
             "seeds": numbers,
             "scale": settings.scale.value,

@@ -93,6 +93,8 @@ class Experiment:
         The network that the control was made of, and in whose place it is put.
     networks
         Provenance of the networks.
+    data
+        Name of the data, where they are not the images that are given.
     sizes
         What each scale means.  With `Size.updates` the experiment trains: `verify` then judges
         the published measurements, and `bnproof experiment run` measures.
@@ -107,6 +109,7 @@ class Experiment:
     pictures: frozenset[str] = frozenset()
     made_of: str = WITHOUT
     networks: Mapping[str, str] = field(default_factory=lambda: RESNET)
+    data: str = ""
     sizes: Mapping[Scale, Size] = field(default_factory=lambda: SIZES)
 
     @property

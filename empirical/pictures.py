@@ -12,13 +12,19 @@ from numpy.typing import NDArray
 
 from empirical.experiment import CONTROL, WITH, WITHOUT
 
+LAST = "BN at the last layer"
+
 # Colours of Okabe and Ito (2008), which differ for the colour-blind and in lightness.
 STYLES: Mapping[str, Mapping[str, Any]] = {
     WITH: {"color": "#0072B2", "marker": "o", "linestyle": "-"},
     WITHOUT: {"color": "#D55E00", "marker": "s", "linestyle": "--"},
     CONTROL: {"color": "#555555", "marker": "^", "linestyle": ":"},
+    LAST: {"color": "#E69F00", "marker": "P", "linestyle": (0, (8, 2))},
+    "LSUV, without BN": {"color": "#009E73", "marker": "D", "linestyle": "-."},
     "with BN, ReLU": {"color": "#CC79A7", "marker": "D", "linestyle": "-."},
     "with BN, wider": {"color": "#009E73", "marker": "v", "linestyle": (0, (5, 1))},
+    "with BN, tenfold rate": {"color": "#56B4E9", "marker": "D", "linestyle": "-."},
+    "without BN, augmented": {"color": "#E69F00", "marker": "v", "linestyle": (0, (5, 1))},
 }
 
 

@@ -180,6 +180,7 @@ class Trainer:
             inputs=inputs,
             targets=targets,
             reference=self.task.batch(0)[0],
+            evaluate=self.task.evaluate,
             rate=self.progress.rate,
             step=self.progress.step,
         )

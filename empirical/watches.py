@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from empirical.probes import curvature
 from empirical.probes.landscape import gradient_landscape
 from empirical.probes.objective import Loss
+from empirical.shift_watches import SHIFT_WATCHES
 from theory.errors import UserError
 
 
@@ -18,7 +19,8 @@ from theory.errors import UserError
 class Moment:
     """A network before its next step, the batch and learning rate of that step.
 
-    `reference` are the inputs of step 0: the same at every moment of a run.
+    `reference` are the inputs of step 0: the same at every moment of a run.  `evaluate` is what an
+    evaluation of the run does with a function from inputs to outputs.
     """
 
     model: nn.Module
@@ -26,6 +28,7 @@ class Moment:
     inputs: Tensor
     targets: Tensor
     reference: Tensor
+    evaluate: Callable[[Callable[[Tensor], Tensor]], Mapping[str, float]]
     rate: float
     step: int
 
@@ -93,6 +96,7 @@ WATCHES: Final[dict[str, Watch]] = {
     "landscape": landscape,
     "landscape at length": landscape_at_length,
     "sharpness": sharpness,
+    **SHIFT_WATCHES,
 }
 
 

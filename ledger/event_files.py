@@ -45,7 +45,8 @@ def write(out: Path, to: Path) -> list[Path]:
 
 def _name(folder: Path, config: Mapping[str, Any]) -> str:
     """Network, rate and seed to read, the hash to be unique."""
-    network = "-".join(str(value) for value in config["network"].values())
+    rest = dict(config["network"])
+    network = "-".join([rest.pop("family"), *map(str, rest.values())])
     words = f"{network}_rate-{config['rate']:g}_seed-{config['seed']}_{folder.name}"
     return re.sub(r"[^\w.+-]", "-", words)
 
@@ -55,6 +56,7 @@ def _events(folder: Path, config: Mapping[str, Any]) -> Iterator[bytes]:
     try:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
         from tensorboard.summary.writer.record_writer import RecordWriter
         from torch.utils.tensorboard.summary import hparams
     except ImportError:
@@ -72,7 +74,10 @@ def _events(folder: Path, config: Mapping[str, Any]) -> Iterator[bytes]:
     yield record(file_version="brain.Event:2")
     rows = list(_rows(folder / "metrics.jsonl"))
     metrics = dict.fromkeys(_scalars(rows[0])) if rows else {}
-    for summary in hparams(_hyperparameters(config), metrics):
+    for summary in hparams(_hyperparameters(config), metrics):  # type: ignore[no-untyped-call]
+        plugin = summary.value[0].metadata.plugin_data
+        unordered = HParamsPluginData.FromString(plugin.content)
+        plugin.content = unordered.SerializeToString(deterministic=True)
         yield record(summary=summary)
     for row in rows:
         values = [

@@ -24,10 +24,15 @@ from empirical.trial import Size, Trial
 from theory.claim import Claim, Evidence, Scale, Verdict
 from theory.sources import Source
 
-RATES: Final = (0.003, 0.01, 0.03, 0.1)
+RATES: Final = {
+    Scale.SMOKE: (0.01, 0.1),
+    Scale.QUICK: (0.003, 0.01, 0.03, 0.1),
+    Scale.PAPER: (0.003, 0.01, 0.03, 0.1),
+}
 GAINS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
 LAWS: Final = ("kaiming", "xavier", "orthogonal", "torch")
 REFERENCE: Final = GAINS.index(1.0)  # He's law as it is, the first of `LAWS` too
+NORMS: Final[tuple[Norm, ...]] = ("batch", "none")
 HIDDEN: Final = 10
 WIDTH: Final = 128
 LEARNT: Final = 0.2  # accuracy; chance is 0.1
@@ -47,14 +52,16 @@ SIZES: Final = {
 
 def run(trial: Trial) -> Measured:
     """Train both networks from every initialisation at every rate."""
-    table = {norm: _accuracies(trial, norm) for norm in ("batch", "none")}
-    lengths = {norm: _gradients(trial, norm) for norm in table}
-    rates = {norm: int(found[REFERENCE].argmax()) for norm, found in table.items()}
+    table = {norm: _accuracies(trial, norm) for norm in NORMS}
+    lengths = {norm: _gradients(trial, norm) for norm in NORMS}
+    best = {norm: int(table[norm][REFERENCE].argmax()) for norm in NORMS}
     found = {
-        WITH: _row(table["batch"], rates["batch"], lengths["batch"]),
-        WITHOUT: _row(table["none"], rates["none"], lengths["none"]),
-        CONTROL: _row(table["none"], rates["batch"], lengths["none"]),
+        WITH: _row(table["batch"], best["batch"], lengths["batch"]),
+        WITHOUT: _row(table["none"], best["none"], lengths["none"]),
+        CONTROL: _row(table["none"], best["batch"], lengths["none"]),
     }
+    for row in found.values():
+        row["rate"] = RATES[trial.scale][row["rate"]]
     bare = found[WITHOUT]
     for row in found.values():
         for name, over in SPREADS.items():
@@ -62,7 +69,7 @@ def run(trial: Trial) -> Measured:
     return found
 
 
-def _descriptions(norm: Norm) -> list[Mapping[str, Any]]:
+def _descriptions(norm: Norm) -> Sequence[Mapping[str, Any]]:
     """Every initialisation: the gains, then the laws other than the first."""
     common = {"family": "dense", "hidden": HIDDEN, "width": WIDTH, "norm": norm}
     scaled = [common | {"init": LAWS[0], "gain": gain} for gain in GAINS]
@@ -71,10 +78,18 @@ def _descriptions(norm: Norm) -> list[Mapping[str, Any]]:
 
 def _accuracies(trial: Trial, norm: Norm) -> NDArray[np.float64]:
     """Test accuracy, (initialisations, rates)."""
-    options = {"momentum": 0.9, "decay": 0.0, "every": trial.size.updates, "tested": 2_000}
+    options: dict[str, Any] = {
+        "momentum": 0.9,
+        "decay": 0.0,
+        "every": trial.size.updates,
+        "tested": 2_000,
+    }
     return np.array(
         [
-            [trial.train(network, rate=rate, **options).last("test accuracy") for rate in RATES]
+            [
+                trial.train(network, rate=rate, **options).last("test accuracy")
+                for rate in RATES[trial.scale]
+            ]
             for network in _descriptions(norm)
         ]
     )
@@ -97,7 +112,7 @@ def _row(table: NDArray[np.float64], rate: int, lengths: NDArray[np.float64]) ->
     """Accuracies at one rate for all initialisations, and at the best rate of each."""
     at_rate, tuned = table[:, rate], table.max(axis=1)
     return {
-        "rate": RATES[rate],
+        "rate": rate,
         "test accuracy": at_rate,
         "test accuracy at the best rate of each": tuned,
         "gradient at initialisation": lengths,
@@ -210,7 +225,6 @@ CLAIM = Claim(
             ),
             control="without BN, at the rate of the network with BN",
             draw=draw,
-            positions={},
             made_of=WITH,
             networks={
                 "architecture": f"{HIDDEN} fully connected layers of {WIDTH} ReLU units",
@@ -219,7 +233,7 @@ CLAIM = Claim(
                     + ", ".join(f"{gain:g}" for gain in GAINS)
                     + "; Xavier uniform; orthogonal; PyTorch's default"
                 ),
-                "learning rates": ", ".join(map(str, RATES)),
+                "learning rates": ", ".join(map(str, RATES[Scale.QUICK])),
             },
             sizes=SIZES,
         ),

@@ -206,7 +206,8 @@ def sharpness(
     """Largest eigenvalue of the Hessian, cheaply enough to be followed through a training.
 
     Lanczos iteration that starts near the gradient, where most of the large curvature lies, and
-    looks after every product.
+    looks after every product.  A product takes two to three gradients: on VGG-A with a batch of 128
+    the whole takes about 15 s on one core, so a smaller batch may be the better choice.
 
     Parameters
     ----------

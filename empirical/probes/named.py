@@ -77,9 +77,7 @@ def by_unit(output: object, name: str) -> Tensor:
     """
     if not isinstance(output, Tensor) or output.dim() < 2:
         shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise ValueError(
-            f"layer {name!r} puts out {shape}; it must be a tensor (batch, units, ...)"
-        )
+        raise ValueError(f"layer {name!r}: its output is {shape}; must be (batch, units, ...)")
     return torch.clone(output.detach().transpose(0, 1).flatten(1))
 
 

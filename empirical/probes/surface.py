@@ -83,7 +83,8 @@ def loss_surface(
 
     Notes
     -----
-    One forward pass a point.
+    One forward pass a point: half a minute to a minute for 11 by 11 on VGG-A with a batch of 128
+    and one core.
     """
     if not 0 < span < math.inf:
         raise ValueError(f"span {span}: must be positive and finite")

@@ -32,6 +32,12 @@ class Update:
     loss_before: float
     loss_after: float
 
+    @property
+    def length(self) -> float:
+        """Of the difference of the parameters."""
+        moved = zip(self.before, self.after, strict=True)
+        return math.sqrt(sum((new - old).double().square().sum().item() for old, new in moved))
+
     def at(self, share: float) -> Parts:
         """The parameters when this share of the update is applied, exact at 0 and 1."""
         if share == 1:
@@ -107,7 +113,7 @@ class Replay:
     Attributes
     ----------
     shares
-        Of the update, between 0 and 1.
+        Of the update.
     losses
         The loss at each share.
     means, variances
@@ -142,19 +148,19 @@ def replay(
     layers
         Modules of the model by number; each puts out (b, channels, ...).
     shares
-        Between 0 and 1.
+        From 0 on; above 1 the update is prolonged.
 
     Raises
     ------
     ValueError
-        As `Objective`, or if a share is outside 0 to 1.
+        As `Objective`, or if a share is negative or not finite.
 
     Notes
     -----
     Where activations overflow, losses and moments are not finite, as they come.
     """
-    if not all(0 <= share <= 1 for share in shares):
-        raise ValueError(f"shares {list(shares)}: must be between 0 and 1")
+    if not all(0 <= share < math.inf for share in shares):
+        raise ValueError(f"shares {list(shares)}: must be finite and at least 0")
     objective = Objective(model, loss, inputs, targets)
     losses: list[float] = []
     moments: dict[int, list[tuple[Tensor, Tensor]]] = {number: [] for number in layers}
@@ -169,16 +175,6 @@ def replay(
         means={n: torch.stack([mean for mean, _ in rows]) for n, rows in moments.items()},
         variances={n: torch.stack([var for _, var in rows]) for n, rows in moments.items()},
     )
-
-
-def share_of_divergence(replayed: Replay, limit: float) -> float:
-    """The smallest share at which the loss is above `limit` or no number; infinite if none is."""
-    above = (
-        share
-        for share, loss in zip(replayed.shares, replayed.losses, strict=True)
-        if not loss <= limit
-    )
-    return min(above, default=math.inf)
 
 
 def _parameters(model: nn.Module) -> Parts:

@@ -1,4 +1,4 @@
-"""`bnproof sweep`: all combinations of a grid, here or on a cluster; a second call does the rest."""
+"""`bnproof sweep`: every combination of a grid, on this machine or on a cluster."""
 
 import json
 import math
@@ -133,7 +133,7 @@ def _carry_out(
     from ledger.sweep.trials import task
     from theory import files
 
-    orders = [
+    orders: list[dict[str, Any]] = [
         {"kind": trial.kind, "fields": trial.fields, "out": str(out.resolve()), "device": device}
         for trial in trials
     ]

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from ledger.sweep.process import POLL, Outcome, Process, command
 
@@ -15,7 +15,7 @@ def run(
     retries: int,
     seconds: float,
     command: Callable[[str], Sequence[str]] = command,
-) -> Iterator[tuple[int, Outcome]]:
+) -> Generator[tuple[int, Outcome], None, None]:
     """Carry out trials; yields the place of each in `orders`, and its outcome, as they end.
 
     When the iterator is closed, by Ctrl-C say, every process is asked to end and waited for.
@@ -49,17 +49,12 @@ def run(
                 if outcome.status == "crashed" and left:
                     waiting.appendleft((place, left - 1))
                     continue
-                yield place, given_up(outcome, retries)
+                if outcome.status == "crashed":
+                    outcome = Outcome("failed", f"{outcome.note}, {retries + 1} times")
+                yield place, outcome
             time.sleep(POLL)
     finally:
         for process, _ in running.values():
             process.stop()
         for process, _ in running.values():
             process.end()
-
-
-def given_up(outcome: Outcome, retries: int) -> Outcome:
-    """A crash after the last attempt is a failure."""
-    if outcome.status != "crashed":
-        return outcome
-    return Outcome("failed", f"{outcome.note}, {retries + 1} times")

@@ -5,12 +5,15 @@ laptop and on a cluster.  Ray finds a place for it and starts it again when a ma
 """
 
 import os
+import socket
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Generator, Sequence
+from typing import Any, Final
 
-from ledger.sweep.process import GRACE, Crashed, Outcome, carry_out
+from ledger.sweep.process import GRACE, CrashError, Outcome, carry_out
 from theory.errors import UserError
+
+PATIENCE: Final = 20.0  # seconds that a cluster may take to answer
 
 
 def run(
@@ -22,7 +25,7 @@ def run(
     retries: int,
     seconds: float,
     address: str | None,
-) -> Iterator[tuple[int, Outcome]]:
+) -> Generator[tuple[int, Outcome], None, None]:
     """Carry out trials on Ray; yields as `ledger.sweep.local.run` does.
 
     Parameters
@@ -41,8 +44,6 @@ def run(
     """
     # Before Ray is imported, which reads them then.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # A place with no GPU asked for keeps the devices that it sees; what is asked for decides.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
     except ImportError:
@@ -52,7 +53,7 @@ def run(
     try:
         _check(ray, threads, gpus)
         remote = ray.remote(carry_out).options(
-            num_cpus=threads, num_gpus=gpus, max_retries=retries, retry_exceptions=[Crashed]
+            num_cpus=threads, num_gpus=gpus, max_retries=retries, retry_exceptions=[CrashError]
         )
         waiting = deque(enumerate(orders))
         while waiting or running:
@@ -71,13 +72,21 @@ def run(
 
 
 def _connect(ray: Any, address: str | None) -> None:
-    where = address or ("auto" if "RAY_ADDRESS" in os.environ else "local")
+    where = address or os.environ.get("RAY_ADDRESS", "local")
     local = {"include_dashboard": False} if where == "local" else {}
     try:
+        _answers(where)
         ray.init(address=where, log_to_driver=False, logging_level="ERROR", **local)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"--address {where}: no Ray cluster answers there ({reason})") from None
+
+
+def _answers(address: str) -> None:
+    """Try to reach HOST:PORT or ray://HOST:PORT; Ray itself goes on trying for many minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
 
 
 def _check(ray: Any, threads: int, gpus: int) -> None:
@@ -93,7 +102,7 @@ def _check(ray: Any, threads: int, gpus: int) -> None:
 def _outcome(ray: Any, reference: Any, retries: int) -> Outcome:
     try:
         outcome: Outcome = ray.get(reference)
-    except Crashed as error:  # after the last attempt; Ray's error is of this class too
+    except CrashError as error:  # after the last attempt; Ray's error is of this class too
         return Outcome("failed", f"{_cause(error)}, {retries + 1} times")
     except ray.exceptions.RayError as error:
         return Outcome("failed", f"{type(error).__name__}: {str(error).splitlines()[0]}")

@@ -163,7 +163,9 @@ def _nested(flat: Mapping[str, Any]) -> Fields:
 
 def _run(fields: Fields) -> Fields:
     """Check a training run; its types become those of the recipe."""
-    fields = _typed(fields, get_type_hints(Recipe) | IMAGES, required=("network", "steps", "rate"))
+    fields = _typed(
+        fields, {**get_type_hints(Recipe), **IMAGES}, required=("network", "steps", "rate")
+    )
     network = fields["network"]
     family = network.pop("family", None)
     one_of("network.family", family, tuple(FAMILIES))

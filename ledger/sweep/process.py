@@ -56,9 +56,10 @@ class Process:
     """
 
     def __init__(self, command: Sequence[str], *, threads: int, seconds: float) -> None:
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the process has ended
         self._deadline, self._seconds = time.monotonic() + seconds, seconds
         self._stopped: float | None = None
+        self._ended: Outcome | None = None
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,  # never written to: its end says that we are gone
@@ -72,7 +73,8 @@ class Process:
         """How it ended, or None while it runs; stops it when its time is over."""
         status = self._process.poll()
         if status is not None:
-            return self._outcome(status)
+            self._ended = self._ended or self._outcome(status)
+            return self._ended
         now = time.monotonic()
         if now > self._deadline:
             self.stop()
@@ -95,8 +97,9 @@ class Process:
     def _outcome(self, status: int) -> Outcome:
         if self._process.stdin is not None:
             self._process.stdin.close()
-        self._log.seek(0)
-        log = self._log.read().decode(errors="replace").strip()
+        with self._log:
+            self._log.seek(0)
+            log = self._log.read().decode(errors="replace").strip()
         last = log.splitlines()[-1] if log else ""
         if status == 0:
             return Outcome("done")
@@ -110,7 +113,7 @@ class Process:
         return Outcome("failed", last, "" if status == BAD else log)
 
 
-class Crashed(Exception):
+class CrashError(Exception):
     """The process of a trial vanished."""
 
 
@@ -119,7 +122,7 @@ def carry_out(order: str, threads: int, seconds: float) -> Outcome:
 
     Raises
     ------
-    Crashed
+    CrashError
         If the process vanishes; another attempt goes on from its last checkpoint.
     """
     process = Process(command(order), threads=threads, seconds=seconds)
@@ -130,5 +133,5 @@ def carry_out(order: str, threads: int, seconds: float) -> Outcome:
         process.end()
         raise
     if outcome.status == "crashed":
-        raise Crashed(outcome.note)
+        raise CrashError(outcome.note)
     return outcome

@@ -1,9 +1,9 @@
 """A trial of a sweep: the run folder that it fills, how it is carried out, and what it showed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from empirical.conduct import measure, trial_config
 from empirical.data import load
@@ -118,7 +118,10 @@ def _single(value: Any) -> bool:
     return not isinstance(value, Mapping | list)
 
 
-KINDS = {"run": Training, "experiment": Measurement}
+KINDS: Final[Mapping[str, Callable[[Fields, Path, str], Task]]] = {
+    "run": Training,
+    "experiment": Measurement,
+}
 
 
 def task(kind: str, fields: Fields, out: str, device: str) -> Task:

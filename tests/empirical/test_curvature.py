@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from empirical.probes.curvature import CHANGE_OVER, Curvature
+from empirical.probes.curvature import CHANGE_OVER, Curvature, sharpness
 
 MODES = pytest.mark.parametrize("statistics", ["batch", "running", "frozen"])
 METHODS = pytest.mark.parametrize("method", ["graph", "linear", "auto"])
@@ -118,6 +118,58 @@ def test_eigenvalues_are_those_of_the_dense_matrix(statistics, device) -> None:
     np.testing.assert_allclose(top, exact[::-1][:3], rtol=1e-8)
     low = curvature.eigenvalues(1, which="SA", tolerance=1e-10)
     np.testing.assert_allclose(low, exact[:1], rtol=1e-8, atol=1e-10)
+
+
+@MODES
+def test_sharpness_is_the_largest_eigenvalue(statistics, device) -> None:
+    problem = (network().to(device), functional.cross_entropy, *batch(device))
+    curvature = Curvature(*problem, statistics=statistics)
+    unit = torch.eye(curvature.size, dtype=torch.float64, device=device)
+    exact = torch.linalg.eigvalsh(torch.stack([curvature.product(e) for e in unit]))[-1].item()
+    fine = sharpness(*problem, rate=0.1, tolerance=1e-6, statistics=statistics)
+    assert fine.eigenvalue == pytest.approx(exact, rel=1e-9)
+    assert fine.beta_rate == pytest.approx(0.1 * exact)
+    assert fine.along == pytest.approx(curvature.quotient(curvature.gradient), rel=1e-12)
+    quick = sharpness(*problem, rate=0.1, statistics=statistics)
+    assert quick.products < fine.products < curvature.size
+    assert quick.residual <= 0.03 * quick.eigenvalue
+    assert quick.eigenvalue == pytest.approx(exact, rel=0.01)
+    assert quick.eigenvalue <= exact
+
+
+class Valley(nn.Module):
+    """A gradient across the steepest direction: (100 u^2 + |w|^2)/2 at u = 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.u, self.w = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.linspace(0, 1, 50))
+
+    def forward(self, inputs):
+        return (100 * self.u.square().sum() + self.w.square().sum()) / 2 + 0 * inputs.sum()
+
+
+def test_sharpness_is_found_across_the_gradient() -> None:
+    model, x = Valley().double(), torch.zeros(1)
+    found = sharpness(model, lambda outputs, _: outputs, x, x, rate=0.1)
+    assert found.eigenvalue == pytest.approx(100, rel=1e-6)
+    assert found.along == pytest.approx(1)
+    with torch.no_grad():
+        model.w.zero_()  # no gradient at all
+    still = sharpness(model, lambda outputs, _: outputs, x, x, rate=0.1)
+    assert still.eigenvalue == pytest.approx(100, rel=1e-6)
+    assert np.isnan(still.along)
+
+
+def test_sharpness_that_is_not_reached_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr("empirical.probes.curvature.MOST", 3)
+    problem = (network(), functional.cross_entropy, *batch())
+    with pytest.raises(
+        ArithmeticError, match="after 3 products; give a larger tolerance than 1e-06"
+    ):
+        sharpness(*problem, rate=0.1, tolerance=1e-6)
+    for bad in ({"rate": 0.0}, {"rate": 0.1, "tolerance": np.inf}):
+        with pytest.raises(ValueError, match="must be positive and finite"):
+            sharpness(*problem, **bad)
 
 
 @MODES

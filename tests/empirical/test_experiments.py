@@ -170,11 +170,12 @@ def test_evidence_is_as_expected(claim_id):
 
 @EVERY
 def test_evidence_says_what_was_measured_on_what(claim_id):
-    evidence, size = found(claim_id), experiment_of(CLAIMS[claim_id]).sizes[Scale.SMOKE]
+    evidence, way = found(claim_id), experiment_of(CLAIMS[claim_id])
+    size, name = way.sizes[Scale.SMOKE], way.data or "photos"
     json.dumps(evidence.numbers, allow_nan=False)
     json.dumps(evidence.provenance)
-    assert evidence.summary.startswith(f"On photos, {size.words(size.seeds)}: ")
-    assert evidence.provenance["data set"] == "photos"
+    assert evidence.summary.startswith(f"On {name}, {size.words(size.seeds)}: ")
+    assert evidence.provenance["data set"] == name
     assert evidence.provenance["seeds"] == list(range(size.seeds))
     assert CONTROL in evidence.numbers["measured"]
     for rows in evidence.series.values():

@@ -10,9 +10,16 @@ from torch.nn import functional
 
 from empirical.images import stream
 from empirical.networks import resnet
-from empirical.probes.curvature import Curvature
-from empirical.probes.landscape import along_gradient, losses_along_gradient
-from empirical.probes.shift import covariate_shift
+from empirical.probes.curvature import Curvature, sharpness
+from empirical.probes.landscape import (
+    DLN_SPAN,
+    VGG_CAP,
+    VGG_SPAN,
+    along_gradient,
+    gradient_landscape,
+    losses_along_gradient,
+)
+from empirical.probes.shift import covariate_shift, sgd_step
 from theory import definitions
 
 CURVATURES = torch.tensor([4.0, 1.0, 0.25], dtype=torch.float64)
@@ -50,6 +57,66 @@ def test_a_quadratic_gives_its_constants() -> None:
     expected = [float((CURVATURES * (START - rate * g) ** 2).sum() / 2) for rate in RATES]
     assert found.losses == pytest.approx(expected, rel=1e-13)
     assert found.variation == pytest.approx((min(expected), found.loss), rel=1e-13)
+
+
+def checkpoint(model=None, loss=value, **rest):
+    return gradient_landscape(model or Quadratic(), loss, torch.zeros(1), torch.zeros(1), **rest)
+
+
+def test_a_checkpoint_of_a_quadratic_gives_its_constants() -> None:
+    g = CURVATURES * START
+    bent = float((CURVATURES * g).norm())
+    found = checkpoint(rate=0.1)
+    assert (found.rates[0], found.rates[-1], len(found.rates)) == pytest.approx((0.05, 0.4, 8))
+    ratios = [b / a for a, b in zip(found.rates[:-1], found.rates[1:], strict=True)]
+    assert ratios == pytest.approx([8 ** (1 / 7)] * 7)
+    assert found.beta == pytest.approx(bent / float(g.norm()), rel=1e-12)
+    assert found.beta_rate == pytest.approx(0.1 * found.beta)
+    assert found.predictiveness == pytest.approx((0.05 * bent, 0.4 * bent))
+    expected = [float((CURVATURES * (START - rate * g) ** 2).sum() / 2) for rate in found.rates]
+    assert found.extremes == pytest.approx((min(expected), max(expected)))
+    assert found.variation == pytest.approx((min(expected), found.loss))
+    assert found.broken == 0
+    # The same steps, asked for one by one.
+    assert dataclasses.asdict(probe(found.rates)).items() <= dataclasses.asdict(found).items()
+
+
+def test_step_sizes_of_a_checkpoint() -> None:
+    deep = checkpoint(rate=1e-6, span=DLN_SPAN, steps=3)
+    assert deep.rates == pytest.approx((1e-8, 1e-8 * 3000**0.5, 3e-5))
+    # The cap of A18: at rate 0.1 the end of the span, at 0.5 far inside it.
+    for rate, last in ((0.1, 0.4), (0.5, 0.4), (0.01, 0.04)):
+        found = checkpoint(rate=rate, span=VGG_SPAN, cap=VGG_CAP)
+        assert (found.rates[0], found.rates[-1]) == pytest.approx((0.5 * rate, last))
+    assert checkpoint(rate=0.1, span=(2.0, 2.0), steps=1).rates == pytest.approx((0.2,))
+
+
+def test_at_matched_length_the_points_do_not_depend_on_the_size_of_the_loss() -> None:
+    def tenfold(outputs, _targets):
+        return 10 * outputs
+
+    plain = checkpoint(rate=0.1, length=0.3)
+    large = checkpoint(rate=0.1, length=0.3, loss=tenfold)
+    assert [eta * plain.length for eta in (plain.rates[0], plain.rates[-1])] == pytest.approx(
+        [0.15, 1.2]
+    )
+    assert large.losses == pytest.approx([10 * loss for loss in plain.losses])
+    assert large.beta_rate == pytest.approx(10 * plain.beta_rate)
+    # Control: at matched rate the steps are ten times as long, and end elsewhere.
+    apart = checkpoint(rate=0.1, loss=tenfold)
+    assert apart.losses != pytest.approx(
+        [10 * loss for loss in checkpoint(rate=0.1).losses], rel=0.1
+    )
+
+
+def test_sharpness_of_a_quadratic_is_its_largest_curvature() -> None:
+    g = CURVATURES * START
+    found = sharpness(Quadratic(), value, torch.zeros(1), torch.zeros(1), rate=0.5)
+    assert found.eigenvalue == pytest.approx(4, rel=1e-10)
+    assert found.beta_rate == pytest.approx(2)
+    assert found.along == pytest.approx(float(g @ (CURVATURES * g) / (g @ g)), rel=1e-12)
+    # Effective beta lies between the curvature along the gradient and the largest.
+    assert found.along < probe().beta < found.eigenvalue
 
 
 def test_descent_is_contiguous_from_zero() -> None:
@@ -123,6 +190,19 @@ def test_what_is_not_finite_is_recorded() -> None:
     assert math.isnan(found.losses[-1])
     assert found.variation[1] == math.inf
     assert found.largest_descent() < RATES[-1]
+    whole = checkpoint(rate=0.1, loss=wall)
+    assert whole.broken == sum(math.isnan(loss) for loss in whole.losses) > 0
+    assert whole.extremes[0] >= 3
+    assert whole.extremes[1] == whole.predictiveness[1] == whole.beta_rate == math.inf
+
+
+def test_random_layers_draw_the_same_at_every_step() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 2)).double()
+    inputs = torch.randn(6, 4, generator=stream(0, "x"), dtype=torch.float64)
+    problem = (net, functional.cross_entropy, inputs, torch.arange(6) % 2, (1e-9, 2e-9, 3e-9))
+    for found in (losses_along_gradient(*problem), along_gradient(*problem)):
+        assert found.losses == pytest.approx([found.loss] * 3, rel=1e-7)
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
@@ -174,11 +254,60 @@ def test_shift_of_a_product_by_hand() -> None:
     first, second, third = covariate_shift(Product(), half_square, inputs, targets, after, layers)
     # dL/da = a (bc)^2 and so on, each with the earlier weights replaced.
     assert (first.distance, first.cosine) == (0, pytest.approx(1))
+    assert (first.length, second.length) == pytest.approx((2 * 15**2, 3 * 10**2))
+    assert second.relative == pytest.approx(second.distance / 300)
     assert second.distance == pytest.approx(abs(3 * (2 * 5) ** 2 - 3 * (2.5 * 5) ** 2))
     assert third.distance == pytest.approx(abs(5 * (2 * 3) ** 2 - 5 * (2.5 * 2.0) ** 2))
     # S4's words, with the later layers updated as well, give another number.
     everything = abs(3 * (2 * 5) ** 2 - 3 * (2.5 * 4.0) ** 2)
     assert second.distance != pytest.approx(everything)
+
+
+def test_shift_of_a_network_is_that_of_gradients_taken_one_by_one() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 3)).double()
+    inputs = torch.randn(8, 4, generator=stream(0, "x"), dtype=torch.float64)
+    problem = (net, functional.cross_entropy, inputs, torch.arange(8) % 3)
+    after = sgd_step(*problem, rate=0.7)
+    layers = [["0.weight", "0.bias"], ["1.weight", "1.bias"], ["3.weight", "3.bias"]]
+    found = covariate_shift(*problem, after, layers)
+
+    def gradients(moved):
+        with torch.no_grad():
+            for number, parameter in enumerate(net.parameters()):
+                parameter.copy_(after[number] if number < moved else before[number])
+        parts = torch.autograd.grad(
+            functional.cross_entropy(net(inputs), problem[3]), list(net.parameters())
+        )
+        return [
+            torch.cat([a.flatten(), b.flatten()]) for a, b in zip(*[iter(parts)] * 2, strict=True)
+        ]
+
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    usual = gradients(0)
+    for number, one in enumerate(found):
+        shifted = gradients(2 * number)[number]
+        assert one.length == pytest.approx(usual[number].norm().item())
+        assert one.distance == pytest.approx((usual[number] - shifted).norm().item(), abs=1e-15)
+        cosine = functional.cosine_similarity(usual[number], shifted, dim=0)
+        assert one.cosine == pytest.approx(cosine.item())
+    steps = zip(before, after, torch.cat(usual).split([p.numel() for p in before]), strict=True)
+    for old, new, slope in steps:
+        torch.testing.assert_close(new, old - 0.7 * slope.view_as(old))
+
+
+def test_a_layer_without_gradient_has_no_cosine() -> None:
+    model = Product()
+    with torch.no_grad():
+        model.a.zero_()
+    inputs, after = torch.ones(1, 1).double(), [torch.ones(1).double()] * 3
+    first, second, _ = covariate_shift(
+        model, half_square, inputs, torch.zeros(1, 1).double(), after, [["a"], ["b"], ["c"]]
+    )
+    assert (first.distance, second.length) == (0, 0)
+    assert math.isnan(second.cosine)
+    assert math.isnan(second.relative)
+    assert second.distance > 0
 
 
 def test_bad_input_is_named() -> None:
@@ -203,3 +332,13 @@ def test_bad_input_is_named() -> None:
         shift([["a"], ["a"]])
     with pytest.raises(ValueError, match="2 tensors; give the 3"):
         shift([["a"]], after[:2])
+    for bad, message in (
+        ({"rate": 0.0}, "rate 0.0: must be positive"),
+        ({"rate": 0.1, "cap": math.nan}, "cap nan: must be positive"),
+        ({"rate": 0.1, "length": -1.0}, "length -1.0: must be positive"),
+        ({"rate": 0.1, "span": (4.0, 0.5)}, "smallest and the largest factor"),
+        ({"rate": 0.1, "steps": 0}, "steps 0: must be at least 1"),
+        ({"rate": 0.1, "cap": 0.01}, "cap 0.01: below the smallest step size, 0.05"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            checkpoint(**bad)

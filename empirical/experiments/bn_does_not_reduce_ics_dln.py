@@ -1,0 +1,30 @@
+"""BN leaves covariate shift of gradients similar or larger: the deep linear network (A18, 2.2)."""
+
+from empirical.dln_protocol import NETWORKS, SIZES, deep_linear
+from empirical.gradient_shift import experiment
+from theory.claim import Claim, Verdict
+from theory.sources import Source
+
+CLAIM = Claim(
+    id="bn_does_not_reduce_ics_dln",
+    title=(
+        "In a deep linear network batch normalisation leaves internal covariate shift similar or "
+        "makes it larger."
+    ),
+    sources=(
+        Source("S0", "'Does BatchNorm increase this notion of stability?'"),
+        Source("S1", "section 3.3"),
+        Source("S4", "Expanding the scope of internal covariate shift"),
+        Source("A18", "section 2.2, figure 2"),
+    ),
+    statement=(
+        r"\begin{array}{l}"
+        r"\text{Networks with BatchNorm layers often exhibit no correlation between } g_i "
+        r"\text{ and } \mathfrak g_i\text{,} \\"
+        r"\text{and result in an increase in internal covariate shift.}"
+        r"\end{array}"
+    ),
+    means=(experiment(deep_linear, NETWORKS, SIZES),),
+    expected=Verdict.REPRODUCED,
+    remark="",
+)

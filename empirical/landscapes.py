@@ -1,0 +1,245 @@
+"""Landscapes of VGG with and without BN, compared by four protocols (A18, section 3.1).
+
+A18 compares two networks at one learning rate, update by update, on steps in proportion to that
+rate.  A network that a rate suits worse is then elsewhere, at a higher loss.  So each part of the
+protocol is changed once: every network at its best rate, at the same loss, on steps of one length.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from empirical.networks import Initialisation, Norm
+from empirical.trial import Trained, Trial
+from empirical.vgg_protocol import INITS, LEARNS, NETWORKS, RATES, SIZES, vgg
+
+QUANTITIES: Final[Mapping[str, str]] = {
+    "variation": "loss variation",
+    "change": "change of the gradient",
+    "beta": "effective beta",
+}
+STAGES: Final = 3  # early, middle and late: thirds of the updates, or of the common losses
+RANGE: Final = (1e-30, 1e30)  # of a quantity; what is not finite counts as its upper end
+SEEDS: Final = "without BN, from other initial weights and in another order of the images"
+
+Row = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How two networks are compared.
+
+    Attributes
+    ----------
+    words
+        For text.
+    best
+        Whether each is trained at its own best rate, else both at the largest at which both learn.
+    probe
+        What was recorded: steps in proportion to the rate, or of one length.
+    by_loss
+        Whether moments of the same loss are compared, else those after as many updates.
+    """
+
+    words: str
+    best: bool = False
+    probe: str = "landscape"
+    by_loss: bool = False
+
+
+PROTOCOLS: Final[Mapping[str, Protocol]] = {
+    "rate": Protocol("at one rate"),
+    "best": Protocol("each at its best rate", best=True),
+    "loss": Protocol("at one loss", by_loss=True),
+    "length": Protocol("on steps of one length", probe="landscape at length"),
+}
+
+
+class Pair(NamedTuple):
+    """A network trained at the rate that both networks share, and at its own best one."""
+
+    matched: Trained
+    best: Trained
+
+
+class Sweep(NamedTuple):
+    """The runs of one network, by rate."""
+
+    runs: Mapping[float, Trained]
+
+    @property
+    def largest(self) -> float:
+        """Largest rate up to which it learns at every rate; half the smallest if at none."""
+        reached = min(self.runs) / 2
+        for rate in sorted(self.runs):
+            if not learns(self.runs[rate]):
+                break
+            reached = rate
+        return reached
+
+    @property
+    def best(self) -> float:
+        """The rate with the lowest training loss at the end."""
+        return min(self.runs, key=lambda rate: final_loss(self.runs[rate]))
+
+
+def learns(run: Trained) -> bool:
+    """Whether it ends at a test accuracy that is well above chance."""
+    return run.diverged is None and run.last("test accuracy") >= LEARNS
+
+
+def final_loss(run: Trained) -> float:
+    """Mean training loss since the last evaluation but one; infinite if the run diverged."""
+    loss = run.last("loss")
+    return loss if run.diverged is None and np.isfinite(loss) else np.inf
+
+
+def sweep(trial: Trial, norm: Norm, init: Initialisation, seed: int | None = None) -> Sweep:
+    """Train at every rate."""
+    rates = RATES[trial.scale]
+    return Sweep({rate: vgg(trial, norm, rate, init, seed=seed) for rate in rates})
+
+
+def pairs(trial: Trial, init: Initialisation) -> tuple[Mapping[str, Pair], Mapping[str, Sweep]]:
+    """Runs to compare for each network, and the sweeps that their rates were chosen from.
+
+    The shared rate is the largest at which both learn (and at all smaller ones), the smallest if
+    there is none.  The control is the network without BN again, from another seed, at the rates
+    of the first.
+    """
+    sweeps = {WITH: sweep(trial, "batch", init), WITHOUT: sweep(trial, "none", init)}
+    least = min(RATES[trial.scale])
+    matched = max(least, min(one.largest for one in sweeps.values()))
+    chosen = {net: Pair(one.runs[matched], one.runs[one.best]) for net, one in sweeps.items()}
+    again = [
+        vgg(trial, "none", run.recipe.rate, init, seed=trial.seed + 1) for run in chosen[WITHOUT]
+    ]
+    return {**chosen, CONTROL: Pair(*again)}, sweeps
+
+
+def checkpoints(run: Trained, probe: str, quantity: str) -> Row:
+    """What was recorded at every evaluation after the first update, within `RANGE`.
+
+    A run that diverged has fewer evaluations: those that are missing count as not finite.
+    """
+    count = run.recipe.steps // run.recipe.every
+    values = np.full(count, np.inf)
+    found = run.column(probe, quantity)[1 : count + 1]
+    values[: len(found)] = np.where(np.isfinite(found), found, np.inf)
+    return np.clip(values, *RANGE)
+
+
+def compare(protocol: Protocol, first: Pair, second: Pair, quantity: str) -> Row:
+    """Quantity of the first network over that of the second, (STAGES,): geometric means.
+
+    By loss: at three levels, equally spaced within the losses that both pass through, the highest
+    first; interpolated between evaluations, in the logarithm.  If there are no such losses, the
+    ends that face each other are compared.
+    """
+    runs = [pair.best if protocol.best else pair.matched for pair in (first, second)]
+    logs = [np.log(checkpoints(run, protocol.probe, quantity)) for run in runs]
+    if protocol.by_loss:
+        losses = [checkpoints(run, protocol.probe, "loss") for run in runs]
+        lowest, highest = max(x.min() for x in losses), min(x.max() for x in losses)
+        parts = (2 * np.arange(STAGES)[::-1] + 1) / (2 * STAGES)
+        levels = lowest + (highest - lowest) * parts
+        pair = [_between(levels, x, log) for x, log in zip(losses, logs, strict=True)]
+        return np.asarray(np.exp(pair[0] - pair[1]))
+    difference = logs[0] - logs[1]
+    return np.exp([part.mean() for part in np.array_split(difference, STAGES)])
+
+
+def _between(levels: Row, losses: Row, values: Row) -> Row:
+    order = np.argsort(losses)
+    return np.interp(levels, losses[order], values[order])
+
+
+def ratio_name(protocol: str, quantity: str, init: str) -> str:
+    """Name of a measured ratio."""
+    return f"{QUANTITIES[quantity]} over that without BN, {PROTOCOLS[protocol].words}, {init}"
+
+
+def worst_name(protocol: str, init: str) -> str:
+    """Name of the largest of the three ratios at any stage."""
+    return f"largest ratio to the network without BN, {PROTOCOLS[protocol].words}, {init}"
+
+
+def measure(trial: Trial) -> Measured:
+    """All protocols, from the same runs; every claim of this family keeps what it is about."""
+    found: dict[str, dict[str, Any]] = {net: {} for net in (WITH, WITHOUT, CONTROL)}
+    for init in INITS:
+        chosen, sweeps = pairs(trial, init)
+        for net, rows in found.items():
+            for name, protocol in PROTOCOLS.items():
+                ratios = {
+                    ratio_name(name, quantity, init): compare(
+                        protocol, chosen[net], chosen[WITHOUT], quantity
+                    )
+                    for quantity in QUANTITIES
+                }
+                rows |= ratios
+                rows[worst_name(name, init)] = max(row.max() for row in ratios.values())
+            largest = sweeps[WITHOUT if net == CONTROL else net].largest
+            rows[f"largest rate, {init}"] = largest
+            rows[f"largest rate over that without BN, {init}"] = largest / sweeps[WITHOUT].largest
+            rows |= _course(chosen[net], init)
+    return found
+
+
+def _course(pair: Pair, init: str) -> Mapping[str, Any]:
+    """Rates, and what is drawn against the update."""
+    course: dict[str, Any] = {}
+    for words, run in (("one rate", pair.matched), ("best rate", pair.best)):
+        rate, end = run.recipe.rate, f"{words}, {init}"
+        course[f"rate, {end}"] = rate
+        course[f"test accuracy, {end}"] = run.last("test accuracy")
+        course[f"update, {end}"] = 1 + np.arange(run.recipe.steps // run.recipe.every)
+        course[f"update, {end}"] *= run.recipe.every
+        course[f"beta * rate, {end}"] = rate * checkpoints(run, "landscape", "beta")
+        course[f"loss, {end}"] = checkpoints(run, "landscape", "loss")
+    return course
+
+
+def criteria(protocols: Sequence[str]) -> tuple[Criterion, ...]:
+    """Smaller with BN, in every quantity and at every stage, from both initialisations."""
+    return tuple(
+        Criterion(
+            net=WITH,
+            quantity=ratio_name(name, quantity, init),
+            at_most=1.0,
+            words=f"{words}, with BN over without, {PROTOCOLS[name].words}, {init}: largest stage",
+        )
+        for name in protocols
+        for init in INITS
+        for quantity, words in QUANTITIES.items()
+    )
+
+
+def kept(trial: Trial, wanted: Callable[[str], bool]) -> Measured:
+    """`measure`, restricted to the quantities whose names are wanted."""
+    return {
+        net: {name: value for name, value in rows.items() if wanted(name)}
+        for net, rows in measure(trial).items()
+    }
+
+
+def by_protocol(name: str, draw: Callable[..., str]) -> Experiment:
+    """The experiment of one protocol."""
+    others = [protocol.words for key, protocol in PROTOCOLS.items() if key != name]
+
+    def run(trial: Trial) -> Measured:
+        return kept(trial, lambda quantity: not any(f", {words}," in quantity for words in others))
+
+    return Experiment(
+        run=run,
+        criteria=criteria([name]),
+        control=SEEDS,
+        made_of=WITH,
+        draw=draw,
+        networks=NETWORKS,
+        sizes=SIZES,
+    )
