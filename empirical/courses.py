@@ -27,7 +27,8 @@ def spread(steps: Steps) -> Steps:
     """At most `SHOWN` of them, dense at the beginning: equal in the logarithm."""
     count = len(steps)
     places = np.geomspace(1, count, min(SHOWN, count)).round().astype(int) - 1
-    return steps[np.unique(places)]
+    chosen: Steps = steps[np.unique(places)]
+    return chosen
 
 
 def rows(found: Trained, steps: Steps, *path: str) -> Array:

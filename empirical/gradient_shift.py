@@ -45,7 +45,7 @@ CRITERIA: Final = (
 
 
 def experiment(
-    train: Train, networks: Mapping[str, str], sizes: Mapping[Scale, Size]
+    train: Train, networks: Mapping[str, str], sizes: Mapping[Scale, Size], *, data: str = ""
 ) -> Experiment:
     """The experiment on the networks that `train` trains; their recipe has the probe ``shift``."""
 
@@ -60,6 +60,7 @@ def experiment(
         draw=draw,
         networks=networks,
         sizes=sizes,
+        data=data,
     )
 
 

@@ -62,8 +62,8 @@ def earth_mover(moment: "Moment") -> Mapping[str, Any]:
     ``whole``: mean over units of the earth mover's distance in units of the deviation before.
     ``earlier``: with only those parameters updated that act before the layer's normalisation.
     ``largest``: that over units instead of their mean, in units of the scale: BN's |gamma|, the
-    deviation before where there is no BN.  ``largest at long``: the same for `LONG` times the
-    step.
+    deviation before where there is no BN.  ``whole at long``, ``largest at long``: the same for
+    `LONG` times the step.
     """
     if not is_watched(moment.step):
         return {}
@@ -80,6 +80,7 @@ def earth_mover(moment: "Moment") -> Mapping[str, Any]:
     return {
         "whole": [usual[name].whole.relative for name in names],
         "earlier": [usual[name].earlier.relative for name in names],
+        "whole at long": [far[name].whole.relative for name in names],
         "largest": [_largest(usual[name].earlier, module) for module, name in pairs],
         "largest at long": [_largest(far[name].earlier, module) for module, name in pairs],
     }

@@ -16,7 +16,7 @@ from theory.claim import Scale
 
 RATE: Final = 0.1  # of A18; its figure 1 has 0.5 too
 RATES: Final[Mapping[Scale, tuple[float, ...]]] = {
-    Scale.SMOKE: (0.1, 0.5),
+    Scale.SMOKE: (0.1,),
     Scale.QUICK: (0.02, 0.1, 0.5, 2.5),
     Scale.PAPER: (0.02, 0.1, 0.5, 2.5),
 }

@@ -1,6 +1,6 @@
 """BN leaves covariate shift of gradients similar or larger: the deep linear network (A18, 2.2)."""
 
-from empirical.dln_protocol import NETWORKS, SIZES, deep_linear
+from empirical.dln_protocol import DATA, NETWORKS, SIZES, deep_linear
 from empirical.gradient_shift import experiment
 from theory.claim import Claim, Verdict
 from theory.sources import Source
@@ -24,7 +24,7 @@ CLAIM = Claim(
         r"\text{and result in an increase in internal covariate shift.}"
         r"\end{array}"
     ),
-    means=(experiment(deep_linear, NETWORKS, SIZES),),
+    means=(experiment(deep_linear, NETWORKS, SIZES, data=DATA.name),),
     expected=Verdict.REPRODUCED,
     remark="",
 )

@@ -15,7 +15,7 @@ from empirical.courses import (
     spread,
     stages,
 )
-from empirical.dln_protocol import LIMIT, NETWORKS, OTHER, SIZES, deep_linear, unexplained
+from empirical.dln_protocol import DATA, LIMIT, NETWORKS, OTHER, SIZES, deep_linear, unexplained
 from empirical.experiment import CONTROL, NETS, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.pictures import median_band
 from empirical.trial import Trained, Trial
@@ -160,6 +160,7 @@ CLAIM = Claim(
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,
+            data=DATA.name,
         ),
     ),
     expected=Verdict.REPRODUCED,

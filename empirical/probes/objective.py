@@ -129,7 +129,7 @@ class Objective:
     def gradient(self, point: Parts) -> tuple[float, Parts]:
         """Loss and gradient at `point`; also where they are not finite."""
         at = tuple(part.detach().requires_grad_() for part in point)
-        with self.mode():
+        with self.mode(), torch.enable_grad():
             value = self.value(*at)
             gradient = torch.autograd.grad(value, at, materialize_grads=True)
         return value.item(), gradient
@@ -172,10 +172,10 @@ def _batch_statistics(
         If a layer keeps no running statistics, for which these could stand, or is no batch
         normalisation of PyTorch's and keeps others.
     """
-    for name, _ in model.named_buffers():
-        layer, _, buffer = name.rpartition(".")
-        if buffer.startswith("running_") and layer not in layers:
-            raise ValueError(f"statistics 'frozen': {layer} keeps statistics of its own, {buffer}")
+    for path, _ in model.named_buffers():
+        owner, _, buffer = path.rpartition(".")
+        if buffer.startswith("running_") and owner not in layers:
+            raise ValueError(f"statistics 'frozen': {owner} keeps statistics of its own, {buffer}")
     found: dict[str, Tensor] = {}
     handles = []
     for name, layer in layers.items():
