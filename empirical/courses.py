@@ -24,9 +24,10 @@ def moments(found: Trained) -> Steps:
 
 
 def spread(steps: Steps) -> Steps:
-    """At most `SHOWN` of them, dense at the beginning: equal in the logarithm."""
-    count = len(steps)
-    places = np.geomspace(1, count, min(SHOWN, count)).round().astype(int) - 1
+    """All if they are at most `SHOWN`, else fewer, dense at the beginning: equal in logarithm."""
+    if len(steps) <= SHOWN:
+        return steps
+    places = np.geomspace(1, len(steps), SHOWN).round().astype(int) - 1
     chosen: Steps = steps[np.unique(places)]
     return chosen
 

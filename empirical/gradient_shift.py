@@ -117,11 +117,20 @@ def draw(fig: Figure, evidence: Evidence) -> str:
             axes.set_ylim(-1.05, 1.05)
         else:
             axes.set_yscale("log")
+            axes.minorticks_off()
         axes.set_xscale("symlog", linthresh=evidence.series[WITH]["step"][0][-1] / 100)
         axes.set_xlabel("updates")
-        axes.set_ylabel(f"{title}, median of layers", fontsize="small")
+        axes.set_title(title, fontsize="small")
     handles, names = axes.get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=3, fontsize="small")
+    fig.legend(
+        handles,
+        names,
+        loc="outside lower center",
+        ncols=3,
+        fontsize="small",
+        title="medians over layers; bands: range over seeds",
+        title_fontsize="small",
+    )
     ratio, relative = (np.median(evidence.series[WITH][name]) for name in (RATIO, RELATIVE))
     cosine = {net: np.median(evidence.series[net]["typical cosine"]) for net in NETS}
     fig.suptitle(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from empirical.experiment import CONTROL, WITH, WITHOUT
 
 LAST = "BN at the last layer"
+LAYER, GROUP = "layer normalisation", "group normalisation"
 
 # Colours of Okabe and Ito (2008), which differ for the colour-blind and in lightness.
 STYLES: Mapping[str, Mapping[str, Any]] = {
@@ -20,11 +21,21 @@ STYLES: Mapping[str, Mapping[str, Any]] = {
     WITHOUT: {"color": "#D55E00", "marker": "s", "linestyle": "--"},
     CONTROL: {"color": "#555555", "marker": "^", "linestyle": ":"},
     LAST: {"color": "#E69F00", "marker": "P", "linestyle": (0, (8, 2))},
+    LAYER: {"color": "#D55E00", "marker": "s", "linestyle": "--"},
+    GROUP: {"color": "#009E73", "marker": "v", "linestyle": "-."},
     "LSUV, without BN": {"color": "#009E73", "marker": "D", "linestyle": "-."},
     "with BN, ReLU": {"color": "#CC79A7", "marker": "D", "linestyle": "-."},
     "with BN, wider": {"color": "#009E73", "marker": "v", "linestyle": (0, (5, 1))},
     "with BN, tenfold rate": {"color": "#56B4E9", "marker": "D", "linestyle": "-."},
-    "without BN, augmented": {"color": "#E69F00", "marker": "v", "linestyle": (0, (5, 1))},
+    "noisy BN, per unit": {"color": "#009E73", "marker": "v", "linestyle": (0, (5, 1))},
+    "noisy BN, per layer": {"color": "#CC79A7", "marker": "D", "linestyle": "-."},
+    "noise without BN": {"color": "#E69F00", "marker": "P", "linestyle": (0, (8, 2))},
+    "with BN, shuffled labels": {"color": "#E69F00", "marker": "v", "linestyle": (0, (5, 1))},
+    "l1": {"color": "#E69F00", "marker": "v", "linestyle": "-"},
+    "l2": {"color": "#56B4E9", "marker": "D", "linestyle": "--"},
+    "linf": {"color": "#009E73", "marker": "P", "linestyle": "-."},
+    "l1-centred": {"color": "#A07000", "marker": "<", "linestyle": (0, (5, 1))},
+    "linf-centred": {"color": "#CC79A7", "marker": ">", "linestyle": (0, (8, 2))},
 }
 
 

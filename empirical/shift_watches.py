@@ -21,7 +21,7 @@ from empirical.probes.state import undisturbed
 if TYPE_CHECKING:
     from empirical.watches import Moment
 
-FIRST, OFTEN, SELDOM = 10, 50, 1_000  # steps: what takes long looks at some of them only
+FIRST, OFTEN, SELDOM = 2, 50, 1_000  # steps: what takes long looks at some of them only
 SHORT: Final = 1e-4  # of the step, for an update that hardly shifts anything
 LONG: Final = 100.0  # of the step, far beyond what any network is trained with
 SHOWN: Final = (3, 9)  # layers whose activations S0 shows ("a closer look")

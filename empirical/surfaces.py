@@ -101,8 +101,13 @@ def capped(picture: Surface) -> NDArray[np.float64]:
 
 
 def surface(moment: "Moment") -> Mapping[str, Any]:
-    """The loss of one batch on two planes of filter-normalised directions, batch statistics."""
+    """The loss of one batch on two planes of filter-normalised directions, batch statistics.
+
+    Nothing before the first step: a picture takes as long as many steps.
+    """
     found: dict[str, Any] = {}
+    if not moment.step:
+        return found
     for name, seed in DRAWS.items():
         picture = loss_surface(
             moment.model, moment.loss, moment.inputs, moment.targets, seed=seed, points=POINTS

@@ -11,7 +11,6 @@ from typing import Any, Final
 from empirical.networks import Initialisation, Norm
 from empirical.tasks import Data
 from empirical.trial import Size, Trained, Trial
-from empirical.watches import WATCHES
 from theory.claim import Scale
 
 RATE: Final = 0.1  # of A18; its figure 1 has 0.5 too
@@ -40,8 +39,12 @@ NETWORKS: Final[Mapping[str, str]] = {
 # What is recorded of every run, and in addition of these networks at A18's rate and
 # initialisation: the runs that most experiments share.
 PROBES: Final = ("landscape", "landscape at length", "sharpness")
-MORE: Final = tuple(name for name in ("shift", "activations", "earth mover") if name in WATCHES)
-WATCHED: Final = ("batch", "none", "noisy", "noise")
+MORE: Final[Mapping[Norm, tuple[str, ...]]] = {
+    "batch": ("shift", "earth mover", "activations", "as trained", "theorems"),
+    "none": ("shift", "earth mover", "activations", "as trained"),
+    "noisy": ("shift", "earth mover", "activations", "as trained"),
+    "noise": ("shift", "earth mover", "activations", "as trained"),
+}
 
 
 def vgg(
@@ -72,7 +75,7 @@ def vgg(
     empirical.trial.UnfinishedError
         As `Trial.train`.
     """
-    usual = rate == RATE and init == "xavier" and norm in WATCHED
+    more = MORE.get(norm, ()) if rate == RATE and init == "xavier" else ()
     return trial.train(
         {"family": "vgg", "norm": norm, "init": init, "width": WIDTH[trial.scale], **network},
         rate=rate,
@@ -81,6 +84,6 @@ def vgg(
         decay=0.0,
         every=EVERY[trial.scale],
         tested=TESTED[trial.scale],
-        probes=(*PROBES, *MORE) if usual else PROBES,
+        probes=(*PROBES, *more),
         seed=trial.seed if seed is None else seed,
     )

@@ -12,6 +12,8 @@ from empirical.probes import curvature
 from empirical.probes.landscape import gradient_landscape
 from empirical.probes.objective import Loss
 from empirical.shift_watches import SHIFT_WATCHES
+from empirical.surfaces import surface
+from empirical.theorem_watches import THEOREM_WATCHES
 from theory.errors import UserError
 
 
@@ -96,7 +98,9 @@ WATCHES: Final[dict[str, Watch]] = {
     "landscape": landscape,
     "landscape at length": landscape_at_length,
     "sharpness": sharpness,
+    "surface": surface,
     **SHIFT_WATCHES,
+    **THEOREM_WATCHES,
 }
 
 

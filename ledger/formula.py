@@ -1,25 +1,30 @@
-"""Formulas as SVG: LaTeX is drawn by ziamath, each formula and each glyph once a page.
+"""Formulas: LaTeX laid out by ziamath, as glyphs and bars with their places.
 
-A formula takes its colour from the text around it and its size from the font size, and carries
-its LaTeX as text alternative.  LaTeX that cannot be drawn is shown as code.
+LaTeX comes from files.  What leaves this module are numbers and the outlines of a font: no text
+of the formula reaches the drawing.
 """
 
 import re
 import warnings
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any, Final
 
-from markupsafe import Markup, escape
+from ledger.paths import Segment, written
 
 with warnings.catch_warnings():  # it reads its font by a function that Python 3.11 deprecated
     warnings.simplefilter("ignore", DeprecationWarning)
-    from ziamath.config import config
+    from ziamath import operators
+    from ziamath.drawable import Drawable, Glyph, HLine, VLine
+    from ziamath.mathtable import AssembledGlyph
+    from ziamath.nodes.mnode import Mnode
+    from ziamath.nodes.mrow import Mrow
     from ziamath.zmath import Latex
 
-SIZE: Final = 20.0  # units of the drawings in one em
-DECIMALS: Final = 2
+EM: Final = 1000  # units of a drawing in one em
+SIZE: Final = 20.0  # what ziamath takes as one em
 
 # What ziamath does not know, or sets badly, in terms that it sets well; in this order.
 REWRITE: Final = tuple(
@@ -34,18 +39,6 @@ REWRITE: Final = tuple(
         (r"(^|\\left(?:\\?[|(]|\[)|\\leq?|\\geq?|[=({,])\s*-\s*", r"\1{-}"),
     )
 )
-# Prose, line by line: printed as text that wraps, not as a picture of text.
-PROSE: Final = re.compile(r"\s*\\begin\{array\}\{l\}(.*)\\end\{array\}\s*|\s*(\\text\{[^{}]*\})\s*")
-ALLOWED: Final = {
-    "svg": {"width", "height", "viewBox", "xmlns"},
-    "symbol": {"id", "viewBox"},
-    "use": {"href", "x", "y", "width", "height", "fill"},
-    "rect": {"x", "y", "width", "height", "fill"},
-    "path": {"d", "fill", "stroke", "stroke-width", "stroke-linecap", "stroke-linejoin"},
-    "line": {"x1", "y1", "x2", "y2", "stroke", "stroke-width"},
-    "g": {"fill"},
-}
-SAFE_VALUE: Final = re.compile(r"[\w\s.,#-]*")
 
 
 class FormulaError(ValueError):
@@ -53,15 +46,61 @@ class FormulaError(ValueError):
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """A drawn formula: shapes that use `glyphs`, and the box around them (y grows downwards)."""
+class Shape:
+    """An outline and the scale at which it is drawn; equal shapes look the same."""
 
-    shapes: str
-    glyphs: dict[str, str]
-    left: float
-    top: float
-    width: float
-    height: float
+    outline: str
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A shape and its place, in units; y grows downwards."""
+
+    shape: Shape
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn formula and the box around it, on a baseline at 0."""
+
+    marks: tuple[Mark, ...]
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class _Row(Mrow, tag="mrow"):  # registers itself for the tag
+    """A row that is measured once.
+
+    ziamath sets each row twice, first to learn how high its brackets must be, and so a formula
+    nested to depth d 2^d times.  Without brackets there is nothing to learn; nor is there inside
+    of a row that is itself only measured, where brackets do not count.
+    """
+
+    def _get_height_nostretch(self, line: list[ET.Element], **kwargs: Any) -> tuple[float, float]:
+        if kwargs.get("nostretch") or not any(map(_stretches, line)):
+            return kwargs.get("rowymin", 0.0), kwargs.get("rowymax", 0.0)
+        found: tuple[float, float] = super()._get_height_nostretch(line, **kwargs)
+        return found
+
+
+def _stretches(element: ET.Element) -> bool:
+    """Whether an element holds an operator that may grow with its row."""
+    return any(
+        part.tag in ("mo", "mi") and part.get("stretchy") != "false" and _grows(part.text or "")
+        for part in element.iter()
+    )
+
+
+@cache
+def _grows(name: str) -> bool:
+    forms = ("prefix", "infix", "postfix", "none")
+    found = (operators.get_params(name.strip(), form) for form in forms)
+    return any(parameters.get("stretchy", "false") != "false" for parameters in found)
 
 
 @lru_cache(maxsize=4096)
@@ -76,119 +115,68 @@ def draw(latex: str) -> Drawing:
     source = latex
     for pattern, replacement in REWRITE:
         source = pattern.sub(replacement, source)
-    root = _render(source, latex)
-    glyphs: dict[str, str] = {}
-    _check(root, latex)
-    for parent in list(root.iter()):
-        for symbol in parent.findall("symbol"):
-            parent.remove(symbol)
-            glyphs[_name(symbol.attrib["id"])] = _glyph(symbol)
-        if parent.tag == "use":
-            parent.attrib["href"] = "#" + _name(parent.attrib["href"].removeprefix("#"))
-        if parent.attrib.get("fill") == "currentColor":
-            del parent.attrib["fill"]  # inherited
-    shapes = "".join(ET.tostring(shape, encoding="unicode") for shape in root)
-    left, top, width, height = map(float, root.attrib["viewBox"].split())
-    return Drawing(shapes.replace(" />", "/>"), glyphs, left, top, width, height)
-
-
-def _render(source: str, latex: str) -> ET.Element:
-    config.svg2 = True
-    config.precision = DECIMALS
     try:
-        drawn = Latex(source, size=SIZE, color="currentColor")
+        drawn = Latex(source, size=SIZE)
         unknown = [text for text in drawn.mathml.itertext() if "\\" in text]
-        root: ET.Element = drawn.svgxml()
+        marks = tuple(_marks(drawn.node, 0, 0))
+        box, margin = drawn.node.bbox, drawn.margin
     except Exception as error:  # whatever the parser trips over, the page must be written
         raise FormulaError(f"cannot draw {latex!r}: {type(error).__name__} {error}") from None
     if unknown:
         raise FormulaError(f"cannot draw {latex!r}: unknown command {unknown[0]}")
-    return root
+    if not marks:
+        raise FormulaError(f"cannot draw {latex!r}: nothing to be seen")
+    edges = (box.xmin - margin, -box.ymax - margin, box.xmax + margin, -box.ymin + margin)
+    left, top, right, bottom = (round(edge * EM / SIZE) for edge in edges)
+    return Drawing(marks, left, top, right - left, bottom - top)
 
 
-def _check(root: ET.Element, latex: str) -> None:
-    """Refuse a drawing with anything but plain shapes: LaTeX comes from files."""
-    for element in root.iter():
-        allowed = ALLOWED.get(element.tag, set())
-        for name, value in element.attrib.items():
-            if name not in allowed or (name != "xmlns" and not SAFE_VALUE.fullmatch(value)):
-                raise FormulaError(f"cannot draw {latex!r}: {element.tag} {name}={value!r}")
-        if element.tag not in ALLOWED or (element.text or "").strip():
-            raise FormulaError(f"cannot draw {latex!r}: unexpected element {element.tag}")
+def _marks(node: Drawable, x: float, y: float) -> Iterator[Mark]:
+    """What a node paints, placed at (x, y) of ziamath."""
+    unit = EM / SIZE
+    if isinstance(node, Mnode):
+        for (right, down), part in zip(node.nodexy, node.nodes, strict=True):
+            yield from _marks(part, x + right, y + down)
+    elif getattr(node, "phantom", False):
+        return
+    elif isinstance(node, Glyph):
+        yield from _glyphs(node, x * unit, y * unit)
+    elif isinstance(node, HLine):
+        yield Mark(_bar(node.length * unit, node.lw * unit), x * unit, y * unit)
+    elif isinstance(node, VLine):
+        yield Mark(_bar(node.lw * unit, node.height * unit), (x - node.lw / 2) * unit, y * unit)
+    else:
+        raise FormulaError(f"a {type(node).__name__}")
 
 
-def _name(glyph: str) -> str:
-    """Id of a glyph: one with a hyphen, so that it is no claim's id."""
-    return f"g-{glyph.replace('STIXTwoMathRegular_', '')}"
+def _glyphs(node: Glyph, x: float, y: float) -> Iterator[Mark]:
+    """One glyph, or the pieces of a tall one."""
+    glyph = node.glyph
+    scale = node.size / SIZE * EM / glyph.font.info.layout.unitsperem
+    pieces = [(glyph, 0.0, 0.0)]
+    if isinstance(glyph, AssembledGlyph):
+        pairs = zip(glyph.glyphs, glyph.offsets, strict=False)
+        pieces = [(part, 0.0, by) if glyph.vert else (part, by, 0.0) for part, by in pairs]
+    for part, right, up in pieces:
+        outline = _outline(part)
+        if outline:
+            yield Mark(Shape(outline, round(scale, 3)), x + right * scale, y - up * scale)
 
 
-def _glyph(symbol: ET.Element) -> str:
-    symbol.attrib["id"] = _name(symbol.attrib["id"])
-    text = ET.tostring(symbol, encoding="unicode").replace(" />", "/>")
-    return re.sub(r"(?<=\d) (?=[A-Z])|(?<=[A-Z]) | (?=-)", "", text.replace(' Z "', ' Z"'))
+def _bar(width: float, height: float) -> Shape:
+    wide, high = max(round(width), 1), max(round(height), 1)
+    return Shape(f"M0 0h{wide}v{high}h-{wide}z")
 
 
-def spoken(latex: str) -> str:
-    """LaTeX as text alternative: as it is, less the markup of prose."""
-    text = re.sub(r"\\begin\{array\}\{l\}|\\end\{array\}", "", latex)
-    text = re.sub(r"\\text\{([^{}]*)\}", r"\1", text).replace("\\\\", " ")
-    return " ".join(text.split())
-
-
-@dataclass
-class Sheet:
-    """The formulas of one page.
-
-    `formula` gives what stands in the text; `definitions`, placed anywhere in the page, holds
-    the shapes that those refer to.
-    """
-
-    formulas: dict[str, tuple[str, Drawing]] = field(default_factory=dict)
-
-    def formula(self, latex: str) -> Markup:
-        """One formula or a paragraph of prose with formulas in it; never raises."""
-        prose = PROSE.fullmatch(latex)
-        if prose is None:
-            return Markup('<div class="display">{}</div>').format(self.svg(latex))
-        lines = re.sub(r"\s*\\\\\s*", " ", prose[1] or prose[2])
-        parts = re.split(r"\\text\{([^{}]*)\}", lines)
-        shown = [
-            escape(part) if index % 2 else (self.svg(part) if part.strip() else part)
-            for index, part in enumerate(parts)
-        ]
-        return Markup("<blockquote>{}</blockquote>").format(Markup("").join(shown))
-
-    def svg(self, latex: str) -> Markup:
-        """One formula as an inline SVG on the baseline, or its LaTeX as code."""
-        try:
-            name, drawing = self._place(latex)
-        except FormulaError:
-            return Markup("<code>{}</code>").format(latex)
-        box = (drawing.left, drawing.top, drawing.width, drawing.height)
-        return Markup(
-            '<svg class="formula" role="img" aria-label="{}" viewBox="{}" width="{}em" '
-            'height="{}em" style="vertical-align:{}em"><use href="#{}"/></svg>'
-        ).format(
-            spoken(latex),
-            " ".join(f"{value:g}" for value in box),
-            *(f"{value / SIZE:.3f}" for value in (drawing.width, drawing.height)),
-            f"{-(drawing.top + drawing.height) / SIZE:.3f}",
-            name,
-        )
-
-    def _place(self, latex: str) -> tuple[str, Drawing]:
-        if latex not in self.formulas:
-            self.formulas[latex] = (f"f-{len(self.formulas)}", draw(latex))
-        return self.formulas[latex]
-
-    def definitions(self) -> Markup:
-        """The shapes of all formulas asked for so far, invisible by themselves."""
-        glyphs: dict[str, Any] = {}
-        shapes = []
-        for name, drawing in self.formulas.values():
-            glyphs.update(drawing.glyphs)
-            shapes.append(f'<g id="{name}">{drawing.shapes}</g>')
-        return Markup(  # built from checked shapes alone
-            '<svg class="sheet" width="0" height="0" aria-hidden="true"><defs>'
-            f"{''.join(glyphs.values())}{''.join(shapes)}</defs></svg>"
-        )
+@cache
+def _outline(glyph: Any) -> str:
+    """Path data of a glyph, in the units of its font; empty for a space."""
+    segments: list[Segment] = []
+    for operator in glyph.operators:
+        points = tuple(complex(point.x, -point.y) for point in operator.points()[0])
+        letter = {"Moveto": "M", "Lineto": "L", "Quad": "Q", "Cubic": "C"}[type(operator).__name__]
+        if letter == "M" and segments:
+            segments.append(("z", ()))
+        if letter != "L" or points[0] != segments[-1][1][-1]:
+            segments.append((letter, points))
+    return written([*segments, ("z", ())]) if segments else ""

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from ledger.document import NAME, SCHEMA
 from ledger.figures import FOLDER
-from ledger.formula import Sheet
+from ledger.sheet import Sheet
 from theory.errors import UserError
 from theory.files import write_text
 from theory.sources import DOCUMENTS, Document

@@ -17,13 +17,14 @@ from empirical.experiment import (
     Measured,
 )
 from empirical.networks import ResNet
-from empirical.pictures import median_band
+from empirical.pictures import STYLES, median_band
 from empirical.probes.landscape import losses_along_gradient
 from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 
-DECADES = (-5, 0)  # of step sizes; the paper's usual ones are 10^-4 without BN and 10^-1 with it
+PRINTED = {WITH: 0.1, WITHOUT: 1e-4}  # "the normal learning rate"
+DECADES = (-5, 0)  # of step sizes, around the printed ones
 ROUNDING = 1e-5  # of a loss in float32 after 110 layers; the smallest steps change it by less
 CEILING = 1e30  # stands for a loss that is not finite
 DIVERGED = 1e3  # S3, section 3: a loss from which networks never recovered
@@ -73,6 +74,17 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         shown = np.clip(series["relative loss"], 1e-2, 1e4)
         median_band(axes, net, series["step size"][0], shown, labels[net], slice(None))
     axes.axhline(1, color="#999999", linewidth=0.8)
+    across = axes.get_xaxis_transform()
+    for net, rate in PRINTED.items():
+        axes.axvline(rate, color=STYLES[net]["color"], linewidth=1, linestyle=(0, (2, 3)))
+        axes.text(
+            rate,
+            0.03,
+            f" trained at {rate:g}\n (printed)",
+            transform=across,
+            color=STYLES[net]["color"],
+            fontsize="small",
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("step size along minus the gradient")
@@ -87,7 +99,8 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         "Loss after a step along the gradient over the loss before, against the step size, both "
         "logarithmic (drawn from 0.01 to 10,000): every step lowers the loss up to "
         f"{reached[WITH]:.1g} with BN, {reached[WITHOUT]:.1g} without, {reached[CONTROL]:.1g} in "
-        "the control with smaller initial weights; medians over seeds."
+        "the control with smaller initial weights; medians over seeds. Rates of training as "
+        f"printed: {PRINTED[WITH]:g} with BN, {PRINTED[WITHOUT]:g} without."
     )
 
 
@@ -126,6 +139,7 @@ CLAIM = Claim(
             ),
             control="without BN, all weights and biases from PyTorch's default law",
             draw=draw,
+            printed={net: {"rate of training": rate} for net, rate in PRINTED.items()},
         ),
     ),
     expected=Verdict.REPRODUCED,

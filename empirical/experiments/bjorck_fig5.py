@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
 from empirical.experiment import (
@@ -18,12 +19,16 @@ from empirical.experiment import (
 from empirical.networks import ResNet
 from empirical.pictures import STYLES, median_band, rounded
 from empirical.probes import block_moments, growth
+from empirical.probes.state import undisturbed
 from empirical.trial import DEPTH, Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 
 BLOCKS = tuple(range((DEPTH - 2) // 2))
 MOMENTS = ("mean", "variance")
+LARGEST = "largest channel mean of the last block"
+LOGIT = "largest mean of a logit"
+PRINTED = 100.0  # "scales of up to 10^2 for the largest output channels"
 
 
 def run(trial: Trial) -> Measured:
@@ -37,7 +42,12 @@ def run(trial: Trial) -> Measured:
 
 def _moments(trial: Trial, net: ResNet) -> Mapping[str, Any]:
     measured = block_moments(net, trial.inputs)
-    found: dict[str, Any] = {"largest channel mean of the last block": measured.means[-1].max()}
+    with undisturbed(net), torch.no_grad():
+        logits = net(trial.inputs)
+    found: dict[str, Any] = {
+        LARGEST: measured.means[-1].max().item(),
+        LOGIT: logits.mean(dim=0).abs().max().item(),
+    }
     for name, channels in zip(MOMENTS, (measured.means, measured.variances), strict=True):
         average = np.array([block.mean().item() for block in channels])
         line = growth(average)
@@ -76,6 +86,22 @@ def draw(fig: Figure, evidence: Evidence) -> str:
                 ecolor=STYLES[net]["color"],
                 capsize=2,
             )
+        if name == "mean":
+            axes.axhline(PRINTED, color="black", linewidth=0.8)
+            axes.plot(
+                blocks[-1:],
+                np.median(evidence.series[WITHOUT][LARGEST], keepdims=True),
+                marker="*",
+                markersize=11,
+                color=STYLES[WITHOUT]["color"],
+            )
+            axes.text(
+                1,
+                1.1 * PRINTED,
+                "largest channel: printed (line)\nand measured (star)",
+                va="bottom",
+                fontsize="small",
+            )
         axes.set_yscale("log")
         axes.set_xlabel(f"residual block (1 to {len(BLOCKS)})")
         axes.set_ylabel(f"channel {name}, average over channels")
@@ -99,7 +125,10 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     return (
         f"Average channel mean and variance of the {len(BLOCKS)} block outputs on logarithmic "
         f"axes: the fitted lines rise {fold[WITHOUT]} without BN, {fold[WITH]} with BN, "
-        f"{fold[CONTROL]} in the control with smaller initial weights."
+        f"{fold[CONTROL]} in the control with smaller initial weights. The largest channel mean of "
+        f"the last block without BN is {rounded(np.median(evidence.series[WITHOUT][LARGEST]))} "
+        f"(printed: up to {PRINTED:g}), that of the logits "
+        f"{rounded(np.median(evidence.series[WITHOUT][LOGIT]))}."
     )
 
 
@@ -154,6 +183,7 @@ CLAIM = Claim(
                 "have a third of Xavier's variance"
             ),
             draw=draw,
+            printed={WITHOUT: {LARGEST: PRINTED, LOGIT: PRINTED}},
             positions={"block": BLOCKS},
         ),
     ),

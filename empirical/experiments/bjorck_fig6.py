@@ -62,6 +62,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         image = axes.imshow(
             gradients, cmap="cividis", vmin=-1, vmax=1, aspect="auto", interpolation="nearest"
         )
+        axes.grid(visible=False)
         axes.set_title(
             f"{names[net]}\nmedians: {shares[net]:.0%}, cosine {cosines[net]:z.2f}",
             fontsize="small",

@@ -58,6 +58,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     for axes, net in zip(panels, names, strict=True):
         matrix = evidence.series[net]["matrix"][seed]
         image = axes.imshow(matrix, cmap="cividis", vmin=0, vmax=4, interpolation="nearest")
+        axes.grid(visible=False)
         axes.set_title(f"{names[net]}\nmedian {found[net]:.2g}", fontsize="small")
         axes.set_xlabel("channel out")
     panels[0].set_ylabel("channel in (one seed)")

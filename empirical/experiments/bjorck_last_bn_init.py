@@ -170,5 +170,21 @@ CLAIM = Claim(
         ),
     ),
     expected=Verdict.REPRODUCED,
-    remark="",
+    remark=(
+        "The paper trains with one BN; here is what its reason says of the initialisation. Found: "
+        "ResNet-110, one BN at the output of the last residual block; rates up to 0.03, 90.1 %, "
+        "and two thirds of BN's improvement after training, which is another experiment. Ours: "
+        "the two measures, those of figures 2 and 3 (root mean square of the gradient at layer "
+        "55; largest step size up to which all lower the loss, here known to a factor 1.33), and "
+        "that two thirds are counted in the logarithm. Measured on CIFAR-10, the one BN does more "
+        "than two thirds, and more than all BN layers together: gradients some 10,000 times "
+        "smaller than without BN, where BN everywhere makes them 600 times smaller, and steps "
+        "1,300 times larger (with most seeds the end of the range), where BN everywhere allows "
+        "75 times. The BN layers before the last make gradients larger again, as in "
+        "notes_vanishing. As in figure 3, what is gained in step size is what the gradient "
+        "loses in length. The place matters: one BN after the first convolution makes gradients "
+        "larger. In very small batches BN itself need not gain in reach, so the criterion is on "
+        "the difference of decades, which is the same as the share wherever BN gains something; "
+        "it was a share at first."
+    ),
 )

@@ -11,6 +11,7 @@ from empirical.networks import Network
 from empirical.pictures import STYLES, median_marks
 from empirical.probes.activations import activation_shift
 from empirical.probes.shift import sgd_step
+from empirical.rates import CHANCE, accuracy
 from empirical.recipe import Recipe
 from empirical.training import Trainer
 from empirical.trial import SHORTCUT, Size, Trained, Trial
@@ -31,7 +32,6 @@ SIZES: Final = {
     Scale.QUICK: Size(batch=128, seeds=3, updates=160, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=64_000, images=None),
 }
-CHANCE: Final = 0.1  # stands for the accuracy of a run that diverged
 MARGIN: Final = 0.05  # of accuracy: "relatively small performance loss"
 _DRIFT: Final = "drift of activations"
 
@@ -41,7 +41,7 @@ def run(trial: Trial) -> Measured:
     runs = {
         net: [_train(trial, options, rate) for rate in RATES] for net, options in NETWORKS.items()
     }
-    accuracies = {net: [_accuracy(one) for one in row] for net, row in runs.items()}
+    accuracies = {net: [accuracy(one) for one in row] for net, row in runs.items()}
     best = {net: int(np.argmax(row)) for net, row in accuracies.items()}
     place = best[LSUV]
     chosen = {**best, CONTROL: place}
@@ -70,10 +70,6 @@ def _train(trial: Trial, options: Mapping[str, str], rate: float) -> Trained:
         every=max(trial.size.updates // 4, 1),
         tested=TESTED[trial.scale],
     )
-
-
-def _accuracy(found: Trained) -> float:
-    return CHANCE if found.diverged is not None else found.last("test accuracy")
 
 
 def _drift(trial: Trial, recipe: Recipe) -> float:
@@ -122,15 +118,15 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         net: {name: _median(rows[name]) for name in ("test accuracy", "rate", _DRIFT)}
         for net, rows in evidence.series.items()
     }
-    accuracy = {net: f"{row['test accuracy']:.1%}" for net, row in found.items()}
+    best = {net: f"{row['test accuracy']:.1%}" for net, row in found.items()}
     axes.set_title(
-        f"Best test accuracy: {accuracy[WITH]} with BN, {accuracy[LSUV]} with LSUV instead, "
-        f"{accuracy[WITHOUT]} with neither"
+        f"Best test accuracy: {best[WITH]} with BN, {best[LSUV]} with LSUV instead, "
+        f"{best[WITHOUT]} with neither"
     )
     return (
-        f"Test accuracy against the learning rate; at the best one {accuracy[WITH]} with BN, "
-        f"{accuracy[LSUV]} with LSUV and without BN, {accuracy[WITHOUT]} with Xavier's "
-        f"initialisation and without BN, {accuracy[CONTROL]} in the control, Xavier at the rate "
+        f"Test accuracy against the learning rate; at the best one {best[WITH]} with BN, "
+        f"{best[LSUV]} with LSUV and without BN, {best[WITHOUT]} with Xavier's "
+        f"initialisation and without BN, {best[CONTROL]} in the control, Xavier at the rate "
         f"that suits LSUV. At that rate the first update moves activations by "
         f"{found[LSUV][_DRIFT]:.2g} deviations with LSUV, {found[WITH][_DRIFT]:.2g} with BN; "
         "medians over seeds."

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from empirical.experiment import (
@@ -60,16 +61,46 @@ def typical(ratios: Sequence[float]) -> float:
 
 
 def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw a/b at the three layers, with the printed values beside them."""
-    axes = fig.subplots()
+    """Draw a, b and a/b at the three layers, with the printed values beside them."""
+    labels = {
+        "a": "a = mean of |d|",
+        "b": "b = |mean of d|",
+        "ratio": "a/b (no unit)",
+    }
+    for axes, (name, label) in zip(fig.subplots(1, 3), labels.items(), strict=True):
+        _panel(axes, evidence, name)
+        axes.set_ylabel(label)
+    axes.axhline(2, color="#999999", linewidth=0.8)
+    across = axes.get_yaxis_transform()
+    axes.text(0.99, 2.1, "factor 2", transform=across, ha="right", va="bottom", fontsize="small")
+    typically = {net: np.median(evidence.series[net]["typical ratio"]) for net in NETS}
+    fig.suptitle(
+        "Summands of the gradient: a/b is typically "
+        f"{typically[WITHOUT]:.2g} without BN, {typically[WITH]:.2g} with BN"
+    )
+    handles, words = axes.get_legend_handles_labels()
+    fig.legend(handles, words, fontsize="small", loc="outside lower center", ncols=3)
+    rows = {net: np.median(evidence.series[net]["ratio"], axis=0) for net in NETS}
+    printed = [", ".join(f"{value:.3g}" for value in PRINTED[net]["ratio"]) for net in PRINTED]
+    found = [", ".join(f"{value:.3g}" for value in rows[net]) for net in NETS]
+    return (
+        "Table 1's a, b and a/b at layers 18, 54 and 90, median and range over seeds, "
+        f"logarithmic, printed values beside them. The ratio is {found[0]} "
+        f"with BN (printed: {printed[0]}), {found[1]} without (printed: {printed[1]}), {found[2]} "
+        "in the control with random signs."
+    )
+
+
+def _panel(axes: Axes, evidence: Evidence, name: str) -> None:
+    """One quantity at the three layers; open marks are printed."""
     places = np.arange(len(LAYERS), dtype=float)
     names = {WITH: "with BN", WITHOUT: "without BN", CONTROL: "without BN, random signs (control)"}
-    for shift, net in zip((-0.15, 0.0, 0.15), (WITH, WITHOUT, CONTROL), strict=True):
-        median_marks(axes, net, places + shift, evidence.series[net]["ratio"], names[net])
-    for shift, net in zip((-0.22, -0.07), (WITH, WITHOUT), strict=True):
+    for shift, net in zip((-0.12, 0.12, 0.3), names, strict=True):
+        median_marks(axes, net, places + shift, evidence.series[net][name], names[net])
+    for shift, net in zip((-0.24, 0.0), PRINTED, strict=True):
         axes.plot(
             places + shift,
-            PRINTED[net]["ratio"],
+            PRINTED[net][name],
             linestyle="none",
             marker=STYLES[net]["marker"],
             markerfacecolor="none",
@@ -77,28 +108,8 @@ def draw(fig: Figure, evidence: Evidence) -> str:
             label=f"{net}, as printed",
         )
     axes.set_yscale("log")
-    axes.set_ylim(bottom=0.9)
     axes.set_xticks(places, [str(layer) for layer in LAYERS])
-    axes.set_xlabel("convolution (layer number)")
-    axes.set_ylabel("a/b = sum of |d| over |sum of d| (no unit)")
-    axes.axhline(2, color="#999999", linewidth=0.8)
-    across = axes.get_yaxis_transform()
-    axes.text(0.99, 2.1, "factor 2", transform=across, ha="right", va="bottom", fontsize="small")
-    typically = {net: np.median(evidence.series[net]["typical ratio"]) for net in NETS}
-    axes.set_title(
-        "Summands of the gradient: a/b is typically "
-        f"{typically[WITHOUT]:.2g} without BN, {typically[WITH]:.2g} with BN"
-    )
-    axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
-
-    rows = {net: np.median(evidence.series[net]["ratio"], axis=0) for net in NETS}
-    printed = [", ".join(f"{value:.3g}" for value in PRINTED[net]["ratio"]) for net in PRINTED]
-    found = [", ".join(f"{value:.3g}" for value in rows[net]) for net in NETS]
-    return (
-        f"Ratio a/b at layers 18, 54 and 90, median and range over seeds, logarithmic: {found[0]} "
-        f"with BN (printed: {printed[0]}), {found[1]} without (printed: {printed[1]}), {found[2]} "
-        "in the control with random signs."
-    )
+    axes.set_xlabel("convolution (layer)")
 
 
 CLAIM = Claim(

@@ -1,4 +1,4 @@
-"""Whether BN makes the gap between training and test smaller at equal training loss (S2, S4)."""
+"""At one rate BN does not make the gap smaller at equal training loss (against S2, S4)."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -26,23 +26,27 @@ WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 8, Scale.PAPER: 32}
 EVALUATIONS: Final = 40
 LEVELS: Final = (1.0, 0.5, 0.2)  # training loss
 OVER: Final = "gap over that without BN, at equal training loss"
-FASTER, AUGMENTED = "with BN, tenfold rate", "without BN, augmented"
+FASTER, SHUFFLED = "with BN, tenfold rate", "with BN, shuffled labels"
+LONGER: Final = 4  # times as many updates: it takes augmented images longer to be fitted
 
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=8, images=100),
     Scale.QUICK: Size(batch=128, seeds=3, updates=400, images=1_000),
     Scale.PAPER: Size(batch=128, seeds=5, updates=10_000, images=None),
 }
+GRID: Final = np.geomspace(2.0, 0.1, 14)  # training losses of the figure
+Curve = Mapping[str, NDArray[np.float64]]
 
 
 def run(trial: Trial) -> Measured:
     """Train on few images, so that every network overfits."""
+    longer = LONGER * trial.size.updates
     runs = {
         WITH: _train(trial, norm="batch"),
         WITHOUT: _train(trial, norm="none"),
-        CONTROL: _train(trial, norm="batch", data=trial.images.shuffled(trial.seed)),
+        CONTROL: _train(trial, norm="none", augment=True, steps=longer),
         FASTER: _train(trial, norm="batch", rate=LARGER),
-        AUGMENTED: _train(trial, norm="none", augment=True),
+        SHUFFLED: _train(trial, norm="batch", data=trial.images.shuffled(trial.seed)),
     }
     curves = {net: curve(trained) for net, trained in runs.items()}
     return {net: _row(own, curves[WITHOUT]) for net, own in curves.items()}
@@ -61,36 +65,36 @@ def _train(trial: Trial, *, norm: str, rate: float = RATE, **options: Any) -> Tr
     )
 
 
-def curve(run: Trained) -> Mapping[str, NDArray[np.float64]]:
-    """Training loss and gap of accuracies at every evaluation but the first and the last.
+def curve(run: Trained) -> Curve:
+    """Training loss and accuracies at every evaluation but the first and the last.
 
     A recorded loss is the mean since the evaluation before; the mean of those before and after an
     evaluation is that at it.
     """
-    losses = run.column("loss")
-    gaps = run.column("train accuracy") - run.column("test accuracy")
-    return {"loss": (losses[1:-1] + losses[2:]) / 2, "gap": gaps[1:-1]}
+    losses, test = run.column("loss"), run.column("test accuracy")
+    gaps = run.column("train accuracy") - test
+    return {"loss": (losses[1:-1] + losses[2:]) / 2, "gap": gaps[1:-1], "test": test[1:-1]}
 
 
-def at_levels(found: Mapping[str, NDArray[np.float64]], levels: NDArray[np.float64]) -> Any:
-    """The gap where the training loss first falls to each level, linear in its logarithm."""
+def at_levels(found: Curve, name: str, levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A quantity where the training loss first falls to each level, linear in its logarithm."""
     lowest = np.minimum.accumulate(found["loss"])
     fresh = np.flatnonzero(np.diff(lowest, prepend=np.inf) < 0)
-    return np.interp(-np.log(levels), -np.log(lowest[fresh]), found["gap"][fresh])
+    return np.interp(-np.log(levels), -np.log(lowest[fresh]), found[name][fresh])
 
 
-def _row(
-    own: Mapping[str, NDArray[np.float64]], bare: Mapping[str, NDArray[np.float64]]
-) -> dict[str, Any]:
+def _row(own: Curve, bare: Curve) -> dict[str, Any]:
     # Where one of them does not come so far, the lowest loss that both have.
     common = max(own["loss"].min(), bare["loss"].min())
     levels = np.maximum(LEVELS, common)
-    gaps, bare_gaps = at_levels(own, levels), at_levels(bare, levels)
+    gaps, bare_gaps = (at_levels(found, "gap", levels) for found in (own, bare))
+    drawn = np.maximum(GRID, own["loss"].min())
     return {
-        "training loss": own["loss"],
-        "gap of accuracies": own["gap"],
+        "lowest training loss": own["loss"].min(),
+        "gap at the drawn losses": at_levels(own, "gap", drawn),
         "levels of the training loss": levels,
         "gap at the levels": gaps,
+        "test accuracy at the levels": at_levels(own, "test", levels),
         OVER: gaps / np.maximum(bare_gaps, 1e-3),
     }
 
@@ -102,19 +106,14 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         WITH: f"with BN, rate {RATE}",
         WITHOUT: f"without BN, rate {RATE}",
         FASTER: f"with BN, rate {LARGER}",
-        AUGMENTED: "without BN, augmented",
-        CONTROL: "with BN, shuffled labels (control)",
+        CONTROL: "without BN, augmented (control)",
+        SHUFFLED: "with BN, shuffled labels",
     }
-    grid = np.geomspace(2.0, 0.1, 14)
     for net, label in labels.items():
         series = evidence.series[net]
-        seeds = [
-            at_levels({"loss": loss, "gap": gap}, np.maximum(grid, loss.min()))
-            for loss, gap in zip(series["training loss"], series["gap of accuracies"], strict=True)
-        ]
-        reached = grid >= np.median(series["training loss"].min(axis=1))
-        shown = np.array(seeds)[:, reached]
-        median_band(axes, net, grid[reached], shown, label, slice(None, None, 3))
+        reached = np.median(series["lowest training loss"]) <= GRID
+        shown = series["gap at the drawn losses"][:, reached]
+        median_band(axes, net, GRID[reached], shown, label, slice(None, None, 3))
     axes.set_xscale("log")
     axes.set_xlim(2.2, 0.09)
     axes.set_xlabel("training loss (falls to the right)")
@@ -157,11 +156,13 @@ CLAIM = Claim(
                     words=(
                         "gap with BN over gap without, at training losses of "
                         + ", ".join(map(str, LEVELS))
+                        + " or the lowest of both"
                     ),
                 ),
             ),
-            control="with BN, the labels shuffled",
+            control="without BN, images augmented by crops and reflections",
             draw=draw,
+            pictures=frozenset({"gap at the drawn losses"}),
             made_of=WITH,
             networks={
                 "architecture": (
@@ -173,6 +174,20 @@ CLAIM = Claim(
             sizes=SIZES,
         ),
     ),
-    expected=Verdict.REPRODUCED,
-    remark="",
+    expected=Verdict.NOT_REPRODUCED,
+    remark=(
+        "The sources name no experiment. Ours: VGG-A trained on a thousand images, so that every "
+        "network fits them; one rate for all, which suits the network without BN; the gap, "
+        "training less test accuracy in evaluation mode, at equal mean training loss; 'smaller' by "
+        "a twentieth at least. At that rate BN fits the images in a third of the updates and "
+        "generalises worse at every level: a larger gap and a lower test accuracy. At ten times "
+        "the rate, at which a network without BN hardly learns, the gap with BN is smaller. That "
+        "is the reading of S3, section 2: it is the larger rates that BN allows which regularise; "
+        "but part of it is not real, since at this rate the running averages lag and the accuracy "
+        "on the training images in evaluation mode falls short of that in training (0.65 at a "
+        "loss of 0.4 in one run), and when both fit all images the test accuracies differ by no "
+        "more than the seeds. The control, augmentation without BN, is a regulariser of which "
+        "nobody doubts, and gets the opposite answer; with shuffled labels, which would have "
+        "been the control had the statement held, the gap is largest."
+    ),
 )

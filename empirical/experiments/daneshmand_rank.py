@@ -177,7 +177,6 @@ CLAIM = Claim(
             ),
             control="layer normalisation in place of BN",
             draw=draw,
-            positions={"kind": (1, 2)},
             made_of=WITH,
             networks={
                 "architecture": (

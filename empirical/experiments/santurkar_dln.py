@@ -89,6 +89,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
             series = evidence.series[net]
             median_band(axes, net, series["step"][0], series[name], labels[net], slice(0, None, 4))
         axes.set_yscale("log")
+        axes.minorticks_off()
         axes.set_xscale("symlog", linthresh=evidence.series[WITH]["step"][0][1])
         axes.set_xlabel("updates", fontsize="small")
         axes.set_ylabel(title, fontsize="small")
@@ -102,8 +103,8 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     }
     edge = np.median(evidence.series[WITH]["typical beta times rate"])
     fig.suptitle(
-        f"With BN the last loss of the other is reached in {faster:.0%} of the updates; beta "
-        f"without over with: {worst['beta']:.2g} or more in every stage",
+        f"With BN the last loss of the other is reached in {faster:.0%} of the updates;\n"
+        f"effective beta without BN over with: {worst['beta']:.2g} or more in every stage",
         fontsize="medium",
     )
     ratios = ", ".join(f"{words} {worst[kind]:.2g}" for kind, words in KINDS.items())

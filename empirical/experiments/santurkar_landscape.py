@@ -2,7 +2,7 @@
 
 from empirical.experiment import WITH, Criterion, Experiment, Measured
 from empirical.landscape_pictures import draw_all
-from empirical.landscapes import PROTOCOLS, SEEDS, measure, worst_name
+from empirical.landscapes import FLAT, PROTOCOLS, measure, worst_name
 from empirical.trial import Trial
 from empirical.vgg_protocol import INITS, NETWORKS, SIZES
 from theory.claim import Claim, Verdict
@@ -43,7 +43,7 @@ CLAIM = Claim(
                 for name, protocol in PROTOCOLS.items()
                 for init in INITS
             ),
-            control=SEEDS,
+            control=FLAT,
             made_of=WITH,
             draw=draw_all,
             networks=NETWORKS,

@@ -57,7 +57,7 @@ def test_what_is_no_picture_is_refused(steps, losses, words):
         smoothness(steps, losses)
 
 
-def moment(norm, factor=1.0):
+def moment(norm, factor=1.0, step=1):
     draws = stream(0, "test")
     net = build(
         {"family": "vgg", "width": 2, "norm": norm, "init": "kaiming"}, generator=draws
@@ -72,7 +72,8 @@ def moment(norm, factor=1.0):
         targets=torch.randint(10, (8,), generator=draws),
         reference=torch.empty(0),
         rate=0.1,
-        step=0,
+        step=step,
+        evaluate=lambda _forward: {},
     )
 
 
@@ -108,6 +109,7 @@ def test_the_watch_takes_two_planes_and_leaves_the_network_alone(monkeypatch):
     assert first[1, 1] == second[1, 1]
     assert not np.array_equal(first, second)
     assert first == pytest.approx(picture(given, 1.0), rel=1e-5)
+    assert surface(moment("batch", step=0)) == {}
 
 
 def test_losses_that_are_not_finite_get_a_ceiling():

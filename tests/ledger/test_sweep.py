@@ -1,13 +1,14 @@
-"""A sweep on this machine: nothing is lost or repeated, whatever is killed."""
+"""A sweep on this machine: how processes end, what is looked up, and the table."""
 
 import csv
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,25 +18,23 @@ from empirical.recipe import Recipe
 from empirical.training import train
 from ledger import cli
 from ledger.commands.sweep import _terminable
-from ledger.sweep import local, process
+from ledger.sweep import local, on_ray, process
 from ledger.sweep.table import as_csv, as_text
 from ledger.sweep.trials import task
+from theory.errors import UserError
 
 FILE = """
 [run]
 rate = 0.05
 batch = 8
-every = 80
 data = "digits"
 images = 40
 network.family = "resnet"
 network.depth = 8
 
 [grid]
-steps = [2, 80]
+steps = [2]
 """
-RECIPE = Recipe(network={"family": "resnet", "depth": 8}, steps=80, rate=0.05, batch=8, every=80)
-MAIN = "from ledger.cli import main; main()"
 PATIENCE = 120.0  # seconds; a test that waits longer fails
 
 
@@ -46,26 +45,8 @@ def wait(until: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def workers(out: Path) -> dict[int, int]:
-    """Processes of trials below a folder, and the process that started each."""
-    listed = subprocess.run(
-        ["ps", "-Awwo", "pid=,ppid=,stat=,args="], capture_output=True, text=True
-    )
-    rows = [line.split(None, 3) for line in listed.stdout.splitlines()]
-    mine = (row for row in rows if "ledger.sweep.worker" in row[-1] and str(out) in row[-1])
-    return {int(row[0]): int(row[1]) for row in mine if not row[2].startswith("Z")}
-
-
-def driver(file: Path, out: Path, *options: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", MAIN, "sweep", str(file), "--out", str(out), *options]
-    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
-
-
-def snapshot(folders: list[Path]) -> dict[Path, tuple[bytes, int]]:
-    paths = [path for folder in folders for path in folder.glob("*.json*")]
-    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
+def snapshot(folder: Path) -> dict[Path, tuple[bytes, int]]:
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
 def table(out: Path) -> list[dict[str, str]]:
@@ -94,70 +75,43 @@ def run(monkeypatch, capsys):
     return call
 
 
-def test_a_killed_worker_and_a_killed_driver(file, run, tmp_path, monkeypatch) -> None:
+def test_what_is_done_is_not_started(run, tmp_path, monkeypatch) -> None:
     out = tmp_path / "runs"
-    first = driver(file, out, "--jobs", "2")
-    try:
-        wait(lambda: list(out.glob("*/result.json")))
-        done = list(out.glob("*/result.json"))
-        before = snapshot([path.parent for path in done])
-        wait(lambda: len(list(out.glob("*/metrics.jsonl"))) == 2 and workers(out))
-        wait(lambda: len(workers(out)) == 1)
-        (killed,) = workers(out)
-        os.kill(killed, signal.SIGKILL)
-        wait(lambda: set(workers(out)) - {killed})  # another attempt
-    finally:
-        first.kill()
-        first.communicate()
-    wait(lambda: not workers(out))  # none outlives its driver
-    assert list(out.glob("*/result.json")) == done
-
-    status, text, _ = run(file, "--out", out, "--jobs", 2)
-    assert status == 0
-    assert text.splitlines()[-2:] == ["2 done", str(out / "sweep.csv")]
-    assert snapshot([path.parent for path in done]) == before
-    rows = table(out)
-    assert [(row["steps"], row["status"]) for row in rows] == [("2", "done"), ("80", "done")]
-    whole = train(RECIPE, load("digits", limit=40), root=tmp_path / "whole")
-    assert float(rows[1]["loss"]) == whole["curve"][-1]["loss"]
-    assert (tmp_path / "whole" / rows[1]["folder"]).exists()
-
-    written = snapshot(sorted(out.iterdir()))
-    monkeypatch.setattr(local, "Process", None)  # nothing is left to be started
+    recipe = Recipe(network={"family": "resnet", "depth": 8}, steps=2, rate=0.05, batch=8)
+    result = train(recipe, load("digits", limit=40), root=out)
+    (folder,) = out.iterdir()
+    before = snapshot(folder)
+    monkeypatch.setattr(local, "Process", None)
+    file = tmp_path / "sweep.toml"
+    file.write_text(FILE)
     assert run(file, "--out", out)[0] == 0
-    assert snapshot(sorted(out.iterdir())) == written
-    assert table(out) == rows
-
-
-def test_ctrl_c_ends_all_with_a_checkpoint(tmp_path) -> None:
-    file, out = tmp_path / "sweep.toml", tmp_path / "runs"
-    file.write_text(FILE.replace("[2, 80]", "[100000]"))
-    first = driver(file, out)
-    try:
-        wait(lambda: list(out.glob("*/metrics.jsonl")))
-        first.send_signal(signal.SIGINT)
-        first.communicate(timeout=PATIENCE)
-    finally:
-        first.kill()
-        first.communicate()
-    assert first.returncode == 130
-    assert not workers(out)
-    assert list(out.glob("*/checkpoint-*"))
     (row,) = table(out)
-    assert row["status"] == "unfinished"
+    assert (row["steps"], row["status"], row["folder"]) == ("2", "done", folder.name)
+    assert float(row["test accuracy"]) == result["curve"][-1]["test accuracy"]
+    assert snapshot(folder) == before
+
+
+def test_divergence_is_a_result(run, tmp_path) -> None:
+    out = tmp_path / "runs"
+    recipe = Recipe(network={"family": "resnet", "depth": 8}, steps=9, rate=1e6, batch=8)
+    result = train(recipe, load("digits", limit=40), root=out)
+    file = tmp_path / "sweep.toml"
+    file.write_text(FILE.replace("0.05", "1e6").replace("[2]", "[9]"))
+    assert run(file, "--out", out)[0] == 0
+    (row,) = table(out)
+    assert (row["status"], row["diverged"]) == ("done", str(result["diverged"]))
 
 
 def test_the_end_of_a_batch_job_is_like_ctrl_c() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), _terminable():
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(1)
+        signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_bad_trial_is_one_line_of_the_table(run, tmp_path) -> None:
     file = tmp_path / "sweep.toml"
-    file.write_text(FILE.replace("[2, 80]", "[2]").replace("batch = 8", "batch = 41"))
+    file.write_text(FILE.replace("batch = 8", "batch = 41"))
     status, text, _ = run(file, "--out", tmp_path / "runs")
     assert status == 1
     (row,) = table(tmp_path / "runs")
@@ -240,6 +194,35 @@ def test_an_experiment_is_looked_up_where_it_is_kept(tmp_path) -> None:
     result = one.run.result()
     assert result is not None
     assert all(isinstance(value, float) for value in one.shown(result).values())
+
+
+MACHINES = [
+    {"Alive": True, "Resources": {"CPU": 4.0}},
+    {"Alive": True, "Resources": {"CPU": 2.0, "GPU": 1.0}},
+    {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
+]
+
+
+@pytest.mark.parametrize(
+    ("machines", "threads", "gpus", "message"),
+    [
+        (MACHINES, 4, 1, None),
+        (MACHINES, 5, 0, "--threads 5: no machine of the cluster has more than 4"),
+        (MACHINES[::2], 1, 1, "--gpus-per-trial 1: no machine of the cluster has a GPU; use 0"),
+    ],
+)
+def test_ray_is_not_asked_for_what_no_machine_has(machines, threads, gpus, message) -> None:
+    with pytest.raises(UserError, match=message) if message else nullcontext():
+        on_ray._check(SimpleNamespace(nodes=lambda: machines), threads, gpus)
+
+
+def test_without_ray_it_is_one_line(run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    file = tmp_path / "sweep.toml"
+    file.write_text(FILE)
+    status, out, err = run(file, "--out", tmp_path / "runs", "--engine", "ray")
+    assert (status, out) == (2, "")
+    assert err == "bnproof: --engine ray: needs Ray; pip install 'bnproof[ray]'\n"
 
 
 def test_the_table() -> None:

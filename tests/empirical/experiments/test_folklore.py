@@ -30,7 +30,7 @@ def test_gaps_are_read_off_at_equal_loss():
     found = {"loss": np.array([4.0, 1.0, 2.0, 0.25]), "gap": np.array([0.0, 0.2, 9.0, 0.4])}
     levels = np.array([4.0, 2.0, 1.0, 0.5, 0.25])
     # The loss of 2 after 1 is no progress and is passed over.
-    assert at_levels(found, levels) == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
+    assert at_levels(found, "gap", levels) == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
 
 
 @pytest.mark.parametrize("rank", [1, 2, 5])

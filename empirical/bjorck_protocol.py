@@ -1,0 +1,105 @@
+"""The training of Bjorck et al.'s residual networks: one recipe, so that experiments share runs.
+
+Found in S3, section 1.2, as in He et al. (2015): SGD with momentum 0.9, weight decay 1e-4, batches
+of 128, crops and reflections, a rate that is divided by 10 when learning plateaus.  Ours:
+projections where the shape changes, and at the scales other than `paper` how much is trained.
+
+At `quick` the updates are few and the batches small, so that networks of some depth can be trained
+at many rates.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from empirical.networks import Norm
+from empirical.rates import CHANCE, Found, accuracy, grid, largest_rate, learnt
+from empirical.tasks import Data
+from empirical.trial import DEPTH, SHORTCUT, Size, Trained, Trial
+from theory.claim import Scale
+
+DEPTHS: Final[Mapping[Scale, tuple[int, ...]]] = {
+    Scale.SMOKE: (8, 14),
+    Scale.QUICK: (8, 20, 32, 44, 56),
+    Scale.PAPER: (8, 20, 32, 44, 56, DEPTH),
+}
+DEEPEST: Final = {scale: depths[-1] for scale, depths in DEPTHS.items()}
+GRIDS: Final = {
+    Scale.SMOKE: grid(0.1, 2),
+    Scale.QUICK: grid(1.6, 18),
+    Scale.PAPER: grid(1.6, 18),
+}
+# Where the search begins, at the smallest depth; at every other it begins with what was found.
+STARTS: Final[Mapping[Norm, float]] = {"none": 0.1, "last": 0.1, "batch": 0.4}
+TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 500, Scale.PAPER: 10_000}
+SIZES: Final[Mapping[Scale, Size]] = {
+    Scale.SMOKE: Size(batch=16, seeds=2, updates=2, images=200),
+    Scale.QUICK: Size(batch=32, seeds=3, updates=120),
+    Scale.PAPER: Size(batch=128, seeds=5, updates=3_900, images=None),
+}
+NETWORKS: Final[Mapping[str, str]] = {
+    "shortcut": SHORTCUT,
+    "initialisation": "convolutions Xavier uniform, linear layer PyTorch's default",
+    "optimiser": "SGD, momentum 0.9, weight decay 1e-4, crops and reflections",
+}
+
+
+def resnet(
+    trial: Trial,
+    depth: int,
+    norm: Norm,
+    rate: float,
+    *,
+    seed: int | None = None,
+    data: Data | None = None,
+    **recipe: Any,
+) -> Trained:
+    """Train one network by the recipe and look at it at the end, or read the run if it is done.
+
+    Parameters
+    ----------
+    trial
+        Whose scale, images and seed are taken.
+    depth, norm
+        As `empirical.networks.resnet`.
+    rate
+        Initial learning rate.
+    seed, data
+        Others than those of `trial`.
+    recipe
+        Other fields of `empirical.recipe.Recipe`.
+
+    Raises
+    ------
+    empirical.trial.UnfinishedError
+        As `Trial.train`.
+    """
+    usual = {
+        "schedule": "plateau",
+        "augment": True,
+        "every": recipe.get("steps", trial.size.updates),
+        "tested": TESTED[trial.scale],
+        "seed": trial.seed if seed is None else seed,
+    }
+    network = {"family": "resnet", "depth": depth, "norm": norm, "shortcut": SHORTCUT}
+    return trial.train(network, rate=rate, data=data, **(usual | recipe))
+
+
+def search(
+    trial: Trial, depth: int, norm: Norm, *, start: float, seed: int | None = None
+) -> Found:
+    """Find the largest rate at which a network learns in the updates of `trial`."""
+    return largest_rate(
+        GRIDS[trial.scale],
+        lambda rate: learnt(resnet(trial, depth, norm, rate, seed=seed)),
+        start=start,
+    )
+
+
+def over_depths(trial: Trial, norm: Norm, *, seed: int | None = None) -> Mapping[int, float]:
+    """The largest rate at each depth; half the smallest of the grid where none learns."""
+    found, start = {}, STARTS[norm]
+    for depth in DEPTHS[trial.scale]:
+        rate = search(trial, depth, norm, start=start, seed=seed).rate
+        found[depth] = GRIDS[trial.scale][0] / 2 if rate is None else rate
+        start = max(found[depth], GRIDS[trial.scale][0])
+    return found

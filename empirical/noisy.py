@@ -1,0 +1,134 @@
+"""Training under noise that is redrawn at every step, with BN before it and without.
+
+Found in A18, section 2.1 and appendix A: VGG on CIFAR-10, plain SGD, the noise of
+`empirical.networks.Noise`.  Ours: what `empirical.vgg_protocol` has, how long the quick run is, and
+that accuracies are those of the network as it is trained: with the batch's statistics and the noise
+on.  Evaluation mode leaves the noise out, for which BN's running statistics are the wrong ones.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from empirical.courses import Steps, moments, rows, spread
+from empirical.experiment import WITH, WITHOUT
+from empirical.networks import NoiseOf, Norm
+from empirical.pictures import median_band
+from empirical.tasks import Data
+from empirical.trial import Size, Trained, Trial
+from empirical.vgg_protocol import RATE, TESTED, WIDTH
+from theory.claim import Evidence, Scale
+
+NOISY: Final = "noisy BN, per unit"
+NOISY_LAYER: Final = "noisy BN, per layer"
+NOISE: Final = "noise without BN"
+ARMS: Final[Mapping[str, tuple[Norm, NoiseOf | None]]] = {
+    WITH: ("batch", None),
+    WITHOUT: ("none", None),
+    NOISY: ("noisy", "unit"),
+    NOISY_LAYER: ("noisy", "layer"),
+    NOISE: ("noise", "unit"),
+}
+LOSS_LIMIT: Final = 1e3  # of a recipe; stands for the loss of a run that diverged
+CHANCE: Final = 0.1  # accuracy of ten classes; stands for the accuracy of a run that diverged
+LAST: Final = 3  # evaluations that an accuracy at the end is the mean of
+LOST: Final = "accuracy lost to the noise"
+GAINED: Final = "accuracy over that without BN"
+
+SIZES: Final[Mapping[Scale, Size]] = {
+    Scale.SMOKE: Size(batch=16, seeds=2, updates=4, images=200),
+    Scale.QUICK: Size(batch=128, seeds=3, updates=600, images=None),
+    Scale.PAPER: Size(batch=128, seeds=5, updates=15_000, images=None),
+}
+DIGITS: Final[Mapping[Scale, Size]] = {
+    Scale.SMOKE: Size(batch=16, seeds=2, updates=4, images=10),
+    Scale.QUICK: Size(batch=128, seeds=3, updates=300, images=10),
+    Scale.PAPER: Size(batch=128, seeds=5, updates=3_000, images=10),
+}
+EVALUATIONS: Final = 12  # of a run, after the first
+
+
+def noisy(trial: Trial, arm: str, *, data: Data | None = None) -> Trained:
+    """Train one of `ARMS`, or read the run if it is done.
+
+    `data` are other images than those of `trial`.
+
+    Raises
+    ------
+    empirical.trial.UnfinishedError
+        As `Trial.train`.
+    """
+    norm, noise = ARMS[arm]
+    network: dict[str, Any] = {"family": "vgg", "norm": norm, "width": WIDTH[trial.scale]}
+    return trial.train(
+        network | ({"noise": noise} if noise else {}),
+        rate=RATE,
+        data=data,
+        momentum=0.0,
+        decay=0.0,
+        every=max(trial.size.updates // EVALUATIONS, 1),
+        tested=TESTED[trial.scale],
+        probes=("as trained",),
+    )
+
+
+def performance(runs: Mapping[str, Trained]) -> dict[str, dict[str, Any]]:
+    """Loss and accuracy of every network through training and at the end, and their differences.
+
+    Raises
+    ------
+    KeyError
+        If the networks with BN and without are not among them.
+    """
+    steps = spread(moments(runs[WITH]))
+    found = {net: _course(run, steps) for net, run in runs.items()}
+    name = "accuracy at the end"
+    for rows_of in found.values():
+        rows_of[LOST] = found[WITH][name] - rows_of[name]
+        rows_of[GAINED] = rows_of[name] - found[WITHOUT][name]
+    return found
+
+
+def _course(found: Trained, steps: Steps) -> dict[str, Any]:
+    every = moments(found)
+    accuracy = np.nan_to_num(rows(found, every, "as trained", "test accuracy"), nan=CHANCE)
+    quiet = np.nan_to_num(rows(found, every, "test accuracy"), nan=CHANCE)
+    loss = np.nan_to_num(rows(found, every[1:], "loss"), nan=LOSS_LIMIT)
+    places = np.searchsorted(every, steps)
+    return {
+        "step": steps,
+        "accuracy": accuracy[places],
+        "accuracy in evaluation mode": quiet[places],
+        "loss": np.concatenate([loss[:1], loss])[places],
+        "accuracy at the end": accuracy[-LAST:].mean(),
+        "best accuracy": accuracy.max(),
+        "accuracy at the end, evaluation mode": quiet[-LAST:].mean(),
+        "loss at the end": loss[-1],
+    }
+
+
+def panels(fig: Figure, evidence: Evidence, labels: Mapping[str, str]) -> None:
+    """Draw the training loss and the test accuracy of the networks in `labels` against updates."""
+    for axes, name, title in zip(
+        fig.subplots(1, 2),
+        ("loss", "accuracy"),
+        ("mean training loss since the last evaluation", "test accuracy, as trained"),
+        strict=True,
+    ):
+        for net, label in labels.items():
+            series = evidence.series[net]
+            first = 1 if name == "loss" else 0
+            values = np.minimum(series[name], 3.0) if name == "loss" else series[name]
+            median_band(axes, net, series["step"][0][first:], values[:, first:], label, slice(None))
+        axes.set_xlabel("updates")
+        axes.set_ylabel(title)
+    axes.axhline(CHANCE, color="#999999", linewidth=0.8)
+    handles, names = axes.get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=3, fontsize="small")
+
+
+def at_the_end(evidence: Evidence, nets: Sequence[str], name: str) -> dict[str, float]:
+    """Median over seeds of one number of these networks."""
+    return {net: float(np.median(evidence.series[net][name])) for net in nets}
