@@ -8,32 +8,31 @@ At `quick` the updates are few and the batches small, so that networks of some d
 at many rates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from empirical.networks import Norm
-from empirical.rates import CHANCE, Found, accuracy, grid, largest_rate, learnt
+from empirical.rates import Found, grid, largest_rate, learnt
 from empirical.tasks import Data
 from empirical.trial import DEPTH, SHORTCUT, Size, Trained, Trial
 from theory.claim import Scale
 
 DEPTHS: Final[Mapping[Scale, tuple[int, ...]]] = {
     Scale.SMOKE: (8, 14),
-    Scale.QUICK: (8, 20, 32, 44, 56),
+    Scale.QUICK: (8, 20, 32, 44),
     Scale.PAPER: (8, 20, 32, 44, 56, DEPTH),
 }
-DEEPEST: Final = {scale: depths[-1] for scale, depths in DEPTHS.items()}
 GRIDS: Final = {
     Scale.SMOKE: grid(0.1, 2),
     Scale.QUICK: grid(1.6, 18),
     Scale.PAPER: grid(1.6, 18),
 }
 # Where the search begins, at the smallest depth; at every other it begins with what was found.
-STARTS: Final[Mapping[Norm, float]] = {"none": 0.1, "last": 0.1, "batch": 0.4}
+STARTS: Final[Mapping[Norm, float]] = {"none": 0.2, "last": 0.05, "batch": 0.4}
 TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 500, Scale.PAPER: 10_000}
 SIZES: Final[Mapping[Scale, Size]] = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=2, images=200),
-    Scale.QUICK: Size(batch=32, seeds=3, updates=120),
+    Scale.QUICK: Size(batch=32, seeds=3, updates=200),
     Scale.PAPER: Size(batch=128, seeds=5, updates=3_900, images=None),
 }
 NETWORKS: Final[Mapping[str, str]] = {
@@ -84,9 +83,7 @@ def resnet(
     return trial.train(network, rate=rate, data=data, **(usual | recipe))
 
 
-def search(
-    trial: Trial, depth: int, norm: Norm, *, start: float, seed: int | None = None
-) -> Found:
+def search(trial: Trial, depth: int, norm: Norm, *, start: float, seed: int | None = None) -> Found:
     """Find the largest rate at which a network learns in the updates of `trial`."""
     return largest_rate(
         GRIDS[trial.scale],
@@ -95,11 +92,17 @@ def search(
     )
 
 
-def over_depths(trial: Trial, norm: Norm, *, seed: int | None = None) -> Mapping[int, float]:
-    """The largest rate at each depth; half the smallest of the grid where none learns."""
+def over_depths(
+    trial: Trial, norm: Norm, depths: Sequence[int], *, seed: int | None = None
+) -> Mapping[int, float]:
+    """The largest rate at each depth, found from that of the depth before.
+
+    Where no rate learns, which may be for want of updates, that of the depth before stands: nothing
+    is concluded.
+    """
     found, start = {}, STARTS[norm]
-    for depth in DEPTHS[trial.scale]:
+    for depth in depths:
         rate = search(trial, depth, norm, start=start, seed=seed).rate
-        found[depth] = GRIDS[trial.scale][0] / 2 if rate is None else rate
-        start = max(found[depth], GRIDS[trial.scale][0])
+        start = start if rate is None else rate
+        found[depth] = start
     return found

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from empirical.data import load
+from empirical.data import Images, load
 from empirical.experiment import Series, experiment_of, judge
 from empirical.runs import Run, State, plain
-from empirical.trial import Trained, Trial
+from empirical.trial import Size, Trained, Trial
 from theory.claim import Claim, Evidence, Settings
 
 
@@ -93,32 +93,20 @@ def measure(
         When the deadline has passed.
     """
     experiment = experiment_of(claim)
-    size = experiment.sizes[settings.scale]
-    images = load(settings.data, limit=size.images)
+    numbers = [settings.seed + number for number in range(seeds or size_of(claim, settings).seeds)]
+    images = load(settings.data, limit=size_of(claim, settings).images)
     name = experiment.data or images.name
-    numbers = [settings.seed + number for number in range(seeds or size.seeds)]
     found = [
-        _seed(
-            claim,
-            Trial(
-                images=images,
-                seed=seed,
-                device=settings.device,
-                size=size,
-                scale=settings.scale,
-                runs=root,
-                deadline=deadline,
-            ),
-        )
+        _seed(claim, trial_of(claim, settings, images, seed, root=root, deadline=deadline))
         for seed in tqdm(numbers, desc=claim.id, unit="seed", leave=False, disable=None)
     ]
     return Results(
         series=_stacked([row["measured"] for row in found]),
-        where=f"{name}, {size.words(len(numbers))}",
+        where=f"{name}, {size_of(claim, settings).words(len(numbers))}",
         provenance={
             "data set": name,
             **({} if experiment.data else {"training images": len(images.train)}),
-            "batch": size.batch,
+            "batch": size_of(claim, settings).batch,
             "seeds": numbers,
             "scale": settings.scale.value,
             "device": settings.device,
@@ -128,6 +116,32 @@ def measure(
             "control": experiment.control,
         },
         seconds=sum(row["seconds"] for row in found),
+    )
+
+
+def size_of(claim: Claim, settings: Settings) -> Size:
+    """What the scale that was chosen means for the experiment of `claim`."""
+    return experiment_of(claim).sizes[settings.scale]
+
+
+def trial_of(
+    claim: Claim,
+    settings: Settings,
+    images: Images,
+    seed: int,
+    *,
+    root: Path,
+    deadline: float = math.inf,
+) -> Trial:
+    """One seed of the experiment of `claim`."""
+    return Trial(
+        images=images,
+        seed=seed,
+        device=settings.device,
+        size=size_of(claim, settings),
+        scale=settings.scale,
+        runs=root,
+        deadline=deadline,
     )
 
 

@@ -31,15 +31,17 @@ SIZES: Final[Mapping[Scale, Size]] = {
     Scale.PAPER: Size(batch=DATA.samples, seeds=10, updates=10_000, images=10),
 }
 NETWORKS: Final[Mapping[str, str]] = {
-    "architecture": "25 linear layers of width 10, Xavier uniform; BN after every layer but the "
-    "last",
+    "architecture": "25 linear layers (5 at smoke) of width 10, Xavier uniform; BN after all but "
+    "the last",
     "data": "1,000 standard normal inputs, targets Ax with A standard normal, full batch",
     "optimiser": "plain gradient descent, rate 1e-6 for the loss summed over the samples",
 }
 PROBES: Final = ("shift", "linear landscape")
 
 
-def deep_linear(trial: Trial, norm: Norm, *, seed: int | None = None) -> Trained:
+def deep_linear(
+    trial: Trial, norm: Norm, *, seed: int | None = None, depth: int | None = None
+) -> Trained:
     """Train one deep linear network by the recipe, or read the run if it is done.
 
     Parameters
@@ -50,6 +52,8 @@ def deep_linear(trial: Trial, norm: Norm, *, seed: int | None = None) -> Trained
         ``"batch"`` or ``"none"``.
     seed
         Another than that of `trial`, for the network and the linear map.
+    depth
+        Another number of layers than `DEPTH`.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def deep_linear(trial: Trial, norm: Norm, *, seed: int | None = None) -> Trained
         As `Trial.train`.
     """
     return trial.train(
-        {"family": "linear", "norm": norm, "depth": DEPTH[trial.scale]},
+        {"family": "linear", "norm": norm, "depth": depth or DEPTH[trial.scale]},
         rate=RATE,
         data=DATA,
         momentum=0.0,

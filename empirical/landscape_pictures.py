@@ -1,6 +1,6 @@
 """Figures of the landscapes that `empirical.landscapes` compares."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +13,9 @@ from empirical.pictures import STYLES, rounded
 from empirical.vgg_protocol import INITS
 from theory.claim import Evidence
 
-MARKS: Final = {  # quantities, told apart by colour, marker and line
+MARKS: Final[
+    Mapping[str, Mapping[str, Any]]
+] = {  # quantities, told apart by colour, marker and line
     "variation": {"color": "#0072B2", "marker": "o", "linestyle": "-"},
     "change": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
     "beta": {"color": "#009E73", "marker": "D", "linestyle": "-."},
@@ -65,12 +67,17 @@ def draw_all(fig: Figure, evidence: Evidence) -> str:
         for init in INITS:
             for quantity, words in QUANTITIES.items():
                 label = words if init == INITS[0] else None
-                _ratios(axes, evidence, name, quantity, init, label)
+                _ratios(axes, evidence, name, quantity, init, label, bars=False)
         _frame(axes, "stage")
         axes.set_title(protocol.words, fontsize="small")
     panels[0].set_ylabel("with BN over without")
-    panels[-1].legend(
-        fontsize="x-small", title=f"filled {INITS[0]}, open {INITS[1]}", title_fontsize="x-small"
+    fig.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=len(QUANTITIES),
+        fontsize="small",
+        title=f"median of seeds; filled: {INITS[0]}, open: {INITS[1]}",
+        title_fontsize="small",
     )
     worst = {
         name: max(_extremes(evidence, name, quantity)[1] for quantity in QUANTITIES)
@@ -89,8 +96,16 @@ def draw_all(fig: Figure, evidence: Evidence) -> str:
 
 
 def _ratios(
-    axes: Axes, evidence: Evidence, name: str, quantity: str, init: str, label: str | None
+    axes: Axes,
+    evidence: Evidence,
+    name: str,
+    quantity: str,
+    init: str,
+    label: str | None,
+    *,
+    bars: bool = True,
 ) -> None:
+    """Medians of one ratio by stage, and the range over seeds as bars."""
     values = np.clip(evidence.series[WITH][ratio_name(name, quantity, init)], *SHOWN)
     middle = np.median(values, axis=0)
     spread = np.abs(np.stack([values.min(axis=0), values.max(axis=0)]) - middle)
@@ -99,7 +114,7 @@ def _ratios(
     axes.errorbar(
         np.arange(STAGES) + 0.08 * (place - 2.5),
         middle,
-        yerr=spread,
+        yerr=spread if bars else None,
         label=label,
         capsize=2,
         markersize=4,

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from empirical.experiment import CONTROL, WITH, WITHOUT
 
 LAST = "BN at the last layer"
+AT_FAST, AT_FASTEST = "with BN at 0.003", "with BN at 0.1"
 LAYER, GROUP = "layer normalisation", "group normalisation"
+MIDDLE, SMALL = "with BN, rate 0.003", "with BN, rate 0.0001"
 
 # Colours of Okabe and Ito (2008), which differ for the colour-blind and in lightness.
 STYLES: Mapping[str, Mapping[str, Any]] = {
@@ -21,6 +23,10 @@ STYLES: Mapping[str, Mapping[str, Any]] = {
     WITHOUT: {"color": "#D55E00", "marker": "s", "linestyle": "--"},
     CONTROL: {"color": "#555555", "marker": "^", "linestyle": ":"},
     LAST: {"color": "#E69F00", "marker": "P", "linestyle": (0, (8, 2))},
+    AT_FAST: {"color": "#56B4E9", "marker": "D", "linestyle": "-."},
+    AT_FASTEST: {"color": "#009E73", "marker": "v", "linestyle": (0, (5, 1))},
+    MIDDLE: {"color": "#56B4E9", "marker": "D", "linestyle": "-."},
+    SMALL: {"color": "#009E73", "marker": "v", "linestyle": (0, (5, 1))},
     LAYER: {"color": "#D55E00", "marker": "s", "linestyle": "--"},
     GROUP: {"color": "#009E73", "marker": "v", "linestyle": "-."},
     "LSUV, without BN": {"color": "#009E73", "marker": "D", "linestyle": "-."},
@@ -91,3 +97,24 @@ def median_marks(
         linestyle="none",
         capsize=3,
     )
+
+
+def seed_marks(
+    axes: Axes, rows: Mapping[str, NDArray[np.float64]], names: Mapping[str, str]
+) -> None:
+    """Draw one number a network: a mark for every seed, a line at their median, a name below.
+
+    The networks stand in the order of `names`.
+    """
+    for place, net in enumerate(names):
+        style = STYLES[net]
+        axes.plot(
+            np.full(len(rows[net]), place),
+            rows[net],
+            color=style["color"],
+            marker=style["marker"],
+            linestyle="none",
+            alpha=0.8,
+        )
+        axes.hlines(np.median(rows[net]), place - 0.3, place + 0.3, color=style["color"])
+    axes.set_xticks(range(len(names)), list(names.values()), fontsize="small")

@@ -7,6 +7,7 @@ if the next smaller one learns too.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from empirical.trial import Trained
@@ -65,7 +66,7 @@ def largest_rate(rates: Sequence[float], learns: Learns, *, start: float) -> Fou
     ValueError
         If `rates` is empty or does not ascend.
     """
-    if not rates or any(a >= b for a, b in zip(rates, rates[1:], strict=False)):
+    if not rates or any(a >= b for a, b in pairwise(rates)):
         raise ValueError(f"rates {list(rates)}: give one or more, ascending")
     known: dict[int, bool] = {}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import empirical.experiments
 import theory.claims
+from empirical.experiment import Experiment
 from theory.catalogue import Broken, load_folder, load_path
 from theory.claim import Claim
 from theory.errors import UserError
@@ -65,6 +66,28 @@ def one(claim_id: str, outside: Path | None = None) -> Claim:
     if isinstance(entry, Broken):
         raise UserError(entry.error)
     return entry
+
+
+def experiments() -> list[Claim]:
+    """Every claim that has an experiment."""
+    whole = [entry for entry in catalogue().values() if isinstance(entry, Claim)]
+    return [claim for claim in whole if claim.means_of(Experiment)]
+
+
+def experiment(claim_id: str) -> Claim:
+    """Return one claim that has an experiment.
+
+    Raises
+    ------
+    UserError
+        If it is unknown, does not load, or has none.
+    """
+    claim = one(claim_id)
+    if not claim.means_of(Experiment):
+        raise UserError(
+            f"{claim_id}: has no experiment; `bnproof experiment list` names those that do"
+        )
+    return claim
 
 
 def _suggest(name: str, known: list[str]) -> str:

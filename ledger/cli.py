@@ -24,6 +24,7 @@ app = App(
     help="Statements about batch normalisation, proved, refuted or measured by machine.",
     help_format="plaintext",
     version=lambda: _version(),
+    suppress_keyboard_interrupt=False,  # `main` says that it was interrupted
 )
 
 

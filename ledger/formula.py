@@ -1,23 +1,18 @@
-"""Formulas: LaTeX laid out by ziamath, as glyphs and bars with their places.
-
-LaTeX comes from files.  What leaves this module are numbers and the outlines of a font: no text
-of the formula reaches the drawing.
-"""
+"""Formulas: LaTeX laid out by ziamath, as glyphs and bars with their places."""
 
 import re
 import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from ledger.paths import Segment, written
+from ledger.paths import Point, Segment
 
 with warnings.catch_warnings():  # it reads its font by a function that Python 3.11 deprecated
     warnings.simplefilter("ignore", DeprecationWarning)
-    from ziamath import operators
-    from ziamath.drawable import Drawable, Glyph, HLine, VLine
+    from ziamath import drawable, operators
     from ziamath.mathtable import AssembledGlyph
     from ziamath.nodes.mnode import Mnode
     from ziamath.nodes.mrow import Mrow
@@ -46,20 +41,32 @@ class FormulaError(ValueError):
 
 
 @dataclass(frozen=True)
-class Shape:
-    """An outline and the scale at which it is drawn; equal shapes look the same."""
+class Glyph:
+    """A glyph of the font: its number there, the character it stands for, and its contours."""
 
-    outline: str
-    scale: float = 1.0
+    number: int
+    character: str = field(compare=False)
+    contours: tuple[tuple[Segment, ...], ...] = field(compare=False)  # font units, y upwards
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A shape and its place, in units; y grows downwards."""
+    """A glyph on a baseline, in units; y grows downwards."""
 
-    shape: Shape
-    x: float
-    y: float
+    glyph: Glyph
+    size: int
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A filled rectangle and its upper left corner, in units."""
+
+    x: int
+    y: int
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ class Drawing:
     """A drawn formula and the box around it, on a baseline at 0."""
 
     marks: tuple[Mark, ...]
+    bars: tuple[Bar, ...]
     left: int
     top: int
     width: int
@@ -118,65 +126,68 @@ def draw(latex: str) -> Drawing:
     try:
         drawn = Latex(source, size=SIZE)
         unknown = [text for text in drawn.mathml.itertext() if "\\" in text]
-        marks = tuple(_marks(drawn.node, 0, 0))
+        painted = list(_painted(drawn.node, 0, 0))
         box, margin = drawn.node.bbox, drawn.margin
     except Exception as error:  # whatever the parser trips over, the page must be written
         raise FormulaError(f"cannot draw {latex!r}: {type(error).__name__} {error}") from None
     if unknown:
         raise FormulaError(f"cannot draw {latex!r}: unknown command {unknown[0]}")
-    if not marks:
+    if not painted:
         raise FormulaError(f"cannot draw {latex!r}: nothing to be seen")
     edges = (box.xmin - margin, -box.ymax - margin, box.xmax + margin, -box.ymin + margin)
     left, top, right, bottom = (round(edge * EM / SIZE) for edge in edges)
-    return Drawing(marks, left, top, right - left, bottom - top)
+    marks = tuple(item for item in painted if isinstance(item, Mark))
+    bars = tuple(item for item in painted if isinstance(item, Bar))
+    return Drawing(marks, bars, left, top, right - left, bottom - top)
 
 
-def _marks(node: Drawable, x: float, y: float) -> Iterator[Mark]:
+def _painted(node: drawable.Drawable, x: float, y: float) -> Iterator[Mark | Bar]:
     """What a node paints, placed at (x, y) of ziamath."""
-    unit = EM / SIZE
     if isinstance(node, Mnode):
         for (right, down), part in zip(node.nodexy, node.nodes, strict=True):
-            yield from _marks(part, x + right, y + down)
+            yield from _painted(part, x + right, y + down)
     elif getattr(node, "phantom", False):
         return
-    elif isinstance(node, Glyph):
-        yield from _glyphs(node, x * unit, y * unit)
-    elif isinstance(node, HLine):
-        yield Mark(_bar(node.length * unit, node.lw * unit), x * unit, y * unit)
-    elif isinstance(node, VLine):
-        yield Mark(_bar(node.lw * unit, node.height * unit), (x - node.lw / 2) * unit, y * unit)
+    elif isinstance(node, drawable.Glyph):
+        yield from _marks(node, x, y)
+    elif isinstance(node, drawable.HLine):
+        yield _bar(x, y, node.length, node.lw)
+    elif isinstance(node, drawable.VLine):
+        yield _bar(x - node.lw / 2, y, node.lw, node.height)
     else:
         raise FormulaError(f"a {type(node).__name__}")
 
 
-def _glyphs(node: Glyph, x: float, y: float) -> Iterator[Mark]:
+def _marks(node: drawable.Glyph, x: float, y: float) -> Iterator[Mark]:
     """One glyph, or the pieces of a tall one."""
-    glyph = node.glyph
-    scale = node.size / SIZE * EM / glyph.font.info.layout.unitsperem
-    pieces = [(glyph, 0.0, 0.0)]
-    if isinstance(glyph, AssembledGlyph):
-        pairs = zip(glyph.glyphs, glyph.offsets, strict=False)
-        pieces = [(part, 0.0, by) if glyph.vert else (part, by, 0.0) for part, by in pairs]
+    whole = node.glyph
+    size = node.size / whole.font.info.layout.unitsperem  # of a font unit
+    pieces = [(whole, 0.0, 0.0)]
+    if isinstance(whole, AssembledGlyph):
+        placed = zip(whole.glyphs, whole.offsets, strict=False)
+        pieces = [(part, 0.0, by) if whole.vert else (part, by, 0.0) for part, by in placed]
     for part, right, up in pieces:
-        outline = _outline(part)
-        if outline:
-            yield Mark(Shape(outline, round(scale, 3)), x + right * scale, y - up * scale)
+        glyph = _glyph(part, node.char)
+        if glyph.contours:
+            place = (_units(x + right * size), _units(y - up * size))
+            yield Mark(glyph, _units(node.size), *place)
 
 
-def _bar(width: float, height: float) -> Shape:
-    wide, high = max(round(width), 1), max(round(height), 1)
-    return Shape(f"M0 0h{wide}v{high}h-{wide}z")
+def _bar(x: float, y: float, width: float, height: float) -> Bar:
+    return Bar(_units(x), _units(y), max(_units(width), 1), max(_units(height), 1))
+
+
+def _units(length: float) -> int:
+    return round(length * EM / SIZE)
 
 
 @cache
-def _outline(glyph: Any) -> str:
-    """Path data of a glyph, in the units of its font; empty for a space."""
-    segments: list[Segment] = []
+def _glyph(glyph: Any, character: str) -> Glyph:
+    contours: list[list[Segment]] = []
     for operator in glyph.operators:
-        points = tuple(complex(point.x, -point.y) for point in operator.points()[0])
-        letter = {"Moveto": "M", "Lineto": "L", "Quad": "Q", "Cubic": "C"}[type(operator).__name__]
-        if letter == "M" and segments:
-            segments.append(("z", ()))
-        if letter != "L" or points[0] != segments[-1][1][-1]:
-            segments.append((letter, points))
-    return written([*segments, ("z", ())]) if segments else ""
+        points = tuple(Point(point.x, point.y) for point in operator.points()[0])
+        letter = {"Moveto": "M", "Lineto": "L", "Quad": "Q"}[type(operator).__name__]
+        if letter == "M":
+            contours.append([])
+        contours[-1].append((letter, points))
+    return Glyph(glyph.index, character, tuple(map(tuple, contours)))

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from empirical.experiment import Experiment
 from ledger import published
-from ledger.catalogue import catalogue
+from ledger.catalogue import catalogue, experiments
 from ledger.document import load
 from theory.catalogue import Broken
 from theory.claim import Claim, Evidence, Kind, decide
@@ -80,7 +79,7 @@ def findings(evidence: Mapping[str, Any]) -> str:
 def experiments_table() -> str:
     """Markdown table of the published experiments, the largest scale of each."""
     rows = ["| experiment | verdict | scale | data, seeds, size | date |", "|---|---|---|---|---|"]
-    for claim in _experiments():
+    for claim in experiments():
         found = published.evidence(claim)
         if found is not None:
             about = found.provenance
@@ -101,16 +100,11 @@ def results() -> str:
         "place of the network that it was made of; it must get the opposite answer as a whole. "
         "Medians over seeds.",
     ]
-    for claim in _experiments():
+    for claim in experiments():
         found = published.evidence(claim)
         if found is not None:
             blocks.append(_result(claim, found))
     return "\n\n".join(blocks) + "\n"
-
-
-def _experiments() -> list[Claim]:
-    entries = [entry for entry in catalogue().values() if isinstance(entry, Claim)]
-    return [claim for claim in entries if claim.means_of(Experiment)]
 
 
 def _result(claim: Claim, found: Evidence) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
 from empirical.experiment import (
@@ -23,6 +24,7 @@ from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 
 LAYER = 55  # "midpoint"
+BINS = 61
 LAPLACE = 6.0  # kurtosis of the law whose tails are exponential: heavier ones are called heavy
 OVER = "scale over that with BN"
 BULK = "median size over that with BN"
@@ -53,7 +55,9 @@ def _spread(trial: Trial, net: ResNet) -> Mapping[str, Any]:
         "scale": gradient.square().mean().sqrt().item(),
         "median size": gradient.abs().median().item(),
         "kurtosis": kurtosis(gradient),
-        "gradients": gradient.flatten().float().numpy(),
+        "deviation": gradient.std().item(),
+        "largest size": (edge := gradient.abs().max().item()),
+        "histogram": torch.histc(gradient, BINS, -edge, edge).numpy(),
     }
 
 
@@ -67,18 +71,17 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     seed = int(np.argmin(np.abs(evidence.series[WITHOUT]["kurtosis"] - tails[WITHOUT])))
     names = {WITH: WITH, WITHOUT: WITHOUT, CONTROL: "smaller weights (control)"}
     for axes, net in zip(fig.subplots(1, 3, sharey=True), NETS, strict=True):
-        gradients = evidence.series[net]["gradients"][seed].astype(np.float64)
-        deviation = gradients.std()
-        edge = np.abs(gradients).max()
-        edges = np.linspace(-edge, edge, 62)
-        counts, _ = np.histogram(gradients, bins=edges)
+        counts, edge, deviation = (
+            evidence.series[net][name][seed] for name in ("histogram", "largest size", "deviation")
+        )
+        edges = np.linspace(-edge, edge, BINS + 1)
         axes.stairs(counts, edges, fill=True, baseline=0.5, color=STYLES[net]["color"])
         axes.set_axisbelow(True)
         width = edges[1] - edges[0]
         normal = np.exp(-((edges / deviation) ** 2) / 2) / (deviation * np.sqrt(2 * np.pi))
-        axes.plot(edges, len(gradients) * width * normal, color="black", linewidth=1)
+        axes.plot(edges, counts.sum() * width * normal, color="black", linewidth=1)
         axes.set_yscale("log")
-        axes.set_ylim(0.5, 2 * len(gradients))
+        axes.set_ylim(0.5, 2 * counts.sum())
         axes.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
         axes.tick_params(axis="x", labelsize="small")
         axes.set_xlabel("gradient (own scale)", fontsize="small")
@@ -141,7 +144,7 @@ CLAIM = Claim(
             draw=draw,
             printed={WITHOUT: {OVER: PRINTED, BULK: PRINTED}},
             positions={"layer": (LAYER,)},
-            pictures=frozenset({"gradients"}),
+            pictures=frozenset({"histogram"}),
         ),
     ),
     expected=Verdict.REPRODUCED,
@@ -150,10 +153,12 @@ CLAIM = Claim(
         "shortcuts, uniform Xavier, mean cross-entropy; the scale is the root mean square over "
         "the kernel's entries, heavy tails are those of a kurtosis above 6, which is Laplace's "
         "law. The paper prints histograms and 'almost two orders of magnitude'. Which it is "
-        "depends on the measure, because the tails differ: by the median absolute gradient the "
-        "networks are almost two orders apart, by the root mean square nearly three, and with "
-        "shortcuts without parameters (option A) more than three. So the criterion asks for two "
-        "orders or more, and does not decide whether the printed factor is right. "
+        "depends on the measure, because the tails differ: on CIFAR-10 by the median absolute "
+        "gradient 69 times (five seeds: 23 to 300), by the root mean square 580 times (300 to "
+        "1,900); with shortcuts without parameters (option A) 370 and 3,100 times. The law of the "
+        "linear layer matters little: under Xavier's it is 43 and 470 times. So the "
+        "printed factor fits the bulk of the entries, and not their root mean square; the "
+        "criterion asks for two orders or more, and does not decide which is meant. "
         "The control tells size from tails: with PyTorch's default weights gradients without BN "
         "are smaller than with it, and their tails are still heavy. With these two "
         "initialisations tails go with leaving BN out, and size with the weights as well."

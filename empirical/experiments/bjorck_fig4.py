@@ -1,5 +1,6 @@
 """Along a diverging update the channel moments explode in the higher layers (S3, figure 4)."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -39,7 +40,7 @@ RATE = 0.003  # S3, section 2: the smallest named one at which networks without 
 VIABLE = 1e-4  # the same: they converge
 DIVERGED = 1e3  # S3, section 3
 UPDATES = 20  # looked at; "typically happens in the first few mini-batches"
-TENTHS = 10  # of the update, each in as many parts as the size has steps
+PARTS = 5  # of the update, each in as many parts as the size has steps
 LENGTH = "with BN, same length"
 CEILING: Final = 1e30  # stands for what is larger or not finite
 ORDERS = 100.0  # "orders of magnitude": two or more
@@ -55,7 +56,7 @@ def run(trial: Trial) -> Measured:
     usual = nth_update(with_bn.model, with_bn.update, update.number)
     small = nth_update(viable.model, viable.update, update.number)
     return {
-        WITHOUT: _along(training, update, np.linspace(0, 1, TENTHS * trial.steps + 1).tolist()),
+        WITHOUT: _along(training, update, np.linspace(0, 1, PARTS * trial.steps + 1).tolist()),
         WITH: _along(with_bn, usual, [0.0, 1.0]),
         LENGTH: _along(with_bn, usual, [0.0, update.length / usual.length]),
         CONTROL: _along(viable, small, [0.0, 1.0]),
@@ -72,6 +73,7 @@ def _trainer(trial: Trial, norm: str, rate: float) -> Trainer:
         batch=trial.size.batch,
         augment=True,
         seed=trial.seed,
+        limit=math.inf,  # here the search stops
     )
     return Trainer(recipe, trial.images, trial.device)
 
@@ -192,7 +194,8 @@ def _growths(series: Mapping[str, NDArray[np.float64]]) -> str:
 
 
 def _times(factor: float) -> str:
-    return f"{rounded(factor)}-fold" if factor < 1e4 else f"{factor:.0e}-fold".replace("e+0", "e")
+    short = f"{factor:.0e}".replace("e+0", "e").replace("e+", "e")
+    return f"{rounded(factor) if factor < 1e4 else short}-fold"
 
 
 def _typical(series: Mapping[str, NDArray[np.float64]]) -> int:
@@ -267,7 +270,11 @@ CLAIM = Claim(
             criteria=tuple(_criteria()),
             control=f"without BN, the update of the same number at the viable rate {VIABLE:g}",
             draw=draw,
-            sizes={**SIZES, Scale.SMOKE: Size(batch=16, seeds=2)},
+            sizes={
+                **SIZES,
+                Scale.SMOKE: Size(batch=16, seeds=2),
+                Scale.QUICK: Size(batch=128, seeds=5, steps=4),
+            },
             positions={"layer": LAYERS},
             pictures=frozenset(f"{name} at layer {n}" for name in MOMENTS for n in LAYERS),
             networks={

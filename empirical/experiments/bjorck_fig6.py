@@ -144,7 +144,8 @@ CLAIM = Claim(
         "one row an image, the loss of that image alone. Ours: the share of all positive entries "
         "that the top column holds, and the mean cosine of two rows. Taken to the letter, that "
         "one class is predicted whatever the image does not set the networks apart: with BN, too, "
-        "most images get the same class ('most predicted'), only without certainty. The threshold "
+        "most images get the same class ('most predicted': 86 % on CIFAR-10, 100 % without BN), "
+        "only without certainty. The threshold "
         "on the cosine was 0.4 at first, which forgot that an image of the dominating class has "
         "a row of zeros; it was put half way and confirmed with other seeds."
     ),

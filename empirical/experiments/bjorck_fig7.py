@@ -124,7 +124,7 @@ CLAIM = Claim(
         "Ours: the measure. Any matrix of positive entries has a first singular value that "
         "outweighs all others, whatever its structure, so the mean of all entries is taken off "
         "first; what the same entries give in random places is the control. 'Less pronounced' "
-        "with BN is meant to the letter: some structure remains there, several times what random "
-        "places give."
+        "with BN is meant to the letter: some structure remains there (on CIFAR-10 0.7, where "
+        "random places give 0.16 and the network without BN 11)."
     ),
 )

@@ -5,9 +5,9 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from empirical.bjorck_protocol import DEEPEST, GRIDS, NETWORKS, SIZES, over_depths, search
+from empirical.bjorck_protocol import DEPTHS, GRIDS, NETWORKS, SIZES, over_depths, search
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from empirical.pictures import LAST, STYLES
+from empirical.pictures import LAST, seed_marks
 from empirical.rates import FACTOR, LEARNT
 from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Scale, Verdict
@@ -17,19 +17,25 @@ PRINTED: Final = 0.03  # "up to"
 LARGEST: Final = "largest learning rate"
 GAIN: Final = "largest rate over that without BN"
 REST: Final = "largest rate over that with BN"
+NAMES: Final = {
+    WITH: "BN after every\nconvolution",
+    LAST: "one BN,\nlast layer",
+    WITHOUT: "no BN",
+    CONTROL: "no BN,\nother seed\n(control)",
+}
 MORE: Final = 10.0  # the paper's rate without BN is 300 times smaller than 0.03
 
 
 def run(trial: Trial) -> Measured:
     """Search the largest rate with BN everywhere, at the last layer, and nowhere."""
-    depth, smallest = DEEPEST[trial.scale], GRIDS[trial.scale][0]
-    last = search(trial, depth, "last", start=PRINTED).rate
+    depths = DEPTHS[trial.scale]
+    ends = (depths[0], depths[-1])
+    one = search(trial, depths[-1], "last", start=PRINTED).rate
     rates = {
-        WITH: over_depths(trial, "batch")[depth],
-        WITHOUT: over_depths(trial, "none")[depth],
-        LAST: smallest / FACTOR if last is None else last,
-        # What two seeds differ by.
-        CONTROL: over_depths(trial, "none", seed=trial.seed + 1)[depth],
+        WITH: over_depths(trial, "batch", ends)[depths[-1]],
+        WITHOUT: over_depths(trial, "none", depths)[depths[-1]],
+        LAST: GRIDS[trial.scale][0] if one is None else one,
+        CONTROL: over_depths(trial, "none", depths, seed=trial.seed + 1)[depths[-1]],
     }
     return {net: _row(rate, rates[WITH], rates[WITHOUT]) for net, rate in rates.items()}
 
@@ -41,28 +47,12 @@ def _row(rate: float, with_bn: float, without: float) -> dict[str, Any]:
 def draw(fig: Figure, evidence: Evidence) -> str:
     """Draw the largest rate of every network, one mark a seed."""
     axes = fig.subplots()
-    names = {
-        WITH: "BN after every\nconvolution",
-        LAST: "one BN,\nlast layer",
-        WITHOUT: "no BN",
-        CONTROL: "no BN,\nother seed\n(control)",
-    }
-    medians = {net: float(np.median(evidence.series[net][LARGEST])) for net in names}
-    for place, net in enumerate(names):
-        values, style = evidence.series[net][LARGEST], STYLES[net]
-        axes.plot(
-            np.full(len(values), place),
-            values,
-            color=style["color"],
-            marker=style["marker"],
-            linestyle="none",
-            alpha=0.8,
-        )
-        axes.hlines(medians[net], place - 0.3, place + 0.3, color=style["color"])
+    rows = {net: evidence.series[net][LARGEST] for net in NAMES}
+    medians = {net: float(np.median(values)) for net, values in rows.items()}
+    seed_marks(axes, rows, NAMES)
     axes.axhline(PRINTED, color="#999999", linewidth=0.8, linestyle=":")
     axes.annotate("0.03, as printed for one BN", (2.45, PRINTED), ha="right", va="bottom")
     axes.set_yscale("log")
-    axes.set_xticks(range(len(names)), list(names.values()), fontsize="small")
     axes.set_ylabel("largest learning rate at which it learns")
     axes.set_title(
         f"Rates up to {medians[LAST]:.2g} with one BN, {medians[WITH]:.2g} with all, "
@@ -124,7 +114,7 @@ CLAIM = Claim(
             draw=draw,
             printed={LAST: {LARGEST: PRINTED}, WITHOUT: {LARGEST: 0.0001}},
             networks={
-                "architecture": "ResNet-110, at smoke ResNet-14",
+                "architecture": "ResNet-110, at quick ResNet-44, at smoke ResNet-14",
                 "learns": f"test accuracy {LEARNT} or more after the last update",
                 "learning rates": (
                     f"{GRIDS[Scale.QUICK][0]:.2g} to {GRIDS[Scale.QUICK][-1]}, each {FACTOR:g} "
@@ -136,5 +126,13 @@ CLAIM = Claim(
         ),
     ),
     expected=Verdict.REPRODUCED,
-    remark="",
+    remark=(
+        "Found: ResNet-110, one BN at the output of the last residual block, rates up to 0.03 "
+        "against 0.0001 without BN. Ours: at quick 44 layers, 200 updates on batches of 32 of "
+        "5,000 images; the rates without BN and with all are those of bjorck_depth_lr, whose "
+        "remark says when a rate counts; 'up to 0.03' is within a factor of 2, the step of the "
+        "grid; tenfold over the network without BN is asked, of the 300-fold that is printed, and "
+        "no more than BN everywhere allows. All this was stated before measuring. The accuracy "
+        "that the same sentence speaks of is the claim bjorck_last_bn_accuracy."
+    ),
 )

@@ -1,17 +1,17 @@
-"""Which of the paper's initial rates a network of 110 layers learns at (S3, section 1.2)."""
+"""A rate of 0.1 trains a deep residual network with BN and fails without (S3, section 1.2)."""
 
 from typing import Any, Final
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from empirical.bjorck_protocol import DEEPEST, NETWORKS, SIZES, resnet
+from empirical.bjorck_protocol import NETWORKS, SIZES, resnet
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.networks import Norm
 from empirical.pictures import median_band
 from empirical.rates import LEARNT, accuracy
 from empirical.tasks import Data
-from empirical.trial import Trial
+from empirical.trial import DEPTH, Size, Trial
 from theory.claim import Claim, Evidence, Scale, Verdict
 from theory.sources import Source
 
@@ -20,14 +20,18 @@ RATES: Final = {
     Scale.QUICK: (0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.1),
     Scale.PAPER: (0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.1),
 }
+DEPTHS: Final = {Scale.SMOKE: 14, Scale.QUICK: 32, Scale.PAPER: DEPTH}
 VIABLE: Final = 0.0001  # "needs to be decreased to" it "for convergence"
 USUAL: Final = 0.1  # "the original network can be trained with" it
 EPOCHS: Final = 165
-PAPER_UPDATES: Final = EPOCHS * (50_000 // 128)
+TRAINING: Final = {
+    Scale.SMOKE: SIZES[Scale.SMOKE],
+    Scale.QUICK: Size(batch=32, seeds=2, updates=SIZES[Scale.QUICK].updates),
+    Scale.PAPER: Size(batch=128, seeds=5, updates=EPOCHS * (50_000 // 128), images=None),
+}
 ACCURACY: Final = "test accuracy"
 LARGEST: Final = "largest rate that learns"
 BELOW: Final = 1e-5  # stands for the largest rate where none learns
-ROUNDING: Final = 1.001
 
 
 def run(trial: Trial) -> Measured:
@@ -40,22 +44,18 @@ def run(trial: Trial) -> Measured:
 
 
 def _sweep(trial: Trial, norm: Norm, data: Data | None = None) -> dict[str, Any]:
-    """Accuracy at every rate; of the control at the rates that the criteria speak of only."""
-    rates = np.array(RATES[trial.scale])
-    asked = [rate for rate in rates if data is None or rate in (VIABLE, USUAL)]
-    found = {}
-    for rate in asked:
-        updates = {"steps": PAPER_UPDATES} if trial.scale is Scale.PAPER else {}
-        found[rate] = resnet(trial, DEEPEST[trial.scale], norm, rate, data=data, **updates)
-    accuracies = np.array([accuracy(one) for one in found.values()])
-    learnt = np.array(asked)[accuracies >= LEARNT]
+    """Accuracy at every rate, of the control at the two only that the sentence speaks of."""
+    asked = RATES[trial.scale] if data is None else (VIABLE, USUAL)
+    runs = [resnet(trial, DEPTHS[trial.scale], norm, rate, data=data) for rate in asked]
+    accuracies = np.array([accuracy(one) for one in runs])
     return {
         "rate": asked,
         ACCURACY: accuracies,
-        LARGEST: learnt.max(initial=BELOW),
+        # Not only up to the first that fails: a statement that larger rates fail is harder so.
+        LARGEST: np.array(asked)[accuracies >= LEARNT].max(initial=BELOW),
         "best rate": asked[int(accuracies.argmax())],
-        "diverged": [float(one.diverged is not None) for one in found.values()],
-        f"accuracy at {USUAL}": accuracies[-1],
+        "diverged": [float(one.diverged is not None) for one in runs],
+        f"accuracy at {USUAL}": accuracies[asked.index(USUAL)],
         f"accuracy at {VIABLE}": accuracies[asked.index(VIABLE)],
     }
 
@@ -72,36 +72,44 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     axes.set_xlabel("initial learning rate")
     axes.set_ylabel("test accuracy (chance 0.1)")
     axes.legend(fontsize="small", title="median and range of seeds", title_fontsize="small")
-    largest = {net: np.median(evidence.series[net][LARGEST]) for net in (WITH, WITHOUT)}
-    told = {
-        net: f"up to {rate:g}" if rate > BELOW else "at none of them"
-        for net, rate in largest.items()
+    ends = {
+        net: [
+            f"{100 * np.median(evidence.series[net][f'accuracy at {rate}']):.0f} %"
+            for rate in (USUAL, VIABLE)
+        ]
+        for net in (WITH, WITHOUT)
     }
-    axes.set_title(f"Rates that learn: {told[WITHOUT]} without BN, {told[WITH]} with BN")
+    axes.set_title(
+        f"Rate {USUAL}: {ends[WITH][0]} with BN, {ends[WITHOUT][0]} without; "
+        f"rate {VIABLE}: {ends[WITH][1]} and {ends[WITHOUT][1]}"
+    )
+    best = {net: np.median(evidence.series[net]["best rate"]) for net in ends}
     return (
-        "Test accuracy after the last update against the initial learning rate, logarithmic: "
-        f"the network learns {told[WITHOUT]} without BN and {told[WITH]} with BN; medians over "
-        f"seeds; the line is the accuracy of {LEARNT} from which on it is said to learn."
+        "Test accuracy after the last update against the initial learning rate, logarithmic: at "
+        f"{USUAL} {ends[WITH][0]} with BN and {ends[WITHOUT][0]} without, at {VIABLE} "
+        f"{ends[WITH][1]} and {ends[WITHOUT][1]}; best at {best[WITH]:g} and {best[WITHOUT]:g}; "
+        f"medians over seeds; the line is the accuracy of {LEARNT} from which on a network is said "
+        "to learn."
     )
 
+
+PROVENANCE: Final = {
+    "architecture": "ResNet-110, at quick ResNet-32, at smoke ResNet-14",
+    "learns": f"test accuracy {LEARNT} or more after the last update",
+    **NETWORKS,
+}
 
 CLAIM = Claim(
     id="bjorck_rates",
     title=(
-        "A residual network of 110 layers learns at a rate of 0.1 with batch normalisation, and "
-        "without it at 0.0001 but at no larger one."
+        "A deep residual network trains at a learning rate of 0.1 with batch normalisation and "
+        "fails at it without."
     ),
-    sources=(
-        Source("S3", "section 1.2"),
-        Source("S3", "section 2"),
-        Source("S3", "figure 1"),
-    ),
+    sources=(Source("S3", "section 1.2"), Source("S3", "figure 1")),
     statement=(
         r"\begin{array}{l}"
-        r"\text{The original network can be trained with initial learning rate 0.1 [...], however} \\"
-        r"\text{which fails without BN. [...] Without batch normalization, we have found that the} \\"
-        r"\text{initial learning rate of the Resnet model needs to be decreased to } \alpha=0.0001 \\"
-        r"\text{for convergence.}"
+        r"\text{The original network can be trained with initial learning rate 0.1 [...],} \\"
+        r"\text{however which fails without BN.}"
         r"\end{array}"
     ),
     means=(
@@ -116,28 +124,25 @@ CLAIM = Claim(
                 ),
                 Criterion(
                     net=WITHOUT,
-                    quantity=LARGEST,
-                    at_most=VIABLE * ROUNDING,
-                    words="largest rate that learns without BN",
-                ),
-                Criterion(
-                    net=WITHOUT,
-                    quantity=f"accuracy at {VIABLE}",
-                    at_least=LEARNT,
-                    words="accuracy at rate 0.0001 without BN",
+                    quantity=f"accuracy at {USUAL}",
+                    at_most=LEARNT,
+                    words="accuracy at rate 0.1 without BN",
                 ),
             ),
             control="with BN, training labels shuffled; at the rates 0.0001 and 0.1",
             made_of=WITH,
             draw=draw,
-            networks={
-                "architecture": "ResNet-110, at smoke ResNet-14",
-                "learns": f"test accuracy {LEARNT} or more after the last update",
-                **NETWORKS,
-            },
-            sizes=SIZES,
+            networks=PROVENANCE,
+            sizes=TRAINING,
         ),
     ),
     expected=Verdict.REPRODUCED,
-    remark="",
+    remark=(
+        "Found: ResNet-110, momentum 0.9, weight decay 1e-4, augmentation, 165 epochs, the six "
+        "rates of the sweep. Ours: at quick 32 layers and 200 updates on batches of 32 of 5,000 "
+        "images; a network learns if its test accuracy reaches 0.15, chance being 0.1; one that "
+        "diverges has the accuracy of chance. Which rate is the best is drawn and not judged: "
+        "after so few updates it is not the one that a whole training would prefer. That the rate "
+        "must fall to 0.0001 without BN is the claim bjorck_rates_smallest."
+    ),
 )

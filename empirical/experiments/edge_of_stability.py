@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.landscapes import Sweep, learns, sweep
-from empirical.networks import Norm
+from empirical.networks import Initialisation, Norm
 from empirical.pictures import STYLES, rounded
 from empirical.trial import Trained, Trial
 from empirical.vgg_protocol import INITS, NETWORKS, RATES, SIZES
 from theory.claim import Claim, Evidence, Scale, Verdict
 from theory.sources import Source
 
+Sweeps = Mapping[Initialisation, Sweep]
 EVERY = "every network"
 NORMS: Mapping[str, Norm] = {WITH: "batch", WITHOUT: "none"}
 PAPER = (0.1, 0.5)  # A18's rates
@@ -42,7 +43,7 @@ def run(trial: Trial) -> Measured:
     return found
 
 
-def _runs(sweeps: Mapping[str, Sweep]) -> list[Trained]:
+def _runs(sweeps: Sweeps) -> list[Trained]:
     return [one for each in sweeps.values() for one in each.runs.values()]
 
 
@@ -59,7 +60,7 @@ def _summary(runs: Sequence[Trained]) -> dict[str, Any]:
     return rows
 
 
-def _rows(sweeps: Mapping[str, Sweep]) -> dict[str, Any]:
+def _rows(sweeps: Sweeps) -> dict[str, Any]:
     """By rate, and through training: for the figure.  What is 0 is drawn nowhere."""
     rows: dict[str, Any] = {}
     for words, path in COLUMNS.items():
@@ -176,5 +177,16 @@ CLAIM = Claim(
         ),
     ),
     expected=Verdict.NOT_REPRODUCED,
-    remark="",
+    remark=(
+        "An alternative to 'BN makes the landscape smoother'. Ours: sharpness is the largest "
+        "eigenvalue of the Hessian on the batch of the next update, at every 100th update, its "
+        "geometric mean over the second half; 'about' is by a factor of two; every run on the "
+        "grid of rates 0.02, 0.1, 0.5 and 2.5 that learns counts, from two initialisations. "
+        "After 300 updates the lower bound fails for runs that have hardly begun: at the "
+        "smallest rate a network needs longer to become as sharp as it may. The upper bound "
+        "holds for all. With BN the loss at initialisation is sharper than 2/rate by up to "
+        "hundreds, and is not a hundred updates later. With batches of 128 the eigenvalue "
+        "settles above 2 rather than at it. The criterion was first applied to both networks "
+        "apart; it was joined to one so that there can be a control, its thresholds unchanged."
+    ),
 )

@@ -36,6 +36,18 @@ SIZES: Final = {
     Scale.QUICK: Size(batch=128, seeds=3, updates=300, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=15_000, images=None),
 }
+PROTOCOL: Final = (
+    "S1 and S2 show pictures of Li et al. (2018, arXiv:1712.09913), which compare networks with "
+    "and without shortcuts, not BN against none. Found there: a plane of two random directions, "
+    "each filter of a direction as long as the network's own, from -1 to 1. Ours: both networks "
+    "with the same directions, grid and colours; the loss of one training batch with the "
+    "statistics of the batch, where Li et al. take running ones, with which BN is another "
+    "function; 'smoother' as S1 defines it below the picture, a smaller Lipschitz constant of the "
+    "loss and of its gradient, by a factor of two at least, on the plane and in its units. "
+    "The units matter: the weights before BN have no scale of their own, and on steps of one "
+    "absolute length a network with four times the weights, the same function, looks flatter "
+    "(a test shows both). "
+)
 SOURCES: Final = (
     Source("S1", "section 3.4 and figure 3"),
     Source("S2", "'How does BN help optimization?'"),
@@ -193,5 +205,5 @@ CLAIM = Claim(
         ),
     ),
     expected=Verdict.REPRODUCED,
-    remark="",
+    remark=PROTOCOL,
 )

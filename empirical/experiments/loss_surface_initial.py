@@ -23,7 +23,7 @@ WIDTH: Final = 8
 
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2),
-    Scale.QUICK: Size(batch=128, seeds=5),
+    Scale.QUICK: Size(batch=128, seeds=3),
     Scale.PAPER: Size(batch=128, seeds=10),
 }
 
@@ -107,5 +107,15 @@ CLAIM = Claim(
         ),
     ),
     expected=Verdict.REPRODUCED,
-    remark="",
+    remark=(
+        trained.PROTOCOL + "The initialisation is ours too: He's law, and Xavier's, which A18 "
+        "uses. Without BN the loss explodes towards the corners, where eleven layers of weights "
+        "grown by half or more multiply, a thousandfold under He's law; with BN it cannot, for "
+        "only the last layer's scale reaches the logits. That is what the verdict rests on. It is "
+        "another matter near the network itself ('slope near the middle', up to a fifth of the "
+        "plane): there BN's slope is several times smaller under He's law, but many times larger "
+        "under Xavier's, with which the signal of the network without BN fades and its loss is "
+        "flat. Nor is the shape more regular with BN: it is convex at fewer points, and a large "
+        "share of its variance is left by the best quadratic, with BN or without."
+    ),
 )

@@ -17,5 +17,12 @@ CLAIM = Claim(
     ),
     means=(experiment("digits"),),
     expected=Verdict.REPRODUCED,
-    remark="",
+    remark=(
+        "S1 names neither data set nor network nor noise. Ours: everything of noisy_bn, on the "
+        "1,797 digits of scikit-learn, 8x8 enlarged to 32x32, 1,437 of them to train on, 300 "
+        "updates at quick. S1's sentence is garbled: that the number of steps 'was not "
+        "significantly reduced' we read as 'hardly grew', and 'significant improvement than the "
+        "vanilla network' as more accuracy than without BN; criteria are those of noisy_bn. "
+        "Accuracies are with the noise on and the statistics of the batch."
+    ),
 )

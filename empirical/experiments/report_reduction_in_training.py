@@ -13,7 +13,7 @@ from theory.sources import Source
 
 SIGNIFICANT = 0.1  # of the squared length
 SHARE, EXPECTED = "share taken off", "share expected of a random gradient"
-FLOOR = 1e-7  # of a share: float32 sees no smaller one
+FLOOR = 1e-7  # of a share, for the picture
 
 
 def run(trial: Trial) -> Measured:
@@ -33,16 +33,18 @@ def _rows(run: Trained, inside: tuple[str, ...]) -> dict[str, Any]:
         name: np.array([look[name] for look in looks], dtype=float)
         for name in ("measured", "mean", "hat", "chance", "factor", "lowers", "broken")
     }
+    share = table["mean"] + table["hat"]
     rows: dict[str, Any] = {
-        SHARE: np.median(table["measured"], axis=0),
+        SHARE: np.median(share, axis=0),
+        "share missing by automatic differentiation": np.median(table["measured"], axis=0),
         "share taken off by the mean": np.median(table["mean"], axis=0),
         "share taken off by the correlation": np.median(table["hat"], axis=0),
         EXPECTED: np.median(table["chance"], axis=0),
         "median gamma/s": np.median(table["factor"], axis=0),
         "share of units where the curvature is lowered": np.median(table["lowers"], axis=0),
         "units that break Theorem 4.1": table["broken"].sum(),
-        "course": np.maximum(table["measured"], FLOOR),
-        "times chance": np.median(table["measured"] / table["chance"], axis=0),
+        "course": np.maximum(share, FLOOR),
+        "times chance": np.median(share / table["chance"], axis=0),
     }
     if not inside:
         curves = [row["theorems"]["curvature"] for row in run.curve if _has_curvature(row)]
@@ -65,16 +67,18 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     course = np.median(evidence.series[WITH]["course"], axis=0)
     layers = np.arange(1, course.shape[1] + 1)
     image = left.pcolormesh(
-        np.linspace(0, 100, len(course)),
-        layers,
+        np.linspace(0, 100, len(course) + 1),
+        np.arange(len(layers) + 1) + 0.5,
         np.log10(course.T),
         cmap="cividis",
         vmin=np.log10(FLOOR) + 2,
         vmax=0,
-        shading="nearest",
         rasterized=True,
     )
     fig.colorbar(image, ax=left, label="log10 of the share taken off")
+    left.grid(visible=False)
+    left.set_yticks(layers)
+    right.set_xticks(layers, layers, fontsize="small")
     left.set_xlabel("% of the updates")
     left.set_ylabel("layer (1 to 8 convolutions, 9 and 10 linear)")
     series = evidence.series
@@ -139,5 +143,17 @@ CLAIM = Claim(
         ),
     ),
     expected=Verdict.NOT_REPRODUCED,
-    remark="",
+    remark=(
+        "The theorem is proved (santurkar_4_1), and so is when something is taken off "
+        "(report_reduction_condition); here it is measured how much: of sum (gamma/s)^2 |g|^2 "
+        "over a layer, at every evaluation of a training with BN, by the relation and letters "
+        "that are proved there. Ours: significant is a tenth, stated before measuring. The two "
+        "terms are the squares of the derivatives of the loss in beta and in gamma, over m. A "
+        "gradient in a random direction would lose 2/m, and in training it is no more than "
+        "about that: m counts all places of all images. No unit broke Theorem 4.1 or, at four "
+        "units of each layer, the printed bound of Theorem 4.2 beyond rounding; there the "
+        "subtracted term takes off in about half of the units and adds in the others ('share of "
+        "units where the curvature is lowered'). The factor gamma/s is above 1 in most units: "
+        "at these weights it lengthens the gradient."
+    ),
 )

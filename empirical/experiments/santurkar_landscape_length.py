@@ -1,13 +1,13 @@
 """BN makes the landscape along the gradient smoother: protocol 'length' of four."""
 
 from empirical.landscape_pictures import draw_protocol
-from empirical.landscapes import by_protocol
+from empirical.landscapes import REMARK, by_protocol
 from theory.claim import Claim, Verdict
 from theory.sources import Source
 
 CLAIM = Claim(
     id="santurkar_landscape_length",
-    title="",
+    title="On steps of one length batch normalisation makes the landscape smoother.",
     sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
     statement=(
         r"\begin{array}{l}"
@@ -17,5 +17,10 @@ CLAIM = Claim(
     ),
     means=(by_protocol("length", draw_protocol("length")),),
     expected=Verdict.NOT_REPRODUCED,
-    remark="",
+    remark=REMARK
+    + (
+        "Here the steps have one length in the weights, 0.05 to 0.4, whatever rate and gradient "
+        "are. A plain step of A18 is as long as rate times gradient, so that a network with "
+        "small gradients is looked at from nearer."
+    ),
 )

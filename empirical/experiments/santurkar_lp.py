@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.landscapes import QUANTITIES, STAGES, checkpoints
 from empirical.networks import Norm
-from empirical.pictures import median_band
+from empirical.pictures import STYLES, median_band
 from empirical.trial import Trained, Trial
 from empirical.vgg_protocol import NETWORKS, SIZES, vgg
 from theory.claim import Claim, Evidence, Verdict
@@ -22,7 +22,6 @@ POWERS: Mapping[str, tuple[Norm, ...]] = {
 }
 COMPARABLE = 0.75  # of BN's gain in accuracy
 ROUGHER = 2.0  # at most twice as rough as with BN, at any stage
-DRAWN = ((WITH, ""), (WITHOUT, ""), *((net, norm) for net in POWERS for norm in POWERS[net]))
 
 
 def run(trial: Trial) -> Measured:
@@ -70,16 +69,18 @@ def _name(quantity: str) -> str:
 def draw(fig: Figure, evidence: Evidence) -> str:
     """Draw accuracy and effective beta against the update."""
     left, right = fig.subplots(1, 2)
-    for net, norm in DRAWN:
+    for net, label, row in _labels():
         series = evidence.series[net]
-        row = POWERS[net].index(norm) if norm else 0  # type: ignore[arg-type]
-        updates = series["update"][0]
-        label = norm or net
-        median_band(
-            left, label, updates, 100 * series["test accuracy"][:, row], label, slice(None, None, 3)
-        )
+        updates, every = series["update"][0], slice(row, None, 3)
+        accuracy = 100 * series["test accuracy"][:, row]
         beta = np.clip(series["effective beta"][:, row], 1e-3, 1e6)
-        median_band(right, label, updates[1:], beta, label, slice(None, None, 3))
+        for axes, x, values in ((left, updates, accuracy), (right, updates[1:], beta)):
+            if net in POWERS:  # the ranges of seven networks would hide one another
+                axes.plot(
+                    x, np.median(values, axis=0), label=label, **STYLES[label], markevery=every
+                )
+            else:
+                median_band(axes, net, x, values, label, every)
     right.set_yscale("log")
     left.set_ylabel("test accuracy in %")
     right.set_ylabel("effective beta along the gradient")
@@ -107,10 +108,9 @@ def draw(fig: Figure, evidence: Evidence) -> str:
 
 
 def _labels() -> Sequence[tuple[str, str, int]]:
-    return [
-        (net, norm or net, POWERS[net].index(norm) if norm else 0)  # type: ignore[arg-type]
-        for net, norm in DRAWN
-    ]
+    """Where each network that is drawn is found, and what it is called."""
+    rows = [(net, norm, row) for net, norms in POWERS.items() for row, norm in enumerate(norms)]
+    return [(WITH, WITH, 0), (WITHOUT, WITHOUT, 0), *rows]
 
 
 CLAIM = Claim(
@@ -157,5 +157,12 @@ CLAIM = Claim(
         ),
     ),
     expected=Verdict.NOT_REPRODUCED,
-    remark="",
+    remark=(
+        "Found: division by the average l_p norm of the batch, taken before the mean is "
+        "shifted, p = 1, 2 and infinity; curves without numbers. Ours: comparable performance "
+        "is three quarters of BN's gain in test accuracy over no normalisation; comparable "
+        "landscape is at most twice BN's loss variation, change of the gradient and effective "
+        "beta, in each third of the updates; stated before measuring. The same with the scale "
+        "of the centred batch is measured beside it ('l_p centred'; at p = 2 that is BN)."
+    ),
 )

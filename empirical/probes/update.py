@@ -50,7 +50,7 @@ class Update:
 def diverging_update(
     model: nn.Module, step: Callable[[], float], *, limit: float, at_most: int
 ) -> Update | None:
-    """Train until the loss of a mini-batch passes `limit`; the last update was the diverging one.
+    """Train until an update takes the loss of the next mini-batch above `limit`.
 
     Parameters
     ----------
@@ -60,29 +60,27 @@ def diverging_update(
         Takes one step on the next mini-batch, and returns its loss before that:
         `empirical.training.Trainer.update`.
     limit
-        A loss above it, or one that is not a number, is divergence.
+        A loss above it and above that before the update, or one that is no number, is divergence.
     at_most
         So many updates are looked at, 1 or more.
 
     Returns
     -------
     Update or None
-        The first update after which the loss passes the limit; None if there is none.
+        The first update with such a loss after it; None if there is none.
 
     Raises
     ------
     ValueError
-        If `at_most` is below 1, or the loss is above `limit` before any update.
+        If `at_most` is below 1.
     """
     if at_most < 1:
         raise ValueError(f"at_most {at_most}: must be at least 1")
     before, last = _parameters(model), step()
-    if not last <= limit:
-        raise ValueError(f"the first loss is {last:.3g}: above the limit {limit:g} without update")
     for number in range(1, at_most + 1):
         after = _parameters(model)
         loss = step()
-        if not loss <= limit:
+        if not loss <= max(limit, last):
             return Update(number, before, after, last, loss)
         before, last = after, loss
     return None

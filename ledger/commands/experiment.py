@@ -9,10 +9,10 @@ from cyclopts import App
 
 from empirical.conduct import measure
 from empirical.data import load
-from empirical.experiment import Experiment, experiment_of
+from empirical.experiment import experiment_of
 from empirical.trial import UnfinishedError
 from ledger import figures, published
-from ledger.catalogue import catalogue, one
+from ledger.catalogue import experiment, experiments
 from ledger.commands.common import checked_seed, threads
 from ledger.commands.common import device as concrete
 from ledger.requests import Request, requests, training_runs
@@ -29,7 +29,7 @@ app = App(name="experiment", help="Experiments on images: run, resume, publish."
 @app.command(name="list")
 def list_() -> None:
     """List the experiments, whether they train, and the scale at which they are published."""
-    claims = _experiments()
+    claims = experiments()
     width = max(len(claim.id) for claim in claims)
     for claim in claims:
         kept = published.evidence(claim)
@@ -47,7 +47,7 @@ def show(experiment_id: str, /) -> None:
     experiment_id
         Its id, as `bnproof experiment list` names it.
     """
-    claim = _experiment(experiment_id)
+    claim = experiment(experiment_id)
     trial = experiment_of(claim)
     print(f"{claim.id}: {claim.title}\n")
     for source in claim.sources:
@@ -106,7 +106,7 @@ def run(
     checked_seed(seed)
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds {seeds}: must be at least 1")
-    claims = [_experiment(name) for name in ids] or _experiments()
+    claims = [experiment(name) for name in ids] or experiments()
     if data is not None:
         load(data, limit=1)
     request = Request(
@@ -159,18 +159,6 @@ def status(*, out: Path = OUT) -> None:
         print(run)
 
 
-def _experiments() -> list[Claim]:
-    entries = [entry for entry in catalogue().values() if isinstance(entry, Claim)]
-    return [claim for claim in entries if claim.means_of(Experiment)]
-
-
-def _experiment(name: str) -> Claim:
-    claim = one(name)
-    if not claim.means_of(Experiment):
-        raise UserError(f"{name}: has no experiment; `bnproof experiment list` names those that do")
-    return claim
-
-
 def _deadline(minutes: float | None) -> float:
     if minutes is None:
         return math.inf
@@ -183,7 +171,7 @@ def _carry_out(request: Request, out: Path, deadline: float, publish: bool) -> i
     """Measure, judge and write one request; 1 if a verdict is not the expected one."""
     wrong = 0
     for name in request.ids:
-        claim = _experiment(name)
+        claim = experiment(name)
         try:
             results = measure(
                 claim, request.settings(), root=out, seeds=request.seeds, deadline=deadline

@@ -79,7 +79,10 @@ def _connect(ray: Any, address: str | None) -> None:
         ray.init(address=where, log_to_driver=False, logging_level="ERROR", **local)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"--address {where}: no Ray cluster answers there ({reason})") from None
+        raise UserError(
+            f"--address {where}: no Ray cluster lets us in there ({reason}); if it asks for a "
+            "token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH as its machines have them"
+        ) from None
 
 
 def _answers(address: str) -> None:

@@ -24,10 +24,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from empirical.experiment import Experiment
 from empirical.networks import FAMILIES
 from empirical.recipe import Recipe
-from ledger.catalogue import one
+from ledger.catalogue import experiment
 from theory.claim import Scale
 from theory.errors import UserError, one_of, whole
 
@@ -192,10 +191,7 @@ def _experiment(fields: Fields) -> Fields:
     fields = _typed(fields, EXPERIMENT, required=("id",))
     one_of("scale", fields["scale"], [scale.value for scale in Scale])
     whole("seed", fields["seed"], 0)
-    if not one(fields["id"]).means_of(Experiment):
-        raise ValueError(
-            f"id {fields['id']!r}: has no experiment; `bnproof experiment list` names those that do"
-        )
+    experiment(fields["id"])
     return fields
 
 

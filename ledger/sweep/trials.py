@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from empirical.conduct import measure, trial_config
+from empirical.conduct import measure, size_of, trial_config, trial_of
 from empirical.data import load
-from empirical.experiment import experiment_of
 from empirical.runs import Run, State
 from empirical.tasks import Data, LinearMap
 from empirical.training import train
-from empirical.trial import Trial as Measured
 from ledger.catalogue import one
 from ledger.sweep.plan import Fields, recipe
 from theory.claim import Scale, Settings
@@ -89,14 +87,8 @@ class Measurement:
     def run(self) -> Run:
         """The run folder of `empirical.conduct.measure`."""
         claim, settings = one(self.fields["id"]), self.settings
-        size = experiment_of(claim).sizes[settings.scale]
-        trial = Measured(
-            images=load(settings.data, limit=size.images),
-            seed=settings.seed,
-            device=settings.device,
-            size=size,
-            scale=settings.scale,
-        )
+        images = load(settings.data, limit=size_of(claim, settings).images)
+        trial = trial_of(claim, settings, images, settings.seed, root=self.out)
         return Run(self.out, trial_config(claim, trial))
 
     def carry_out(self) -> None:

@@ -78,11 +78,12 @@ def test_a_loss_that_is_no_number_is_divergence():
     assert math.isnan(update.loss_after)
 
 
-@pytest.mark.parametrize("start", [1e3, math.inf])
-def test_divergence_before_any_update_is_refused(start):
-    bowl = Bowl(start)
-    with pytest.raises(ValueError, match="without update"):
-        diverging_update(bowl, bowl.descent(0.1), limit=1e3, at_most=5)
+def test_a_loss_above_the_limit_from_the_start_must_still_rise():
+    falling, rising = Bowl(1e3), Bowl(1e3)
+    assert diverging_update(falling, falling.descent(0.5), limit=1e3, at_most=5) is None
+    update = diverging_update(rising, rising.descent(1.05), limit=1e3, at_most=5)
+    assert update.number == 1
+    assert update.loss_after > update.loss_before > 1e3
 
 
 def test_numbers_of_updates_out_of_range_are_refused():
@@ -106,9 +107,8 @@ def test_an_update_has_its_length_and_its_shares():
 
 def test_the_trainer_diverges_at_the_update_that_is_found():
     images = load("photos")
-    recipe = Recipe(
-        network={"family": "resnet", "depth": 8, "norm": "none"}, steps=20, rate=1.0, batch=16
-    )
+    network = {"family": "resnet", "depth": 8, "norm": "none"}
+    recipe = Recipe(network=network, steps=20, rate=1.0, batch=16)
     training = Trainer(recipe, images)
     update = diverging_update(training.model, training.update, limit=recipe.limit, at_most=20)
     assert training.progress.diverged
