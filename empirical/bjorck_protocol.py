@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from empirical.networks import Norm
-from empirical.rates import Found, grid, largest_rate, learnt
+from empirical.rates import Found, grid, largest_rate, learns
 from empirical.tasks import Data
 from empirical.trial import DEPTH, SHORTCUT, Size, Trained, Trial
 from theory.claim import Scale
@@ -32,7 +32,7 @@ STARTS: Final[Mapping[Norm, float]] = {"none": 0.2, "last": 0.05, "batch": 0.4}
 TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 500, Scale.PAPER: 10_000}
 SIZES: Final[Mapping[Scale, Size]] = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=2, images=200),
-    Scale.QUICK: Size(batch=32, seeds=3, updates=200),
+    Scale.QUICK: Size(batch=16, seeds=2, updates=400),
     Scale.PAPER: Size(batch=128, seeds=5, updates=3_900, images=None),
 }
 NETWORKS: Final[Mapping[str, str]] = {
@@ -84,10 +84,11 @@ def resnet(
 
 
 def search(trial: Trial, depth: int, norm: Norm, *, start: float, seed: int | None = None) -> Found:
-    """Find the largest rate at which a network learns in the updates of `trial`."""
+    """Find the largest rate at which a network's loss is low in the last half of the updates."""
+    half = trial.size.updates // 2
     return largest_rate(
         GRIDS[trial.scale],
-        lambda rate: learnt(resnet(trial, depth, norm, rate, seed=seed)),
+        lambda rate: learns(resnet(trial, depth, norm, rate, seed=seed, every=half)),
         start=start,
     )
 

@@ -1,13 +1,14 @@
 """Carry out experiments, seed by seed, each kept in its own folder as soon as it is measured."""
 
-import hashlib
+import ast
 import importlib.metadata
-import inspect
 import math
+import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from empirical.data import Images, load
 from empirical.experiment import Series, experiment_of, judge
-from empirical.runs import Run, State, plain
+from empirical.runs import Run, State, digest, plain
 from empirical.trial import Size, Trained, Trial
 from theory.claim import Claim, Evidence, Settings
 
@@ -147,11 +148,9 @@ def trial_of(
 
 def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
     """What the measurements of one seed depend on, the code of the experiment included."""
-    source = inspect.getsourcefile(experiment_of(claim).run)
-    code = Path(source).read_bytes() if source else b""
     return {
         "experiment": claim.id,
-        "code": hashlib.sha256(code).hexdigest()[:16],
+        "code": code_of(experiment_of(claim).run.__module__),
         "bnproof": importlib.metadata.version("bnproof"),
         "scale": trial.scale.value,
         "size": asdict(trial.size),
@@ -159,6 +158,30 @@ def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
         "data": trial.images.config,
         "device": trial.device,
     }
+
+
+@cache
+def code_of(name: str) -> str:
+    """Hash of a loaded module's source and of all modules of `empirical` that it builds on."""
+    sources: dict[str, bytes] = {}
+    waiting = [name]
+    while waiting:
+        module = sys.modules.get(waiting.pop())
+        path = getattr(module, "__file__", None)
+        if module is None or path is None or module.__name__ in sources:
+            continue
+        sources[module.__name__] = Path(path).read_bytes()
+        waiting += _imported(sources[module.__name__])
+    return digest(b"".join(sources[name] for name in sorted(sources)))
+
+
+def _imported(source: bytes) -> Iterator[str]:
+    """Names of modules of `empirical` in import statements; some may be no modules."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("empirical"):
+            yield from (str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names))
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("empirical"))
 
 
 def _seed(claim: Claim, trial: Trial) -> State:

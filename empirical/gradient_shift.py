@@ -24,6 +24,8 @@ RATIO: Final = "distance over that without BN"
 RELATIVE: Final = "relative distance over that without BN"
 LESS: Final = "cosine less that without BN"
 KINDS: Final = ("distance", "relative", "cosine")
+ROUNDING: Final = 1e-6  # of float32: nothing is drawn below it
+LONG_RUN: Final = 1_000  # updates from which on their axis is logarithmic
 SMALLEST: Final = 1e-12  # stands for a distance of 0
 
 CRITERIA: Final = (
@@ -108,6 +110,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         WITHOUT: WITHOUT,
         CONTROL: f"with BN, {SHORT:g} of the step (control)",
     }
+    steps = evidence.series[WITH]["step"][0]
     titles = ("distance |G - G'|", "relative: |G - G'|/|G|", "cosine of G and G'")
     for axes, kind, title in zip(fig.subplots(1, 3), KINDS, titles, strict=True):
         for net in NETS:
@@ -117,8 +120,11 @@ def draw(fig: Figure, evidence: Evidence) -> str:
             axes.set_ylim(-1.05, 1.05)
         else:
             axes.set_yscale("log")
+            axes.set_ylim(bottom=ROUNDING)
             axes.minorticks_off()
-        axes.set_xscale("symlog", linthresh=evidence.series[WITH]["step"][0][-1] / 100)
+        if steps[-1] > LONG_RUN:
+            axes.set_xscale("symlog", linthresh=steps[1])
+        axes.set_xlim(0, steps[-1])
         axes.set_xlabel("updates")
         axes.set_title(title, fontsize="small")
     handles, names = axes.get_legend_handles_labels()

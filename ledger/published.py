@@ -98,7 +98,13 @@ def evidence(claim: Claim, folder: Path = FOLDER) -> Evidence | None:
 
 
 def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
-    """Apply the claim's criteria to the measurements of a record."""
+    """Apply the claim's criteria to the measurements of a record.
+
+    Raises
+    ------
+    UserError
+        If the experiment asks for something that was not measured then.
+    """
     series = {
         net: {name: np.asarray(values, dtype=float) for name, values in rows.items()}
         for net, rows in record["series"].items()
@@ -110,12 +116,18 @@ def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
         "seconds": record["seconds"],
         "threads": record["environment"]["threads"],
     }
-    return judge(
-        experiment_of(claim),
-        series,
-        where=f"{record['where']} (measured {about['measured']}, scale {record['scale']})",
-        provenance={**record["provenance"], **about},
-    )
+    try:
+        return judge(
+            experiment_of(claim),
+            series,
+            where=f"{record['where']} (measured {about['measured']}, scale {record['scale']})",
+            provenance={**record["provenance"], **about},
+        )
+    except KeyError as missing:
+        raise UserError(
+            f"{claim.id}: {missing} is not among the measurements published at scale "
+            f"{record['scale']}; publish them again"
+        ) from None
 
 
 def commit() -> str:

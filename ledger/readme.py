@@ -141,7 +141,7 @@ def _result(claim: Claim, found: Evidence) -> str:
 
 
 def _row(values: Any) -> str:
-    listed = values if isinstance(values, list) else [values]
+    listed = values if isinstance(values, list | tuple) else [values]
     return ", ".join("not finite" if value is None else f"{value:.3g}" for value in listed)
 
 

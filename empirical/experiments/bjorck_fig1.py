@@ -1,4 +1,4 @@
-"""At a rate of 0.0001 BN is no better than none (S3, figure 1)."""
+"""At a rate at which a network without BN converges, BN is no better (S3, figure 1)."""
 
 from typing import Any, Final
 
@@ -9,18 +9,21 @@ from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, 
 from empirical.matched_rates import (
     PROVENANCE,
     SIZES,
+    WITHOUT_AS,
     course,
     courses,
     draw_courses,
     finals,
     train,
 )
-from empirical.pictures import SMALL
+from empirical.rates import LEARNT
 from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 
-GAIN: Final = "gain over no BN at rate 0.0001"
+MATCHED: Final = "with BN, same rate"
+ACCURACY: Final = "final test accuracy"
+GAIN: Final = "gain over no BN"
 COMPARABLE: Final = 0.02
 
 
@@ -28,25 +31,26 @@ def run(trial: Trial) -> Measured:
     """Train the networks of the figure; the control is without BN from another seed."""
     rows: dict[str, dict[str, Any]] = {net: dict(row) for net, row in courses(trial).items()}
     rows[CONTROL] = dict(course(train(trial, WITHOUT, seed=trial.seed + 1)))
-    final = "final test accuracy"
-    reference = rows[WITHOUT][final]
-    return {net: {**row, GAIN: row[final] - reference} for net, row in rows.items()}
+    rows[MATCHED] = rows[WITHOUT_AS[trial.scale]]
+    reference = rows[WITHOUT][ACCURACY]
+    return {net: {**row, GAIN: row[ACCURACY] - reference} for net, row in rows.items()}
 
 
 def draw(fig: Figure, evidence: Evidence) -> str:
     """Draw both accuracies in the course of training."""
     ends = finals(evidence)
-    told = f"{ends[SMALL]} with BN, {ends[WITHOUT]} without"
+    rate = f"{evidence.series[WITHOUT]['rate'][0]:g}"
+    told = f"{ends[MATCHED]} with BN, {ends[WITHOUT]} without"
     draw_courses(
         fig,
         evidence,
         "without BN, other seed",
-        f"Test accuracy at rate 0.0001: {told}; with BN at 0.1: {ends[WITH]}",
+        f"Test accuracy at rate {rate}: {told}; with BN at 0.1: {ends[WITH]}",
     )
-    gain = 100 * np.median(evidence.series[SMALL][GAIN])
+    gain = 100 * np.median(evidence.series[MATCHED][GAIN])
     return (
         "Train and test accuracy against the share of the training. Final test accuracy at a rate "
-        f"of 0.0001: {told}, a gain of {gain:.0f} points; with BN at 0.1: {ends[WITH]}; medians "
+        f"of {rate}: {told}, a gain of {gain:.0f} points; with BN at 0.1: {ends[WITH]}; medians "
         "over seeds."
     )
 
@@ -69,14 +73,21 @@ CLAIM = Claim(
             run=run,
             criteria=(
                 Criterion(
-                    net=SMALL,
+                    net=MATCHED,
                     quantity=GAIN,
                     at_most=COMPARABLE,
-                    words="gain in test accuracy by BN at rate 0.0001",
+                    words="gain in test accuracy by BN at the same rate",
+                ),
+                # "Picked such that the network without BN converges"; else nothing is compared.
+                Criterion(
+                    net=WITHOUT,
+                    quantity=ACCURACY,
+                    at_least=LEARNT,
+                    words="test accuracy without BN",
                 ),
             ),
             control="without BN, from other initial weights and in another order of the images",
-            made_of=SMALL,
+            made_of=MATCHED,
             draw=draw,
             networks=PROVENANCE,
             sizes=SIZES,
@@ -87,10 +98,11 @@ CLAIM = Claim(
         "Found: ResNet-110, momentum 0.9, weight decay 1e-4, augmentation; 2,400 epochs at 0.0001. "
         "Ours: 'no better' is a gain of at most 2 points of test accuracy, stated before "
         "measuring; He et al.'s steps in the place of plateaus; at quick 20 layers and 800 updates "
-        "on batches of 32 of 1,000 images. The statement is about trainings that are over: at "
-        "quick neither network's accuracy has ceased to rise at 0.0001, so that speed is compared "
-        "too, and 20 layers without BN have smaller gradients than 110. The control, made for the "
-        "answer that quick gives, is the network without BN once more. Figure 1's other sentences "
-        "are the claims bjorck_fig1_rates, bjorck_fig1_gap and bjorck_rates."
+        "on batches of 32 of 1,000 images. The rate of the comparison at quick is 0.003: it was "
+        "0.0001 first, but there 20 layers without BN stayed at chance, against 18 % with BN, "
+        "which is no comparison; that it learns is a criterion since. The statement is about "
+        "trainings that are over; 25 epochs compare how fast networks learn too. The control, made "
+        "for the answer that quick gives, is the network without BN once more. Figure 1's other "
+        "sentences are the claims bjorck_fig1_rates, bjorck_fig1_gap and bjorck_rates."
     ),
 )

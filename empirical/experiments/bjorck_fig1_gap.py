@@ -24,7 +24,9 @@ from theory.sources import Source
 RATIO: Final = "gap over that at rate 0.1"
 GAP: Final = "gap at equal training accuracy"
 FINAL: Final = "final gap"
+EXCESS: Final = "excess of the gap over that at rate 0.1"
 LARGER: Final = 1.5
+RESOLVED: Final = 0.02  # two standard deviations of an accuracy on 1,000 images
 SMALLEST: Final = 0.01  # gap of accuracies: less is noise
 NAMES: Final = ("train accuracy", "test accuracy")
 
@@ -46,6 +48,7 @@ def _beside(row: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         "training accuracy of the gap": level,
         GAP: mine,
         RATIO: mine / theirs,
+        EXCESS: mine - theirs,
         FINAL: row[f"final {NAMES[0]}"] - row[f"final {NAMES[1]}"],
     }
 
@@ -89,6 +92,12 @@ CLAIM = Claim(
                     at_least=LARGER,
                     words="gap at rate 0.0001 over that at 0.1, at equal training accuracy",
                 ),
+                Criterion(
+                    net=SMALL,
+                    quantity=EXCESS,
+                    at_least=RESOLVED,
+                    words="the same, less that at 0.1",
+                ),
             ),
             control="with BN at rate 0.1, from other initial weights and in another order",
             made_of=SMALL,
@@ -97,13 +106,16 @@ CLAIM = Claim(
             sizes=SIZES,
         ),
     ),
-    expected=Verdict.REPRODUCED,
+    expected=Verdict.UNDECIDED,
     remark=(
         "Found and ours: as bjorck_fig1. The paper compares trainings that are over, when all "
         "networks fit the training images about equally well. After fewer updates the network at "
         "0.0001 fits them less, and its gap is smaller for that reason only; so the gap is "
         "compared at the training accuracy that both networks reach, which is the same thing at "
-        "the end. 'Much larger' is one and a half times, stated before measuring. The gaps after "
-        "the last update stand in the evidence."
+        "the end. 'Much larger' is one and a half times, stated before measuring. After measuring "
+        "it was added that the difference must be two points, or noise can decide: at quick the "
+        "network at 0.0001 reaches a training accuracy of 21 %, where all gaps are small, and the "
+        "ratio of 1.6 that was found is not resolved. At 0.003, where networks fit more, the gap "
+        "is 1.4 times that at 0.1. The gaps after the last update stand in the evidence."
     ),
 )

@@ -26,7 +26,7 @@ USUAL: Final = 0.1  # "the original network can be trained with" it
 EPOCHS: Final = 165
 TRAINING: Final = {
     Scale.SMOKE: SIZES[Scale.SMOKE],
-    Scale.QUICK: Size(batch=32, seeds=2, updates=SIZES[Scale.QUICK].updates),
+    Scale.QUICK: Size(batch=32, seeds=2, updates=200),
     Scale.PAPER: Size(batch=128, seeds=5, updates=EPOCHS * (50_000 // 128), images=None),
 }
 ACCURACY: Final = "test accuracy"
@@ -140,9 +140,11 @@ CLAIM = Claim(
     remark=(
         "Found: ResNet-110, momentum 0.9, weight decay 1e-4, augmentation, 165 epochs, the six "
         "rates of the sweep. Ours: at quick 32 layers and 200 updates on batches of 32 of 5,000 "
-        "images; a network learns if its test accuracy reaches 0.15, chance being 0.1; one that "
-        "diverges has the accuracy of chance. Which rate is the best is drawn and not judged: "
-        "after so few updates it is not the one that a whole training would prefer. That the rate "
+        "images; a network learns if its test accuracy reaches 0.2, chance being 0.1; one that "
+        "diverges has the accuracy of chance. The threshold was 0.15 at first, which the control "
+        "with shuffled labels reached; it was raised for that reason. Which rate is the best is "
+        "drawn and not judged: after so few updates it is not the one that a whole training would "
+        "prefer. That the rate "
         "must fall to 0.0001 without BN is the claim bjorck_rates_smallest."
     ),
 )

@@ -1,5 +1,6 @@
-"""Whether layer normalisation keeps working where the batch is too small for BN (S1, 4.1)."""
+"""Layer normalisation keeps working where the batch is too small for BN (S1, 4.1)."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -9,7 +10,7 @@ from empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
 from empirical.networks import Norm
 from empirical.pictures import GROUP, LAYER, median_band
 from empirical.rates import LEARNT, accuracy
-from empirical.trial import SHORTCUT, Size, Trial
+from empirical.trial import Size, Trial
 from theory.claim import Claim, Evidence, Scale, Verdict
 from theory.sources import Source
 
@@ -19,7 +20,7 @@ BATCHES: Final = {
     Scale.QUICK: (2, 4, 8, 32, 128),
     Scale.PAPER: (2, 4, 8, 32, 128),
 }
-DEPTHS: Final = {Scale.SMOKE: 8, Scale.QUICK: 8, Scale.PAPER: 20}
+DENSE: Final = {"family": "dense", "hidden": 3, "width": 256, "init": "xavier"}
 # Of a batch of 128; a smaller one has its share of it (Goyal et al. 2017, arXiv:1706.02677).
 RATES: Final = (0.1, 0.4)
 WHOLE: Final = 128
@@ -41,16 +42,21 @@ SIZES: Final = {
 
 
 def run(trial: Trial) -> Measured:
-    """Train every network on batches of every size; the control compares at the largest."""
-    table = {net: _row(trial, norm) for net, norm in NORMS.items()}
-    found = {net: _beside(row, table[WITH], 0) for net, row in table.items()}
-    return {**found, CONTROL: _beside(table[LAYER], table[WITH], -1)}
+    """Train fully connected networks; the control compares at the largest batch."""
+    table = rows(trial, DENSE)
+    found = {net: beside(row, table[WITH], 0) for net, row in table.items()}
+    return {**found, CONTROL: beside(table[LAYER], table[WITH], -1)}
 
 
-def _row(trial: Trial, norm: Norm) -> dict[str, Any]:
+def rows(trial: Trial, network: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
+    """Train a network with every norm on batches of every size."""
+    return {net: _row(trial, {**network, "norm": norm}) for net, norm in NORMS.items()}
+
+
+def _row(trial: Trial, network: Mapping[str, Any]) -> dict[str, Any]:
     """The accuracy at the best rate for every batch size."""
     found = np.array(
-        [[_one(trial, norm, batch, rate) for rate in RATES] for batch in BATCHES[trial.scale]]
+        [[_one(trial, network, batch, rate) for rate in RATES] for batch in BATCHES[trial.scale]]
     )
     return {
         "batch": BATCHES[trial.scale],
@@ -59,10 +65,10 @@ def _row(trial: Trial, norm: Norm) -> dict[str, Any]:
     }
 
 
-def _one(trial: Trial, norm: Norm, batch: int, rate: float) -> float:
+def _one(trial: Trial, network: Mapping[str, Any], batch: int, rate: float) -> float:
     steps = trial.size.updates * trial.size.batch // batch
     found = trial.train(
-        {"family": "resnet", "depth": DEPTHS[trial.scale], "norm": norm, "shortcut": SHORTCUT},
+        network,
         rate=rate * batch / WHOLE,
         batch=batch,
         steps=steps,
@@ -73,8 +79,8 @@ def _one(trial: Trial, norm: Norm, batch: int, rate: float) -> float:
     return accuracy(found)
 
 
-def _beside(row: dict[str, Any], with_bn: dict[str, Any], place: int) -> dict[str, Any]:
-    """The numbers of the criteria at one batch size."""
+def beside(row: Mapping[str, Any], with_bn: Mapping[str, Any], place: int) -> dict[str, Any]:
+    """The numbers of the criteria at one place in the list of batch sizes."""
     accuracies = row[ACCURACY]
     return {
         **row,
@@ -114,65 +120,74 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     )
 
 
+CRITERIA: Final = (
+    Criterion(
+        net=LAYER,
+        quantity=GAIN,
+        at_least=CLEAR,
+        words="test accuracy of layer normalisation less that of BN at batches of 2",
+    ),
+    Criterion(
+        net=LAYER,
+        quantity=SMALL,
+        at_least=LEARNT,
+        words="test accuracy of layer normalisation at batches of 2",
+    ),
+    # "Keeps working": it loses less than the gain that is asked for.
+    Criterion(
+        net=LAYER,
+        quantity=LOSS,
+        at_most=CLEAR,
+        words="what it loses from batches of 128 to 2",
+    ),
+)
+STATEMENT: Final = (
+    r"\begin{array}{l}"
+    r"\text{[Batch normalization] requires the batch size to be relatively large [...].} \\"
+    r"\text{Layer normalization also helps when the batch size is too small.}"
+    r"\end{array}"
+)
+PROVENANCE: Final = {
+    "learning rates": " and ".join(map(str, RATES)) + " times batch/128",
+    "images seen": "the same number at every batch size",
+    "optimiser": "SGD, momentum 0.9, weight decay 1e-4, crops and reflections",
+}
+
 CLAIM = Claim(
     id="layer_norm_small_batch",
-    title="Layer normalisation keeps working where the batch is too small for BN.",
-    sources=(Source("S1", "4.1"),),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{[Batch normalization] requires the batch size to be relatively large [...].} \\"
-        r"\text{Layer normalization also helps when the batch size is too small.}"
-        r"\end{array}"
+    title=(
+        "In a fully connected network layer normalisation keeps working where the batch is too "
+        "small for BN."
     ),
+    sources=(Source("S1", "4.1"),),
+    statement=STATEMENT,
     means=(
         Experiment(
             run=run,
-            criteria=(
-                Criterion(
-                    net=LAYER,
-                    quantity=GAIN,
-                    at_least=CLEAR,
-                    words="test accuracy of layer normalisation less that of BN at batches of 2",
-                ),
-                Criterion(
-                    net=LAYER,
-                    quantity=SMALL,
-                    at_least=LEARNT,
-                    words="test accuracy of layer normalisation at batches of 2",
-                ),
-                # "Keeps working": it loses less than the gain that is asked for.
-                Criterion(
-                    net=LAYER,
-                    quantity=LOSS,
-                    at_most=CLEAR,
-                    words="what it loses from batches of 128 to 2",
-                ),
-            ),
+            criteria=CRITERIA,
             control="the same networks at batches of 128, which are large enough for BN",
             made_of=LAYER,
             draw=draw,
             networks={
-                "architecture": "ResNet-8, at paper ResNet-20",
-                "layer normalisation": "over all channels and places of an image",
-                "shortcut": SHORTCUT,
-                "initialisation": "convolutions Xavier uniform, linear layer PyTorch's default",
-                "learning rates": " and ".join(map(str, RATES)) + " times batch/128",
-                "images seen": "the same number at every batch size",
+                "architecture": "3 fully connected layers of 256 ReLU units",
+                "initialisation": "Xavier uniform",
+                **PROVENANCE,
             },
             sizes=SIZES,
         ),
     ),
     expected=Verdict.REPRODUCED,
     remark=(
-        "The source prints no number and trains nothing. Ours: residual networks with augmentation "
-        "and momentum 0.9 see the same number of images in batches of 2 to 128 (at quick 6,400 and "
-        "8 layers), each at the best of two rates, which are in proportion to the batch (Goyal et "
-        "al. 2017, arXiv:1706.02677): small batches make more, and smaller, updates. A gain counts "
-        "from 5 points on, half of what Wu and He (2018, arXiv:1803.08494, table 2) print for "
-        "group over batch normalisation at batches of 2; 'keeps working' is to learn, and to lose "
-        "at most as much from batches of 128 to 2. All this was stated before measuring. Group "
-        "normalisation, with 8 groups, stands beside. A convolution's BN has as many values as the "
-        "batch times the places, 128 at least here even for 2 images: in a fully connected network "
-        "a batch of 2 would leave it nothing but signs."
+        "The source prints no number and trains nothing. Ours: networks with augmentation and "
+        "momentum 0.9 see the same number of images in batches of 2 to 128 (6,400 at quick), each "
+        "at the better of two rates, which are in proportion to the batch (Goyal et al. 2017, "
+        "arXiv:1706.02677): small batches make more, and smaller, updates. A gain counts from 5 "
+        "points on, half of what Wu and He (2018, arXiv:1803.08494, table 2) print for group over "
+        "batch normalisation at batches of 2; 'keeps working' is to learn, and to lose at most as "
+        "much from batches of 128 to 2. These thresholds were stated before measuring. The network "
+        "was changed after it: in the residual one that was measured first, batches of 2 are not "
+        "too small for BN, which is the claim layer_norm_small_batch_convolution. In a fully "
+        "connected network a unit has as many values as there are images, and of 2 BN leaves "
+        "nothing but their order. Group normalisation, with 8 groups, stands beside."
     ),
 )

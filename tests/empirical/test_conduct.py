@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,3 +110,18 @@ def test_shuffled_labels_keep_the_images_and_the_counts():
     assert (shuffled.train.labels.bincount() == images.train.labels.bincount()).all()
     assert shuffled.config["sha256"] != images.config["sha256"]
     assert (images.shuffled(3).train.labels == shuffled.train.labels).all()
+
+
+def test_the_code_of_an_experiment_is_all_that_it_builds_on():
+    """A probe that changes makes another measurement; an experiment beside it does not."""
+    import empirical.experiments.bjorck_fig6
+    import empirical.experiments.bjorck_table1
+
+    first, second = (
+        conduct.code_of(f"empirical.experiments.bjorck_{n}") for n in ("fig6", "table1")
+    )
+    assert first != second
+    names = set(conduct._imported(Path(empirical.experiments.bjorck_fig6.__file__).read_bytes()))
+    assert {"empirical.experiment", "empirical.trial"} <= names
+    assert not any("table1" in name for name in names)
+    assert conduct.code_of("no.such.module") == conduct.digest(b"")

@@ -4,28 +4,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from empirical.rates import CHANCE, LEARNT, accuracy, grid, largest_rate, learnt
+from empirical.rates import CHANCE, CHANCE_LOSS, MARGIN, accuracy, grid, largest_rate, learns
 from empirical.recipe import Recipe
 from empirical.trial import Trained
 
 RATES = grid(1.6, 12)
 
 
-def trained(last, diverged=None):
+def trained(last=0.6, loss=0.0, diverged=None):
     recipe = Recipe(network={}, steps=1, rate=0.1)
-    return Trained(recipe, "toy", diverged, [{"step": 1, "test accuracy": last}], 0.0)
+    curve = [{"step": 1, "test accuracy": last, "loss": loss}]
+    return Trained(recipe, "toy", diverged, curve, 0.0)
 
 
 def searched(learning, start):
     """Search among the numbers of rates that learn; every rate may be asked once."""
     asked = []
 
-    def learns(rate):
+    def learnt(rate):
         assert rate not in asked
         asked.append(rate)
         return RATES.index(rate) in learning
 
-    found = largest_rate(RATES, learns, start=start)
+    found = largest_rate(RATES, learnt, start=start)
     assert found.trials == len(asked)
     return found
 
@@ -77,6 +78,11 @@ def test_a_grid_that_does_not_ascend_is_refused(rates):
 def test_a_run_that_diverged_has_not_learnt():
     assert accuracy(trained(0.6)) == 0.6
     assert accuracy(trained(0.6, diverged=7)) == CHANCE
-    assert learnt(trained(LEARNT))
-    assert not learnt(trained(LEARNT - 1e-3))
-    assert not learnt(trained(0.6, diverged=7))
+    assert not learns(trained(loss=None, diverged=7))
+    assert not learns(trained(loss=1.0, diverged=7))
+
+
+def test_a_constant_output_has_not_learnt():
+    assert not learns(trained(loss=CHANCE_LOSS))
+    assert not learns(trained(loss=CHANCE_LOSS - MARGIN + 1e-6))
+    assert learns(trained(loss=CHANCE_LOSS - MARGIN))

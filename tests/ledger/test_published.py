@@ -40,7 +40,7 @@ def test_a_published_file_is_whole_and_says_what_it_was_measured_on(path):
     for name in ("created", "command", "commit", "environment", "seconds", "where"):
         assert record[name]
     assert record["provenance"]["data set"]
-    assert path.stat().st_size < 150_000
+    assert path.stat().st_size < 250_000
     text = path.read_text()
     assert "/home" not in text
     assert "/tmp" not in text
@@ -104,6 +104,15 @@ def test_a_changed_file_is_named(record, tmp_path, damage):
     path.write_text(damage(path.read_text()))
     with pytest.raises(UserError, match=r"fig6\.smoke\.json: was changed after it was published"):
         published.read(path)
+
+
+def test_a_quantity_that_was_not_measured_is_named(record, tmp_path):
+    whole = {name: value for name, value in record.items() if name != "sha256"}
+    whole["series"] = {net: {} | rows for net, rows in record["series"].items()}
+    asked = experiment_of(CLAIMS[CHEAP]).criteria[0]
+    del whole["series"][asked.net][asked.quantity]
+    with pytest.raises(UserError, match="is not among the measurements published at scale smoke"):
+        published.judged(CLAIMS[CHEAP], whole)
 
 
 def test_the_largest_scale_counts(record, tmp_path):
