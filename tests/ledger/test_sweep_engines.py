@@ -32,7 +32,13 @@ steps = [2, 100]
 """
 NETWORK = {"family": "resnet", "depth": 8}
 RECIPE = Recipe(network=NETWORK, steps=100, rate=0.05, batch=8, every=100)
-MAIN = "from ledger.cli import main; main()"
+# A shell that starts the tests in the background makes all that they start deaf to SIGINT.
+MAIN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from ledger.cli import main
+main()
+"""
 PATIENCE = 300.0  # seconds; a test that waits longer fails
 
 
