@@ -62,10 +62,10 @@ def _spread(trial: Trial, net: ResNet) -> Mapping[str, Any]:
 
 
 def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw a histogram of one seed's gradients for each network, each on its own scale."""
-    tails, over = (
+    """Draw a histogram of one seed's gradients for each network, in units of its deviation."""
+    tails, over, spread = (
         {net: float(np.median(evidence.series[net][name])) for net in NETS}
-        for name in ("kurtosis", OVER)
+        for name in ("kurtosis", OVER, "deviation")
     )
     bulk = float(np.median(evidence.series[WITHOUT][BULK]))
     seed = int(np.argmin(np.abs(evidence.series[WITHOUT]["kurtosis"] - tails[WITHOUT])))
@@ -74,18 +74,18 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         counts, edge, deviation = (
             evidence.series[net][name][seed] for name in ("histogram", "largest size", "deviation")
         )
-        edges = np.linspace(-edge, edge, BINS + 1)
+        edges = np.linspace(-edge, edge, BINS + 1) / deviation
         axes.stairs(counts, edges, fill=True, baseline=0.5, color=STYLES[net]["color"])
         axes.set_axisbelow(True)
-        width = edges[1] - edges[0]
-        normal = np.exp(-((edges / deviation) ** 2) / 2) / (deviation * np.sqrt(2 * np.pi))
-        axes.plot(edges, counts.sum() * width * normal, color="black", linewidth=1)
+        normal = np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi)
+        axes.plot(edges, counts.sum() * (edges[1] - edges[0]) * normal, color="black", linewidth=1)
         axes.set_yscale("log")
         axes.set_ylim(0.5, 2 * counts.sum())
-        axes.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
-        axes.tick_params(axis="x", labelsize="small")
-        axes.set_xlabel("gradient (own scale)", fontsize="small")
-        axes.set_title(f"{names[net]}\nmedian kurtosis {tails[net]:.1f}", fontsize="small")
+        axes.set_xlabel("gradient over its deviation", fontsize="small")
+        axes.set_title(
+            f"{names[net]}\nkurtosis {tails[net]:.1f}, deviation {spread[net]:.1e}",
+            fontsize="small",
+        )
     fig.axes[0].set_ylabel("entries of the kernel (one seed)")
     fig.suptitle(
         f"Layer {LAYER}: gradients {rounded(over[WITHOUT])} times as large without BN by root mean "

@@ -89,7 +89,12 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     axes.set_yscale("log")
     axes.set_xlabel("step size along minus the gradient")
     axes.set_ylabel("loss after the step over loss before")
-    axes.legend(fontsize="small", title="median and range of seeds", title_fontsize="small")
+    axes.legend(
+        loc="upper left",
+        fontsize="small",
+        title="median and range of seeds",
+        title_fontsize="small",
+    )
     reached = {net: np.median(evidence.series[net]["largest descent"]) for net in NETS}
     axes.set_title(
         f"The loss falls for all steps up to {reached[WITHOUT]:.1g} without BN, "

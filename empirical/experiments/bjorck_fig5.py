@@ -103,6 +103,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
                 fontsize="small",
             )
         axes.set_yscale("log")
+        axes.minorticks_off()
         axes.set_xlabel(f"residual block (1 to {len(BLOCKS)})")
         axes.set_ylabel(f"channel {name}, average over channels")
     handles, names = axes.get_legend_handles_labels()

@@ -72,7 +72,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         axes.set_ylabel(label)
     axes.axhline(2, color="#999999", linewidth=0.8)
     across = axes.get_yaxis_transform()
-    axes.text(0.99, 2.1, "factor 2", transform=across, ha="right", va="bottom", fontsize="small")
+    axes.text(0.3, 1.9, "factor 2", transform=across, ha="center", va="top", fontsize="small")
     typically = {net: np.median(evidence.series[net]["typical ratio"]) for net in NETS}
     fig.suptitle(
         "Summands of the gradient: a/b is typically "

@@ -1,10 +1,36 @@
 """What the experiments on folklore and on random networks compute by themselves."""
 
+import numpy as np
 import pytest
 import torch
 
 from empirical.experiments.blog_initialisation import SMALLEST, spread
+from empirical.experiments.blog_regulariser import at_levels, curve
 from empirical.experiments.daneshmand_rank import soft_rank
+from empirical.recipe import Recipe
+from empirical.trial import Trained
+
+
+def run(losses, train, test):
+    rows = [
+        {"loss": loss, "train accuracy": a, "test accuracy": b}
+        for loss, a, b in zip(losses, train, test, strict=True)
+    ]
+    recipe = Recipe(network={}, steps=1, rate=0.1)
+    return Trained(recipe=recipe, data="toys", diverged=None, curve=rows, seconds=0.0)
+
+
+def test_a_curve_puts_losses_where_accuracies_are():
+    found = curve(run([None, 3.0, 2.0, 1.0], [0.1, 0.2, 0.4, 0.9], [0.1, 0.1, 0.2, 0.3]))
+    assert found["loss"] == pytest.approx([2.5, 1.5])
+    assert found["gap"] == pytest.approx([0.1, 0.2])
+
+
+def test_gaps_are_read_off_at_equal_loss():
+    found = {"loss": np.array([4.0, 1.0, 2.0, 0.25]), "gap": np.array([0.0, 0.2, 9.0, 0.4])}
+    levels = np.array([4.0, 2.0, 1.0, 0.5, 0.25])
+    # The loss of 2 after 1 is no progress and is passed over.
+    assert at_levels(found, "gap", levels) == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
 
 
 @pytest.mark.parametrize("rank", [1, 2, 5])

@@ -1,0 +1,37 @@
+"""BN leaves covariate shift of gradients similar or larger: VGG on images (A18, 2.2)."""
+
+from empirical.gradient_shift import experiment
+from empirical.vgg_protocol import NETWORKS, SIZES, vgg
+from theory.claim import Claim, Verdict
+from theory.sources import Source
+
+CLAIM = Claim(
+    id="bn_does_not_reduce_ics",
+    title="In VGG batch normalisation leaves internal covariate shift similar or makes it larger.",
+    sources=(
+        Source("S0", "'Does BatchNorm increase this notion of stability?'"),
+        Source("S1", "section 3.3"),
+        Source("S2", "How does BN help optimization?"),
+        Source("S4", "Expanding the scope of internal covariate shift"),
+        Source("A18", "section 2.2, figure 2"),
+    ),
+    statement=(
+        r"\begin{array}{l}"
+        r"\text{Networks with BatchNorm layers often exhibit no correlation between } g_i "
+        r"\text{ and } \mathfrak g_i\text{,} \\"
+        r"\text{and result in an increase in internal covariate shift. [S2:] BN (maybe) doesn't} \\"
+        r"\text{reduce ICS significantly.}"
+        r"\end{array}"
+    ),
+    means=(experiment(vgg, NETWORKS, SIZES),),
+    expected=Verdict.REPRODUCED,
+    remark=(
+        "Found: VGG on CIFAR-10, plain SGD at 0.1 for both networks, distance and cosine of a "
+        "layer's gradient before and after the update of the layers before it, on the same batch "
+        "(S1, Definition 3.1). Ours: 'similar or larger' means a distance of at least half, "
+        "'similar or lower' a cosine that is at most 0.1 higher, medians over layers 2 to 11 and "
+        "over training; a layer's parameters are its weights and those of its normalisation. The "
+        "distance grows with the gradients, which BN makes larger; the distance over |G| is shown "
+        "beside it and decides nothing."
+    ),
+)

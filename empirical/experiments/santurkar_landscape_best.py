@@ -1,0 +1,27 @@
+"""BN makes the landscape along the gradient smoother: protocol 'best' of four."""
+
+from empirical.landscape_pictures import draw_protocol
+from empirical.landscapes import REMARK, by_protocol
+from theory.claim import Claim, Verdict
+from theory.sources import Source
+
+CLAIM = Claim(
+    id="santurkar_landscape_best",
+    title="Each at its best rate, the network with batch normalisation has the smoother landscape.",
+    sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
+    statement=(
+        r"\begin{array}{l}"
+        r"\text{Result: BatchNorm has \emph{profound} effect on the landscape} \\"
+        r"\text{(Makes it \emph{smoother} and \emph{easier to navigate}).}"
+        r"\end{array}"
+    ),
+    means=(by_protocol("best", draw_protocol("best")),),
+    expected=Verdict.NOT_REPRODUCED,
+    remark=REMARK
+    + (
+        "Here each network is trained at that rate of 0.02, 0.1, 0.5 and 2.5 which has the "
+        "lowest training loss at the end, and the steps are in proportion to its own rate. "
+        "Where the rates differ, effective beta differs by about as much the other way: each "
+        "network is at the edge of stability of its own rate (claim edge_of_stability)."
+    ),
+)

@@ -1,0 +1,26 @@
+"""BN makes the landscape along the gradient smoother: protocol 'length' of four."""
+
+from empirical.landscape_pictures import draw_protocol
+from empirical.landscapes import REMARK, by_protocol
+from theory.claim import Claim, Verdict
+from theory.sources import Source
+
+CLAIM = Claim(
+    id="santurkar_landscape_length",
+    title="On steps of one length batch normalisation makes the landscape smoother.",
+    sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
+    statement=(
+        r"\begin{array}{l}"
+        r"\text{Result: BatchNorm has \emph{profound} effect on the landscape} \\"
+        r"\text{(Makes it \emph{smoother} and \emph{easier to navigate}).}"
+        r"\end{array}"
+    ),
+    means=(by_protocol("length", draw_protocol("length")),),
+    expected=Verdict.NOT_REPRODUCED,
+    remark=REMARK
+    + (
+        "Here the steps have one length in the weights, 0.05 to 0.4, whatever rate and gradient "
+        "are. A plain step of A18 is as long as rate times gradient, so that a network with "
+        "small gradients is looked at from nearer."
+    ),
+)

@@ -1,0 +1,28 @@
+"""BN makes the landscape along the gradient smoother: protocol 'loss' of four."""
+
+from empirical.landscape_pictures import draw_protocol
+from empirical.landscapes import REMARK, by_protocol
+from theory.claim import Claim, Verdict
+from theory.sources import Source
+
+CLAIM = Claim(
+    id="santurkar_landscape_loss",
+    title="At one training loss batch normalisation makes the landscape smoother.",
+    sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
+    statement=(
+        r"\begin{array}{l}"
+        r"\text{Result: BatchNorm has \emph{profound} effect on the landscape} \\"
+        r"\text{(Makes it \emph{smoother} and \emph{easier to navigate}).}"
+        r"\end{array}"
+    ),
+    means=(by_protocol("loss", draw_protocol("loss")),),
+    expected=Verdict.NOT_REPRODUCED,
+    remark=REMARK
+    + (
+        "Here moments of the same loss are compared, at three levels within the losses that "
+        "both pass through after the start, interpolated between evaluations. In 300 updates "
+        "the courses hardly overlap: after 25 updates the network with BN is about where the "
+        "other ends. Where they do not, the ends that face each other are compared, and all "
+        "three stages are one ('distance of the losses compared')."
+    ),
+)

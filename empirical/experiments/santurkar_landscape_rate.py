@@ -1,0 +1,28 @@
+"""BN makes the landscape along the gradient smoother: protocol 'rate' of four."""
+
+from empirical.landscape_pictures import draw_protocol
+from empirical.landscapes import REMARK, by_protocol
+from theory.claim import Claim, Verdict
+from theory.sources import Source
+
+CLAIM = Claim(
+    id="santurkar_landscape_rate",
+    title="At one learning rate batch normalisation makes the landscape smoother.",
+    sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
+    statement=(
+        r"\begin{array}{l}"
+        r"\text{Result: BatchNorm has \emph{profound} effect on the landscape} \\"
+        r"\text{(Makes it \emph{smoother} and \emph{easier to navigate}).}"
+        r"\end{array}"
+    ),
+    means=(by_protocol("rate", draw_protocol("rate")),),
+    expected=Verdict.NOT_REPRODUCED,
+    remark=REMARK
+    + (
+        "This is A18's protocol, at the largest of the rates 0.02, 0.1, 0.5 and 2.5 at which "
+        "both networks learn (test accuracy of 20 % or more, there and at all smaller rates). "
+        "From Glorot's initialisation the network without BN spends the first third of 300 "
+        "updates at a loss near ln 10, where its landscape is flat because nothing is learned "
+        "yet."
+    ),
+)
