@@ -131,14 +131,21 @@ def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
 
 
 def commit() -> str:
-    """The commit of the code that runs, with ``-dirty`` if files differ from it."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    """The commit of the code that runs, with ``-dirty`` if a Python file differs from it.
+
+    Other files do not count: publishing itself writes some.
+    """
     try:
-        found = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
+        head = _git("rev-parse", "--short=12", "HEAD")
+        return f"{head}-dirty" if _git("status", "--porcelain", "--", ":/*.py") else head
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    found = subprocess.run(
+        ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+    )
     return found.stdout.strip()
 
 
