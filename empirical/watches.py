@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from empirical.probes import curvature
 from empirical.probes.landscape import gradient_landscape
 from empirical.probes.objective import Loss
-from empirical.shift_watches import SHIFT_WATCHES
-from empirical.surfaces import surface
-from empirical.theorem_watches import THEOREM_WATCHES
+from empirical.protocols.shift_watches import SHIFT_WATCHES
+from empirical.protocols.surfaces import surface
+from empirical.protocols.theorem_watches import THEOREM_WATCHES
 from theory.errors import UserError
 
 

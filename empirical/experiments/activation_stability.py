@@ -5,12 +5,12 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from empirical.courses import Array, Steps, capped, moments, rows, spread
 from empirical.experiment import CONTROL, NETS, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.pictures import STYLES, median_band
-from empirical.shift_watches import POINTS, SHOWN
+from empirical.protocols.courses import Array, Steps, capped, moments, rows, spread
+from empirical.protocols.shift_watches import POINTS, SHOWN
+from empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from empirical.trial import Trained, Trial
-from empirical.vgg_protocol import NETWORKS, SIZES, vgg
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

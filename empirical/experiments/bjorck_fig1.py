@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from empirical.matched_rates import (
+from empirical.protocols.matched_rates import (
     PROVENANCE,
     SIZES,
     WITHOUT_AS,
@@ -16,7 +16,7 @@ from empirical.matched_rates import (
     finals,
     train,
 )
-from empirical.rates import LEARNT
+from empirical.protocols.rates import LEARNT
 from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source

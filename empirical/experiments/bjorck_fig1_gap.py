@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
-from empirical.matched_rates import (
+from empirical.pictures import SMALL
+from empirical.protocols.matched_rates import (
     PROVENANCE,
     SIZES,
     course,
@@ -16,7 +17,6 @@ from empirical.matched_rates import (
     gap_at,
     train,
 )
-from empirical.pictures import SMALL
 from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source

@@ -5,7 +5,8 @@ from typing import Any, Final
 from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
-from empirical.matched_rates import (
+from empirical.pictures import MIDDLE, SMALL
+from empirical.protocols.matched_rates import (
     PROVENANCE,
     SIZES,
     course,
@@ -14,7 +15,6 @@ from empirical.matched_rates import (
     finals,
     train,
 )
-from empirical.pictures import MIDDLE, SMALL
 from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source

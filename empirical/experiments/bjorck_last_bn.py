@@ -5,10 +5,10 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from empirical.bjorck_protocol import DEPTHS, GRIDS, NETWORKS, SIZES, over_depths, search
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.pictures import LAST, seed_marks
-from empirical.rates import FACTOR, MARGIN
+from empirical.protocols.bjorck import DEPTHS, GRIDS, NETWORKS, SIZES, over_depths, search
+from empirical.protocols.rates import FACTOR, MARGIN
 from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Scale, Verdict
 from theory.sources import Source

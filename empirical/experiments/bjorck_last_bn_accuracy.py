@@ -6,12 +6,12 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from empirical.bjorck_protocol import NETWORKS, resnet
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.experiments.bjorck_last_bn import NAMES
 from empirical.networks import Norm
 from empirical.pictures import LAST, seed_marks
-from empirical.rates import accuracy
+from empirical.protocols.bjorck import NETWORKS, resnet
+from empirical.protocols.rates import accuracy
 from empirical.trial import DEPTH, Size, Trial
 from theory.claim import Claim, Evidence, Scale, Verdict
 from theory.sources import Source

@@ -11,7 +11,7 @@ from empirical.networks import Network
 from empirical.pictures import STYLES, median_marks
 from empirical.probes.activations import activation_shift
 from empirical.probes.shift import sgd_step
-from empirical.rates import CHANCE, accuracy
+from empirical.protocols.rates import CHANCE, accuracy
 from empirical.recipe import Recipe
 from empirical.training import Trainer
 from empirical.trial import SHORTCUT, Size, Trained, Trial

@@ -5,11 +5,11 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from empirical.bjorck_protocol import NETWORKS, SIZES, resnet
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.networks import Norm
 from empirical.pictures import median_band
-from empirical.rates import LEARNT, accuracy
+from empirical.protocols.bjorck import NETWORKS, SIZES, resnet
+from empirical.protocols.rates import LEARNT, accuracy
 from empirical.tasks import Data
 from empirical.trial import DEPTH, Size, Trial
 from theory.claim import Claim, Evidence, Scale, Verdict

@@ -3,7 +3,7 @@
 from empirical.experiment import WITHOUT, Criterion, Experiment, Measured
 from empirical.experiments.bjorck_rates import LARGEST, PROVENANCE, TRAINING, VIABLE, draw
 from empirical.experiments.bjorck_rates import run as sweep
-from empirical.rates import LEARNT
+from empirical.protocols.rates import LEARNT
 from empirical.trial import Trial
 from theory.claim import Claim, Verdict
 from theory.sources import Source

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from empirical.landscapes import sweep
 from empirical.pictures import STYLES
+from empirical.protocols.landscapes import sweep
+from empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES
 from empirical.trial import Trial
-from empirical.vgg_protocol import INITS, LEARNS, NETWORKS, RATES, SIZES
 from theory.claim import Claim, Evidence, Scale, Verdict
 from theory.sources import Source
 

@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from empirical.experiment import WITH, Criterion, Experiment, Measured
-from empirical.landscapes import FLAT, PROTOCOLS, QUANTITIES, STAGES, kept, ratio_name
+from empirical.protocols.landscapes import FLAT, PROTOCOLS, QUANTITIES, STAGES, kept, ratio_name
+from empirical.protocols.vgg import INITS, NETWORKS, SIZES
 from empirical.trial import Trial
-from empirical.vgg_protocol import INITS, NETWORKS, SIZES
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

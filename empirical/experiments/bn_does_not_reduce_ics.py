@@ -1,7 +1,7 @@
 """BN leaves covariate shift of gradients similar or larger: VGG on images (A18, 2.2)."""
 
-from empirical.gradient_shift import experiment
-from empirical.vgg_protocol import NETWORKS, SIZES, vgg
+from empirical.protocols.gradient_shift import experiment
+from empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from theory.claim import Claim, Verdict
 from theory.sources import Source
 

@@ -1,7 +1,7 @@
 """BN leaves covariate shift of gradients similar or larger: the deep linear network (A18, 2.2)."""
 
-from empirical.dln_protocol import DATA, NETWORKS, SIZES, deep_linear
-from empirical.gradient_shift import experiment
+from empirical.protocols.dln import DATA, NETWORKS, SIZES, deep_linear
+from empirical.protocols.gradient_shift import experiment
 from theory.claim import Claim, Verdict
 from theory.sources import Source
 

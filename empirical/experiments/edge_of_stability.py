@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from empirical.landscapes import Sweep, learns, sweep
 from empirical.networks import Initialisation, Norm
 from empirical.pictures import STYLES, rounded
+from empirical.protocols.landscapes import Sweep, learns, sweep
+from empirical.protocols.vgg import INITS, NETWORKS, RATES, SIZES
 from empirical.trial import Trained, Trial
-from empirical.vgg_protocol import INITS, NETWORKS, RATES, SIZES
 from theory.claim import Claim, Evidence, Scale, Verdict
 from theory.sources import Source
 

@@ -5,11 +5,11 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from empirical.activation_shift import KINDS, draw_layers, looked_at, measured
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from empirical.shift_watches import MOVED
+from empirical.protocols.activation_shift import KINDS, draw_layers, looked_at, measured
+from empirical.protocols.shift_watches import MOVED
+from empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from empirical.trial import Trial
-from empirical.vgg_protocol import NETWORKS, SIZES, vgg
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

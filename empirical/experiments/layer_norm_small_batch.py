@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
 from empirical.networks import Norm
 from empirical.pictures import GROUP, LAYER, median_band
-from empirical.rates import LEARNT, accuracy
+from empirical.protocols.rates import LEARNT, accuracy
 from empirical.trial import Size, Trial
 from theory.claim import Claim, Evidence, Scale, Verdict
 from theory.sources import Source

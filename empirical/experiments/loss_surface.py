@@ -19,7 +19,7 @@ from empirical.experiment import (
 )
 from empirical.networks import Norm
 from empirical.pictures import rounded
-from empirical.surfaces import near, smoothness
+from empirical.protocols.surfaces import near, smoothness
 from empirical.trial import Size, Trained, Trial
 from theory.claim import Claim, Evidence, Scale, Verdict
 from theory.sources import Source

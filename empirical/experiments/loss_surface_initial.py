@@ -12,7 +12,7 @@ from empirical.experiments import loss_surface as trained
 from empirical.networks import Initialisation, Norm, build
 from empirical.pictures import rounded
 from empirical.probes.surface import loss_surface
-from empirical.surfaces import capped
+from empirical.protocols.surfaces import capped
 from empirical.trial import Size, Trial
 from theory.claim import Claim, Evidence, Scale, Verdict
 

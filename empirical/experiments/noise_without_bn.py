@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from empirical.noisy import (
+from empirical.protocols.noisy import (
     ARMS,
     CHANCE,
     NOISE,
@@ -15,8 +15,8 @@ from empirical.noisy import (
     panels,
     performance,
 )
+from empirical.protocols.vgg import LEARNS, NETWORKS
 from empirical.trial import Trial
-from empirical.vgg_protocol import LEARNS, NETWORKS
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

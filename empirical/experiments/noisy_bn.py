@@ -1,6 +1,6 @@
 """Noise after BN, redrawn at every step, hardly slows training: VGG on images (A18, 2.1)."""
 
-from empirical.noisy_claims import experiment
+from empirical.protocols.noisy_claims import experiment
 from theory.claim import Claim, Verdict
 from theory.sources import Source
 

@@ -1,6 +1,6 @@
 """Noise after BN hardly slows training: repeated on another data set, as S1 does."""
 
-from empirical.noisy_claims import experiment
+from empirical.protocols.noisy_claims import experiment
 from theory.claim import Claim, Verdict
 from theory.sources import Source
 

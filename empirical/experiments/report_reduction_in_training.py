@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
+from empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from empirical.trial import Trained, Trial
-from empirical.vgg_protocol import NETWORKS, SIZES, vgg
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

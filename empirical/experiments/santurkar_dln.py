@@ -5,10 +5,10 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from empirical.courses import Array, moments, spread
-from empirical.dln_protocol import DATA, LIMIT, NETWORKS, OTHER, SIZES, deep_linear, unexplained
 from empirical.experiment import CONTROL, NETS, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.pictures import median_band
+from empirical.protocols.courses import Array, moments, spread
+from empirical.protocols.dln import DATA, LIMIT, NETWORKS, OTHER, SIZES, deep_linear, unexplained
 from empirical.trial import Trained, Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source

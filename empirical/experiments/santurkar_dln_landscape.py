@@ -6,10 +6,10 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from empirical.courses import STAGES, Array, capped, moments, rows, spread, stages
-from empirical.dln_protocol import DATA, NETWORKS, SIZES, deep_linear
 from empirical.experiment import CONTROL, NETS, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.pictures import median_band
+from empirical.protocols.courses import STAGES, Array, capped, moments, rows, spread, stages
+from empirical.protocols.dln import DATA, NETWORKS, SIZES, deep_linear
 from empirical.trial import Trained, Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.pictures import median_band
+from empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from empirical.trial import Trained, Trial
-from empirical.vgg_protocol import NETWORKS, SIZES, vgg
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

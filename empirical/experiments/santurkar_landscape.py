@@ -1,10 +1,10 @@
 """BN makes the landscape along the gradient smoother, by every one of four protocols (A18)."""
 
 from empirical.experiment import WITH, Criterion, Experiment, Measured
-from empirical.landscape_pictures import draw_all
-from empirical.landscapes import FLAT, PROTOCOLS, REMARK, measure, worst_name
+from empirical.protocols.landscape_pictures import draw_all
+from empirical.protocols.landscapes import FLAT, PROTOCOLS, REMARK, measure, worst_name
+from empirical.protocols.vgg import INITS, NETWORKS, SIZES
 from empirical.trial import Trial
-from empirical.vgg_protocol import INITS, NETWORKS, SIZES
 from theory.claim import Claim, Verdict
 from theory.sources import Source
 

@@ -1,7 +1,7 @@
 """BN makes the landscape along the gradient smoother: protocol 'best' of four."""
 
-from empirical.landscape_pictures import draw_protocol
-from empirical.landscapes import REMARK, by_protocol
+from empirical.protocols.landscape_pictures import draw_protocol
+from empirical.protocols.landscapes import REMARK, by_protocol
 from theory.claim import Claim, Verdict
 from theory.sources import Source
 

@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from empirical.landscapes import QUANTITIES, STAGES, checkpoints
 from empirical.networks import Norm
 from empirical.pictures import STYLES, median_band
+from empirical.protocols.landscapes import QUANTITIES, STAGES, checkpoints
+from empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from empirical.trial import Trained, Trial
-from empirical.vgg_protocol import NETWORKS, SIZES, vgg
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from empirical.courses import CEILING
 from empirical.experiments.activation_stability import NOISE_FLOOR, drift
-from empirical.shift_watches import POINTS
+from empirical.protocols.courses import CEILING
+from empirical.protocols.shift_watches import POINTS
 
 LEVELS = (np.arange(POINTS) + 0.5) / POINTS
 NORMAL = norm.ppf(LEVELS)

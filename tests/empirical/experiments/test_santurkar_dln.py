@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from empirical.dln_protocol import DATA, LIMIT, RATE, unexplained
 from empirical.experiments.santurkar_dln import reached
+from empirical.protocols.dln import DATA, LIMIT, RATE, unexplained
 from empirical.recipe import Recipe
 from empirical.tasks import Regression
 from empirical.trial import Trained

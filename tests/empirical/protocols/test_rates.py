@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from empirical.rates import CHANCE, CHANCE_LOSS, MARGIN, accuracy, grid, largest_rate, learns
+from empirical.protocols.rates import (
+    CHANCE,
+    CHANCE_LOSS,
+    MARGIN,
+    accuracy,
+    grid,
+    largest_rate,
+    learns,
+)
 from empirical.recipe import Recipe
 from empirical.trial import Trained
 

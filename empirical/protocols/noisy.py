@@ -1,9 +1,9 @@
 """Training under noise that is redrawn at every step, with BN before it and without.
 
 Found in A18, section 2.1 and appendix A: VGG on CIFAR-10, plain SGD, the noise of
-`empirical.networks.Noise`.  Ours: what `empirical.vgg_protocol` has, how long the quick run is, and
+`empirical.networks.Noise`. Ours: what `empirical.protocols.vgg` has, how long the quick run is, and
 that accuracies are those of the network as it is trained: with the batch's statistics and the noise
-on.  Evaluation mode leaves the noise out, for which BN's running statistics are the wrong ones.
+on. Evaluation mode leaves the noise out, for which BN's running statistics are the wrong ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from empirical.courses import Steps, moments, rows, spread
 from empirical.experiment import WITH, WITHOUT
 from empirical.networks import NoiseOf, Norm
 from empirical.pictures import median_band
+from empirical.protocols.courses import Steps, moments, rows, spread
+from empirical.protocols.vgg import RATE, TESTED, WIDTH
 from empirical.tasks import Data
 from empirical.trial import Size, Trained, Trial
-from empirical.vgg_protocol import RATE, TESTED, WIDTH
 from theory.claim import Evidence, Scale
 
 NOISY: Final = "noisy BN, per unit"

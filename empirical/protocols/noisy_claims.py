@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from empirical.data import load
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from empirical.noisy import (
+from empirical.protocols.noisy import (
     DIGITS,
     GAINED,
     LOST,
@@ -19,8 +19,8 @@ from empirical.noisy import (
     panels,
     performance,
 )
+from empirical.protocols.vgg import NETWORKS
 from empirical.trial import Trial
-from empirical.vgg_protocol import NETWORKS
 from theory.claim import Evidence
 
 CRITERIA: Final = (

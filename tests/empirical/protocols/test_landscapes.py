@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from empirical.data import load
-from empirical.landscapes import (
+from empirical.protocols.landscapes import (
     PROTOCOLS,
     QUANTITIES,
     RANGE,
@@ -20,10 +20,10 @@ from empirical.landscapes import (
     final_loss,
     learns,
 )
+from empirical.protocols.vgg import LEARNS, PROBES
 from empirical.recipe import Recipe
 from empirical.training import Trainer
 from empirical.trial import Trained
-from empirical.vgg_protocol import LEARNS, PROBES
 from empirical.watches import WATCHES
 
 LOSSES = np.linspace(2.0, 1.0, 6)

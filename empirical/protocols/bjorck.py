@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from empirical.networks import Norm
-from empirical.rates import Found, grid, largest_rate, learns
+from empirical.protocols.rates import Found, grid, largest_rate, learns
 from empirical.tasks import Data
 from empirical.trial import DEPTH, SHORTCUT, Size, Trained, Trial
 from theory.claim import Scale

@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from empirical.courses import Array, Steps, capped, moments, rows, spread
 from empirical.experiment import CONTROL, NETS, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.networks import Norm
 from empirical.pictures import median_band
-from empirical.shift_watches import SHORT, is_watched
+from empirical.protocols.courses import Array, Steps, capped, moments, rows, spread
+from empirical.protocols.shift_watches import SHORT, is_watched
 from empirical.trial import Size, Trained, Trial
 from theory.claim import Evidence, Scale
 

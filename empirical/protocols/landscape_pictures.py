@@ -1,4 +1,4 @@
-"""Figures of the landscapes that `empirical.landscapes` compares."""
+"""Figures of the landscapes that `empirical.protocols.landscapes` compares."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from empirical.experiment import WITH, WITHOUT
-from empirical.landscapes import PROTOCOLS, QUANTITIES, STAGES, ratio_name
 from empirical.pictures import STYLES, rounded
-from empirical.vgg_protocol import INITS
+from empirical.protocols.landscapes import PROTOCOLS, QUANTITIES, STAGES, ratio_name
+from empirical.protocols.vgg import INITS
 from theory.claim import Evidence
 
 MARKS: Final[

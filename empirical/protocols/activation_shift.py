@@ -5,9 +5,9 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 
-from empirical.courses import Steps, capped, moments, rows, spread
 from empirical.pictures import median_band
-from empirical.shift_watches import MOVED, is_watched
+from empirical.protocols.courses import Steps, capped, moments, rows, spread
+from empirical.protocols.shift_watches import MOVED, is_watched
 from empirical.trial import Trained
 from theory.claim import Evidence
 

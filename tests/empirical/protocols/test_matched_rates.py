@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from empirical import bjorck_protocol
-from empirical.bjorck_protocol import GRIDS, STARTS, over_depths
-from empirical.matched_rates import course, gap_at
-from empirical.rates import Found
+from empirical.protocols import bjorck
+from empirical.protocols.bjorck import GRIDS, STARTS, over_depths
+from empirical.protocols.matched_rates import course, gap_at
+from empirical.protocols.rates import Found
 from empirical.recipe import Recipe
 from empirical.trial import Trained, Trial
 from theory.claim import Scale
@@ -59,7 +59,7 @@ def test_where_no_rate_learns_that_of_the_depth_before_stands(monkeypatch, found
         starts.append(start)
         return Found(next(answers), 1)
 
-    monkeypatch.setattr(bjorck_protocol, "search", search)
+    monkeypatch.setattr(bjorck, "search", search)
     rates = over_depths(Trial(images=None, seed=0), "none", (8, 20, 32))
     assert list(rates.items()) == list(zip((8, 20, 32), expected, strict=True))
     assert starts == [STARTS["none"], *expected[:-1]]

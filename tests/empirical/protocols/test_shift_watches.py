@@ -8,7 +8,7 @@ from torch import nn
 
 from empirical.networks import build
 from empirical.probes.shift import covariate_shift, sgd_step
-from empirical.shift_watches import (
+from empirical.protocols.shift_watches import (
     LONG,
     MOVED,
     POINTS,

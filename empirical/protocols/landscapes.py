@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.networks import Initialisation, Norm
+from empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES, vgg
 from empirical.trial import Trained, Trial
-from empirical.vgg_protocol import INITS, LEARNS, NETWORKS, RATES, SIZES, vgg
 
 QUANTITIES: Final[Mapping[str, str]] = {
     "variation": "loss variation",

@@ -8,7 +8,7 @@ from torch.nn import functional
 from empirical.images import stream
 from empirical.networks import build
 from empirical.probes.surface import loss_surface
-from empirical.surfaces import CEILING, DRAWS, capped, near, smoothness, surface
+from empirical.protocols.surfaces import CEILING, DRAWS, capped, near, smoothness, surface
 from empirical.watches import Moment
 
 STEPS = np.linspace(-1, 1, 11)
@@ -99,7 +99,7 @@ def test_without_bn_the_picture_depends_on_the_scale():
 
 
 def test_the_watch_takes_two_planes_and_leaves_the_network_alone(monkeypatch):
-    monkeypatch.setattr("empirical.surfaces.POINTS", 3)
+    monkeypatch.setattr("empirical.protocols.surfaces.POINTS", 3)
     given = moment("batch")
     before = {name: value.clone() for name, value in given.model.state_dict().items()}
     found = surface(given)

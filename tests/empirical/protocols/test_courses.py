@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from empirical.courses import CEILING, SHOWN, capped, moments, rows, spread, stages
+from empirical.protocols.courses import CEILING, SHOWN, capped, moments, rows, spread, stages
 from empirical.recipe import Recipe
 from empirical.trial import Trained
 

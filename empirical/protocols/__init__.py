@@ -1,0 +1,1 @@
+"""Protocols that experiments share: networks, rates, measured quantities and pictures."""
