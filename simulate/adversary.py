@@ -31,6 +31,7 @@ SPACES: Final = (
     ("layer_space", "LayerSpace"),
     ("regression_space", "RegressionSpace"),
     ("pair_space", "PairSpace"),
+    ("sample_space", "SampleSpace"),
     ("batch_space", "BatchSpace"),
     ("group_space", "GroupSpace"),
     ("weight_space", "UnitSpace"),

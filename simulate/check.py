@@ -41,6 +41,7 @@ WORLDS: Final = {
     "features": "simulate.features",
     "covariate_shift": "simulate.covariate_shift",
     "law": "simulate.law",
+    "earth_mover": "simulate.earth_mover",
 }
 INSTANCES: Final = {Scale.SMOKE: 200, Scale.QUICK: 2_000, Scale.PAPER: 100_000}
 SHOWN: Final = 4_000

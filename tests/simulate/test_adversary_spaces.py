@@ -18,10 +18,11 @@ from simulate.group_space import GroupSpace
 from simulate.layer_space import LayerSpace
 from simulate.pair_space import PairSpace
 from simulate.rationalise import Judge
+from simulate.sample_space import SampleSpace
 from simulate.spaces import Space, stacked
 from simulate.weight_space import UnitSpace, WholeSpace
 from theory import curvature as cur
-from theory import exact_cases, minimax, sgd
+from theory import earth_mover, exact_cases, minimax, sgd
 from theory.catalogue import load_folder
 from theory.claim import Claim, Counterexample, ExactCase, Instances, Scale, Settings, Verdict
 from theory.curvature_cases import exactly, top_eigenvalues
@@ -31,10 +32,11 @@ CLAIMS = {c.id: c for c in load_folder(theory.claims) if isinstance(c, Claim)}
 INEQUALITIES = [c for c in CLAIMS.values() if isinstance(c.relation, sp.LessThan)]
 FALSE = [c for c in INEQUALITIES if c.expected is Verdict.REFUTED]
 # Worlds of `simulate.check` that are not one layer before a loss.
-OTHER_WORLDS = [PairSpace, BatchSpace, GroupSpace, UnitSpace, WholeSpace]
+OTHER_WORLDS = [PairSpace, SampleSpace, BatchSpace, GroupSpace, UnitSpace, WholeSpace]
 NAMES = {
     "Counterexample": Counterexample,
     "ExactCase": ExactCase,
+    "earth_mover": earth_mover,
     "exact_cases": exact_cases,
     "exactly": exactly,
     "minimax": minimax,
@@ -111,7 +113,7 @@ def test_letters_have_the_slopes_of_finite_differences(kind: type) -> None:
             assert torch.autograd.gradcheck(value, leaves), letter
 
 
-@pytest.mark.parametrize("kind", [PairSpace, BatchSpace, GroupSpace, UnitSpace])
+@pytest.mark.parametrize("kind", [PairSpace, SampleSpace, BatchSpace, GroupSpace, UnitSpace])
 def test_exact_letters_agree_with_measured_ones(kind: type) -> None:
     space = built(kind)
     # Of two centred entries both are the largest: a corner.
