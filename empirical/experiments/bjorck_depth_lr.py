@@ -123,6 +123,9 @@ CLAIM = Claim(
         "test accuracy of 0.15, which networks that are trained on shuffled labels can reach by "
         "chance, then of 0.2, which takes more updates at 32 layers than a search can afford, then "
         "a loss 0.03 below that of chance, which smaller rates than the largest are too slow for. "
-        "The control is the same search with BN."
+        "The control is the same search with BN. Measured with two seeds: without BN the largest "
+        "rate is 0.1 at 8 layers, 0.025 and 0.05 at 20, 0.0125 at 32, 0.003 and 0.006 at 44; with "
+        "BN it is 0.4 at 8 and 0.1 and 0.2 at 44, so that it falls with the depth there too, by a "
+        "factor of 2 to 4 against 16 to 32."
     ),
 )

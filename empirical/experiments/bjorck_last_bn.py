@@ -125,14 +125,20 @@ CLAIM = Claim(
             sizes=SIZES,
         ),
     ),
-    expected=Verdict.REPRODUCED,
+    expected=Verdict.UNDECIDED,
     remark=(
         "Found: ResNet-110, one BN at the output of the last residual block, rates up to 0.03 "
         "against 0.0001 without BN. Ours: at quick 44 layers, 400 updates on batches of 16 of "
         "5,000 images; the rates without BN and with all are those of bjorck_depth_lr, whose "
         "remark says when a rate counts; 'up to 0.03' is within a factor of 2, the step of the "
         "grid; tenfold over the network without BN is asked, of the 300-fold that is printed, and "
-        "no more than BN everywhere allows. All this was stated before measuring. The accuracy "
-        "that the same sentence speaks of is the claim bjorck_last_bn_accuracy."
+        "no more than BN everywhere allows. All this was stated before measuring. Measured with "
+        "two seeds at 44 layers: 0.2 with one BN, which is 32 and 64 times the largest rate "
+        "without BN, as the statement has it, and as much as all of them allow or twice that. "
+        "The printed 0.03 is for 110 layers and does not carry over to 44, since the largest "
+        "rate falls with the depth (bjorck_depth_lr). So the criteria on 0.03 and on BN everywhere "
+        "fail at this scale, where they were bound to say little, and nothing is concluded; "
+        "'reproduced' had been expected. The accuracy that the same sentence speaks of is the "
+        "claim bjorck_last_bn_accuracy."
     ),
 )

@@ -149,11 +149,12 @@ CLAIM = Claim(
         "over a layer, at every evaluation of a training with BN, by the relation and letters "
         "that are proved there. Ours: significant is a tenth, stated before measuring. The two "
         "terms are the squares of the derivatives of the loss in beta and in gamma, over m. A "
-        "gradient in a random direction would lose 2/m, and in training it is no more than "
-        "about that: m counts all places of all images. No unit broke Theorem 4.1 or, at four "
+        "gradient in a random direction would lose 2/m, where m counts all places of all images, "
+        "and in training it is 0.15 to 1.5 times that: 0.002 % in the first layer, 2.2 % in the "
+        "last, with three seeds alike. No unit broke Theorem 4.1 or, at four "
         "units of each layer, the printed bound of Theorem 4.2 beyond rounding; there the "
         "subtracted term takes off in about half of the units and adds in the others ('share of "
-        "units where the curvature is lowered'). The factor gamma/s is above 1 in most units: "
-        "at these weights it lengthens the gradient."
+        "units where the curvature is lowered'). The median gamma/s is above 1 in nine of "
+        "the ten layers (0.9 to 1.7): at these weights it lengthens the gradient."
     ),
 )

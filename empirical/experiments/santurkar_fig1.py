@@ -141,8 +141,9 @@ CLAIM = Claim(
         "augmentation; curves at rates of 0.1 and 0.5; 83 % with BN and 80 % without. Ours: "
         "VGG-A, narrower at quick; higher is by those three points; faster is half of the "
         "updates or fewer to the final test accuracy of the other network, at both rates. In "
-        "300 updates the network without BN has only begun to learn at 0.1 and stays at chance "
-        "at 0.5: what the accuracies would be at the end, quick does not tell. 'Robust to "
+        "300 updates the network without BN has only begun to learn at 0.1, 30 % against 54 % with "
+        "BN, and stays at chance at 0.5, against 47 % (medians of three seeds): what the "
+        "accuracies would be at the end, quick does not tell. 'Robust to "
         "hyperparameters' is blog_larger_rates and blog_initialisation."
     ),
 )
