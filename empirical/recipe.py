@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, Protocol, get_args
 
 import torch
 
-from theory.errors import UserError
+from theory.errors import UserError, one_of
 
 Schedule = Literal["constant", "step", "plateau"]
 Precision = Literal["float32", "bfloat16"]
@@ -84,9 +84,7 @@ class Recipe:
         if self.decay < 0:
             raise UserError(f"decay {self.decay}: must be 0 or larger")
         for name, kind in (("schedule", Schedule), ("precision", Precision)):
-            if getattr(self, name) not in get_args(kind):
-                allowed = ", ".join(get_args(kind))
-                raise UserError(f"{name} {getattr(self, name)!r}: must be one of {allowed}")
+            one_of(name, getattr(self, name), get_args(kind))
 
     def config(self, data: HasConfig, device: str) -> dict[str, Any]:
         """The configuration of its run on `data` and `device`."""

@@ -21,11 +21,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from empirical.images import stream
+from empirical.moment import Moment
 from empirical.networks import build
 from empirical.recipe import DROP, MILESTONES, PATIENCE, Recipe
 from empirical.runs import Run, State
 from empirical.tasks import Data, task
-from empirical.watches import Moment, watch
+from empirical.watches import watch
 
 EVERY: Final = 30.0  # seconds between checkpoints
 

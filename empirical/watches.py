@@ -1,56 +1,38 @@
 """Measurements made in the course of a training run, by the name that a recipe gives them."""
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
 
+from empirical.moment import Moment, Watch
 from empirical.probes import curvature
-from empirical.probes.landscape import gradient_landscape
-from empirical.probes.objective import Loss
+from empirical.probes.landscape import DLN_SPAN, gradient_landscape
 from empirical.protocols.shift_watches import SHIFT_WATCHES
 from empirical.protocols.surfaces import surface
 from empirical.protocols.theorem_watches import THEOREM_WATCHES
-from theory.errors import UserError
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A network before its next step, the batch and learning rate of that step.
-
-    `reference` are the inputs of step 0: the same at every moment of a run.  `evaluate` is what an
-    evaluation of the run does with a function from inputs to outputs.
-    """
-
-    model: nn.Module
-    loss: Loss
-    inputs: Tensor
-    targets: Tensor
-    reference: Tensor
-    evaluate: Callable[[Callable[[Tensor], Tensor]], Mapping[str, float]]
-    rate: float
-    step: int
-
-
-# What is recorded of a moment.  It must leave the network as it is.
-Watch = Callable[[Moment], Mapping[str, Any]]
+from theory.errors import one_of
 
 SELDOM: Final = 100  # `sharpness` looks at the steps that this divides: it costs most
 STEPS: Final = 4  # on each path of `landscape`
+PATH: Final = 12  # on the path of `linear_landscape`
 LENGTH: Final = 0.1  # of a step in w, for nets that are compared at steps of one length
 
 
 def landscape(moment: Moment) -> Mapping[str, Any]:
     """Loss and gradient along the gradient, on steps in proportion to the rate of training."""
-    return _summary(moment, length=None)
+    return _summary(moment, steps=STEPS)
 
 
 def landscape_at_length(moment: Moment) -> Mapping[str, Any]:
     """The same on steps of `VGG_SPAN` times `LENGTH` in w, whatever rate and gradient are."""
-    return _summary(moment, length=LENGTH)
+    return _summary(moment, steps=STEPS, length=LENGTH)
+
+
+def linear_landscape(moment: Moment) -> Mapping[str, Any]:
+    """The same as `landscape` on the steps of A18's deep linear network."""
+    return _summary(moment, steps=PATH, span=DLN_SPAN)
 
 
 def sharpness(moment: Moment) -> Mapping[str, Any]:
@@ -68,7 +50,8 @@ def sharpness(moment: Moment) -> Mapping[str, Any]:
     return {"eigenvalue": found.eigenvalue, "along": found.along, "residual": found.residual}
 
 
-def _summary(moment: Moment, *, length: float | None) -> Mapping[str, Any]:
+def _summary(moment: Moment, **options: Any) -> Mapping[str, Any]:
+    """Loss and gradient along the gradient; `options` as `gradient_landscape`."""
     try:
         found = gradient_landscape(
             moment.model,
@@ -76,8 +59,7 @@ def _summary(moment: Moment, *, length: float | None) -> Mapping[str, Any]:
             moment.inputs,
             moment.targets,
             rate=moment.rate,
-            steps=STEPS,
-            length=length,
+            **options,
         )
     except FloatingPointError as error:  # a gradient that is 0 or not finite
         return {"failure": str(error)}
@@ -97,6 +79,7 @@ def _summary(moment: Moment, *, length: float | None) -> Mapping[str, Any]:
 WATCHES: Final[dict[str, Watch]] = {
     "landscape": landscape,
     "landscape at length": landscape_at_length,
+    "linear landscape": linear_landscape,
     "sharpness": sharpness,
     "surface": surface,
     **SHIFT_WATCHES,
@@ -112,6 +95,5 @@ def watch(name: str) -> Watch:
     UserError
         If there is none.
     """
-    if name not in WATCHES:
-        raise UserError(f"probe {name!r}: must be one of {', '.join(WATCHES)}")
+    one_of("probe", name, tuple(WATCHES))
     return WATCHES[name]

@@ -15,6 +15,7 @@ from torch import Tensor
 from simulate.letters import Letters, chunks
 from theory import earth_mover as em
 from theory.claim import Instances
+from theory.errors import one_of
 
 CHUNK: Final = 500
 DIMENSIONS: Final = (1, 2, 3)
@@ -75,8 +76,7 @@ def draw(count: int, points: int, dimension: int, law: str, seed: int, device: s
     ValueError
         If `law` is none of `LAWS`.
     """
-    if law not in LAWS:
-        raise ValueError(f"law {law!r}: must be one of {', '.join(LAWS)}")
+    one_of("law", law, LAWS)
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:

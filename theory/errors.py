@@ -17,7 +17,7 @@ def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
 
     Raises
     ------
-    ValueError
+    UserError
         Naming the value, what is allowed and, where one is close, the nearest.
     """
     if value in allowed:
@@ -25,7 +25,7 @@ def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
     words = [str(entry) for entry in allowed]
     close = get_close_matches(str(value), words, n=1)
     nearest = f"; the nearest is {close[0]}" if close else ""
-    raise ValueError(f"{name} {value!r}: must be one of {', '.join(words)}{nearest}")
+    raise UserError(f"{name} {value!r}: must be one of {', '.join(words)}{nearest}")
 
 
 def whole(name: str, value: object, low: int) -> None:

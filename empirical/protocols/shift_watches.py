@@ -4,22 +4,19 @@ Layers are counted as `empirical.networks.Network` counts them.  The update is a
 moment's rate on the moment's batch.
 """
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from empirical.moment import Moment, Watch
 from empirical.networks import Network
 from empirical.probes.activations import Moved, activation_shift
-from empirical.probes.landscape import DLN_SPAN, gradient_landscape
 from empirical.probes.named import outputs_of
 from empirical.probes.shift import covariate_shift, sgd_step
 from empirical.probes.state import undisturbed
-
-if TYPE_CHECKING:
-    from empirical.watches import Moment
 
 FIRST, OFTEN, SELDOM = 2, 50, 1_000  # steps: what takes long looks at some of them only
 SHORT: Final = 1e-4  # of the step, for an update that hardly shifts anything
@@ -28,7 +25,6 @@ SHOWN: Final = (3, 9)  # layers whose activations S0 shows ("a closer look")
 MOVED: Final = (3, 6, 9)  # layers whose activations are compared before and after an update
 UNITS: Final = 12  # of each of these layers, evenly spaced
 POINTS: Final = 25  # quantiles that stand for a distribution, at (k + 1/2)/POINTS
-PATH: Final = 12  # step sizes along the gradient of the deep linear network
 
 
 def is_watched(step: int) -> bool:
@@ -36,7 +32,7 @@ def is_watched(step: int) -> bool:
     return step <= FIRST or step % (OFTEN if step <= SELDOM else SELDOM) == 0
 
 
-def shift(moment: "Moment") -> Mapping[str, Any]:
+def shift(moment: Moment) -> Mapping[str, Any]:
     """Internal covariate shift of layers 2 to the last, also under `SHORT` times the step.
 
     A layer's parameters are its weights and bias and those of its normalisation.  Nothing is
@@ -56,7 +52,7 @@ def shift(moment: "Moment") -> Mapping[str, Any]:
     return rows(moment.rate) | {"short": rows(SHORT * moment.rate)}
 
 
-def earth_mover(moment: "Moment") -> Mapping[str, Any]:
+def earth_mover(moment: Moment) -> Mapping[str, Any]:
     """How far one update moves the activations of the layers `MOVED`.
 
     ``whole``: mean over units of the earth mover's distance in units of the deviation before.
@@ -86,7 +82,7 @@ def earth_mover(moment: "Moment") -> Mapping[str, Any]:
     }
 
 
-def activations(moment: "Moment") -> Mapping[str, Any]:
+def activations(moment: Moment) -> Mapping[str, Any]:
     """Mean, deviation and quantiles of some units of the layers `SHOWN`, on the reference batch.
 
     The network is in training mode: batch statistics, and noise that is drawn anew.
@@ -101,7 +97,7 @@ def activations(moment: "Moment") -> Mapping[str, Any]:
     return {str(number): _sketch(found[name]) for number, name in zip(shown, names, strict=True)}
 
 
-def as_trained(moment: "Moment") -> Mapping[str, Any]:
+def as_trained(moment: Moment) -> Mapping[str, Any]:
     """The evaluation in training mode: the batches' own statistics, and noise where there is any.
 
     Evaluation mode leaves the noise out, but its running statistics were collected with it.
@@ -111,41 +107,15 @@ def as_trained(moment: "Moment") -> Mapping[str, Any]:
         return dict(moment.evaluate(moment.model))
 
 
-def linear_landscape(moment: "Moment") -> Mapping[str, Any]:
-    """Loss and gradient along the gradient, on the steps of A18's deep linear network."""
-    try:
-        found = gradient_landscape(
-            moment.model,
-            moment.loss,
-            moment.inputs,
-            moment.targets,
-            rate=moment.rate,
-            span=DLN_SPAN,
-            steps=PATH,
-        )
-    except FloatingPointError as error:  # a gradient that is 0 or not finite
-        return {"failure": str(error)}
-    smallest, largest = found.variation
-    return {
-        "loss": found.loss,
-        "length": found.length,
-        "variation": largest - smallest,
-        "change": found.predictiveness[1],
-        "beta": found.beta,
-    }
-
-
-Watch = Callable[["Moment"], Mapping[str, Any]]
 SHIFT_WATCHES: Final[dict[str, Watch]] = {
     "shift": shift,
     "earth mover": earth_mover,
     "activations": activations,
     "as trained": as_trained,
-    "linear landscape": linear_landscape,
 }
 
 
-def _network(moment: "Moment") -> Network:
+def _network(moment: Moment) -> Network:
     model = moment.model
     if not isinstance(model, Network):
         raise TypeError(f"a {type(model).__name__}: must be one of empirical.networks")

@@ -7,15 +7,13 @@ are lengths of the filters.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from empirical.moment import Moment
 from empirical.probes.surface import POINTS, Surface, loss_surface
-
-if TYPE_CHECKING:
-    from empirical.watches import Moment
 
 CEILING: Final = 1e30  # stands for a loss that is not finite
 DIGITS: Final = 6  # that a run keeps of a loss
@@ -100,7 +98,7 @@ def capped(picture: Surface) -> NDArray[np.float64]:
     return np.where(np.isfinite(losses), np.minimum(losses, CEILING), CEILING)
 
 
-def surface(moment: "Moment") -> Mapping[str, Any]:
+def surface(moment: Moment) -> Mapping[str, Any]:
     """The loss of one batch on two planes of filter-normalised directions, batch statistics.
 
     Nothing before the first step: a picture takes as long as many steps.

@@ -1,16 +1,14 @@
 """What the reductions of Theorems 4.1 and 4.2 come to, layer by layer, as a watch in training."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
+from empirical.moment import Moment
 from empirical.probes.theorems import LayerTerms, theorem_terms
 from theory.claims import santurkar_4_1_eps, santurkar_4_2_eps
-
-if TYPE_CHECKING:
-    from empirical.watches import Moment
 
 SELDOM: Final = 100  # curvatures and the control are measured at the steps that this divides
 UNITS: Final = 4  # of each layer, whose curvatures are measured
@@ -50,7 +48,7 @@ def half_square(outputs: Tensor, _targets: Tensor) -> Tensor:
     return outputs.square().sum() / 2
 
 
-def theorems(moment: "Moment") -> Mapping[str, Any]:
+def theorems(moment: Moment) -> Mapping[str, Any]:
     """Shares of the two reductions at every layer; seldom also curvatures, and a control.
 
     The control is the loss `half_square` of `Normalised`: its gradient is the activation, so the

@@ -2,8 +2,12 @@
 
 import shlex
 import sys
+from pathlib import Path
+from typing import Final
 
 from theory.errors import UserError
+
+OUT: Final = Path("bnproof-runs")  # where runs are kept unless a command is told otherwise
 
 
 def checked_seed(seed: int) -> int:

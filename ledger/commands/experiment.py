@@ -13,14 +13,13 @@ from empirical.experiment import experiment_of
 from empirical.trial import UnfinishedError
 from ledger import figures, published
 from ledger.catalogue import experiment, experiments
-from ledger.commands.common import checked_seed, threads
+from ledger.commands.common import OUT, checked_seed, threads
 from ledger.commands.common import device as concrete
 from ledger.requests import Request, requests, training_runs
 from theory.claim import Claim, Evidence, Scale, decide
 from theory.errors import UserError
 
 RESULTS: Final = "results"
-OUT: Final = Path("bnproof-runs")
 ScaleName = Literal["smoke", "quick", "paper"]
 
 app = App(name="experiment", help="Experiments on images: run, resume, publish.")

@@ -9,18 +9,17 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from ledger.commands.common import OUT
 from theory.errors import UserError
 
 if TYPE_CHECKING:
     from ledger.sweep.plan import Fields, Trial
     from ledger.sweep.process import Outcome
     from ledger.sweep.trials import Task
-
-OUT: Final = Path("bnproof-runs")
 
 
 def sweep(

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-OUT: Final = Path("bnproof-runs")
+from ledger.commands.common import OUT
+
 FOLDER: Final = "tensorboard"
 
 

@@ -30,6 +30,7 @@ from simulate.random_matrices import studies
 from simulate.random_matrices.sampling import BETA, Field
 from simulate.random_matrices.singular_values import log_singular_values
 from theory.claim import Claim, Evidence, Kind, Scale, Settings
+from theory.errors import one_of
 
 Array = NDArray[np.float64]
 
@@ -67,8 +68,7 @@ def _polygamma(order: int, size: int, field: Field) -> Array:
     """Mean (order 0) or variance (order 1) of log r_kk."""
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
         raise ValueError(f"size must be an integer >= 1, not {size!r}")
-    if field not in BETA:
-        raise ValueError(f"field must be one of {', '.join(BETA)}, not {field!r}")
+    one_of("field", field, tuple(BETA))
     half = BETA[field] / 2
     found: Array = polygamma(order, half * np.arange(size, 0, -1)) / 2 ** (order + 1)
     return found - np.log(half * size) / 2 if order == 0 else found

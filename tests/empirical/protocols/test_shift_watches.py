@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from empirical.moment import Moment
 from empirical.networks import build
 from empirical.probes.shift import covariate_shift, sgd_step
 from empirical.protocols.shift_watches import (
@@ -17,7 +18,7 @@ from empirical.protocols.shift_watches import (
     UNITS,
     is_watched,
 )
-from empirical.watches import WATCHES, Moment
+from empirical.watches import WATCHES
 
 VGG = {"family": "vgg", "width": 2}
 LINEAR = {"family": "linear", "depth": 11}

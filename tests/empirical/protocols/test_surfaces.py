@@ -6,10 +6,10 @@ import torch
 from torch.nn import functional
 
 from empirical.images import stream
+from empirical.moment import Moment
 from empirical.networks import build
 from empirical.probes.surface import loss_surface
 from empirical.protocols.surfaces import CEILING, DRAWS, capped, near, smoothness, surface
-from empirical.watches import Moment
 
 STEPS = np.linspace(-1, 1, 11)
 A, B = np.meshgrid(STEPS, STEPS, indexing="ij")
