@@ -163,6 +163,10 @@ CLAIM = Claim(
         "median over training); 'no difference' is a factor of less than two either way, 'large "
         "difference in performance' 0.05 of test accuracy. Activations are taken after BN and "
         "before the ReLU, without BN after the convolution. The control is a network with BN from "
-        "another seed, which drifts as the first does."
+        "another seed, which drifts as the first does. The criteria were stated before measuring. "
+        "Measured with three seeds: without BN a unit of layer 3 drifts 6 to 8 times as far, of "
+        "layer 9 10 to 12 times as far as with BN, and BN's accuracy is 54 % against 30 %. So over "
+        "these 300 updates the difference in stability is large too; of the 15,000 updates that "
+        "the source looks at, quick shows the beginning only."
     ),
 )

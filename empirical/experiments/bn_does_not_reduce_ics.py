@@ -32,6 +32,11 @@ CLAIM = Claim(
         "'similar or lower' a cosine that is at most 0.1 higher, medians over layers 2 to 11 and "
         "over training; a layer's parameters are its weights and those of its normalisation. The "
         "distance grows with the gradients, which BN makes larger; the distance over |G| is shown "
-        "beside it and decides nothing."
+        "beside it and decides nothing. The control's update was a hundredth of the step at first "
+        "and was made a ten-thousandth after a look at one seed. Measured with three seeds: the "
+        "distance with BN is 1.3, 2.2 and 4.9 times that without, over |G| 0.9, 1.5 and 2.0 times; "
+        "the typical cosine is 0.54 to 0.61 with BN and 0.59 to 0.89 without. Before the first "
+        "update the difference is largest: BN's distance is hundreds of times larger, and its "
+        "cosine is nearly 0 where the network without BN has 0.97 and more."
     ),
 )

@@ -31,11 +31,11 @@ CLAIM = Claim(
         "before and after the update of the layers before it (S1, Definition 3.1). Ours: width 10, "
         "1,000 samples, and the loss summed over them: averaged, 10,000 steps at that rate go as "
         "far as ten of these; criteria and measure are those of bn_does_not_reduce_ics, over "
-        "layers 2 to 25. The distance over |G| is shown beside the distance and decides nothing. "
-        "Measured: with BN the gradients of layers hardly correlate, as S4 says, and without BN "
-        "they do as little: after a hundred updates both networks are at the edge of stability "
-        "(santurkar_dln_landscape), where a step turns the gradient round. A stark difference "
-        "(cosine near 1 without BN, relative distance a few hundredths) is there before the first "
-        "updates only, and not at every seed."
+        "layers 2 to 25 (the control's update was shortened in the same way). The distance over "
+        "|G| is shown beside the distance and decides nothing. Measured: with BN the gradients of "
+        "layers hardly correlate, as S4 says, and without BN they do as little: after a hundred "
+        "updates both networks are at the edge of stability (santurkar_dln_landscape), where a "
+        "step turns the gradient round. A stark difference (cosine near 1 without BN, relative "
+        "distance a few hundredths) is there before the first updates only, and not at every seed."
     ),
 )

@@ -105,11 +105,14 @@ CLAIM = Claim(
     remark=(
         "Huang and Yu (2020, arXiv:2001.02814) prove bounds of their own form; S1 repeats none. "
         "Ours: standardised distributions of one unit are at most sqrt 2 apart, whatever the "
-        "update, because independent samples of them have a mean squared distance of 2. So "
+        "update, because independent samples of them have a mean squared distance of 2 "
+        "(ics_earth_mover_bound, where it is derived). So "
         "|gamma| sqrt 2 bounds the distance under an update of everything before the unit's BN. "
         "Measured on VGG through training for a hundred times the step of "
         "training, on layers 3, 6 and 9, every unit; without BN distances are in units of the "
-        "deviation before the update, and have no bound. The bound is never nearly "
-        "reached: what the step of training moves is given beside it."
+        "deviation before the update, and have no bound. With three "
+        "seeds the largest distance that any unit goes is half of the bound, and a fifth to a "
+        "quarter of it after the step of training itself; without BN units go 10^7 deviations and "
+        "more, and up to 4.6 after the step itself."
     ),
 )

@@ -105,9 +105,10 @@ CLAIM = Claim(
         "and after one update of all parameters, on the same batch, in units of the deviation "
         "before, mean over units, median over training; 'reduces': to half or less in each of "
         "the layers. The control was changed after a look at one seed, which showed that the "
-        "statement may hold; the criterion was not. Before the first update the picture is "
-        "another: in layers 3 and 6 BN moves units further ('at first'). Covariate shift of the "
-        "gradients, in the same runs, is larger with BN (bn_does_not_reduce_ics): the two "
-        "measures disagree."
+        "statement may hold; the criterion was not. Measured with three seeds: 7, 13 and 9 "
+        "times less with BN in layers 3, 6 and 9, and 4 times at least. Before the first update "
+        "the picture is another: in layers 3 and 6 BN moves units further, 9 and 3 times ('at "
+        "first'). Covariate shift of the gradients, in the same runs, is larger with BN "
+        "(bn_does_not_reduce_ics): the two measures disagree."
     ),
 )
