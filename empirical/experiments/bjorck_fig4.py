@@ -31,7 +31,6 @@ from empirical.recipe import Recipe
 from empirical.training import Trainer
 from empirical.trial import SHORTCUT, SIZES, Size, Trial
 from theory.claim import Claim, Evidence, Scale, Verdict
-from theory.errors import UserError
 from theory.sources import Source
 
 LAYERS = (8, 44, 80)
@@ -48,10 +47,7 @@ ORDERS = 100.0  # "orders of magnitude": two or more
 
 def run(trial: Trial) -> Measured:
     """Replay the diverging update, those of the same rate and length with BN, a viable one."""
-    training = _trainer(trial, "none", RATE)
-    update = diverging_update(training.model, training.update, limit=DIVERGED, at_most=UPDATES)
-    if update is None:
-        raise UserError(f"seed {trial.seed}: no divergence in {UPDATES} updates at rate {RATE:g}")
+    training, update = _diverging(trial)
     with_bn, viable = _trainer(trial, "batch", RATE), _trainer(trial, "none", VIABLE)
     usual = nth_update(with_bn.model, with_bn.update, update.number)
     small = nth_update(viable.model, viable.update, update.number)
@@ -61,6 +57,16 @@ def run(trial: Trial) -> Measured:
         LENGTH: _along(with_bn, usual, [0.0, update.length / usual.length]),
         CONTROL: _along(viable, small, [0.0, 1.0]),
     }
+
+
+def _diverging(trial: Trial) -> tuple[Trainer, Update]:
+    """The first update that diverges; of a training in which none does, the first of all."""
+    training = _trainer(trial, "none", RATE)
+    update = diverging_update(training.model, training.update, limit=DIVERGED, at_most=UPDATES)
+    if update is None:
+        training = _trainer(trial, "none", RATE)
+        update = nth_update(training.model, training.update, 1)
+    return training, update
 
 
 def _trainer(trial: Trial, norm: str, rate: float) -> Trainer:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
+from empirical.protocols.theorem_watches import recorded
 from empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from empirical.trial import Trained, Trial
 from theory.claim import Claim, Evidence, Verdict
@@ -13,26 +14,19 @@ from theory.sources import Source
 
 SIGNIFICANT = 0.1  # of the squared length
 SHARE, EXPECTED = "share taken off", "share expected of a random gradient"
+NAMES = ("measured", "mean", "hat", "chance", "factor", "broken")
 FLOOR = 1e-7  # of a share, for the picture
 
 
 def run(trial: Trial) -> Measured:
     """Read what the runs with BN recorded."""
     found = vgg(trial, "batch")
-    return {WITH: _rows(found, ()), CONTROL: _rows(found, ("control",))}
+    return {WITH: _rows(found), CONTROL: _rows(found, control=True)}
 
 
-def _rows(run: Trained, inside: tuple[str, ...]) -> dict[str, Any]:
+def _rows(run: Trained, *, control: bool = False) -> dict[str, Any]:
     """By layer, the median over the evaluations after the first update, and by evaluation."""
-    looks = [row["theorems"] for row in run.curve]
-    for name in inside:
-        looks = [look[name] for look in looks if name in look]
-    if not inside:
-        looks = looks[1:]
-    table = {
-        name: np.array([look[name] for look in looks], dtype=float)
-        for name in ("measured", "mean", "hat", "chance", "factor", "lowers", "broken")
-    }
+    table = recorded(run.curve, NAMES, control=control)
     share = table["mean"] + table["hat"]
     rows: dict[str, Any] = {
         SHARE: np.median(share, axis=0),
@@ -41,12 +35,11 @@ def _rows(run: Trained, inside: tuple[str, ...]) -> dict[str, Any]:
         "share taken off by the correlation": np.median(table["hat"], axis=0),
         EXPECTED: np.median(table["chance"], axis=0),
         "median gamma/s": np.median(table["factor"], axis=0),
-        "share of units where the curvature is lowered": np.median(table["lowers"], axis=0),
         "units that break Theorem 4.1": table["broken"].sum(),
         "course": np.maximum(share, FLOOR),
         "times chance": np.median(share / table["chance"], axis=0),
     }
-    if not inside:
+    if not control:
         curves = [row["theorems"]["curvature"] for row in run.curve if _has_curvature(row)]
         taken = np.array([curve["subtracted"] for curve in curves], dtype=float)
         rows |= {
@@ -152,9 +145,8 @@ CLAIM = Claim(
         "gradient in a random direction would lose 2/m, where m counts all places of all images, "
         "and in training it is 0.15 to 1.5 times that: 0.002 % in the first layer, 2.2 % in the "
         "last, with three seeds alike. No unit broke Theorem 4.1 or, at four "
-        "units of each layer, the printed bound of Theorem 4.2 beyond rounding; there the "
-        "subtracted term takes off in about half of the units and adds in the others ('share of "
-        "units where the curvature is lowered'). The median gamma/s is above 1 in nine of "
+        "units of each layer, the printed bound of Theorem 4.2 beyond rounding (of its second "
+        "term speaks slides_more_predictive_in_training). The median gamma/s is above 1 in nine of "
         "the ten layers (0.9 to 1.7): at these weights it lengthens the gradient."
     ),
 )

@@ -1,14 +1,18 @@
 """What the reductions of Theorems 4.1 and 4.2 come to, layer by layer, as a watch in training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from empirical.moment import Moment
 from empirical.probes.theorems import LayerTerms, theorem_terms
 from theory.claims import santurkar_4_1_eps, santurkar_4_2_eps
+
+Array = NDArray[np.float64]
 
 SELDOM: Final = 100  # curvatures and the control are measured at the steps that this divides
 UNITS: Final = 4  # of each layer, whose curvatures are measured
@@ -91,6 +95,18 @@ def _second(layers: list[LayerTerms]) -> dict[str, Any]:
         "broken": [int(one.sides[santurkar_4_2_eps.CLAIM.id].violated.sum()) for one in curves],
         "units": [len(one.units) for one in curves],
     }
+
+
+def recorded(
+    curve: Sequence[Mapping[str, Any]], names: Sequence[str], *, control: bool = False
+) -> Mapping[str, Array]:
+    """What `theorems` recorded in a run, by name: (evaluations after the first update, layers).
+
+    With `control`, of its control, at all evaluations that have one.
+    """
+    looks = [row["theorems"] for row in curve]
+    looks = [look["control"] for look in looks if "control" in look] if control else looks[1:]
+    return {name: np.array([look[name] for look in looks], dtype=float) for name in names}
 
 
 THEOREM_WATCHES: Final = {"theorems": theorems}
