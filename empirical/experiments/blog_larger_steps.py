@@ -97,12 +97,14 @@ CLAIM = Claim(
     expected=Verdict.NOT_REPRODUCED,
     remark=(
         "The post gives a reason: because effective beta is smaller. Criterion, stated before "
-        "measuring: it is smaller with BN at every stage, by every protocol of "
-        "santurkar_landscape and from both initialisations. That larger rates can be used is "
-        "blog_larger_rates. What is found late in training is the other way round: effective "
-        "beta is about 2 over the rate (edge_of_stability), so that the rate determines the "
-        "smoothness. The control does not learn and is smooth. It was one claim with "
-        "blog_larger_rates until the first seed was seen; they were split because no control "
-        "can satisfy one and fail the other, thresholds unchanged."
+        "measuring: it is smaller with BN at every stage, by every protocol of santurkar_landscape "
+        "and from both initialisations. That larger rates can be used is blog_larger_rates. What "
+        "is found late in training is the other way round: effective beta is about 2 over the rate "
+        "(edge_of_stability), so that the rate determines the smoothness. Measured with three "
+        "seeds: from Glorot's initialisation effective beta is larger with BN by all protocols; "
+        "from He's it is smaller at each network's best rate, by 25 times, which is how the rates "
+        "differ, and at one loss. The control does not learn and is smooth. It was one claim with "
+        "blog_larger_rates until the first seed was seen; they were split because no control can "
+        "satisfy one and fail the other, thresholds unchanged."
     ),
 )

@@ -1,6 +1,6 @@
 """Every trained network is as sharp as its rate allows: about 2/rate, with BN or without it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,9 @@ from theory.claim import Claim, Evidence, Scale, Verdict
 from theory.sources import Source
 
 Sweeps = Mapping[Initialisation, Sweep]
+Product = Callable[[Trained, tuple[str, str]], float]
 EVERY = "every network"
 NORMS: Mapping[str, Norm] = {WITH: "batch", WITHOUT: "none"}
-PAPER = (0.1, 0.5)  # A18's rates
 EDGE = 2.0
 WITHIN = 2.0  # "about": by a factor of two
 SHARP, BETA, ALONG = "rate * sharpness", "rate * beta", "rate * curvature along the gradient"
@@ -34,12 +34,13 @@ COLUMNS = {
 def run(trial: Trial) -> Measured:
     """Measure all runs that the landscapes are compared on."""
     nets = {net: {init: sweep(trial, norm, init) for init in INITS} for net, norm in NORMS.items()}
+    every = [one for sweeps in nets.values() for one in _runs(sweeps)]
     found: dict[str, dict[str, Any]] = {
-        EVERY: _summary([one for sweeps in nets.values() for one in _runs(sweeps)]),
-        CONTROL: _summary([one for one in _runs(nets[WITH]) if one.recipe.rate in PAPER]),
+        EVERY: _summary(every, _late),
+        CONTROL: _summary(every, _before),
     }
     for net, sweeps in nets.items():
-        found[net] = _summary(_runs(sweeps)) | _rows(sweeps)
+        found[net] = _summary(_runs(sweeps), _late) | _rows(sweeps)
     return found
 
 
@@ -47,16 +48,16 @@ def _runs(sweeps: Sweeps) -> list[Trained]:
     return [one for each in sweeps.values() for one in each.runs.values()]
 
 
-def _summary(runs: Sequence[Trained]) -> dict[str, Any]:
+def _summary(runs: Sequence[Trained], product: Product) -> dict[str, Any]:
     """Extremes over the runs that learn, or over all if none does."""
     chosen = [one for one in runs if learns(one)] or runs
     rows: dict[str, Any] = {"runs that learn": sum(learns(one) for one in runs)}
     for words, path in COLUMNS.items():
-        products = [_product(one, path) for one in chosen]
+        products = [product(one, path) for one in chosen]
         rows[f"smallest {words}"] = min(products)
         rows[f"median {words}"] = float(np.median(products))
         rows[f"largest {words}"] = max(products)
-        rows[f"largest {words} before training"] = max(_course(one, path)[0] for one in chosen)
+        rows[f"largest {words} before training"] = max(_before(one, path) for one in chosen)
     return rows
 
 
@@ -66,13 +67,18 @@ def _rows(sweeps: Sweeps) -> dict[str, Any]:
     for words, path in COLUMNS.items():
         for init, each in sweeps.items():
             rows[f"{words}, {init}"] = [
-                _product(one, path) if learns(one) else 0.0 for one in each.runs.values()
+                _late(one, path) if learns(one) else 0.0 for one in each.runs.values()
             ]
             rows[f"{words} at the best rate, {init}"] = _course(each.runs[each.best], path)
     return rows
 
 
-def _product(one: Trained, path: tuple[str, str]) -> float:
+def _before(one: Trained, path: tuple[str, str]) -> float:
+    """Rate times what was recorded before the first update."""
+    return float(_course(one, path)[0])
+
+
+def _late(one: Trained, path: tuple[str, str]) -> float:
     """Rate times what was recorded: its geometric mean over the second half."""
     values = one.recipe.rate * one.column(*path)
     positive = values[np.isfinite(values) & (values > 0)]
@@ -169,24 +175,29 @@ CLAIM = Claim(
                     words=f"largest {SHARP} of the runs that learn",
                 ),
             ),
-            control="only the networks with BN at A18's rates, 0.1 and 0.5",
+            control="the same networks before training",
             made_of=EVERY,
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,
         ),
     ),
-    expected=Verdict.NOT_REPRODUCED,
+    expected=Verdict.REPRODUCED,
     remark=(
         "An alternative to 'BN makes the landscape smoother'. Ours: sharpness is the largest "
         "eigenvalue of the Hessian on the batch of the next update, at every 100th update, its "
         "geometric mean over the second half; 'about' is by a factor of two; every run on the "
         "grid of rates 0.02, 0.1, 0.5 and 2.5 that learns counts, from two initialisations. "
-        "After 300 updates the lower bound fails for runs that have hardly begun: at the "
-        "smallest rate a network needs longer to become as sharp as it may. The upper bound "
-        "holds for all. With BN the loss at initialisation is sharper than 2/rate by up to "
-        "hundreds, and is not a hundred updates later. With batches of 128 the eigenvalue "
-        "settles above 2 rather than at it. The criterion was first applied to both networks "
-        "apart; it was joined to one so that there can be a control, its thresholds unchanged."
+        "Measured with three seeds, 34 runs that learn: rate times sharpness is 1.0 to 3.4, its "
+        "median 2.4, over rates that differ by 125 times and with BN or without. One run is "
+        "outside, at 0.03: without BN, from Glorot's initialisation, at the smallest rate, which "
+        "has hardly begun to learn; with that seed the lower bound fails, and the median over "
+        "seeds keeps it by little. Before training the product is 0.07 to 1,000: with BN the loss "
+        "is sharper than 2/rate by up to hundreds, and is not a hundred updates later. With "
+        "batches of 128 the eigenvalue settles above 2 rather than at it; effective beta, along "
+        "the gradient, below: 1.5. Changed after first looks, thresholds never: the criterion was "
+        "applied to both networks apart, and was joined to one so that there can be a control; "
+        "with the first seed it failed, and the control was one that satisfies it (BN at A18's "
+        "rates only); three seeds satisfy it, so that it is now one that must not."
     ),
 )

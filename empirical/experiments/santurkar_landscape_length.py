@@ -21,6 +21,8 @@ CLAIM = Claim(
     + (
         "Here the steps have one length in the weights, 0.05 to 0.4, whatever rate and gradient "
         "are. A plain step of A18 is as long as rate times gradient, so that a network with "
-        "small gradients is looked at from nearer."
+        "small gradients is looked at from nearer. Measured with three seeds: BN is the rougher "
+        "nearly everywhere, in effective beta 35, 20 and 8 times in the three thirds from "
+        "Glorot's, 2.0, 1.2 and 1.0 times from He's."
     ),
 )

@@ -23,6 +23,10 @@ CLAIM = Claim(
         "both pass through after the start, interpolated between evaluations. In 300 updates "
         "the courses hardly overlap: after 25 updates the network with BN is about where the "
         "other ends. Where they do not, the ends that face each other are compared, and all "
-        "three stages are one ('distance of the losses compared')."
+        "three stages are one ('distance of the losses compared'). Measured with three seeds: "
+        "from Glorot's BN is the rougher, 23 times in variation, 29 in the change of the gradient "
+        "and 7 in effective beta (medians, from 1.2 to 170 over seeds); from He's it is the "
+        "smoother with two seeds, 0.4 times in each at the most, 0.6 in effective beta, and the "
+        "rougher with the third."
     ),
 )
