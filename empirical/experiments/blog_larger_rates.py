@@ -57,7 +57,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     return (
         "Final test accuracy against the learning rate, medians and ranges over seeds. The "
         f"largest rate with an accuracy of {100 * LEARNS:.0f} % or more, there and at all smaller "
-        f"rates: {'; '.join(told)} BN."
+        f"rates: {'; '.join(told)}."
     )
 
 

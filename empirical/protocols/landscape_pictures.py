@@ -32,15 +32,16 @@ def draw_protocol(name: str) -> Callable[[Figure, Evidence], str]:
 
     def draw(fig: Figure, evidence: Evidence) -> str:
         panels = fig.subplots(1, len(INITS) + 1)
+        panels[1].sharey(panels[0])  # before anything is drawn, so that both set the limits
         for axes, init in zip(panels, INITS, strict=False):
             for quantity in QUANTITIES:
                 _ratios(axes, evidence, name, quantity, init, QUANTITIES[quantity])
             _frame(axes, stage)
             axes.set_title(f"{init}{_at(evidence, init, best=protocol.best)}", fontsize="small")
         panels[0].set_ylabel("with BN over without, median and range")
-        panels[0].legend(fontsize="x-small")
-        panels[1].sharey(panels[0])
+        _legend(fig, panels[0], "outside lower left", f"filled: {INITS[0]}, open: {INITS[1]}")
         _edges(panels[-1], evidence, "best rate" if protocol.best else "one rate")
+        _legend(fig, panels[-1], "outside lower right", "median of seeds")
         largest = {q: _extremes(evidence, name, q) for q in QUANTITIES}
         fig.suptitle(
             f"Effective beta with BN over without, {protocol.words}: "
@@ -83,9 +84,14 @@ def draw_all(fig: Figure, evidence: Evidence) -> str:
         name: max(_extremes(evidence, name, quantity)[1] for quantity in QUANTITIES)
         for name in PROTOCOLS
     }
-    smooth = [name for name, ratio in worst.items() if ratio <= 1]
+    smooth = sum(
+        all(_largest(evidence, name, quantity, init) <= 1 for quantity in QUANTITIES)
+        for name in PROTOCOLS
+        for init in INITS
+    )
     fig.suptitle(
-        f"Smaller with BN throughout by {len(smooth)} of {len(PROTOCOLS)} protocols",
+        f"Smoother with BN throughout in {smooth} of {len(PROTOCOLS) * len(INITS)} comparisons: "
+        f"{len(PROTOCOLS)} protocols, {len(INITS)} initialisations",
         fontsize="medium",
     )
     told = ", ".join(f"{rounded(ratio)} {PROTOCOLS[name].words}" for name, ratio in worst.items())
@@ -124,6 +130,17 @@ def _ratios(
     )
 
 
+def _legend(fig: Figure, axes: Axes, place: str, title: str) -> None:
+    fig.legend(
+        *axes.get_legend_handles_labels(),
+        loc=place,
+        ncols=2,
+        fontsize="x-small",
+        title=title,
+        title_fontsize="x-small",
+    )
+
+
 def _frame(axes: Axes, stage: str) -> None:
     axes.axhline(1, color="#999999", linewidth=0.8)
     axes.set_yscale("log")
@@ -151,7 +168,6 @@ def _edges(axes: Axes, evidence: Evidence, which: str) -> None:
     axes.set_yscale("log")
     axes.set_xlabel("update", fontsize="small")
     axes.set_title("effective beta times rate", fontsize="small")
-    axes.legend(fontsize="x-small")
 
 
 def _at(evidence: Evidence, init: str, *, best: bool) -> str:
@@ -161,6 +177,12 @@ def _at(evidence: Evidence, init: str, *, best: bool) -> str:
     if rates[0] == rates[1]:
         return f": rate {rates[0]:.2g}"
     return f": rates {rates[0]:.2g} with, {rates[1]:.2g} without"
+
+
+def _largest(evidence: Evidence, name: str, quantity: str, init: str) -> float:
+    """Largest of the medians over the stages."""
+    row = evidence.series[WITH][ratio_name(name, quantity, init)]
+    return float(np.median(row, axis=0).max())
 
 
 def _extremes(evidence: Evidence, name: str, quantity: str) -> tuple[float, float]:
