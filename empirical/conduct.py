@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -45,8 +46,13 @@ class Results:
     seconds: float
 
 
-def check(claim: Claim, settings: Settings) -> Evidence:
+def check(claim: Claim, settings: Settings, *, root: Path | None = None) -> Evidence:
     """Carry out the experiment of `claim` and judge it.
+
+    Parameters
+    ----------
+    root
+        Folder of all runs, which are kept and read again; None keeps nothing.
 
     Returns
     -------
@@ -62,7 +68,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     DataError
         If `settings.data` holds no readable CIFAR-10.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() if root is None else nullcontext(root) as folder:
         results = measure(claim, settings, root=Path(folder))
     return judge(
         experiment_of(claim), results.series, where=results.where, provenance=results.provenance

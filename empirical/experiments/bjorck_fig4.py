@@ -169,8 +169,8 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         row[0].set_ylabel("update applied, %")
         bar = fig.colorbar(image, ax=list(row), shrink=0.9)
         bar.set_label(f"size of channel's {name}", fontsize="small")
-    for axes in panels[-1]:
-        axes.set_xlabel("channel (one seed)")
+    for axes in panels.flat:
+        axes.set_xlabel("channel (one seed)", fontsize="small")
     loss = float(np.median(series["loss after"]))
     fig.suptitle(
         f"Without BN one update takes the loss to {loss:.0e}: the largest variance grows "

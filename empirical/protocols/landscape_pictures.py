@@ -1,7 +1,7 @@
 """Figures of the landscapes that `empirical.protocols.landscapes` compares."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,6 +20,8 @@ MARKS: Final[
     "change": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
     "beta": {"color": "#009E73", "marker": "D", "linestyle": "-."},
 }
+Place = Literal["outside lower left", "outside lower right"]
+
 SHOWN: Final = (1e-4, 1e4)  # ratios outside are drawn at the edge
 NAMES: Final = ("early", "middle", "late")
 EDGE: Final = 2.0  # of beta times the rate
@@ -130,9 +132,11 @@ def _ratios(
     )
 
 
-def _legend(fig: Figure, axes: Axes, place: str, title: str) -> None:
+def _legend(fig: Figure, axes: Axes, place: Place, title: str) -> None:
+    handles, names = axes.get_legend_handles_labels()
     fig.legend(
-        *axes.get_legend_handles_labels(),
+        handles,
+        names,
         loc=place,
         ncols=2,
         fontsize="x-small",

@@ -1,6 +1,7 @@
 """Experiments: how numbers become evidence, and those at initialisation at the smallest scale."""
 
 import json
+import os
 import re
 import warnings
 from dataclasses import replace
@@ -68,10 +69,12 @@ def measured(without=2.0, control=50.0, row=(20.0, 30.0)):
     }
 
 
-@cache
-def found(claim_id):
-    """A claim's evidence, measured once in a process."""
-    return check(CLAIMS[claim_id], SMOKE)
+@pytest.fixture(scope="session")
+def found(tmp_path_factory):
+    """The evidence of a claim: measured once in a process, its training runs by one of them all."""
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "runs"
+    return cache(lambda claim_id: check(CLAIMS[claim_id], SMOKE, root=root))
 
 
 def test_medians_are_held_against_the_criteria():
@@ -162,14 +165,14 @@ def test_the_folder_holds_every_figure_at_initialisation():
 
 
 @INITIAL
-def test_evidence_is_as_expected(claim_id):
+def test_evidence_is_as_expected(found, claim_id):
     evidence = found(claim_id)
     assert decide([evidence]) is CLAIMS[claim_id].expected, evidence.summary
     assert evidence.control_differs
 
 
 @EVERY
-def test_evidence_says_what_was_measured_on_what(claim_id):
+def test_evidence_says_what_was_measured_on_what(found, claim_id):
     evidence, way = found(claim_id), experiment_of(CLAIMS[claim_id])
     size, name = way.sizes[Scale.SMOKE], way.data or "photos"
     json.dumps(evidence.numbers, allow_nan=False)
@@ -183,7 +186,7 @@ def test_evidence_says_what_was_measured_on_what(claim_id):
 
 
 @EVERY
-def test_every_criterion_has_a_number(claim_id):
+def test_every_criterion_has_a_number(found, claim_id):
     for row in found(claim_id).numbers["criteria"]:
         assert isinstance(row["value"], float), row
         assert isinstance(row["control value"], float), row
@@ -198,7 +201,7 @@ def test_statement_can_be_set_as_mathematics(claim_id):
 
 
 @EVERY
-def test_figure_has_labels_a_title_and_a_text_alternative(claim_id):
+def test_figure_has_labels_a_title_and_a_text_alternative(found, claim_id):
     fig = Figure(figsize=(7, 4.2), layout="constrained")
     text = draw(fig, CLAIMS[claim_id], found(claim_id))
     fig.canvas.draw()
@@ -210,14 +213,14 @@ def test_figure_has_labels_a_title_and_a_text_alternative(claim_id):
     assert re.search(r"\d", text)
 
 
-def test_the_same_seeds_give_the_same_numbers():
+def test_the_same_seeds_give_the_same_numbers(found):
     again = check(CLAIMS["bjorck_fig6"], SMOKE)
     for net in NETS:
         for name, values in found("bjorck_fig6").series[net].items():
             assert np.array_equal(values, again.series[net][name])
 
 
-def test_other_seeds_give_other_numbers():
+def test_other_seeds_give_other_numbers(found):
     other = check(CLAIMS["bjorck_fig6"], replace(SMOKE, seed=7))
     assert other.provenance["seeds"] == [7, 8, 9]
     first = found("bjorck_fig6").series[WITHOUT]["cosine"]
