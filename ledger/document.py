@@ -71,7 +71,7 @@ def lock() -> list[str]:
     that a person has installed.  ``pip install -c`` takes the lines as they are.
     """
     found: dict[str, str] = {}
-    waiting = [("bnproof", EXTRAS)]
+    waiting: list[tuple[str, tuple[str, ...]]] = [("bnproof", EXTRAS)]
     while waiting:
         name, extras = waiting.pop()
         key = re.sub(r"[-_.]+", "-", name).lower()

@@ -62,12 +62,21 @@ def requests(out: Path) -> list[Request]:
             fields = parse(text)
             asked = Request(**fields | {"ids": tuple(fields["ids"])})
             asked.settings()
-            if digest(text.encode()) != path.stem:
+            if digest(text.encode()) != path.stem or not _sane(asked):
                 raise ValueError
             found.append(asked)
         except (ValueError, TypeError, KeyError):
             raise UserError(f"{path}: is no request; remove it and ask again") from None
     return found
+
+
+def _sane(asked: Request) -> bool:
+    """Whether its fields are of the types that they say."""
+    numbers = asked.seed, 1 if asked.seeds is None else asked.seeds
+    words = *asked.ids, asked.device
+    return all(type(n) is int and n >= 0 for n in numbers) and all(
+        isinstance(w, str) for w in words
+    )
 
 
 def training_runs(out: Path) -> Iterator[str]:

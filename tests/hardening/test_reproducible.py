@@ -24,8 +24,8 @@ from theory.sealed import intact, sealed
 FAR = 1e-6
 NEAR = 1e-12  # absolute: what is 0 up to rounding
 ADVERSARY = ("adversary", "attack", "tight")
-# A proof, an inequality that is attacked, least squares, spectra.
-FEW = ("bn_jacobian", "santurkar_4_1", "bjorck_condition_number_subspaces", "report_3_4")
+LEAST_SQUARES = "bjorck_condition_number_subspaces"
+FEW = ("bn_jacobian", "santurkar_4_1", LEAST_SQUARES, "santurkar_4_5", "liu_density_squared")
 RUN = "from ledger.cli import main; main()"
 
 
@@ -88,6 +88,23 @@ def test_a_difference_would_be_seen() -> None:
     assert differences(record(1.0), record(1.0, "refuted"), FAR) == ["x: proved, refuted"]
 
 
+def test_threads_change_little(tmp_path, bnproof, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        try:
+            status, out, _ = bnproof("verify", LEAST_SQUARES, "--scale", "smoke", "--device", "cpu")
+        finally:
+            torch.set_num_threads(before)
+        assert status == 0, out
+        content = document.load(tmp_path / "bnproof-report" / document.NAME)
+        assert content["environment"]["threads"] == threads
+        found.append(content["claims"])
+    assert differences(*found, FAR) == []
+
+
+@pytest.mark.slow
 def test_verified_twice_and_with_two_threads(tmp_path) -> None:
     first = verified(tmp_path / "first", *FEW)
     assert differences(first, verified(tmp_path / "again", *FEW, shift=1000), 0) == []
