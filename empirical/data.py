@@ -61,7 +61,10 @@ def load(data: str | Path | None = None, limit: int | None = None) -> Images:
         raise DataError(f"limit is {limit}; it must be at least 1, or None for all images")
     name = "photos" if data is None else str(data)
     if name not in EMBEDDED:
-        name = str(Path(name).expanduser().resolve())
+        try:
+            name = str(Path(name).expanduser().resolve())
+        except (OSError, RuntimeError, ValueError) as error:  # ~nobody, a NUL, links in a circle
+            raise DataError(f"{name!r}: is no path ({error}); name another folder") from None
     return _load(name, limit)
 
 

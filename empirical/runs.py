@@ -6,7 +6,6 @@ newest checkpoints, each of which carries the hash of its content in its name an
 ``metrics.jsonl`` had.
 """
 
-import hashlib
 import io
 import json
 import math
@@ -23,16 +22,12 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from theory.errors import UserError
 from theory.files import probe, write_bytes, write_text
+from theory.sealed import canonical, parse
+from theory.sealed import digest as digest  # of `empirical.conduct` too
 
-DIGITS: Final = 16  # of a hash in a name
 KEPT: Final = 2  # checkpoints; the older one is for the case that the newer is damaged
 
 State = dict[str, Any]
-
-
-def canonical(config: Mapping[str, Any]) -> str:
-    """The configuration as JSON in one spelling: sorted keys, no spaces, NaN refused."""
-    return json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def plain(value: Any) -> Any:
@@ -51,9 +46,25 @@ def plain(value: Any) -> Any:
     return value
 
 
-def digest(content: bytes) -> str:
-    """The first `DIGITS` hexadecimal digits of SHA-256."""
-    return hashlib.sha256(content).hexdigest()[:DIGITS]
+def config_of(folder: Path) -> State:
+    """The configuration in a run folder.
+
+    Raises
+    ------
+    UserError
+        If it has been changed since it was written: the folder is named by its hash.
+    """
+    path = folder / "config.json"
+    try:
+        config: State = parse(path.read_text(encoding="utf-8"))
+        intact = digest(canonical(config).encode()) == folder.name
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        intact = False
+    if not intact:
+        raise UserError(f"{path}: was changed after it was written; remove its folder")
+    return config
 
 
 class Run:
@@ -87,6 +98,7 @@ class Run:
             configuration.
         """
         probe(self.folder / "config.json")
+        self._refuse_links()
         lock = FileLock(self.folder / "lock")
         self._acquire(lock, wait)
         try:
@@ -109,6 +121,12 @@ class Run:
         except Timeout:
             raise UserError(f"{busy}; wait for it, or name another folder with --out") from None
 
+    def _refuse_links(self) -> None:
+        """What is appended to, or cut, must lie in this folder."""
+        for path in self.folder.iterdir():
+            if path.is_symlink():
+                raise UserError(f"{path}: is a link; no run writes one, remove it")
+
     def _claim(self) -> None:
         for stray in self.folder.glob(".*"):  # half-written by a process that was killed
             stray.unlink(missing_ok=True)
@@ -116,7 +134,7 @@ class Run:
         ours = canonical(self.config)
         if not path.exists():
             write_text(path, ours + "\n")
-        elif path.read_text(encoding="utf-8").strip() != ours:
+        elif path.read_bytes().strip() != ours.encode():
             raise UserError(
                 f"{self.folder}: holds a run of another configuration; name another folder with "
                 "--out, or remove it"
@@ -134,9 +152,10 @@ class Run:
         if not path.exists():
             return None
         try:
-            whole = json.loads(path.read_text(encoding="utf-8"))
+            whole = parse(path.read_text(encoding="utf-8"))
             result: State = whole["result"]
             intact = whole["sha256"] == digest(canonical(result).encode())
+            intact = intact and isinstance(result, dict)
         except (ValueError, KeyError, TypeError):
             intact = False
         if not intact:
@@ -151,9 +170,19 @@ class Run:
             path.unlink(missing_ok=True)
 
     def record(self, row: Mapping[str, Any]) -> None:
-        """Append one line to ``metrics.jsonl``."""
-        with self._metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(plain(row), allow_nan=False) + "\n")
+        """Append one line to ``metrics.jsonl``.
+
+        Raises
+        ------
+        UserError
+            If it cannot be written.
+        """
+        line = json.dumps(plain(row), allow_nan=False) + "\n"
+        try:
+            with self._metrics.open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            raise UserError(f"cannot write {self._metrics}: {error.strerror}") from None
 
     def records(self) -> list[State]:
         """All lines of ``metrics.jsonl``."""
@@ -169,11 +198,11 @@ class Run:
         UserError
             If it cannot be written (a full disk, say); the older ones stay.
         """
-        length = self._metrics.stat().st_size if self._metrics.exists() else 0
+        rows = self._metrics.read_bytes() if self._metrics.exists() else b""
         buffer = io.BytesIO()
-        torch.save({"state": state, "metrics": length}, buffer)
+        torch.save({"state": state, "metrics": len(rows), "rows": digest(rows)}, buffer)
         content = buffer.getvalue()
-        if length:  # what the checkpoint counts on must not be lost while the checkpoint is kept
+        if rows:  # what the checkpoint counts on must not be lost while the checkpoint is kept
             with self._metrics.open("rb") as file:
                 os.fsync(file.fileno())
         write_bytes(self.folder / f"checkpoint-{step:09d}-{digest(content)}.pt", content)
@@ -186,16 +215,38 @@ class Run:
         A damaged checkpoint is named on standard error and passed over.
         """
         for path in self._checkpoints():
-            content = path.read_bytes()
-            if digest(content) != path.stem.rsplit("-", 1)[1]:
-                print(f"{path}: damaged; going back to the one before it", file=sys.stderr)
+            try:
+                state, length = self._read(path)
+            except ValueError as error:
+                print(f"{path}: {error}; going back to the one before it", file=sys.stderr)
                 continue
-            whole = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
-            self._cut(whole["metrics"])
-            state: State = whole["state"]
+            self._cut(length)
             return state
         self._cut(0)
         return None
+
+    def _read(self, path: Path) -> tuple[State, int]:
+        """State and length of metrics in a checkpoint.
+
+        Raises
+        ------
+        ValueError
+            If it is damaged, or the metrics are no longer those that it counts on.
+        """
+        content = path.read_bytes()
+        if digest(content) != path.stem.rsplit("-", 1)[-1]:
+            raise ValueError("damaged")
+        try:
+            whole = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+            state: State = whole["state"]
+            length = int(whole["metrics"])
+        except Exception as error:  # whoever wrote it: nothing is unpickled
+            raise ValueError(f"no checkpoint ({type(error).__name__})") from None
+        rows = self._metrics.read_bytes()[:length] if self._metrics.exists() else b""
+        # A checkpoint of before 2026-11-22 has the length alone.
+        if len(rows) != length or digest(rows) != whole.get("rows", digest(rows)):
+            raise ValueError(f"{self._metrics.name} was changed after it was written")
+        return state, length
 
     @property
     def _metrics(self) -> Path:

@@ -27,6 +27,7 @@ from empirical.recipe import DROP, MILESTONES, PATIENCE, Recipe
 from empirical.runs import Run, State
 from empirical.tasks import Data, task
 from empirical.watches import watch
+from theory.errors import UserError
 
 EVERY: Final = 30.0  # seconds between checkpoints
 
@@ -231,7 +232,7 @@ def train(
         trainer = Trainer(recipe, data, device)
         state = run.restore()
         if state is not None:
-            trainer.load(state)
+            _load(trainer, state, run.folder)
         else:
             run.record(trainer.evaluate())
         with _stoppable() as wish:
@@ -247,6 +248,16 @@ def train(
         if wish:
             raise KeyboardInterrupt
         return None
+
+
+def _load(trainer: Trainer, state: State, folder: Path) -> None:
+    try:
+        trainer.load(state)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"{folder}: its checkpoint is that of another program ({type(error).__name__}); remove "
+            "the folder to begin anew"
+        ) from None
 
 
 def _steps(run: Run, trainer: Trainer, stop: Callable[[], bool]) -> None:

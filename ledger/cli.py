@@ -4,6 +4,7 @@ Heavy imports happen inside commands: `bnproof --help` answers at once.  Exit st
 verdict is the expected one, 1 when one differs, 2 for usage.
 """
 
+import io
 import json as json_module
 import os
 import sys
@@ -15,6 +16,9 @@ from cyclopts import App, CycloptsError, Parameter
 from theory.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from theory.catalogue import Broken
     from theory.claim import Claim, Settings
 
 REPORT: Final = Path("bnproof-report")
@@ -159,16 +163,32 @@ def verify(
         are run as such.
     """
     from ledger import document
-    from ledger import report as page
     from ledger.catalogue import select
-    from ledger.commands.common import command_line, threads
-    from ledger.verify import verify as run
+    from ledger.commands.common import alone
     from theory import files
 
     entries = select(ids, claims)
     settings = _settings(scale, device, seed, data, memory)
     for path in (report / document.NAME, *([json] if json else [])):
         files.probe(path)
+    with alone(report):
+        return _verified(entries, settings, report, json, layers=not ids and not claims)
+
+
+def _verified(
+    entries: "Sequence[Claim | Broken]",
+    settings: "Settings",
+    report: Path,
+    json: Path | None,
+    *,
+    layers: bool,
+) -> int:
+    """Verify and write it all down; 1 if a verdict is not the expected one."""
+    from ledger import document
+    from ledger import report as page
+    from ledger.commands.common import command_line, threads
+    from ledger.verify import verify as run
+
     records = []
     width = max(len(entry.id) for entry in entries)
     for record in run(entries, settings, report):
@@ -178,8 +198,8 @@ def verify(
             note += f"  expected {record['expected']}"
         print(f"{record['id']:{width}}  {outcome:18}  {note}", flush=True)
         records.append(record)
-    layers = [] if ids or claims else _layers(settings.device)
-    content = document.document(records, settings, command_line(), threads(), layers)
+    measured = _layers(settings.device) if layers else []
+    content = document.document(records, settings, command_line(), threads(), measured)
     document.save(content, report / document.NAME)
     if json:
         document.save(content, json)
@@ -201,8 +221,13 @@ def report(folder: Path = REPORT) -> None:
     """
     from ledger import document
     from ledger import report as page
+    from ledger.commands.common import alone
+    from theory import files
 
-    print(page.write(document.load(folder / document.NAME), folder).resolve())
+    content = document.load(folder / document.NAME)
+    files.probe(folder / page.PAGE)
+    with alone(folder):
+        print(page.write(content, folder).resolve())
 
 
 for _module, _name, _help in (
@@ -256,21 +281,38 @@ def _layers(device: str) -> list[dict[str, str]]:
 
 def main() -> None:
     """Entry point: run a command, turn bad input into one line and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that the terminal has not is no error
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = app(
             sys.argv[1:], print_error=False, exit_on_error=False, result_action="return_value"
         )
+        sys.stdout.flush()  # here a full disk is still one line
     except CycloptsError as error:
         _fail(str(error))
     except UserError as error:
         _fail(str(error))
     except BrokenPipeError:  # the reader, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(141)
+    except OSError as error:  # a file or a disk that refuses: no fault of the program
+        _drop_output()
+        _fail(f"{error.filename or 'output'}: {error.strerror or error}; mend it, or name another")
+    except MemoryError:
+        _fail("out of memory; give --memory less, or ask for less at once")
     except KeyboardInterrupt:
         print("bnproof: interrupted", file=sys.stderr)
         sys.exit(130)
     sys.exit(status or 0)
+
+
+def _drop_output() -> None:
+    """What cannot be written now shall not be tried again when the interpreter ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> None:

@@ -4,7 +4,9 @@ import datetime
 import importlib.metadata
 import json
 import platform
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,10 +14,12 @@ from theory import normalizers
 from theory.claim import Settings
 from theory.errors import UserError
 from theory.files import write_text
+from theory.sealed import SEAL, intact, parse, sealed
 
 SCHEMA: Final = 1
 PACKAGES: Final = ("torch", "numpy", "scipy", "sympy", "mpmath")
 NAME: Final = "evidence.json"
+EXTRAS: Final = ("parquet", "weights")  # that read data
 
 
 def document(
@@ -35,6 +39,7 @@ def document(
         "created": now(),
         "command": command,
         "environment": environment(settings.device, threads),
+        "lock": lock(),
         "settings": {
             "scale": str(settings.scale),
             "seed": settings.seed,
@@ -58,26 +63,59 @@ def environment(device: str, threads: int) -> dict[str, Any]:
     }
 
 
+@cache
+def lock() -> list[str]:
+    """Everything installed that can have a part in a number, as ``name==version``, sorted.
+
+    That is what bnproof requires, `EXTRAS` included, and what that requires in turn: nothing else
+    that a person has installed.  ``pip install -c`` takes the lines as they are.
+    """
+    found: dict[str, str] = {}
+    waiting: list[tuple[str, tuple[str, ...]]] = [("bnproof", EXTRAS)]
+    while waiting:
+        name, extras = waiting.pop()
+        key = re.sub(r"[-_.]+", "-", name).lower()
+        if key in found:
+            continue
+        try:
+            package = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # for another platform, or an extra that is not there
+        found[key] = package.version
+        waiting += [(one, ()) for one in _required(package.requires or [], extras)]
+    return sorted(f"{name}=={version}" for name, version in found.items())
+
+
+def _required(lines: Sequence[str], extras: Sequence[str]) -> Iterator[str]:
+    """Names in requirements; of those for an extra, only those of `extras`."""
+    for line in lines:
+        extra = re.search(r"""extra\s*==\s*["']([^"']+)""", line)
+        name = re.match(r"[\w.-]+", line)
+        if name and (extra is None or extra[1] in extras):
+            yield name[0]
+
+
 def now() -> str:
     """Date and time, UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def save(content: dict[str, Any], path: Path) -> None:
-    """Write an evidence document as JSON."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write an evidence document as JSON, with the hash of its content."""
+    text = json.dumps(sealed(content), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read an evidence document.
+    """Read an evidence document, without its hash.
 
     Raises
     ------
     UserError
-        If it is missing, not JSON, or of another schema.
+        If it is missing, not JSON, of another schema, or was changed after it was written.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(
             f"cannot read {path}: {error.strerror}; run `bnproof verify` first"
@@ -86,4 +124,7 @@ def load(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not JSON; run `bnproof verify` to write it anew") from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise UserError(f"{path} is no evidence document of schema {SCHEMA}; run `bnproof verify`")
+    if not intact(content):
+        raise UserError(f"{path}: was changed after it was written; run `bnproof verify` anew")
+    del content[SEAL]
     return content

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from empirical.runs import config_of
 from theory.errors import UserError
 from theory.files import write_bytes
 
@@ -29,7 +30,7 @@ def write(out: Path, to: Path) -> list[Path]:
     """
     # Ours is a training run: the folder of an experiment's seed has no network of its own.
     configs = {
-        path.parent: json.loads(path.read_text(encoding="utf-8"))
+        path.parent: config_of(path.parent)
         for path in sorted(out.glob("*/config.json"))
     }
     runs = {folder: config for folder, config in configs.items() if "network" in config}
@@ -121,7 +122,7 @@ def _hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _extend(path: Path, content: bytes) -> None:
     """Append what is new, so that a reader who is halfway reads on; else write anew."""
-    old = path.read_bytes() if path.exists() else None
+    old = path.read_bytes() if path.exists() and not path.is_symlink() else None
     if old is None or not content.startswith(old):
         write_bytes(path, content)
     elif len(content) > len(old):

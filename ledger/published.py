@@ -2,7 +2,9 @@
 
 One JSON file an experiment and scale, in ``ledger/published``: the measurements of every seed,
 their configuration, versions, commit and duration, and a hash of it all.  A verdict is never
-stored: the claim's criteria are applied to the measurements each time.
+stored: the claim's criteria are applied to the measurements each time.  ``lock`` lists
+the version of every package that has a part in the numbers; a record of before there was a lock
+has those of five packages, in ``environment``.
 """
 
 import json
@@ -15,11 +17,12 @@ import numpy as np
 
 from empirical.conduct import Results
 from empirical.experiment import experiment_of, judge
-from empirical.runs import canonical, digest, plain
-from ledger.document import environment, now
+from empirical.runs import plain
+from ledger.document import environment, lock, now
 from theory.claim import Claim, Evidence, Scale
 from theory.errors import UserError
 from theory.files import write_text
+from theory.sealed import intact, parse, sealed
 
 FOLDER: Final = Path(__file__).parent / "published"
 SCHEMA: Final = 1
@@ -40,6 +43,7 @@ def record(claim: Claim, scale: Scale, results: Results, *, command: str, thread
         "command": command,
         "commit": commit(),
         "environment": environment(str(results.provenance["device"]), threads),
+        "lock": lock(),
         "seconds": round(results.seconds, 1),
         "where": results.where,
         "provenance": plain(results.provenance),
@@ -51,7 +55,7 @@ def record(claim: Claim, scale: Scale, results: Results, *, command: str, thread
             for net, rows in results.series.items()
         },
     }
-    return whole | {"sha256": digest(canonical(whole).encode())}
+    return sealed(whole)
 
 
 def write(whole: Record, folder: Path = FOLDER) -> Path:
@@ -76,12 +80,11 @@ def read(path: Path) -> Record:
         If it cannot be read, is of another schema, or was changed after it was written.
     """
     try:
-        whole: Record = json.loads(path.read_text(encoding="utf-8"))
-        bare = {name: value for name, value in whole.items() if name != "sha256"}
-        sound = whole["schema"] == SCHEMA and whole["sha256"] == digest(canonical(bare).encode())
+        whole: Record = parse(path.read_text(encoding="utf-8"))
+        sound = intact(whole) and whole["schema"] == SCHEMA
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError):
         sound = False
     if not sound:
         raise UserError(f"{path}: was changed after it was published; publish it again")

@@ -1,15 +1,15 @@
 """What a person asked for in a folder of runs, and how far it is."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from empirical.runs import canonical, digest
+from empirical.runs import config_of
 from theory.claim import Scale, Settings
 from theory.errors import UserError
 from theory.files import write_text
+from theory.sealed import canonical, digest, parse
 
 FOLDER: Final = "requests"
 
@@ -53,22 +53,36 @@ def requests(out: Path) -> list[Request]:
     Raises
     ------
     UserError
-        If a request is damaged.
+        If a request is damaged: its name is the hash of its content.
     """
     found = []
     for path in sorted((out / FOLDER).glob("*.json")):
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-            found.append(Request(**fields | {"ids": tuple(fields["ids"])}))
+            text = path.read_text(encoding="utf-8").strip()
+            fields = parse(text)
+            asked = Request(**fields | {"ids": tuple(fields["ids"])})
+            asked.settings()
+            if digest(text.encode()) != path.stem or not _sane(asked):
+                raise ValueError
+            found.append(asked)
         except (ValueError, TypeError, KeyError):
             raise UserError(f"{path}: is no request; remove it and ask again") from None
     return found
 
 
+def _sane(asked: Request) -> bool:
+    """Whether its fields are of the types that they say."""
+    numbers = asked.seed, 1 if asked.seeds is None else asked.seeds
+    words = *asked.ids, asked.device
+    return all(type(n) is int and n >= 0 for n in numbers) and all(
+        isinstance(w, str) for w in words
+    )
+
+
 def training_runs(out: Path) -> Iterator[str]:
     """A line for each training run: its network, rate and seed, and the steps that were taken."""
     for path in sorted(out.glob("*/config.json")):
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        config = config_of(path.parent)
         if "network" not in config:
             continue
         network = " ".join(str(value) for value in config["network"].values())

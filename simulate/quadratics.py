@@ -12,6 +12,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
+from simulate import least_squares
 from simulate.letters import Letters, chunks
 from theory import quadratics
 from theory.claim import Instances
@@ -94,7 +95,7 @@ class Problem:
         """Gradient along the first and last singular direction at equal errors, and term sizes."""
         _, _, basis = torch.linalg.svd(self.matrix, full_matrices=False)
         ends = basis[:, [0, -1]]
-        solution = torch.linalg.lstsq(self.matrix, self.target.unsqueeze(-1)).solution.squeeze(-1)
+        solution = least_squares.solve(self.matrix, self.target)
         x = (solution + ends.sum(1)).requires_grad_()
         along = (ends @ self.gradient(x).unsqueeze(-1)).squeeze(-1)
         A, x = self.matrix.abs(), x.detach().abs()

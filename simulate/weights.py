@@ -15,7 +15,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from simulate import quantities
+from simulate import least_squares, quantities
 from simulate.letters import chunks
 from simulate.networks import LOSSES, Problems, draw, normalise
 from simulate.quantities import Measured, epsilons
@@ -137,7 +137,7 @@ class Weighted(Measured):
     @cached_property
     def star(self) -> Tensor:
         """Optimal weights of the regression ``|Xw - t|^2`` without the layer, (K, d)."""
-        return torch.linalg.lstsq(self.X, self.target.unsqueeze(-1)).solution.squeeze(-1)
+        return least_squares.solve(self.X, self.target)
 
     @cached_property
     def normalised_star(self) -> Tensor:
@@ -152,7 +152,7 @@ class Weighted(Measured):
             If a candidate is not.
         """
         centred = self.X - self.X.mean(1, keepdim=True)
-        found = torch.linalg.lstsq(centred, self.target.unsqueeze(-1)).solution.squeeze(-1)
+        found = least_squares.solve(centred, self.target)
         leaf = found.detach().requires_grad_()
         loss = self.miss(leaf)
         # Entry by entry: inputs may differ in size by 1e6, and the weights with them.
@@ -224,7 +224,7 @@ def _through(q: Weighted, direction: Tensor, matrix: Tensor) -> Tensor:
 
 def _to_ray(point: Tensor, direction: Tensor) -> Tensor:
     """Squared distance to the ray of positive multiples of `direction`, by least squares."""
-    along = torch.linalg.lstsq(direction.unsqueeze(-1), point.unsqueeze(-1)).solution.squeeze(-1)
+    along = least_squares.solve(direction.unsqueeze(-1), point)
     return (point - along.clamp(min=0) * direction).square().sum(-1)
 
 

@@ -22,6 +22,7 @@ from theory.errors import UserError
 from theory.expressions import dumps, loads
 from theory.files import write_text
 from theory.proof import Proof, Step
+from theory.sealed import parse
 
 Prove = Callable[[], Proof]
 
@@ -41,7 +42,7 @@ def recall(prove: Prove) -> Proof | None:
     if path is None:
         return None
     try:
-        return from_json(json.loads(path.read_text(encoding="utf-8")))
+        return from_json(parse(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

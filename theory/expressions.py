@@ -18,6 +18,10 @@ ALLOWED: Final = frozenset({
     "factorial", "gamma", "log", "sign", "sin", "tan",
 })
 # fmt: on
+# Functions of whose last argument a number grows so fast that evaluating it would not end.
+GROWS: Final = frozenset({"Pow", "factorial", "binomial", "gamma"})
+LARGEST_POWER: Final = 1_000
+LARGEST: Final = 2**10_000
 CONSTANTS: Final = {
     "pi": sp.pi,
     "E": sp.E,
@@ -39,11 +43,12 @@ def loads(text: str) -> sp.Basic:
     Raises
     ------
     ValueError
-        If the text is not of that form; nothing in it is executed.
+        If the text is not of that form, or asks for a number beyond `LARGEST`; nothing in it is
+        executed.
     """
     try:
         return _build(ast.parse(text, mode="eval").body)
-    except (SyntaxError, TypeError, RecursionError) as error:
+    except (SyntaxError, TypeError, AttributeError, RecursionError, MemoryError) as error:
         raise ValueError(f"not an expression: {text[:60]!r} ({type(error).__name__})") from None
 
 
@@ -57,9 +62,22 @@ def _build(node: ast.expr) -> Any:
             return CONSTANTS[name]
         case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if name in ALLOWED:
             options = {word.arg: _flag(word.value) for word in keywords if word.arg}
+            parts = [_build(item) for item in args]
+            if name in GROWS and any(_size(part) > LARGEST_POWER for part in parts[-1:]):
+                raise ValueError(f"too large a number: {ast.unparse(node)[:60]!r}")
             # Stored sums and products are in normal form: building them evaluates to the same.
-            return getattr(sp, name)(*(_build(item) for item in args), **options)
+            made = getattr(sp, name)(*parts, **options)
+            if _size(made) > LARGEST:
+                raise ValueError(f"too large a number: {ast.unparse(node)[:60]!r}")
+            return made
     raise ValueError(f"not allowed in an expression: {ast.unparse(node)[:60]!r}")
+
+
+def _size(value: Any) -> int:
+    """The larger of numerator and denominator of a rational number; 0 for anything else."""
+    if isinstance(value, int):
+        return abs(value)
+    return max(abs(value.p), value.q) if isinstance(value, sp.Rational) else 0
 
 
 def _flag(node: ast.expr) -> bool:

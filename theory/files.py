@@ -3,13 +3,19 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from theory.errors import UserError
 
+HALF: Final = ".half"  # ends the name of a file that is being written
+
 
 def write_text(path: Path, content: str) -> None:
-    """Write a file whole or not at all, in UTF-8; see `write_bytes`."""
-    write_bytes(path, content.encode())
+    """Write a file whole or not at all, in UTF-8; see `write_bytes`.
+
+    What UTF-8 cannot hold, a byte of a file's name that is none, becomes an escape, as in JSON.
+    """
+    write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -22,7 +28,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(HALF, f".{path.name}.", path.parent)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
     temporary = Path(name)
@@ -37,6 +43,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def clear(folder: Path) -> None:
+    """Remove what processes that were killed left half-written; none may be at work there."""
+    for stray in folder.glob(f".*{HALF}"):
+        stray.unlink(missing_ok=True)
 
 
 def probe(path: Path) -> None:

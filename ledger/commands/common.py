@@ -2,12 +2,16 @@
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from theory.errors import UserError
 
 OUT: Final = Path("bnproof-runs")  # where runs are kept unless a command is told otherwise
+LOCK: Final = ".lock"
+FIGURES: Final = "figures"  # of a report
 
 
 def checked_seed(seed: int) -> int:
@@ -39,6 +43,36 @@ def device(name: str) -> str:
     if name == "cuda" and not there:
         raise UserError("--device cuda: PyTorch finds no GPU here; use --device cpu or auto")
     return "cuda" if there and name != "cpu" else "cpu"
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder of a report, which exists, against other commands that write to it.
+
+    Two at once would leave the page of one beside the evidence of the other.
+
+    Raises
+    ------
+    UserError
+        If another process holds it; its end, however it comes, lets it go.
+    """
+    from filelock import FileLock, Timeout
+
+    from theory import files
+
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"{folder}: another process writes to it; wait for it, or name another folder"
+        ) from None
+    try:
+        for part in (folder, folder / FIGURES):
+            files.clear(part)
+        yield
+    finally:
+        lock.release()
 
 
 def threads() -> int:

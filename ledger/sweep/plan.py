@@ -41,6 +41,8 @@ WORDS: Final[Mapping[type, str]] = {
     list: "a list",
     dict: "a table",
 }
+MOST: Final = 100_000  # trials of one file
+LARGEST_SEED: Final = 2**32 - 1  # that NumPy and PyTorch take
 IMAGES: Final[Hints] = {"data": str, "images": int}
 EXPERIMENT: Final[Hints] = {"id": str, "scale": str, "seed": int, "data": str}
 
@@ -87,6 +89,8 @@ def read(path: Path, data: str | None = None) -> list[Trial]:
         return trials(text, data)
     except ValueError as error:  # TOML's own errors are ValueErrors too
         raise UserError(f"{path}: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: tables or lists are nested too deeply") from None
 
 
 def trials(text: str, data: str | None = None) -> list[Trial]:
@@ -113,6 +117,9 @@ def trials(text: str, data: str | None = None) -> list[Trial]:
     for name in axes:
         if name in fixed:
             raise ValueError(f"{name}: stands in [{kind}] and in [grid]; keep one")
+    count = math.prod(map(len, axes.values()))
+    if count > MOST:
+        raise ValueError(f"[grid] has {count:.3g} combinations; at most {MOST:,}: split the file")
     points = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
     return [Trial(kind, KINDS[kind](_nested(fixed | point)), point) for point in points]
 
@@ -173,7 +180,7 @@ def _run(fields: Fields) -> Fields:
     del hints["generator"]
     network = {"family": family} | _typed(network, hints, before="network.")
     fields["network"] = network
-    whole("seed", fields.get("seed", 0), 0)
+    _seed(fields.get("seed", 0))
     whole("images", fields.get("images", 1), 1)
     recipe(fields)
     return fields
@@ -190,9 +197,15 @@ def _experiment(fields: Fields) -> Fields:
     fields = {"scale": "quick", "seed": 0} | fields
     fields = _typed(fields, EXPERIMENT, required=("id",))
     one_of("scale", fields["scale"], [scale.value for scale in Scale])
-    whole("seed", fields["seed"], 0)
+    _seed(fields["seed"])
     experiment(fields["id"])
     return fields
+
+
+def _seed(seed: int) -> None:
+    whole("seed", seed, 0)
+    if seed > LARGEST_SEED:
+        raise ValueError(f"seed {seed:.3g}: must be at most {LARGEST_SEED}")
 
 
 KINDS: Final[dict[str, Callable[[Fields], Fields]]] = {"run": _run, "experiment": _experiment}

@@ -24,7 +24,7 @@ def main(order: str) -> int:
         from ledger.sweep.trials import task
 
         task(**json.loads(order)).carry_out()
-    except UserError as error:
+    except (UserError, OSError) as error:  # a full disk, say: no fault of the program
         print(" ".join(str(error).split()), file=sys.stderr)
         return BAD
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ values.  Logarithms are kept, because the values of a long product leave the ran
 """
 
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,6 +29,8 @@ from theory.errors import UserError
 
 Array = NDArray[np.float64]
 
+LARGEST: Final = 4 * 2**30  # bytes that an archive may unpack to
+LONGEST: Final = 80  # letters of a name that is shown
 DIGITS: Final = 12.0  # of a condition number up to which multiplying out leaves the rest exact
 
 
@@ -210,7 +213,12 @@ def given(weights: Mapping[str, Tensor]) -> list[Spectrum]:
 def _spectrum(name: str, matrices: Sequence[Tensor]) -> Spectrum:
     widths = (matrices[0].shape[1], *(matrix.shape[0] for matrix in matrices))
     logs = log_singular_values([matrix.mT for matrix in matrices])
-    return Spectrum(name, widths, np.atleast_2d(logs.cpu().numpy()))
+    return Spectrum(_shown(name), widths, np.atleast_2d(logs.cpu().numpy()))
+
+
+def _shown(name: str) -> str:
+    """A name out of a file as it can stand in a terminal and in a figure."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)[:LONGEST]
 
 
 def _standard(name: str, weight: Tensor) -> Tensor:
@@ -274,5 +282,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_npz(path: Path) -> dict[str, Tensor]:
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > LARGEST:
+        raise UserError(f"{path}: unpacks to {size:.3g} bytes; at most {LARGEST:.3g}")
     with np.load(path, allow_pickle=False) as file:
         return {name: torch.from_numpy(file[name]) for name in file.files}

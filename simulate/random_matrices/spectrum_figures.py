@@ -56,7 +56,7 @@ def draw_spectra(figure: Figure, spectra: Sequence[Spectrum], *, log: bool = Fal
         else:
             _panel(axes, spectrum, TICKS if len(spectra) < 3 else TICKS[::2])
         if len(spectra) > 1:
-            axes.set_title(spectrum.name)
+            axes.set_title(spectrum.name, parse_math=False)
     panels[0].set_ylabel("density of log10 s" if log else "density of s (log scale)")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)

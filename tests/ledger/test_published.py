@@ -14,6 +14,7 @@ from ledger.verify import gather
 from theory.catalogue import load_folder
 from theory.claim import Scale, Settings, decide
 from theory.errors import UserError
+from theory.sealed import sealed
 
 CLAIMS = {claim.id: claim for claim in load_folder(empirical.experiments)}
 FILES = sorted(published.FOLDER.glob("*.json"))
@@ -120,8 +121,7 @@ def test_the_largest_scale_counts(record, tmp_path):
     larger = {name: value for name, value in record.items() if name != "sha256"}
     larger["scale"] = "paper"
     larger["where"] = "larger"
-    larger["sha256"] = published.digest(published.canonical(larger).encode())
-    published.write(larger, tmp_path)
+    published.write(sealed(larger), tmp_path)
     assert published.evidence(CLAIMS[CHEAP], tmp_path).summary.startswith("On larger")
 
 

@@ -110,7 +110,7 @@ def test_distances_agree_with_a_search() -> None:
 def test_a_direction_that_is_no_optimum_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     q = problems(3, 9, "squared error", 4, eps=(0.0,))
     off = torch.linalg.lstsq(q.X, q.target.unsqueeze(-1))  # not centred: another direction
-    monkeypatch.setattr(torch.linalg, "lstsq", lambda *_: off)
+    monkeypatch.setattr(torch.linalg, "lstsq", lambda *_, **__: off)
     with pytest.raises(ArithmeticError, match="not an optimum"):
         q.value(mnx.d_bn)
 

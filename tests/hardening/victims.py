@@ -1,0 +1,264 @@
+"""A process that forks the processes which the tests kill: all is imported once, not once a kill.
+
+It reads orders from standard input, a JSON object a line, and answers each with a line:
+``[exit status, file operations]``, the status negative after a signal.  It has one thread, so that
+forking it is safe.  Run as ``python victims.py``; see `conftest.py`.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+import ledger.commands.experiment as command
+import ledger.commands.sweep
+import ledger.figures
+import ledger.report
+import ledger.sweep.trials
+import ledger.verify  # noqa: F401  # so that no child imports it
+from empirical import training
+from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
+from empirical.recipe import Recipe
+from empirical.tasks import LinearMap
+from empirical.trial import Size, Trial
+from ledger import cli, published
+from ledger.sweep import process, worker
+from theory.claim import Claim, Scale, Verdict
+from theory.errors import UserError
+from theory.sources import Source
+
+# Events of Python's audit hooks that change files, or come just before a change.
+CHANGES = {"os.rename", "os.remove", "os.truncate", "os.mkdir", "os.chmod", "open"}
+STEPS = 12
+NETWORK = {"family": "linear", "depth": 2, "width": 10}
+RECIPE = Recipe(network=NETWORK, steps=STEPS, rate=0.02, momentum=0.9, decay=0.0, every=3)
+MAP = LinearMap(samples=20)
+SWEEP = """
+[run]
+steps = 12
+every = 3
+data = "Gaussian inputs and a Gaussian linear map"
+network = {family = "linear", depth = 2, width = 10}
+[grid]
+rate = [0.01, 0.02]
+seed = [0, 1]
+"""
+
+
+def train(folder: Path) -> None:
+    """A training run with a checkpoint after each step."""
+    training.train(RECIPE, MAP, root=folder, wait=-1)
+
+
+def report(folder: Path) -> None:
+    """The page of evidence that is there."""
+    _cli("report", folder)
+
+
+def verify(folder: Path) -> None:
+    """Evidence, figure and page of one claim."""
+    _cli("verify", "bn_jacobian", "--scale", "smoke", "--device", "cpu", "--report", folder)
+
+
+def publish(folder: Path) -> None:
+    """Training runs, seeds, result, figure and published record of an experiment."""
+    command.experiment = lambda _: CLAIM
+    published.write = lambda record, to=folder / "published": _write(record, to)
+    _cli("experiment", "run", CLAIM.id, "--scale", "smoke", "--publish", "--out", folder)
+
+
+def sweep(folder: Path) -> None:
+    """A sweep of four training runs, two at a time; its workers are forked."""
+    process.subprocess = SimpleNamespace(
+        Popen=partial(Forked, folder / "workers"),
+        PIPE=subprocess.PIPE,
+        DEVNULL=subprocess.DEVNULL,
+    )
+    (folder / "sweep.toml").write_text(SWEEP)
+    _cli("sweep", folder / "sweep.toml", "--out", folder / "runs", "--jobs", "2", "--threads", "1")
+
+
+_write = published.write
+JOBS = {job.__name__: job for job in (train, report, verify, publish, sweep)}
+
+
+def _cli(*words: object) -> None:
+    sys.argv = ["bnproof", *map(str, words)]
+    try:
+        cli.main()
+    except SystemExit as end:
+        if end.code:
+            raise
+
+
+class Forked:
+    """What `ledger.sweep.process` uses of a `subprocess.Popen`, with `worker.main` in a fork."""
+
+    def __init__(self, workers: Path, args: list[str], *, stderr: Any, **_: Any) -> None:
+        theirs, ours = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.setsid()
+            os.dup2(theirs, 0)
+            os.dup2(stderr.fileno(), 2)
+            os.closerange(3, 256)  # a copy of the driver's end would keep the pipe open
+            with workers.open("a") as file:
+                file.write(f"{os.getpid()}\n")
+            _ending(lambda: worker.main(args[-1]))
+        os.close(theirs)
+        self.stdin = os.fdopen(ours, "wb")
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def _send(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._send(signal.SIGKILL)
+
+
+def _measured(trial: Trial) -> dict[str, dict[str, float]]:
+    def last(rate: float) -> dict[str, float]:
+        found = trial.train(NETWORK, rate=rate, data=MAP, momentum=0.0, decay=0.0, every=2)
+        return {"loss": found.last("evaluated loss")}
+
+    return {WITH: last(0.02), WITHOUT: last(0.01), CONTROL: last(0.001)}
+
+
+def _draw(figure: Any, evidence: Any) -> str:
+    figure.subplots().plot(evidence.series[WITH]["loss"])
+    return "a line"
+
+
+CLAIM = Claim(
+    id="tiny",
+    title="A larger rate learns more.",
+    sources=(Source("derived", "here"),),
+    statement="x",
+    expected=Verdict.REPRODUCED,
+    means=(
+        Experiment(
+            run=_measured,
+            criteria=(Criterion(net=WITHOUT, quantity="loss", words="loss", at_most=1e9),),
+            control="a small rate",
+            draw=_draw,
+            data="a map",
+            sizes={Scale.SMOKE: Size(batch=8, seeds=2, updates=4, images=40)},
+        ),
+    ),
+)
+
+
+def _ending(work: Any) -> None:
+    """Do the work and end this process, whatever comes."""
+    status = 1
+    try:
+        status = work() or 0
+    except SystemExit as end:
+        status = int(end.code or 0)
+    except UserError as error:
+        print(f"bnproof: {error}", file=sys.stderr)
+        status = 2
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _child(order: dict[str, Any], tell: int) -> None:
+    """One victim: the job, with what ends it."""
+    folder = Path(order["folder"])
+    os.setsid()
+    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 2)
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os.dup2(0, 1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    seen = [0]
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in CHANGES or (event == "open" and not arguments[2] & os.O_WRONLY + os.O_RDWR):
+            return
+        if seen[0] == order.get("event"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        seen[0] += 1
+
+    def work() -> None:
+        if "user" in order:
+            os.setuid(order["user"])
+        if "largest" in order:  # a file that grows beyond it: an error, or the end
+            end = signal.SIG_IGN if order.get("survives") else signal.SIG_DFL
+            signal.signal(signal.SIGXFSZ, end)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest"],) * 2)
+        if "memory" in order:
+            resource.setrlimit(resource.RLIMIT_AS, (order["memory"],) * 2)
+        sys.addaudithook(watch)
+        JOBS[order["job"]](folder)
+        seen[0], total = -(10**9), seen[0]
+        os.write(tell, str(total).encode())
+
+    _ending(work)
+
+
+def _victim(order: dict[str, Any]) -> tuple[int, int]:
+    """Fork, kill and bury one; exit status and number of file operations, 0 if killed."""
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _child(order, theirs)
+    os.close(theirs)
+    if "after" in order:
+        time.sleep(order["after"])
+        for victim in _targets(order, pid):
+            try:
+                os.kill(victim, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+    _, status = os.waitpid(pid, 0)
+    with os.fdopen(ours) as told:
+        operations = int(told.read() or 0)
+    return os.waitstatus_to_exitcode(status), operations
+
+
+def _targets(order: dict[str, Any], pid: int) -> list[int]:
+    """The process itself, or one of the workers that it forked, or all: a power cut."""
+    who, workers = order.get("who", "it"), Path(order["folder"]) / "workers"
+    young = [int(line) for line in workers.read_text().split()[-2:]] if workers.exists() else []
+    if who == "worker" and young:
+        return young[:1]
+    return [pid, *young] if who == "all" else [pid]
+
+
+def main() -> None:
+    training.EVERY = 0.0
+    torch.zeros(1).add(np.float32(1))
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(json.dumps(_victim(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
