@@ -32,10 +32,11 @@ html_math_renderer = "svg"
 html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
-    "secondary_sidebar_items": {"**": ["page-toc"], "science/*": [], "reference/*": ["page-toc"]},
+    "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
     "show_toc_level": 2,
-    "navigation_depth": 2,
+    "collapse_navigation": True,  # else each page lists all claims, which doubles the build
+    "navigation_depth": 3,
     "footer_start": ["copyright"],
     "footer_end": [],
     "back_to_top_button": False,

@@ -14,8 +14,8 @@ yaml       a file for a cluster: its `bnproof` lines parsed
 
 A block after a line that ends with "Save this as `FILE`:" is written to that file and not executed.
 A line runs in a folder that the whole page shares, and must end with status 0, or with the one that
-its comment names ("exit status 1").  Lines of `NOT_RUN` are parsed by the command line's own parser,
-so that a wrong option fails; other programs than bnproof are checked by `_other`.
+its comment names ("exit status 1").  Lines of `NOT_RUN` are parsed by the command line's own
+parser, so that a wrong option fails; other programs than bnproof are checked by `_other`.
 """
 
 import re

@@ -80,13 +80,11 @@ class AnalyticDirective(SphinxDirective):
         """Build the nodes, one section a figure."""
         parts: list[nodes.Node] = []
         for name, figure in FIGURES.items():
-            path = Path(self.env.srcdir) / DRAWN / figures.FOLDER / f"law_{name}.svg"
-            alt = figures.write(path, figure.draw)
+            uri = f"/{DRAWN}/{figures.FOLDER}/law_{name}.svg"
+            alt = figures.write(Path(self.env.srcdir, uri[1:]), figure.draw)
             links = [page(f"/science/{claim}", claim) for claim in figure.claims]
             between = [part for link in links for part in (", ", link)][1:]
-            image = nodes.image(
-                "", uri=f"/{DRAWN}/{figures.FOLDER}/{path.name}", alt=alt, classes=["figure"]
-            )
+            image = nodes.image("", uri=uri, alt=alt, classes=["figure"])
             parts.append(section(figure.title, paragraph(figure.words, " ", *between, "."), image))
         return parts
 

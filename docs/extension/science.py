@@ -55,6 +55,13 @@ def escaped(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
 
 
+def short(key: str) -> str:
+    """A document's key, its first author and its year."""
+    document = DOCUMENTS[key]
+    first, more, _ = document.authors.partition(", ")
+    return f"{key}: {first.split('. ')[-1]}{' et al.' if more else ''}, {document.year}"
+
+
 def write(app: Sphinx) -> None:
     """Write the pages into the source folder; those that would not change stay untouched.
 
@@ -72,9 +79,8 @@ def write(app: Sphinx) -> None:
         new = [claim.id for claim in found if claim.id not in listed]
         listed.update(new)
         entries = "".join(f"{name}\n" for name in new)
-        pages[key] = (
-            f"# {escaped(key)}\n\n```{{source}} {key}\n```\n\n```{{toctree}}\n:hidden:\n\n{entries}```\n"
-        )
+        pages[key] = f"# {escaped(short(key))}\n\n```{{source}} {key}\n```\n\n"
+        pages[key] += f"```{{toctree}}\n:hidden:\n\n{entries}```\n"
     for path in folder.glob("*.md"):
         if path.stem not in pages:
             path.unlink()
