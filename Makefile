@@ -1,5 +1,6 @@
 # make verify   verify every claim on the embedded data; ends with the path of the report
 # make test     run the tests (make test-all: the slow ones too)
+# make docs     build the documentation; ends with the path of its first page
 #
 # PYTHON       the interpreter, 3.11 or later
 # TORCH        the requirement that is installed for PyTorch
@@ -19,7 +20,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 ASV := cd benchmarks && ../$(BIN)/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: verify test test-all lint wheel-test asv-check bench readme clean
+.PHONY: verify test test-all lint wheel-test asv-check bench docs readme clean
 
 verify: .venv/run
 	$(BIN)/bnproof verify --scale $(SCALE) $(if $(DATA),--data $(DATA))
@@ -57,11 +58,16 @@ bench: .venv/dev
 	$(ASV) machine --yes >/dev/null
 	$(ASV) run --python=same --quick --show-stderr --set-commit-hash $$(git rev-parse HEAD)
 
+# Offline, warnings are errors; what is drawn once stays in docs/drawn.
+docs: .venv/dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -j auto -b html docs build/docs
+	@echo "$(CURDIR)/build/docs/index.html"
+
 readme: .venv/run
 	$(BIN)/python -m ledger.readme README.md
 
 clean:
-	rm -rf .venv .asv build dist bnproof-report
+	rm -rf .venv .asv build dist bnproof-report docs/drawn docs/science
 
 .venv/python: Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -79,5 +85,5 @@ clean:
 	@touch $@
 
 .venv/dev: .venv/run
-	$(PIP) -e ".[parquet,weights,browser,dev]"
+	$(PIP) -e ".[parquet,weights,browser,docs,dev]"
 	@touch $@

@@ -1,0 +1,232 @@
+"""One claim as a part of a document tree: what its file says, and what is published of it."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import sympy as sp
+from docutils import nodes
+
+from empirical.experiment import Experiment
+from extension.nodes import (
+    Inline,
+    bullets,
+    code,
+    folded,
+    formula,
+    page,
+    paragraph,
+    section,
+    table,
+)
+from ledger import published
+from theory.claim import (
+    Claim,
+    Counterexample,
+    Derived,
+    Disproved,
+    Evidence,
+    ExactCase,
+    Instances,
+    Spectra,
+    decide,
+)
+from theory.sources import DOCUMENTS
+from theory.symbols import latex
+
+MEANS: Final[Mapping[type, str]] = {
+    Derived: "a derivation, each step checked by SymPy",
+    Disproved: "a derivation that both sides differ in every case",
+    Counterexample: "an exact counterexample, re-evaluated in rational arithmetic",
+    ExactCase: "an exact counterexample, computed from raw data in exact arithmetic",
+    Instances: "the relation on random instances, measured by automatic differentiation",
+    Spectra: "spectra of random matrices beside their law",
+    Experiment: "an experiment on images",
+}
+
+
+def body(claim: Claim, root: Path, figure: tuple[str, str] | None) -> list[nodes.Node]:
+    """Everything below the page's heading.
+
+    Parameters
+    ----------
+    root
+        Folder that holds the packages: paths of files are relative to it.
+    figure
+        Address and text alternative of the figure of the published measurements.
+    """
+    trial: Experiment | None = claim.means_of(Experiment)
+    return [
+        paragraph(claim.title, name="lead"),
+        paragraph(
+            "Expected verdict: ",
+            nodes.strong("", str(claim.expected), classes=[_colour(claim)]),
+            ". It decides nothing: ",
+            code("bnproof verify"),
+            " computes the verdict from the evidence, and a difference fails.",
+        ),
+        section("As printed", formula(claim.statement), bullets(map(_source, claim.sources))),
+        *_relation(claim),
+        section("How it is decided", bullets(_means(claim, root)), _commands(claim)),
+        *(_experiment(claim, trial, figure) if trial else ()),
+        *([section("Remark", paragraph(claim.remark))] if claim.remark else ()),
+        *_corrects(claim),
+        section("The file", *_file(claim, root)),
+    ]
+
+
+def _colour(claim: Claim) -> str:
+    return "verdict-" + str(claim.expected).replace(" ", "-")
+
+
+def _source(source: Any) -> list[Inline]:
+    found = DOCUMENTS[source.document]
+    where = f", {found.where}" if found.where else ""
+    document = page(f"/science/{source.document}", source.document, literal=False)
+    return [
+        document,
+        f", {source.locator}. {found.authors}, ",
+        nodes.emphasis("", found.title),
+        f", {found.year}{where}",
+    ]
+
+
+def _relation(claim: Claim) -> list[nodes.Node]:
+    if claim.relation is None:
+        return []
+    parts: list[nodes.Node] = [
+        paragraph("The object that is proved or refuted, and evaluated on random instances:"),
+        formula(latex(claim.relation)),
+    ]
+    if claim.domain != sp.true:
+        parts += [paragraph("where"), formula(latex(claim.domain))]
+    if claim.control is not None:
+        parts += [
+            paragraph("The control, which must get the opposite answer:"),
+            formula(latex(claim.control)),
+        ]
+    return [section("What is tested", *parts)]
+
+
+def _means(claim: Claim, root: Path) -> list[list[Inline]]:
+    """Each means in words, and where the derivation stands."""
+    items: list[list[Inline]] = []
+    for way in claim.means:
+        words: list[Inline] = [MEANS[type(way)]]
+        if isinstance(way, Derived | Disproved):
+            file = Path(inspect.getfile(inspect.unwrap(way.prove))).relative_to(root)
+            of = ", of the corrected form" if getattr(way, "of_control", False) else ""
+            words += [f"{of}: ", code(f"{way.prove.__name__}()"), " in ", code(file.as_posix())]
+        items.append(words)
+    return items
+
+
+def _commands(claim: Claim) -> nodes.paragraph:
+    exact = any(
+        isinstance(way, Derived | Disproved | Counterexample | ExactCase) for way in claim.means
+    )
+    parts: list[Inline] = ["To repeat it: ", code(f"bnproof verify {claim.id}")]
+    if exact:
+        parts += [". Step by step: ", code(f"bnproof derive {claim.id}")]
+    return paragraph(*parts, ".")
+
+
+def _experiment(
+    claim: Claim, trial: Experiment, figure: tuple[str, str] | None
+) -> list[nodes.Node]:
+    scales = [
+        (
+            str(scale),
+            f"{size.batch}",
+            f"{size.seeds}",
+            f"{size.updates:,}" if size.updates else "none",
+            "all" if size.images is None else f"{size.images:,}",
+        )
+        for scale, size in trial.sizes.items()
+    ]
+    criteria = [(row.words, row.asked, row.net) for row in trial.criteria]
+    protocol = section(
+        "Protocol",
+        bullets(
+            [
+                *([f"{name}: {words}"] for name, words in trial.networks.items()),
+                [f"data: {trial.data or 'images; those of --data, else the embedded photographs'}"],
+                [f"control: {trial.control}; put in the place of the network {trial.made_of}"],
+            ]
+        ),
+        table(("scale", "batch", "seeds", "updates a run", "images read"), scales),
+        paragraph("Criteria, on medians over seeds, stated in the claim's file:"),
+        table(("measured", "asked", "network"), criteria),
+    )
+    found = published.evidence(claim)
+    if found is None:
+        words = "Not measured yet: nothing is published, and nothing is claimed."
+        return [protocol, section("Published result", paragraph(words))]
+    return [protocol, section("Published result", *_result(found, figure))]
+
+
+def _result(found: Evidence, figure: tuple[str, str] | None) -> list[nodes.Node]:
+    """Verdict, provenance, criteria, and the source's numbers where it prints any."""
+    about, numbers = found.provenance, found.numbers
+    seeds = len(about["seeds"])
+    parts: list[nodes.Node] = [
+        paragraph(nodes.strong("", str(decide([found]))), f" at scale {about['scale']}."),
+        bullets(
+            [
+                ["command: ", code(about["command"])],
+                [f"data: {about['data set']}, {seeds} seeds"],
+                [
+                    f"device: {about['device']}, {about['threads']} threads, PyTorch "
+                    f"{about['torch']}, {about['seconds']:.0f} s"
+                ],
+                [f"date: {about['measured']}, commit {about['commit']}"],
+            ]
+        ),
+        table(
+            ("measured", "asked", "found", "seeds", "control"),
+            [
+                (
+                    row["words"],
+                    row["asked"],
+                    _row(row["value"]),
+                    f"{row['seeds that satisfy it']} of {seeds}",
+                    _row(row["control value"]),
+                )
+                for row in numbers["criteria"]
+            ],
+        ),
+    ]
+    beside = [
+        (f"{name}, {net}", _row(values), _row(numbers["measured"][net][name]["median"]))
+        for net, quantities in numbers["printed"].items()
+        for name, values in quantities.items()
+        if name in numbers["measured"].get(net, {})
+    ]
+    if beside:
+        parts.append(table(("beside the source", "printed", "found"), beside))
+    if figure is not None:
+        parts.append(nodes.image("", uri=figure[0], alt=figure[1], classes=["figure"]))
+    return parts
+
+
+def _row(values: Any) -> str:
+    listed: Sequence[Any] = values if isinstance(values, list | tuple) else [values]
+    return ", ".join("not finite" if value is None else f"{value:.3g}" for value in listed)
+
+
+def _corrects(claim: Claim) -> list[nodes.Node]:
+    if claim.corrects is None:
+        return []
+    link = page(f"/science/{claim.corrects}", claim.corrects)
+    return [section("Corrects", paragraph("This is the corrected form of ", link, "."))]
+
+
+def _file(claim: Claim, root: Path) -> list[nodes.Node]:
+    for folder in ("theory/claims", "empirical/experiments"):
+        path = root / folder / f"{claim.id}.py"
+        if path.exists():
+            text = path.read_text(encoding="utf-8")
+            source = nodes.literal_block(text, text, language="python")
+            return [paragraph(code(f"{folder}/{claim.id}.py")), *folded("Show it", source)]
+    return [paragraph("The claim stands in no file of this repository.")]
