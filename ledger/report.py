@@ -7,7 +7,7 @@ and copies.  Every string of the document is escaped; formulas and figures stand
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -34,7 +34,7 @@ OUTCOMES: Final = {
     "fails": ("What does not hold", ("refuted", "unsupported", "not reproduced")),
     "open": ("What could not be decided", ("undecided", "error")),
 }
-TRUTH: Final = {"holds": "true", "fails": "false", "open": "undecided"}
+TRUTH: Final = {"holds": "true", "fails": "false", "open": "open"}
 HOLDS: Final = {
     True: "By this, the statement holds.",
     False: "By this, the statement does not hold.",
@@ -131,6 +131,7 @@ def build(document: Mapping[str, Any], figures: Path | None) -> str:
             sheet=sheet,
             figure=lambda claim: _figure(claim, figures),
             tally=_tally(claims),
+            verdicts=_ordered(claim["verdict"] for claim in claims),
             groups=_groups(claims),
             kinds=sorted({kind for claim in claims for kind in kinds(claim)}),
             known=(document["settings"], document["environment"]),
@@ -195,20 +196,33 @@ def _groups(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[An
     return [group for group in members if group[2]]
 
 
-def _tally(claims: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Counts by source document and verdict; a claim of two documents counts for each."""
-    order = [verdict for _, names in OUTCOMES.values() for verdict in names]
-    total = Counter(claim["verdict"] for claim in claims)
-    rows: dict[str, Counter[str]] = {}
+def _tally(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, dict[str, Any]]]:
+    """Counts of verdicts by outcome, for each source document and, last, for all statements.
+
+    A claim of two documents counts for each.
+    """
+    found: dict[str | None, Counter[str]] = {}
     for claim in claims:
         for key in {source["document"] for source in claim["sources"]} or {""}:
-            rows.setdefault(key, Counter())[claim["verdict"]] += 1
-    known = [*DOCUMENTS, *sorted(set(rows) - set(DOCUMENTS))]
+            found.setdefault(key, Counter())[claim["verdict"]] += 1
+    known = [*DOCUMENTS, *sorted(key for key in found if key not in DOCUMENTS)]
+    found[None] = Counter(claim["verdict"] for claim in claims)
+    return [(key, _by_outcome(found[key])) for key in (*known, None) if key in found]
+
+
+def _by_outcome(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    ordered = {verdict: counts[verdict] for verdict in _ordered(counts)}
     return {
-        "verdicts": sorted(total, key=lambda name: order.index(name) if name in order else 99),
-        "rows": [(key, rows[key]) for key in known if key in rows],
-        "total": total,
+        key: {verdict: count for verdict, count in ordered.items() if outcome(verdict) == key}
+        for key in OUTCOMES
     }
+
+
+def _ordered(verdicts: Iterable[str]) -> list[str]:
+    """Each verdict once, as in `OUTCOMES`; those that are not there last."""
+    order = [verdict for _, names in OUTCOMES.values() for verdict in names]
+    found = sorted(set(verdicts))
+    return [*(name for name in order if name in found), *(n for n in found if n not in order)]
 
 
 def places(sources: Sequence[Mapping[str, str]]) -> list[tuple[str, Document | None, str]]:

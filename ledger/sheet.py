@@ -20,6 +20,7 @@ PRIVATE: Final = 0xE000  # the first code point that means nothing to anyone els
 # Prose, line by line: printed as text that wraps, not as a picture of text.
 PROSE: Final = re.compile(r"\s*\\begin\{array\}\{l\}(.*)\\end\{array\}\s*")
 WORDS: Final = re.compile(r"\\text\{([^{}]*)\}")
+NARROW: Final = 15  # em: what the narrowest screen shows whole
 WORDY: Final = 30  # letters of text from which on a formula is prose
 SPACE: Final = r"(?:\s|\\q?quad(?![a-zA-Z])|\\[ ,;:])*"
 SPACED: Final = re.compile(f"({SPACE})(.*?)({SPACE})", re.DOTALL)
@@ -48,12 +49,20 @@ class Sheet:
         """One formula or a paragraph of prose with formulas in it; never raises."""
         prose = _prose(latex)
         if prose is None:
-            return Markup('<div class="display">{}</div>').format(self.svg(latex))
+            return self._display(latex)
         shown = [
             escape(part) if index % 2 else self._inside(part)
             for index, part in enumerate(WORDS.split(prose))
         ]
         return Markup("<blockquote>{}</blockquote>").format(Markup("").join(shown))
+
+    def _display(self, latex: str) -> Markup:
+        """A formula on a line of its own, which the keyboard can scroll if it may be too wide."""
+        shown = self.svg(latex)
+        width = re.search(r' width="([\d.]+)em"', shown)
+        wide = width is None or float(width[1]) > NARROW
+        reach = Markup(' role="group" aria-label="Formula" tabindex="0"') if wide else ""
+        return Markup('<div class="display"{}>{}</div>').format(reach, shown)
 
     def _inside(self, part: str) -> Markup:
         """A formula in prose; space that it asks for at its ends is space between words."""
@@ -128,7 +137,7 @@ def _prose(latex: str) -> str | None:
     """LaTeX that is mostly words, on one line; None if it is a formula."""
     lines = PROSE.fullmatch(latex)
     if lines:
-        return re.sub(r"\s*\\\\\s*", " ", lines[1])
+        return re.sub(r"\s*\\\\\s*", r"\\ ", lines[1])  # a line ends where a space may stand
     words = WORDS.findall(latex)
     between = WORDS.split(latex)[::2]
     whole = all(part.count("{") == part.count("}") for part in between)

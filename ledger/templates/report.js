@@ -1,7 +1,7 @@
 "use strict";
 {
   const all = (query, inside = document) => [...inside.querySelectorAll(query)];
-  const form = document.getElementById("filter");
+  const form = document.getElementById("filter-form");
   const {words, source, verdict, kind} = form.elements;
   const entries = all(".index tbody tr").map(row => {
     const cells = row.querySelectorAll("td");
@@ -14,6 +14,9 @@
     };
   });
 
+  const told = shown => {
+    form.querySelector("output").textContent = `${shown} of ${entries.length} statements`;
+  };
   const filter = () => {
     const asked = words.value.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = entry => {
@@ -30,7 +33,7 @@
       shown += fit;
     }
     for (const group of all(".group")) group.hidden = !group.querySelector("tbody tr:not([hidden])");
-    form.querySelector("output").textContent = `${shown} of ${entries.length} statements`;
+    told(shown);
   };
 
   form.hidden = false;
@@ -46,7 +49,7 @@
     }
   };
   addEventListener("hashchange", target);
-  filter();
+  told(entries.length);
 
   for (const text of all(".cite pre")) {
     const button = document.createElement("button");
