@@ -1,7 +1,6 @@
 """Figures: one style for all, and one SVG file for each claim that has something to draw."""
 
 import io
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
+from ledger.vector import shorter
 from theory.claim import Claim, Evidence
 from theory.files import write_bytes, write_text
 
@@ -74,7 +74,7 @@ def save(claim: Claim, evidence: Evidence, draw: Draw, folder: Path) -> dict[str
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(METADATA))
     name = f"{FOLDER}/{claim.id}.svg"
-    write_text(folder / name, shortened(buffer.getvalue()))
+    write_text(folder / name, shorter(buffer.getvalue()))
     return {"file": name, "alt": alt}
 
 
@@ -96,18 +96,3 @@ def write(path: Path, draw: Callable[[Figure], str]) -> str:
         figure.savefig(buffer, format=kind, metadata=bare, dpi=150)
     write_bytes(path, buffer.getvalue())
     return alt
-
-
-def shortened(svg: str) -> str:
-    """The same figure without prolog, comments and indents, paths to 1/100 point."""
-    svg = re.sub(r"<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    svg = re.sub(r">\s+<", "><", svg)
-    return re.sub(r' d="[^"]*"', lambda path: _rounded(path[0]), svg)
-
-
-def _rounded(path: str) -> str:
-    """Numbers of a path to two decimals, without trailing zeros."""
-    short = re.sub(
-        r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), path
-    )
-    return re.sub(r"\s+", " ", short)

@@ -1,25 +1,27 @@
-"""Formulas as SVG: LaTeX is drawn by ziamath, each formula and each glyph once a page.
-
-A formula takes its colour from the text around it and its size from the font size, and carries
-its LaTeX as text alternative.  LaTeX that cannot be drawn is shown as code.
-"""
+"""Formulas: LaTeX laid out by ziamath, as glyphs and bars with their places."""
 
 import re
 import warnings
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
-from markupsafe import Markup, escape
+from ledger.paths import Point, Segment
 
 with warnings.catch_warnings():  # it reads its font by a function that Python 3.11 deprecated
     warnings.simplefilter("ignore", DeprecationWarning)
-    from ziamath.config import config
+    from ziamath import drawable, operators
+    from ziamath.mathtable import AssembledGlyph
+    from ziamath.nodes.mnode import Mnode
+    from ziamath.nodes.mrow import Mrow
     from ziamath.zmath import Latex
 
-SIZE: Final = 20.0  # units of the drawings in one em
-DECIMALS: Final = 2
+EM: Final = 1000  # units of a drawing in one em
+SIZE: Final = 20.0  # what ziamath takes as one em
+
+NUMBER: Final = "number"  # an attribute that MathML does not have
 
 # What ziamath does not know, or sets badly, in terms that it sets well; in this order.
 REWRITE: Final = tuple(
@@ -34,18 +36,6 @@ REWRITE: Final = tuple(
         (r"(^|\\left(?:\\?[|(]|\[)|\\leq?|\\geq?|[=({,])\s*-\s*", r"\1{-}"),
     )
 )
-# Prose, line by line: printed as text that wraps, not as a picture of text.
-PROSE: Final = re.compile(r"\s*\\begin\{array\}\{l\}(.*)\\end\{array\}\s*|\s*(\\text\{[^{}]*\})\s*")
-ALLOWED: Final = {
-    "svg": {"width", "height", "viewBox", "xmlns"},
-    "symbol": {"id", "viewBox"},
-    "use": {"href", "x", "y", "width", "height", "fill"},
-    "rect": {"x", "y", "width", "height", "fill"},
-    "path": {"d", "fill", "stroke", "stroke-width", "stroke-linecap", "stroke-linejoin"},
-    "line": {"x1", "y1", "x2", "y2", "stroke", "stroke-width"},
-    "g": {"fill"},
-}
-SAFE_VALUE: Final = re.compile(r"[\w\s.,#-]*")
 
 
 class FormulaError(ValueError):
@@ -53,15 +43,87 @@ class FormulaError(ValueError):
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """A drawn formula: shapes that use `glyphs`, and the box around them (y grows downwards)."""
+class Glyph:
+    """A glyph of the font: its number there, the character it stands for, and its contours."""
 
-    shapes: str
-    glyphs: dict[str, str]
-    left: float
-    top: float
-    width: float
-    height: float
+    number: int
+    character: str = field(compare=False)
+    contours: tuple[tuple[Segment, ...], ...] = field(compare=False)  # font units, y upwards
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A glyph on a baseline, in units; y grows downwards."""
+
+    glyph: Glyph
+    size: int
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A filled rectangle and its upper left corner, in units."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn formula and the box around it, on a baseline at 0."""
+
+    marks: tuple[Mark, ...]
+    bars: tuple[Bar, ...]
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class _Row(Mrow, tag="mrow"):  # registers itself for the tag
+    """A row that is measured once.
+
+    ziamath sets each row twice, first without its brackets, to learn how high these must be: a
+    formula nested to depth d would be set 2^d times.  Without brackets there is nothing to learn,
+    and what was learnt of a row holds whenever it is set again.
+    """
+
+    def _setup(self, **kwargs: Any) -> None:
+        root = self.parent
+        while root.mtag != "math":
+            root = root.parent
+        if "heights" not in vars(root):  # this is the outermost row
+            vars(root)["heights"] = {}
+            for number, element in enumerate(self.element.iter()):
+                element.set(NUMBER, str(number))  # which copies keep
+        self.heights: dict[tuple[str, ...], tuple[float, float]] = vars(root)["heights"]
+        super()._setup(**kwargs)
+
+    def _get_height_nostretch(self, line: list[ET.Element], **kwargs: Any) -> tuple[float, float]:
+        if not any(map(_stretches, line)):
+            return 0.0, 0.0  # which nothing asks for
+        row = tuple(element.get(NUMBER, "") for element in line)
+        if row not in self.heights:
+            self.heights[row] = super()._get_height_nostretch(line, **kwargs)
+        return self.heights[row]
+
+
+def _stretches(element: ET.Element) -> bool:
+    """Whether an element holds an operator that may grow with its row."""
+    return any(
+        part.tag in ("mo", "mi") and part.get("stretchy") != "false" and _grows(part.text or "")
+        for part in element.iter()
+    )
+
+
+@cache
+def _grows(name: str) -> bool:
+    forms = ("prefix", "infix", "postfix", "none")
+    found = (operators.get_params(name.strip(), form) for form in forms)
+    return any(parameters.get("stretchy", "false") != "false" for parameters in found)
 
 
 @lru_cache(maxsize=4096)
@@ -76,119 +138,71 @@ def draw(latex: str) -> Drawing:
     source = latex
     for pattern, replacement in REWRITE:
         source = pattern.sub(replacement, source)
-    root = _render(source, latex)
-    glyphs: dict[str, str] = {}
-    _check(root, latex)
-    for parent in list(root.iter()):
-        for symbol in parent.findall("symbol"):
-            parent.remove(symbol)
-            glyphs[_name(symbol.attrib["id"])] = _glyph(symbol)
-        if parent.tag == "use":
-            parent.attrib["href"] = "#" + _name(parent.attrib["href"].removeprefix("#"))
-        if parent.attrib.get("fill") == "currentColor":
-            del parent.attrib["fill"]  # inherited
-    shapes = "".join(ET.tostring(shape, encoding="unicode") for shape in root)
-    left, top, width, height = map(float, root.attrib["viewBox"].split())
-    return Drawing(shapes.replace(" />", "/>"), glyphs, left, top, width, height)
-
-
-def _render(source: str, latex: str) -> ET.Element:
-    config.svg2 = True
-    config.precision = DECIMALS
     try:
-        drawn = Latex(source, size=SIZE, color="currentColor")
+        drawn = Latex(source, size=SIZE)
         unknown = [text for text in drawn.mathml.itertext() if "\\" in text]
-        root: ET.Element = drawn.svgxml()
+        painted = list(_painted(drawn.node, 0, 0))
+        box, margin = drawn.node.bbox, drawn.margin
     except Exception as error:  # whatever the parser trips over, the page must be written
         raise FormulaError(f"cannot draw {latex!r}: {type(error).__name__} {error}") from None
     if unknown:
         raise FormulaError(f"cannot draw {latex!r}: unknown command {unknown[0]}")
-    return root
+    if not painted:
+        raise FormulaError(f"cannot draw {latex!r}: nothing to be seen")
+    edges = (box.xmin - margin, -box.ymax - margin, box.xmax + margin, -box.ymin + margin)
+    left, top, right, bottom = (round(edge * EM / SIZE) for edge in edges)
+    marks = tuple(item for item in painted if isinstance(item, Mark))
+    bars = tuple(item for item in painted if isinstance(item, Bar))
+    return Drawing(marks, bars, left, top, right - left, bottom - top)
 
 
-def _check(root: ET.Element, latex: str) -> None:
-    """Refuse a drawing with anything but plain shapes: LaTeX comes from files."""
-    for element in root.iter():
-        allowed = ALLOWED.get(element.tag, set())
-        for name, value in element.attrib.items():
-            if name not in allowed or (name != "xmlns" and not SAFE_VALUE.fullmatch(value)):
-                raise FormulaError(f"cannot draw {latex!r}: {element.tag} {name}={value!r}")
-        if element.tag not in ALLOWED or (element.text or "").strip():
-            raise FormulaError(f"cannot draw {latex!r}: unexpected element {element.tag}")
+def _painted(node: drawable.Drawable, x: float, y: float) -> Iterator[Mark | Bar]:
+    """What a node paints, placed at (x, y) of ziamath."""
+    if isinstance(node, Mnode):
+        for (right, down), part in zip(node.nodexy, node.nodes, strict=True):
+            yield from _painted(part, x + right, y + down)
+    elif getattr(node, "phantom", False):
+        return
+    elif isinstance(node, drawable.Glyph):
+        yield from _marks(node, x, y)
+    elif isinstance(node, drawable.HLine):
+        yield _bar(x, y, node.length, node.lw)
+    elif isinstance(node, drawable.VLine):
+        yield _bar(x - node.lw / 2, y, node.lw, node.height)
+    else:
+        raise FormulaError(f"a {type(node).__name__}")
 
 
-def _name(glyph: str) -> str:
-    """Id of a glyph: one with a hyphen, so that it is no claim's id."""
-    return f"g-{glyph.replace('STIXTwoMathRegular_', '')}"
+def _marks(node: drawable.Glyph, x: float, y: float) -> Iterator[Mark]:
+    """One glyph, or the pieces of a tall one."""
+    whole = node.glyph
+    size = node.size / whole.font.info.layout.unitsperem  # of a font unit
+    pieces = [(whole, 0.0, 0.0)]
+    if isinstance(whole, AssembledGlyph):
+        placed = zip(whole.glyphs, whole.offsets, strict=False)
+        pieces = [(part, 0.0, by) if whole.vert else (part, by, 0.0) for part, by in placed]
+    for part, right, up in pieces:
+        glyph = _glyph(part, node.char)
+        if glyph.contours:
+            place = (_units(x + right * size), _units(y - up * size))
+            yield Mark(glyph, _units(node.size), *place)
 
 
-def _glyph(symbol: ET.Element) -> str:
-    symbol.attrib["id"] = _name(symbol.attrib["id"])
-    text = ET.tostring(symbol, encoding="unicode").replace(" />", "/>")
-    return re.sub(r"(?<=\d) (?=[A-Z])|(?<=[A-Z]) | (?=-)", "", text.replace(' Z "', ' Z"'))
+def _bar(x: float, y: float, width: float, height: float) -> Bar:
+    return Bar(_units(x), _units(y), max(_units(width), 1), max(_units(height), 1))
 
 
-def spoken(latex: str) -> str:
-    """LaTeX as text alternative: as it is, less the markup of prose."""
-    text = re.sub(r"\\begin\{array\}\{l\}|\\end\{array\}", "", latex)
-    text = re.sub(r"\\text\{([^{}]*)\}", r"\1", text).replace("\\\\", " ")
-    return " ".join(text.split())
+def _units(length: float) -> int:
+    return round(length * EM / SIZE)
 
 
-@dataclass
-class Sheet:
-    """The formulas of one page.
-
-    `formula` gives what stands in the text; `definitions`, placed anywhere in the page, holds
-    the shapes that those refer to.
-    """
-
-    formulas: dict[str, tuple[str, Drawing]] = field(default_factory=dict)
-
-    def formula(self, latex: str) -> Markup:
-        """One formula or a paragraph of prose with formulas in it; never raises."""
-        prose = PROSE.fullmatch(latex)
-        if prose is None:
-            return Markup('<div class="display">{}</div>').format(self.svg(latex))
-        lines = re.sub(r"\s*\\\\\s*", " ", prose[1] or prose[2])
-        parts = re.split(r"\\text\{([^{}]*)\}", lines)
-        shown = [
-            escape(part) if index % 2 else (self.svg(part) if part.strip() else part)
-            for index, part in enumerate(parts)
-        ]
-        return Markup("<blockquote>{}</blockquote>").format(Markup("").join(shown))
-
-    def svg(self, latex: str) -> Markup:
-        """One formula as an inline SVG on the baseline, or its LaTeX as code."""
-        try:
-            name, drawing = self._place(latex)
-        except FormulaError:
-            return Markup("<code>{}</code>").format(latex)
-        box = (drawing.left, drawing.top, drawing.width, drawing.height)
-        return Markup(
-            '<svg class="formula" role="img" aria-label="{}" viewBox="{}" width="{}em" '
-            'height="{}em" style="vertical-align:{}em"><use href="#{}"/></svg>'
-        ).format(
-            spoken(latex),
-            " ".join(f"{value:g}" for value in box),
-            *(f"{value / SIZE:.3f}" for value in (drawing.width, drawing.height)),
-            f"{-(drawing.top + drawing.height) / SIZE:.3f}",
-            name,
-        )
-
-    def _place(self, latex: str) -> tuple[str, Drawing]:
-        if latex not in self.formulas:
-            self.formulas[latex] = (f"f-{len(self.formulas)}", draw(latex))
-        return self.formulas[latex]
-
-    def definitions(self) -> Markup:
-        """The shapes of all formulas asked for so far, invisible by themselves."""
-        glyphs: dict[str, Any] = {}
-        shapes = []
-        for name, drawing in self.formulas.values():
-            glyphs.update(drawing.glyphs)
-            shapes.append(f'<g id="{name}">{drawing.shapes}</g>')
-        return Markup(  # built from checked shapes alone
-            '<svg class="sheet" width="0" height="0" aria-hidden="true"><defs>'
-            f"{''.join(glyphs.values())}{''.join(shapes)}</defs></svg>"
-        )
+@cache
+def _glyph(glyph: Any, character: str) -> Glyph:
+    contours: list[list[Segment]] = []
+    for operator in glyph.operators:
+        points = tuple(Point(point.x, point.y) for point in operator.points()[0])
+        letter = {"Moveto": "M", "Lineto": "L", "Quad": "Q"}[type(operator).__name__]
+        if letter == "M":
+            contours.append([])
+        contours[-1].append((letter, points))
+    return Glyph(glyph.index, character, tuple(map(tuple, contours)))

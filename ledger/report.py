@@ -1,11 +1,13 @@
 """The report: one HTML page, written from an evidence document alone.
 
-The page asks the network for nothing and needs no script.  Every string of the document is
-escaped; formulas and figures are drawn here and stand in the page itself.
+The page asks the network for nothing and is complete without its script, which searches, filters
+and copies.  Every string of the document is escaped; formulas and figures stand in the page.
 """
 
+import base64
+import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -13,15 +15,18 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
+from ledger import citation
 from ledger.document import NAME, SCHEMA
 from ledger.figures import FOLDER
-from ledger.formula import Sheet
+from ledger.sheet import Sheet
+from ledger.tables import plain, settings, tables
 from theory.errors import UserError
 from theory.files import write_text
 from theory.sources import DOCUMENTS, Document
 
 PAGE: Final = "index.html"
-SHOWN: Final = 12  # entries of a long row of numbers; all of them are in the JSON file
+SAFE: Final = " '=:/;,.()-_{}"  # characters that a data address in quotation marks may keep
+TEMPLATES: Final = Path(__file__).parent / "templates"
 
 # What a verdict says of the statement: heading, verdicts.
 OUTCOMES: Final = {
@@ -29,6 +34,7 @@ OUTCOMES: Final = {
     "fails": ("What does not hold", ("refuted", "unsupported", "not reproduced")),
     "open": ("What could not be decided", ("undecided", "error")),
 }
+TRUTH: Final = {"holds": "true", "fails": "false", "open": "open"}
 HOLDS: Final = {
     True: "By this, the statement holds.",
     False: "By this, the statement does not hold.",
@@ -116,6 +122,7 @@ def build(document: Mapping[str, Any], figures: Path | None) -> str:
     _require(document, SHAPE, "evidence")
     claims = document["claims"]
     sheet = Sheet()
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     page = (
         _environment()
         .get_template("report.html")
@@ -124,7 +131,12 @@ def build(document: Mapping[str, Any], figures: Path | None) -> str:
             sheet=sheet,
             figure=lambda claim: _figure(claim, figures),
             tally=_tally(claims),
+            verdicts=_ordered(claim["verdict"] for claim in claims),
             groups=_groups(claims),
+            kinds=sorted({kind for claim in claims for kind in kinds(claim)}),
+            known=(document["settings"], document["environment"]),
+            script=Markup(script),  # a file of ours
+            digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             surprises=[claim for claim in claims if not claim["as_expected"]],
             titles={claim["id"]: claim["title"] or claim["id"] for claim in claims},
             corrections={claim["corrects"]: claim["id"] for claim in claims},
@@ -137,15 +149,16 @@ def build(document: Mapping[str, Any], figures: Path | None) -> str:
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(HOLDS=HOLDS, STEP=STEP, DOCUMENTS=DOCUMENTS)
-    environment.filters.update(plain=plain, columns=columns, outcome=outcome, places=places)
-    environment.tests.update(simple=simple)
+    environment.globals.update(HOLDS=HOLDS, STEP=STEP, TRUTH=TRUTH, DOCUMENTS=DOCUMENTS)
+    environment.filters.update(plain=plain, tables=tables, outcome=outcome, places=places)
+    environment.filters.update(kinds=kinds, settings=settings)
+    environment.filters.update(latex=citation.latex, bibtex=citation.bibtex)
     return environment
 
 
@@ -174,29 +187,42 @@ def outcome(verdict: str) -> str:
     return next((key for key, (_, names) in OUTCOMES.items() if verdict in names), "open")
 
 
-def _groups(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
-    """Heading and claims of each outcome that occurs."""
-    members = {
-        heading: [claim for claim in claims if outcome(claim["verdict"]) == key]
+def _groups(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[Any]]]:
+    """Key, heading and claims of each outcome that occurs."""
+    members = [
+        (key, heading, [claim for claim in claims if outcome(claim["verdict"]) == key])
         for key, (heading, _) in OUTCOMES.items()
-    }
-    return [(heading, found) for heading, found in members.items() if found]
+    ]
+    return [group for group in members if group[2]]
 
 
-def _tally(claims: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Counts by source document and verdict; a claim of two documents counts for each."""
-    order = [verdict for _, names in OUTCOMES.values() for verdict in names]
-    total = Counter(claim["verdict"] for claim in claims)
-    rows: dict[str, Counter[str]] = {}
+def _tally(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, dict[str, Any]]]:
+    """Counts of verdicts by outcome, for each source document and, last, for all statements.
+
+    A claim of two documents counts for each.
+    """
+    found: dict[str | None, Counter[str]] = {}
     for claim in claims:
         for key in {source["document"] for source in claim["sources"]} or {""}:
-            rows.setdefault(key, Counter())[claim["verdict"]] += 1
-    known = [*DOCUMENTS, *sorted(set(rows) - set(DOCUMENTS))]
+            found.setdefault(key, Counter())[claim["verdict"]] += 1
+    known = [*DOCUMENTS, *sorted(key for key in found if key not in DOCUMENTS)]
+    found[None] = Counter(claim["verdict"] for claim in claims)
+    return [(key, _by_outcome(found[key])) for key in (*known, None) if key in found]
+
+
+def _by_outcome(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    ordered = {verdict: counts[verdict] for verdict in _ordered(counts)}
     return {
-        "verdicts": sorted(total, key=lambda name: order.index(name) if name in order else 99),
-        "rows": [(key, rows[key]) for key in known if key in rows],
-        "total": total,
+        key: {verdict: count for verdict, count in ordered.items() if outcome(verdict) == key}
+        for key in OUTCOMES
     }
+
+
+def _ordered(verdicts: Iterable[str]) -> list[str]:
+    """Each verdict once, as in `OUTCOMES`; those that are not there last."""
+    order = [verdict for _, names in OUTCOMES.values() for verdict in names]
+    found = sorted(set(verdicts))
+    return [*(name for name in order if name in found), *(n for n in found if n not in order)]
 
 
 def places(sources: Sequence[Mapping[str, str]]) -> list[tuple[str, Document | None, str]]:
@@ -207,35 +233,9 @@ def places(sources: Sequence[Mapping[str, str]]) -> list[tuple[str, Document | N
     return [(key, DOCUMENTS.get(key), "; ".join(found)) for key, found in locators.items()]
 
 
-def plain(value: Any) -> str:
-    """A number with four significant digits, a row of them, or a word."""
-    if value is None:
-        return "not finite"  # JSON has no NaN and no infinity
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        more = f", … ({len(value)} in all)" if len(value) > SHOWN else ""
-        return ", ".join(map(plain, value[:SHOWN])) + more
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def simple(value: Any) -> bool:
-    """Whether a value fits in one cell of a table."""
-    if isinstance(value, list):
-        return not any(isinstance(item, list | Mapping) for item in value)
-    return not isinstance(value, Mapping)
-
-
-def columns(value: Any) -> list[str]:
-    """Column heads if `value` holds mappings with the same simple fields; else none."""
-    items = list(value.values()) if isinstance(value, Mapping) else value
-    if not items or not all(isinstance(item, Mapping) and item for item in items):
-        return []
-    heads = list(items[0])
-    same = all(list(item) == heads and all(map(simple, item.values())) for item in items)
-    return heads if same else []
+def kinds(claim: Mapping[str, Any]) -> list[str]:
+    """Kinds of a claim's evidence, each once."""
+    return list(dict.fromkeys(item["kind"] for item in claim["evidence"]))
 
 
 def _figure(claim: Mapping[str, Any], figures: Path | None) -> Markup | None:
@@ -250,5 +250,6 @@ def _figure(claim: Mapping[str, Any], figures: Path | None) -> Markup | None:
         raise ReportError(
             f"claim {claim['id']}: cannot read figure {path}: {reason}; run `bnproof verify` anew"
         ) from None
-    # Percent-encoded, which is shorter than base64; quote() leaves no character of HTML.
-    return Markup("data:image/svg+xml;charset=utf-8,") + Markup(quote(svg, safe=" =:/;,.()-_"))
+    # Percent-encoded, which is shorter than base64.  Of the characters of HTML only ' is left,
+    # and the address stands between quotation marks.
+    return Markup("data:image/svg+xml;charset=utf-8,") + Markup(quote(svg, safe=SAFE))

@@ -1,6 +1,8 @@
 """The report in a real browser that is cut off from the network."""
 
 import shutil
+import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
+AXE = "axe-core@4.14.1"  # nobody else's code is kept here: npm brings it when it is asked for
 # Of an element: whether any part of it is drawn outside of every box that could scroll to it.
 SPILLS = """() => [...document.querySelectorAll('body *')].filter(element => {
   const box = element.getBoundingClientRect();
@@ -50,7 +53,8 @@ def record(claim: Claim, folder: Path) -> dict[str, Any]:
         for part in (getattr(claim, name),)
     }
     item = {"kind": str(found.kind), "holds": True, "control_differs": True}
-    numbers = {"networks": 24, "row": list(range(40)), "by size": {"2": 0.1}}
+    wide = {f"a long column {i}": 1e-5 * i for i in range(20)}
+    numbers = {"networks": 24, "row": list(range(40)), "by size": {"2": 0.1}, "wide": [wide]}
     return {
         **{"id": claim.id, "title": claim.title, "statement": claim.statement},
         "sources": [vars(source) for source in claim.sources],
@@ -99,6 +103,25 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script that looks for what shuts people out."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed: it brings axe-core")
+    folder = tmp_path_factory.mktemp("axe")
+    command = [npm, "pack", AXE, "--silent", "--pack-destination", str(folder)]
+    try:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        pytest.skip(f"npm did not bring {AXE}: {type(error).__name__}")
+    (archive,) = folder.glob("*.tgz")
+    with tarfile.open(archive) as members:
+        script = members.extractfile("package/axe.min.js")
+        assert script is not None
+        return script.read().decode()
+
+
 class Visit:
     """A page opened without network: what it asked for, and what it complained about."""
 
@@ -111,7 +134,7 @@ class Visit:
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.context.route("http*://**", lambda route: route.abort())
-        self.page.goto(file.as_uri())
+        self.page.goto(file.as_uri(), timeout=120_000)
 
     def close(self) -> None:
         self.context.close()
@@ -151,9 +174,62 @@ def test_formulas_are_drawn_in_the_colour_of_the_text(visit: Visit) -> None:
     assert box["height"] > 15
     colours = formula.evaluate("e => [getComputedStyle(e).fill, getComputedStyle(e).color]")
     assert colours[0] == colours[1]
-    # Its glyphs are found: the shapes fill the box that was reserved for them.
-    drawn = formula.locator("use").evaluate("e => e.getBoundingClientRect().width")
-    assert drawn == pytest.approx(box["width"], rel=0.25)
+    page = visit.page
+    page.evaluate("document.fonts.ready.then(() => true)")
+    assert page.evaluate("[...document.fonts].map(f => [f.family, f.status])") == [
+        ["formulas", "loaded"]
+    ]
+
+
+def test_axe_finds_no_violation(visit: Visit, axe: str) -> None:
+    page = visit.page
+    page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true })")
+    page.evaluate(f"{axe}; 0")
+    found = page.evaluate("axe.run().then(result => [result.violations, result.passes.length])")
+    told = [(rule["id"], [node["html"][:120] for node in rule["nodes"]]) for rule in found[0]]
+    assert told == []
+    assert found[1] > 20, "rules that were applied"
+
+
+def test_search_and_filters_show_what_fits(visit: Visit) -> None:
+    page = visit.page
+    form = page.get_by_role("search")
+    rows, sections = page.locator(".index tbody tr:visible"), page.locator("section:visible")
+    told = form.locator("output")
+    assert told.inner_text() == "3 of 3 statements"
+    form.get_by_label("Verdict").select_option("refuted")
+    kept = [c.id for c in CLAIMS if str(c.expected) == "refuted"]
+    assert 0 < len(kept) < len(CLAIMS)
+    assert rows.count() == sections.count() == len(kept)
+    assert told.inner_text() == f"{len(kept)} of 3 statements"
+    assert page.get_by_role("heading", name="What holds").count() == 0
+    form.get_by_label("Source").select_option("S1")
+    assert sections.count() == sum(id == report_3_4.CLAIM.id for id in kept)
+    # A link to what is hidden shows it.
+    hidden = CLAIMS[0].id
+    page.evaluate(f"location.hash = '{hidden}'")
+    page.locator(f"section#{hidden}").wait_for(state="visible")
+    assert rows.count() == len(CLAIMS)
+    form.get_by_label("Search").fill(f"HESSIAN {hidden}")
+    assert rows.count() == 1
+    form.get_by_label("Search").fill("no such word")
+    assert rows.count() == 0
+    form.get_by_role("button", name="Clear").click()
+    page.wait_for_function("document.querySelector('output').textContent.startsWith('3 of 3')")
+    form.get_by_label("Evidence").select_option("random instances")
+    assert rows.count() == len(CLAIMS)
+    assert visit.complaints == []
+
+
+def test_formulas_and_citations_can_be_copied(browser: Any, page_file: Path) -> None:
+    found = Visit(browser, page_file, permissions=["clipboard-read", "clipboard-write"])
+    section = found.page.locator(f"section#{CLAIMS[0].id}")
+    for name, start in (("LaTeX", "% statement"), ("BibTeX", f"@misc{{bnproof_{CLAIMS[0].id},")):
+        section.locator(".cite").evaluate("e => { e.open = true }")
+        section.get_by_role("button", name=f"Copy {name}").click()
+        section.get_by_role("button", name="Copied").wait_for()
+        assert found.page.evaluate("navigator.clipboard.readText()").startswith(start)
+    found.close()
 
 
 def test_a_figure_can_be_enlarged(visit: Visit) -> None:
@@ -166,9 +242,11 @@ def test_a_figure_can_be_enlarged(visit: Visit) -> None:
 def test_the_page_can_be_read_without_scripts(browser: Any, page_file: Path) -> None:
     found = Visit(browser, page_file, java_script_enabled=False)
     page = found.page
+    assert not page.get_by_role("search").is_visible()
+    assert page.locator(".index tbody tr:visible").count() == len(CLAIMS)
     section = page.locator(f"section#{CLAIMS[1].id}")
     assert "refuted" in section.inner_text()
-    details = section.locator("details").last
+    details = section.locator("details", has_text="Derivation").first
     assert not details.locator("li").first.is_visible()
     details.locator("summary").click()
     assert details.locator("li").first.is_visible()

@@ -1,0 +1,124 @@
+"""Path data of SVG: read, moved, thinned, and written in few characters."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+Point = complex
+Segment = tuple[str, tuple[Point, ...]]  # a command and its points, absolute
+
+SLACK: Final = 0.5  # units: how far a line may pass from a point that it leaves out
+COORDINATES: Final = {"M": 2, "L": 2, "Q": 4, "C": 6, "z": 0}
+NUMBER: Final = re.compile(r"-?\d*\.?\d+(?:e[-+]?\d+)?")
+COMMAND: Final = re.compile(r"([MLQCz])([^MLQCz]*)")
+
+
+def parsed(data: str, unit: float) -> tuple[Segment, ...]:
+    """Segments of a path, in units of which `unit` make one of the data's.
+
+    Raises
+    ------
+    ValueError
+        If there is anything but M, L, Q, C and z, each with its own points.
+    """
+    segments: list[Segment] = []
+    for letter, rest in COMMAND.findall(data):
+        numbers = [float(number) * unit for number in NUMBER.findall(rest)]
+        if len(numbers) != COORDINATES[letter]:
+            raise ValueError(f"path data {letter}{rest}")
+        segments.append((letter, tuple(map(complex, numbers[::2], numbers[1::2]))))
+    if COMMAND.sub("", data).strip():
+        raise ValueError(f"path data {data[:40]}")
+    return tuple(segments)
+
+
+def moved(path: Iterable[Segment], by: Point, turn: complex = 1) -> tuple[Segment, ...]:
+    """The path turned about the origin by a number of modulus 1, then moved."""
+    return tuple((letter, tuple(turn * point + by for point in points)) for letter, points in path)
+
+
+def written(path: Iterable[Segment], decimals: int = 0) -> str:
+    """Path data of rounded points; steps are taken between these, so no errors add up."""
+    parts: list[str] = []
+    here = start = 0j
+    last = ""
+    for letter, points in path:
+        goals = [rounded(point, decimals) for point in points]
+        if letter == "z":
+            name, said = "z", ""
+            here = start
+        elif letter == "M":
+            name, said = "M", numbers(part for goal in goals for part in (goal.real, goal.imag))
+            here = start = goals[0]
+        else:
+            steps = [goal - here for goal in goals]
+            name, said = _step(letter, steps)
+            here = goals[-1]
+        if name != last or name in "Mz":
+            parts.append(name)
+        elif said[0] != "-":
+            parts.append(" ")
+        parts.append(said)
+        last = name
+    return "".join(parts)
+
+
+def _step(letter: str, steps: Sequence[Point]) -> tuple[str, str]:
+    if letter == "L" and not steps[0].imag:
+        return "h", numbers([steps[0].real])
+    if letter == "L" and not steps[0].real:
+        return "v", numbers([steps[0].imag])
+    return letter.lower(), numbers(part for step in steps for part in (step.real, step.imag))
+
+
+def numbers(values: Iterable[float]) -> str:
+    """Numbers to one decimal, with a space only where a sign does not tell them apart."""
+    text = ""
+    for value in values:
+        number = f"{value:.1f}".removesuffix(".0")
+        number = "0" if number == "-0" else re.sub(r"^(-?)0\.", r"\1.", number)
+        text += number if not text or number[0] == "-" else f" {number}"
+    return text
+
+
+def rounded(point: Point, decimals: int = 0) -> Point:
+    """The nearest point with so many decimals."""
+    return complex(round(point.real, decimals), round(point.imag, decimals))
+
+
+def thinned(path: Iterable[Segment]) -> Iterator[Segment]:
+    """The path without the points of its straight pieces that are within `SLACK` of the rest."""
+    run: list[Point] = []
+    for letter, points in (*path, ("", ())):
+        if letter == "L":
+            run.append(points[0])
+            continue
+        for point in _kept(run)[1:]:
+            yield "L", (point,)
+        if letter:
+            yield letter, points
+        run = [points[-1]] if points else run[:1]
+
+
+def _kept(run: Sequence[Point]) -> list[Point]:
+    """Douglas and Peucker (1973): the ends, and whatever lies farther than `SLACK`."""
+    keep = {0, len(run) - 1}
+    pieces = [(0, len(run) - 1)]
+    while pieces:
+        low, high = pieces.pop()
+        farthest, at = max(
+            ((_distance(run[index], run[low], run[high]), index) for index in range(low + 1, high)),
+            default=(0.0, low),
+        )
+        if farthest > SLACK:
+            keep.add(at)
+            pieces += [(low, at), (at, high)]
+    return [run[index] for index in sorted(keep)] if run else []
+
+
+def _distance(point: Point, start: Point, end: Point) -> float:
+    """From a piece of a line, ends included."""
+    chord, offset = end - start, point - start
+    length = abs(chord) ** 2
+    share = (offset * chord.conjugate()).real / length if length else 0.0
+    return abs(offset - min(max(share, 0.0), 1.0) * chord)

@@ -1,0 +1,99 @@
+"""Numbers of evidence as tables: one for what is simple, and one for each thing with columns."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+SHOWN: Final = 12  # entries of a long row of numbers; all of them are in the JSON file
+
+
+class Table(NamedTuple):
+    """Rows of equal length, the first cell of each being its name; heads may be missing."""
+
+    caption: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def tables(numbers: Mapping[str, Any]) -> list[Table]:
+    """Everything in `numbers`, whatever its depth; names are joined by colons."""
+    rows: list[tuple[str, str]] = []
+    grids: list[Table] = []
+    for name, value in _parts(numbers):
+        if isinstance(value, list | Mapping) and columns(value):
+            grids.append(_grid(name, value))
+        else:
+            rows.append((name, plain(value)))
+    return [Table("Numbers", (), rows), *grids] if rows else grids
+
+
+def _parts(numbers: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names and values of whatever can be shown as it is; nothing of what is empty."""
+    for name, value in numbers.items():
+        if value in ([], {}, ""):
+            continue
+        if simple(value) or columns(value):
+            yield name, value
+        else:
+            inner = value if isinstance(value, Mapping) else _numbered(value)
+            if isinstance(value, Mapping) and all(map(_scalar, value.values())):
+                yield name, value
+            else:
+                yield from ((f"{name}: {key}", part) for key, part in _parts(inner))
+
+
+def _numbered(values: Iterable[Any]) -> dict[str, Any]:
+    return {str(number): value for number, value in enumerate(values, start=1)}
+
+
+def _grid(caption: str, value: Sequence[Any] | Mapping[str, Any]) -> Table:
+    heads = columns(value)
+    if isinstance(value, Mapping):
+        rows = [(name, *map(plain, item.values())) for name, item in value.items()]
+        return Table(caption, ("name", *heads), rows)
+    return Table(caption, heads, [tuple(map(plain, item.values())) for item in value])
+
+
+def plain(value: Any) -> str:
+    """A number with four significant digits, a row of them, or a word."""
+    if value is None:
+        return "not finite"  # JSON has no NaN and no infinity
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        more = f", … ({len(value)} in all)" if len(value) > SHOWN else ""
+        return ", ".join(map(plain, value[:SHOWN])) + more
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {plain(item)}" for name, item in value.items())
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def simple(value: Any) -> bool:
+    """Whether a value fits in one cell of a table."""
+    return all(map(_scalar, value)) if isinstance(value, list) else _scalar(value)
+
+
+def _scalar(value: Any) -> bool:
+    return not isinstance(value, list | Mapping)
+
+
+def columns(value: Any) -> list[str]:
+    """Column heads if `value` holds mappings with the same simple fields; else none."""
+    items = list(value.values()) if isinstance(value, Mapping) else value
+    if _scalar(value) or not items:
+        return []
+    if not all(isinstance(item, Mapping) and item for item in items):
+        return []
+    heads = list(items[0])
+    same = all(list(item) == heads and all(map(simple, item.values())) for item in items)
+    return heads if same else []
+
+
+def settings(provenance: Mapping[str, Any], known: Iterable[Mapping[str, Any]]) -> str:
+    """Where numbers come from, in one line, without what `known` says already."""
+    said = {name: value for part in known for name, value in part.items()}
+    own = {
+        name: value for name, value in provenance.items() if name not in said or said[name] != value
+    }
+    return plain({name: value for name, value in own.items() if value not in ([], {}, "")})
