@@ -1,18 +1,22 @@
 # make verify   verify every claim on the embedded data; ends with the path of the report
 # make test     run the tests (make test-all: the slow ones too)
 # make docs     build the documentation; ends with the path of its first page
+# make bench    measure the current commit; make dashboard: the results over the commits
 #
 # PYTHON       the interpreter, 3.11 or later
 # TORCH        the requirement that is installed for PyTorch
 # TORCH_INDEX  where its wheels come from, for a CPU-only or another CUDA build: the address that
 #              pytorch.org/get-started shows for your platform; empty means pip's own default
 # SCALE, DATA  passed to `bnproof verify`
+# MACHINE, COMMITS  of `make bench`: the name to keep results under, and what to measure
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 SCALE ?= quick
 DATA ?=
+MACHINE ?= this-machine
+COMMITS ?=
 
 BIN := .venv/bin
 # One process a core with one thread each; tests of one xdist_group stay together.
@@ -20,7 +24,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 ASV := cd benchmarks && ../$(BIN)/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: verify test test-all lint wheel-test asv-check bench docs readme clean
+.PHONY: verify test test-all lint wheel-test asv-check bench dashboard compare docs readme clean
 
 verify: .venv/run
 	$(BIN)/bnproof verify --scale $(SCALE) $(if $(DATA),--data $(DATA))
@@ -53,10 +57,18 @@ asv-check: .venv/dev
 	$(ASV) machine --yes >/dev/null
 	$(ASV) check --python=same
 
-# Every benchmark once on the current commit, in this environment; results land in .asv/results.
+# Every benchmark on the current commit, or on the commits that COMMITS names.
 bench: .venv/dev
-	$(ASV) machine --yes >/dev/null
-	$(ASV) run --python=same --quick --show-stderr --set-commit-hash $$(git rev-parse HEAD)
+	$(BIN)/python benchmarks/record.py --machine $(MACHINE) $(COMMITS)
+
+# The results over the commits as a page that needs no network; npm brings its scripts.
+dashboard: .venv/dev
+	$(BIN)/python benchmarks/dashboard.py
+
+# Every comparison with a peer or a baseline; takes ten minutes and writes the table of README.md.
+compare: .venv/dev
+	$(PIP) -e ".[peers]"
+	$(BIN)/python benchmarks/compare.py --readme
 
 # Offline, warnings are errors; what is drawn once stays in docs/drawn.
 docs: .venv/dev

@@ -1,5 +1,7 @@
 """Random single-BN-layer networks as one batch."""
 
+from time import process_time
+
 import torch
 
 from simulate.check import compare
@@ -9,6 +11,8 @@ from simulate.quantities import Measured
 from simulate.regimes import REGIMES
 from theory.claims.santurkar_4_1 import CLAIM as GRADIENT
 from theory.claims.santurkar_4_2 import CLAIM as CURVATURE
+
+timer = process_time  # read by asv: what other processes do on the machine counts less
 
 
 class Simulate:

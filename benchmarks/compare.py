@@ -1,10 +1,11 @@
 """Run every side-by-side measurement, each in a process of its own, and print the ratios.
 
-    python benchmarks/compare.py [NAME ...] [--json FILE]
+    python benchmarks/compare.py [NAME ...] [--readme]
 
 NAME is a module of `benchmarks/comparisons`.  One thread is used throughout.  Nothing is installed:
-a peer that is missing is named as missing (extra ``peers``).  Exit status 1 if a ratio is below
-what the project promises.
+a peer that is missing is named as missing (extra ``peers``).  ``--readme`` keeps what was measured
+in `benchmarks/comparisons/measured.json` and writes the table of README.md from it; that asks for
+all comparisons and all peers.  Exit status 1 if a ratio is below what the project promises.
 """
 
 import argparse
@@ -14,16 +15,84 @@ import os
 import platform
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from benchmarks.comparisons.row import Row  # noqa: E402
+from ledger.readme import replace  # noqa: E402
+from theory.files import write_text  # noqa: E402
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+MEASURED = HERE / "comparisons" / "measured.json"
+README = HERE.parent / "README.md"
+BLOCK = "compare"  # its name between the markers in README.md
+
+
+@dataclass(frozen=True)
+class Table:
+    """What was measured, where and when.
+
+    Attributes
+    ----------
+    machine
+        Name of the processor.
+    torch
+        Version of PyTorch.
+    date
+        ISO 8601.
+    load
+        Processes that wanted to run beside the measurement, on average: 0 on a quiet machine, None
+        if the system does not tell.
+    rows
+        The comparisons.
+    """
+
+    machine: str
+    torch: str
+    date: str
+    load: float | None
+    rows: list[Row]
+
+    @classmethod
+    def from_json(cls, text: str) -> "Table":
+        """Read what `to_json` wrote."""
+        content = json.loads(text)
+        return cls(**content | {"rows": [Row(**row) for row in content["rows"]]})
+
+    def to_json(self) -> str:
+        """As text that git can compare line by line."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+    def markdown(self) -> str:
+        """Where and when, and the rows."""
+        noise = "" if self.load is None else f", {self.load:.1f} other processes running on average"
+        lines = [
+            f"{self.machine}, one thread, PyTorch {self.torch}, {self.date}{noise}.",
+            "",
+            "| work | ours | beside | its time | ratio | promised | note |",
+            "|---|---|---|---|---|---|---|",
+            *map(line, self.rows),
+        ]
+        return "\n".join(lines)
+
+
+def line(row: Row) -> str:
+    """One row as a line of a Markdown table."""
+    theirs = "missing" if row.theirs is None else f"{row.theirs:.2g} s"
+    ratio = "" if row.ratio is None else f"**{_ratio(row.ratio)}**"
+    promised = "" if row.required is None else f"{row.required:.2g}"
+    cells = (row.what, f"{row.ours:.2g} s", row.peer, theirs, ratio, promised, row.note)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _ratio(value: float) -> str:
+    """Two digits, or as many as stand before the point."""
+    return f"{value:.2g}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:,.0f}"
 
 
 def names() -> list[str]:
@@ -32,20 +101,31 @@ def names() -> list[str]:
     return sorted(name for name in found if name not in {"__init__", "row"})
 
 
-def measure(name: str) -> list[Row]:
-    """Rows of one module, measured in a process of its own with one thread.
+def comparisons(name: str) -> dict:
+    """The comparisons of one module, by name."""
+    return importlib.import_module(f"benchmarks.comparisons.{name}").COMPARISONS
+
+
+def measure(module: str, name: str) -> Row:
+    """One comparison, in a process of its own with one thread.
 
     Raises
     ------
     SystemExit
         If the process fails; its message has been printed.
     """
-    command = [sys.executable, __file__, "--only", name]
+    command = [sys.executable, __file__, "--only", module, name]
     run = subprocess.run(command, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, text=True)
     if run.returncode:
-        sys.exit(f"compare: {name} failed")
-    print(f"measured {name}", file=sys.stderr)
-    return [Row(**row) for row in json.loads(run.stdout.splitlines()[-1])]
+        sys.exit(f"compare: {module}, {name}: failed")
+    row = Row(**json.loads(run.stdout.splitlines()[-1]))
+    print(f"{module}, {name}: {'missing' if row.ratio is None else row.ratio}", file=sys.stderr)
+    return row
+
+
+def beside() -> float:
+    """Processes that wanted to run in the last minute, less the one that measures."""
+    return max(os.getloadavg()[0] - 1, 0.0)
 
 
 def processor() -> str:
@@ -56,39 +136,54 @@ def processor() -> str:
     return next(found, platform.processor() or platform.machine())
 
 
-def table(rows: list[Row]) -> str:
-    """The rows as a Markdown table."""
-    lines = ["| work | ours | peer | its time | ratio | promised |", "|---|---|---|---|---|---|"]
-    for row in rows:
-        theirs = "missing" if row.theirs is None else f"{row.theirs:.3g} s"
-        ratio = "" if row.ratio is None else f"**{row.ratio:.1f}**"
-        promised = "" if row.required is None else f"{row.required:g}"
-        what = f"{row.what} ({row.note})" if row.note else row.what
-        lines.append(
-            f"| {what} | {row.ours:.3g} s | {row.peer} | {theirs} | {ratio} | {promised} |"
-        )
-    return "\n".join(lines)
+def run(modules: list[str]) -> Table:
+    """Measure all comparisons of `modules`."""
+    rows, loads = [], []
+    for module in modules:
+        for name in comparisons(module):
+            rows.append(measure(module, name))
+            if hasattr(os, "getloadavg"):
+                loads.append(beside())
+    load = round(sum(loads) / len(loads), 2) if loads else None
+    return Table(processor(), version("torch"), str(date.today()), load, rows)
+
+
+def keep(table: Table, measured: Path = MEASURED, readme: Path = README) -> None:
+    """Keep `table` and write it into README.md.
+
+    Raises
+    ------
+    SystemExit
+        If a peer was missing; nothing is written then.
+    """
+    absent = sorted({row.peer for row in table.rows if row.theirs is None})
+    if absent:
+        sys.exit(f"compare: README.md stays as it is, for {', '.join(absent)} is not installed")
+    write_text(measured, table.to_json())
+    write_text(readme, replace(readme.read_text(encoding="utf-8"), BLOCK, table.markdown()))
 
 
 def main() -> int:
     """Measure what is asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names())}")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
-    parser.add_argument("--only", help=argparse.SUPPRESS)
+    parser.add_argument("--readme", action="store_true", help="keep the rows, write README.md")
+    parser.add_argument("--only", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
-        module = importlib.import_module(f"benchmarks.comparisons.{options.only}")
-        print(json.dumps([asdict(row) for row in module.rows()]))
+        module, name = options.only
+        print(json.dumps(asdict(comparisons(module)[name]())))
         return 0
     unknown = sorted(set(options.names) - set(names()))
     if unknown:
         parser.error(f"unknown {', '.join(unknown)}; known: {', '.join(names())}")
-    rows = [row for name in options.names or names() for row in measure(name)]
-    print(f"{processor()}, one thread, {date.today()}\n\n{table(rows)}")
-    if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    return 0 if all(row.kept for row in rows) else 1
+    if options.readme and options.names:
+        parser.error("--readme writes the whole table; give it without names")
+    table = run(options.names or names())
+    print(table.markdown())
+    if options.readme:
+        keep(table)
+    return 0 if all(row.kept for row in table.rows) else 1
 
 
 if __name__ == "__main__":

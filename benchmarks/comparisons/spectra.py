@@ -1,5 +1,7 @@
 """Figure 9's spectra, and the spectrum of given factors, against dense product and SVD."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -76,7 +78,8 @@ def _given(count: int, size: int) -> Row:
     return Row(f"spectrum of {count} given factors, N = {size}", *times, PEER, None, note)
 
 
-def rows() -> list[Row]:
-    """Sampled spectra, then spectra of given factors."""
-    sampled = [_sampled(count, required) for count, required in PROMISED.items()]
-    return [*sampled, _given(10, SIZE), _given(300, 50)]
+COMPARISONS = {
+    **{f"sampled {count}": partial(_sampled, count, PROMISED[count]) for count in PROMISED},
+    "given 10": partial(_given, 10, SIZE),
+    "given 300": partial(_given, 300, 50),
+}

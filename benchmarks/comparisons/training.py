@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -111,6 +112,4 @@ def _row(depth: int) -> Row:
     return Row(what, ours, theirs, "plain float32 loop", promised, note)
 
 
-def rows() -> list[Row]:
-    """Both depths."""
-    return [_row(depth) for depth in PROMISED]
+COMPARISONS = {f"ResNet-{depth}": partial(_row, depth) for depth in PROMISED}

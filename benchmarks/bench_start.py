@@ -1,0 +1,82 @@
+"""The command line and the packages: time and memory before they do anything, and their size."""
+
+import resource
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+# A process of its own is measured: what it starts with, and what it does.
+ACTIONS = {
+    "python": "",
+    "help": "import sys; sys.argv = ['bnproof', '--help']; from ledger.cli import main; main()",
+    "claims": "import sys; sys.argv = ['bnproof', 'claims']; from ledger.cli import main; main()",
+    "theory": "import theory.claims, theory.catalogue as c; c.load_folder(theory.claims)",
+    "torch": "import torch",
+}
+LAYERS = ("theory", "simulate", "empirical", "ledger")
+HEAVY = {"torch", "sympy", "matplotlib", "numpy", "scipy"}
+# Before the action, for `main` exits: what the process had loaded, and the most memory it held.
+AT_EXIT = """
+import atexit, sys
+from pathlib import Path
+
+@atexit.register
+def _():
+    status = Path("/proc/self/status").read_text()
+    peak = status.split("VmHWM:")[1].split()[0]
+    print(peak, *sys.modules, file=sys.stderr)
+
+"""
+
+
+def run(action: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Carry out an action in a new interpreter that finds the same packages."""
+    return subprocess.run(
+        [sys.executable, "-c", before + ACTIONS[action]], capture_output=True, text=True, check=True
+    )
+
+
+def spent() -> float:
+    """CPU seconds of this process's children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+class Start:
+    """`bnproof --help`, `bnproof claims`, and imports, beside bare Python and PyTorch."""
+
+    params = (list(ACTIONS),)
+    param_names = ("action",)
+    timer = staticmethod(spent)
+
+    def time_start(self, action: str) -> None:
+        run(action)
+
+    def track_peak_memory(self, action: str) -> float:
+        """Largest resident memory of the new process; on Linux, where the kernel tells."""
+        return float(run(action, AT_EXIT).stderr.split()[0]) / 1024
+
+    track_peak_memory.unit = "MiB"
+
+    def track_heavy_packages(self, action: str) -> int:
+        """How many of PyTorch, SymPy, Matplotlib, NumPy and SciPy it loads."""
+        return len(HEAVY & set(run(action, AT_EXIT).stderr.split()))
+
+    track_heavy_packages.unit = "packages"
+
+
+class Size:
+    """The four packages as they lie on disk."""
+
+    def track_size(self) -> int:
+        """All their files but compiled ones."""
+        folders = (find_spec(name).submodule_search_locations[0] for name in LAYERS)
+        return sum(
+            path.stat().st_size
+            for folder in folders
+            for path in Path(folder).rglob("*")
+            if path.is_file() and path.suffix != ".pyc"
+        )
+
+    track_size.unit = "bytes"

@@ -1,0 +1,41 @@
+"""The training loop: one update, and what a short training comes to."""
+
+from time import process_time
+
+from empirical.data import load
+from empirical.recipe import Recipe
+from empirical.training import Trainer
+
+timer = process_time  # read by asv: what other processes do on the machine counts less
+SHORT = 30  # updates
+
+
+class Training:
+    """ResNet-20 in batches of 32 photographs, augmented."""
+
+    params = (["float32", "bfloat16"],)
+    param_names = ("precision",)
+
+    def setup(self, precision: str) -> None:
+        self.trainer = self.begin(precision)
+        self.trainer.update()
+
+    def begin(self, precision: str) -> Trainer:
+        network = {"family": "resnet", "depth": 20}
+        recipe = Recipe(
+            network=network, steps=10**6, rate=0.1, batch=32, augment=True, precision=precision
+        )
+        return Trainer(recipe, load("photos"))
+
+    def time_update(self, precision: str) -> None:
+        self.trainer.update()
+
+    def peakmem_update(self, precision: str) -> None:
+        self.trainer.update()
+
+    def track_loss(self, precision: str) -> float:
+        """Mean training loss of the last ten of thirty updates."""
+        trainer = self.begin(precision)
+        return sum([trainer.update() for _ in range(SHORT)][-10:]) / 10
+
+    track_loss.unit = "nats"

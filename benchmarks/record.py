@@ -1,0 +1,158 @@
+"""Run the benchmarks on commits and keep what they give in `benchmarks/results`.
+
+    python benchmarks/record.py [COMMIT ...] [--machine NAME] [--bench REGEX]
+
+Without COMMIT the checked-out tree is measured, as its HEAD.  A COMMIT is checked out beside it and
+measured by the benchmarks of today, so that its numbers can be compared; a file of benchmarks that
+needs what the commit does not have yet is left out there.  All run in the Python that runs this
+script, with one thread.  Nothing that is kept names this machine's folders; its name is asked for
+by `--machine`, and results of machines that git does not track stay untracked.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CONFIG = HERE / "asv.conf.json"
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+# Few repetitions: a commit takes minutes.  The accuracies that are tracked do not depend on them.
+ATTRIBUTES = ("rounds=1", "warmup_time=0", "repeat=(1,3,0.5)", "sample_time=0.01")
+
+PROBE = """
+import importlib, sys
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(f"benchmarks.{name}")
+    except Exception:
+        print(name)
+"""
+
+
+def git(*arguments: str, folder: Path = HERE) -> str:
+    """What git prints."""
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def missing(tree: Path) -> list[str]:
+    """Modules of `tree`'s benchmarks that do not find there what they import."""
+    modules = [path.stem for path in sorted((tree / "benchmarks").glob("bench_*.py"))]
+    run = subprocess.run(
+        [sys.executable, "-c", PROBE, *modules],
+        **{"cwd": tree, "env": environment(tree), "check": True, "text": True},
+        stdout=subprocess.PIPE,
+    )
+    return run.stdout.split()
+
+
+def environment(tree: Path) -> dict[str, str]:
+    """Variables for a process that imports the packages of `tree`."""
+    return os.environ | ONE_THREAD | {"PYTHONPATH": str(tree)}
+
+
+def transplant(tree: Path) -> list[str]:
+    """Put the benchmarks of today into `tree`; returns the files that cannot be run there."""
+    folder = tree / "benchmarks"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for path in (HERE / "__init__.py", *HERE.glob("bench_*.py")):
+        shutil.copy(path, folder)
+    names = [f"{module}.py" for module in missing(tree)]
+    for name in names:
+        (folder / name).unlink()
+    return names
+
+
+def configuration(tree: Path) -> Path:
+    """Write the settings with which asv measures `tree` and keeps the results here."""
+    settings = json.loads(CONFIG.read_text())
+    for name in ("repo", "results_dir", "html_dir", "env_dir"):
+        settings[name] = str((HERE / settings[name]).resolve())
+    settings["benchmark_dir"] = str(tree / "benchmarks")
+    path = tree / "benchmarks" / "asv.conf.json"
+    path.write_text(json.dumps(settings))
+    return path
+
+
+def measure(tree: Path, config: Path, commit: str, options: argparse.Namespace) -> int:
+    """Run the benchmarks of `tree`; the exit status of asv, 2 if some of them failed."""
+    command = [sys.executable, str(HERE / "record.py"), "--asv", "run", "--config", str(config)]
+    command += ["--environment", "here:same", "--set-commit-hash", commit, "--show-stderr"]
+    command += ["--machine", options.machine, "--durations", "10"]
+    command += [part for text in ATTRIBUTES for part in ("--attribute", text)]
+    command += [part for regex in options.bench for part in ("--bench", regex)]
+    return subprocess.run(command, env=environment(tree)).returncode
+
+
+def at(commit: str, options: argparse.Namespace) -> int:
+    """Measure a commit that is checked out for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        git("worktree", "add", "--detach", "--force", str(tree), commit)
+        try:
+            for name in transplant(tree):
+                print(f"{commit[:8]}: {name} cannot be imported; it has no point there")
+            return measure(tree, configuration(tree), commit, options)
+        finally:
+            git("worktree", "remove", "--force", str(tree))
+
+
+def asv(arguments: list[str]) -> None:
+    """Asv's own command line, with an environment that is named by versions and not by a path."""
+    from importlib.metadata import version
+
+    from asv import main
+    from asv.environment import ExistingEnvironment
+
+    class Here(ExistingEnvironment):
+        tool_name = "here"
+
+        @property
+        def python(self) -> str:
+            return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+        @property
+        def name(self) -> str:
+            return f"python{self.python}-torch{version('torch')}"
+
+    sys.argv = ["asv", *arguments]
+    main.main()
+
+
+def register(machine: str) -> None:
+    """Describe this machine to asv under a name that others may read."""
+    from asv.machine import Machine, MachineCollection
+
+    MachineCollection.save(machine, Machine.get_defaults() | {"machine": machine})
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("commits", nargs="*", metavar="COMMIT")
+    parser.add_argument("--machine", default="this-machine", help="name to keep the results under")
+    parser.add_argument("--bench", action="append", default=[], metavar="REGEX")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    """Measure what is asked for; 0 if every benchmark ran."""
+    options = parse(arguments)
+    commits = [git("rev-parse", "--verify", f"{name}^{{commit}}") for name in options.commits]
+    register(options.machine)
+    if not commits:
+        return measure(HERE.parent, CONFIG, git("rev-parse", "HEAD"), options)
+    return max(at(commit, options) for commit in commits)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--asv"]:
+        asv(sys.argv[2:])
+    else:
+        sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,82 @@
+"""The record of results: measured at commits, named neutrally; benchmarks of every layer."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("asv", reason="asv is not installed: the extra `dev` has it")
+record = pytest.importorskip("benchmarks.record", reason="the sources are not here")
+
+pytestmark = pytest.mark.sources
+
+
+def tree_with(folder: Path, **files: str) -> Path:
+    (folder / "benchmarks").mkdir(parents=True)
+    for name, text in files.items():
+        (folder / "benchmarks" / f"{name}.py").write_text(text)
+    return folder
+
+
+def test_benchmarks_that_a_commit_cannot_run_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today = tree_with(
+        tmp_path / "today",
+        __init__="",
+        bench_old="import own",
+        bench_new="import own\nfrom own import later",
+        compare="raise SystemExit",
+    )
+    monkeypatch.setattr(record, "HERE", today / "benchmarks")
+    then = tree_with(tmp_path / "then", bench_gone="")
+    (then / "own.py").write_text("")
+    assert record.transplant(then) == ["bench_new.py"]
+    left = sorted(path.name for path in (then / "benchmarks").glob("*.py"))
+    assert left == ["__init__.py", "bench_old.py"]
+
+
+def test_settings_for_a_commit_keep_results_here(tmp_path: Path) -> None:
+    tree = tree_with(tmp_path)
+    settings = json.loads(record.configuration(tree).read_text())
+    assert settings["benchmark_dir"] == str(tree / "benchmarks")
+    assert settings["repo"] == str(record.HERE.parent)
+    assert settings["results_dir"] == str(record.HERE / "results")
+
+
+def test_an_unknown_commit_is_refused() -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        record.main(["no-such-commit"])
+
+
+def test_a_recorded_result_names_versions_and_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    code = "class Example:\n    def track_it(self):\n        return 3\n"
+    tree = tree_with(tmp_path / "tree", __init__="", bench_example=code)
+    config = json.loads(record.CONFIG.read_text())
+    config |= {"repo": str(record.HERE.parent), "benchmark_dir": "benchmarks"}
+    path = tree / "asv.conf.json"
+    path.write_text(json.dumps(config))
+    commit = record.git("rev-parse", "HEAD")
+    record.register("a-machine")
+    assert record.measure(tree, path, commit, record.parse(["--machine", "a-machine"])) == 0
+    (found,) = (tree / "results" / "a-machine").glob(f"{commit[:8]}-*.json")
+    content = json.loads(found.read_text())
+    assert content["results"]["bench_example.Example.track_it"][0] == [3]
+    assert content["params"]["machine"] == "a-machine"
+    assert str(tmp_path) not in found.read_text()
+    assert record.sys.prefix not in found.read_text()
+
+
+def test_the_kept_results_name_no_folder_and_no_host() -> None:
+    kept = record.git("ls-files", "results").splitlines()
+    for name in kept:
+        text = (record.HERE / name).read_text(encoding="utf-8")
+        content = json.loads(text)
+        if "results" in content:
+            assert record.git("cat-file", "-t", content["commit_hash"]) == "commit"
+            assert "/" not in content["env_name"] + content["python"]
+        assert not any(word in text for word in ("/home/", "/tmp/", "/usr/", "/root/"))
