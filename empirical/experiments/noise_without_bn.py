@@ -97,6 +97,8 @@ CLAIM = Claim(
         "'entirely' means that no evaluation has a test accuracy above 0.15, half above chance, "
         "while the network without noise learns (0.2). Accuracies are with the noise on. Before "
         "this criterion was written down a longer network, twice as wide, had been seen at one "
-        "seed for 400 updates."
+        "seed for 400 updates. Measured with three seeds: the network without BN learns under the "
+        "noise, though little, to 23 % at best (20 to 25 %) against 43 % without it; shuffled "
+        "labels stay at 11 %. So the noise hampers it and does not stop it, in 600 updates."
     ),
 )

@@ -33,6 +33,9 @@ CLAIM = Claim(
         "it: the same networks then lose far more ('accuracy at the end, evaluation mode'), which "
         "is no statement on training. The algorithm gives every unit noise of its own, and "
         "criteria are about that; noise that all units of a layer share is shown beside it. The "
-        "control has the same noise and no BN; whether it trains at all is noise_without_bn."
+        "control has the same noise and no BN; whether it trains at all is noise_without_bn. "
+        "Measured with three seeds: 63 % with BN, 59 % with noise per unit (4 points less, 3.7 to "
+        "5.0 by seed, of the 5 that are allowed), 59 % with noise per layer, 38 % without BN, 21 % "
+        "without BN and with the noise; in evaluation mode 60 % with BN and 39 % with noisy BN."
     ),
 )
