@@ -156,13 +156,18 @@ CLAIM = Claim(
             sizes=SIZES,
         ),
     ),
-    expected=Verdict.NOT_REPRODUCED,
+    expected=Verdict.REPRODUCED,
     remark=(
         "Found: division by the average l_p norm of the batch, taken before the mean is "
         "shifted, p = 1, 2 and infinity; curves without numbers. Ours: comparable performance "
         "is three quarters of BN's gain in test accuracy over no normalisation; comparable "
         "landscape is at most twice BN's loss variation, change of the gradient and effective "
         "beta, in each third of the updates; stated before measuring. The same with the scale "
-        "of the centred batch is measured beside it ('l_p centred'; at p = 2 that is BN)."
+        "of the centred batch is measured beside it ('l_p centred'; at p = 2 that is BN). Measured "
+        "with three seeds: p = 1, 2 and infinity have 49, 53 and 52 % test accuracy, where BN has "
+        "54 and no normalisation 30; as printed and centred they are as smooth as BN within 1.3 "
+        "times in the median, 1.8 in the worst seed. That it would not hold had been expected: "
+        "that the scale is not that of the centred batch changes the gradient (lp_amplification), "
+        "and hardly matters here."
     ),
 )
