@@ -145,7 +145,12 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     axes.minorticks_off()
     axes.set_xlabel("learning rate")
     axes.set_ylabel("test accuracy")
-    axes.legend(fontsize="small", title="median and range of seeds", title_fontsize="small")
+    axes.legend(
+        loc="lower right",
+        fontsize="small",
+        title="median and range of seeds",
+        title_fontsize="small",
+    )
     found = {
         net: {name: _median(rows[name]) for name in ("test accuracy", DRIFT)}
         for net, rows in evidence.series.items()
