@@ -23,6 +23,9 @@ CLAIM = Claim(
         "updates at quick. S1's sentence is garbled: that the number of steps 'was not "
         "significantly reduced' we read as 'hardly grew', and 'significant improvement than the "
         "vanilla network' as more accuracy than without BN; criteria are those of noisy_bn. "
-        "Accuracies are with the noise on and the statistics of the batch."
+        "Accuracies are with the noise on and the statistics of the batch. Measured with three "
+        "seeds: 99 % with BN and with noisy BN, 98 % without BN, 12 % without BN and with the "
+        "noise; in evaluation mode noisy BN has 58 to 91 %. The digits are too easy to tell the "
+        "networks without noise apart."
     ),
 )

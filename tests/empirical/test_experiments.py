@@ -166,6 +166,8 @@ def test_the_folder_holds_every_figure_at_initialisation():
 
 @INITIAL
 def test_evidence_is_as_expected(found, claim_id):
+    if CLAIMS[claim_id].expected is Verdict.UNDECIDED:
+        pytest.skip("what leaves it undecided is what was published, of more seeds")
     evidence = found(claim_id)
     assert decide([evidence]) is CLAIMS[claim_id].expected, evidence.summary
     assert evidence.control_differs
