@@ -173,6 +173,7 @@ def contours(fig: Figure, planes: Mapping[str, tuple[Any, Any]], rows: int = 1) 
         filled = axes.contourf(steps, steps, shown, levels=levels, norm=norm, cmap="cividis")
         axes.contour(steps, steps, shown, levels=levels, colors="black", linewidths=0.4)
         axes.set_aspect("equal")
+        axes.grid(visible=False)
         axes.set_title(title, fontsize="small")
         axes.set_xlabel("first direction", fontsize="small")
     for axes in panels[:, 0]:
@@ -205,5 +206,12 @@ CLAIM = Claim(
         ),
     ),
     expected=Verdict.REPRODUCED,
-    remark=PROTOCOL,
+    remark=PROTOCOL
+    + (
+        "Measured with three seeds, 300 updates at a rate of 0.01 (test accuracy 48 % with BN, 43 % "
+        "without): the largest slope is 2.6 with BN and 3,000 without, at the corners of the plane, "
+        "where eleven layers of longer weights multiply, and which no training goes to. Within a "
+        "fifth of the plane it is 0.8 with BN and 1.7 without, so that most of the picture's "
+        "contrast says little about where the network is trained."
+    ),
 )
