@@ -29,10 +29,7 @@ def write(out: Path, to: Path) -> list[Path]:
         If the package tensorboard is missing, there is no run, or a file cannot be written.
     """
     # Ours is a training run: the folder of an experiment's seed has no network of its own.
-    configs = {
-        path.parent: config_of(path.parent)
-        for path in sorted(out.glob("*/config.json"))
-    }
+    configs = {path.parent: config_of(path.parent) for path in sorted(out.glob("*/config.json"))}
     runs = {folder: config for folder, config in configs.items() if "network" in config}
     if not runs:
         raise UserError(f"{out}: holds no training run; name a folder of runs with --out")
