@@ -114,6 +114,10 @@ class Run:
         except Timeout:
             if wait:
                 print(f"{busy}; waiting for it", file=sys.stderr)
+        except OSError as error:
+            raise UserError(
+                f"cannot write {self.folder}/lock: {error.strerror}; choose another folder"
+            ) from None
         else:
             return
         try:

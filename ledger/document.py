@@ -83,7 +83,7 @@ def lock() -> list[str]:
             continue  # for another platform, or an extra that is not there
         found[key] = package.version
         waiting += [(one, ()) for one in _required(package.requires or [], extras)]
-    return sorted(f"{name}=={version}" for name, version in found.items())
+    return [f"{name}=={version}" for name, version in sorted(found.items())]
 
 
 def _required(lines: Sequence[str], extras: Sequence[str]) -> Iterator[str]:

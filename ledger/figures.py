@@ -86,7 +86,8 @@ def write(path: Path, draw: Callable[[Figure], str]) -> str:
     UserError
         If the folder cannot be written.
     """
-    chosen: Any = {**style(), "svg.hashsalt": path.name}
+    salt = path.name.encode("utf-8", "backslashreplace").decode()
+    chosen: Any = {**style(), "svg.hashsalt": salt}
     with mpl.rc_context(chosen):
         figure = Figure()
         alt = draw(figure)

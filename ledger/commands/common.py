@@ -67,6 +67,10 @@ def alone(folder: Path) -> Iterator[None]:
         raise UserError(
             f"{folder}: another process writes to it; wait for it, or name another folder"
         ) from None
+    except OSError as error:
+        raise UserError(
+            f"cannot write {folder / LOCK}: {error.strerror}; choose another folder"
+        ) from None
     try:
         for part in (folder, folder / FIGURES):
             files.clear(part)

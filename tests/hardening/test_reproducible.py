@@ -152,9 +152,7 @@ def test_the_lock_names_what_has_a_part_in_a_number() -> None:
         assert lock[name] == importlib.metadata.version(name)
     assert list(lock) == sorted(lock)
     assert not {"pytest", "ruff", "mypy", "hypothesis", "asv"} & set(lock)
-    needed = {line.split()[0] for line in importlib.metadata.requires("torch") or []}
-    assert "sympy" in lock
-    assert any(name.startswith("typing") for name in needed & set(lock) | {"typing"})
+    assert "markupsafe" in lock  # that jinja2 needs: bnproof does not name it
 
 
 def test_it_stands_in_evidence_and_in_what_is_published() -> None:

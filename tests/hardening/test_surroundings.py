@@ -153,6 +153,7 @@ def _without_encoding(path: Path) -> list[str]:
     return found
 
 
+@pytest.mark.sources
 def test_no_file_is_read_in_the_encoding_of_the_locale(root: Path, tmp_path: Path) -> None:
     places = [
         place

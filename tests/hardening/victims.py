@@ -188,12 +188,11 @@ def _ending(work: Any) -> None:
         os._exit(status)
 
 
-def _child(order: dict[str, Any], tell: int) -> None:
+def _child(order: dict[str, Any], tell: int, log: int) -> None:
     """One victim: the job, with what ends it."""
     folder = Path(order["folder"])
     os.setsid()
-    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 2)
+    os.dup2(log, 2)  # a pipe: no full disk is in its way
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     os.dup2(0, 1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -225,11 +224,12 @@ def _child(order: dict[str, Any], tell: int) -> None:
 
 def _victim(order: dict[str, Any]) -> tuple[int, int]:
     """Fork, kill and bury one; exit status and number of file operations, 0 if killed."""
-    ours, theirs = os.pipe()
+    (ours, theirs), (said, log) = os.pipe(), os.pipe()
     pid = os.fork()
     if pid == 0:
-        _child(order, theirs)
+        _child(order, theirs, log)
     os.close(theirs)
+    os.close(log)
     if "after" in order:
         time.sleep(order["after"])
         for victim in _targets(order, pid):
@@ -240,6 +240,8 @@ def _victim(order: dict[str, Any]) -> tuple[int, int]:
     _, status = os.waitpid(pid, 0)
     with os.fdopen(ours) as told:
         operations = int(told.read() or 0)
+    with os.fdopen(said, "rb") as words, Path(order["log"]).open("ab") as file:
+        file.write(words.read())
     return os.waitstatus_to_exitcode(status), operations
 
 
