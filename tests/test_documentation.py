@@ -31,9 +31,10 @@ def science(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.syspath_prepend(str(root / "docs"))
     from extension import science as module
 
-    module.whole.cache_clear()
+    whole = module.whole
+    whole.cache_clear()
     yield module
-    module.whole.cache_clear()
+    whole.cache_clear()
 
 
 def test_every_claim_has_a_page_and_stands_in_one_list(science: Any, tmp_path: Path) -> None:
