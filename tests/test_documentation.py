@@ -69,6 +69,8 @@ def test_a_page_says_what_the_file_says(science: Any, root: Path) -> None:
         assert f"{claim.id}.py" in text
         links = {node["reftarget"] for node in body.findall() if "reftarget" in _attributes(node)}
         assert {f"/science/{source.document}" for source in claim.sources} <= links
+        unmeasured = claims.verdict(claim) == claims.UNMEASURED
+        assert unmeasured == ("Not measured yet" in text)
         assert claim.corrects is None or f"/science/{claim.corrects}" in links
 
 
