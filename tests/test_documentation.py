@@ -31,9 +31,10 @@ def science(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.syspath_prepend(str(root / "docs"))
     from extension import science as module
 
-    module.whole.cache_clear()
+    whole = module.whole
+    whole.cache_clear()
     yield module
-    module.whole.cache_clear()
+    whole.cache_clear()
 
 
 def test_every_claim_has_a_page_and_stands_in_one_list(science: Any, tmp_path: Path) -> None:
@@ -68,6 +69,8 @@ def test_a_page_says_what_the_file_says(science: Any, root: Path) -> None:
         assert f"{claim.id}.py" in text
         links = {node["reftarget"] for node in body.findall() if "reftarget" in _attributes(node)}
         assert {f"/science/{source.document}" for source in claim.sources} <= links
+        unmeasured = claims.verdict(claim) == claims.UNMEASURED
+        assert unmeasured == ("Not measured yet" in text)
         assert claim.corrects is None or f"/science/{claim.corrects}" in links
 
 

@@ -44,6 +44,7 @@ MEANS: Final[Mapping[type, str]] = {
     Spectra: "spectra of random matrices beside their law",
     Experiment: "an experiment on images",
 }
+UNMEASURED: Final = "not measured"
 
 
 def body(claim: Claim, root: Path, figure: tuple[str, str] | None) -> list[nodes.Node]:
@@ -66,7 +67,7 @@ def body(claim: Claim, root: Path, figure: tuple[str, str] | None) -> list[nodes
             code("bnproof verify"),
             " computes the verdict from the evidence, and a difference fails.",
         ),
-        section("As printed", formula(claim.statement), bullets(map(_source, claim.sources))),
+        section("As printed", formula(claim.statement), bullets(_sources(claim))),
         *_relation(claim),
         section("How it is decided", bullets(_means(claim, root)), _commands(claim)),
         *(_experiment(claim, trial, figure) if trial else ()),
@@ -80,16 +81,31 @@ def _colour(claim: Claim) -> str:
     return "verdict-" + str(claim.expected).replace(" ", "-")
 
 
-def _source(source: Any) -> list[Inline]:
-    found = DOCUMENTS[source.document]
-    where = f", {found.where}" if found.where else ""
-    document = page(f"/science/{source.document}", source.document, literal=False)
-    return [
-        document,
-        f", {source.locator}. {found.authors}, ",
-        nodes.emphasis("", found.title),
-        f", {found.year}{where}",
-    ]
+def verdict(claim: Claim) -> str:
+    """The expected verdict, unless it is up to an experiment of which nothing is published."""
+    if claim.means_of(Experiment) and published.evidence(claim) is None:
+        return UNMEASURED
+    return str(claim.expected)
+
+
+def _sources(claim: Claim) -> list[list[Inline]]:
+    """Each document once, with the places in it."""
+    places: dict[str, list[str]] = {}
+    for source in claim.sources:
+        places.setdefault(source.document, []).append(source.locator)
+    items: list[list[Inline]] = []
+    for key, locators in places.items():
+        found = DOCUMENTS[key]
+        where = f", {found.where}" if found.where else ""
+        items.append(
+            [
+                page(f"/science/{key}", key, literal=False),
+                f", {'; '.join(locators)}. {found.authors}, ",
+                nodes.emphasis("", found.title),
+                f", {found.year}{where}",
+            ]
+        )
+    return items
 
 
 def _relation(claim: Claim) -> list[nodes.Node]:
@@ -177,7 +193,7 @@ def _result(found: Evidence, figure: tuple[str, str] | None) -> list[nodes.Node]
                 ["command: ", code(about["command"])],
                 [f"data: {about['data set']}, {seeds} seeds"],
                 [
-                    f"device: {about['device']}, {about['threads']} threads, PyTorch "
+                    f"device: {about['device']}, threads: {about['threads']}, PyTorch "
                     f"{about['torch']}, {about['seconds']:.0f} s"
                 ],
                 [f"date: {about['measured']}, commit {about['commit']}"],

@@ -1,12 +1,13 @@
 """Formulas as SVG in the page, drawn by `ledger.formula`: no script, nothing from the network."""
 
+from collections.abc import Callable
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from ledger.formula import FormulaError, Sheet, draw
+from ledger.formula import Sheet
 
 LOG = logging.getLogger(__name__)
 SHEETS: dict[str, Sheet] = {}  # by page; a page is written by one process
@@ -14,23 +15,20 @@ SHEETS: dict[str, Sheet] = {}  # by page; a page is written by one process
 
 def inline(writer: Any, node: nodes.math) -> None:
     """Write a formula in a line of text."""
-    _write(writer, node, lambda sheet, latex: sheet.svg(latex))
+    _write(writer, node, Sheet.svg)
 
 
 def block(writer: Any, node: nodes.math_block) -> None:
     """Write a displayed formula, or the paragraph that a statement in prose is."""
-    _write(writer, node, lambda sheet, latex: sheet.formula(latex))
+    _write(writer, node, Sheet.formula)
 
 
-def _write(writer: Any, node: nodes.Element, formula: Any) -> None:
+def _write(writer: Any, node: nodes.Element, draw: Callable[[Sheet, str], str]) -> None:
     latex = node.astext().strip()
-    sheet = SHEETS.setdefault(writer.builder.current_docname, Sheet())
-    if "array" not in latex:  # prose is taken apart first
-        try:
-            draw(latex)
-        except FormulaError as error:
-            LOG.warning("%s", error, location=node)
-    writer.body.append(str(formula(sheet, latex)))
+    drawn = str(draw(SHEETS.setdefault(writer.builder.current_docname, Sheet()), latex))
+    if "<code>" in drawn:
+        LOG.warning("cannot draw the formula %r", latex, location=node)
+    writer.body.append(drawn)
     raise nodes.SkipNode
 
 

@@ -1,6 +1,7 @@
 """The science: a page a claim and a page a source, written when the build begins."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from extension import claims, gallery
 from extension.nodes import Inline, page, paragraph, table
 from ledger.catalogue import catalogue
 from theory.catalogue import Broken
-from theory.claim import Claim
+from theory.claim import Claim, Verdict
 from theory.sources import DOCUMENTS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -120,7 +121,7 @@ class SourceDirective(SphinxDirective):
             f", {document.year}{where}.",
         )
         rows: list[tuple[Inline, ...]] = [
-            (page(f"/{FOLDER}/{claim.id}", claim.id), claim.title, str(claim.expected))
+            (page(f"/{FOLDER}/{claim.id}", claim.id), claim.title, claims.verdict(claim))
             for claim in by_source(whole())[key]
         ]
         return [head, table(("claim", "statement", "verdict"), rows)]
@@ -131,16 +132,19 @@ class SourcesDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Build the nodes."""
-        verdicts = list(dict.fromkeys(str(claim.expected) for claim in whole().values()))
-        rows: list[tuple[Inline, ...]] = []
-        for key, found in by_source(whole()).items():
-            counts = [
-                sum(str(claim.expected) == verdict for claim in found) for verdict in verdicts
-            ]
-            title = DOCUMENTS[key].title
-            link = page(f"/{FOLDER}/{key}", key, literal=False)
-            rows.append((link, title, *(str(count or "") for count in counts)))
-        return [table(("source", "title", *verdicts), rows)]
+        found = {
+            key: Counter(map(claims.verdict, known)) for key, known in by_source(whole()).items()
+        }
+        seen = set().union(*found.values())
+        verdicts = [one for one in (*map(str, Verdict), claims.UNMEASURED) if one in seen]
+        rows = [
+            (
+                page(f"/{FOLDER}/{key}", short(key), literal=False),
+                *(str(counts[one] or "") for one in verdicts),
+            )
+            for key, counts in found.items()
+        ]
+        return [table(("source", *verdicts), rows)]
 
 
 def setup(app: Sphinx) -> None:
