@@ -57,9 +57,7 @@ def test_nothing_is_kept_where_a_peer_is_missing(tmp_path: Path) -> None:
     assert not measured.exists()
 
 
-def test_every_comparison_runs_in_a_process_of_its_own(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_every_comparison_has_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[list[str]] = []
     real = compare.subprocess.run
 
@@ -70,6 +68,7 @@ def test_every_comparison_runs_in_a_process_of_its_own(
         return real([command[0], "-c", code], **options)
 
     monkeypatch.setattr(compare.subprocess, "run", run)
+    monkeypatch.setattr(compare, "processor", lambda: "a processor")
     monkeypatch.setattr(compare, "comparisons", lambda module: {"a": None, "b": None})
     table = compare.run(["law", "networks"])
     assert [command[-2:] for command in ran] == [
