@@ -95,6 +95,15 @@ class Samplers:
     def peakmem_spectrum(self, M: int, field: str, method: str) -> None:
         sample_singular_values([500] * (M + 1), 1, field=field, method=method, seed=31)
 
+    def track_distance_to_law(self, M: int, field: str, method: str) -> float:
+        """Kolmogorov-Smirnov distance of the squared singular values from the limit law."""
+        found = sample_singular_values([500] * (M + 1), 1, field=field, method=method, seed=31)
+        shares = FussCatalan(M).cdf(np.sort(found.numpy().ravel() ** 2))
+        steps = np.arange(501) / 500
+        return float(max((steps[1:] - shares).max(), (shares - steps[:-1]).max()))
+
+    track_distance_to_law.unit = "distance"
+
 
 class Products:
     """The limit law of a rectangular product and of one with ReLU masks, at 1e5 points."""
@@ -132,6 +141,9 @@ class SingularValues:
         self.factors = [rng.standard_normal((60, 60)) / 60**0.5 for _ in range(M)]
 
     def time_log_singular_values(self, M: int) -> None:
+        log_singular_values(self.factors)
+
+    def peakmem_log_singular_values(self, M: int) -> None:
         log_singular_values(self.factors)
 
     def track_error_of_the_determinant(self, M: int) -> float:

@@ -24,10 +24,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from benchmarks.comparisons.row import Row  # noqa: E402
-from ledger.readme import replace  # noqa: E402
-from theory.files import write_text  # noqa: E402
+from benchmarks.record import ONE_THREAD, git  # noqa: E402
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 MEASURED = HERE / "comparisons" / "measured.json"
 README = HERE.parent / "README.md"
 BLOCK = "compare"  # its name between the markers in README.md
@@ -45,6 +43,8 @@ class Table:
         Version of PyTorch.
     date
         ISO 8601.
+    commit
+        What was measured.
     load
         Processes that wanted to run beside the measurement, on average: 0 on a quiet machine, None
         if the system does not tell.
@@ -55,6 +55,7 @@ class Table:
     machine: str
     torch: str
     date: str
+    commit: str
     load: float | None
     rows: list[Row]
 
@@ -72,7 +73,8 @@ class Table:
         """Where and when, and the rows."""
         noise = "" if self.load is None else f", {self.load:.1f} other processes running on average"
         lines = [
-            f"{self.machine}, one thread, PyTorch {self.torch}, {self.date}{noise}.",
+            f"{self.machine}, one thread, PyTorch {self.torch}, {self.date}, commit "
+            f"{self.commit}{noise}.",
             "",
             "| work | ours | beside | its time | ratio | promised | note |",
             "|---|---|---|---|---|---|---|",
@@ -145,7 +147,8 @@ def run(modules: list[str]) -> Table:
             if hasattr(os, "getloadavg"):
                 loads.append(beside())
     load = round(sum(loads) / len(loads), 2) if loads else None
-    return Table(processor(), version("torch"), str(date.today()), load, rows)
+    commit = git("describe", "--always", "--dirty")
+    return Table(processor(), version("torch"), str(date.today()), commit, load, rows)
 
 
 def keep(table: Table, measured: Path = MEASURED, readme: Path = README) -> None:
@@ -156,6 +159,9 @@ def keep(table: Table, measured: Path = MEASURED, readme: Path = README) -> None
     SystemExit
         If a peer was missing; nothing is written then.
     """
+    from ledger.readme import replace
+    from theory.files import write_text
+
     absent = sorted({row.peer for row in table.rows if row.theirs is None})
     if absent:
         sys.exit(f"compare: README.md stays as it is, for {', '.join(absent)} is not installed")

@@ -12,6 +12,7 @@ by `--machine`, and results of machines that git does not track stay untracked.
 import argparse
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -129,7 +130,8 @@ def register(machine: str) -> None:
     """Describe this machine to asv under a name that others may read."""
     from asv.machine import Machine, MachineCollection
 
-    MachineCollection.save(machine, Machine.get_defaults() | {"machine": machine})
+    about = Machine.get_defaults() | {"machine": machine, "os": platform.system()}
+    MachineCollection.save(machine, about)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

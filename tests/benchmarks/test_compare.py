@@ -12,7 +12,7 @@ from benchmarks.comparisons.row import Row  # noqa: E402
 pytestmark = pytest.mark.sources
 
 ROW = Row("some|work", 0.5, 2.0, "a peer 1.0", 3.0, "exact")
-TABLE = compare.Table("a processor", "2.6", "2026-11-21", 0.25, [ROW])
+TABLE = compare.Table("a processor", "2.6", "2026-11-21", "abc1234", 0.25, [ROW])
 
 
 def test_readme_shows_what_was_measured(root: Path) -> None:
@@ -57,9 +57,7 @@ def test_nothing_is_kept_where_a_peer_is_missing(tmp_path: Path) -> None:
     assert not measured.exists()
 
 
-def test_every_comparison_runs_in_a_process_of_its_own(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_every_comparison_has_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[list[str]] = []
     real = compare.subprocess.run
 
@@ -70,6 +68,8 @@ def test_every_comparison_runs_in_a_process_of_its_own(
         return real([command[0], "-c", code], **options)
 
     monkeypatch.setattr(compare.subprocess, "run", run)
+    monkeypatch.setattr(compare, "processor", lambda: "a processor")
+    monkeypatch.setattr(compare, "git", lambda *arguments: "abc1234")
     monkeypatch.setattr(compare, "comparisons", lambda module: {"a": None, "b": None})
     table = compare.run(["law", "networks"])
     assert [command[-2:] for command in ran] == [
