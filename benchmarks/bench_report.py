@@ -8,7 +8,7 @@ from theory.claim import Evidence, Kind
 from theory.claims import bn_hessian, santurkar_4_2
 from theory.symbols import latex, text
 
-CLAIMS = 50
+CLAIMS = 129  # as many as the catalogue has
 
 
 def _line(figure, claim, evidence):
@@ -52,7 +52,7 @@ def _record(number: int, folder: Path) -> dict:
 
 
 class Report:
-    """A page of 50 claims, each with three formulas of its own and a figure."""
+    """A page of as many claims as the catalogue has, each with three formulas of its own and a figure."""
 
     timeout = 300
 
@@ -67,6 +67,7 @@ class Report:
             "settings": {"scale": "quick", "seed": 0, "data": "photos"},
             "claims": [_record(number, folder) for number in range(CLAIMS)],
             "normalizers": [],
+            "layers": [],
         }
         return document, folder / figures.FOLDER
 
