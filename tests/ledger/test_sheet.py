@@ -86,7 +86,9 @@ def test_prose_is_text_not_a_picture() -> None:
 
 def test_lines_of_prose_are_kept_apart() -> None:
     text = r"\begin{array}{l}\text{such a network performs no}\\\text{better than}\end{array}"
-    assert Sheet().formula(text) == "<blockquote>such a network performs no better than</blockquote>"
+    assert (
+        Sheet().formula(text) == "<blockquote>such a network performs no better than</blockquote>"
+    )
 
 
 def test_a_wide_formula_can_be_reached_by_the_keyboard() -> None:
