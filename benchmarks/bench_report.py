@@ -52,7 +52,7 @@ def _record(number: int, folder: Path) -> dict:
 
 
 class Report:
-    """A page of as many claims as the catalogue has, each with three formulas of its own and a figure."""
+    """A page of the size of the catalogue: a claim has three formulas of its own and a figure."""
 
     timeout = 300
 
