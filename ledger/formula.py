@@ -12,11 +12,15 @@ from ledger.paths import Point, Segment
 
 with warnings.catch_warnings():  # it reads its font by a function that Python 3.11 deprecated
     warnings.simplefilter("ignore", DeprecationWarning)
-    from ziamath import drawable, operators
+    from ziamath import drawable, operators, styles
     from ziamath.mathtable import AssembledGlyph
     from ziamath.nodes.mnode import Mnode
     from ziamath.nodes.mrow import Mrow
     from ziamath.zmath import Latex
+
+# For every node ziamath copies the style of its parent, deeply, and only reads the copy: a sixth
+# of the time that drawing takes.
+styles.asdict = vars
 
 EM: Final = 1000  # units of a drawing in one em
 SIZE: Final = 20.0  # what ziamath takes as one em

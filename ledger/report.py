@@ -201,13 +201,14 @@ def _tally(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, dict[s
 
     A claim of two documents counts for each.
     """
-    found: dict[str | None, Counter[str]] = {}
+    found: dict[str, Counter[str]] = {}
     for claim in claims:
         for key in {source["document"] for source in claim["sources"]} or {""}:
             found.setdefault(key, Counter())[claim["verdict"]] += 1
     known = [*DOCUMENTS, *sorted(key for key in found if key not in DOCUMENTS)]
-    found[None] = Counter(claim["verdict"] for claim in claims)
-    return [(key, _by_outcome(found[key])) for key in (*known, None) if key in found]
+    total = Counter(claim["verdict"] for claim in claims)
+    rows = [(key, _by_outcome(found[key])) for key in known if key in found]
+    return [*rows, (None, _by_outcome(total))]
 
 
 def _by_outcome(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-SHOWN: Final = 12  # entries of a long row of numbers; all of them are in the JSON file
+SHOWN: Final = 6  # entries of a long row of numbers; all of them are in the JSON file
 
 
 class Table(NamedTuple):

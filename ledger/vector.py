@@ -268,7 +268,7 @@ class _Figure:
 
 def _parsed(element: ET.Element) -> tuple[Segment, ...]:
     try:
-        return parsed(element.attrib["d"], UNIT)
+        return parsed(element.get("d", ""), UNIT)
     except ValueError as error:
         raise UnknownSvgError(str(error)) from None
 

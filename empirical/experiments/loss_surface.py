@@ -208,10 +208,10 @@ CLAIM = Claim(
     expected=Verdict.REPRODUCED,
     remark=PROTOCOL
     + (
-        "Measured with three seeds, 300 updates at a rate of 0.01 (test accuracy 48 % with BN, 43 % "
-        "without): the largest slope is 2.6 with BN and 3,000 without, at the corners of the plane, "
-        "where eleven layers of longer weights multiply, and which no training goes to. Within a "
-        "fifth of the plane it is 0.8 with BN and 1.7 without, so that most of the picture's "
-        "contrast says little about where the network is trained."
+        "Measured with three seeds, 300 updates at a rate of 0.01 (test accuracy 48 % with BN, 43 "
+        "% without): the largest slope is 2.6 with BN and 3,000 without, at the corners of the "
+        "plane, where eleven layers of longer weights multiply, and which no training goes to. "
+        "Within a fifth of the plane it is 0.8 with BN and 1.7 without, so that most of the "
+        "picture's contrast says little about where the network is trained."
     ),
 )

@@ -52,11 +52,11 @@ def test_what_is_rewritten_looks_as_it_should() -> None:
 
 
 NESTED = (
-    r"\left(\frac{\left(a + \frac{1}{\left(b + \frac{\left(c^{2}\right)}{d}\right)}\right)}{e}\right)"
-    r" + 1",
+    r"\left(\frac{\left(a + \frac{1}{\left(b + \frac{\left(c^{2}\right)}{d}\right)}\right)}{e}"
+    r"\right) + 1",
     r"\left(x^{\left(\frac{1}{2}\right)}_{\left(i\right)}\right) = \sqrt{\left(\sqrt{y}\right)}",
     r"\left\|\begin{pmatrix} \frac{1}{2} & \left(a\right) \\ b & c\end{pmatrix}\right\|^2",
-    r"\begin{cases} \left(\frac{a}{b}\right)^2 & x > 0\\ \left[\sum_{i=1}^m a\right] & x\end{cases}",
+    r"\begin{cases} \left(\frac{a}{b}\right)^2 & x\\ \left[\sum_{i=1}^m a\right] & y\end{cases}",
 )
 
 

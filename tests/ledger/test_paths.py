@@ -1,5 +1,8 @@
 """Path data: what is written is what was read, to the rounding stated."""
 
+import itertools
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,8 +25,6 @@ PATH = st.builds(
 
 def drawn(data: str) -> list[Segment]:
     """What a renderer makes of short path data: absolute segments, by its own reading."""
-    import re
-
     sizes = {"M": 2, "h": 1, "v": 1, "l": 2, "q": 4, "c": 6}
     found: list[Segment] = []
     here = start = 0j
@@ -92,7 +93,7 @@ def test_a_thinned_line_passes_every_point(points: list[complex]) -> None:
     assert kept[0] == points[0]
     assert kept[-1] == points[-1]
     assert set(kept) <= set(points)
-    ends = list(zip(kept, kept[1:], strict=False)) or [(kept[0], kept[0])]
+    ends = list(itertools.pairwise(kept)) or [(kept[0], kept[0])]
     for point in points:
         step = max(abs(b - a) for a, b in ends) / 400
         assert min(distance(point, *piece) for piece in ends) <= SLACK + step

@@ -242,7 +242,13 @@ def test_no_claims_give_a_page() -> None:
 @given(st.text(alphabet="ab <>&\"'/=\\{}$%\u2028\x00é", max_size=12))
 def test_every_string_is_escaped(text: str) -> None:
     hostile = f"<script>alert(1)</script>{text}\"'><img src=x onerror=y>"
-    content = evidence(record("first"))
+    told = {"scale": "quick", "corrects": "other", "error": "why", "verdict": "reproduced"}
+    claim = record("first", **told, figure={"file": "figures/first.svg", "alt": "A line."})
+    # As of a published measurement, whose file anyone may have written.
+    where = {"measured": "2026-11-20", "commit": "abc", hostile: ["name", {hostile: "value"}]}
+    claim["evidence"][0]["provenance"] = where
+    claim["evidence"][0]["numbers"][hostile] = {hostile: [{hostile: 1}]}
+    content = evidence(claim)
     for holder, key in list(strings(content)):
         holder[key] = hostile
     page = Page(build(content, None))
