@@ -174,7 +174,7 @@ CLAIM = Claim(
             sizes=SIZES,
         ),
     ),
-    expected=Verdict.NOT_REPRODUCED,
+    expected=Verdict.UNDECIDED,
     remark=(
         "The sources name no experiment. Ours: VGG-A trained on a thousand images, so that every "
         "network fits them; one rate for all, which suits the network without BN; the gap, "
@@ -191,6 +191,10 @@ CLAIM = Claim(
         "0.29 at the smaller, 0.34, 0.31, 0.35 without BN. Shuffled labels were to be the control "
         "had the statement held; as planned before the run, the control is augmentation without "
         "BN now that it does not. Its training was made four times as long after a first run, in "
-        "which it did not come below a loss of 1.2; at that loss it passed in all seeds."
+        "which it did not come below a loss of 1.2; at that loss it passed in all seeds. In the "
+        "longer one its gap over that of the plain network is 0.88, 1.00 and 0.94 in the median, "
+        "where 0.95 is asked: it misses at the loss of 0.5, so that by the rule nothing is "
+        "concluded, though BN's own ratios, 1.29, 1.20 and 1.11, are above 1 with every seed. "
+        "'Not reproduced' had been expected."
     ),
 )
