@@ -187,6 +187,10 @@ def embed(folder: Path) -> None:
         path.relative_to(folder).as_posix(): json.loads(path.read_text(encoding="utf-8"))
         for path in files
     }
+    # A benchmark that was never run has no graph, and the page would look for one.
+    listed = content["index.json"]["benchmarks"]
+    drawn = {name: listed[name] for name in listed if f"graphs/summary/{name}.json" in content}
+    content["index.json"]["benchmarks"] = drawn
     text = json.dumps(content, separators=(",", ":"))
     (folder / DATA).write_text(f"var dashboardData = {text};\n{TRANSPORT}", encoding="utf-8")
 

@@ -104,7 +104,8 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         **{"name": NAME, "type": "time", "unit": "seconds", "version": "1", "code": ""},
         **{"params": [], "param_names": []},
     }
-    described = {NAME: benchmark, "version": 2}
+    never = {**benchmark, "name": "bench_example.Example.time_never_run"}
+    described = {NAME: benchmark, never["name"]: never, "version": 2}
     (folder / "results" / "benchmarks.json").write_text(json.dumps(described))
     path = folder / "asv.conf.json"
     settings = {"version": 1, "project": "example", "repo": str(folder), "branches": ["HEAD"]}
