@@ -24,6 +24,7 @@ smartquotes = False  # what stands in quotes here is quoted
 
 html_theme = "pydata_sphinx_theme"
 html_title = "bnproof"
+html_sidebars = {page: [] for page in ("index", "tutorial", "gallery", "architecture")}
 html_static_path = ["static"]
 html_css_files = ["bnproof.css"]
 html_copy_source = False
@@ -47,6 +48,5 @@ add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
-autodoc_default_options = {"members": True}
 napoleon_google_docstring = False
 napoleon_use_rtype = False
