@@ -20,7 +20,7 @@ with warnings.catch_warnings():  # it reads its font by a function that Python 3
 
 # For every node ziamath copies the style of its parent, deeply, and only reads the copy: a sixth
 # of the time that drawing takes.
-styles.asdict = vars
+styles.asdict = vars  # type: ignore[attr-defined,assignment]
 
 EM: Final = 1000  # units of a drawing in one em
 SIZE: Final = 20.0  # what ziamath takes as one em

@@ -25,7 +25,7 @@ from theory.files import write_text
 from theory.sources import DOCUMENTS, Document
 
 PAGE: Final = "index.html"
-SAFE: Final = " '=:/;,.()-_{}"  # characters that a data address in quotation marks may keep
+SAFE: Final = " '=:/;,.()-_{}<>+!?*"  # characters that a data address in quotation marks may keep
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
 # What a verdict says of the statement: heading, verdicts.
@@ -251,6 +251,6 @@ def _figure(claim: Mapping[str, Any], figures: Path | None) -> Markup | None:
         raise ReportError(
             f"claim {claim['id']}: cannot read figure {path}: {reason}; run `bnproof verify` anew"
         ) from None
-    # Percent-encoded, which is shorter than base64.  Of the characters of HTML only ' is left,
-    # and the address stands between quotation marks.
+    # Percent-encoded, which is shorter than base64.  The address stands between quotation marks,
+    # where ', < and > are characters like others; " and & are encoded.
     return Markup("data:image/svg+xml;charset=utf-8,") + Markup(quote(svg, safe=SAFE))
