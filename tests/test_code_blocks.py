@@ -116,7 +116,7 @@ def smallest(command: str) -> list[str]:
 
 def _other(command: str) -> None:
     """A command that is not bnproof's: what it names must be there."""
-    words = shlex.split(command)
+    words = shlex.split(command.removeprefix(".venv/bin/"))
     if words[0] == "make":
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
         assert {word for word in words[1:] if "=" not in word} <= set(targets), command
@@ -195,7 +195,6 @@ RUN: Final = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", RUN)
 def test_a_page_runs_from_top_to_end(
     page: str,
