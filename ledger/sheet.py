@@ -19,7 +19,8 @@ FAMILY: Final = "formulas"
 PRIVATE: Final = 0xE000  # the first code point that means nothing to anyone else
 # Prose, line by line: printed as text that wraps, not as a picture of text.
 PROSE: Final = re.compile(r"\s*\\begin\{array\}\{l\}(.*)\\end\{array\}\s*")
-WORDS: Final = re.compile(r"\\text\{([^{}]*)\}")
+WORDS: Final = re.compile(r"\\text\{((?:[^{}]|\\emph\{[^{}]*\})*)\}")
+STRESSED: Final = re.compile(r"\\emph\{([^{}]*)\}")  # in words
 NARROW: Final = 15  # em: what the narrowest screen shows whole
 WORDY: Final = 30  # letters of text from which on a formula is prose
 SPACE: Final = r"(?:\s|\\q?quad(?![a-zA-Z])|\\[ ,;:])*"
@@ -29,8 +30,17 @@ SPACED: Final = re.compile(f"({SPACE})(.*?)({SPACE})", re.DOTALL)
 def spoken(latex: str) -> str:
     """LaTeX as text alternative: as it is, less the markup of prose."""
     text = re.sub(r"\\begin\{array\}\{l\}|\\end\{array\}", "", latex)
-    text = WORDS.sub(r"\1", text).replace("\\\\", " ")
+    text = STRESSED.sub(r"\1", WORDS.sub(r"\1", text)).replace("\\\\", " ")
     return " ".join(text.split())
+
+
+def _stressed(words: str) -> Markup:
+    """Words of a text with what it emphasises."""
+    parts = STRESSED.split(words)
+    return Markup("").join(
+        Markup("<em>{}</em>").format(part) if index % 2 else escape(part)
+        for index, part in enumerate(parts)
+    )
 
 
 class Sheet:
@@ -51,7 +61,7 @@ class Sheet:
         if prose is None:
             return self._display(latex)
         shown = [
-            escape(part) if index % 2 else self._inside(part)
+            _stressed(part) if index % 2 else self._inside(part)
             for index, part in enumerate(WORDS.split(prose))
         ]
         return Markup("<blockquote>{}</blockquote>").format(Markup("").join(shown))

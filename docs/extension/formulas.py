@@ -1,6 +1,5 @@
 """Formulas as SVG in the page, drawn by `ledger.formula`: no script, nothing from the network."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +25,7 @@ def block(writer: Any, node: nodes.math_block) -> None:
 
 def _write(writer: Any, node: nodes.Element, draw: Callable[[Sheet, str], str]) -> None:
     # Stress inside of prose: `ledger.formula` does not read braces within \\text{...}.
-    latex = re.sub(r"\\emph\{([^{}]*)\}", r"\1", node.astext().strip())
+    latex = node.astext().strip()
     drawn = str(draw(SHEETS.setdefault(writer.builder.current_docname, Sheet()), latex))
     if "<code>" in drawn:
         LOG.warning("cannot draw the formula %r", latex, location=node)

@@ -103,3 +103,9 @@ def test_whatever_the_text_only_known_elements_come_out(text: str) -> None:
     page = f"<p>{Sheet().formula(text)}</p>"
     tags = {element.tag for element in ET.fromstring(page).iter()}
     assert tags <= {"p", "div", "code", "blockquote", "svg", "g", "text", "path"}
+
+
+def test_words_are_stressed() -> None:
+    text = r"\begin{array}{l}\text{BatchNorm has a \emph{pro<found} effect on it}\end{array}"
+    assert "has a <em>pro&lt;found</em> effect" in Sheet().formula(text)
+    assert "emph" not in spoken(text)
