@@ -118,15 +118,18 @@ CLAIM = Claim(
             data=DATA.name,
         ),
     ),
-    expected=Verdict.REPRODUCED,
+    expected=Verdict.UNDECIDED,
     remark=(
         "Found: 25 linear layers, Glorot's initialisation, A Gaussian of 10 by 10, full batch, "
         "10,000 steps at a rate of 1e-6. Ours: width 10, 1,000 Gaussian samples, and the loss "
-        "summed over them: averaged, 10,000 steps at that rate go as far as ten of these. "
-        "It is all run as printed; the quick scale differs from the paper's in the number of "
-        "seeds only. The second criterion was added after the first measurement: the loss falls "
-        "from plateau to plateau, another seed may end on a higher one, and the first criterion "
-        "alone (which the statement satisfies all the more) did not tell the control apart. The "
-        "landscape of the same runs is santurkar_dln_landscape."
+        "summed over them: averaged, 10,000 steps at that rate go as far as ten of these. It is "
+        "all run as printed; the quick scale differs from the paper's in the number of seeds only. "
+        "The second criterion was added after the first measurement: the loss falls from plateau "
+        "to plateau, another seed may end on a higher one, and the first criterion alone (which "
+        "the statement satisfies all the more) did not tell the control apart. At quick both hold: "
+        "4 % of the updates, 0.29 of the loss. At paper, with ten seeds, BN is at the other's last "
+        "loss after 5.5 % of the updates and ends at 0.53 of it, where 0.5 is asked: by the rule "
+        "undecided, by the criterion that was added; the first alone holds, and tells the control "
+        "apart (68 %). The landscape of the same runs is santurkar_dln_landscape."
     ),
 )
