@@ -195,6 +195,8 @@ def _child(order: dict[str, Any], tell: int, log: int) -> None:
     os.dup2(log, 2)  # a pipe: no full disk is in its way
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     os.dup2(0, 1)
+    # The streams remember whether the files that they were opened on could be sought in.
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     seen = [0]
 

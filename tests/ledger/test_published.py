@@ -41,7 +41,7 @@ def test_a_published_file_is_whole_and_says_what_it_was_measured_on(path):
     for name in ("created", "command", "commit", "environment", "seconds", "where"):
         assert record[name]
     assert record["provenance"]["data set"]
-    assert path.stat().st_size < 250_000
+    assert path.stat().st_size < 500_000  # what the heat maps of ten seeds take
     text = path.read_text()
     assert "/home" not in text
     assert "/tmp" not in text
