@@ -123,6 +123,7 @@ jQuery.ajaxTransport("+*", function (options) {
   };
 });
 """
+PATIENCE = 60  # seconds for npm
 ELSEWHERE = re.compile(r"""<(?:script|link)\b[^>]*?\b(?:src|href)="(https?://[^"]+)"[^>]*>""")
 
 
@@ -140,9 +141,18 @@ def install(packages: Path = PACKAGES) -> None:
             raise DashboardError("npm is not installed: the page's scripts come from its packages")
         packages.mkdir(parents=True, exist_ok=True)
         options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent")
+        patience = ("--fetch-retries=1", "--fetch-timeout=20000")  # milliseconds
         names = sorted({asset.package for asset in ASSETS})
-        command = [npm, "install", *options, "--prefix", str(packages), *names]
-        run = subprocess.run(command, capture_output=True, text=True, cwd=packages)
+        command = [npm, "install", *options, *patience, "--prefix", str(packages), *names]
+        try:
+            run = subprocess.run(
+                command, capture_output=True, text=True, cwd=packages, timeout=PATIENCE
+            )
+        except subprocess.TimeoutExpired:
+            raise DashboardError(
+                f"npm could not install {', '.join(names)}: no answer in {PATIENCE} seconds; "
+                "look whether its registry can be reached"
+            ) from None
         if run.returncode:
             reason = (run.stderr.strip() or run.stdout.strip() or "no message").splitlines()[-1]
             raise DashboardError(f"npm could not install {', '.join(names)}: {reason}")

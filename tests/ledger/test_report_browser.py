@@ -110,9 +110,10 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     if npm is None:
         pytest.skip("npm is not installed: it brings axe-core")
     folder = tmp_path_factory.mktemp("axe")
-    command = [npm, "pack", AXE, "--silent", "--pack-destination", str(folder)]
+    patience = ("--fetch-retries=1", "--fetch-timeout=20000")  # milliseconds
+    command = [npm, "pack", AXE, "--silent", *patience, "--pack-destination", str(folder)]
     try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         pytest.skip(f"npm did not bring {AXE}: {type(error).__name__}")
     (archive,) = folder.glob("*.tgz")
@@ -226,8 +227,9 @@ def test_formulas_and_citations_can_be_copied(browser: Any, page_file: Path) -> 
     section = found.page.locator(f"section#{CLAIMS[0].id}")
     for name, start in (("LaTeX", "% statement"), ("BibTeX", f"@misc{{bnproof_{CLAIMS[0].id},")):
         section.locator(".cite").evaluate("e => { e.open = true }")
-        section.get_by_role("button", name=f"Copy {name}").click()
-        section.get_by_role("button", name="Copied").wait_for()
+        button = section.get_by_role("button", name=f"Copy {name}").element_handle()
+        button.click()
+        found.page.wait_for_function("button => button.textContent === 'Copied'", arg=button)
         assert found.page.evaluate("navigator.clipboard.readText()").startswith(start)
     found.close()
 
