@@ -1,4 +1,4 @@
-"""Formulas as SVG in the page, drawn by `ledger.formula`: no script, nothing from the network."""
+"""Formulas as SVG in the page, drawn by `ledger.sheet`: no script, nothing from the network."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from ledger.formula import Sheet
+from ledger.sheet import Sheet
 
 LOG = logging.getLogger(__name__)
 SHEETS: dict[str, Sheet] = {}  # by page; a page is written by one process
@@ -24,7 +24,6 @@ def block(writer: Any, node: nodes.math_block) -> None:
 
 
 def _write(writer: Any, node: nodes.Element, draw: Callable[[Sheet, str], str]) -> None:
-    # Stress inside of prose: `ledger.formula` does not read braces within \\text{...}.
     latex = node.astext().strip()
     drawn = str(draw(SHEETS.setdefault(writer.builder.current_docname, Sheet()), latex))
     if "<code>" in drawn:
@@ -34,10 +33,10 @@ def _write(writer: Any, node: nodes.Element, draw: Callable[[Sheet, str], str]) 
 
 
 def add_sheet(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _tree: Any) -> None:
-    """Put the shapes that the formulas of a page refer to in front of its text."""
+    """Put the font of a page's formulas in front of its text."""
     sheet = SHEETS.pop(page, None)
     if sheet is not None:
-        context["body"] = str(sheet.definitions()) + context["body"]
+        context["body"] = f"<style>{sheet.style()}</style>{context['body']}"
 
 
 def setup(app: Sphinx) -> None:

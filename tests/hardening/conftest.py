@@ -123,7 +123,8 @@ class Watch:
         try:
             where = Path(os.fsdecode(path)).resolve()
             ours = where.is_relative_to(root or "/") or where == Path(os.devnull)
-            if not ours and ".hypothesis" not in where.parts:  # its notes on the examples
+            # Notes on the examples, and modules that are compiled when they are first imported.
+            if not ours and not {".hypothesis", "__pycache__"} & set(where.parts):
                 self.seen.append(f"{event} {where}")
         finally:
             self.root = root
