@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from theory import normalizers
 from theory.claim import Settings
 from theory.errors import UserError
 from theory.files import write_text
@@ -19,6 +18,7 @@ from theory.sealed import SEAL, intact, parse, sealed
 SCHEMA: Final = 1
 PACKAGES: Final = ("torch", "numpy", "scipy", "sympy", "mpmath")
 NAME: Final = "evidence.json"
+PICTURES: Final = "figures"  # the folder beside it
 EXTRAS: Final = ("parquet", "weights")  # that read data
 
 
@@ -33,6 +33,8 @@ def document(
 
     `layers` is the table of `simulate.layer_checks.table`, where it was measured.
     """
+    from theory import normalizers  # SymPy, which reading a document does not need
+
     return {
         "schema": SCHEMA,
         "bnproof": importlib.metadata.version("bnproof"),

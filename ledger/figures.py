@@ -9,11 +9,11 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
+from ledger.document import PICTURES
 from ledger.vector import shorter
 from theory.claim import Claim, Evidence
 from theory.files import write_bytes, write_text
 
-FOLDER: Final = "figures"
 METADATA: Final = ("Date", "Creator", "Format", "Type")  # written by default; the page says it all
 SIZE: Final = (7.2, 4.2)  # inches; the width of the report's column at 96 dots an inch
 
@@ -73,7 +73,7 @@ def save(claim: Claim, evidence: Evidence, draw: Draw, folder: Path) -> dict[str
             return None
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(METADATA))
-    name = f"{FOLDER}/{claim.id}.svg"
+    name = f"{PICTURES}/{claim.id}.svg"
     write_text(folder / name, shorter(buffer.getvalue()))
     return {"file": name, "alt": alt}
 

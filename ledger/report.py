@@ -16,8 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from ledger import citation
-from ledger.document import NAME, SCHEMA
-from ledger.figures import FOLDER
+from ledger.document import NAME, PICTURES, SCHEMA
 from ledger.sheet import Sheet
 from ledger.tables import plain, settings, tables
 from theory.errors import UserError
@@ -104,7 +103,7 @@ def write(document: Mapping[str, Any], folder: Path) -> Path:
         If the folder cannot be written.
     """
     path = folder / PAGE
-    write_text(path, build(document, folder / FOLDER))
+    write_text(path, build(document, folder / PICTURES))
     return path
 
 

@@ -11,7 +11,6 @@ from theory.errors import UserError
 
 OUT: Final = Path("bnproof-runs")  # where runs are kept unless a command is told otherwise
 LOCK: Final = ".lock"
-FIGURES: Final = "figures"  # of a report
 
 
 def checked_seed(seed: int) -> int:
@@ -58,6 +57,7 @@ def alone(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
+    from ledger.document import PICTURES
     from theory import files
 
     lock = FileLock(folder / LOCK)
@@ -72,7 +72,7 @@ def alone(folder: Path) -> Iterator[None]:
             f"cannot write {folder / LOCK}: {error.strerror}; choose another folder"
         ) from None
     try:
-        for part in (folder, folder / FIGURES):
+        for part in (folder, folder / PICTURES):
             files.clear(part)
         yield
     finally:
