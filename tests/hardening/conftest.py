@@ -158,6 +158,7 @@ def confined(watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("BNPROOF_CACHE", str(folder / "cache"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))  # PyTorch makes it
     watch.seen, watch.root = [], folder.resolve()
     try:
         with _prompt():
