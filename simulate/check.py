@@ -242,7 +242,7 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     }
     if ratios:
         figure.set_figheight(1.8 * figure.get_figheight())
-    axes, *below = np.atleast_1d(figure.subplots(2 if ratios else 1, 1))
+    axes, *below = figure.subplots(2 if ratios else 1, 1, squeeze=False)[:, 0]
     styles = {"statement": ("-", "C0"), "control": ("--", "C1")}
     for name, (line, colour) in styles.items():
         values = np.sort(evidence.series[name])

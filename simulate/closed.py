@@ -131,7 +131,7 @@ def _curvature(q: Closed) -> Tensor:
     return (gamma / s).square() * own - gamma / (q.m * s.square()) * bend
 
 
-Closed.VALUES = Unit.VALUES | {sym.vKv: _curvature}
+Closed.VALUES = {**Unit.VALUES, sym.vKv: _curvature}
 
 
 class Rounded(Closed):

@@ -66,8 +66,8 @@ class Problems:
         """
         if not isinstance(self.loss, losses.Loss):
             raise TypeError("problems with a loss of their own cannot be taken apart")
-        tensors = (self.y, self.gamma, self.beta, self.eps)
-        return Problems(*(tensor[part] for tensor in tensors), self.loss.take(part))
+        y, gamma, beta, eps = (t[part] for t in (self.y, self.gamma, self.beta, self.eps))
+        return Problems(y, gamma, beta, eps, self.loss.take(part))
 
 
 def normalise(y: Tensor, eps: Tensor) -> Tensor:
@@ -131,7 +131,8 @@ def draw(
     eps = torch.tensor(epsilons, dtype=torch.float64)[number % len(epsilons)]
     tensors = (y[part], gamma[part] * sizes.unsqueeze(-1), beta[part], eps.unsqueeze(-1))
     chosen = losses.joined([block[3] for block in blocks]).take(part)
-    return Problems(*(t.to(device, dtype) for t in tensors), chosen.to(device, dtype))
+    y, gamma, beta, eps = (tensor.to(device, dtype) for tensor in tensors)
+    return Problems(y, gamma, beta, eps, chosen.to(device, dtype))
 
 
 def _require(count: int, m: int, start: int, width: int, seed: int) -> None:

@@ -60,7 +60,8 @@ class Steps(Letters):
         """Summed error terms of r steps over all sequences of batches, and their sizes."""
         batches = self.ordered(self.factor * self.size)
         steps = batches.unflatten(1, (self.factor, self.size)).unbind(1)
-        return sum(map(self.errors, steps)), sum(map(self.sizes, steps))
+        errors, sizes = (torch.stack([*map(f, steps)]).sum(0) for f in (self.errors, self.sizes))
+        return errors, sizes
 
 
 def _mean_square(vectors: Tensor) -> Tensor:

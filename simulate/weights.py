@@ -333,8 +333,8 @@ _MAGNITUDES |= {
     cur.lamW: lambda q: _norm(q.hess_terms),
 }
 
-Weighted.VALUES = Measured.VALUES | _VALUES
-Weighted.MAGNITUDES = Measured.MAGNITUDES | _MAGNITUDES
+Weighted.VALUES = {**Measured.VALUES, **_VALUES}
+Weighted.MAGNITUDES = {**Measured.MAGNITUDES, **_MAGNITUDES}
 
 
 def problems(

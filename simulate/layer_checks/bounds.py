@@ -8,11 +8,11 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from simulate.check import compare
 from simulate.layer_checks.rows import Row, attempt, reason, share, skip
 from simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
 from simulate.layer_checks.trial import Trial
 from simulate.letters import Letters
+from simulate.relation import compare
 from theory import groups as sym
 from theory.claims import layer_norm_bound
 from theory.symbols import m, vv

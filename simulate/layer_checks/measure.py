@@ -6,7 +6,6 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from simulate.check import TOLERANCE
 from simulate.layer_checks.bounds import BOUNDS, bound_rows
 from simulate.layer_checks.derivatives import FIRST, SECOND, first_rows, second_rows
 from simulate.layer_checks.extremes import EXTREMES, PRECISION, extreme_rows, precision_rows
@@ -16,6 +15,7 @@ from simulate.layer_checks.modes import MODES, mode_rows
 from simulate.layer_checks.rows import Report, Row
 from simulate.layer_checks.subject import Subject, name_of, undisturbed
 from simulate.layer_checks.trial import Trial
+from simulate.relation import TOLERANCE
 from theory.errors import UserError
 
 PARTS: Final[dict[str, Callable[[Trial], Iterable[Row]]]] = {

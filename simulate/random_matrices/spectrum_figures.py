@@ -86,8 +86,8 @@ def _panel(axes: Axes, spectrum: Spectrum, ticks: Sequence[float]) -> None:
     counts = np.histogram(values, edges)[0]
     density = counts / values.size / np.diff(edges)
     axes.stairs(density, edges, fill=True, color="0.8", label=f"{values.size:,} values")
-    ends = np.sqrt(law.support())
-    grid = np.linspace(*ends, POINTS + 2)[1:-1] ** 2
+    least, most = np.sqrt(law.support())
+    grid = np.linspace(least, most, POINTS + 2)[1:-1] ** 2
     axes.plot(grid, law.pdf(grid), color=RIGHT, linestyle="-", label="law")
     if _printed(spectrum):
         plain = FussCatalan(len(spectrum.widths) - 1)
