@@ -5,6 +5,7 @@ from pathlib import Path
 from time import process_time
 
 from ledger import figures, formula, report
+from ledger.document import PICTURES
 from theory.claim import Evidence, Kind
 from theory.claims import bn_hessian, santurkar_4_2
 from theory.symbols import latex, text
@@ -34,6 +35,7 @@ def _record(number: int, folder: Path) -> dict:
         "remark": claim.remark,
         "corrects": None,
         "verdict": str(claim.expected),
+        "scale": None,
         "expected": str(claim.expected),
         "as_expected": True,
         "error": None,
@@ -69,7 +71,7 @@ class Report:
             "normalizers": [],
             "layers": [],
         }
-        return document, folder / figures.FOLDER
+        return document, folder / PICTURES
 
     def time_build(self, cache: tuple[dict, Path]) -> None:
         formula.draw.cache_clear()
