@@ -63,6 +63,10 @@ def differences(one: list[dict[str, Any]], other: list[dict[str, Any]], far: flo
         if before["verdict"] != after["verdict"]:
             found.append(f"{before['id']}: {before['verdict']}, {after['verdict']}")
         for old, new in zip(before["evidence"], after["evidence"], strict=True):
+            # In float32 a deep network at its initialisation multiplies what rounding differs by:
+            # of experiments only the verdict is the same with other threads.
+            if far == FAR and old["kind"] == "experiment":
+                continue
             values = dict(leaves(new["numbers"]))
             for name, value in leaves(old["numbers"]):
                 seconds = "seconds" in name
@@ -81,7 +85,13 @@ def differences(one: list[dict[str, Any]], other: list[dict[str, Any]], far: flo
 
 def test_a_difference_would_be_seen() -> None:
     def record(value: float, verdict: str = "proved") -> list[dict[str, Any]]:
-        return [{"id": "x", "verdict": verdict, "evidence": [{"numbers": {"a": [value]}}]}]
+        return [
+            {
+                "id": "x",
+                "verdict": verdict,
+                "evidence": [{"kind": "law", "numbers": {"a": [value]}}],
+            }
+        ]
 
     assert differences(record(1.0), record(1.0), 0) == []
     assert differences(record(1.0), record(1 + 1e-15), 0) == [f"x /a/0: 1.0, {1 + 1e-15!r}"]
