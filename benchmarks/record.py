@@ -46,15 +46,12 @@ def missing(tree: Path) -> list[str]:
     modules = [path.stem for path in sorted((tree / "benchmarks").glob("bench_*.py"))]
     run = subprocess.run(
         [sys.executable, "-c", PROBE, *modules],
-        **{"cwd": tree, "env": environment(tree), "check": True, "text": True},
+        cwd=tree,
+        check=True,
+        text=True,
         stdout=subprocess.PIPE,
     )
     return run.stdout.split()
-
-
-def environment(tree: Path) -> dict[str, str]:
-    """Variables for a process that imports the packages of `tree`."""
-    return os.environ | ONE_THREAD | {"PYTHONPATH": str(tree)}
 
 
 def transplant(tree: Path) -> list[str]:
@@ -81,14 +78,14 @@ def configuration(tree: Path) -> Path:
     return path
 
 
-def measure(tree: Path, config: Path, commit: str, options: argparse.Namespace) -> int:
-    """Run the benchmarks of `tree`; the exit status of asv, 2 if some of them failed."""
+def measure(config: Path, commit: str, options: argparse.Namespace) -> int:
+    """Run the benchmarks that `config` names; the exit status of asv, 2 if some of them failed."""
     command = [sys.executable, str(HERE / "record.py"), "--asv", "run", "--config", str(config)]
     command += ["--environment", "here:same", "--set-commit-hash", commit, "--show-stderr"]
     command += ["--machine", options.machine, "--durations", "10"]
     command += [part for text in ATTRIBUTES for part in ("--attribute", text)]
     command += [part for regex in options.bench for part in ("--bench", regex)]
-    return subprocess.run(command, env=environment(tree)).returncode
+    return subprocess.run(command, env=os.environ | ONE_THREAD).returncode
 
 
 def at(commit: str, options: argparse.Namespace) -> int:
@@ -99,7 +96,7 @@ def at(commit: str, options: argparse.Namespace) -> int:
         try:
             for name in transplant(tree):
                 print(f"{commit[:8]}: {name} cannot be imported; it has no point there")
-            return measure(tree, configuration(tree), commit, options)
+            return measure(configuration(tree), commit, options)
         finally:
             git("worktree", "remove", "--force", str(tree))
 
@@ -149,7 +146,7 @@ def main(arguments: list[str]) -> int:
     commits = [git("rev-parse", "--verify", f"{name}^{{commit}}") for name in options.commits]
     register(options.machine)
     if not commits:
-        return measure(HERE.parent, CONFIG, git("rev-parse", "HEAD"), options)
+        return measure(CONFIG, git("rev-parse", "HEAD"), options)
     return max(at(commit, options) for commit in commits)
 
 

@@ -55,15 +55,19 @@ def test_a_recorded_result_names_versions_and_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    code = "class Example:\n    def track_it(self):\n        return 3\n"
-    tree = tree_with(tmp_path / "tree", __init__="", bench_example=code)
+    # Of the packages, the tree's own are measured, not those that are installed.
+    code = "import theory\n\nclass Example:\n    def track_it(self):\n        return theory.OWN\n"
+    package = (record.HERE / "__init__.py").read_text()
+    tree = tree_with(tmp_path / "tree", __init__=package, bench_example=code)
+    (tree / "theory").mkdir()
+    (tree / "theory" / "__init__.py").write_text("OWN = 3")
     config = json.loads(record.CONFIG.read_text())
     config |= {"repo": str(record.HERE.parent), "benchmark_dir": "benchmarks"}
     path = tree / "asv.conf.json"
     path.write_text(json.dumps(config))
     commit = record.git("rev-parse", "HEAD")
     record.register("a-machine")
-    assert record.measure(tree, path, commit, record.parse(["--machine", "a-machine"])) == 0
+    assert record.measure(path, commit, record.parse(["--machine", "a-machine"])) == 0
     (found,) = (tree / "results" / "a-machine").glob(f"{commit[:8]}-*.json")
     content = json.loads(found.read_text())
     assert content["results"]["bench_example.Example.track_it"][0] == [3]
