@@ -110,14 +110,19 @@ ASSETS = (
 )
 # jQuery asks this transport before the network: a page that was opened from a file may read nothing
 # else from disk.  Times of day and the like behind a question mark are no part of a name.
-# It answers later, as a network does: at once would be before other scripts say what they show.
+# It answers later, as a network does: at once would be before other scripts say what they show, and
+# before the page has loaded would be before asv's stylesheets say how large a graph is.
 TRANSPORT = """
 jQuery.ajaxTransport("+*", function (options) {
   var name = decodeURIComponent(options.url.split("?")[0]);
   if (!Object.prototype.hasOwnProperty.call(dashboardData, name)) { return; }
   return {
     send: function (_headers, done) {
-      setTimeout(function () { done(200, "OK", { json: dashboardData[name] }); });
+      function answer() {
+        setTimeout(function () { done(200, "OK", { json: dashboardData[name] }); });
+      }
+      if (document.readyState === "complete") { answer(); }
+      else { jQuery(window).one("load", answer); }
     },
     abort: function () {}
   };
