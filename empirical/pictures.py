@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from empirical.experiment import CONTROL, WITH, WITHOUT
@@ -48,6 +49,20 @@ STYLES: Mapping[str, Mapping[str, Any]] = {
 def rounded(value: float) -> str:
     """Write a positive number with two digits and without an exponent: 96,000 or 2.1."""
     return f"{float(f'{value:.2g}'):,.10g}"
+
+
+def legend_below(
+    fig: Figure, axes: Axes, ncols: int = 3, title: str | None = None, **options: Any
+) -> None:
+    """Put the legend of `axes` below all panels; `title` says what holds for every line of it."""
+    options = {"loc": "outside lower center", "fontsize": "small", **options}
+    fig.legend(
+        *axes.get_legend_handles_labels(),
+        ncols=ncols,
+        title=title,
+        title_fontsize=options["fontsize"],
+        **options,
+    )
 
 
 def median_band(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from theory.errors import UserError
+from theory.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -260,12 +260,11 @@ def _settings(scale: str, device: str, seed: int, data: Path | None, memory: str
     """Check what the user chose; the data are opened once so that a bad folder fails at once."""
     from empirical.data import load
     from empirical.trial import POOL
-    from ledger.commands.common import checked_seed
     from ledger.commands.common import device as concrete
     from simulate.memory import asked
     from theory.claim import Scale, Settings
 
-    checked_seed(seed)
+    valid_seed("--seed", seed)
     chosen = concrete(device)
     if data is not None:
         load(data, limit=POOL)

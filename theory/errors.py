@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 from numbers import Integral, Real
+from typing import Final
+
+LARGEST_SEED: Final = 2**32 - 1  # that NumPy and PyTorch take
 
 
 class UserError(ValueError):
@@ -38,6 +41,22 @@ def whole(name: str, value: object, low: int) -> None:
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < low:
         raise ValueError(f"{name} {value!r}: must be an integer, at least {low}")
+
+
+def valid_seed(name: str, value: object) -> None:
+    """Refuse what NumPy or PyTorch would not take as a seed; True and False are none.
+
+    Raises
+    ------
+    UserError
+        Naming the value and the range.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise UserError(f"{name} {value!r}: must be an integer, 0 to {LARGEST_SEED}")
+    seed = int(value)
+    if not 0 <= seed <= LARGEST_SEED:
+        shown = seed if abs(seed) <= 10 * LARGEST_SEED else f"{seed:.3g}"
+        raise UserError(f"{name} {shown}: must be an integer, 0 to {LARGEST_SEED}")
 
 
 def positive(name: str, value: object) -> None:

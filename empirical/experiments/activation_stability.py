@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, NETS, WITH, WITHOUT, Criterion, Experiment, Measured
-from empirical.pictures import STYLES, median_band
+from empirical.pictures import STYLES, legend_below, median_band
 from empirical.protocols.courses import Array, Steps, capped, moments, rows, spread
 from empirical.protocols.shift_watches import POINTS, SHOWN
 from empirical.protocols.vgg import NETWORKS, SIZES, vgg
@@ -91,8 +91,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     for place in axes.flat:
         place.set_xlabel("updates", fontsize="small")
         place.tick_params(labelsize="small")
-    handles, names = axes[0][2].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=3, fontsize="small")
+    legend_below(fig, axes[0][2])
     ratios = np.median(evidence.series[WITHOUT][RATIO], axis=0)
     words = ", ".join(f"{ratio:.2g} in layer {n}" for ratio, n in zip(ratios, SHOWN, strict=True))
     better = np.median(evidence.series[WITH][BETTER])

@@ -17,7 +17,7 @@ from empirical.experiment import (
     Measured,
 )
 from empirical.networks import ResNet
-from empirical.pictures import STYLES, median_band, rounded
+from empirical.pictures import STYLES, legend_below, median_band, rounded
 from empirical.probes import block_moments, growth
 from empirical.probes.state import undisturbed
 from empirical.trial import DEPTH, Trial
@@ -106,15 +106,8 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         axes.minorticks_off()
         axes.set_xlabel(f"residual block (1 to {len(BLOCKS)})")
         axes.set_ylabel(f"channel {name}, average over channels")
-    handles, names = axes.get_legend_handles_labels()
-    fig.legend(
-        handles,
-        names,
-        loc="outside lower center",
-        ncols=3,
-        fontsize="small",
-        title="line: median of seeds; band: their range; bars: deviation over channels",
-        title_fontsize="small",
+    legend_below(
+        fig, axes, title="line: median of seeds; band: their range; bars: deviation over channels"
     )
     fig.suptitle(
         f"Variance over the depth: {rounded(medians[WITHOUT]['variance'])}-fold without BN, "

@@ -17,7 +17,7 @@ from empirical.experiment import (
     Measured,
 )
 from empirical.networks import ResNet
-from empirical.pictures import STYLES, median_marks
+from empirical.pictures import STYLES, legend_below, median_marks
 from empirical.probes import convolution_sums
 from empirical.trial import Trial
 from theory.claim import Claim, Evidence, Verdict
@@ -78,8 +78,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         "Summands of the gradient: a/b is typically "
         f"{typically[WITHOUT]:.2g} without BN, {typically[WITH]:.2g} with BN"
     )
-    handles, words = axes.get_legend_handles_labels()
-    fig.legend(handles, words, fontsize="small", loc="outside lower center", ncols=3)
+    legend_below(fig, axes)
     rows = {net: np.median(evidence.series[net]["ratio"], axis=0) for net in NETS}
     printed = [", ".join(f"{value:.3g}" for value in PRINTED[net]["ratio"]) for net in PRINTED]
     found = [", ".join(f"{value:.3g}" for value in rows[net]) for net in NETS]

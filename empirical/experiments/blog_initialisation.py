@@ -18,7 +18,7 @@ from empirical.experiment import (
     Measured,
 )
 from empirical.networks import Norm, build
-from empirical.pictures import median_band
+from empirical.pictures import legend_below, median_band
 from empirical.probes.state import undisturbed
 from empirical.trial import Size, Trial
 from theory.claim import Claim, Evidence, Scale, Verdict
@@ -162,16 +162,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     third.set_title("one rate", fontsize="medium")
     first.set_ylim(0, 0.5)
     first.set_ylabel("test accuracy (chance 0.1)")
-    handles, names = first.get_legend_handles_labels()
-    fig.legend(
-        handles,
-        names,
-        loc="outside lower center",
-        ncols=2,
-        fontsize="small",
-        title="median and range of seeds",
-        title_fontsize="small",
-    )
+    legend_below(fig, first, ncols=2, title="median and range of seeds")
     found = {net: _spreads(evidence, net) for net in (WITH, WITHOUT)}
     fig.suptitle(
         f"Spread of accuracy over sixteenfold initial weights: {found[WITH]['gains']:.2f} with BN, "

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.networks import Initialisation, Norm
-from empirical.pictures import STYLES, rounded
+from empirical.pictures import STYLES, legend_below, rounded
 from empirical.protocols.landscapes import Sweep, learns, sweep
 from empirical.protocols.vgg import INITS, NETWORKS, RATES, SIZES
 from empirical.trial import Trained, Trial
@@ -116,8 +116,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     for axes in (left, middle, right):
         axes.axhline(EDGE, color="#999999", linewidth=0.8)
         axes.set_yscale("log")
-    handles, names = left.get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=2, fontsize="small")
+    legend_below(fig, left, ncols=2)
     told = " and ".join(
         f"{_median(evidence, net, 'smallest'):.2g} to {_median(evidence, net, 'largest'):.2g} {net}"
         for net in (WITH, WITHOUT)

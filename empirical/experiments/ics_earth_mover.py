@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from empirical.pictures import legend_below
 from empirical.protocols.activation_shift import draw_layers, looked_at, measured
 from empirical.protocols.shift_watches import LONG, MOVED
 from empirical.protocols.vgg import NETWORKS, SIZES, vgg
@@ -42,16 +43,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     for place in axes:
         place.axhline(BOUND, color="#999999", linewidth=1.0)
     axes[0].set_ylabel("largest earth mover's distance, in scales")
-    handles, names = axes[0].get_legend_handles_labels()
-    fig.legend(
-        handles,
-        names,
-        loc="outside lower center",
-        ncols=3,
-        fontsize="small",
-        title=f"line: the bound, sqrt 2 = {BOUND:.3f}",
-        title_fontsize="small",
-    )
+    legend_below(fig, axes[0], title=f"line: the bound, sqrt 2 = {BOUND:.3f}")
     found = {
         kind: {net: np.median(evidence.series[net][f"{kind} of all"]) for net in labels}
         for kind in ("largest", "largest at long")

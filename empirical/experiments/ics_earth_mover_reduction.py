@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from empirical.pictures import legend_below
 from empirical.protocols.activation_shift import KINDS, draw_layers, looked_at, measured
 from empirical.protocols.shift_watches import MOVED
 from empirical.protocols.vgg import NETWORKS, SIZES, vgg
@@ -44,8 +45,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     axes = fig.subplots(1, len(MOVED), sharey=True)
     draw_layers(axes, evidence, KINDS[0], labels)
     axes[0].set_ylabel("mean earth mover's distance, in deviations", fontsize="small")
-    handles, names = axes[0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=3, fontsize="small")
+    legend_below(fig, axes[0])
     words = _ratios(evidence, RATIO)
     fig.suptitle(
         f"Distance that one update moves a unit, without BN over with:\n{words}",

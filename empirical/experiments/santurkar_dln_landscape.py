@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, NETS, WITH, WITHOUT, Criterion, Experiment, Measured
-from empirical.pictures import median_band
+from empirical.pictures import legend_below, median_band
 from empirical.protocols.courses import STAGES, Array, capped, moments, rows, spread, stages
 from empirical.protocols.dln import DATA, NETWORKS, SIZES, deep_linear
 from empirical.trial import Trained, Trial
@@ -80,16 +80,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         axes.set_xlabel("updates", fontsize="small")
         axes.set_title(title, fontsize="small")
     axes.axhline(2, color="#999999", linewidth=0.8)
-    handles, names = axes.get_legend_handles_labels()
-    fig.legend(
-        handles,
-        names,
-        loc="outside lower center",
-        ncols=3,
-        fontsize="small",
-        title="line on the right: beta times rate = 2, the edge of stability",
-        title_fontsize="small",
-    )
+    legend_below(fig, axes, title="line on the right: beta times rate = 2, the edge of stability")
     by_stage = {
         kind: np.median(evidence.series[WITH][f"{kind} without over with, by stage"], axis=0)
         for kind in KINDS

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.networks import Norm
-from empirical.pictures import STYLES, median_band
+from empirical.pictures import STYLES, legend_below, median_band
 from empirical.protocols.landscapes import QUANTITIES, STAGES, checkpoints
 from empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from empirical.trial import Trained, Trial
@@ -86,8 +86,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
     right.set_ylabel("effective beta along the gradient")
     for axes in (left, right):
         axes.set_xlabel("update")
-    handles, names = left.get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=4, fontsize="small")
+    legend_below(fig, left, ncols=4)
     ends = {
         label: 100 * np.median(evidence.series[net]["final test accuracy"][:, row])
         for net, label, row in _labels()

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, NETS, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.networks import Norm
-from empirical.pictures import median_band
+from empirical.pictures import legend_below, median_band
 from empirical.protocols.courses import Array, Steps, capped, moments, rows, spread
 from empirical.protocols.shift_watches import SHORT, is_watched
 from empirical.trial import Size, Trained, Trial
@@ -127,16 +127,7 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         axes.set_xlim(0, steps[-1])
         axes.set_xlabel("updates")
         axes.set_title(title, fontsize="small")
-    handles, names = axes.get_legend_handles_labels()
-    fig.legend(
-        handles,
-        names,
-        loc="outside lower center",
-        ncols=3,
-        fontsize="small",
-        title="medians over layers; bands: range over seeds",
-        title_fontsize="small",
-    )
+    legend_below(fig, axes, title="medians over layers; bands: range over seeds")
     ratio, relative = (np.median(evidence.series[WITH][name]) for name in (RATIO, RELATIVE))
     cosine = {net: np.median(evidence.series[net]["typical cosine"]) for net in NETS}
     fig.suptitle(

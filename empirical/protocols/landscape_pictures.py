@@ -1,14 +1,14 @@
 """Figures of the landscapes that `empirical.protocols.landscapes` compares."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from empirical.experiment import WITH, WITHOUT
-from empirical.pictures import STYLES, rounded
+from empirical.pictures import STYLES, legend_below, rounded
 from empirical.protocols.landscapes import PROTOCOLS, QUANTITIES, STAGES, ratio_name
 from empirical.protocols.vgg import INITS
 from theory.claim import Evidence
@@ -20,7 +20,6 @@ MARKS: Final[
     "change": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
     "beta": {"color": "#009E73", "marker": "D", "linestyle": "-."},
 }
-Place = Literal["outside lower left", "outside lower right"]
 
 SHOWN: Final = (1e-4, 1e4)  # ratios outside are drawn at the edge
 NAMES: Final = ("early", "middle", "late")
@@ -41,9 +40,11 @@ def draw_protocol(name: str) -> Callable[[Figure, Evidence], str]:
             _frame(axes, stage)
             axes.set_title(f"{init}{_at(evidence, init, best=protocol.best)}", fontsize="small")
         panels[0].set_ylabel("with BN over without, median and range")
-        _legend(fig, panels[0], "outside lower left", f"filled: {INITS[0]}, open: {INITS[1]}")
+        filled = f"filled: {INITS[0]}, open: {INITS[1]}"
+        legend_below(fig, panels[0], 2, filled, loc="outside lower left", fontsize="x-small")
         _edges(panels[-1], evidence, "best rate" if protocol.best else "one rate")
-        _legend(fig, panels[-1], "outside lower right", "median of seeds")
+        seeds = "median of seeds"
+        legend_below(fig, panels[-1], 2, seeds, loc="outside lower right", fontsize="x-small")
         largest = {q: _extremes(evidence, name, q) for q in QUANTITIES}
         fig.suptitle(
             f"Effective beta with BN over without, {protocol.words}: "
@@ -74,14 +75,8 @@ def draw_all(fig: Figure, evidence: Evidence) -> str:
         _frame(axes, "stage")
         axes.set_title(protocol.words, fontsize="small")
     panels[0].set_ylabel("with BN over without")
-    fig.legend(
-        *panels[0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=len(QUANTITIES),
-        fontsize="small",
-        title=f"median of seeds; filled: {INITS[0]}, open: {INITS[1]}",
-        title_fontsize="small",
-    )
+    told = f"median of seeds; filled: {INITS[0]}, open: {INITS[1]}"
+    legend_below(fig, panels[0], len(QUANTITIES), told)
     worst = {
         name: max(_extremes(evidence, name, quantity)[1] for quantity in QUANTITIES)
         for name in PROTOCOLS
@@ -129,19 +124,6 @@ def _ratios(
         linewidth=1,
         **MARKS[quantity],
         **filled,
-    )
-
-
-def _legend(fig: Figure, axes: Axes, place: Place, title: str) -> None:
-    handles, names = axes.get_legend_handles_labels()
-    fig.legend(
-        handles,
-        names,
-        loc=place,
-        ncols=2,
-        fontsize="x-small",
-        title=title,
-        title_fontsize="x-small",
     )
 
 

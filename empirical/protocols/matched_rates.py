@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from empirical.experiment import CONTROL, WITH, WITHOUT
 from empirical.networks import Norm
-from empirical.pictures import MIDDLE, SMALL, median_band
+from empirical.pictures import MIDDLE, SMALL, legend_below, median_band
 from empirical.protocols.bjorck import NETWORKS, resnet
 from empirical.tasks import Data
 from empirical.trial import DEPTH, Size, Trained, Trial
@@ -96,14 +96,7 @@ def draw_courses(fig: Figure, evidence: Evidence, control: str, title: str) -> N
         axes.set_xlabel("share of the training")
         axes.set_title(name, fontsize="medium")
     axes.figure.axes[0].set_ylabel("accuracy (chance 0.1)")
-    fig.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=3,
-        fontsize="small",
-        title="median and range of seeds",
-        title_fontsize="small",
-    )
+    legend_below(fig, axes, title="median and range of seeds")
     fig.suptitle(title, fontsize="medium")
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from empirical.experiment import WITH, WITHOUT
 from empirical.networks import NoiseOf, Norm
-from empirical.pictures import median_band
+from empirical.pictures import legend_below, median_band
 from empirical.protocols.courses import Steps, moments, rows, spread
 from empirical.protocols.vgg import RATE, TESTED, WIDTH
 from empirical.tasks import Data
@@ -125,8 +125,7 @@ def panels(fig: Figure, evidence: Evidence, labels: Mapping[str, str]) -> None:
         axes.set_xlabel("updates")
         axes.set_ylabel(title)
     axes.axhline(CHANCE, color="#999999", linewidth=0.8)
-    handles, names = axes.get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=3, fontsize="small")
+    legend_below(fig, axes)
 
 
 def at_the_end(evidence: Evidence, nets: Sequence[str], name: str) -> dict[str, float]:

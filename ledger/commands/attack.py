@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import Parameter
 
-from theory.errors import UserError
+from theory.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,8 +57,7 @@ def attack(
     from simulate import adversary, tightness
     from theory import files
 
-    if not 0 <= seed < 2**32:
-        raise UserError(f"--seed {seed}: give 0 to {2**32 - 1}")
+    valid_seed("--seed", seed)
     if out is not None:
         if out.suffix not in (".json", *FIGURES):
             raise UserError(f"--out {out}: end the name in .json, .svg, .png or .pdf")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from theory.errors import UserError
+from theory.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,7 +57,7 @@ def check_layer(
     from ledger.commands import common
     from theory import files
 
-    common.checked_seed(seed)
+    valid_seed("--seed", seed)
     sizes = None if shape is None else _sizes(shape)
     if json:
         files.probe(json)

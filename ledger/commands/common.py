@@ -13,21 +13,6 @@ OUT: Final = Path("bnproof-runs")  # where runs are kept unless a command is tol
 LOCK: Final = ".lock"
 
 
-def checked_seed(seed: int) -> int:
-    """Refuse a seed that NumPy or PyTorch would not take.
-
-    Raises
-    ------
-    UserError
-        If it is negative or beyond 32 bits.
-    """
-    if seed < 0:
-        raise UserError(f"--seed {seed} is negative; give 0 or larger")
-    if seed >= 2**32:
-        raise UserError(f"--seed {seed} is too large; give at most {2**32 - 1}")
-    return seed
-
-
 def device(name: str) -> str:
     """Return the concrete device, ``cpu`` or ``cuda``, for ``auto``, ``cpu`` or ``cuda``.
 

@@ -13,11 +13,11 @@ from empirical.experiment import experiment_of
 from empirical.trial import UnfinishedError
 from ledger import figures, published
 from ledger.catalogue import experiment, experiments
-from ledger.commands.common import OUT, checked_seed, threads
+from ledger.commands.common import OUT, threads
 from ledger.commands.common import device as concrete
 from ledger.requests import Request, requests, training_runs
 from theory.claim import Claim, Evidence, Scale, decide
-from theory.errors import UserError
+from theory.errors import UserError, valid_seed
 
 RESULTS: Final = "results"
 ScaleName = Literal["smoke", "quick", "paper"]
@@ -102,7 +102,7 @@ def run(
     publish
         Write the measurements to ledger/published too.
     """
-    checked_seed(seed)
+    valid_seed("--seed", seed)
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds {seeds}: must be at least 1")
     claims = [experiment(name) for name in ids] or experiments()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import Parameter
 
-from theory.errors import UserError
+from theory.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
     from simulate.random_matrices.spectrum import Spectrum
@@ -71,7 +71,7 @@ def spectrum(
         if path.suffix not in (*FIGURES, *TABLES):
             raise UserError(f"--out {path}: end the name in {', '.join((*FIGURES, *TABLES))}")
         files.probe(path)
-    common.checked_seed(seed)
+    valid_seed("--seed", seed)
     ways = {"--factors": factors, "--widths": widths, "--from": source, "--figure": figure}
     chosen = [name for name, value in ways.items() if value is not None]
     if len(chosen) != 1:

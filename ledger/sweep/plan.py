@@ -28,7 +28,7 @@ from empirical.networks import FAMILIES
 from empirical.recipe import Recipe
 from ledger.catalogue import experiment
 from theory.claim import Scale
-from theory.errors import UserError, one_of, whole
+from theory.errors import UserError, one_of, valid_seed, whole
 
 Fields = dict[str, Any]
 Hints = Mapping[str, Any]
@@ -42,7 +42,6 @@ WORDS: Final[Mapping[type, str]] = {
     dict: "a table",
 }
 MOST: Final = 100_000  # trials of one file
-LARGEST_SEED: Final = 2**32 - 1  # that NumPy and PyTorch take
 IMAGES: Final[Hints] = {"data": str, "images": int}
 EXPERIMENT: Final[Hints] = {"id": str, "scale": str, "seed": int, "data": str}
 
@@ -180,7 +179,7 @@ def _run(fields: Fields) -> Fields:
     del hints["generator"]
     network = {"family": family} | _typed(network, hints, before="network.")
     fields["network"] = network
-    _seed(fields.get("seed", 0))
+    valid_seed("seed", fields.get("seed", 0))
     whole("images", fields.get("images", 1), 1)
     recipe(fields)
     return fields
@@ -197,15 +196,9 @@ def _experiment(fields: Fields) -> Fields:
     fields = {"scale": "quick", "seed": 0} | fields
     fields = _typed(fields, EXPERIMENT, required=("id",))
     one_of("scale", fields["scale"], [scale.value for scale in Scale])
-    _seed(fields["seed"])
+    valid_seed("seed", fields["seed"])
     experiment(fields["id"])
     return fields
-
-
-def _seed(seed: int) -> None:
-    whole("seed", seed, 0)
-    if seed > LARGEST_SEED:
-        raise ValueError(f"seed {seed:.3g}: must be at most {LARGEST_SEED}")
 
 
 KINDS: Final[dict[str, Callable[[Fields], Fields]]] = {"run": _run, "experiment": _experiment}

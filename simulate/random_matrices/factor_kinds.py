@@ -140,11 +140,14 @@ class Diagonal:
         for value in self.squares:
             if value != 0:
                 exact("squares other than 0", value)
-        total = sum((exact("weights", weight) for weight in self.weights), Fraction(0))
+        total = self._total()
         if abs(total - 1) > Fraction(1, 10**12):
             raise ValueError(f"weights must sum to 1, not {float(total)!r}")
         if not any(self.squares):
             raise ValueError("squares must not all be 0: the product would be 0")
+
+    def _total(self) -> Fraction:
+        return sum((exact("weights", weight) for weight in self.weights), Fraction(0))
 
     def times(self, other: "Diagonal") -> "Diagonal":
         """Product of independent diagonals."""
@@ -155,7 +158,7 @@ class Diagonal:
 
     def law(self) -> dict[Fraction, Fraction]:
         """Share of each square other than 0, in ascending order of the squares."""
-        total = sum((exact("weights", weight) for weight in self.weights), Fraction(0))
+        total = self._total()
         shares: dict[Fraction, Fraction] = {}
         for value, weight in zip(self.squares, self.weights, strict=True):
             if value != 0:

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ PAGE = """<html><head>
 <script src="asv.js"></script></head><body><a href="https://example.org">asv</a></body></html>"""
 SECONDS = (0.25, 0.5, 0.125)  # of the one benchmark, at three commits
 NAME = "bench_example.Example.time_example"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Points of the first series that Flot holds, and how many pixels of the canvas are not blank.
 POINTS = "() => $('#main-graph').data('plot')?.getData()[0]?.data.map(point => point[1])"
 INK = """() => { const canvas = document.querySelector('#main-graph canvas.flot-base');
@@ -134,21 +132,6 @@ def test_results_that_asv_cannot_read_keep_the_old_page(config: Path, page: Path
     with pytest.raises(dashboard.DashboardError, match="asv publish failed"):
         dashboard.publish(broken, page.parent)
     assert page.read_bytes() == before
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: the extra `browser` has it"
-    )
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser found; looked for {', '.join(BROWSERS)}")
-    with playwright.sync_playwright() as engine:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        running = engine.chromium.launch(executable_path=found, args=arguments)
-        yield running
-        running.close()
 
 
 class Visit:

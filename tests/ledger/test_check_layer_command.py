@@ -124,7 +124,11 @@ def test_a_module_or_a_class_serves_as_well(run) -> None:
         ("layers_of_a_person:good", ("--as", "rsm"), "did you mean rms?"),
         ("layers_of_a_person:good", ("--as", "instance"), "forms no group"),
         ("layers_of_a_person:good", ("--eps", "-1"), "eps = -1 is negative"),
-        ("layers_of_a_person:good", ("--seed", "-1"), "--seed -1 is negative"),
+        (
+            "layers_of_a_person:good",
+            ("--seed", "-1"),
+            "--seed -1: must be an integer, 0 to",
+        ),
         ("torch.nn:LayerNorm", (), "raised TypeError"),
         ("needs_more:good", (), "imports nothing_of_that_name, which is not installed"),
         ("wrong_syntax:good", (), "does not import: SyntaxError"),

@@ -90,7 +90,7 @@ def test_a_verdict_that_is_not_the_expected_one_gives_status_1(run, monkeypatch)
         (("show", "bjork_fig3"), "unknown claim 'bjork_fig3'; did you mean bjorck_fig3"),
         (("show", "bn_jacobian"), "bn_jacobian: has no experiment"),
         (("run", CHEAP, "--seeds", "0"), "--seeds 0: must be at least 1"),
-        (("run", CHEAP, "--seed", "-1"), "--seed -1 is negative"),
+        (("run", CHEAP, "--seed", "-1"), "--seed -1: must be an integer, 0 to 4294967295"),
         (("run", CHEAP, "--minutes", "0"), "--minutes 0.0: must be positive and finite"),
         (("run", CHEAP, "--minutes", "nan"), "--minutes nan"),
         (("run", CHEAP, "--scale", "huge"), "huge"),

@@ -19,11 +19,6 @@ from theory.symbols import latex, text
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 CLAIMS = (bn_hessian.CLAIM, report_3_4.CLAIM, santurkar_4_2.CLAIM)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 AXE = "axe-core@4.14.1"  # nobody else's code is kept here: npm brings it when it is asked for
 # Of an element: whether any part of it is drawn outside of every box that could scroll to it.
 SPILLS = """() => [...document.querySelectorAll('body *')].filter(element => {
@@ -87,20 +82,6 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "layers": [],
     }
     return write(content, folder)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: the extra `browser` has it"
-    )
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser found; looked for {', '.join(BROWSERS)}")
-    with playwright.sync_playwright() as engine:
-        running = engine.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def test_weights_of_a_file(run, tmp_path) -> None:
         (("--widths", "3"), "--widths 3: give two or more integers"),
         (("--widths", "3,x"), "--widths 3,x: give integers"),
         (("--widths", "3,0"), "each at least 1"),
-        (("--factors", 2, "--seed", -1), "--seed -1 is negative"),
+        (("--factors", 2, "--seed", -1), "--seed -1: must be an integer, 0 to 4294967295"),
         (("--factors", 2, "--out", "a.gif"), "--out a.gif: end the name in .svg"),
         (("--figure", 8, "--out", "a.json"), "--figure 8 draws laws"),
         (("--from", "missing.npz"), "missing.npz: cannot be read"),

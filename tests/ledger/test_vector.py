@@ -2,9 +2,9 @@
 
 import io
 import re
-import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -146,26 +146,17 @@ def test_what_is_not_understood_is_left_as_it_is(change: tuple[str, str]) -> Non
 @pytest.mark.browser
 @pytest.mark.xdist_group("browser")
 @pytest.mark.parametrize("draw", PICTURES)
-def test_the_picture_is_the_same_in_a_browser(draw: Draw) -> None:
+def test_the_picture_is_the_same_in_a_browser(draw: Draw, browser: Any) -> None:
     from PIL import Image
 
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.skip(f"no browser found; looked for {', '.join(names)}")
     before = written(draw)
     pictures = []
-    with playwright.sync_playwright() as engine:
-        running = engine.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = running.new_page(viewport={"width": 720, "height": 420})
-        for svg in (before, shorter(before), ""):
-            page.set_content(f"<body style='margin:0'>{svg[svg.find('<svg') :] if svg else ''}")
-            shot = Image.open(io.BytesIO(page.screenshot())).convert("L")
-            pictures.append(np.asarray(shot, dtype=float))
-        running.close()
+    page = browser.new_page(viewport={"width": 720, "height": 420})
+    for svg in (before, shorter(before), ""):
+        page.set_content(f"<body style='margin:0'>{svg[svg.find('<svg') :] if svg else ''}")
+        shot = Image.open(io.BytesIO(page.screenshot())).convert("L")
+        pictures.append(np.asarray(shot, dtype=float))
+    page.close()
     old, new, empty = pictures
     assert np.abs(old - new).mean() < 1.0, "of 255 shades"
     assert np.abs(old - empty).mean() > 2, "there is something to be seen"
