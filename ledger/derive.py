@@ -10,8 +10,6 @@ from theory.proof import Proof, proves, residual
 from theory.symbols import latex as to_latex
 from theory.symbols import text as to_text
 
-NOTE = {"given": " (stated)", "cited": " (cited)", "checked": ""}
-
 
 def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
     """Yield the derivation, or the counterexample and the derivation of the corrected form.
@@ -47,7 +45,7 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
 
 def _steps(proof: Proof, latex: bool) -> Iterator[str]:
     for number, step in enumerate(proof.steps, start=1):
-        yield from textwrap.wrap(f"{number}. {step.words}{NOTE[step.kind]}", 96)
+        yield from textwrap.wrap(f"{number}. {step.told()}", 96)
         equation = step.latex if latex else step.text
         if equation:
             yield f"       {equation}"

@@ -133,21 +133,24 @@ def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
         ) from None
 
 
-def commit() -> str:
+def commit(root: Path = FOLDER.parents[1]) -> str:
     """The commit of the code that runs, with ``-dirty`` if a Python file differs from it.
 
-    Other files do not count: publishing itself writes some.
+    Other files do not count: publishing itself writes some.  An installed package has no commit,
+    even where its environment lies inside someone's repository.
     """
     try:
-        head = _git("rev-parse", "--short=12", "HEAD")
-        return f"{head}-dirty" if _git("status", "--porcelain", "--", ":/*.py") else head
+        if not _git(root, "ls-files", "ledger/published.py"):
+            return "unknown"
+        head = _git(root, "rev-parse", "--short=12", "HEAD")
+        return f"{head}-dirty" if _git(root, "status", "--porcelain", "--", "*.py") else head
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
 
-def _git(*arguments: str) -> str:
+def _git(folder: Path, *arguments: str) -> str:
     found = subprocess.run(
-        ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
     )
     return found.stdout.strip()
 

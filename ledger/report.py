@@ -21,6 +21,7 @@ from ledger.sheet import Sheet
 from ledger.tables import plain, settings, tables
 from theory.errors import UserError
 from theory.files import write_text
+from theory.proof import KINDS
 from theory.sources import DOCUMENTS, Document
 
 PAGE: Final = "index.html"
@@ -39,7 +40,6 @@ HOLDS: Final = {
     False: "By this, the statement does not hold.",
     None: "This alone does not decide the statement.",
 }
-STEP: Final = {"given": "stated", "cited": "cited from elsewhere", "checked": ""}
 
 # The fields that the page needs: a type, a list of one shape, or a choice with None.
 PRINTED: Final = (None, {"latex": str, "text": str})
@@ -154,7 +154,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(HOLDS=HOLDS, STEP=STEP, TRUTH=TRUTH, DOCUMENTS=DOCUMENTS)
+    environment.globals.update(HOLDS=HOLDS, STEP=KINDS, TRUTH=TRUTH, DOCUMENTS=DOCUMENTS)
     environment.filters.update(plain=plain, tables=tables, outcome=outcome, places=places)
     environment.filters.update(kinds=kinds, settings=settings)
     environment.filters.update(latex=citation.latex, bibtex=citation.bibtex)

@@ -12,7 +12,8 @@ import pytest
 import sympy as sp
 
 from ledger.catalogue import catalogue
-from theory.claim import Claim, Instances, Verdict
+from theory import derived
+from theory.claim import Claim, Derived, Instances, Settings, Verdict
 from theory.sources import DOCUMENTS, Source
 from theory.symbols import gg, vv
 
@@ -72,6 +73,8 @@ def test_a_page_says_what_the_file_says(science: Any, root: Path) -> None:
         unmeasured = claims.verdict(claim) == claims.UNMEASURED
         assert unmeasured == ("Not measured yet" in text)
         assert claim.corrects is None or f"/science/{claim.corrects}" in links
+        proof = derived.check(claim, Settings()) if claim.means_of(Derived) else None
+        assert proof is None or all(step.told() in text for step in proof.series["steps"])
 
 
 def _attributes(node: Any) -> dict[str, Any]:

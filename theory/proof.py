@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import sympy as sp
 
 from theory.certificate import Certificate, Term
 from theory.gram import Vector
 from theory.symbols import latex, text
+
+# What vouches for a step of each kind, where SymPy does not.
+KINDS: Final = {"checked": "", "given": "stated", "cited": "cited from elsewhere"}
 
 
 class ProofError(Exception):
@@ -21,7 +25,11 @@ class Step:
     words: str
     latex: str = ""
     text: str = ""
-    kind: str = "checked"  # "given": stated in words; "cited": a theorem taken from elsewhere
+    kind: str = "checked"  # one of `KINDS`
+
+    def told(self) -> str:
+        """The words, and in brackets what vouches for them where SymPy does not."""
+        return f"{self.words} ({KINDS[self.kind]})" if KINDS[self.kind] else self.words
 
 
 @dataclass(frozen=True)

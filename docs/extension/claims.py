@@ -20,6 +20,8 @@ from extension.nodes import (
     section,
     table,
 )
+from extension.proofs import MEANS as EXACT
+from extension.proofs import proofs
 from ledger import published
 from theory.claim import (
     Claim,
@@ -70,6 +72,7 @@ def body(claim: Claim, root: Path, figure: tuple[str, str] | None) -> list[nodes
         section("As printed", formula(claim.statement), bullets(_sources(claim))),
         *_relation(claim),
         section("How it is decided", bullets(_means(claim, root)), _commands(claim)),
+        *proofs(claim),
         *(_experiment(claim, trial, figure) if trial else ()),
         *([section("Remark", paragraph(claim.remark))] if claim.remark else ()),
         *_corrects(claim),
@@ -139,9 +142,7 @@ def _means(claim: Claim, root: Path) -> list[list[Inline]]:
 
 
 def _commands(claim: Claim) -> nodes.paragraph:
-    exact = any(
-        isinstance(way, Derived | Disproved | Counterexample | ExactCase) for way in claim.means
-    )
+    exact = any(isinstance(way, EXACT) for way in claim.means)
     parts: list[Inline] = ["To repeat it: ", code(f"bnproof verify {claim.id}")]
     if exact:
         parts += [". Step by step: ", code(f"bnproof derive {claim.id}")]

@@ -1,6 +1,7 @@
 """Published measurements: whole, judged anew each time, and what a run of today gives."""
 
 import json
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -138,3 +139,26 @@ def test_verify_judges_what_is_published_of_a_trained_experiment(record, tmp_pat
     assert isinstance(trained.means[0], Experiment)
     (only,) = gather(trained, SMOKE)
     assert only.provenance["measured"] == record["created"][:10]
+
+
+def test_the_commit_is_that_of_the_code_that_runs(tmp_path):
+    def git(*words):
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+        run = subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+        return run.stdout.decode().strip()
+
+    code = tmp_path / "ledger" / "published.py"
+    code.parent.mkdir()
+    code.write_text("")
+    assert published.commit(tmp_path) == "unknown"
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "-m", "of another project")
+    assert published.commit(tmp_path) == "unknown"
+    git("add", ".")
+    git("commit", "--quiet", "-m", "ours")
+    head = git("rev-parse", "HEAD")[:12]
+    assert published.commit(tmp_path) == head
+    (tmp_path / "result.json").write_text("{}")
+    assert published.commit(tmp_path) == head
+    code.write_text("changed = True\n")
+    assert published.commit(tmp_path) == f"{head}-dirty"

@@ -1,0 +1,48 @@
+"""The exact part of a claim's page: derivation and counterexample, carried out at build time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from docutils import nodes
+
+from extension.nodes import Inline, bullets, folded, formula, paragraph, section
+from ledger.verify import WORKERS
+from theory.claim import Claim, Counterexample, Derived, Disproved, ExactCase, Settings
+from theory.proof import Step
+
+MEANS: Final = (Derived, Disproved, Counterexample, ExactCase)
+
+
+def proofs(claim: Claim) -> list[nodes.Node]:
+    """What the claim's exact means find, and every step; nothing for a claim that has none."""
+    found = [WORKERS[type(way)](claim, Settings()) for way in claim.means if isinstance(way, MEANS)]
+    if not found:
+        return []
+    parts: list[nodes.Node] = []
+    for item in found:
+        parts.append(paragraph(item.summary))
+        notes = list(_notes(item.numbers))
+        if notes:
+            parts.append(bullets(notes))
+        steps = item.series.get("steps", ())
+        if steps:
+            words = f"Derivation in {len(steps)} step{'' if len(steps) == 1 else 's'}"
+            parts += folded(words, _numbered(steps))
+    return [section("What was found", *parts)]
+
+
+def _notes(numbers: Mapping[str, Any]) -> Iterator[list[Inline]]:
+    """When an inequality is an equality, and what of others the derivation uses."""
+    if numbers.get("equality"):
+        yield [f"equality: {numbers['equality']}"]
+    for theorem in numbers.get("rests_on", ()):
+        yield [f"rests on: {theorem}"]
+
+
+def _numbered(steps: Sequence[Step]) -> nodes.enumerated_list:
+    return nodes.enumerated_list("", *map(_item, steps), enumtype="arabic", suffix=".")
+
+
+def _item(step: Step) -> nodes.list_item:
+    shown = [formula(step.latex)] if step.latex else []
+    return nodes.list_item("", paragraph(step.told()), *shown)
