@@ -243,12 +243,11 @@ class Run:
         try:
             whole = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
             state: State = whole["state"]
-            length = int(whole["metrics"])
+            length, expected = int(whole["metrics"]), str(whole["rows"])
         except Exception as error:  # whoever wrote it: nothing is unpickled
             raise ValueError(f"no checkpoint ({type(error).__name__})") from None
         rows = self._metrics.read_bytes()[:length] if self._metrics.exists() else b""
-        # A checkpoint of before 2026-11-22 has the length alone.
-        if len(rows) != length or digest(rows) != whole.get("rows", digest(rows)):
+        if len(rows) != length or digest(rows) != expected:
             raise ValueError(f"{self._metrics.name} was changed after it was written")
         return state, length
 

@@ -88,7 +88,7 @@ def test_the_result_is_written_as_numbers_or_figure(tmp_path: Path, capsys) -> N
         ("report_34", {}, "did you mean report_3_4"),
         ("bn_jacobian", {}, "no inequality"),
         ("bjorck_table1", {}, "no inequality"),
-        ("slides_4_1", {"seed": -1}, "--seed -1: give 0"),
+        ("slides_4_1", {"seed": -1}, "--seed -1: must be an integer, 0 to"),
         ("slides_4_1", {"restarts": 0}, "restarts = 0: give 1 or more"),
         ("slides_4_1", {"out": Path("result.txt")}, "end the name in .json"),
     ],
