@@ -38,7 +38,7 @@ SHALLOW_RATES: Final[Mapping[Norm, tuple[float, ...]]] = {
 }
 TRAINING: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=2, images=200),
-    Scale.QUICK: Size(batch=32, seeds=2, updates=300),
+    Scale.QUICK: Size(batch=32, seeds=3, updates=300),
     Scale.PAPER: Size(batch=128, seeds=5, updates=165 * (50_000 // 128), images=None),
 }
 

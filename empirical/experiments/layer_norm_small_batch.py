@@ -36,7 +36,7 @@ TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 2_000, Scale.PAPER: 10_000}
 # Updates are those of the largest batch: every batch size sees the same number of images.
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=1, images=200),
-    Scale.QUICK: Size(batch=WHOLE, seeds=2, updates=50, images=None),
+    Scale.QUICK: Size(batch=WHOLE, seeds=3, updates=50, images=None),
     Scale.PAPER: Size(batch=WHOLE, seeds=5, updates=11_700, images=None),
 }
 

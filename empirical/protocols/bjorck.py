@@ -32,7 +32,7 @@ STARTS: Final[Mapping[Norm, float]] = {"none": 0.2, "last": 0.05, "batch": 0.4}
 TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 500, Scale.PAPER: 10_000}
 SIZES: Final[Mapping[Scale, Size]] = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=2, images=200),
-    Scale.QUICK: Size(batch=16, seeds=2, updates=400),
+    Scale.QUICK: Size(batch=16, seeds=3, updates=400),
     Scale.PAPER: Size(batch=128, seeds=5, updates=3_900, images=None),
 }
 NETWORKS: Final[Mapping[str, str]] = {

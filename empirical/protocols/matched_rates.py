@@ -31,7 +31,7 @@ TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 1_000, Scale.PAPER: 10_000}
 LOOKS: Final = {Scale.SMOKE: 2, Scale.QUICK: 10, Scale.PAPER: 30}  # at a run, after the first
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=4, images=200),
-    Scale.QUICK: Size(batch=32, seeds=2, updates=800, images=1_000),
+    Scale.QUICK: Size(batch=32, seeds=3, updates=800, images=1_000),
     Scale.PAPER: Size(batch=128, seeds=5, updates=165 * (50_000 // 128), images=None),
 }
 PROVENANCE: Final[Mapping[str, str]] = {
