@@ -1,8 +1,10 @@
 """Imports point one way: theory <- simulate <- empirical <- ledger; theory never needs torch."""
 
 import ast
+import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,31 @@ def test_help_loads_nothing_heavy() -> None:
         "with contextlib.redirect_stdout(io.StringIO()):\n    app(['--help'], exit_on_error=False)"
     )
     assert not loaded_after(code) & {"torch", "sympy", "matplotlib", "numpy", "scipy"}
+
+
+NAMED = re.compile(r"[\w*/]+(?:\.py|/)")  # a file, a pattern of files, or a whole folder
+
+
+def names(path: str, name: str) -> bool:
+    """Whether `name`, of the picture, stands for the file: with as much of its folder as it has."""
+    of = path.rpartition("/")[0] + "/" if name.endswith("/") else path
+    return fnmatch(f"/{of}", f"*/{name}")
+
+
+def test_the_picture_of_the_architecture_names_every_module_and_no_other(root: Path) -> None:
+    text = (root / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    picture = text.partition("## Where things stand")[2].split("```")[1]
+    listed = {name for name in NAMED.findall(picture) if "ID" not in name}
+    files = [
+        path.relative_to(root).as_posix()
+        for package in (*LAYERS, "benchmarks", "docs/extension")
+        for path in (root / package).rglob("*.py")
+        if path.name != "__init__.py" and path.parent.name not in {"claims", "experiments"}
+    ]
+    assert len(files) > 200
+    assert [path for path in files if not any(names(path, name) for name in listed)] == []
+    strange = [name for name in listed if not any(names(path, name) for path in files)]
+    assert [name for name in strange if not [*root.glob(name), *root.glob(f"*/{name}")]] == []
+    assert names("theory/a/b.py", "a/")
+    assert not names("theory/b.py", "a/")
+    assert not names("theory/ab.py", "b.py")
