@@ -14,6 +14,7 @@ from extension.analytic import FIGURES
 from extension.nodes import page, paragraph, section
 from ledger import figures, published
 from ledger.catalogue import experiments
+from ledger.document import PICTURES
 from theory.claim import Claim, decide
 from theory.files import write_text
 
@@ -30,7 +31,7 @@ def published_figure(claim: Claim, source: Path) -> tuple[str, str] | None:
     evidence = published.evidence(claim)
     if evidence is None:
         return None
-    uri = f"/{DRAWN}/{figures.FOLDER}/{claim.id}.svg"
+    uri = f"/{DRAWN}/{PICTURES}/{claim.id}.svg"
     svg = source / uri[1:]
     words = svg.with_suffix(".txt")
     made_from = (
@@ -80,7 +81,7 @@ class AnalyticDirective(SphinxDirective):
         """Build the nodes, one section a figure."""
         parts: list[nodes.Node] = []
         for name, figure in FIGURES.items():
-            uri = f"/{DRAWN}/{figures.FOLDER}/law_{name}.svg"
+            uri = f"/{DRAWN}/{PICTURES}/law_{name}.svg"
             alt = figures.write(Path(self.env.srcdir, uri[1:]), figure.draw)
             links = [page(f"/science/{claim}", claim) for claim in figure.claims]
             between = [part for link in links for part in (", ", link)][1:]

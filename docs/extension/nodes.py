@@ -1,11 +1,12 @@
 """Short ways to build a document tree.  Text is text here: nothing is parsed as markup."""
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from docutils import nodes
 from sphinx import addnodes
 
-Inline = nodes.Node | str
+Inline: TypeAlias = nodes.Node | str
 
 
 def inlines(parts: Iterable[Inline]) -> list[nodes.Node]:
