@@ -1,7 +1,7 @@
 """BN makes the landscape along the gradient smoother: protocol 'best' of four."""
 
 from empirical.protocols.landscape_pictures import draw_protocol
-from empirical.protocols.landscapes import REMARK, by_protocol
+from empirical.protocols.landscapes import REMARK, STATEMENT, by_protocol
 from theory.claim import Claim, Verdict
 from theory.sources import Source
 
@@ -9,12 +9,7 @@ CLAIM = Claim(
     id="santurkar_landscape_best",
     title="Each at its best rate, the network with batch normalisation has the smoother landscape.",
     sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{Result: BatchNorm has \emph{profound} effect on the landscape} \\"
-        r"\text{(Makes it \emph{smoother} and \emph{easier to navigate}).}"
-        r"\end{array}"
-    ),
+    statement=STATEMENT,
     means=(by_protocol("best", draw_protocol("best")),),
     expected=Verdict.NOT_REPRODUCED,
     remark=REMARK

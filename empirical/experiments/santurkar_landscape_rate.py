@@ -1,7 +1,7 @@
 """BN makes the landscape along the gradient smoother: protocol 'rate' of four."""
 
 from empirical.protocols.landscape_pictures import draw_protocol
-from empirical.protocols.landscapes import REMARK, by_protocol
+from empirical.protocols.landscapes import REMARK, STATEMENT, by_protocol
 from theory.claim import Claim, Verdict
 from theory.sources import Source
 
@@ -9,12 +9,7 @@ CLAIM = Claim(
     id="santurkar_landscape_rate",
     title="At one learning rate batch normalisation makes the landscape smoother.",
     sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{Result: BatchNorm has \emph{profound} effect on the landscape} \\"
-        r"\text{(Makes it \emph{smoother} and \emph{easier to navigate}).}"
-        r"\end{array}"
-    ),
+    statement=STATEMENT,
     means=(by_protocol("rate", draw_protocol("rate")),),
     expected=Verdict.NOT_REPRODUCED,
     remark=REMARK

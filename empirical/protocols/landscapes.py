@@ -27,7 +27,13 @@ LEVELS: Final = (2 * np.arange(STAGES)[::-1] + 1) / (2 * STAGES)
 RANGE: Final = (1e-30, 1e30)  # of a quantity; what is not finite counts as its upper end
 SMALL: Final = 0.1  # what the control's initial weights are multiplied by
 FLAT: Final = "without BN, initial weights a tenth: it does not learn, and its landscape is flat"
-# What the remarks of all claims on these protocols begin with.
+# What the claims on these protocols quote, and what all their remarks begin with.
+STATEMENT: Final = (
+    r"\begin{array}{l}"
+    r"\text{Result: BatchNorm has \emph{profound} effect on the landscape} \\"
+    r"\text{(Makes it \emph{smoother} and \emph{easier to navigate}).}"
+    r"\end{array}"
+)
 REMARK: Final = (
     "The sources print curves of one run without numbers. Found: VGG, plain SGD, batches of "
     "128, Glorot's initialisation, a rate of 0.1 for both networks; steps along minus the "
