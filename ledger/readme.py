@@ -6,13 +6,15 @@ code and the published measurements.
 """
 
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from ledger import published
 from ledger.catalogue import catalogue, experiments
 from ledger.document import load
+from ledger.report import TRUTH, outcome
 from theory.catalogue import Broken
 from theory.claim import Claim, Evidence, Kind, decide
 from theory.files import write_text
@@ -20,18 +22,36 @@ from theory.normalizers import NORMALIZERS, facts
 from theory.sources import DOCUMENTS
 
 
+def tally() -> str:
+    """Markdown table of how many statements hold, by source; one of two sources counts for each."""
+    claims = _claims()
+    rows = [f"| source | {' | '.join(TRUTH.values())} |", "|---|---|---|---|"]
+    for key, document in DOCUMENTS.items():
+        found = [claim for claim in claims if key in {source.document for source in claim.sources}]
+        rows.append(
+            f"| {key}: {document.authors}, *{document.title}*, {document.year} |{_of(found)}"
+        )
+    return "\n".join([*rows, f"| all {len(claims)} statements |{_of(claims)}"])
+
+
+def _of(claims: Sequence[Claim]) -> str:
+    counts = Counter(outcome(claim.expected) for claim in claims)
+    return "".join(f" {counts[key]} |" for key in TRUTH)
+
+
 def claims_table() -> str:
-    """Markdown table of all claims with their verdicts, and the documents they come from."""
-    rows = [
-        "| id | source | statement | verdict |",
-        "|---|---|---|---|",
-    ]
-    for entry in catalogue().values():
+    """Markdown table of all claims with their verdicts."""
+    return "\n".join(
+        ["| id | source | statement | verdict |", "|---|---|---|---|", *map(_claim, _claims())]
+    )
+
+
+def _claims() -> list[Claim]:
+    entries = list(catalogue().values())
+    for entry in entries:
         if isinstance(entry, Broken):
             raise ValueError(entry.error)
-        rows.append(_claim(entry))
-    documents = [f"{key}: {d.authors}, *{d.title}*, {d.year}." for key, d in DOCUMENTS.items()]
-    return "\n".join([*rows, "", *documents])
+    return [entry for entry in entries if isinstance(entry, Claim)]
 
 
 def _claim(claim: Claim) -> str:
@@ -163,6 +183,7 @@ def replace(text: str, name: str, content: str) -> str:
 
 # What stands between which markers, apart from the findings of a run.
 TABLES: Final = {
+    "tally": tally,
     "claims": claims_table,
     "normalizers": normalizers_table,
     "experiments": experiments_table,

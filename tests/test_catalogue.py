@@ -1,5 +1,6 @@
 """The catalogue: every claim is complete, named after its file, and in the README."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,11 @@ def test_claims_of_a_persons_own(tmp_path: Path) -> None:
         select([], own)
     with pytest.raises(UserError, match="no folder of claims"):
         select([], tmp_path / "nowhere")
+
+
+def test_what_the_readme_tells_of_a_claim_is_its_verdict(root: Path) -> None:
+    text = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    told = re.findall(r"`([a-z0-9_]+)`, ((?:not )?(?:proved|refuted|reproduced|supported))", text)
+    assert len(told) > 10
+    known = catalogue()
+    assert [(name, word) for name, word in told if known[name].expected != word] == []
