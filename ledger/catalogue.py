@@ -1,4 +1,7 @@
-"""All claims: those of `theory.claims` and those of `empirical.experiments`, by id."""
+"""All claims: those of `theory.claims` and those of `empirical.experiments`, by id.
+
+A claim's file is imported when the claim is asked for: SymPy and PyTorch take their time.
+"""
 
 import difflib
 from collections.abc import Sequence
@@ -6,8 +9,7 @@ from pathlib import Path
 
 import empirical.experiments
 import theory.claims
-from empirical.experiment import Experiment
-from theory.catalogue import Broken, load_folder, load_path
+from theory.catalogue import Broken, Load, files_in, files_of
 from theory.claim import Claim
 from theory.errors import UserError
 
@@ -22,17 +24,21 @@ def catalogue(outside: Path | None = None) -> dict[str, Claim | Broken]:
     UserError
         If two files have the same name.
     """
-    entries = [
-        *load_folder(theory.claims),
-        *load_folder(empirical.experiments),
-        *(load_path(outside) if outside else []),
-    ]
-    table = {entry.id: entry for entry in sorted(entries, key=lambda entry: entry.id)}
-    if len(table) < len(entries):
-        ids = [entry.id for entry in entries]
-        twice = next(name for name in ids if ids.count(name) > 1)
-        raise UserError(f"{twice}.py: id: there is a claim of that name already; rename the file")
-    return table
+    return {name: load() for name, load in _files(outside).items()}
+
+
+def _files(outside: Path | None) -> dict[str, Load]:
+    """How to load each claim, sorted by id."""
+    table: dict[str, Load] = {}
+    folders = [files_of(theory.claims), files_of(empirical.experiments)]
+    for folder in [*folders, files_in(outside)] if outside else folders:
+        twice = min(table.keys() & folder.keys(), default=None)
+        if twice is not None:
+            raise UserError(
+                f"{twice}.py: id: there is a claim of that name already; rename the file"
+            )
+        table |= folder
+    return dict(sorted(table.items()))
 
 
 def select(ids: Sequence[str], outside: Path | None = None) -> list[Claim | Broken]:
@@ -45,13 +51,13 @@ def select(ids: Sequence[str], outside: Path | None = None) -> list[Claim | Brok
     UserError
         If a name is unknown; the message suggests the nearest ones.
     """
-    table = catalogue(outside)
+    table = _files(outside)
     if outside and not ids:
-        ids = [entry.id for entry in load_path(outside)]
+        ids = list(files_in(outside))
     for name in ids:
         if name not in table:
             raise UserError(f"unknown claim {name!r}; {_suggest(name, list(table))}")
-    return [entry for name, entry in table.items() if not ids or name in ids]
+    return [load() for name, load in table.items() if not ids or name in ids]
 
 
 def one(claim_id: str, outside: Path | None = None) -> Claim:
@@ -70,6 +76,8 @@ def one(claim_id: str, outside: Path | None = None) -> Claim:
 
 def experiments() -> list[Claim]:
     """Every claim that has an experiment."""
+    from empirical.experiment import Experiment
+
     whole = [entry for entry in catalogue().values() if isinstance(entry, Claim)]
     return [claim for claim in whole if claim.means_of(Experiment)]
 
@@ -82,6 +90,8 @@ def experiment(claim_id: str) -> Claim:
     UserError
         If it is unknown, does not load, or has none.
     """
+    from empirical.experiment import Experiment
+
     claim = one(claim_id)
     if not claim.means_of(Experiment):
         raise UserError(

@@ -160,6 +160,8 @@ def test_a_broken_file_does_not_hide_the_others(
         "strict.py": GOOD.format(id="strict", change="relation=sp.Lt(gg, vv)"),
         "empty.py": GOOD.format(id="empty", change="domain=sp.And(gg > 1, gg < 0, sp.false)"),
         "control.py": GOOD.format(id="control", change="control=None"),
+        "python.py": GOOD.format(id="python", change="relation=gg == vv"),
+        "leaves.py": "raise SystemExit('bye')\n",
     }
     entries = {e.id: e for e in load_folder(package(tmp_path, files, monkeypatch))}  # type: ignore[arg-type]
     assert isinstance(entries["good"], Claim)
@@ -172,6 +174,8 @@ def test_a_broken_file_does_not_hide_the_others(
     assert broken["strict"].startswith("strict.py: relation: |g|^2 < |v|^2 is neither")
     assert broken["empty"] == "empty.py: domain: excludes every case"
     assert "control: control: a relation and a control" in broken["control"]
+    assert broken["python"].endswith("False is no SymPy relation; write sp.Eq(a, b) for a == b")
+    assert "SystemExit: bye" in broken["leaves"]
     assert all("\n" not in message for message in broken.values())
 
 

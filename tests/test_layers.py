@@ -55,12 +55,24 @@ def test_theory_does_not_load_torch() -> None:
     assert "torch" not in loaded_after(code)
 
 
-def test_help_loads_nothing_heavy() -> None:
-    code = (
+def loaded_by(*words: str) -> set[str]:
+    """Modules that a command leaves loaded."""
+    return loaded_after(
         "from ledger.cli import app\nimport contextlib, io\n"
-        "with contextlib.redirect_stdout(io.StringIO()):\n    app(['--help'], exit_on_error=False)"
+        "with contextlib.redirect_stdout(io.StringIO()):\n"
+        f"    app({list(words)}, exit_on_error=False, result_action='return_value')"
     )
-    assert not loaded_after(code) & {"torch", "sympy", "matplotlib", "numpy", "scipy"}
+
+
+def test_help_loads_nothing_heavy() -> None:
+    assert not loaded_by("--help") & {"torch", "sympy", "matplotlib", "numpy", "scipy"}
+
+
+@pytest.mark.parametrize("command", ["show", "derive"])
+def test_a_claim_of_theory_is_shown_without_torch(command: str) -> None:
+    found = loaded_by(command, "santurkar_4_1")
+    assert not found & {"torch", "matplotlib", "scipy"}
+    assert "theory.claims.santurkar_4_1" in found
 
 
 NAMED = re.compile(r"[\w*/]+(?:\.py|/)")  # a file, a pattern of files, or a whole folder

@@ -73,10 +73,15 @@ def log_odds(power: float, size: int) -> mpmath.mpf:
 
 def constant(power: float, size: int) -> float:
     """c_p(m) as a number, for 1 <= p <= inf and m >= 2; see `log_odds` for the errors raised."""
+    if size < 2:
+        raise ValueError(f"m = {size}: must be at least 2")
     if power == 2:
         return 1.0
     if power in (1, mpmath.inf):
         return float(mpmath.sqrt(size))
-    t, s = abs(1 - mpmath.mpf(2) / power), log_odds(power, size)
+    t = abs(1 - mpmath.mpf(2) / power)
+    if t == 1:  # to as many digits as are computed
+        return float(mpmath.sqrt(size))
+    s = log_odds(power, size)
     slope = mpmath.sinh(t * (s + mpmath.log(size - 1)) / 2) / mpmath.cosh(s / 2)
     return float(mpmath.sqrt(1 + slope**2))

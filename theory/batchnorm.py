@@ -111,13 +111,13 @@ def first_along(v: Vector) -> Vector:
     return one * parts["1"] + yhat * parts["yhat"] + v * parts["h"]
 
 
-def second_along(v: Vector) -> Vector:
-    """``D2 yhat[v, v]`` for a vector of another space (its own inner products put in)."""
-    one, yhat = v.space.vector("1"), v.space.vector("yhat")
-    inner = {h1: one.dot(v), k1: one.dot(v), hy: yhat.dot(v), ky: yhat.dot(v), hk: v.dot(v)}
+def second_along(a: Vector, b: Vector) -> Vector:
+    """``D2 yhat[a, b]`` for vectors of another space (their own inner products put in)."""
+    one, yhat = a.space.vector("1"), a.space.vector("yhat")
+    inner = {h1: one.dot(a), k1: one.dot(b), hy: yhat.dot(a), ky: yhat.dot(b), hk: a.dot(b)}
     general = second()
     parts = {name: general.coefficient(name).subs(inner) for name in ("1", "yhat", "h", "k")}
-    return one * parts["1"] + yhat * parts["yhat"] + v * (parts["h"] + parts["k"])
+    return one * parts["1"] + yhat * parts["yhat"] + a * parts["h"] + b * parts["k"]
 
 
 def project(u: Vector) -> Vector:
@@ -205,8 +205,13 @@ def gradient_steps(d: Derivation) -> None:
 
 
 def hessian_steps(d: Derivation) -> None:
-    """Derive ``D2 yhat[h, k]`` and check it against the formula through P."""
+    """Derive ``D2 yhat[h, k]`` from the definition."""
     define(d)
+    second_step(d)
+
+
+def second_step(d: Derivation) -> None:
+    """State ``D2 yhat[h, k]``, checked against the formula through P."""
     H, K, yhat = (LINE.vector(name) for name in ("h", "k", "yhat"))
     d.vectors(
         "Differentiate the definition along the plane y + th + rk at t = r = 0",
@@ -251,7 +256,7 @@ def curvature_steps(d: Derivation) -> None:
     d.equal(
         "The second derivative along v, against g",
         (r"\langle g, D^2\hat y[v,v]\rangle", "<g, D2 yhat[v,v]>"),
-        g.dot(second_along(v)),
+        g.dot(second_along(v, v)),
         bend.subs(letters),
         shown=bend,
     )
@@ -259,7 +264,7 @@ def curvature_steps(d: Derivation) -> None:
     d.value(
         vKv,
         "Together",
-        pushed.through(pushed) + gamma * g.dot(second_along(v)),
+        pushed.through(pushed) + gamma * g.dot(second_along(v, v)),
         letters[PvHPv] * gamma**2 / s**2 + gamma * bend.subs(letters),
         shown=EXACT_CURVATURE,
     )

@@ -1,8 +1,9 @@
 """Derivations kept on disk, so that SymPy works once; losing them costs time and nothing else.
 
 An entry is keyed by the sources of `theory`, the file that holds the derivation and the versions
-of SymPy and Python.  It is plain JSON whose expressions are read without being executed, and what
-is read is used only if its certificate still holds.
+of SymPy and Python, and sealed: one that is damaged is not used.  It is plain JSON whose
+expressions are read without being executed.  What it says of the letters is trusted as the
+derivation's own word is; that this proves the relation is checked anew.
 """
 
 import functools
@@ -22,7 +23,7 @@ from theory.errors import UserError
 from theory.expressions import dumps, loads
 from theory.files import write_text
 from theory.proof import Proof, Step
-from theory.sealed import parse
+from theory.sealed import intact, parse, sealed
 
 Prove = Callable[[], Proof]
 
@@ -42,7 +43,8 @@ def recall(prove: Prove) -> Proof | None:
     if path is None:
         return None
     try:
-        return from_json(parse(path.read_text(encoding="utf-8")))
+        content = parse(path.read_text(encoding="utf-8"))
+        return from_json(content) if intact(content) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -53,7 +55,7 @@ def keep(prove: Prove, proof: Proof) -> None:
     content = to_json(proof)
     try:
         if path is not None and from_json(content) == proof:
-            write_text(path, json.dumps(content))
+            write_text(path, json.dumps(sealed(content)))
     except (UserError, ValueError):
         return
 
@@ -87,8 +89,12 @@ def from_json(content: Any) -> Proof:
 
 
 def _path(prove: Prove) -> Path | None:
-    base, source = folder(), inspect.getsourcefile(prove)
-    if base is None or source is None:
+    """Where the proof of a function of a module lies; None for what has no such name of its own."""
+    base = folder()
+    if base is None or not inspect.isfunction(prove) or prove.__closure__:
+        return None
+    source = inspect.getsourcefile(prove)
+    if source is None:
         return None
     digest = hashlib.sha256(_sources())
     digest.update(Path(source).read_bytes())

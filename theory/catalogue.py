@@ -26,20 +26,28 @@ class Broken:
     error: str
 
 
+Load = Callable[[], Claim | Broken]
+
+
 def load_folder(package: ModuleType) -> list[Claim | Broken]:
     """Return the claims of `package`, sorted by id; a file that fails becomes a `Broken`.
 
     Whatever a claim file raises is caught: one bad file must not hide the others.
     """
+    return [load() for load in files_of(package).values()]
+
+
+def files_of(package: ModuleType) -> dict[str, Load]:
+    """How to load each claim of `package`, by id, in order; nothing is imported before."""
     names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
-    return [
-        _load(name, partial(importlib.import_module, f"{package.__name__}.{name}"))
+    return {
+        name: partial(_load, name, partial(importlib.import_module, f"{package.__name__}.{name}"))
         for name in names
-    ]
+    }
 
 
-def load_path(folder: Path) -> list[Claim | Broken]:
-    """Return the claims of a folder anywhere on disk, as `load_folder` does.
+def files_in(folder: Path) -> dict[str, Load]:
+    """How to load each claim of a folder anywhere on disk, by id, in order.
 
     A claim file is code and is run as such: load only what you would run.
 
@@ -53,7 +61,7 @@ def load_path(folder: Path) -> list[Claim | Broken]:
     files = sorted(path for path in folder.glob("*.py") if path.stem != "__init__")
     if not files:
         raise UserError(f"no claim files (*.py) in {folder}; CONTRIBUTING.md shows one")
-    return [_load(path.stem, partial(_run, path)) for path in files]
+    return {path.stem: partial(_load, path.stem, partial(_run, path)) for path in files}
 
 
 def _run(path: Path) -> ModuleType:
@@ -71,7 +79,7 @@ def _run(path: Path) -> ModuleType:
 def _load(claim_id: str, run: Callable[[], ModuleType]) -> Claim | Broken:
     try:
         claim = run().CLAIM
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = str(error).splitlines()[0] if str(error) else "no message"
         return Broken(claim_id, f"{claim_id}.py does not load: {type(error).__name__}: {reason}")
     flaw = _flaw(claim, claim_id)
@@ -85,9 +93,11 @@ def _flaw(claim: object, claim_id: str) -> str | None:
     if claim.id != claim_id:
         return f"id: {claim.id!r} must be the file's name"
     for name in ("relation", "control", "domain"):
-        part: sp.Basic = getattr(claim, name)
+        part: object = getattr(claim, name)
         if part is None:
             continue
+        if not isinstance(part, sp.Basic):
+            return f"{name}: {part!r} is no SymPy relation; write sp.Eq(a, b) for a == b"
         unknown = sorted(map(str, part.free_symbols - LETTERS.keys()))
         if unknown:
             return f"{name}: unknown letter {unknown[0]}; letters come from theory.symbols"

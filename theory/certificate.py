@@ -148,13 +148,15 @@ def _points(letters: set[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Rational]]:
         if sym.phi in values:  # between 0 and pi/(M+1)
             values[sym.phi] = sp.Rational(source.randint(1, 999), 1000) / (values.get(sym.M, 1) + 1)
         if sym.eps in values and sym.s in values:
-            values[sym.s] = values[sym.eps] + 1  # so that s^2 > eps
+            values[sym.s] += values[sym.eps] + 1  # so that s^2 > eps
         yield values
 
 
 def _vanishes(value: sp.Expr) -> bool:
-    """Exactly 0 for rational numbers; to `DIGITS` digits of its largest term for others."""
+    """Exactly 0 for rational numbers; for others to 35 digits of the sum of its terms' sizes."""
     value = sp.expand(value)
+    if value.has(sp.nan, sp.zoo):
+        return False
     if value.is_Rational:
         return bool(value == 0)
     scale = sum(abs(sp.N(part, DIGITS)) for part in sp.Add.make_args(value))

@@ -2,7 +2,7 @@
 
 The whole vocabulary of the project stands here.  A `Claim` is data.  Its `means` say how it can be
 decided; each kind of means is carried out by one module (`theory.derived`, `theory.exact`,
-`simulate.check`, `simulate.random_matrices.studies`, `empirical.experiment`) and yields one
+`simulate.check`, `simulate.random_matrices.studies`, `empirical.conduct`) and yields one
 `Evidence`.  `decide` turns evidence into a `Verdict`: nothing else does.
 """
 
@@ -266,6 +266,26 @@ class Claim:
         )
         if needs_control and (self.relation is None or self.control is None):
             raise ValueError(f"{self.id}: control: a relation and a control must both be given")
+        self._check_means()
+
+    def _check_means(self) -> None:
+        """Refuse means whose check could not do its work."""
+        exact = self.means_of(Counterexample) is not None and self.means_of(ExactCase) is not None
+        if exact or len({type(way) for way in self.means}) < len(self.means):
+            raise ValueError(f"{self.id}: means: one of a kind, and one exact case, is carried out")
+        if self.means_of(Disproved) and not isinstance(self.relation, sp.Eq):
+            raise ValueError(
+                f"{self.id}: means: Disproved is for an equation, which sides that differ break"
+            )
+        way = self.means_of(Derived)
+        wrong = way and (self.relation if way.of_control else self.control)
+        others = (self.means_of(kind) for kind in (Counterexample, ExactCase, Instances))
+        if isinstance(wrong, sp.LessThan) and not any(others):
+            # That a slack proves one inequality says nothing of another.
+            raise ValueError(
+                f"{self.id}: means: an inequality as control needs Instances or an exact case, "
+                "which can refute it"
+            )
 
     def means_of(self, kind: type) -> Any:
         """Return the first of the means that is of type `kind`, or None."""

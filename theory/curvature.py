@@ -18,11 +18,6 @@ from theory.symbols import (
     gamma,
     gg,
     gy,
-    h1,
-    hk,
-    hy,
-    k1,
-    ky,
     latex,
     letter,
     m,
@@ -123,19 +118,10 @@ ONE, YHAT, G, U = (SPACE.vector(name) for name in ("1", "yhat", "g", "u"))
 KAPPA = 1 - eps / s**2
 
 
-def second_on(a: Vector, b: Vector) -> Vector:
-    """``D2 yhat[a, b]`` for two vectors of `SPACE`."""
-    inner = {h1: ONE.dot(a), k1: ONE.dot(b), hk: a.dot(b)}
-    inner |= {hy: YHAT.dot(a), ky: YHAT.dot(b)}
-    general = batchnorm.second()
-    part = {name: general.coefficient(name).subs(inner) for name in ("1", "yhat", "h", "k")}
-    return ONE * part["1"] + YHAT * part["yhat"] + a * part["h"] + b * part["k"]
-
-
 def bilinear(a: Vector, b: Vector) -> sp.Expr:
     """``a'Kb`` by the chain rule, from derivatives of the layer's definition."""
     own = batchnorm.first_along(a).through(batchnorm.first_along(b))
-    return gamma**2 * own + gamma * G.dot(second_on(a, b))
+    return gamma**2 * own + gamma * G.dot(batchnorm.second_along(a, b))
 
 
 def _directions(d: Derivation) -> dict[sp.Symbol, sp.Expr]:
@@ -158,22 +144,22 @@ def _directions(d: Derivation) -> dict[sp.Symbol, sp.Expr]:
 def eigenvector_steps(d: Derivation) -> None:
     """At eps = 0: what ``Ku = mu u`` says of a unit eigenvector, and the bound that follows."""
     batchnorm.gradient_steps(d)
-    batchnorm_second(d)
+    batchnorm.second_step(d)
     letters = _directions(d)
     across, along = -gamma / s**2 * gPu, -gamma / (m * s**2) * (uy * gPu + gy * Pu2)
     along += gamma**2 / s**2 * PuHPu
     for words, name, left, right in (
         (
             "At eps = 0, P yhat = 0: between yhat and u",
-            ("yhat'Ku", r"\hat y^\top K u"),
+            (r"\hat y^\top K u", "yhat'Ku"),
             YHAT,
             across,
         ),
-        ("and between Pu and u", ("(Pu)'Ku", r"(Pu)^\top K u"), project(U), along),
+        ("and between Pu and u", (r"(Pu)^\top K u", "(Pu)'Ku"), project(U), along),
     ):
         d.equal(
             words,
-            name[::-1],
+            name,
             bilinear(left, U).subs(eps, 0),
             right.subs(letters).subs(eps, 0),
             shown=right.subs(s, sigma),
@@ -226,23 +212,10 @@ def eigenvector_steps(d: Derivation) -> None:
     )
 
 
-def batchnorm_second(d: Derivation) -> None:
-    """State the second derivative of the layer, checked on the general directions h, k."""
-    h, k, yhat = (batchnorm.LINE.vector(name) for name in ("h", "k", "yhat"))
-    d.vectors(
-        "The second derivative of the layer",
-        r"D^2\hat y[h,k] = -\tfrac{1}{m s^2}\big(\langle k,\hat y\rangle Ph + "
-        r"\langle h,\hat y\rangle Pk + \langle h, Pk\rangle\hat y\big)",
-        "D2 yhat[h,k] = -(<k,yhat> Ph + <h,yhat> Pk + <h,Pk> yhat)/(m s^2)",
-        batchnorm.second(),
-        -(project(h) * ky + project(k) * hy + yhat * h.dot(project(k))) / (m * s**2),
-    )
-
-
 def form_steps(d: Derivation) -> None:
     """Derive ``u'Ku`` for any u and every eps, split into its parts along yhat and across."""
     batchnorm.define(d)
-    batchnorm_second(d)
+    batchnorm.second_step(d)
     letters = _directions(d)
     whole = gamma**2 / s**2 * PuHPu - gamma / (m * s**2) * (2 * uy * gPu + gy * Pu2)
     d.value(uKu, "Along u itself", bilinear(U, U), whole.subs(letters), shown=whole)

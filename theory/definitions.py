@@ -2,8 +2,9 @@
 
 Each is written once, for any kind of array: only arithmetic is used, and the inner product is
 passed in, so that numbers, NumPy arrays and tensors serve alike.  ``inner(u, v)`` returns a number,
-or one number an instance where arrays hold a batch of instances.  Simulations and experiments call
-these functions, so that what they measure is what is defined here.
+or one number an instance where arrays hold a batch of instances (not for `lipschitz` and
+`effective_smoothness`, which compare).  Simulations and experiments call these functions, so that
+what they measure is what is defined here.
 
 Sources: S1, Definitions 3.1 to 3.3; A18, sections 2.2 and 3.1.
 """

@@ -12,6 +12,8 @@ from theory.symbols import text
 def check(claim: Claim, settings: Settings) -> Evidence:
     """Carry out the claim's `Derived` means: derive, check, and see the control rejected.
 
+    An inequality is rejected if this slack does not prove it, which another might: what decides
+    there is the other means that `Claim` asks for.
     A derivation is exact and the same at every scale: `settings` is part of the common signature.
     """
     del settings
@@ -80,7 +82,10 @@ def check_disproof(claim: Claim, settings: Settings) -> Evidence:
 
 
 def _proved(way: Derived, target: sp.Basic, domain: sp.Basic) -> tuple[Proof, Certificate]:
-    """The proof kept on disk if its certificate still holds, else a fresh one."""
+    """The proof kept on disk if its certificate still holds, else a fresh one.
+
+    `theory.cache` says what of it is trusted.
+    """
     kept = cache.recall(way.prove)
     if kept is not None:
         certificate = certify(kept, target, domain)

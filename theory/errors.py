@@ -1,6 +1,7 @@
 """The one exception for mistakes of the person who runs the program, and checks of arguments."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Final
@@ -55,7 +56,7 @@ def valid_seed(name: str, value: object) -> None:
         raise UserError(f"{name} {value!r}: must be an integer, 0 to {LARGEST_SEED}")
     seed = int(value)
     if not 0 <= seed <= LARGEST_SEED:
-        shown = seed if abs(seed) <= 10 * LARGEST_SEED else f"{seed:.3g}"
+        shown = seed if abs(seed) <= 10 * LARGEST_SEED else f"{Decimal(seed):.3g}"
         raise UserError(f"{name} {shown}: must be an integer, 0 to {LARGEST_SEED}")
 
 
@@ -68,5 +69,5 @@ def positive(name: str, value: object) -> None:
         Naming the value.
     """
     number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not 0 < float(value) < float("inf"):  # type: ignore[arg-type]
+    if not number or not 0 < value < float("inf"):  # type: ignore[operator]
         raise ValueError(f"{name} {value!r}: must be a number, positive and finite")

@@ -110,9 +110,12 @@ def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
     Raises
     ------
     ValueError
-        If y is constant, sizes differ, or ``sigma**2 + eps`` is not a rational square.
+        If y is constant, eps negative, sizes differ, or ``sigma**2 + eps`` is not a rational
+        square.
     """
     size = len(case.y)
+    if len(set(case.y)) < 2 or case.eps < 0:
+        raise ValueError(f"y = {case.y}, eps = {case.eps}: y must vary, and eps be at least 0")
     if len(case.b) != size or any(len(row) != size for row in case.A):
         raise ValueError(f"y has {size} entries; b, and A if given, must match")
 

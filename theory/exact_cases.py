@@ -16,7 +16,7 @@ from theory import curvature as cur
 from theory import exact, groups, minimax, quadratics, sgd
 from theory import symbols as sym
 from theory.claim import Counterexample
-from theory.curvature_cases import hessians
+from theory.curvature_cases import eigenvalues, hessians
 from theory.normalizers import find
 from theory.oblique import nn, ww
 
@@ -30,11 +30,6 @@ def _numbers(values: Iterable[Any]) -> list[sp.Rational]:
 
 def _matrix(rows: Rows) -> sp.Matrix:
     return sp.Matrix([_numbers(row) for row in rows])
-
-
-def _eigenvalues(matrix: sp.Matrix) -> list[sp.Expr]:
-    """Eigenvalues of a symmetric rational matrix, ascending: all roots are real."""
-    return list(matrix.charpoly().real_roots())
 
 
 def pair(A: Rows, B: Rows) -> Letters:
@@ -58,7 +53,7 @@ def _problem(matrix: sp.Matrix) -> dict[sp.Symbol, sp.Expr]:
     hessian = matrix.T * matrix
     if hessian.det() == 0:
         raise ValueError(f"A = {matrix.tolist()}: its columns are dependent; change one")
-    values = _eigenvalues(hessian)
+    values = eigenvalues(hessian)
     low, high = values[0], values[-1]
     # The worst factor is convex and piecewise linear in the rate, so least where two lines meet.
     rates = [2 / (one + two) for one, two in combinations_with_replacement(values, 2)]
@@ -172,7 +167,7 @@ def _power_mean(argument: list[sp.Expr], at: Letters, power: sp.Expr) -> sp.Expr
         if len(largest) > 1 or best == 0:
             raise ValueError("two entries are the largest: the scale has a corner there")
         return largest[0]
-    if power == 1 and any(value.subs(at) == 0 for value in argument):
+    if power <= 1 and any(value.subs(at) == 0 for value in argument):
         raise ValueError("an entry is 0: the scale has a corner there")
     # For p > 1 the power of an entry that is 0 has slope 0: its sign, 0, leaves it out.
     powers = [value**power for value in sizes if value != 0]
@@ -255,4 +250,4 @@ def unit(X: Rows, w: Sequence[Any], case: Counterexample) -> Letters:
     K, H = hessians(case)
     found = {cur.lamW: sp.Matrix(count, count, entry), cur.lamK: K, cur.lamH: H}
     found[cur.opX] = inputs.T * inputs
-    return {letter: _eigenvalues(matrix)[-1] for letter, matrix in found.items()}
+    return {letter: eigenvalues(matrix)[-1] for letter, matrix in found.items()}

@@ -14,7 +14,7 @@ import sympy as sp
 ALLOWED: Final = frozenset({
     "Abs", "Add", "And", "Derivative", "Equality", "GreaterThan", "Integer", "LessThan", "Max",
     "Min", "Mul", "Not", "Or", "Pow", "Rational", "StrictGreaterThan", "StrictLessThan", "Sum",
-    "Symbol", "Tuple", "Unequality", "acos", "asin", "atan", "binomial", "cos", "cot", "exp",
+    "Tuple", "Unequality", "acos", "asin", "atan", "binomial", "cos", "cot", "exp",
     "factorial", "gamma", "log", "sign", "sin", "tan",
 })
 # fmt: on
@@ -54,12 +54,17 @@ def loads(text: str) -> sp.Basic:
 
 def _build(node: ast.expr) -> Any:
     match node:
-        case ast.Constant(value=bool() | int() | str() as value):
+        case ast.Constant(value=bool() | int() as value):
             return value
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)):
             return -value
         case ast.Name(id=name) if name in CONSTANTS:
             return CONSTANTS[name]
+        # Of a symbol alone: anything else that is given a string evaluates it as code.
+        case ast.Call(
+            func=ast.Name(id="Symbol"), args=[ast.Constant(value=str() as label)], keywords=words
+        ):
+            return sp.Symbol(label, **{word.arg: _flag(word.value) for word in words if word.arg})
         case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if name in ALLOWED:
             options = {word.arg: _flag(word.value) for word in keywords if word.arg}
             parts = [_build(item) for item in args]

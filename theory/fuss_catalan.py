@@ -17,6 +17,7 @@ Documenta Math. 15 (2010) 939.
 
 from math import comb, isfinite
 from numbers import Integral, Real
+from sys import float_info
 from typing import Any
 
 from mpmath import mp
@@ -35,7 +36,7 @@ def check_factors(factors: Any) -> int | float:
     if isinstance(factors, bool) or not isinstance(factors, Real):
         raise TypeError(f"factors must be a real number > 0, not {factors!r}")
     value = int(factors) if isinstance(factors, Integral) else float(factors)
-    if not (isfinite(value) and value > 0):
+    if not 0 < value <= float_info.max:
         raise ValueError(f"factors must be finite and > 0, not {factors!r}")
     return int(value) if float(value).is_integer() else value
 

@@ -8,7 +8,7 @@ import sympy as sp
 
 from theory import batchnorm, curvature
 from theory.batchnorm import first_along
-from theory.curvature import SPACE, U, bilinear, opX, second_on
+from theory.curvature import SPACE, U, bilinear, opX
 from theory.proof import Derivation
 from theory.symbols import gamma, letter
 
@@ -49,7 +49,7 @@ _units = sp.Symbol("sum_j a_j'K_j(h)a_j", real=True)
 def steps(d: Derivation) -> None:
     """Derive lambda_max(Hess_W) from three definitions, unit by unit."""
     batchnorm.define(d)
-    curvature.batchnorm_second(d)
+    batchnorm.second_step(d)
     d.given(
         "Chain rule along U: unit j's activations move along a_j = X u_j, z along q",
         r"U^\top\nabla^2_W\hat{\mathcal L}\,U = q^\top H q"
@@ -68,7 +68,7 @@ def steps(d: Derivation) -> None:
         "What is left of a unit is its own curvature K_j(h), with h I for the Hessian at z_j",
         (r"a^\top K_j(h)\,a", "a'K_j(h)a"),
         bilinear(U, U).subs(form),
-        h * gamma**2 * pushed.dot(pushed) + gamma * curvature.G.dot(second_on(U, U)),
+        h * gamma**2 * pushed.dot(pushed) + gamma * curvature.G.dot(batchnorm.second_along(U, U)),
         shown=sp.Symbol("h gamma^2 |D yhat[a]|^2 + gamma <g, D2 yhat[a,a]>"),
     )
     d.equal(

@@ -170,17 +170,21 @@ def regression(data: Regression = PLANE, *, learned: bool) -> Mapping[sp.Symbol,
     ------
     ValueError
         If the columns of X, less their means, are dependent: optima are not unique then, or the
-        normalised unit is not defined.
+        normalised unit is not defined; or t is orthogonal to them, or to X: every direction is as
+        good then, or the plain optimum is 0.
     """
     X, t, w0 = (_matrix(array) for array in (data.X, data.t, data.w0))
     point = sp.Matrix(sp.symbols(f"a:{X.cols}", real=True))
     x, p, q = sp.symbols("x p q", real=True)
     ones = sp.ones(X.rows, 1)
     plain = X * point - t
-    if (X - ones * (ones.T * X) / X.rows).rank() < X.cols:
+    centred = X - ones * (ones.T * X) / X.rows
+    if centred.rank() < X.cols:
         raise ValueError(f"X = {X.tolist()}: columns less their means are dependent; change one")
     found = sp.solve([sp.diff(plain.dot(plain), var) for var in point], [*point], dict=True)
     best = point.subs(found[0])
+    if (centred.T * t).is_zero_matrix or best.is_zero_matrix:
+        raise ValueError(f"t = {[*t]}: is orthogonal to X or to its deviations; change one entry")
 
     def loss(w: sp.Matrix) -> sp.Expr:
         y = X * w

@@ -13,6 +13,7 @@ from typing import Final
 import sympy as sp
 
 from theory import amplification
+from theory.errors import one_of
 from theory.groups import p
 from theory.symbols import eps, letter, m, text
 
@@ -132,7 +133,14 @@ NORMALIZERS = (
 
 
 def find(name: str) -> Normalizer:
-    """The normaliser of that name."""
+    """The normaliser of that name.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    one_of("normaliser", name, [entry.name for entry in NORMALIZERS])
     return next(entry for entry in NORMALIZERS if entry.name == name)
 
 

@@ -33,7 +33,7 @@ def parse(text: str) -> Any:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     level = [value]
-    for _ in range(DEEPEST):
+    for _ in range(DEEPEST + 1):
         inner = [entry for entry in level if isinstance(entry, dict | list)]
         if not inner:
             return value

@@ -141,8 +141,6 @@ sv_second = letter(
     nonnegative=True,
 )
 
-P_TEXT: Final = "P = I - 11'/m - yhat yhat'/m"
-
 
 def projector(row: sp.Symbol, col: sp.Symbol, delta: sp.Symbol) -> sp.Expr:
     """Entry of ``P = I - 11'/m - yhat yhat'/m`` in terms of entries of yhat and delta."""

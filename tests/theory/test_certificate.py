@@ -118,6 +118,12 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         "sympify('1')",
         "[1, 2]",
         "1 + 1",
+        # SymPy evaluates a string that it is given in place of an expression.
+        "sin('__import__(\"os\").abort()')",
+        "Max('x + 1', 'y')",
+        "Integer('3')",
+        "Symbol(Symbol('x'))",
+        "'x'",
     ],
 )
 def test_nothing_is_executed(text: str) -> None:

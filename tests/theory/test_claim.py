@@ -5,7 +5,19 @@ from fractions import Fraction
 import pytest
 import sympy as sp
 
-from theory.claim import Claim, Counterexample, Evidence, Instances, Kind, Verdict, decide
+from theory.claim import (
+    Claim,
+    Counterexample,
+    Derived,
+    Disproved,
+    Evidence,
+    ExactCase,
+    Instances,
+    Kind,
+    Verdict,
+    decide,
+)
+from theory.proof import Proof
 from theory.sources import Source
 
 
@@ -55,6 +67,14 @@ def minimal(**changes: object) -> Claim:
     return Claim(**(fields | changes))  # type: ignore[arg-type]
 
 
+CASE = Counterexample.of(y=[-1, 1], b=[0, 1])
+LESS = sp.Le(sp.Symbol("a"), 2)
+
+
+def prove() -> Proof:
+    raise AssertionError("nothing is derived before it is asked for")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -62,6 +82,19 @@ def minimal(**changes: object) -> Claim:
         ({"means": ()}, "example: means"),
         ({"control": None}, "example: control"),
         ({"relation": None}, "example: control"),
+        # A check that could not do its work: two of a kind, a disproof of <=, a control that only
+        # a slack is held against.
+        ({"means": (Instances(), Instances())}, "example: means: one of a kind"),
+        ({"means": (CASE, ExactCase("", dict))}, "example: means: one of a kind"),
+        (
+            {"means": (Disproved(prove),), "relation": LESS},
+            "example: means: Disproved is for an eq",
+        ),
+        ({"means": (Derived(prove),), "control": LESS}, "example: means: an inequality as control"),
+        (
+            {"means": (Derived(prove, of_control=True),), "relation": LESS},
+            "example: means: an inequality as control",
+        ),
     ],
 )
 def test_an_incomplete_claim_names_itself_and_the_field(

@@ -15,7 +15,7 @@ def test_seeds_that_numpy_takes(seed: int) -> None:
     np.random.RandomState(seed)
 
 
-@pytest.mark.parametrize("seed", [-1, LARGEST_SEED + 1, 10**40, 1.0, True, "3", None])
+@pytest.mark.parametrize("seed", [-1, LARGEST_SEED + 1, 10**40, 10**400, 1.0, True, "3", None])
 def test_seeds_that_are_none(seed: object) -> None:
     with pytest.raises(
         UserError, match=r"--seed .*: must be an integer, 0 to 4294967295"
@@ -35,7 +35,7 @@ def test_positive_numbers(value: object) -> None:
     positive("rate", value)
 
 
-@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), True, "1"])
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), True, "1", 1j])
 def test_what_is_not_positive(value: object) -> None:
     with pytest.raises(ValueError, match="rate"):
         positive("rate", value)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import sympy as sp
 from hypothesis import given, settings
@@ -111,6 +112,22 @@ def test_the_spectral_bound_is_reached_by_every_isotropic_loss(
     assert sp.simplify(left - right) == 0
 
 
+@pytest.mark.parametrize("size", [4, 5])
+def test_top_eigenvalues_of_matrices_without_a_pattern(size: int) -> None:
+    """Roots of irreducible polynomials, which radicals write with I."""
+    y = [Fraction(k * k, 1 + k % 3) for k in range(size)]
+    mean = sum(y) / size
+    eps = 100 - sum((entry - mean) ** 2 for entry in y) / size  # so that s is rational
+    A = [[(i * j + i + j) % 5 - 2 for j in range(size)] for i in range(size)]
+    case = Counterexample.of(y=y, b=range(size), A=A, eps=eps)
+    values = curvature_cases.top_eigenvalues(case)
+    for matrix, letter in zip(
+        curvature_cases.hessians(case), (curvature.lamK, curvature.lamH), strict=True
+    ):
+        numeric = np.linalg.eigvalsh(np.array(matrix.tolist(), dtype=float))
+        assert float(values[letter]) == pytest.approx(numeric[-1], rel=1e-12)
+
+
 def test_second_derivatives_by_polarisation_agree_with_indices() -> None:
     """K of a case with eps > 0, from power series and from the loss written out."""
     y = sp.symbols("y0:4", real=True)
@@ -197,3 +214,11 @@ def test_without_its_hypotheses_the_conditional_claim_is_not_proved() -> None:
         if part != sp.Eq(sym.eps, 0):
             rest = sp.And(*(p for p in sp.And.make_args(claim.domain) if p != part))
             assert not proves(proof, claim.relation, rest)
+
+
+@pytest.mark.parametrize("t", [(1, 1, 1), (1, 1, -1)])
+def test_a_regression_whose_optimum_is_not_defined_is_refused(t: tuple[int, ...]) -> None:
+    """Targets orthogonal to the centred inputs, or to the inputs themselves."""
+    data = minimax.Regression.of(X=[[1, 0], [0, 1], [1, 1]], t=t, w0=[0, 1])
+    with pytest.raises(ValueError, match="is orthogonal to X or to its deviations"):
+        minimax.regression(data, learned=True)

@@ -29,7 +29,7 @@ def prove() -> Proof:
     """The weight Hessian is X'KX; both factors are bounded by their definitions."""
     d = Derivation()
     batchnorm.define(d)
-    curvature.batchnorm_second(d)
+    batchnorm.second_step(d)
     d.given(
         "y = Xw is linear in w, so the Hessian in the weights is that in y between columns of X",
         r"\nabla^2_w\hat{\mathcal L} = X^\top K X",
