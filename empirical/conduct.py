@@ -20,7 +20,8 @@ from tqdm import tqdm
 from empirical.data import Images, load
 from empirical.experiment import Series, experiment_of, judge
 from empirical.runs import Run, State, digest, plain
-from empirical.trial import Size, Trained, Trial
+from empirical.training import exactly
+from empirical.trial import Size, Trained, Trial, UnfinishedError
 from theory.claim import Claim, Evidence, Settings
 
 
@@ -198,6 +199,8 @@ def _seed(claim: Claim, trial: Trial) -> State:
         kept = run.result()
         if kept is not None:
             return kept
+        if time.monotonic() > trial.deadline:
+            raise UnfinishedError
         result = _measured(claim, trial)
         run.finish(result)
         return result
@@ -205,8 +208,7 @@ def _seed(claim: Claim, trial: Trial) -> State:
 
 def _measured(claim: Claim, trial: Trial) -> State:
     begun = time.monotonic()
-    # On a GPU: the same float32 arithmetic as on a CPU, not the shorter one of tensor cores.
-    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+    with exactly():
         measured = experiment_of(claim).run(trial)
     found: State = plain(
         {

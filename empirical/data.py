@@ -45,8 +45,8 @@ def load(data: str | Path | None = None, limit: int | None = None) -> Images:
         archive) that holds CIFAR-10, see `empirical.cifar10.read`.
     limit
         Keep this many training and this many test images, picked by a fixed permutation (the
-        files are sorted by class or interleaved), and decode no others.  None keeps all, in the
-        order of the source.  Standardisation is by the training images that are kept.
+        files are sorted by class or interleaved), and decode no others.  None keeps all; the first
+        of them are of all classes.  Standardisation is by the training images that are kept.
 
     Raises
     ------
@@ -72,6 +72,8 @@ def load(data: str | Path | None = None, limit: int | None = None) -> Images:
 def _load(name: str, limit: int | None) -> Images:
     if name in EMBEDDED:
         images = EMBEDDED[name]()
+        if name == "photos" and limit is None:  # sorted by class: the first images must be of all
+            limit = len(images.train)
         return Images(name, _keep(images.train, limit), _keep(images.test, limit))
     return cifar10.read(Path(name), limit)
 

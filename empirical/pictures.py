@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from empirical.experiment import CONTROL, WITH, WITHOUT
 
 LAST = "BN at the last layer"
-AT_FAST, AT_FASTEST = "with BN at 0.003", "with BN at 0.1"
 LAYER, GROUP = "layer normalisation", "group normalisation"
 MIDDLE, SMALL = "with BN, rate 0.003", "with BN, rate 0.0001"
 
@@ -24,8 +23,6 @@ STYLES: Mapping[str, Mapping[str, Any]] = {
     WITHOUT: {"color": "#D55E00", "marker": "s", "linestyle": "--"},
     CONTROL: {"color": "#555555", "marker": "^", "linestyle": ":"},
     LAST: {"color": "#E69F00", "marker": "P", "linestyle": (0, (8, 2))},
-    AT_FAST: {"color": "#56B4E9", "marker": "D", "linestyle": "-."},
-    AT_FASTEST: {"color": "#009E73", "marker": "v", "linestyle": (0, (5, 1))},
     MIDDLE: {"color": "#56B4E9", "marker": "D", "linestyle": "-."},
     SMALL: {"color": "#009E73", "marker": "v", "linestyle": (0, (5, 1))},
     LAYER: {"color": "#D55E00", "marker": "s", "linestyle": "--"},

@@ -105,7 +105,7 @@ def fast_precision(device: str) -> Precision:
     without such instructions emulates it, many times slower.
     """
     if device.startswith("cuda"):
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     found = (getattr(torch.cpu, name, None) for name in checks)
     return "bfloat16" if any(check is not None and check() for check in found) else "float32"

@@ -77,7 +77,7 @@ class Classification:
 
     @torch.no_grad()
     def accuracy(self, forward: Forward, split: Split) -> float:
-        """Share of the first images of `split` that are classified rightly."""
+        """Share of the first images of `split`, as many as of the test set, classified rightly."""
         count = min(self.recipe.tested, len(self.images.test), len(split))
         right = 0
         for start in range(0, count, TEST_BATCH):

@@ -10,7 +10,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -224,7 +224,7 @@ def train(
         After Ctrl-C or SIGTERM: the step is finished and a checkpoint written.
     """
     run = Run(root, recipe.config(data, device))
-    with run.held(wait), torch.random.fork_rng(devices=[]):
+    with run.held(wait), torch.random.fork_rng(devices=[]), exactly():
         result = run.result()
         if result is not None:
             return result
@@ -242,12 +242,20 @@ def train(
                 return bool(wish) or reached or time.monotonic() > deadline
 
             _steps(run, trainer, stop)
-        if trainer.done:
-            return _finish(run, trainer)
-        run.save(trainer.progress.step, trainer.state())
+        result = _finish(run, trainer) if trainer.done else None
+        if result is None:
+            run.save(trainer.progress.step, trainer.state())
         if wish:
             raise KeyboardInterrupt
-        return None
+        return result
+
+
+def exactly() -> AbstractContextManager[None]:
+    """On a GPU: the arithmetic of a CPU, not the shorter one of tensor cores, in one order."""
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, deterministic=True, allow_tf32=False
+    )
+    return flags
 
 
 def _load(trainer: Trainer, state: State, folder: Path) -> None:

@@ -29,6 +29,7 @@ RESNET: Final[Mapping[str, str]] = {
     "shortcut": SHORTCUT,
     "initialisation": "convolutions Xavier uniform, linear layer PyTorch's default",
 }
+APART: Final = 1_000  # seeds of an experiment and of its control
 POOL: Final = 5_000  # images that batches are drawn from: 10 batches of 128 hardly overlap
 
 
@@ -140,6 +141,11 @@ class Trial:
     runs: Path | None = None
     deadline: float = math.inf
     trained: list[Trained] = field(default_factory=list)
+
+    @property
+    def other_seed(self) -> int:
+        """The seed of a control that differs in nothing else: none that the experiment has."""
+        return self.seed + APART
 
     @cached_property
     def batch(self) -> tuple[Tensor, Tensor]:

@@ -69,7 +69,9 @@ def sample(claim: Claim, settings: Settings) -> Sample:
     Raises
     ------
     ValueError
-        If no instance satisfies the domain, or a single one does not fit into memory.
+        If no instance satisfies the domain.
+    MemoryError, RuntimeError
+        If a batch that cannot be halved does not fit into memory.
     """
     statement, control, drawn = [], [], 0
     largest: dict[int, float] = {}
@@ -153,7 +155,8 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         "statement": found.statement[::step].numpy(),
         "control": found.control[::step].numpy(),
     }
-    tight = _tightness(claim, settings)
+    with memory.limited(settings.memory):
+        tight = _tightness(claim, settings)
     if tight is not None:
         numbers |= tight.numbers
         series |= tight.series

@@ -135,4 +135,5 @@ def exhausted(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on a GPU or on the CPU."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    # "not enough memory" or "can't allocate memory", by platform.
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)

@@ -1,6 +1,6 @@
 """The space of pairs of least-squares problems: matrices A and A', the second worse conditioned."""
 
-from functools import cached_property, partial
+from functools import partial
 from typing import Final
 
 import sympy as sp
@@ -24,21 +24,10 @@ class _One(Problem):
     def __init__(self, matrix: Tensor) -> None:
         self.matrix = matrix
 
-    @cached_property
-    def singular(self) -> Tensor:
-        """Singular values, descending, (K, d)."""
-        values: Tensor = torch.linalg.svdvals(self.matrix)
-        return values
-
     @property
     def curvatures(self) -> Tensor:
         """Eigenvalues of the Hessian, (K, d)."""
         return self.singular**2
-
-    @property
-    def condition(self) -> Tensor:
-        """Condition number, (K,)."""
-        return self.singular[:, 0] / self.singular[:, -1]
 
     @property
     def best(self) -> Tensor:

@@ -117,7 +117,7 @@ def epsilons(domain: sp.Basic) -> tuple[float, ...]:
 
 
 def sizes(way: Instances) -> tuple[int, ...]:
-    """The claim's own batch sizes, or those of this world if it names none."""
+    """The claim's own batch sizes, or those of this world where they are the default ones."""
     return SIZES if way.sizes == Instances().sizes else way.sizes
 
 

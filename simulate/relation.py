@@ -78,7 +78,9 @@ def compare(relation: sp.Basic, measured: Letters, mask: Tensor | None = None) -
     difference = _evaluate(relation.lhs, values) - _evaluate(relation.rhs, values)
     # |term| evaluated on magnitudes: each term is a monomial, up to fixed functions.
     every = (*terms(relation.lhs), *terms(relation.rhs))
-    scale = torch.stack(torch.broadcast_tensors(*(_evaluate(t, sizes).abs() for t in every))).sum(0)
+    # A term without letters is evaluated on the CPU, wherever the instances are.
+    found = (_evaluate(term, sizes).abs().to(difference.device) for term in every)
+    scale = torch.stack(torch.broadcast_tensors(*found)).sum(0)
     # A scale that overflows would hide any difference: it must be finite too.
     excess = difference / (scale + floor) + 0 * scale
     excess = excess.abs() if isinstance(relation, sp.Eq) else excess
@@ -95,7 +97,7 @@ def compare(relation: sp.Basic, measured: Letters, mask: Tensor | None = None) -
 
 def _refuse_faults(measured: Letters, mask: Tensor | None = None) -> None:
     for fault, where in measured.faults().items():
-        found = where if mask is None else where & mask
+        found = where if mask is None else where & mask.to(where.device)
         if found.any():
             raise ArithmeticError(f"instance {int(found.nonzero()[0])}: {fault}; no verdict")
 

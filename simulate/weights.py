@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import sympy as sp
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from simulate import least_squares, quantities
 from simulate.letters import chunks
+from simulate.losses import Loss
 from simulate.networks import LOSSES, Problems, draw, normalise
 from simulate.quantities import Measured, epsilons
 from simulate.regimes import REGIMES, drawn
@@ -61,6 +62,22 @@ class Weighted(Measured):
         self.X, self.w, self.extra = X, w, extra
         self.c, self.eta, self.radius, self.target, self.direction = extra
 
+    def halves(self) -> "tuple[Self, Self] | None":
+        """As `Unit.halves`; the first half is even, for `u` tells even problems from odd ones."""
+        count = len(self.w)
+        if count < 4 or not isinstance(self.problems.loss, Loss):
+            return None
+        first, second = (
+            type(self)(
+                self.X[part],
+                self.w[part],
+                self.problems.take(part),
+                tuple(array[part] for array in self.extra),
+            )
+            for part in (slice(0, count // 4 * 2), slice(count // 4 * 2, count))
+        )
+        return first, second
+
     def loss_at(self, w: Tensor) -> Tensor:
         """``L(z(Xw))``, (K,)."""
         p = self.problems
@@ -96,13 +113,6 @@ class Weighted(Measured):
     def K(self) -> Tensor:
         """Hessian of ``y -> L(z(y))``, (K, m, m)."""
         return _rows(self.v, self.y)
-
-    @cached_property
-    def q(self) -> Tensor:
-        """Gradient of ``yhat -> L(gamma*yhat + beta)``, (K, m), by autodiff."""
-        yhat = self.yhat.detach().requires_grad_()
-        total = self.problems.loss(self.problems.gamma * yhat + self.problems.beta).sum()
-        return torch.autograd.grad(total, yhat)[0]
 
     @cached_property
     def u(self) -> Tensor:
@@ -214,11 +224,11 @@ def _rows(gradient: Tensor, leaf: Tensor) -> Tensor:
     return torch.stack(rows, 1)
 
 
-def _wide(q: Weighted, factor: Tensor, array: Tensor) -> Tensor:
+def _wide(factor: Tensor, array: Tensor) -> Tensor:
     return array / factor.reshape(-1, *[1] * (array.dim() - 1))
 
 
-def _through(q: Weighted, direction: Tensor, matrix: Tensor) -> Tensor:
+def _through(direction: Tensor, matrix: Tensor) -> Tensor:
     return _dot(direction, _apply(matrix, direction))
 
 
@@ -261,8 +271,8 @@ _VALUES = {
 
 _VALUES |= {
     cur.gHg: lambda q: _dot(q.g, q.hessian_at_z(q.g)),
-    cur.qKq: lambda q: _dot(q.q, q.hessian_at_y(q.q)),
-    cur.qq: lambda q: _dot(q.q, q.q),
+    cur.qKq: lambda q: _dot(q.at_hat, q.hessian_at_y(q.at_hat)),
+    cur.qq: lambda q: _dot(q.at_hat, q.at_hat),
     cur.ordered: lambda q: q.value(cur.gHg) - q.value(sym.vHv),
     cur.relative: lambda q: q.value(cur.gHg) * q.value(sym.vv) - q.value(sym.vHv) * q.value(sym.gg),
     cur.gz: lambda q: _dot(q.g, q.problems.gamma * q.yhat),
@@ -270,7 +280,7 @@ _VALUES |= {
     cur.u1: lambda q: q.u.sum(-1),
     cur.uy: lambda q: _dot(q.u, q.yhat),
     cur.uu: lambda q: _dot(q.u, q.u),
-    cur.uKu: lambda q: _through(q, q.u, q.K),
+    cur.uKu: lambda q: _through(q.u, q.K),
     cur.tau: lambda q: q.eta,
     cur.lamK: lambda q: torch.linalg.eigvalsh(q.K).amax(-1),
     cur.lamH: lambda q: torch.linalg.eigvalsh(q.H).amax(-1),
@@ -304,9 +314,9 @@ _MAGNITUDES = {
     wts.loss_w: _loss_terms,
     wts.loss_cw: _loss_terms,
     wts.grad_k: lambda q: q.grad_terms,
-    wts.grad_ck: lambda q: _wide(q, q.c, q.grad_terms),
+    wts.grad_ck: lambda q: _wide(q.c, q.grad_terms),
     wts.hess_ki: lambda q: q.hess_terms,
-    wts.hess_cki: lambda q: _wide(q, q.c**2, q.hess_terms),
+    wts.hess_cki: lambda q: _wide(q.c**2, q.hess_terms),
     wts.hessw_k: lambda q: _apply(q.hess_terms, q.w.abs()),
     wts.Xy_k: lambda q: _apply(q.X.abs().mT, q.hat_terms),
     wts.PXHy_k: lambda q: _apply(q.X.abs().mT, _apply(q.P_terms @ q.H.abs(), q.hat_terms)),
@@ -324,10 +334,10 @@ _MAGNITUDES |= {
 }
 
 _MAGNITUDES |= {
-    cur.qKq: lambda q: _through(q, q.q.abs(), q.K_terms),
+    cur.qKq: lambda q: _through(q.at_hat.abs(), q.K_terms),
     cur.u1: lambda q: q.u.abs().sum(-1),
     cur.uy: lambda q: _dot(q.u.abs(), q.hat_terms),
-    cur.uKu: lambda q: _through(q, q.u.abs(), q.K_terms),
+    cur.uKu: lambda q: _through(q.u.abs(), q.K_terms),
     cur.lamK: lambda q: _norm(q.K_terms),
     cur.lamH: lambda q: _norm(q.H.abs()),
     cur.lamW: lambda q: _norm(q.hess_terms),
@@ -374,4 +384,5 @@ def batches(
 
 def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
     """What is needed, beside the seed, to draw the same problems."""
-    return quantities.provenance(way, domain) | {"inputs": INPUTS}
+    own = {"batch sizes": list(way.sizes), "inputs": INPUTS, "factors on |gamma|": [1.0]}
+    return quantities.provenance(way, domain) | own

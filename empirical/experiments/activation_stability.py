@@ -26,7 +26,7 @@ def run(trial: Trial) -> Measured:
     runs = {
         WITH: vgg(trial, "batch"),
         WITHOUT: vgg(trial, "none"),
-        CONTROL: vgg(trial, "batch", seed=trial.seed + 1),
+        CONTROL: vgg(trial, "batch", seed=trial.other_seed),
     }
     steps = spread(moments(runs[WITH]))
     accuracy = {net: found.last("test accuracy") for net, found in runs.items()}

@@ -30,7 +30,7 @@ COMPARABLE: Final = 0.02
 def run(trial: Trial) -> Measured:
     """Train the networks of the figure; the control is without BN from another seed."""
     rows: dict[str, dict[str, Any]] = {net: dict(row) for net, row in courses(trial).items()}
-    rows[CONTROL] = dict(course(train(trial, WITHOUT, seed=trial.seed + 1)))
+    rows[CONTROL] = dict(course(train(trial, WITHOUT, seed=trial.other_seed)))
     rows[MATCHED] = rows[WITHOUT_AS[trial.scale]]
     reference = rows[WITHOUT][ACCURACY]
     return {net: {**row, GAIN: row[ACCURACY] - reference} for net, row in rows.items()}

@@ -35,7 +35,7 @@ def run(trial: Trial) -> Measured:
         WITH: over_depths(trial, "batch", ends)[depths[-1]],
         WITHOUT: over_depths(trial, "none", depths)[depths[-1]],
         LAST: GRIDS[trial.scale][0] if one is None else one,
-        CONTROL: over_depths(trial, "none", depths, seed=trial.seed + 1)[depths[-1]],
+        CONTROL: over_depths(trial, "none", depths, seed=trial.other_seed)[depths[-1]],
     }
     return {net: _row(rate, rates[WITH], rates[WITHOUT]) for net, rate in rates.items()}
 

@@ -49,7 +49,7 @@ def run(trial: Trial) -> Measured:
         WITH: _best(trial, "batch"),
         LAST: _best(trial, "last"),
         WITHOUT: _best(trial, "none"),
-        CONTROL: _best(trial, "none", seed=trial.seed + 1),
+        CONTROL: _best(trial, "none", seed=trial.other_seed),
     }
     lowest = best[WITHOUT][ACCURACY]
     gain = max(best[WITH][ACCURACY] - lowest, SMALLEST)

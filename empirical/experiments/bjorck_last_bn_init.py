@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.networks import ResNet
-from empirical.pictures import LAST, STYLES, rounded
+from empirical.pictures import LAST, rounded, seed_marks
 from empirical.probes.reach import reach
 from empirical.trial import SIZES, Size, Trial
 from theory.claim import Claim, Evidence, Scale, Verdict
@@ -100,19 +100,8 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         for net, rows in evidence.series.items()
     }
     for axes, name in zip(fig.subplots(1, 2), GAINS, strict=True):
-        for place, net in enumerate(names):
-            values, style = evidence.series[net][name], STYLES[net]
-            axes.plot(
-                np.full(len(values), place),
-                values,
-                color=style["color"],
-                marker=style["marker"],
-                linestyle="none",
-                alpha=0.8,
-            )
-            axes.hlines(medians[net][name], place - 0.3, place + 0.3, color=style["color"])
+        seed_marks(axes, {net: evidence.series[net][name] for net in names}, names)
         axes.set_yscale("log")
-        axes.set_xticks(range(len(names)), list(names.values()), fontsize="small")
         axes.set_ylabel(labels[name])
     said = {
         net: [rounded(medians[net][gain]) for gain in GAINS.values()]

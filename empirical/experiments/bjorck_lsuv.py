@@ -38,7 +38,6 @@ SIZES: Final = {
     Scale.PAPER: Size(batch=128, seeds=5, updates=64_000, images=None),
 }
 NUDGE: Final = {WITH: 0.95, WITHOUT: 1.05}  # so that marks do not hide one another
-OTHER: Final = 1_000  # what the seed of the control is larger by
 MARGIN: Final = 0.05  # of accuracy: "relatively small performance loss"
 EACH: Final = "accuracy at each rate"
 DRIFT: Final = "drift of activations"
@@ -50,7 +49,7 @@ def run(trial: Trial) -> Measured:
         net: [_train(trial, options, rate) for rate in RATES[net]]
         for net, options in NETWORKS.items()
     }
-    other = trial.seed + OTHER
+    other = trial.other_seed
     runs[CONTROL] = [_train(trial, NETWORKS[WITH], rate, seed=other) for rate in RATES[WITH]]
     best = {net: max(row, key=accuracy) for net, row in runs.items()}
     rate = best[LSUV].recipe.rate

@@ -22,6 +22,7 @@ from empirical.pictures import rounded
 from empirical.protocols.surfaces import near, smoothness
 from empirical.trial import Size, Trained, Trial
 from theory.claim import Claim, Evidence, Scale, Verdict
+from theory.errors import UserError
 from theory.sources import Source
 
 RATE: Final = 0.01  # the same for both: the best without BN of those tried
@@ -80,6 +81,8 @@ def _train(trial: Trial, norm: Norm) -> Trained:
 
 
 def _plane(run: Trained, name: str) -> Mapping[str, Any]:
+    if run.diverged is not None:
+        raise UserError(f"loss_surface: a network diverged at update {run.diverged}; no surface")
     found = run.curve[-1]["surface"]
     return {
         **measured(found["steps"], np.array(found[name])),

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
-from empirical.protocols.theorem_watches import recorded
+from empirical.protocols.courses import recorded
 from empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from empirical.trial import Trained, Trial
 from theory.claim import Claim, Evidence, Verdict
@@ -26,7 +26,7 @@ def run(trial: Trial) -> Measured:
 
 def _rows(run: Trained, *, control: bool = False) -> dict[str, Any]:
     """By layer, the median over the evaluations after the first update, and by evaluation."""
-    table = recorded(run.curve, NAMES, control=control)
+    table = recorded(run, NAMES, control=control)
     share = table["mean"] + table["hat"]
     rows: dict[str, Any] = {
         SHARE: np.median(share, axis=0),
@@ -51,7 +51,7 @@ def _rows(run: Trained, *, control: bool = False) -> dict[str, Any]:
 
 
 def _has_curvature(row: Any) -> bool:
-    return "curvature" in row["theorems"]
+    return "curvature" in row.get("theorems", {})
 
 
 def draw(fig: Figure, evidence: Evidence) -> str:

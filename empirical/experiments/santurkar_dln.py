@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from empirical.experiment import CONTROL, NETS, WITH, WITHOUT, Criterion, Experiment, Measured
 from empirical.pictures import median_band
 from empirical.protocols.courses import Array, moments, spread
-from empirical.protocols.dln import DATA, LIMIT, NETWORKS, OTHER, SIZES, deep_linear, unexplained
+from empirical.protocols.dln import DATA, LIMIT, NETWORKS, SIZES, deep_linear, unexplained
 from empirical.trial import Trained, Trial
 from theory.claim import Claim, Evidence, Verdict
 from theory.sources import Source
@@ -22,7 +22,7 @@ def run(trial: Trial) -> Measured:
     runs = {
         WITH: deep_linear(trial, "batch"),
         WITHOUT: deep_linear(trial, "none"),
-        CONTROL: deep_linear(trial, "none", seed=trial.seed + OTHER),
+        CONTROL: deep_linear(trial, "none", seed=trial.other_seed),
     }
     aim = float(unexplained(runs[WITHOUT])[-1])
     return {net: _measured(found, aim) for net, found in runs.items()}
@@ -30,8 +30,8 @@ def run(trial: Trial) -> Measured:
 
 def _measured(found: Trained, aim: float) -> dict[str, Any]:
     steps, share = spread(moments(found)), unexplained(found)
-    places = steps // found.recipe.every
-    drawn = np.array([share[place] if place < len(share) else LIMIT for place in places])
+    share = np.concatenate([share, np.full(len(moments(found)) - len(share), LIMIT)])  # diverged
+    drawn = share[steps // found.recipe.every]
     drawn[0] = drawn[1]  # no update was taken: the mean loss of those that follow
     return {
         "step": steps,

@@ -26,7 +26,7 @@ def run(trial: Trial) -> Measured:
         nets = {
             WITH: vgg(trial, "batch", rate),
             WITHOUT: other,
-            CONTROL: vgg(trial, "none", rate, seed=trial.seed + 1),
+            CONTROL: vgg(trial, "none", rate, seed=trial.other_seed),
         }
         for net, one in nets.items():
             found[net] |= {f"{name} at {rate}": x for name, x in _beside(one, other).items()}

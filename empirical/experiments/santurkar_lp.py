@@ -27,7 +27,7 @@ ROUGHER = 2.0  # at most twice as rough as with BN, at any stage
 def run(trial: Trial) -> Measured:
     """Train with every normalisation; the control stands in the place of all of l_p."""
     batch, none = vgg(trial, "batch"), vgg(trial, "none")
-    again = vgg(trial, "none", seed=trial.seed + 1)
+    again = vgg(trial, "none", seed=trial.other_seed)
     found = {WITH: _beside([batch], batch, none), WITHOUT: _beside([none], batch, none)}
     found |= {
         net: _beside([vgg(trial, norm) for norm in norms], batch, none)

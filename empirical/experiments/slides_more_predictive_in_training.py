@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
 from empirical.pictures import median_band
-from empirical.protocols.theorem_watches import recorded
+from empirical.protocols.courses import recorded
 from empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from empirical.trial import Trained, Trial
 from theory.claim import Claim, Evidence, Verdict
@@ -25,7 +25,7 @@ def run(trial: Trial) -> Measured:
 
 def _rows(run: Trained, *, control: bool = False) -> dict[str, Any]:
     """By layer, medians over the evaluations after the first update."""
-    table = recorded(run.curve, ("lowers", "factor"), control=control)
+    table = recorded(run, ("lowers", "factor"), control=control)
     return {
         LOWERS: np.median(table["lowers"], axis=0),
         "median gamma/s": np.median(table["factor"], axis=0),

@@ -133,7 +133,7 @@ class Moved:
 
         Over units that varied before; `constant` counts the others.  NaN if none varied.
         """
-        varied = self.deviations > 0
+        varied = self.deviations != 0  # NaN among them: it must show
         return (self.distances[varied] / self.deviations[varied]).mean().item()
 
     @property

@@ -78,7 +78,7 @@ class Curvature:
         self._method = method
         self._tangent: Callable[..., Parts] | None = None
         point = self.objective.point
-        with self.objective.mode():
+        with self.objective.mode(), torch.enable_grad():
             value = self.objective.value(*point)
             if not torch.isfinite(value):
                 raise FloatingPointError(f"the loss is {value.item()}: no Hessian there")

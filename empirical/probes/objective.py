@@ -41,8 +41,8 @@ class Objective:
         ``"batch"``: training mode, the statistics of the batch as functions of w: what training
         descends and the theory is about.  ``"running"``: evaluation mode, running statistics as
         constants.  ``"frozen"``: evaluation mode, the statistics of this batch at the model's w as
-        constants, so that loss and activations there are those of ``"batch"``, and the derivatives
-        are not.
+        constants, so that loss and activations there are those of ``"batch"`` (without random
+        layers), and the derivatives are not.
 
     Attributes
     ----------

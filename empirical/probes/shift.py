@@ -93,7 +93,7 @@ def covariate_shift(
                 point[number] = part
         for number in group:
             point[number] = point[number].clone().requires_grad_()
-        with objective.mode():
+        with objective.mode(), torch.enable_grad():
             value = objective.value(*point)
             own = [point[number] for number in group]
             return _flat(torch.autograd.grad(value, own, materialize_grads=True))

@@ -28,7 +28,7 @@ GRIDS: Final = {
     Scale.PAPER: grid(1.6, 18),
 }
 # Where the search begins, at the smallest depth; at every other it begins with what was found.
-STARTS: Final[Mapping[Norm, float]] = {"none": 0.2, "last": 0.05, "batch": 0.4}
+STARTS: Final[Mapping[Norm, float]] = {"none": 0.2, "batch": 0.4}
 TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 500, Scale.PAPER: 10_000}
 SIZES: Final[Mapping[Scale, Size]] = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=2, images=200),

@@ -1,7 +1,7 @@
 """The course of a quantity through training: what probes recorded, at moments spread over a run."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -49,6 +49,19 @@ def rows(found: Trained, steps: Steps, *path: str) -> Array:
     if first is None:
         raise ValueError(f"{' '.join(path)}: recorded at none of the steps {list(steps)}")
     return np.stack([np.full_like(first, math.nan) if value is None else value for value in kept])
+
+
+def recorded(found: Trained, names: Sequence[str], *, control: bool = False) -> Mapping[str, Array]:
+    """What the watch ``theorems`` recorded in a run, by name: (evaluations, layers).
+
+    The first evaluation, before any update, is left out.
+    With `control`, of its control, at all evaluations that have one.  NaN after a divergence.
+    """
+    steps, path = moments(found)[1:], ["theorems"]
+    if control:
+        with_one = [row for row in found.curve if "control" in row.get("theorems", {})]
+        steps, path = np.array([row["step"] for row in with_one]), ["theorems", "control"]
+    return {name: rows(found, steps, *path, name) for name in names}
 
 
 def stages(values: Array) -> Array:

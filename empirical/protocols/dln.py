@@ -21,7 +21,6 @@ from theory.claim import Scale
 DATA: Final = LinearMap(samples=1_000, width=10)
 RATE: Final = 1e-6 * DATA.samples
 LIMIT: Final = 1e6  # the loss begins near 100 and jumps; what passes this never came back
-OTHER: Final = 1_000  # added to a seed: another network and another map
 
 DEPTH: Final = {Scale.SMOKE: 5, Scale.QUICK: 25, Scale.PAPER: 25}
 EVERY: Final = {Scale.SMOKE: 1, Scale.QUICK: 100, Scale.PAPER: 100}

@@ -1,6 +1,6 @@
 """What the reductions of Theorems 4.1 and 4.2 come to, layer by layer, as a watch in training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -95,18 +95,6 @@ def _second(layers: list[LayerTerms]) -> dict[str, Any]:
         "broken": [int(one.sides[santurkar_4_2_eps.CLAIM.id].violated.sum()) for one in curves],
         "units": [len(one.units) for one in curves],
     }
-
-
-def recorded(
-    curve: Sequence[Mapping[str, Any]], names: Sequence[str], *, control: bool = False
-) -> Mapping[str, Array]:
-    """What `theorems` recorded in a run, by name: (evaluations after the first update, layers).
-
-    With `control`, of its control, at all evaluations that have one.
-    """
-    looks = [row["theorems"] for row in curve]
-    looks = [look["control"] for look in looks if "control" in look] if control else looks[1:]
-    return {name: np.array([look[name] for look in looks], dtype=float) for name in names}
 
 
 THEOREM_WATCHES: Final = {"theorems": theorems}

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from empirical.networks import Initialisation, Norm
-from empirical.tasks import Data
 from empirical.trial import Size, Trained, Trial
 from theory.claim import Scale
 
@@ -42,8 +41,6 @@ PROBES: Final = ("landscape", "landscape at length", "sharpness")
 MORE: Final[Mapping[Norm, tuple[str, ...]]] = {
     "batch": ("shift", "earth mover", "activations", "as trained", "theorems"),
     "none": ("shift", "earth mover", "activations", "as trained"),
-    "noisy": ("shift", "earth mover", "activations", "as trained"),
-    "noise": ("shift", "earth mover", "activations", "as trained"),
 }
 
 
@@ -54,7 +51,6 @@ def vgg(
     init: Initialisation = "xavier",
     *,
     seed: int | None = None,
-    data: Data | None = None,
     **network: Any,
 ) -> Trained:
     """Train one VGG by the recipe, or read the run if it is done.
@@ -67,8 +63,8 @@ def vgg(
         As `empirical.networks.vgg`.
     rate
         Learning rate.
-    seed, data
-        Others than those of `trial`.
+    seed
+        Another than that of `trial`.
 
     Raises
     ------
@@ -79,7 +75,6 @@ def vgg(
     return trial.train(
         {"family": "vgg", "norm": norm, "init": init, "width": WIDTH[trial.scale], **network},
         rate=rate,
-        data=data,
         momentum=0.0,
         decay=0.0,
         every=EVERY[trial.scale],

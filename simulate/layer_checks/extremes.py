@@ -32,7 +32,8 @@ def _errors(
     The oracle gets the numbers that the layer gets: rounded to its type.
     """
     x, low = x.to(subject.dtype), {k: v.to(subject.dtype) for k, v in state.items()}
-    b = trial.loss.b[: len(x)] if x.shape == trial.x.shape else torch.ones_like(x)
+    # Of another shape too no constant: a layer that centres sends it to 0, and so do wrong ones.
+    b = trial.loss.b if x.shape == trial.x.shape else draw(tuple(x.shape), 6, str(x.device))
     b = b.to(subject.dtype)
 
     def both(layer: Layer, leaf: Tensor, given: State, weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -131,7 +131,7 @@ def _axes(name: str, shape: torch.Size) -> list[Axis]:
     dim = len(shape)
     if name == "GroupNorm":
         parts = [n for n in range(1, shape[1] + 1) if shape[1] % n == 0]
-        return [axes.group(dim, n) for n in parts if shape[1] * dim > n]
+        return [axes.group(dim, n) for n in parts]
     if name == "InstanceNorm":
         return [axes.instance(dim)] if dim > 2 else []
     if name in ("LayerNorm", "RMSNorm"):

@@ -60,7 +60,7 @@ def check_layer(
     device
         Where to measure.
     seed
-        Seed of input, parameters and loss.
+        Seed of input and parameters; loss and directions are the same for every seed.
     parts
         Names of `PARTS` to measure; all by default.
 

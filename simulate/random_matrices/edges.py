@@ -35,6 +35,7 @@ from scipy.stats import kstwo
 from tqdm import tqdm
 
 from simulate.random_matrices import studies
+from simulate.random_matrices.calibration import distance
 from simulate.random_matrices.edge_figures import draw as draw
 from simulate.random_matrices.edge_law import EdgeLaw
 from simulate.random_matrices.sampling import Field, sample_singular_values
@@ -128,13 +129,6 @@ def extrapolated(sizes: Sequence[int], pairs: Sequence[tuple[float, float]]) -> 
         float((covariance @ (terms.T @ (values / errors**2)))[0]),
         float(covariance[0, 0] ** 0.5),
     )
-
-
-def distance(values: Array, law: EdgeLaw) -> float:
-    """Kolmogorov-Smirnov distance of a sample from a law."""
-    mass = law.cdf(np.sort(values))
-    ranks = np.arange(len(mass) + 1) / len(mass)
-    return float(max((mass - ranks[:-1]).max(), (ranks[1:] - mass).max()))
 
 
 def soft_scale(factors: int, size: int) -> float:

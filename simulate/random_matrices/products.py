@@ -154,6 +154,7 @@ class ProductLaw:
             below = self.cdf(branch.piece.low)
             inner = (p > below) & (p < below + branch.mass)
             result[inner] = self._search(branch, p[inner])
+            result[p == below + branch.mass] = branch.piece.high  # below a gap, not above
         low, high = self.support()
         return np.where(p == 0, low, np.where(p == 1, high, result))
 

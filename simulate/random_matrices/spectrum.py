@@ -156,7 +156,7 @@ def sampled(
     if exact:
         logs = np.concatenate(
             [
-                np.atleast_2d(log_singular_values(_layers(widths, kind, seed, number, device)))
+                np.atleast_2d(_exact_logs(widths, kind, seed, number, device))
                 for number in range(repeats)
             ]
         )
@@ -170,6 +170,14 @@ def sampled(
         logs,
         {"entries": kind, "seed": seed, "device": device, "method": method},
     )
+
+
+def _exact_logs(
+    widths: Sequence[int], kind: Field, seed: int, number: int, device: str
+) -> NDArray[np.float64]:
+    layers = _layers(widths, kind, seed, number, device)
+    found: NDArray[np.float64] = log_singular_values(layers).cpu().numpy()
+    return found
 
 
 def _layers(

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from scipy.stats import kstwo
 
 from simulate.random_matrices import edge_figures, edges, studies
+from simulate.random_matrices.calibration import distance
 from simulate.random_matrices.fuss_catalan import FussCatalan
 from simulate.random_matrices.hard_edge import HardEdge
 from simulate.random_matrices.sampling import sample_singular_values
@@ -74,7 +75,7 @@ def test_criterion_tells_the_laws_apart(beta: int) -> None:
 def test_null_of_the_distance() -> None:
     law, rng = TracyWidom(2), np.random.default_rng(3)
     draws = [law.rvs(200, rng) for _ in range(200)]
-    above = np.mean([edges.distance(d, law) > kstwo.ppf(0.95, 200) for d in draws])
+    above = np.mean([distance(d, law) > kstwo.ppf(0.95, 200) for d in draws])
     assert above == pytest.approx(0.05, abs=4 * (0.05 * 0.95 / 200) ** 0.5)
 
 
