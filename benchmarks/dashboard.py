@@ -230,6 +230,8 @@ def publish(config: Path, folder: Path, packages: Path = PACKAGES) -> Path:
     DashboardError
         If npm or asv fails, or a file is not what it should be; nothing is published then.
     """
+    if folder.exists() and any(folder.iterdir()) and not (folder / DATA).is_file():
+        raise DashboardError(f"{folder} holds something else than a page of ours; name another")
     install(packages)
     with tempfile.TemporaryDirectory() as made:
         html = Path(made) / "html"

@@ -12,6 +12,9 @@ TEXT: Final = str.maketrans(
         **{character: f"\\{character}" for character in "#$%&_{}"},
         "\\": r"\textbackslash{}",
         "^": r"\textasciicircum{}",
+        "|": r"\textbar{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
         "~": r"\textasciitilde{}",
     }
 )
@@ -65,11 +68,16 @@ def _source(key: str, source: Document) -> str:
     arxiv = source.where.removeprefix("arXiv:") if source.where.startswith("arXiv:") else ""
     return _entry(
         f"{surname}{source.year}_{key}",
-        author=_text(" and ".join(source.authors.split(", "))),
+        author=" and ".join(map(_author, source.authors.split(", "))),
         title=f"{{{_text(source.title)}}}",
         year=str(source.year),
         **({"eprint": arxiv, "archiveprefix": "arXiv"} if arxiv else {}),
     )
+
+
+def _author(name: str) -> str:
+    """A name with initials as it is; any other in braces, for it has no first and last part."""
+    return _text(name) if "." in name else f"{{{_text(name)}}}"
 
 
 def _entry(key: str, **fields: str) -> str:

@@ -224,9 +224,10 @@ def report(folder: Path = REPORT) -> None:
     from ledger.commands.common import alone
     from theory import files
 
-    content = document.load(folder / document.NAME)
+    document.load(folder / document.NAME)  # a folder without evidence gets no lock
     files.probe(folder / page.PAGE)
     with alone(folder):
+        content = document.load(folder / document.NAME)  # as the last `verify` left it
         print(page.write(content, folder).resolve())
 
 

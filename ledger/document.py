@@ -46,7 +46,7 @@ def document(
             "scale": str(settings.scale),
             "seed": settings.seed,
             "memory": settings.memory,
-            "data": "embedded" if settings.data is None else settings.data.name,
+            "data": "embedded" if settings.data is None else settings.data.resolve().name,
         },
         "claims": list(records),
         "normalizers": [normalizers.facts(kind) for kind in normalizers.NORMALIZERS],

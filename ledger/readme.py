@@ -39,6 +39,11 @@ def _of(claims: Sequence[Claim]) -> str:
     return "".join(f" {counts[key]} |" for key in TRUTH)
 
 
+def row(*cells: object) -> str:
+    """One row of a Markdown table; a bar in a cell is a letter."""
+    return f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+
+
 def claims_table() -> str:
     """Markdown table of all claims with their verdicts."""
     return "\n".join(
@@ -56,7 +61,7 @@ def _claims() -> list[Claim]:
 
 def _claim(claim: Claim) -> str:
     sources = "; ".join(str(source) for source in claim.sources)
-    return f"| `{claim.id}` | {sources} | {claim.title} | {claim.expected} |"
+    return row(f"`{claim.id}`", sources, claim.title, claim.expected)
 
 
 COLUMNS: Final = (
@@ -74,9 +79,7 @@ def normalizers_table() -> str:
     """Markdown table of all normalisers; the report has the remaining columns."""
     rows = [[facts(kind)[name] for name in COLUMNS] for kind in NORMALIZERS]
     lines = [list(COLUMNS), ["---"] * len(COLUMNS), *rows]
-    return "\n".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
-    )
+    return "\n".join(row(*line) for line in lines)
 
 
 def findings(evidence: Mapping[str, Any]) -> str:
@@ -105,8 +108,7 @@ def experiments_table() -> str:
             about = found.provenance
             where = found.summary.split(" (measured")[0].removeprefix("On ")
             rows.append(
-                f"| `{claim.id}` | {decide([found])} | {about['scale']} | {where} | "
-                f"{about['measured']} |"
+                row(f"`{claim.id}`", decide([found]), about["scale"], where, about["measured"])
             )
     return "\n".join(rows)
 
@@ -143,14 +145,18 @@ def _result(claim: Claim, found: Evidence) -> str:
         "| measured | asked | found | seeds | control |",
         "|---|---|---|---|---|",
         *(
-            f"| {row['words']} | {row['asked']} | {_row(row['value'])} | "
-            f"{row['seeds that satisfy it']} of {len(about['seeds'])} | "
-            f"{_row(row['control value'])} |"
-            for row in numbers["criteria"]
+            row(
+                found["words"],
+                found["asked"],
+                _listed(found["value"]),
+                f"{found['seeds that satisfy it']} of {len(about['seeds'])}",
+                _listed(found["control value"]),
+            )
+            for found in numbers["criteria"]
         ),
     ]
     printed = [
-        f"| {name}, {net} | {_row(values)} | {_row(numbers['measured'][net][name]['median'])} |"
+        row(f"{name}, {net}", _listed(values), _listed(numbers["measured"][net][name]["median"]))
         for net, quantities in numbers["printed"].items()
         for name, values in quantities.items()
         if name in numbers["measured"].get(net, {})
@@ -160,7 +166,7 @@ def _result(claim: Claim, found: Evidence) -> str:
     return "\n".join([*rows, "", claim.remark])
 
 
-def _row(values: Any) -> str:
+def _listed(values: Any) -> str:
     listed = values if isinstance(values, list | tuple) else [values]
     return ", ".join("not finite" if value is None else f"{value:.3g}" for value in listed)
 

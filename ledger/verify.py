@@ -101,7 +101,7 @@ def verify(entries: Sequence[Claim | Broken], settings: Settings, folder: Path) 
             evidence = gather(entry, settings)
             figure = _figure(entry, evidence, folder)
             yield _record(entry, evidence, figure, time.perf_counter() - start)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = str(error).splitlines()[0] if str(error) else "no message"
             name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
             yield _said(entry) | {"error": f"{name}{reason}"}

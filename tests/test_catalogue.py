@@ -92,6 +92,14 @@ def test_the_readme_tables_are_those_of_the_code(root: Path, name: str) -> None:
 
 
 @pytest.mark.sources
+@pytest.mark.parametrize("name", readme.TABLES)
+def test_every_row_of_a_table_has_the_cells_of_its_head(name: str) -> None:
+    rows = [line for line in readme.TABLES[name]().splitlines() if line.startswith("|")]
+    assert len(rows) > 5
+    bars = [len(re.findall(r"(?<!\\)\|", line)) for line in rows]
+    assert set(bars) == {bars[0]}
+
+
 def test_the_results_are_those_that_are_published(root: Path) -> None:
     written = (root / readme.RESULTS).read_text(encoding="utf-8")
     assert written == readme.results(), "run `make readme`"
@@ -161,6 +169,8 @@ def test_a_broken_file_does_not_hide_the_others(
         "empty.py": GOOD.format(id="empty", change="domain=sp.And(gg > 1, gg < 0, sp.false)"),
         "control.py": GOOD.format(id="control", change="control=None"),
         "python.py": GOOD.format(id="python", change="relation=gg == vv"),
+        "comma.py": GOOD.format(id="comma", change="sources=(bn_jacobian.CLAIM.sources[0])"),
+        "untitled.py": GOOD.format(id="untitled", change="title=None"),
         "leaves.py": "raise SystemExit('bye')\n",
     }
     entries = {e.id: e for e in load_folder(package(tmp_path, files, monkeypatch))}  # type: ignore[arg-type]
@@ -176,6 +186,8 @@ def test_a_broken_file_does_not_hide_the_others(
     assert "control: control: a relation and a control" in broken["control"]
     assert broken["python"].endswith("False is no SymPy relation; write sp.Eq(a, b) for a == b")
     assert "SystemExit: bye" in broken["leaves"]
+    assert broken["comma"] == "comma.py: sources: must be a tuple; one entry needs a comma after it"
+    assert broken["untitled"] == "untitled.py: title: must be a string"
     assert all("\n" not in message for message in broken.values())
 
 

@@ -15,6 +15,7 @@ import sympy as sp
 
 from theory.claim import Claim
 from theory.errors import UserError
+from theory.sources import Source
 from theory.symbols import LETTERS
 
 
@@ -92,6 +93,14 @@ def _flaw(claim: object, claim_id: str) -> str | None:
         return f"CLAIM is a {type(claim).__name__}, not a Claim"
     if claim.id != claim_id:
         return f"id: {claim.id!r} must be the file's name"
+    for name in ("title", "statement", "remark"):
+        if not isinstance(getattr(claim, name), str):
+            return f"{name}: must be a string"
+    for name in ("sources", "means"):
+        if not isinstance(getattr(claim, name), tuple):
+            return f"{name}: must be a tuple; one entry needs a comma after it"
+    if not all(isinstance(source, Source) for source in claim.sources):
+        return "sources: each must be a theory.sources.Source"
     for name in ("relation", "control", "domain"):
         part: object = getattr(claim, name)
         if part is None:

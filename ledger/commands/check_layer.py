@@ -66,7 +66,10 @@ def check_layer(
         from simulate.layer_checks.measure import check_layer as measure
 
         place = common.device(device)
-        report = measure(module, declared=as_, shape=sizes, eps=eps, device=place, seed=seed)
+        try:
+            report = measure(module, declared=as_, shape=sizes, eps=eps, device=place, seed=seed)
+        except SystemExit:  # which would end this program with the status of a layer that is right
+            raise UserError(f"{target}: leaves the program when it is called") from None
     print("\n".join(report.lines()))
     if json:
         text = json_module.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
@@ -76,7 +79,7 @@ def check_layer(
 
 def _sizes(shape: str) -> tuple[int, ...]:
     parts = shape.replace("x", ",").split(",")
-    if not all(part.strip().isdigit() and int(part) > 0 for part in parts) or len(parts) < 2:
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts) or len(parts) < 2:
         raise UserError(f"--shape {shape}: give at least two positive sizes, say 64,8 or 64,3,8,8")
     return tuple(int(part) for part in parts)
 
@@ -108,7 +111,7 @@ def _module(target: str) -> "nn.Module":
     found: Any = _import(name)
     for part in attribute.split("."):
         if not hasattr(found, part):
-            known = [known for known in vars(found) if not known.startswith("_")]
+            known = [known for known in dir(found) if not known.startswith("_")]
             raise UserError(f"{name} has no {attribute!r}{_near(part, known)}")
         found = getattr(found, part)
     if isinstance(found, nn.Module):
@@ -117,7 +120,7 @@ def _module(target: str) -> "nn.Module":
         raise UserError(f"{target} is a {type(found).__name__}; name a factory or a module")
     try:
         made = found()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{target} raised {type(error).__name__}: {error}") from None
     if not isinstance(made, nn.Module):
         raise UserError(f"{target} returned {type(made).__name__}; it must return a torch Module")
@@ -135,7 +138,7 @@ def _import(name: str) -> ModuleType:
         path = getattr(sys.modules[parent], "__path__", []) if parent else [str(Path.cwd())]
         known = [info.name for info in pkgutil.iter_modules(path)]
         raise UserError(f"no module {missing!r}{_near(last, known)}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{name} does not import: {type(error).__name__}: {error}") from None
 
 

@@ -1,33 +1,35 @@
-"""`bnproof experiment`: experiments on images, measured at a stated scale, resumable, published."""
+"""`bnproof experiment`: experiments on images, measured at a stated scale, resumable, published.
+
+What needs PyTorch is imported where it is used: ``--help`` waits for nothing.
+"""
 
 import math
 import time
+from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from cyclopts import App
 
-from empirical.conduct import measure
-from empirical.data import load
-from empirical.experiment import experiment_of
-from empirical.trial import UnfinishedError
-from ledger import figures, published
-from ledger.catalogue import experiment, experiments
-from ledger.commands.common import OUT, threads
-from ledger.commands.common import device as concrete
-from ledger.requests import Request, requests, training_runs
-from theory.claim import Claim, Evidence, Scale, decide
+from ledger.commands.common import OUT
 from theory.errors import UserError, valid_seed
+
+if TYPE_CHECKING:
+    from ledger.requests import Request
 
 RESULTS: Final = "results"
 ScaleName = Literal["smoke", "quick", "paper"]
 
-app = App(name="experiment", help="Experiments on images: run, resume, publish.")
+app = App(name="experiment")
 
 
 @app.command(name="list")
 def list_() -> None:
     """List the experiments, whether they train, and the scale at which they are published."""
+    from empirical.experiment import experiment_of
+    from ledger import published
+    from ledger.catalogue import experiments
+
     claims = experiments()
     width = max(len(claim.id) for claim in claims)
     for claim in claims:
@@ -46,6 +48,11 @@ def show(experiment_id: str, /) -> None:
     experiment_id
         Its id, as `bnproof experiment list` names it.
     """
+    from empirical.experiment import experiment_of
+    from ledger import published
+    from ledger.catalogue import experiment
+    from theory.claim import decide
+
     claim = experiment(experiment_id)
     trial = experiment_of(claim)
     print(f"{claim.id}: {claim.title}\n")
@@ -102,6 +109,11 @@ def run(
     publish
         Write the measurements to ledger/published too.
     """
+    from empirical.data import load
+    from ledger.catalogue import experiment, experiments
+    from ledger.commands.common import device as concrete
+    from ledger.requests import Request
+
     valid_seed("--seed", seed)
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds {seeds}: must be at least 1")
@@ -133,6 +145,8 @@ def resume(*, out: Path = OUT, minutes: float | None = None, publish: bool = Fal
     publish
         Write the measurements to ledger/published too.
     """
+    from ledger.requests import requests
+
     deadline = _deadline(minutes)
     asked = requests(out)
     if not asked:
@@ -149,11 +163,17 @@ def status(*, out: Path = OUT) -> None:
     out
         Folder of all runs and results.
     """
+    from ledger import published
+    from ledger.requests import requests, training_runs
+
+    if not out.is_dir():
+        raise UserError(f"{out}: no such folder; `bnproof experiment run --out {out}` makes it")
     for request in requests(out):
         for name in request.ids:
-            done = (out / RESULTS / f"{name}.{request.scale}.json").exists()
-            seeds = f"{request.seeds} seeds" if request.seeds else "seeds of the scale"
-            print(f"{name}  {request.scale}, {seeds}: {'done' if done else 'not done'}")
+            path = out / RESULTS / f"{name}.{request.scale}.json"
+            # The last of several requests for one experiment and scale has the file.
+            done = path.exists() and published.read(path)["command"] == request.command(name)
+            print(f"{'done' if done else 'not done':8}  {request.command(name)}")
     for run in training_runs(out):
         print(run)
 
@@ -166,8 +186,16 @@ def _deadline(minutes: float | None) -> float:
     return time.monotonic() + 60 * minutes
 
 
-def _carry_out(request: Request, out: Path, deadline: float, publish: bool) -> int:
+def _carry_out(request: "Request", out: Path, deadline: float, publish: bool) -> int:
     """Measure, judge and write one request; 1 if a verdict is not the expected one."""
+    from empirical.conduct import measure
+    from empirical.experiment import draw, experiment_of
+    from empirical.trial import UnfinishedError
+    from ledger import figures, published
+    from ledger.catalogue import experiment
+    from ledger.commands.common import threads
+    from theory.claim import Scale, decide
+
     wrong = 0
     for name in request.ids:
         claim = experiment(name)
@@ -183,7 +211,7 @@ def _carry_out(request: Request, out: Path, deadline: float, publish: bool) -> i
         )
         path = published.write(record, out / RESULTS)
         evidence = published.judged(claim, record)
-        _draw(claim, evidence, path.with_suffix(".svg"))
+        figures.write(path.with_suffix(".svg"), partial(draw, claim=claim, evidence=evidence))
         if publish:
             path = published.write(record)
         verdict = decide([evidence])
@@ -193,7 +221,3 @@ def _carry_out(request: Request, out: Path, deadline: float, publish: bool) -> i
         counts = request.scale != Scale.SMOKE or not experiment_of(claim).trains
         wrong += counts and verdict != claim.expected
     return 1 if wrong else 0
-
-
-def _draw(claim: Claim, evidence: Evidence, path: Path) -> None:
-    figures.write(path, lambda figure: experiment_of(claim).draw(figure, evidence))

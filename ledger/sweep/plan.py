@@ -175,9 +175,11 @@ def _run(fields: Fields) -> Fields:
     family = network.pop("family", None)
     one_of("network.family", family, tuple(FAMILIES))
     hints = get_type_hints(FAMILIES[family])
-    hints = {name: hints[name] for name in signature(FAMILIES[family]).parameters}
-    del hints["generator"]
-    network = {"family": family} | _typed(network, hints, before="network.")
+    parameters = dict(signature(FAMILIES[family]).parameters)
+    del parameters["generator"]
+    hints = {name: hints[name] for name in parameters}
+    needed = tuple(name for name, one in parameters.items() if one.default is one.empty)
+    network = {"family": family} | _typed(network, hints, required=needed, before="network.")
     fields["network"] = network
     valid_seed("seed", fields.get("seed", 0))
     whole("images", fields.get("images", 1), 1)

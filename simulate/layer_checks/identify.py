@@ -169,11 +169,11 @@ def identify(
     Raises
     ------
     UserError
-        If a name is unknown, eps is negative, a group has one entry, or nothing fits.
+        If a name is unknown, eps is negative or not finite, a group has one entry, or nothing fits.
     """
     own = _own_eps(module) if eps is None else eps
-    if own is not None and own < 0:
-        raise UserError(f"eps = {own:g} is negative; give a constant of 0 or larger")
+    if own is not None and not 0 <= own < math.inf:
+        raise UserError(f"eps = {own:g}: give a finite constant of 0 or larger")
     typed = by_type(module, subject, x.dim()) if named is None else None
     if typed is not None and typed.axis.size(tuple(x.shape)) < 2:
         raise UserError("m = 1: a group needs at least 2 entries; give another --shape")

@@ -123,7 +123,7 @@ def test_a_module_or_a_class_serves_as_well(run) -> None:
         ("layers_of_a_person:good", ("--shape", "8,5"), "refuses an input of shape 8x5"),
         ("layers_of_a_person:good", ("--as", "rsm"), "did you mean rms?"),
         ("layers_of_a_person:good", ("--as", "instance"), "forms no group"),
-        ("layers_of_a_person:good", ("--eps", "-1"), "eps = -1 is negative"),
+        ("layers_of_a_person:good", ("--eps", "-1"), "eps = -1: give a finite constant"),
         (
             "layers_of_a_person:good",
             ("--seed", "-1"),

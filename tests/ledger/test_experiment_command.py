@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from ledger import cli, published
-from ledger.commands import experiment as command
 from ledger.requests import requests
+from theory import claim
 
 CHEAP = "bjorck_fig6"
 
@@ -56,7 +56,15 @@ def test_run_writes_result_and_figure_and_is_not_repeated(run, tmp_path, monkeyp
     assert run("resume")[0] == 0
     status, out, _ = run("status")
     assert status == 0
-    assert f"{CHEAP}  smoke, 2 seeds: done" in out
+    assert f"done      bnproof experiment run {CHEAP} --scale smoke --seeds 2\n" in out
+    run("run", CHEAP, "--scale", "smoke", "--seeds", 1)
+    _, out, _ = run("status")
+    told = {" ".join(line.split()[-2:]): line.split()[0] for line in out.splitlines()}
+    assert told["--seeds 1"] == "done"
+    assert told["--seeds 2"] == "not"  # its file has been written over
+    status, _, err = run("status", "--out", "elsewhere")
+    assert status == 2
+    assert "elsewhere: no such folder" in err
 
 
 def test_publish_writes_a_copy(run, tmp_path, monkeypatch):
@@ -75,12 +83,12 @@ def test_stopped_by_the_clock_it_says_how_to_go_on(run, tmp_path):
     assert status == 0
     assert "bjorck_fig1: not done; `bnproof experiment resume --out bnproof-runs` goes on" in out
     _, out, _ = run("status")
-    assert "bjorck_fig1  smoke, 1 seeds: not done" in out
+    assert "not done  bnproof experiment run bjorck_fig1 --scale smoke --seeds 1" in out
     assert " of " in out  # a training run, and how far it is
 
 
 def test_a_verdict_that_is_not_the_expected_one_gives_status_1(run, monkeypatch):
-    monkeypatch.setattr(command, "decide", lambda evidence: "undecided")
+    monkeypatch.setattr(claim, "decide", lambda evidence: "undecided")
     assert run("run", CHEAP, "--scale", "smoke", "--seeds", 1)[0] == 1
 
 
@@ -113,3 +121,9 @@ def test_a_damaged_request_is_named(run, tmp_path):
     status, _, err = run("status")
     assert status == 2
     assert "x.json: is no request; remove it and ask again" in err
+
+
+def test_the_clock_stops_experiments_that_do_not_train_too(run):
+    status, out, _ = run("run", CHEAP, "--scale", "smoke", "--seeds", 2, "--minutes", 1e-9)
+    assert status == 0
+    assert f"{CHEAP}: not done" in out

@@ -359,7 +359,7 @@ def test_the_same_seed_gives_the_same_report(device: str) -> None:
         (nn.BatchNorm1d(3), {"shape": (8, 4)}, "refuses an input of shape 8x4"),
         (nn.BatchNorm1d(3), {"shape": (8,)}, "give two to five positive sizes"),
         (nn.BatchNorm1d(3), {"declared": "bach"}, "did you mean batch?"),
-        (nn.BatchNorm1d(3), {"eps": -1.0}, "eps = -1 is negative"),
+        (nn.BatchNorm1d(3), {"eps": -1.0}, "eps = -1: give a finite constant"),
         (nn.GroupNorm(2, 4), {"declared": "group(3)"}, "forms no group"),
         (nn.LayerNorm(1), {}, "m = 1"),
         (nn.Identity(), {}, "give --shape"),
