@@ -1,0 +1,46 @@
+"""Every world on a GPU that is pretended: nothing of the CPU is mixed in."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import theory.claims
+from simulate import check
+from theory.catalogue import load_folder
+from theory.claim import Claim, Instances, Scale, Settings
+
+CLAIMS = [c for c in load_folder(theory.claims) if isinstance(c, Claim) and c.means_of(Instances)]
+FEW = 12  # instances of each kind: what is asked is where they lie
+SETTINGS = {device: Settings(scale=Scale.SMOKE, device=device) for device in ("cpu", "cuda")}
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_a_gpu_gives_the_numbers_of_the_cpu(
+    claim: Claim, pretended_gpu: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(check.INSTANCES, Scale.SMOKE, FEW)
+    with pretended_gpu:
+        found = check.sample(claim, SETTINGS["cuda"])
+    usual = check.sample(claim, SETTINGS["cpu"])
+    assert torch.equal(found.statement, usual.statement)
+    assert torch.equal(found.control, usual.control)
+
+
+def test_what_a_gpu_refuses_is_refused(pretended_gpu: Any) -> None:
+    with pretended_gpu as gpu:
+        far, near = torch.ones(3, device="cuda"), torch.ones(3)
+        assert far.device.type == "cuda"
+        assert (2 * far + torch.tensor(1.0)).is_cuda  # a number of the CPU may join in
+        assert torch.equal((far.cpu() + near), torch.full((3,), 2.0))
+        for wrong in (
+            lambda: far + near,
+            lambda: far.numpy(),
+            lambda: np.asarray(far),
+            lambda: near[far > 0],
+            lambda: torch.stack([far.sum(), torch.tensor(1.0)]),
+            lambda: torch.randn(3, device="cuda", generator=torch.Generator()),
+        ):
+            with pytest.raises(gpu.RefusedError):
+                wrong()
