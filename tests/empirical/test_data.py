@@ -85,3 +85,12 @@ def test_batch_of_the_whole_set_holds_every_image_once():
 def test_batch_that_cannot_be_drawn(size):
     with pytest.raises(DataError, match="3870 training images"):
         batch(load("photos"), size, seed=0)
+
+
+@pytest.mark.parametrize("name", ["photos", "digits"])
+def test_the_first_images_are_of_all_classes(name):
+    """Accuracies are those of the first images."""
+    images = load(name)
+    for split in (images.train, images.test):
+        assert len(set(split.labels[:99].tolist())) == 10
+    assert len(load("photos").train) == 3870

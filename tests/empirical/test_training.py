@@ -119,6 +119,24 @@ def test_interrupt_stops_between_two_steps_and_can_be_resumed(
     assert resumed["curve"] == whole["curve"]
 
 
+def test_an_interrupt_in_the_last_step_is_heard(images, tmp_path, monkeypatch) -> None:
+    """The run is done then, and what follows it must not begin."""
+    update = Trainer.update
+
+    def press(trainer):
+        value = update(trainer)
+        if trainer.done:
+            os.kill(os.getpid(), signal.SIGINT)
+        return value
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "update", press)
+        with pytest.raises(KeyboardInterrupt):
+            train(RECIPE, images, root=tmp_path)
+    whole = train(RECIPE, images, root=tmp_path / "whole")
+    assert Run(tmp_path, RECIPE.config(images, "cpu")).result()["curve"] == whole["curve"]
+
+
 def test_a_deadline_stops_and_leaves_it_resumable(images, tmp_path) -> None:
     whole = train(RECIPE, images, root=tmp_path / "whole")
     assert train(RECIPE, images, root=tmp_path / "parts", deadline=time.monotonic()) is None

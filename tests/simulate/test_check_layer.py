@@ -136,6 +136,9 @@ def test_where_the_fused_layer_is_wrong_it_is_wrong_by_percents(
         (wrong.AlmostCentred, "shift", ""),
         (wrong.Undefined, "constant input: output", "is not beta"),
         (wrong.FirstSample, "order of samples", "the order of the samples enters"),
+        (Unbiased, "m = 2: gradient", ""),
+        (Detached, "m = 2: gradient", ""),
+        (wrong.FrozenScale, "m = 2: gradient", ""),
     ],
 )
 def test_a_wrong_layer_fails_the_check_that_names_its_defect(
@@ -380,7 +383,7 @@ def test_what_cannot_be_measured_is_refused(
 
 
 def test_negative_eps_of_the_module_is_refused() -> None:
-    with pytest.raises(UserError, match="negative"):
+    with pytest.raises(UserError, match="give a finite constant"):
         check_layer(nn.BatchNorm1d(3, eps=-1e-3))
     with pytest.raises(TypeError, match=r"torch\.nn\.Module"):
         check_layer(torch.tanh)

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import sympy as sp
 import torch
 
-from simulate import check, memory, quantities
+from simulate import check, memory, quantities, weights
 from simulate.closed import Closed
 from theory.claim import Instances, Scale, Settings
 from theory.claims.santurkar_4_1 import CLAIM
@@ -138,6 +140,36 @@ def test_halves_are_the_whole(kind: type) -> None:
             both = torch.cat([part.value(letter) for part in parts])
             assert torch.allclose(both, whole.value(letter), rtol=1e-12, atol=1e-300), letter
     assert kind(quantities.draw(1, 4, "logistic", 1)).halves() is None
+
+
+def test_halves_of_problems_seen_from_the_weights_are_the_whole() -> None:
+    whole = weights.problems(7, 8, "cross-entropy", 1, eps=(0.0, 0.5))
+    parts = whole.halves()
+    assert parts is not None
+    for letter in whole.VALUES:
+        if whole.value(letter).shape[0] == 7:
+            both = torch.cat([part.value(letter) for part in parts])
+            assert torch.allclose(both, whole.value(letter), rtol=1e-7, atol=1e-12), letter
+    assert weights.problems(3, 4, "logistic", 1, eps=(0.0,)).halves() is None
+
+
+def test_the_cpu_says_in_its_own_words_that_memory_ran_out() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**55)
+    assert memory.exhausted(caught.value)
+    assert not memory.exhausted(RuntimeError("shape mismatch"))
+
+
+@pytest.mark.parametrize("world", check.WORLDS)
+def test_sizes_that_are_stated_are_those_that_are_drawn(world: str) -> None:
+    """Of worlds that state batch sizes; the others state what they draw by another name."""
+    way, module = Instances(world=world), import_module(check.WORLDS[world])
+    with memory.limited(None):
+        drawn = {size for size, _ in module.batches(way, sp.true, 1, 0, "cpu")}
+    stated = module.provenance(way, sp.true)
+    names = ("batch sizes", "group sizes", "numbers of examples", "numbers of points", "unknowns")
+    for name in names:
+        assert drawn == set(stated.get(name, drawn)), name
 
 
 PEAK = """

@@ -418,3 +418,11 @@ def test_points_outside_and_nan() -> None:
     assert np.isnan(law.ppf([-0.1, 1.1, np.nan])).all()
     assert law.pdf(1.0).shape == ()
     assert law.pdf(np.ones((2, 3))).shape == (2, 3)
+
+
+def test_the_mass_below_a_gap_is_reached_at_its_low_end() -> None:
+    law = ProductLaw([Diagonal([1, 1000], [0.5, 0.5]), Gaussian(ratio=20)])
+    (_, end), (start, _) = law.intervals
+    below = float(law.cdf(end))
+    assert law.ppf(below) == pytest.approx(end, rel=1e-9)
+    assert law.ppf(np.nextafter(below, 1)) == pytest.approx(start, rel=1e-3)

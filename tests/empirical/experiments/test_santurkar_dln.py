@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from empirical.experiments.santurkar_dln import reached
+from empirical.experiments.santurkar_dln import FASTER, LOWER, _measured, reached
 from empirical.protocols.dln import DATA, LIMIT, RATE, unexplained
 from empirical.recipe import Recipe
 from empirical.tasks import Regression
@@ -30,3 +30,10 @@ def test_a_network_that_puts_out_zero_leaves_everything_unexplained():
 
 def test_the_rate_for_the_mean_takes_the_steps_of_the_printed_one_for_the_sum():
     assert RATE / DATA.samples == pytest.approx(1e-6)
+
+
+def test_a_run_that_diverges_reaches_nothing_early():
+    curve = ({"step": 0, "loss": None}, {"step": 7, "loss": None})
+    found = _measured(Trained(RECIPE, DATA.name, 7, curve, 0.0), aim=0.5)
+    assert found[FASTER] == 1.0
+    assert found[LOWER] == LIMIT / 0.5

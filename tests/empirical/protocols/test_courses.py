@@ -5,7 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from empirical.protocols.courses import CEILING, SHOWN, capped, moments, rows, spread, stages
+from empirical.protocols.courses import (
+    CEILING,
+    SHOWN,
+    capped,
+    moments,
+    recorded,
+    rows,
+    spread,
+    stages,
+)
+from empirical.protocols.noisy import LOSS_LIMIT, _course
 from empirical.recipe import Recipe
 from empirical.trial import Trained
 
@@ -55,3 +65,22 @@ def test_stages_are_medians_of_equal_parts():
 def test_what_is_not_finite_is_capped():
     values = np.array([1.0, math.inf, math.nan, 2 * CEILING])
     assert capped(values).tolist() == [1.0, CEILING, CEILING, CEILING]
+
+
+def test_theorems_of_a_run_that_diverged_are_nan_after_it():
+    theorems = {"mean": [0.1, 0.2], "control": {"mean": [0.3, 0.4]}}
+    curve = (
+        {"step": 0, "theorems": {"mean": [9.0, 9.0]}},
+        {"step": 10, "theorems": theorems},
+        {"step": 17, "loss": None},
+    )
+    found = recorded(run(curve), ("mean",))["mean"]
+    assert found[0].tolist() == [0.1, 0.2]  # that before the first update is left out
+    assert np.isnan(found[1:]).all()
+    assert recorded(run(curve), ("mean",), control=True)["mean"].tolist() == [[0.3, 0.4]]
+
+
+def test_a_run_that_diverges_before_its_first_evaluation_has_a_course():
+    start = {"step": 0, "loss": None, "test accuracy": 0.1, "as trained": {"test accuracy": 0.1}}
+    found = _course(run((start, {"step": 7, "loss": None})), np.array([0, 10, 30]))
+    assert found["loss"].tolist() == [LOSS_LIMIT] * 3
