@@ -32,7 +32,7 @@ verify: .venv/run
 test: .venv/dev
 	$(TEST) -m "not slow"
 
-test-all: .venv/dev
+test-all: .venv/all
 	$(TEST)
 
 lint: .venv/dev
@@ -97,5 +97,10 @@ clean:
 	@touch $@
 
 .venv/dev: .venv/run
-	$(PIP) -e ".[parquet,weights,browser,docs,dev]"
+	$(PIP) -e ".[parquet,weights,tb,browser,docs,dev]"
+	@touch $@
+
+# Ray is large, and its tests are slow ones.
+.venv/all: .venv/dev
+	$(PIP) -e ".[ray]"
 	@touch $@

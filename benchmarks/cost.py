@@ -27,6 +27,7 @@ from simulate.closed import BOUNDS, evaluate
 from simulate.losses import CLASSES
 from simulate.networks import INPUTS, Problems, block, draw
 from simulate.quantities import VECTORS, Measured
+from theory.errors import UserError
 
 M, K = 64, 4_096
 SIZES = (2, 8, 64, 512, 4096)
@@ -116,7 +117,11 @@ def main() -> None:
     counts = [n for n in (1_000, 10_000, 100_000, 1_000_000) if n <= options.most]
     figure = Figure(figsize=(10, 3.4), layout="constrained")
     left, middle, right = figure.subplots(1, 3, sharey=True)
-    with memory.limited(memory.parse(options.memory)):
+    try:
+        budget = memory.parse(options.memory)
+    except UserError as error:
+        parser.error(str(error))
+    with memory.limited(budget):
         costs(1_000, M, INPUTS, options.device)  # warm-up
         sweeps = (
             (left, f"networks K (m = {M}, d = {INPUTS})", [(n, M, INPUTS) for n in counts], 0),

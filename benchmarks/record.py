@@ -143,7 +143,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> int:
     """Measure what is asked for; 0 if every benchmark ran."""
     options = parse(arguments)
-    commits = [git("rev-parse", "--verify", f"{name}^{{commit}}") for name in options.commits]
+    try:
+        commits = [git("rev-parse", "--verify", f"{name}^{{commit}}") for name in options.commits]
+    except subprocess.CalledProcessError:
+        print(f"record: not all commits: {' '.join(options.commits)}", file=sys.stderr)
+        return 2
     register(options.machine)
     if not commits:
         return measure(CONFIG, git("rev-parse", "HEAD"), options)

@@ -112,6 +112,13 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_a_folder_that_is_no_page_is_left_as_it_is(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(dashboard.DashboardError, match="holds something else than a page of ours"):
+        dashboard.publish(config, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
 @pytest.fixture(scope="module")
 def page(config: Path, root: Path) -> Path:
     if shutil.which("npm") is None and not dashboard.PACKAGES.is_dir():

@@ -79,6 +79,7 @@ def test_a_recorded_result_names_versions_and_no_folder(
 
 def test_the_kept_results_name_no_folder_and_no_host() -> None:
     kept = record.git("ls-files", "results").splitlines()
+    assert kept
     for name in kept:
         text = (record.HERE / name).read_text(encoding="utf-8")
         content = json.loads(text)
@@ -86,3 +87,8 @@ def test_the_kept_results_name_no_folder_and_no_host() -> None:
             assert record.git("cat-file", "-t", content["commit_hash"]) == "commit"
             assert "/" not in content["env_name"] + content["python"]
         assert not any(word in text for word in ("/home/", "/tmp/", "/usr/", "/root/"))
+
+
+def test_a_name_that_is_no_commit_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert record.main(["no_such_commit"]) == 2
+    assert capsys.readouterr().err == "record: not all commits: no_such_commit\n"

@@ -64,9 +64,9 @@ def test_a_formula_is_stored_once_and_a_glyph_once() -> None:
 
 
 def test_each_character_has_its_place() -> None:
-    for places, shown in re.findall(
-        r'<text x="([^"]*)"[^>]*>([^<]*)<', Sheet().svg("a_{ij}^2 + bc")
-    ):
+    found = re.findall(r'<text x="([^"]*)"[^>]*>([^<]*)<', Sheet().svg("a_{ij}^2 + bc"))
+    assert found
+    for places, shown in found:
         assert len(places.split()) == len(shown)
 
 
