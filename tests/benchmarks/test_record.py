@@ -46,11 +46,6 @@ def test_settings_for_a_commit_keep_results_here(tmp_path: Path) -> None:
     assert settings["results_dir"] == str(record.HERE / "results")
 
 
-def test_an_unknown_commit_is_refused() -> None:
-    with pytest.raises(subprocess.CalledProcessError):
-        record.main(["no-such-commit"])
-
-
 def test_a_recorded_result_names_versions_and_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
