@@ -133,6 +133,37 @@ def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
         ) from None
 
 
+def criteria_rows(found: Evidence) -> list[tuple[str, ...]]:
+    """Of each criterion: what is measured, asked and found, by how many seeds, by the control."""
+    seeds = len(found.provenance["seeds"])
+    return [
+        (
+            row["words"],
+            row["asked"],
+            _listed(row["value"]),
+            f"{row['seeds that satisfy it']} of {seeds}",
+            _listed(row["control value"]),
+        )
+        for row in found.numbers["criteria"]
+    ]
+
+
+def printed_rows(found: Evidence) -> list[tuple[str, ...]]:
+    """Of each number that the source prints: what it is, the number, what was found."""
+    measured = found.numbers["measured"]
+    return [
+        (f"{name}, {net}", _listed(values), _listed(measured[net][name]["median"]))
+        for net, quantities in found.numbers["printed"].items()
+        for name, values in quantities.items()
+        if name in measured.get(net, {})
+    ]
+
+
+def _listed(values: Any) -> str:
+    listed = values if isinstance(values, list | tuple) else [values]
+    return ", ".join("not finite" if value is None else f"{value:.3g}" for value in listed)
+
+
 def commit(root: Path = FOLDER.parents[1]) -> str:
     """The commit of the code that runs, with ``-dirty`` if a Python file differs from it.
 

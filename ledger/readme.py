@@ -131,7 +131,7 @@ def results() -> str:
 
 def _result(claim: Claim, found: Evidence) -> str:
     """One experiment: how it was measured, criteria, printed numbers where there are any."""
-    about, numbers = found.provenance, found.numbers
+    about = found.provenance
     rows = [
         f"## {claim.id}",
         "",
@@ -144,31 +144,12 @@ def _result(claim: Claim, found: Evidence) -> str:
         "",
         "| measured | asked | found | seeds | control |",
         "|---|---|---|---|---|",
-        *(
-            row(
-                found["words"],
-                found["asked"],
-                _listed(found["value"]),
-                f"{found['seeds that satisfy it']} of {len(about['seeds'])}",
-                _listed(found["control value"]),
-            )
-            for found in numbers["criteria"]
-        ),
+        *(row(*cells) for cells in published.criteria_rows(found)),
     ]
-    printed = [
-        row(f"{name}, {net}", _listed(values), _listed(numbers["measured"][net][name]["median"]))
-        for net, quantities in numbers["printed"].items()
-        for name, values in quantities.items()
-        if name in numbers["measured"].get(net, {})
-    ]
+    printed = [row(*cells) for cells in published.printed_rows(found)]
     if printed:
         rows += ["", "| beside the source | printed | found |", "|---|---|---|", *printed]
     return "\n".join([*rows, "", claim.remark])
-
-
-def _listed(values: Any) -> str:
-    listed = values if isinstance(values, list | tuple) else [values]
-    return ", ".join("not finite" if value is None else f"{value:.3g}" for value in listed)
 
 
 def replace(text: str, name: str, content: str) -> str:

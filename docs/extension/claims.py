@@ -1,9 +1,9 @@
 """One claim as a part of a document tree: what its file says, and what is published of it."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 from docutils import nodes
@@ -185,7 +185,7 @@ def _experiment(
 
 def _result(found: Evidence, figure: tuple[str, str] | None) -> list[nodes.Node]:
     """Verdict, provenance, criteria, and the source's numbers where it prints any."""
-    about, numbers = found.provenance, found.numbers
+    about = found.provenance
     seeds = len(about["seeds"])
     parts: list[nodes.Node] = [
         paragraph(nodes.strong("", str(decide([found]))), f" at scale {about['scale']}."),
@@ -202,34 +202,15 @@ def _result(found: Evidence, figure: tuple[str, str] | None) -> list[nodes.Node]
         ),
         table(
             ("measured", "asked", "found", "seeds", "control"),
-            [
-                (
-                    row["words"],
-                    row["asked"],
-                    _row(row["value"]),
-                    f"{row['seeds that satisfy it']} of {seeds}",
-                    _row(row["control value"]),
-                )
-                for row in numbers["criteria"]
-            ],
+            published.criteria_rows(found),
         ),
     ]
-    beside = [
-        (f"{name}, {net}", _row(values), _row(numbers["measured"][net][name]["median"]))
-        for net, quantities in numbers["printed"].items()
-        for name, values in quantities.items()
-        if name in numbers["measured"].get(net, {})
-    ]
+    beside = published.printed_rows(found)
     if beside:
         parts.append(table(("beside the source", "printed", "found"), beside))
     if figure is not None:
         parts.append(nodes.image("", uri=figure[0], alt=figure[1], classes=["figure"]))
     return parts
-
-
-def _row(values: Any) -> str:
-    listed: Sequence[Any] = values if isinstance(values, list | tuple) else [values]
-    return ", ".join("not finite" if value is None else f"{value:.3g}" for value in listed)
 
 
 def _corrects(claim: Claim) -> list[nodes.Node]:

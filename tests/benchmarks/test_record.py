@@ -2,7 +2,6 @@
 
 import json
 import platform
-import subprocess
 from pathlib import Path
 
 import pytest
