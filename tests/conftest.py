@@ -1,4 +1,10 @@
-"""Fixtures for all tests: one hypothesis profile, devices, the repository's root, a browser."""
+"""Fixtures for all tests: one hypothesis profile, devices, the repository's root, a browser.
+
+And a GPU that is pretended where there is none: tensors on the CPU with a mark, and an error where
+a GPU would raise one.  What PyTorch computes stays what it is.  Whoever mixes a marked tensor with
+an unmarked one, reads a marked one as a NumPy array, or draws marked numbers with a generator of
+the CPU is told so.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -8,6 +14,8 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import settings
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
@@ -52,3 +60,136 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BNPROOF_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+PRETENDED = "cuda"
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from tensors(entry)
+    elif isinstance(value, dict):
+        yield from tensors(list(value.values()))
+
+
+def marked(tensor: Tensor) -> bool:
+    return getattr(tensor, "_pretended", False)
+
+
+def mark(value: Any, on: bool) -> Any:
+    for tensor in tensors(value):
+        tensor._pretended = on  # type: ignore[attr-defined]
+    return value
+
+
+def is_gpu(device: Any) -> bool:
+    return torch.device(device).type == PRETENDED
+
+
+class PretendedGPU(TorchFunctionMode):
+    """Within it ``device="cuda"`` is served by the CPU."""
+
+    class RefusedError(RuntimeError):
+        """What a GPU would have refused."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        name = getattr(func, "__name__", str(func))
+        special = getattr(self, f"on_{name}", None)
+        if special is not None:
+            return special(func, args, kwargs)
+        on = self._placed(name, args, kwargs)
+        return mark(func(*args, **kwargs), on)
+
+    def _placed(self, name: str, args: Any, kwargs: dict[str, Any]) -> bool:
+        """Where the result lies; the device in `kwargs` becomes the CPU."""
+        given = [*tensors(list(args)), *tensors(kwargs)]
+        on = [tensor for tensor in given if marked(tensor)]
+        # A GPU takes a number of the CPU, but no whole tensor, and no number to be joined.
+        joins = name in ("stack", "cat", "matmul", "__matmul__", "bmm")
+        off = [tensor for tensor in given if not marked(tensor) and (tensor.dim() or joins)]
+        if on and off and name != "_has_compatible_shallow_copy_type":
+            raise self.RefusedError(f"{name}: all tensors must be on the same device")
+        device = kwargs.get("device")
+        if device is None:
+            return bool(on)
+        kwargs["device"] = "cpu"
+        if is_gpu(device) and kwargs.get("generator") is not None:
+            raise self.RefusedError(f"{name}: a generator of the CPU draws nothing on a GPU")
+        return is_gpu(device)
+
+    def on___get__(self, func: Any, args: Any, kwargs: Any) -> Any:
+        attribute = getattr(getattr(func, "__self__", None), "__name__", "")
+        if attribute == "device":
+            return torch.device(PRETENDED if marked(args[0]) else "cpu")
+        if attribute == "is_cuda":
+            return marked(args[0])
+        return mark(func(*args, **kwargs), marked(args[0]))
+
+    def on___set__(self, func: Any, args: Any, kwargs: Any) -> Any:
+        if getattr(getattr(func, "__self__", None), "__name__", "") == "data":
+            mark(args[0], marked(args[1]))  # a parameter of a module that is moved
+        return func(*args, **kwargs)
+
+    def on__parse_to(self, func: Any, args: Any, kwargs: Any) -> Any:
+        return func(*args, **kwargs)  # what `Module.to` asks for
+
+    def on___deepcopy__(self, func: Any, args: Any, kwargs: Any) -> Any:
+        return mark(func(*args, **kwargs), marked(args[0]))  # its memo holds both kinds
+
+    def on_numpy(self, func: Any, args: Any, kwargs: Any) -> Any:
+        if marked(args[0]):
+            raise self.RefusedError("a tensor on a GPU is no NumPy array")
+        return func(*args, **kwargs)
+
+    on___array__ = on_numpy
+
+    def on_cpu(self, func: Any, args: Any, kwargs: Any) -> Any:
+        return mark(args[0].view_as(args[0]), False)
+
+    def on_to(self, func: Any, args: Any, kwargs: Any) -> Any:
+        on, rest = marked(args[0]), []
+        for value in (*args[1:], *filter(None, [kwargs.pop("device", None)])):
+            if isinstance(value, str | torch.device):
+                on = is_gpu(value)
+                continue
+            if isinstance(value, Tensor):
+                on, value = marked(value), value.dtype
+            if value is not None and not isinstance(value, bool):  # no type, whether to wait
+                rest.append(value)
+        made = func(args[0], *rest, **kwargs) if rest or kwargs else args[0]
+        return mark(made.view_as(made) if made is args[0] else made, on)
+
+    def on___getitem__(self, func: Any, args: Any, kwargs: Any) -> Any:
+        if not marked(args[0]) and any(map(marked, tensors(args[1]))):
+            raise self.RefusedError("indices must be on the CPU, as what they index")
+        return mark(func(*args, **kwargs), marked(args[0]))
+
+    def on___setitem__(self, func: Any, args: Any, kwargs: Any) -> Any:
+        for tensor in tensors(list(args[1:])):
+            if tensor.dim() and marked(tensor) and not marked(args[0]):
+                raise self.RefusedError("what is written must be on the CPU")
+        return func(*args, **kwargs)
+
+    def on_broadcast_tensors(self, func: Any, args: Any, kwargs: Any) -> Any:
+        made = func(*args, **kwargs)
+        for before, after in zip(tensors(list(args)), made, strict=True):
+            mark(after, marked(before))
+        return made
+
+
+@pytest.fixture
+def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> PretendedGPU:
+    fork = torch.random.fork_rng
+    monkeypatch.setattr(torch.random, "fork_rng", lambda devices=None: fork(devices=[]))
+    copied = torch.nn.Parameter.__deepcopy__  # which is no function that a mode sees
+    monkeypatch.setattr(
+        torch.nn.Parameter,
+        "__deepcopy__",
+        lambda parameter, memo: mark(copied(parameter, memo), marked(parameter)),
+    )
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: torch.get_rng_state())
+    return PretendedGPU()

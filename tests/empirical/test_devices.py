@@ -1,0 +1,68 @@
+"""Experiments and training on a GPU that is pretended: the numbers of the CPU, and no mixture."""
+
+import numpy as np
+import pytest
+
+import empirical.experiments
+from empirical.data import load
+from empirical.experiment import experiment_of
+from empirical.networks import FAMILIES
+from empirical.recipe import Recipe
+from empirical.training import train
+from empirical.trial import Trial
+from empirical.watches import WATCHES
+from theory.catalogue import load_folder
+from theory.claim import Scale
+
+AT_START = [c for c in load_folder(empirical.experiments) if not experiment_of(c).trains]
+
+NETWORKS = {
+    "vgg": {"width": 2, "norm": "batch"},
+    "resnet": {"depth": 8, "norm": "l1", "init": "lsuv"},
+    "dense": {"hidden": 3, "norm": "noisy"},
+}
+
+
+@pytest.mark.parametrize("claim", AT_START, ids=lambda claim: claim.id)
+def test_an_experiment_at_initialisation_measures_the_same(claim, pretended_gpu) -> None:
+    trial = experiment_of(claim)
+    size = trial.sizes[Scale.SMOKE]
+    images = load(None, limit=size.images)
+
+    def run(device):
+        given = Trial(images=images, seed=0, device=device, size=size, scale=Scale.SMOKE)
+        return trial.run(given)
+
+    usual = run("cpu")
+    with pretended_gpu:
+        found = run("cuda")
+    for net, rows in usual.items():
+        for name, values in rows.items():
+            assert np.array_equal(values, found[net][name], equal_nan=True), (net, name)
+
+
+RUNS = [
+    *(("vgg", NETWORKS["vgg"], (watch,)) for watch in WATCHES),
+    *((family, network, ()) for family, network in NETWORKS.items()),
+]
+
+
+@pytest.mark.parametrize(("family", "network", "probes"), RUNS, ids=str)
+def test_a_training_takes_the_same_steps(family, network, probes, pretended_gpu, tmp_path) -> None:
+    assert family in FAMILIES
+    recipe = Recipe(
+        network={"family": family, **network},
+        steps=3,
+        every=1,
+        rate=0.05,
+        batch=16,
+        tested=20,
+        probes=probes,
+        precision="float32",
+        augment=family == "resnet",
+    )
+    images = load("photos", limit=100)
+    usual = train(recipe, images, root=tmp_path / "cpu")
+    with pretended_gpu:
+        found = train(recipe, images, root=tmp_path / "gpu", device="cuda")
+    assert found["curve"] == usual["curve"]
