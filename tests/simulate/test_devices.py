@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import theory.claims
-from simulate import check
+from simulate import check, quantities
 from theory.catalogue import load_folder
 from theory.claim import Claim, Instances, Scale, Settings
 
@@ -21,6 +21,7 @@ def test_a_gpu_gives_the_numbers_of_the_cpu(
     claim: Claim, pretended_gpu: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(check.INSTANCES, Scale.SMOKE, FEW)
+    monkeypatch.setattr(quantities, "SIZES", (2, 8))
     with pretended_gpu:
         found = check.sample(claim, SETTINGS["cuda"])
     usual = check.sample(claim, SETTINGS["cpu"])
