@@ -161,7 +161,7 @@ def test_sweep_files(confined, damage, field) -> None:
         (f"a = {DEEP}", "nested too deeply"),
         (f"run.{'a.' * 3000}b = 1\n[grid]\nseed = [1]", "nested too deeply|must be"),
         (SWEEP.decode() + "\n".join(f"x{i} = {list(range(99))}" for i in range(9)), "combinations"),
-        (SWEEP.decode().replace("[0, 1]", "[99999999999999]"), "seed 1e.14: must be an integer"),
+        (SWEEP.decode().replace("[0, 1]", "[99999999999999]"), "seed 1.00e.14: must be an integer"),
     ],
 )
 def test_sweeps_that_would_not_end(confined, text, words) -> None:
@@ -637,7 +637,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in (
         *("ledger.verify.gather", "simulate.adversary.attack", "ledger.derive.lines"),
-        *("simulate.random_matrices.spectrum.sampled", "ledger.commands.experiment.measure"),
+        *("simulate.random_matrices.spectrum.sampled", "empirical.conduct.measure"),
         "simulate.layer_checks.measure.check_layer",
     ):
         monkeypatch.setattr(name, stop)

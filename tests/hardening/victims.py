@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 
-import ledger.commands.experiment as command
 import ledger.commands.sweep
 import ledger.figures
 import ledger.report
@@ -31,7 +30,7 @@ from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
 from empirical.recipe import Recipe
 from empirical.tasks import LinearMap
 from empirical.trial import Size, Trial
-from ledger import cli, published
+from ledger import catalogue, cli, published
 from ledger.sweep import process, worker
 from theory.claim import Claim, Scale, Verdict
 from theory.errors import UserError
@@ -72,7 +71,7 @@ def verify(folder: Path) -> None:
 
 def publish(folder: Path) -> None:
     """Training runs, seeds, result, figure and published record of an experiment."""
-    command.experiment = lambda _: CLAIM
+    catalogue.experiment = lambda _: CLAIM
     published.write = lambda record, to=folder / "published": _write(record, to)
     _cli("experiment", "run", CLAIM.id, "--scale", "smoke", "--publish", "--out", folder)
 

@@ -19,7 +19,7 @@ QUICK = {"restarts": 40, "steps": 30}
 
 
 def only(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue_module, "catalogue", lambda outside=None: {claim.id: claim})
+    monkeypatch.setattr(catalogue_module, "_files", lambda outside: {claim.id: lambda: claim})
 
 
 def test_a_false_claim_gets_an_exact_counterexample_to_paste(capsys) -> None:

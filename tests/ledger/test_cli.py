@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,7 @@ def test_an_unexpected_verdict_exits_with_1(run, monkeypatch: pytest.MonkeyPatch
     from theory.claims import bn_jacobian
 
     wrong = replace(bn_jacobian.CLAIM, expected=Verdict.REFUTED)
-    monkeypatch.setattr(catalogue_module, "catalogue", lambda outside=None: {wrong.id: wrong})
+    monkeypatch.setattr(catalogue_module, "_files", lambda outside: {wrong.id: lambda: wrong})
     result = run("verify", "--scale", "smoke")
     assert result.status == 1
     assert "proved (!)" in result.out
@@ -141,7 +142,8 @@ def test_a_broken_claim_is_an_error_and_the_others_run(
         "fails": replace(bn_jacobian.CLAIM, id="fails", means=means),
         "bn_jacobian": bn_jacobian.CLAIM,
     }
-    monkeypatch.setattr(catalogue_module, "catalogue", lambda outside=None: table)
+    files = {name: partial(table.get, name) for name in table}
+    monkeypatch.setattr(catalogue_module, "_files", lambda outside: files)
     result = run("verify", "--scale", "smoke")
     assert result.status == 1
     assert "does not load: SyntaxError" in result.out
@@ -163,7 +165,7 @@ def test_a_broken_claim_is_an_error_and_the_others_run(
         (["verify", "bn_jacobian", "--memory", "1M"], "too little for one network; give 32M"),
         (
             ["verify", "bn_jacobian", "--seed", "1" + 30 * "0"],
-            "--seed 1e+30: must be an integer",
+            "--seed 1.00e+30: must be an integer",
         ),
         (["verify", "bn_jacobian", "--seed", "x"], "seed"),
         (["verify", "--scale", "huge"], "huge"),
