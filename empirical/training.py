@@ -230,12 +230,12 @@ def train(
             return result
         torch.manual_seed(recipe.seed)
         trainer = Trainer(recipe, data, device)
-        state = run.restore()
-        if state is not None:
-            _load(trainer, state, run.folder)
-        else:
-            run.record(trainer.evaluate())
         with _stoppable() as wish:
+            state = run.restore()
+            if state is not None:
+                _load(trainer, state, run.folder)
+            else:
+                run.record(trainer.evaluate())
 
             def stop() -> bool:
                 reached = until is not None and trainer.progress.step >= until

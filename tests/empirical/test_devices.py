@@ -16,6 +16,10 @@ from theory.claim import Scale
 
 AT_START = [c for c in load_folder(empirical.experiments) if not experiment_of(c).trains]
 
+LONG = {
+    *("bjorck_fig3", "bjorck_fig4", "bjorck_last_bn_init", "daneshmand_rank"),
+    "loss_surface_initial",
+}
 NETWORKS = {
     "vgg": {"width": 2, "norm": "batch"},
     "resnet": {"depth": 8, "norm": "l1", "init": "lsuv"},
@@ -23,7 +27,11 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("claim", AT_START, ids=lambda claim: claim.id)
+@pytest.mark.parametrize(
+    "claim",
+    [pytest.param(c, marks=[pytest.mark.slow] if c.id in LONG else []) for c in AT_START],
+    ids=lambda claim: claim.id,
+)
 def test_an_experiment_at_initialisation_measures_the_same(claim, pretended_gpu) -> None:
     trial = experiment_of(claim)
     size = trial.sizes[Scale.SMOKE]
@@ -42,7 +50,8 @@ def test_an_experiment_at_initialisation_measures_the_same(claim, pretended_gpu)
 
 
 RUNS = [
-    *(("vgg", NETWORKS["vgg"], (watch,)) for watch in WATCHES),
+    *(("vgg", NETWORKS["vgg"], (watch,)) for watch in WATCHES if watch != "surface"),
+    pytest.param("vgg", NETWORKS["vgg"], ("surface",), marks=pytest.mark.slow),
     *((family, network, ()) for family, network in NETWORKS.items()),
 ]
 
