@@ -62,14 +62,14 @@ def check_layer(
     if json:
         files.probe(json)
     with _current_folder():
-        module = _module(target)
-        from simulate.layer_checks.measure import check_layer as measure
-
-        place = common.device(device)
         try:
+            module = _module(target)
+            from simulate.layer_checks.measure import check_layer as measure
+
+            place = common.device(device)
             report = measure(module, declared=as_, shape=sizes, eps=eps, device=place, seed=seed)
         except SystemExit:  # which would end this program with the status of a layer that is right
-            raise UserError(f"{target}: leaves the program when it is called") from None
+            raise UserError(f"{target}: calls sys.exit, which no layer may") from None
     print("\n".join(report.lines()))
     if json:
         text = json_module.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
@@ -120,7 +120,7 @@ def _module(target: str) -> "nn.Module":
         raise UserError(f"{target} is a {type(found).__name__}; name a factory or a module")
     try:
         made = found()
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         raise UserError(f"{target} raised {type(error).__name__}: {error}") from None
     if not isinstance(made, nn.Module):
         raise UserError(f"{target} returned {type(made).__name__}; it must return a torch Module")
@@ -138,7 +138,7 @@ def _import(name: str) -> ModuleType:
         path = getattr(sys.modules[parent], "__path__", []) if parent else [str(Path.cwd())]
         known = [info.name for info in pkgutil.iter_modules(path)]
         raise UserError(f"no module {missing!r}{_near(last, known)}") from None
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         raise UserError(f"{name} does not import: {type(error).__name__}: {error}") from None
 
 

@@ -42,6 +42,16 @@ def raises():
     raise RuntimeError("first line\\nsecond line")
 
 
+def leaves():
+    raise SystemExit(0)
+
+
+def leaves_later():
+    layer = Plain()
+    layer.register_forward_hook(lambda module, given, z: leaves())
+    return layer
+
+
 def returns_number():
     return 3
 
@@ -129,6 +139,11 @@ def test_a_module_or_a_class_serves_as_well(run) -> None:
             ("--seed", "-1"),
             "--seed -1: must be an integer, 0 to",
         ),
+        ("layers_of_a_person:good", ("--eps", "nan"), "eps = nan: give a finite constant"),
+        ("layers_of_a_person:good", ("--shape", "²,8"), "give at least two positive sizes"),
+        ("layers_of_a_person:number.foo", (), "has no 'number.foo'"),
+        ("layers_of_a_person:leaves", (), "calls sys.exit, which no layer may"),
+        ("layers_of_a_person:leaves_later", (), "calls sys.exit, which no layer may"),
         ("torch.nn:LayerNorm", (), "raised TypeError"),
         ("needs_more:good", (), "imports nothing_of_that_name, which is not installed"),
         ("wrong_syntax:good", (), "does not import: SyntaxError"),

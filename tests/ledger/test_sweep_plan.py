@@ -110,6 +110,10 @@ def test_data_of_the_call_goes_before_those_of_the_file() -> None:
         ('[experiment]\nid = "thm41_gradient"\n' + GRID, "unknown claim|has no experiment"),
         ('[experiment]\nid = "bjorck_fig2"\nscale = "huge"\n' + GRID, "scale 'huge': must be one"),
         ("[experiment]\n" + GRID, "id is missing"),
+        (
+            '[run]\nsteps = 3\nrate = 0.1\nnetwork = {family = "dense"}\n' + GRID,
+            "network.hidden is missing",
+        ),
         ("[run\n", "Expected"),
     ],
 )
