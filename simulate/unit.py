@@ -6,7 +6,7 @@ derivatives by automatic differentiation, `simulate.closed` from closed forms.
 """
 
 from functools import cached_property
-from typing import Self
+from typing import ClassVar, Self
 
 import sympy as sp
 import torch
@@ -30,6 +30,8 @@ class Unit(Letters):
     (with respect to yhat), each (K, m); `hessian_at_z` and `hessian_at_y`; `jacobian` and
     `second_derivative`.
     """
+
+    BLOCK: ClassVar[int] = 1  # so many problems stay together when they are halved
 
     v: Tensor
     g: Tensor
@@ -76,12 +78,14 @@ class Unit(Letters):
 
     def halves(self) -> "tuple[Self, Self] | None":
         """The same letters for each half of the problems; None if there is nothing to halve."""
-        count = len(self.y)
-        if count < 2 or not isinstance(self.problems.loss, Loss):
+        cut = len(self.y) // (2 * self.BLOCK) * self.BLOCK
+        if not cut or not isinstance(self.problems.loss, Loss):
             return None
-        parts = (slice(0, count // 2), slice(count // 2, count))
-        first, second = (type(self)(self.problems.take(part)) for part in parts)
-        return first, second
+        return self.take(slice(0, cut)), self.take(slice(cut, None))
+
+    def take(self, part: slice) -> Self:
+        """The same letters for some of the problems."""
+        return type(self)(self.problems.take(part))
 
     @cached_property
     def slides_hat(self) -> Tensor:

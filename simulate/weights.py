@@ -17,7 +17,6 @@ from torch import Tensor
 
 from simulate import least_squares, quantities
 from simulate.letters import chunks
-from simulate.losses import Loss
 from simulate.networks import LOSSES, Problems, draw, normalise
 from simulate.quantities import Measured, epsilons
 from simulate.regimes import REGIMES, drawn
@@ -57,26 +56,17 @@ class Weighted(Measured):
         Any direction in the space of activations, (K, m), not zero.
     """
 
+    BLOCK = 2  # `u` tells even problems from odd ones
+
     def __init__(self, X: Tensor, w: Tensor, problems: Problems, extra: tuple[Tensor, ...]) -> None:
         super().__init__(replace(problems, y=_apply(X, w)))
         self.X, self.w, self.extra = X, w, extra
         self.c, self.eta, self.radius, self.target, self.direction = extra
 
-    def halves(self) -> "tuple[Self, Self] | None":
-        """As `Unit.halves`; the first half is even, for `u` tells even problems from odd ones."""
-        count = len(self.w)
-        if count < 4 or not isinstance(self.problems.loss, Loss):
-            return None
-        first, second = (
-            type(self)(
-                self.X[part],
-                self.w[part],
-                self.problems.take(part),
-                tuple(array[part] for array in self.extra),
-            )
-            for part in (slice(0, count // 4 * 2), slice(count // 4 * 2, count))
-        )
-        return first, second
+    def take(self, part: slice) -> Self:
+        """The same letters for some of the problems."""
+        extra = tuple(array[part] for array in self.extra)
+        return type(self)(self.X[part], self.w[part], self.problems.take(part), extra)
 
     def loss_at(self, w: Tensor) -> Tensor:
         """``L(z(Xw))``, (K,)."""

@@ -155,10 +155,7 @@ def sampled(
     exact = condition_digits(widths, kind) > DIGITS
     if exact:
         logs = np.concatenate(
-            [
-                np.atleast_2d(_exact_logs(widths, kind, seed, number, device))
-                for number in range(repeats)
-            ]
+            [_exact_logs(_layers(widths, kind, seed, number, device)) for number in range(repeats)]
         )
     else:
         values = sample_singular_values(widths, repeats, field=kind, seed=seed, device=device)
@@ -172,12 +169,9 @@ def sampled(
     )
 
 
-def _exact_logs(
-    widths: Sequence[int], kind: Field, seed: int, number: int, device: str
-) -> NDArray[np.float64]:
-    layers = _layers(widths, kind, seed, number, device)
-    found: NDArray[np.float64] = log_singular_values(layers).cpu().numpy()
-    return found
+def _exact_logs(layers: Sequence[Tensor]) -> NDArray[np.float64]:
+    """Logarithms of the singular values of a product of given layers, a row a product."""
+    return np.atleast_2d(log_singular_values(layers).cpu().numpy())
 
 
 def _layers(
@@ -220,8 +214,7 @@ def given(weights: Mapping[str, Tensor]) -> list[Spectrum]:
 
 def _spectrum(name: str, matrices: Sequence[Tensor]) -> Spectrum:
     widths = (matrices[0].shape[1], *(matrix.shape[0] for matrix in matrices))
-    logs = log_singular_values([matrix.mT for matrix in matrices])
-    return Spectrum(_shown(name), widths, np.atleast_2d(logs.cpu().numpy()))
+    return Spectrum(_shown(name), widths, _exact_logs([matrix.mT for matrix in matrices]))
 
 
 def _shown(name: str) -> str:
