@@ -25,18 +25,16 @@ from theory.sources import DOCUMENTS
 def tally() -> str:
     """Markdown table of how many statements hold, by source; one of two sources counts for each."""
     claims = _claims()
-    rows = [f"| source | {' | '.join(TRUTH.values())} |", "|---|---|---|---|"]
-    for key, document in DOCUMENTS.items():
+    rows = [row("source", *TRUTH.values()), "|---|---|---|---|"]
+    for key, d in DOCUMENTS.items():
         found = [claim for claim in claims if key in {source.document for source in claim.sources}]
-        rows.append(
-            f"| {key}: {document.authors}, *{document.title}*, {document.year} |{_of(found)}"
-        )
-    return "\n".join([*rows, f"| all {len(claims)} statements |{_of(claims)}"])
+        rows.append(row(f"{key}: {d.authors}, *{d.title}*, {d.year}", *_counts(found)))
+    return "\n".join([*rows, row(f"all {len(claims)} statements", *_counts(claims))])
 
 
-def _of(claims: Sequence[Claim]) -> str:
+def _counts(claims: Sequence[Claim]) -> list[int]:
     counts = Counter(outcome(claim.expected) for claim in claims)
-    return "".join(f" {counts[key]} |" for key in TRUTH)
+    return [counts[key] for key in TRUTH]
 
 
 def row(*cells: object) -> str:
