@@ -116,3 +116,13 @@ def test_no_string_breaks_an_entry(text: str) -> None:
         assert depth(re.sub(r"\\[{}]", "", value)) == 0
     lines = latex(hostile).splitlines()
     assert len(lines) in (2, 4)
+
+
+def test_bars_and_angles_are_letters_of_tex_and_a_group_is_one_name() -> None:
+    title = "At most |gamma|/s, <g, yhat> > 0."
+    entry = bibtex(claim(title=title, sources=[{"document": "S2", "locator": "here"}]), DOCUMENT)
+    said = (
+        r"At most \textbar{}gamma\textbar{}/s, \textless{}g, yhat\textgreater{} \textgreater{} 0."
+    )
+    assert said in entry
+    assert "author = {{reading group}}" in entry

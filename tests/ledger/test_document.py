@@ -67,3 +67,11 @@ def test_probe_finds_what_cannot_be_written(tmp_path: Path) -> None:
         files.probe(tmp_path)
     files.probe(tmp_path / "new" / "x.json")
     assert json.loads("[]") == list((tmp_path / "new").iterdir())
+
+
+def test_data_in_the_present_folder_have_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    whole = document.document([], Settings(data=Path()), "bnproof verify", 2)
+    assert whole["settings"]["data"] == tmp_path.name
