@@ -78,7 +78,7 @@ docs: .venv/dev
 	@echo "$(CURDIR)/build/docs/index.html"
 
 readme: .venv/run
-	$(BIN)/python -m ledger.readme README.md
+	$(BIN)/python -m bnproof.readme README.md
 
 clean:
 	rm -rf .venv .asv build dist bnproof-report docs/drawn docs/science

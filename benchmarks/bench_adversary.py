@@ -2,11 +2,11 @@
 
 from time import process_time
 
-from simulate import check_layer
-from simulate.adversary import attack
-from simulate.layer_checks import wrong
-from theory.claims.santurkar_4_1_eps import CLAIM as TIGHT
-from theory.claims.santurkar_4_2_eps import CLAIM as FALSE
+from bnproof.simulate import check_layer
+from bnproof.simulate.layer_checks import wrong
+from bnproof.simulate.search.ascent import attack
+from bnproof.theory.claims.gradient.santurkar_4_1_eps import CLAIM as TIGHT
+from bnproof.theory.claims.hessian.santurkar_4_2_eps import CLAIM as FALSE
 
 timer = process_time  # read by asv: what other processes do on the machine counts less
 

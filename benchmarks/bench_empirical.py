@@ -6,12 +6,12 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from empirical.images import stream
-from empirical.networks import resnet
-from empirical.probes import block_moments, convolution_sums, logit_gradients
-from empirical.probes.curvature import Curvature
-from empirical.probes.landscape import losses_along_gradient
-from empirical.probes.shift import covariate_shift
+from bnproof.empirical.data.images import stream
+from bnproof.empirical.metrics.curvature import Curvature
+from bnproof.empirical.metrics.landscape import losses_along_gradient
+from bnproof.empirical.metrics.shift import covariate_shift
+from bnproof.empirical.metrics.table import block_moments, convolution_sums, logit_gradients
+from bnproof.empirical.networks.resnet import resnet
 
 timer = process_time  # read by asv: what other processes do on the machine counts less
 SEED = 0

@@ -5,16 +5,16 @@ from time import process_time
 import numpy as np
 from mpmath import mp
 
-from simulate.random_matrices import hard_edge, tracy_widom
-from simulate.random_matrices.factor_kinds import Gaussian, mask
-from simulate.random_matrices.fuss_catalan import FussCatalan
-from simulate.random_matrices.fuss_catalan_kernel import curve
-from simulate.random_matrices.hard_edge import HardEdge
-from simulate.random_matrices.products import ProductLaw
-from simulate.random_matrices.sampling import sample_singular_values
-from simulate.random_matrices.singular_values import log_singular_values
-from simulate.random_matrices.tracy_widom import TracyWidom
-from theory import fuss_catalan as reference
+from bnproof.simulate.random_matrices.laws import hard_edge, tracy_widom
+from bnproof.simulate.random_matrices.laws.factor_kinds import Gaussian, mask
+from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
+from bnproof.simulate.random_matrices.laws.fuss_catalan_kernel import curve
+from bnproof.simulate.random_matrices.laws.hard_edge import HardEdge
+from bnproof.simulate.random_matrices.laws.products import ProductLaw
+from bnproof.simulate.random_matrices.laws.tracy_widom import TracyWidom
+from bnproof.simulate.random_matrices.spectra.sampling import sample_singular_values
+from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
+from bnproof.theory.random_matrices import fuss_catalan as reference
 
 timer = process_time  # read by asv: what other processes do on the machine counts less
 SHARES = (

@@ -4,11 +4,13 @@ import tempfile
 from pathlib import Path
 from time import process_time
 
-from ledger import figures, formula, report
-from ledger.document import PICTURES
-from theory.claim import Evidence, Kind
-from theory.claims import bn_hessian, santurkar_4_2
-from theory.symbols import latex, text
+from bnproof.report import figures
+from bnproof.report import formula_svg as formula
+from bnproof.report import page as report
+from bnproof.report.document import PICTURES
+from bnproof.theory.claim import Evidence, Kind
+from bnproof.theory.claims.hessian import bn_hessian, santurkar_4_2
+from bnproof.theory.symbols import latex, text
 
 timer = process_time  # read by asv: what other processes do on the machine counts less
 CLAIMS = 129  # about as many as the catalogue has; the same at every commit

@@ -4,13 +4,13 @@ from time import process_time
 
 import torch
 
-from simulate.check import compare
-from simulate.closed import BOUNDS, Rounded, evaluate
-from simulate.networks import draw
-from simulate.quantities import Measured
-from simulate.regimes import REGIMES
-from theory.claims.santurkar_4_1 import CLAIM as GRADIENT
-from theory.claims.santurkar_4_2 import CLAIM as CURVATURE
+from bnproof.simulate.check import compare
+from bnproof.simulate.samplers.autodiff import Measured
+from bnproof.simulate.samplers.closed_form import BOUNDS, Rounded, evaluate
+from bnproof.simulate.samplers.networks import draw
+from bnproof.simulate.samplers.regimes import REGIMES
+from bnproof.theory.claims.gradient.santurkar_4_1 import CLAIM as GRADIENT
+from bnproof.theory.claims.hessian.santurkar_4_2 import CLAIM as CURVATURE
 
 timer = process_time  # read by asv: what other processes do on the machine counts less
 

@@ -9,9 +9,9 @@ from pathlib import Path
 # A process of its own is measured: what it starts with, and what it does.
 ACTIONS = {
     "python": "",
-    "help": "import sys; sys.argv = ['bnproof', '--help']; from ledger.cli import main; main()",
-    "claims": "import sys; sys.argv = ['bnproof', 'claims']; from ledger.cli import main; main()",
-    "theory": "import theory.claims, theory.catalogue as c; c.load_folder(theory.claims)",
+    "help": "import sys; sys.argv = ['bnproof', '--help']; from bnproof.cli import main; main()",
+    "claims": "import sys; sys.argv = ['bnproof', 'claims']; from bnproof.cli import main; main()",
+    "theory": "from bnproof.theory import claims, loading; loading.load_folder(claims)",
     "torch": "import torch",
 }
 LAYERS = ("theory", "simulate", "empirical", "ledger")

@@ -4,17 +4,20 @@ import os
 from time import process_time
 from typing import Any
 
-import theory.claims
-from theory import batchnorm, exact
-from theory.catalogue import load_folder
-from theory.certificate import Certificate
-from theory.claim import Claim, Counterexample, Derived, Settings
-from theory.claims import bn_hessian, santurkar_4_2_eps
-from theory.derived import check
-from theory.proof import certify
+import bnproof.theory.claims
+from bnproof.theory.claim import Claim, Counterexample, Derived, Settings
+from bnproof.theory.claims.hessian import bn_hessian, santurkar_4_2_eps
+from bnproof.theory.exact import evaluate as exact
+from bnproof.theory.layer import batchnorm
+from bnproof.theory.loading import load_folder
+from bnproof.theory.prove import check
+from bnproof.theory.proving.certificate import Certificate
+from bnproof.theory.proving.derivation import certify
 
 timer = process_time  # read by asv: what other processes do on the machine counts less
-CLAIMS = {claim.id: claim for claim in load_folder(theory.claims) if isinstance(claim, Claim)}
+CLAIMS = {
+    claim.id: claim for claim in load_folder(bnproof.theory.claims) if isinstance(claim, Claim)
+}
 DERIVED = sorted(name for name, claim in CLAIMS.items() if claim.means_of(Derived))
 
 

@@ -2,9 +2,9 @@
 
 from time import process_time
 
-from empirical.data import load
-from empirical.recipe import Recipe
-from empirical.training import Trainer
+from bnproof.empirical.data.load import load
+from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.loop import Trainer
 
 timer = process_time  # read by asv: what other processes do on the machine counts less
 SHORT = 30  # updates

@@ -159,8 +159,8 @@ def keep(table: Table, measured: Path = MEASURED, readme: Path = README) -> None
     SystemExit
         If a peer was missing; nothing is written then.
     """
-    from ledger.readme import replace
-    from theory.files import write_text
+    from bnproof.readme import replace
+    from bnproof.theory.common.files import write_text
 
     absent = sorted({row.peer for row in table.rows if row.theirs is None})
     if absent:

@@ -22,12 +22,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from simulate import memory
-from simulate.closed import BOUNDS, evaluate
-from simulate.losses import CLASSES
-from simulate.networks import INPUTS, Problems, block, draw
-from simulate.quantities import VECTORS, Measured
-from theory.errors import UserError
+from bnproof.simulate import memory
+from bnproof.simulate.samplers.autodiff import VECTORS, Measured
+from bnproof.simulate.samplers.closed_form import BOUNDS, evaluate
+from bnproof.simulate.samplers.losses import CLASSES
+from bnproof.simulate.samplers.networks import INPUTS, Problems, block, draw
+from bnproof.theory.common.errors import UserError
 
 M, K = 64, 4_096
 SIZES = (2, 8, 64, 512, 4096)

@@ -16,8 +16,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from empirical.trial import RESNET, SIZES, Size, Trial
-from theory.claim import Claim, Evidence, Kind, Scale
+from bnproof.empirical.trial import RESNET, SIZES, Size, Trial
+from bnproof.theory.claim import Claim, Evidence, Kind, Scale
 
 WITH, WITHOUT, CONTROL = "with BN", "without BN", "control"
 NETS = (WITH, WITHOUT, CONTROL)

@@ -12,14 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from empirical.data import Images, batch
-from empirical.images import stream
-from empirical.networks import Initialisation, Norm, ResNet, Shortcut, resnet
-from empirical.recipe import Recipe, fast_precision
-from empirical.runs import State
-from empirical.tasks import Data
-from empirical.training import train
-from theory.claim import Scale
+from bnproof.empirical.data.images import stream
+from bnproof.empirical.data.load import Images, batch
+from bnproof.empirical.networks.resnet import resnet
+from bnproof.empirical.networks.table import Initialisation, Norm, ResNet, Shortcut
+from bnproof.empirical.training.config import Recipe, fast_precision
+from bnproof.empirical.training.loop import train
+from bnproof.empirical.training.run_folder import State
+from bnproof.empirical.training.tasks import Data
+from bnproof.theory.claim import Scale
 
 DEPTH: Final = 110  # S3, section 1.2
 SHORTCUT: Shortcut = "projection"  # ours; the paper does not say

@@ -17,31 +17,32 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
 
-from simulate import memory
-from simulate.letters import Letters
-from simulate.networks import Problems
-from simulate.quantities import Measured
-from simulate.relation import TOLERANCE, compare, inside
-from theory.claim import Claim, Counterexample, Evidence, Instances, Kind, Scale, Settings
-from theory.errors import UserError
+from bnproof.simulate import memory
+from bnproof.simulate.relation import TOLERANCE, compare, inside
+from bnproof.simulate.samplers.autodiff import Measured
+from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.networks import Problems
+from bnproof.theory.claim import Claim, Counterexample, Evidence, Instances, Kind, Scale, Settings
+from bnproof.theory.common.errors import UserError
 
 if TYPE_CHECKING:
-    from simulate.tightness import Summary
+    from bnproof.simulate.search.tightness import Summary
 
-# A world is a module with `batches` and `provenance`, as `simulate.quantities` has them.
+# A world is a module with `batches` and `provenance`, as `bnproof.simulate.samplers.autodiff` has
+# them.
 WORLDS: Final = {
-    "networks": "simulate.quantities",
-    "normalizers": "simulate.normalizers",
-    "sgd": "simulate.sgd",
-    "weights": "simulate.weights",
-    "layer": "simulate.layer",
-    "cross_entropy": "simulate.cross_entropy",
-    "convolution": "simulate.convolution",
-    "quadratics": "simulate.quadratics",
-    "features": "simulate.features",
-    "covariate_shift": "simulate.covariate_shift",
-    "law": "simulate.law",
-    "earth_mover": "simulate.earth_mover",
+    "networks": "bnproof.simulate.samplers.autodiff",
+    "normalizers": "bnproof.simulate.samplers.normalizers",
+    "sgd": "bnproof.simulate.samplers.sgd",
+    "weights": "bnproof.simulate.samplers.weights",
+    "layer": "bnproof.simulate.samplers.layer",
+    "cross_entropy": "bnproof.simulate.samplers.cross_entropy",
+    "convolution": "bnproof.simulate.samplers.convolution",
+    "quadratics": "bnproof.simulate.samplers.least_squares",
+    "features": "bnproof.simulate.samplers.features",
+    "covariate_shift": "bnproof.simulate.samplers.covariate_shift",
+    "law": "bnproof.simulate.samplers.fuss_catalan",
+    "earth_mover": "bnproof.simulate.samplers.earth_mover",
 }
 INSTANCES: Final = {Scale.SMOKE: 200, Scale.QUICK: 2_000, Scale.PAPER: 100_000}
 SHOWN: Final = 4_000
@@ -184,7 +185,7 @@ def _tightness(claim: Claim, settings: Settings) -> "Summary | None":
     """What the adversary makes of an inequality; None for an equation or letters it cannot vary."""
     if not isinstance(claim.relation, sp.LessThan):
         return None
-    from simulate import tightness  # it draws the worlds of this module
+    from bnproof.simulate.search import tightness  # it draws the worlds of this module
 
     try:
         return tightness.summary(claim, settings)
@@ -236,7 +237,7 @@ def as_problem(case: Counterexample, device: str = "cpu") -> Problems:
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     """Distribution of the scaled excess for statement and control; returns the text alternative."""
-    from simulate import tightness
+    from bnproof.simulate.search import tightness
 
     ratios = {
         name: evidence.series[name]

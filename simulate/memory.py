@@ -13,7 +13,7 @@ from typing import Final
 
 import torch
 
-from theory.errors import UserError
+from bnproof.theory.common.errors import UserError
 
 DEFAULT: Final = 1 << 30
 LEAST: Final = 1 << 25  # one network of 4096 samples and all that is measured on it

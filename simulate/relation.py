@@ -14,7 +14,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from simulate.letters import Letters, arrange, axes_of
+from bnproof.simulate.samplers.base import Letters, arrange, axes_of
 
 TOLERANCE: Final = {torch.float64: 1e-12, torch.float32: 1e-4}
 

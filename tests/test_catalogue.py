@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-import empirical.experiments
-import theory.claims
-from empirical.experiment import Experiment
-from ledger import readme
-from ledger.catalogue import catalogue, one, select
-from theory.catalogue import Broken, load_folder
-from theory.claim import (
+import bnproof.empirical.experiments
+import bnproof.theory.claims
+from bnproof import readme
+from bnproof.catalogue import catalogue, one, select
+from bnproof.empirical.experiment import Experiment
+from bnproof.theory.claim import (
     Claim,
     Counterexample,
     Derived,
@@ -21,7 +20,8 @@ from theory.claim import (
     Spectra,
     Verdict,
 )
-from theory.errors import UserError
+from bnproof.theory.common.errors import UserError
+from bnproof.theory.loading import Broken, load_folder
 
 ENTRIES = list(catalogue().values())
 IDS = [entry.id for entry in ENTRIES]
@@ -70,10 +70,13 @@ def test_a_claim_is_complete(claim: Claim) -> None:
         assert kinds & {Counterexample, ExactCase, Disproved}
 
 
-@pytest.mark.parametrize("folder", [theory.claims, empirical.experiments], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "folder", [bnproof.theory.claims, bnproof.empirical.experiments], ids=lambda f: f.__name__
+)
 def test_the_file_is_named_after_the_claim(folder: object) -> None:
     path = Path(folder.__path__[0])  # type: ignore[attr-defined]
-    files = {file.stem for file in path.glob("*.py")} - {"__init__"}
+    files = {file.stem for file in path.glob("*/*.py")} - {"__init__"}
+    assert len(files) > 40
     assert files == {entry.id for entry in load_folder(folder)}  # type: ignore[arg-type]
     assert files <= set(IDS)
 
@@ -135,8 +138,9 @@ def test_a_selection_keeps_the_catalogue_order() -> None:
 
 
 GOOD = (
-    "import sympy as sp\nfrom dataclasses import replace\nfrom theory.symbols import gg, vv\n"
-    "from theory.claims import bn_jacobian\n"
+    "import sympy as sp\nfrom dataclasses import replace\n"
+    "from bnproof.theory.symbols import gg, vv\n"
+    "from bnproof.theory.claims.gradient import bn_jacobian\n"
     "CLAIM = replace(bn_jacobian.CLAIM, id='{id}', {change})\n"
 )
 
@@ -145,10 +149,11 @@ def package(folder: Path, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
     import importlib
 
     name = f"claims_{folder.name.replace('-', '_')}"
-    (folder / name).mkdir()
-    (folder / name / "__init__.py").write_text("")
+    (folder / name / "subject").mkdir(parents=True)
+    for place in (folder / name, folder / name / "subject"):
+        (place / "__init__.py").write_text("")
     for file, content in files.items():
-        (folder / name / file).write_text(content)
+        (folder / name / "subject" / file).write_text(content)
     monkeypatch.syspath_prepend(str(folder))
     return importlib.import_module(name)
 
@@ -157,9 +162,10 @@ def test_a_broken_file_does_not_hide_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = {
-        "good.py": "from dataclasses import replace\nfrom theory.claims import bn_jacobian\n"
+        "good.py": "from dataclasses import replace\n"
+        "from bnproof.theory.claims.gradient import bn_jacobian\n"
         "CLAIM = replace(bn_jacobian.CLAIM, id='good')\n",
-        "misnamed.py": "from theory.claims.bn_jacobian import CLAIM\n",
+        "misnamed.py": "from bnproof.theory.claims.gradient.bn_jacobian import CLAIM\n",
         "no_import.py": "import does_not_exist_at_all\n",
         "no_claim.py": "x = 1\n",
         "not_a_claim.py": "CLAIM = 3\n",

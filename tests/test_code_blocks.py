@@ -30,8 +30,8 @@ from typing import Final
 
 import pytest
 
-from ledger import cli
-from ledger.sweep import plan
+from bnproof import cli
+from bnproof.sweep import plan
 
 pytestmark = pytest.mark.sources
 
@@ -43,10 +43,10 @@ LANGUAGES: Final = {"python", "sh", "console", "toml", "bash", "yaml"}
 
 NOT_RUN: Final = {
     r"path/to/": "names data that are not here",
-    r"--engine ray": "needs Ray; tests/ledger/test_sweep_engines.py runs it",
+    r"--engine ray": "needs Ray; tests/bnproof/sweep/test_engines.py runs it",
     r"^bnproof verify( --scale \w+| --report \w+)*$": "verifies everything, which takes minutes",
-    r"^bnproof sweep \S+ --jobs \d+$": "trains 18 networks; tests/ledger/test_sweep.py runs one",
-    r"^bnproof tensorboard": "reads finished runs; tests/ledger/test_event_files.py runs it",
+    r"^bnproof sweep \S+ --jobs \d+$": "trains 18 networks; tests/bnproof/sweep runs one",
+    r"^bnproof tensorboard": "reads finished runs; tests/bnproof/results runs it",
 }
 # What is put in the place of a scale, or added where a command says none.
 SMALLEST: Final = {

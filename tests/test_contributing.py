@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger import cli
+from bnproof import cli
 
 pytestmark = pytest.mark.sources
 

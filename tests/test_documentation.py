@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import sympy as sp
 
-from ledger.catalogue import catalogue
-from theory import cache
-from theory.claim import Claim, Derived, Instances, Verdict
-from theory.sources import DOCUMENTS, Source
-from theory.symbols import gg, vv
+from bnproof.catalogue import catalogue
+from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.proving import cache
+from bnproof.theory.sources import DOCUMENTS, Source
+from bnproof.theory.symbols import gg, vv
 
 for name in ("sphinx", "myst_parser", "pydata_sphinx_theme"):
     pytest.importorskip(name, reason="the extra docs is not installed")

@@ -1,8 +1,9 @@
 """A claim: a statement as printed, the means to decide it, and how evidence becomes a verdict.
 
 The whole vocabulary of the project stands here.  A `Claim` is data.  Its `means` say how it can be
-decided; each kind of means is carried out by one module (`theory.derived`, `theory.exact`,
-`simulate.check`, `simulate.random_matrices.studies`, `empirical.conduct`) and yields one
+decided; each kind of means is carried out by one module (`bnproof.theory.prove`,
+`bnproof.theory.exact.evaluate`, `bnproof.simulate.check`,
+`bnproof.simulate.random_matrices.studies.table`, `bnproof.empirical.runner`) and yields one
 `Evidence`.  `decide` turns evidence into a `Verdict`: nothing else does.
 """
 
@@ -15,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from theory.sources import Source
+from bnproof.theory.sources import Source
 
 if TYPE_CHECKING:
-    from theory.proof import Proof
+    from bnproof.theory.proving.derivation import Proof
 
 
 class Verdict(StrEnum):
@@ -122,13 +123,13 @@ def decide(evidence: Sequence[Evidence]) -> Verdict:
 
 @dataclass(frozen=True)
 class Derived:
-    """Means: a machine-checked derivation, carried out by `theory.derived.check`.
+    """Means: a machine-checked derivation, carried out by `bnproof.theory.prove.check`.
 
     `prove` is given for the claim's relation; for a claim that is refuted it proves the claim's
     control instead, which is then the corrected statement (`of_control`).  `attained` is exact
     data at which an inequality is an equality with sides that are not 0, or an `ExactCase` whose
-    letters depend on `theory.exact.n`: a family along which the ratio of the sides goes to 1.
-    Either way the inequality cannot be improved by a factor.
+    letters depend on `bnproof.theory.exact.evaluate.n`: a family along which the ratio of the sides
+    goes to 1. Either way the inequality cannot be improved by a factor.
     """
 
     prove: Callable[[], "Proof"]
@@ -140,7 +141,7 @@ class Derived:
 class Disproved:
     """Means: a derivation that both sides of the relation, an equation, differ for every case.
 
-    Carried out by `theory.derived.check_disproof`; the control is the equation that holds.
+    Carried out by `bnproof.theory.prove.check_disproof`; the control is the equation that holds.
     """
 
     prove: Callable[[], "Proof"]
@@ -148,7 +149,7 @@ class Disproved:
 
 @dataclass(frozen=True)
 class Counterexample:
-    """Means: exact rational data that violate the relation, re-evaluated by `theory.exact.check`.
+    """Means: exact rational data that violate the relation, re-evaluated by `evaluate.check`.
 
     The loss is ``L(z) = z'Az/2 + b'z``.  ``sigma**2 + eps`` must be the square of a rational, so
     that the whole layer is evaluated in rational arithmetic.
@@ -173,7 +174,7 @@ class Counterexample:
 
 @dataclass(frozen=True)
 class ExactCase:
-    """Means: an exact counterexample of any kind, carried out by `theory.exact.check`.
+    """Means: an exact counterexample of any kind, carried out by `evaluate.check`.
 
     `letters` computes the letters of the relation straight from raw data, in
     `fractions.Fraction` or exact SymPy numbers, and uses no derived formula; `words` describe the
@@ -186,9 +187,9 @@ class ExactCase:
 
 @dataclass(frozen=True)
 class Instances:
-    """Means: the relation on random instances, carried out by `simulate.check`.
+    """Means: the relation on random instances, carried out by `bnproof.simulate.check`.
 
-    `world` names a family of random instances in `simulate.check.WORLDS`, by default random
+    `world` names a family of random instances in `bnproof.simulate.check.WORLDS`, by default random
     single-BN-layer networks measured by autodiff; `sizes` are the batch sizes m that are drawn.
     """
 
@@ -198,11 +199,11 @@ class Instances:
 
 @dataclass(frozen=True, kw_only=True)
 class Spectra:
-    """Means: random matrices, carried out by `simulate.random_matrices.studies`.
+    """Means: random matrices, carried out by `bnproof.simulate.random_matrices.studies.table`.
 
-    `study` names what is measured, in `simulate.random_matrices.studies.STUDIES`.  `statement` and
-    `control` name two answers that the study can test: that of the claim, and one that must get
-    the opposite result.  `factors` are the numbers M of factors of the products.
+    `study` names what is measured, in `bnproof.simulate.random_matrices.studies.table.STUDIES`.
+    `statement` and `control` name two answers that the study can test: that of the claim, and one
+    that must get the opposite result.  `factors` are the numbers M of factors of the products.
     """
 
     study: str
@@ -230,7 +231,7 @@ class Claim:
     means
         How it is decided.
     relation
-        The statement as a SymPy relation over `theory.symbols`: the object that is proved,
+        The statement as a SymPy relation over `bnproof.theory.symbols`: the object that is proved,
         printed and evaluated on random networks.
     domain
         Condition under which it is claimed (SymPy Boolean over the same letters).

@@ -34,7 +34,8 @@ LETTERS: Final[dict[sp.Symbol, Letter]] = {}
 def letter(name: str, tex: str, meaning: str, axes: str = "", **assumptions: bool) -> sp.Symbol:
     """Create a symbol, real unless told otherwise, and enter it in `LETTERS`.
 
-    Letters of the layer stand below; those of one subject stand in its module (`theory.sgd`, say).
+    Letters of the layer stand below; those of one subject stand in its module
+    (`bnproof.theory.training.sgd`, say).
 
     Raises
     ------

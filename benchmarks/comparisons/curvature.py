@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.comparisons.row import Row, alternate
-from empirical.images import stream
-from empirical.networks import ResNet, resnet
-from empirical.probes.curvature import Curvature, Statistics
+from bnproof.empirical.data.images import stream
+from bnproof.empirical.metrics.curvature import Curvature, Statistics
+from bnproof.empirical.networks.resnet import resnet
+from bnproof.empirical.networks.table import ResNet
 
 WHAT = "ResNet-20, batch 128, float32"
 

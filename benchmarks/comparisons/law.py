@@ -9,8 +9,8 @@ from mpmath import mp
 from numpy.typing import NDArray
 
 from benchmarks.comparisons.row import Row, alternate
-from simulate.random_matrices.fuss_catalan import FussCatalan
-from theory import fuss_catalan as reference
+from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
+from bnproof.theory.random_matrices import fuss_catalan as reference
 
 COUNT = 1_000_000
 FEW = 20  # points for mpmath, whose time is scaled up
@@ -81,7 +81,14 @@ def _mpmath(factors: float) -> Row:
     error = _worst(law.pdf(some), some, factors)
     note = f"{FEW} points of its 20 digits, scaled up; worst relative error of ours {error:.0e}"
     what = f"pdf, cdf and sf of {COUNT:,} points, M = {factors:g}"
-    return Row(what, ours, few * COUNT / FEW, "theory.fuss_catalan with mpmath", 1.0, note)
+    return Row(
+        what,
+        ours,
+        few * COUNT / FEW,
+        "bnproof.theory.random_matrices.fuss_catalan with mpmath",
+        1.0,
+        note,
+    )
 
 
 COMPARISONS = {

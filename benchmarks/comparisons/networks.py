@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.comparisons.row import Row, alternate
-from simulate.closed import BOUNDS, evaluate
-from simulate.losses import CLASSES, CrossEntropy
-from simulate.networks import Problems
-from simulate.quantities import Measured
+from bnproof.simulate.samplers.autodiff import Measured
+from bnproof.simulate.samplers.closed_form import BOUNDS, evaluate
+from bnproof.simulate.samplers.losses import CLASSES, CrossEntropy
+from bnproof.simulate.samplers.networks import Problems
 
 M, INPUTS = 64, 8
 COUNT, BATCHED, LOOPED = 20_000, 2_000, 400
@@ -47,7 +47,7 @@ def ours(X: Tensor, w: Tensor, rest: Problems) -> list[Tensor]:
 
 
 def batched(X: Tensor, w: Tensor, rest: Problems, size: int = 100) -> list[Tensor]:
-    """The same by one double backward for each hundred: `simulate.quantities`, the oracle."""
+    """The same by one double backward for each hundred: `samplers.autodiff`, the oracle."""
     y, parts = activations(X, w), []
     for start in range(0, len(y), size):
         whole = Problems(y, rest.gamma, rest.beta, rest.eps, rest.loss)

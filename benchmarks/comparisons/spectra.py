@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.comparisons.row import Row, alternate
-from simulate.random_matrices.chi_models import triangular_products
-from simulate.random_matrices.sampling import sample_singular_values
-from simulate.random_matrices.singular_values import log_singular_values
+from bnproof.simulate.random_matrices.spectra.chi_models import triangular_products
+from bnproof.simulate.random_matrices.spectra.sampling import sample_singular_values
+from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
 
 SIZE = 1000
 # Number of factors, and the ratio that the project promises.

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.comparisons.row import Row, alternate
-from empirical.data import load
-from empirical.images import Images, stream
-from empirical.networks import resnet
-from empirical.recipe import Recipe, fast_precision
-from empirical.training import Trainer
+from bnproof.empirical.data.images import Images, stream
+from bnproof.empirical.data.load import load
+from bnproof.empirical.networks.resnet import resnet
+from bnproof.empirical.training.config import Recipe, fast_precision
+from bnproof.empirical.training.loop import Trainer
 
 PROMISED = {20: 1.6, 110: 2.0}  # on a processor with bfloat16 instructions
 BATCH = 128

@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from simulate.random_matrices.products import ProductLaw
-from simulate.random_matrices.spectrum_figures import draw_laws
-from simulate.random_matrices.tracy_widom import TracyWidom
-from theory.amplification import constant
+from bnproof.simulate.random_matrices.laws.products import ProductLaw
+from bnproof.simulate.random_matrices.laws.tracy_widom import TracyWidom
+from bnproof.simulate.random_matrices.spectra.figures import draw_laws
+from bnproof.theory.normalizers.amplification import constant
 
 SIZES: Final = (4, 16, 64, 256)
 POWERS: Final = 60

@@ -8,7 +8,22 @@ from typing import Final
 import sympy as sp
 from docutils import nodes
 
-from empirical.experiment import Experiment
+from bnproof.catalogue import file_of
+from bnproof.empirical.experiment import Experiment
+from bnproof.results import published
+from bnproof.theory.claim import (
+    Claim,
+    Counterexample,
+    Derived,
+    Disproved,
+    Evidence,
+    ExactCase,
+    Instances,
+    Spectra,
+    decide,
+)
+from bnproof.theory.sources import DOCUMENTS
+from bnproof.theory.symbols import latex
 from extension.nodes import (
     Inline,
     bullets,
@@ -22,20 +37,6 @@ from extension.nodes import (
 )
 from extension.proofs import MEANS as EXACT
 from extension.proofs import proofs
-from ledger import published
-from theory.claim import (
-    Claim,
-    Counterexample,
-    Derived,
-    Disproved,
-    Evidence,
-    ExactCase,
-    Instances,
-    Spectra,
-    decide,
-)
-from theory.sources import DOCUMENTS
-from theory.symbols import latex
 
 MEANS: Final[Mapping[type, str]] = {
     Derived: "a derivation, each step checked by SymPy",
@@ -221,10 +222,9 @@ def _corrects(claim: Claim) -> list[nodes.Node]:
 
 
 def _file(claim: Claim, root: Path) -> list[nodes.Node]:
-    for folder in ("theory/claims", "empirical/experiments"):
-        path = root / folder / f"{claim.id}.py"
-        if path.exists():
-            text = path.read_text(encoding="utf-8")
-            source = nodes.literal_block(text, text, language="python")
-            return [paragraph(code(f"{folder}/{claim.id}.py")), *folded("Show it", source)]
-    return [paragraph("The claim stands in no file of this repository.")]
+    path = file_of(claim.id)
+    if path is None:
+        return [paragraph("The claim stands in no file of this repository.")]
+    text = path.read_text(encoding="utf-8")
+    source = nodes.literal_block(text, text, language="python")
+    return [paragraph(code(str(path.relative_to(root)))), *folded("Show it", source)]

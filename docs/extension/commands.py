@@ -12,7 +12,7 @@ WIDTH = 88
 
 def help_text(words: list[str]) -> str:
     """What ``bnproof WORDS --help`` prints."""
-    from ledger.cli import app
+    from bnproof.cli import app
 
     buffer = io.StringIO()
     app.help_print(words, console=Console(file=buffer, width=WIDTH, color_system=None))

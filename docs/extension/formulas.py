@@ -1,4 +1,4 @@
-"""Formulas as SVG in the page, drawn by `ledger.sheet`: no script, nothing from the network."""
+"""Formulas as SVG in the page, drawn by `report.formulas`: no script, nothing from the network."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from ledger.sheet import Sheet
+from bnproof.report.formulas import Sheet
 
 LOG = logging.getLogger(__name__)
 SHEETS: dict[str, Sheet] = {}  # by page; a page is written by one process

@@ -8,15 +8,16 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from empirical.experiment import Experiment, experiment_of
-from empirical.experiment import draw as draw_experiment
+from bnproof.catalogue import experiments
+from bnproof.empirical.experiment import Experiment, experiment_of
+from bnproof.empirical.experiment import draw as draw_experiment
+from bnproof.report import figures
+from bnproof.report.document import PICTURES
+from bnproof.results import published
+from bnproof.theory.claim import Claim, decide
+from bnproof.theory.common.files import write_text
 from extension.analytic import FIGURES
 from extension.nodes import page, paragraph, section
-from ledger import figures, published
-from ledger.catalogue import experiments
-from ledger.document import PICTURES
-from theory.claim import Claim, decide
-from theory.files import write_text
 
 DRAWN: Final = "drawn"  # below the source folder; not committed
 

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from docutils import nodes
 
+from bnproof.theory.claim import Claim, Counterexample, Derived, Disproved, ExactCase, Settings
+from bnproof.theory.proving.derivation import Step
+from bnproof.verification import WORKERS
 from extension.nodes import Inline, bullets, folded, formula, paragraph, section
-from ledger.verify import WORKERS
-from theory.claim import Claim, Counterexample, Derived, Disproved, ExactCase, Settings
-from theory.proof import Step
 
 MEANS: Final = (Derived, Disproved, Counterexample, ExactCase)
 

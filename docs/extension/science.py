@@ -11,12 +11,12 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from bnproof.catalogue import catalogue, file_of
+from bnproof.theory.claim import Claim, Verdict
+from bnproof.theory.loading import Broken
+from bnproof.theory.sources import DOCUMENTS
 from extension import claims, gallery
 from extension.nodes import Inline, page, paragraph, table
-from ledger.catalogue import catalogue
-from theory.catalogue import Broken
-from theory.claim import Claim, Verdict
-from theory.sources import DOCUMENTS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = "science"
@@ -99,8 +99,8 @@ class ClaimDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Build the nodes; the page depends on the claim's file and on what is published."""
         claim = whole()[self.arguments[0]]
-        for folder in ("theory/claims", "empirical/experiments"):
-            self.env.note_dependency(ROOT / folder / f"{claim.id}.py")
+        if path := file_of(claim.id):
+            self.env.note_dependency(path)
         figure = gallery.published_figure(claim, Path(self.env.srcdir))
         return claims.body(claim, ROOT, figure)
 

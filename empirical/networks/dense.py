@@ -7,10 +7,10 @@ from typing import Final, get_args
 import torch
 from torch import Tensor, nn
 
-from empirical.networks.initialisation import Initialisation, draw
-from empirical.networks.layered import NONLINEARITIES, Network, Nonlinearity
-from empirical.networks.norms import NoiseOf, Norm, Normalisation
-from theory.errors import one_of, whole
+from bnproof.empirical.networks.initialisation import Initialisation, draw
+from bnproof.empirical.networks.layered import NONLINEARITIES, Network, Nonlinearity
+from bnproof.empirical.networks.norms import NoiseOf, Norm, Normalisation
+from bnproof.theory.common.errors import one_of, whole
 
 WIDTH: Final = 256
 
@@ -85,7 +85,7 @@ def dense(
     shortcuts
         Every hidden layer but the first adds its input to its output.
     init, gain
-        As for `empirical.networks.vgg.vgg`.
+        As for `bnproof.empirical.networks.vgg.vgg`.
     width, pixels, classes
         Units of a hidden layer, entries of an image, logits.
 
@@ -134,7 +134,7 @@ def linear(
     norm, noise
         After every layer but the last; see `Normalisation`.
     init, gain
-        As for `empirical.networks.vgg.vgg`; A18's is Glorot's.
+        As for `bnproof.empirical.networks.vgg.vgg`; A18's is Glorot's.
     size, width
         Dimension of input and output, and of what is between.
 

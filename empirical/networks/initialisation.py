@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from theory.errors import one_of, positive
+from bnproof.theory.common.errors import one_of, positive
 
 Initialisation = Literal["xavier", "kaiming", "orthogonal", "torch"]
 

@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from empirical.probes.state import undisturbed
+from bnproof.empirical.networks.undisturbed import undisturbed
 
 SEED: Final = 0  # of random layers
 
@@ -16,11 +16,11 @@ def scale_layers(model: nn.Module, inputs: Tensor) -> None:
 
     Layers are scaled one after the other, each on what the scaled ones before it give out; the
     variance is that of all entries of the output.  Together with orthogonal weights this is the
-    initialisation of Mishkin and Matas (``init="lsuv"`` of `empirical.networks.build`).  Their
-    loop until the variance is within a tolerance is one step here: biases are set to 0, and
-    without them a layer's output is proportional to its weights.  All is done in one forward pass
-    at batch statistics; random layers draw with one fixed seed.  Running statistics and random
-    state stay as they are.
+    initialisation of Mishkin and Matas (``init="lsuv"`` of
+    `bnproof.empirical.networks.table.build`).  Their loop until the variance is within a tolerance
+    is one step here: biases are set to 0, and without them a layer's output is proportional to its
+    weights.  All is done in one forward pass at batch statistics; random layers draw with one fixed
+    seed.  Running statistics and random state stay as they are.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from theory.errors import one_of
+from bnproof.theory.common.errors import one_of
 
 Norm = Literal[
     "batch",
@@ -198,7 +198,7 @@ class Normalisation:
         over all its units, or over each of `GROUPS` groups of them.  ``"noisy"``: BN, then `Noise`.
         ``"noise"``: `Noise` alone.  ``"l1"``, ``"l2"``, ``"linf"``: `PowerNorm` as printed;
         ``"l1-centred"``, ``"l2-centred"``, ``"linf-centred"``: with the centred scale.  Only
-        ``"last"`` is none of these: it belongs to `empirical.networks.resnet.resnet`.
+        ``"last"`` is none of these: it belongs to `bnproof.empirical.networks.resnet.resnet`.
     noise
         Of ``"noisy"`` and ``"noise"``: what `Noise` takes, by default ``"unit"``.
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from empirical.networks.initialisation import Initialisation, draw
-from empirical.networks.layered import Network
-from empirical.networks.norms import NoiseOf, Norm, Normalisation
-from theory.errors import one_of, whole
+from bnproof.empirical.networks.initialisation import Initialisation, draw
+from bnproof.empirical.networks.layered import Network
+from bnproof.empirical.networks.norms import NoiseOf, Norm, Normalisation
+from bnproof.theory.common.errors import one_of, whole
 
 Shortcut = Literal["projection", "identity"]
 
@@ -138,7 +138,8 @@ def resnet(
 
     See Also
     --------
-    empirical.networks.build : From a description; knows LSUV, which goes on with a batch.
+    bnproof.empirical.networks.table.build : From a description; knows LSUV, which goes on with a
+    batch.
 
     Raises
     ------

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from empirical.networks.initialisation import Initialisation, draw
-from empirical.networks.layered import NONLINEARITIES, Network, Nonlinearity
-from empirical.networks.norms import NoiseOf, Norm, Normalisation
-from theory.errors import one_of, whole
+from bnproof.empirical.networks.initialisation import Initialisation, draw
+from bnproof.empirical.networks.layered import NONLINEARITIES, Network, Nonlinearity
+from bnproof.empirical.networks.norms import NoiseOf, Norm, Normalisation
+from bnproof.theory.common.errors import one_of, whole
 
 MULTIPLES: Final = (1, 2, 4, 4, 8, 8, 8, 8)  # channels of the convolutions, over the first one's
 POOLED: Final = (1, 2, 4, 6, 8)  # convolutions after which the side is halved

@@ -5,11 +5,11 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 
-from empirical.pictures import median_band
-from empirical.protocols.courses import Steps, capped, moments, rows, spread
-from empirical.protocols.shift_watches import MOVED, is_watched
-from empirical.trial import Trained
-from theory.claim import Evidence
+from bnproof.empirical.metrics.shift_callbacks import MOVED, is_watched
+from bnproof.empirical.plots import median_band
+from bnproof.empirical.protocols.courses import Steps, capped, moments, rows, spread
+from bnproof.empirical.trial import Trained
+from bnproof.theory.claim import Evidence
 
 KINDS: Final = ("whole", "whole at long", "largest", "largest at long")
 SMALLEST: Final = 1e-9  # stands for no movement at all

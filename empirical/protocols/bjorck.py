@@ -11,11 +11,11 @@ at many rates.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from empirical.networks import Norm
-from empirical.protocols.rates import Found, grid, largest_rate, learns
-from empirical.tasks import Data
-from empirical.trial import DEPTH, SHORTCUT, Size, Trained, Trial
-from theory.claim import Scale
+from bnproof.empirical.networks.table import Norm
+from bnproof.empirical.protocols.rates import Found, grid, largest_rate, learns
+from bnproof.empirical.training.tasks import Data
+from bnproof.empirical.trial import DEPTH, SHORTCUT, Size, Trained, Trial
+from bnproof.theory.claim import Scale
 
 DEPTHS: Final[Mapping[Scale, tuple[int, ...]]] = {
     Scale.SMOKE: (8, 14),
@@ -59,17 +59,17 @@ def resnet(
     trial
         Whose scale, images and seed are taken.
     depth, norm
-        As `empirical.networks.resnet`.
+        As `bnproof.empirical.networks.resnet`.
     rate
         Initial learning rate.
     seed, data
         Others than those of `trial`.
     recipe
-        Other fields of `empirical.recipe.Recipe`.
+        Other fields of `bnproof.empirical.training.config.Recipe`.
 
     Raises
     ------
-    empirical.trial.UnfinishedError
+    bnproof.empirical.trial.UnfinishedError
         As `Trial.train`.
     """
     usual = {

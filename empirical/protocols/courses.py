@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from empirical.trial import Trained
+from bnproof.empirical.trial import Trained
 
 SHOWN: Final = 40  # moments of a run, at most, that a figure and a published record show
 STAGES: Final = 4

@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from empirical.networks import Norm
-from empirical.tasks import LinearMap, Regression
-from empirical.trial import Size, Trained, Trial
-from theory.claim import Scale
+from bnproof.empirical.networks.table import Norm
+from bnproof.empirical.training.tasks import LinearMap, Regression
+from bnproof.empirical.trial import Size, Trained, Trial
+from bnproof.theory.claim import Scale
 
 DATA: Final = LinearMap(samples=1_000, width=10)
 RATE: Final = 1e-6 * DATA.samples
@@ -56,7 +56,7 @@ def deep_linear(
 
     Raises
     ------
-    empirical.trial.UnfinishedError
+    bnproof.empirical.trial.UnfinishedError
         As `Trial.train`.
     """
     return trial.train(

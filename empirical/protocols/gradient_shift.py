@@ -10,13 +10,21 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from empirical.experiment import CONTROL, NETS, WITH, WITHOUT, Criterion, Experiment, Measured
-from empirical.networks import Norm
-from empirical.pictures import legend_below, median_band
-from empirical.protocols.courses import Array, Steps, capped, moments, rows, spread
-from empirical.protocols.shift_watches import SHORT, is_watched
-from empirical.trial import Size, Trained, Trial
-from theory.claim import Evidence, Scale
+from bnproof.empirical.experiment import (
+    CONTROL,
+    NETS,
+    WITH,
+    WITHOUT,
+    Criterion,
+    Experiment,
+    Measured,
+)
+from bnproof.empirical.metrics.shift_callbacks import SHORT, is_watched
+from bnproof.empirical.networks.table import Norm
+from bnproof.empirical.plots import legend_below, median_band
+from bnproof.empirical.protocols.courses import Array, Steps, capped, moments, rows, spread
+from bnproof.empirical.trial import Size, Trained, Trial
+from bnproof.theory.claim import Evidence, Scale
 
 Train = Callable[[Trial, Norm], Trained]
 

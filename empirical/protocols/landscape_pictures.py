@@ -1,4 +1,4 @@
-"""Figures of the landscapes that `empirical.protocols.landscapes` compares."""
+"""Figures of the landscapes that `bnproof.empirical.protocols.landscapes` compares."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from empirical.experiment import WITH, WITHOUT
-from empirical.pictures import STYLES, legend_below, rounded
-from empirical.protocols.landscapes import PROTOCOLS, QUANTITIES, STAGES, ratio_name
-from empirical.protocols.vgg import INITS
-from theory.claim import Evidence
+from bnproof.empirical.experiment import WITH, WITHOUT
+from bnproof.empirical.plots import STYLES, legend_below, rounded
+from bnproof.empirical.protocols.landscapes import PROTOCOLS, QUANTITIES, STAGES, ratio_name
+from bnproof.empirical.protocols.vgg import INITS
+from bnproof.theory.claim import Evidence
 
 MARKS: Final[
     Mapping[str, Mapping[str, Any]]

@@ -12,10 +12,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from empirical.networks import Initialisation, Norm
-from empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES, vgg
-from empirical.trial import Trained, Trial
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.networks.table import Initialisation, Norm
+from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES, vgg
+from bnproof.empirical.trial import Trained, Trial
 
 QUANTITIES: Final[Mapping[str, str]] = {
     "variation": "loss variation",

@@ -1,9 +1,9 @@
 """The networks of S3's figure 1: with BN at three rates, without it at one at which it converges.
 
 Found: ResNet-110, 165 epochs at a rate of 0.1, 1,320 at 0.003, 2,400 at 0.0001, all else as
-`empirical.protocols.bjorck`; the paper lowers the rate "as in" He et al. (2015), who divide it by
-10 after half and three quarters of the training, and so do we.  Ours, at `quick`: 20 layers, and
-for all rates the same 800 updates on batches of 32 of a thousand images, 25 epochs.  The paper
+`bnproof.empirical.protocols.bjorck`; the paper lowers the rate "as in" He et al. (2015), who divide
+it by 10 after half and three quarters of the training, and so do we.  Ours, at `quick`: 20 layers,
+and for all rates the same 800 updates on batches of 32 of a thousand images, 25 epochs.  The paper
 picked 0.0001 "such that the network without BN converges"; 20 layers stay at chance there, and so
 have the next rate.
 """
@@ -15,13 +15,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from empirical.experiment import CONTROL, WITH, WITHOUT
-from empirical.networks import Norm
-from empirical.pictures import MIDDLE, SMALL, legend_below, median_band
-from empirical.protocols.bjorck import NETWORKS, resnet
-from empirical.tasks import Data
-from empirical.trial import DEPTH, Size, Trained, Trial
-from theory.claim import Evidence, Scale
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT
+from bnproof.empirical.networks.table import Norm
+from bnproof.empirical.plots import MIDDLE, SMALL, legend_below, median_band
+from bnproof.empirical.protocols.bjorck import NETWORKS, resnet
+from bnproof.empirical.training.tasks import Data
+from bnproof.empirical.trial import DEPTH, Size, Trained, Trial
+from bnproof.theory.claim import Evidence, Scale
 
 RATES: Final = {WITH: 0.1, MIDDLE: 0.003, SMALL: 0.0001}
 WITHOUT_AS: Final = {Scale.SMOKE: MIDDLE, Scale.QUICK: MIDDLE, Scale.PAPER: SMALL}

@@ -1,10 +1,10 @@
 """Training under noise that is redrawn at every step, with BN before it and without.
 
 Found in A18, section 2.1 and appendix A: VGG on CIFAR-10, plain SGD, the noise of
-`empirical.networks.Noise`. Ours: what `empirical.protocols.vgg` has, how long the quick run is, and
-that accuracies are those of the network as it is trained: with statistics of the images at hand,
-1,000 at a time, and the noise on, one draw a thousand. Evaluation mode leaves the noise out, for
-which BN's running statistics are the wrong ones.
+`bnproof.empirical.networks.table.Noise`. Ours: what `bnproof.empirical.protocols.vgg` has, how long
+the quick run is, and that accuracies are those of the network as it is trained: with statistics of
+the images at hand, 1,000 at a time, and the noise on, one draw a thousand. Evaluation mode leaves
+the noise out, for which BN's running statistics are the wrong ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from empirical.experiment import WITH, WITHOUT
-from empirical.networks import NoiseOf, Norm
-from empirical.pictures import legend_below, median_band
-from empirical.protocols.courses import Steps, moments, rows, spread
-from empirical.protocols.vgg import RATE, TESTED, WIDTH
-from empirical.tasks import Data
-from empirical.trial import Size, Trained, Trial
-from theory.claim import Evidence, Scale
+from bnproof.empirical.experiment import WITH, WITHOUT
+from bnproof.empirical.networks.table import NoiseOf, Norm
+from bnproof.empirical.plots import legend_below, median_band
+from bnproof.empirical.protocols.courses import Steps, moments, rows, spread
+from bnproof.empirical.protocols.vgg import RATE, TESTED, WIDTH
+from bnproof.empirical.training.tasks import Data
+from bnproof.empirical.trial import Size, Trained, Trial
+from bnproof.theory.claim import Evidence, Scale
 
 NOISY: Final = "noisy BN, per unit"
 NOISY_LAYER: Final = "noisy BN, per layer"
@@ -58,7 +58,7 @@ def noisy(trial: Trial, arm: str, *, data: Data | None = None) -> Trained:
 
     Raises
     ------
-    empirical.trial.UnfinishedError
+    bnproof.empirical.trial.UnfinishedError
         As `Trial.train`.
     """
     norm, noise = ARMS[arm]

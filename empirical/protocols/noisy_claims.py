@@ -4,9 +4,9 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
-from empirical.data import load
-from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from empirical.protocols.noisy import (
+from bnproof.empirical.data.load import load
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.protocols.noisy import (
     DIGITS,
     GAINED,
     LOST,
@@ -19,9 +19,9 @@ from empirical.protocols.noisy import (
     panels,
     performance,
 )
-from empirical.protocols.vgg import NETWORKS
-from empirical.trial import Trial
-from theory.claim import Evidence
+from bnproof.empirical.protocols.vgg import NETWORKS
+from bnproof.empirical.trial import Trial
+from bnproof.theory.claim import Evidence
 
 CRITERIA: Final = (
     # "Almost no impact", "isn't significant".

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from empirical.trial import Trained
+from bnproof.empirical.trial import Trained
 
 CHANCE: Final = 0.1  # accuracy in ten classes
 CHANCE_LOSS: Final = math.log(10)

@@ -8,9 +8,9 @@ decay, bfloat16 where the device is fast in it, and how often a run is looked at
 from collections.abc import Mapping
 from typing import Any, Final
 
-from empirical.networks import Initialisation, Norm
-from empirical.trial import Size, Trained, Trial
-from theory.claim import Scale
+from bnproof.empirical.networks.table import Initialisation, Norm
+from bnproof.empirical.trial import Size, Trained, Trial
+from bnproof.theory.claim import Scale
 
 RATE: Final = 0.1  # of A18; its figure 1 has 0.5 too
 RATES: Final[Mapping[Scale, tuple[float, ...]]] = {
@@ -60,7 +60,7 @@ def vgg(
     trial
         Whose scale, images and seed are taken.
     norm, init, network
-        As `empirical.networks.vgg`.
+        As `bnproof.empirical.networks.vgg`.
     rate
         Learning rate.
     seed
@@ -68,7 +68,7 @@ def vgg(
 
     Raises
     ------
-    empirical.trial.UnfinishedError
+    bnproof.empirical.trial.UnfinishedError
         As `Trial.train`.
     """
     more = MORE.get(norm, ()) if rate == RATE and init == "xavier" else ()

@@ -8,14 +8,14 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from simulate.layer_checks.rows import Row, attempt, reason, share, skip
-from simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
-from simulate.layer_checks.trial import Trial
-from simulate.letters import Letters
-from simulate.relation import compare
-from theory import groups as sym
-from theory.claims import layer_norm_bound
-from theory.symbols import m, vv
+from bnproof.simulate.layer_checks.rows import Row, attempt, reason, share, skip
+from bnproof.simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
+from bnproof.simulate.layer_checks.trial import Trial
+from bnproof.simulate.relation import compare
+from bnproof.simulate.samplers.base import Letters
+from bnproof.theory.claims.gradient import layer_norm_bound
+from bnproof.theory.normalizers import groups as sym
+from bnproof.theory.symbols import m, vv
 
 BOUNDS: Final = "bounds"
 

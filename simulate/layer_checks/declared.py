@@ -1,7 +1,7 @@
 """The normaliser that a layer should be: which entries form a group, what they are divided by.
 
-Everything is written from primitives, with `simulate.normalizers.Kind` for one group, so that it
-can be differentiated twice by every route.
+Everything is written from primitives, with `bnproof.simulate.samplers.normalizers.Kind` for one
+group, so that it can be differentiated twice by every route.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from simulate.normalizers import Kind
+from bnproof.simulate.samplers.normalizers import Kind
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Declared:
     Attributes
     ----------
     name
-        The normaliser's name in `theory.normalizers`.
+        The normaliser's name in `bnproof.theory.normalizers.table`.
     kind, axis
         Its numbers and its groups.
     eps

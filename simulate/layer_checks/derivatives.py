@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vmap
 
-from simulate.layer_checks.rows import Row, attempt, share, skip
-from simulate.layer_checks.terms import GroupTerms
-from simulate.layer_checks.trial import DIRECTIONS, Trial
+from bnproof.simulate.layer_checks.rows import Row, attempt, share, skip
+from bnproof.simulate.layer_checks.terms import GroupTerms
+from bnproof.simulate.layer_checks.trial import DIRECTIONS, Trial
 
 FIRST: Final = "first derivatives"
 SECOND: Final = "second derivatives"

@@ -7,12 +7,12 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from simulate.layer_checks.identify import draw
-from simulate.layer_checks.rows import Outcome, Row, attempt, judge, reason, skip
-from simulate.layer_checks.subject import Subject
-from simulate.layer_checks.terms import gradient_terms, output_terms
-from simulate.layer_checks.trial import State, Trial
-from simulate.relation import TOLERANCE
+from bnproof.simulate.layer_checks.identify import draw
+from bnproof.simulate.layer_checks.rows import Outcome, Row, attempt, judge, reason, skip
+from bnproof.simulate.layer_checks.subject import Subject
+from bnproof.simulate.layer_checks.terms import gradient_terms, output_terms
+from bnproof.simulate.layer_checks.trial import State, Trial
+from bnproof.simulate.relation import TOLERANCE
 
 EXTREMES: Final = "extreme input"
 PRECISION: Final = "precision"

@@ -7,11 +7,11 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from simulate.layer_checks.identify import implied_scale
-from simulate.layer_checks.rows import Row, attempt, judge, skip
-from simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
-from simulate.layer_checks.trial import Trial
-from simulate.relation import TOLERANCE
+from bnproof.simulate.layer_checks.identify import implied_scale
+from bnproof.simulate.layer_checks.rows import Row, attempt, judge, skip
+from bnproof.simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
+from bnproof.simulate.layer_checks.trial import Trial
+from bnproof.simulate.relation import TOLERANCE
 
 FORWARD: Final = "forward"
 INVARIANCES: Final = "invariances"

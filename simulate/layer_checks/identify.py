@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from simulate.layer_checks import declared as axes
-from simulate.layer_checks.declared import USUAL, Axis, Declared
-from simulate.layer_checks.subject import GAINS, Subject, first_call, name_of
-from simulate.layer_checks.terms import output_terms
-from simulate.normalizers import KINDS
-from simulate.relation import TOLERANCE
-from theory.errors import UserError
+from bnproof.simulate.layer_checks import declared as axes
+from bnproof.simulate.layer_checks.declared import USUAL, Axis, Declared
+from bnproof.simulate.layer_checks.subject import GAINS, Subject, first_call, name_of
+from bnproof.simulate.layer_checks.terms import output_terms
+from bnproof.simulate.relation import TOLERANCE
+from bnproof.simulate.samplers.normalizers import KINDS
+from bnproof.theory.common.errors import UserError
 
 EPS_NAMES: Final = ("eps", "epsilon", "variance_epsilon", "_eps")
 FAR: Final = 0.5  # a scaled error above this is no normaliser gone wrong but something else

@@ -6,17 +6,22 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from simulate.layer_checks.bounds import BOUNDS, bound_rows
-from simulate.layer_checks.derivatives import FIRST, SECOND, first_rows, second_rows
-from simulate.layer_checks.extremes import EXTREMES, PRECISION, extreme_rows, precision_rows
-from simulate.layer_checks.forward import FORWARD, INVARIANCES, forward_rows, invariance_rows
-from simulate.layer_checks.identify import default_shape, draw, draw_state, identify
-from simulate.layer_checks.modes import MODES, mode_rows
-from simulate.layer_checks.rows import Report, Row
-from simulate.layer_checks.subject import Subject, name_of, undisturbed
-from simulate.layer_checks.trial import Trial
-from simulate.relation import TOLERANCE
-from theory.errors import UserError
+from bnproof.simulate.layer_checks.bounds import BOUNDS, bound_rows
+from bnproof.simulate.layer_checks.derivatives import FIRST, SECOND, first_rows, second_rows
+from bnproof.simulate.layer_checks.extremes import EXTREMES, PRECISION, extreme_rows, precision_rows
+from bnproof.simulate.layer_checks.forward import (
+    FORWARD,
+    INVARIANCES,
+    forward_rows,
+    invariance_rows,
+)
+from bnproof.simulate.layer_checks.identify import default_shape, draw, draw_state, identify
+from bnproof.simulate.layer_checks.modes import MODES, mode_rows
+from bnproof.simulate.layer_checks.rows import Report, Row
+from bnproof.simulate.layer_checks.subject import Subject, name_of, undisturbed
+from bnproof.simulate.layer_checks.trial import Trial
+from bnproof.simulate.relation import TOLERANCE
+from bnproof.theory.common.errors import UserError
 
 PARTS: Final[dict[str, Callable[[Trial], Iterable[Row]]]] = {
     FORWARD: forward_rows,
@@ -52,7 +57,8 @@ def check_layer(
     declared
         What it should be: ``batch``, ``layer``, ``rms``, ``group``, ``group(4)``, ``instance``.
         By default PyTorch's own classes and those derived from them say so themselves; any other
-        module is taken for the normaliser of `theory.normalizers` that it agrees with.
+        module is taken for the normaliser of `bnproof.theory.normalizers.table` that it agrees
+        with.
     shape
         Shape of the input, (batch, channels or features, ...); by default from the module.
     eps

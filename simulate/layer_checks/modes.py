@@ -6,10 +6,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from simulate.layer_checks.rows import Row, attempt, skip
-from simulate.layer_checks.subject import Subject
-from simulate.layer_checks.terms import output_terms
-from simulate.layer_checks.trial import State, Trial
+from bnproof.simulate.layer_checks.rows import Row, attempt, skip
+from bnproof.simulate.layer_checks.subject import Subject
+from bnproof.simulate.layer_checks.terms import output_terms
+from bnproof.simulate.layer_checks.trial import State, Trial
 
 MODES: Final = "training and evaluation"
 CHECKS: Final = (

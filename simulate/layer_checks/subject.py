@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from simulate.layer_checks.rows import reason
-from theory.errors import UserError
+from bnproof.simulate.layer_checks.rows import reason
+from bnproof.theory.common.errors import UserError
 
 GAINS = ("weight", "gamma", "scale", "gain", "g", "w", "a_2")
 BIASES = ("bias", "beta", "shift", "offset", "b", "b_2")

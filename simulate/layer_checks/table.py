@@ -5,9 +5,9 @@ from typing import Final
 
 from torch import nn
 
-from simulate.layer_checks import wrong
-from simulate.layer_checks.measure import check_layer
-from simulate.layer_checks.rows import Outcome, Report, Row
+from bnproof.simulate.layer_checks import wrong
+from bnproof.simulate.layer_checks.measure import check_layer
+from bnproof.simulate.layer_checks.rows import Outcome, Report, Row
 
 SHOWN: Final = 2
 LAYERS: Final[dict[str, Callable[[], nn.Module]]] = {

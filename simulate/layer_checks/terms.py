@@ -1,7 +1,8 @@
 """Sums of the absolute values of the terms that cancel: the unit of a derivative's rounding error.
 
-Each formula is that of `theory.groups` with every minus turned into a plus and every number into
-its absolute value.  It serves as a scale only; values come from automatic differentiation.
+Each formula is that of `bnproof.theory.normalizers.groups` with every minus turned into a plus and
+every number into its absolute value.  It serves as a scale only; values come from automatic
+differentiation.
 """
 
 import math
@@ -11,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from simulate.layer_checks.declared import Declared
+from bnproof.simulate.layer_checks.declared import Declared
 
 
 @dataclass(frozen=True)

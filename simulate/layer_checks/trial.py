@@ -8,9 +8,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from simulate.layer_checks.declared import Declared
-from simulate.layer_checks.subject import Subject
-from simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
+from bnproof.simulate.layer_checks.declared import Declared
+from bnproof.simulate.layer_checks.subject import Subject
+from bnproof.simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
 
 DIRECTIONS: Final = 2
 State = dict[str, Tensor]

@@ -50,11 +50,12 @@ def test_a_recorded_result_names_versions_and_no_folder(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     # Of the packages, the tree's own are measured, not those that are installed.
-    code = "import theory\n\nclass Example:\n    def track_it(self):\n        return theory.OWN\n"
+    code = "from bnproof import theory\n\nclass A:\n    def track_it(self): return theory.OWN\n"
     package = (record.HERE / "__init__.py").read_text()
     tree = tree_with(tmp_path / "tree", __init__=package, bench_example=code)
-    (tree / "theory").mkdir()
-    (tree / "theory" / "__init__.py").write_text("OWN = 3")
+    (tree / "src" / "bnproof" / "theory").mkdir(parents=True)
+    for package in ("bnproof", "bnproof/theory"):
+        (tree / "src" / package / "__init__.py").write_text("OWN = 3")
     config = json.loads(record.CONFIG.read_text())
     config |= {"repo": str(record.HERE.parent), "benchmark_dir": "benchmarks"}
     path = tree / "asv.conf.json"
@@ -64,7 +65,7 @@ def test_a_recorded_result_names_versions_and_no_folder(
     assert record.measure(path, commit, record.parse(["--machine", "a-machine"])) == 0
     (found,) = (tree / "results" / "a-machine").glob(f"{commit[:8]}-*.json")
     content = json.loads(found.read_text())
-    assert content["results"]["bench_example.Example.track_it"][0] == [3]
+    assert content["results"]["bench_example.A.track_it"][0] == [3]
     assert content["params"]["machine"] == "a-machine"
     assert platform.release() not in found.read_text()
     assert str(tmp_path) not in found.read_text()

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-import empirical.experiments
-from empirical.data import load
-from empirical.experiment import experiment_of
-from empirical.networks import FAMILIES
-from empirical.recipe import Recipe
-from empirical.training import train
-from empirical.trial import Trial
-from empirical.watches import WATCHES
-from theory.catalogue import load_folder
-from theory.claim import Scale
+import bnproof.empirical.experiments
+from bnproof.empirical.data.load import load
+from bnproof.empirical.experiment import experiment_of
+from bnproof.empirical.networks.table import FAMILIES
+from bnproof.empirical.training.callbacks import WATCHES
+from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.loop import train
+from bnproof.empirical.trial import Trial
+from bnproof.theory.claim import Scale
+from bnproof.theory.loading import load_folder
 
-AT_START = [c for c in load_folder(empirical.experiments) if not experiment_of(c).trains]
+AT_START = [c for c in load_folder(bnproof.empirical.experiments) if not experiment_of(c).trains]
 
 LONG = {
     *("bjorck_fig3", "bjorck_fig4", "bjorck_last_bn_init", "daneshmand_rank"),

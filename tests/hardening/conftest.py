@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from empirical.runs import Run, digest
-from ledger import cli, document, published
+from bnproof import cli
+from bnproof.empirical.training.run_folder import Run, digest
+from bnproof.report import document
+from bnproof.results import published
 
 MOST = 300.0  # seconds; what takes longer hangs
 

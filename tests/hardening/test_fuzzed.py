@@ -3,7 +3,7 @@
 Counts of the full run, ten times those of the fast one: 60 recipes, 150 sweep files, 150 archives,
 120 safetensors, 100 checkpoints, 180 files of a folder of runs, 180 evidence documents, 140
 expressions and cache entries, 200 command lines: 1,280.  Archives and Parquet files of CIFAR-10 are
-fuzzed 400 times in `tests/empirical/test_cifar10.py`.
+fuzzed 400 times in `tests/empirical/data/test_cifar10.py`.
 """
 
 import io
@@ -25,19 +25,19 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from empirical.recipe import Recipe
-from empirical.runs import Run, canonical, digest
-from empirical.tasks import LinearMap
-from empirical.training import train
-from ledger import document
-from ledger.requests import Request, requests, training_runs
-from ledger.sweep import plan
-from simulate.random_matrices.spectrum import given as spectra_of
-from simulate.random_matrices.spectrum import read_matrices
-from theory import cache, expressions
-from theory.claim import Settings
-from theory.errors import UserError
-from theory.sealed import sealed
+from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.loop import train
+from bnproof.empirical.training.run_folder import Run, canonical, digest
+from bnproof.empirical.training.tasks import LinearMap
+from bnproof.report import document
+from bnproof.results.requests import Request, requests, training_runs
+from bnproof.simulate.random_matrices.spectra.spectrum import given as spectra_of
+from bnproof.simulate.random_matrices.spectra.spectrum import read_matrices
+from bnproof.sweep import plan
+from bnproof.theory.claim import Settings
+from bnproof.theory.common.checksum import sealed
+from bnproof.theory.common.errors import UserError
+from bnproof.theory.proving import cache, expressions
 
 NOISY = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large)
 
@@ -260,7 +260,7 @@ def test_an_archive_that_unpacks_to_too_much(confined, monkeypatch) -> None:
     path = confined / "w.npz"
     np.savez_compressed(path, w=np.zeros((1000, 1000)))
     assert path.stat().st_size < 10**5
-    monkeypatch.setattr("simulate.random_matrices.spectrum.LARGEST", 10**6)
+    monkeypatch.setattr("bnproof.simulate.random_matrices.spectra.spectrum.LARGEST", 10**6)
     with pytest.raises(UserError, match=r"w\.npz: unpacks to 8e\+06 bytes; at most 1e\+06"):
         read_matrices(path)
 
@@ -636,9 +636,16 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
         raise UserError("understood")
 
     for name in (
-        *("ledger.verify.gather", "simulate.adversary.attack", "ledger.derive.lines"),
-        *("simulate.random_matrices.spectrum.sampled", "empirical.conduct.measure"),
-        "simulate.layer_checks.measure.check_layer",
+        *(
+            "bnproof.verification.gather",
+            "bnproof.simulate.search.ascent.attack",
+            "bnproof.derive.lines",
+        ),
+        *(
+            "bnproof.simulate.random_matrices.spectra.spectrum.sampled",
+            "bnproof.empirical.runner.measure",
+        ),
+        "bnproof.simulate.layer_checks.measure.check_layer",
     ):
         monkeypatch.setattr(name, stop)
 

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 import torch
 
-from ledger import document, published
-from simulate import least_squares
-from theory.sealed import intact, sealed
+from bnproof.report import document
+from bnproof.results import published
+from bnproof.simulate.samplers import lstsq as least_squares
+from bnproof.theory.common.checksum import intact, sealed
 
 FAR = 1e-6
 LAST = 1e-15  # the last bit of a LAPACK result can turn on how its memory lies: seen in one number
@@ -27,7 +28,7 @@ NEAR = 1e-12  # absolute: what is 0 up to rounding
 ADVERSARY = ("adversary", "attack", "tight")
 LEAST_SQUARES = "bjorck_condition_number_subspaces"
 FEW = ("bn_jacobian", "santurkar_4_1", LEAST_SQUARES, "santurkar_4_5", "liu_density_squared")
-RUN = "from ledger.cli import main; main()"
+RUN = "from bnproof.cli import main; main()"
 
 
 def verified(folder: Path, *ids: str, threads: int = 1, shift: int = 0) -> list[dict[str, Any]]:
@@ -169,7 +170,7 @@ def test_the_lock_names_what_has_a_part_in_a_number() -> None:
 
 
 def test_it_stands_in_evidence_and_in_what_is_published() -> None:
-    from theory.claim import Settings
+    from bnproof.theory.claim import Settings
 
     assert document.document([], Settings(), "bnproof verify", 1)["lock"] == document.lock()
 

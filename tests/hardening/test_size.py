@@ -9,7 +9,7 @@ import pytest
 
 LIMIT = 2_000_000  # bytes of the wheel
 # What may be imported before a command is chosen, beside the standard library.
-LIGHT = {"ledger", "theory", "cyclopts"}
+LIGHT = {"bnproof", "cyclopts"}
 HEAVY = {"torch", "sympy", "numpy", "scipy", "matplotlib", "mpmath", "PIL", "sklearn", "ziamath"}
 
 
@@ -21,19 +21,19 @@ def imported(code: str) -> set[str]:
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:
-    assert not imported("import ledger.cli") & HEAVY
+    assert not imported("import bnproof.cli") & HEAVY
     # Neither does the process that starts trials, on Ray's workers.
-    assert not imported("import ledger.sweep.process") & (HEAVY | {"cyclopts"})
+    assert not imported("import bnproof.sweep.process") & (HEAVY | {"cyclopts"})
 
 
 def test_theory_is_without_torch() -> None:
-    found = imported("import pkgutil, theory, importlib\n" + WALK)
+    found = imported("import pkgutil, importlib\nfrom bnproof import theory\n" + WALK)
     assert "sympy" in found
     assert not found & {"torch", "sklearn", "skimage", "matplotlib"}
 
 
 WALK = """
-for info in pkgutil.walk_packages(theory.__path__, "theory."):
+for info in pkgutil.walk_packages(theory.__path__, "bnproof.theory."):
     importlib.import_module(info.name)
 """
 
@@ -50,7 +50,7 @@ def test_the_wheel_is_small_and_holds_what_is_needed(root: Path, tmp_path: Path)
         names = archive.namelist()
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "docs"))]
     assert any(name.endswith("templates/report.html") for name in names)
-    assert any(name.startswith("ledger/published/") for name in names)
+    assert any(name.startswith("bnproof/results/published/") for name in names)
     assert len(names) == len(set(names))
 
 
@@ -59,7 +59,7 @@ def test_the_sources_of_the_wheel_are_small(root: Path) -> None:
     """Before packing: a large file is seen without building."""
     files = [
         path
-        for package in ("theory", "simulate", "empirical", "ledger")
+        for package in ("theory", "simulate", "empirical", "src/bnproof")
         for path in (root / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     ]

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ledger import cli, document
-from ledger.commands.common import alone
-from theory.errors import UserError
+from bnproof import cli
+from bnproof.commands.common import alone
+from bnproof.report import document
+from bnproof.theory.common.errors import UserError
 
 ODD = os.fsdecode(b"caf\xe9 \xff")  # a name that is no UTF-8
-PACKAGES = ("theory", "simulate", "empirical", "ledger")
+PACKAGES = ("theory", "simulate", "empirical", "src/bnproof")
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_a_full_disk_is_one_line_and_work_goes_on_later(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_output_to_a_full_disk_is_one_line() -> None:
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-c", "from ledger.cli import main; main()", "--version"]
+        command = [sys.executable, "-c", "from bnproof.cli import main; main()", "--version"]
         run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert run.returncode == 2
     assert run.stderr.startswith("bnproof: output: No space left on device")
@@ -192,7 +193,7 @@ def test_two_verify_at_once(tmp_path) -> None:
     running = [
         subprocess.Popen(
             [
-                *(sys.executable, "-c", "from ledger.cli import main; main()"),
+                *(sys.executable, "-c", "from bnproof.cli import main; main()"),
                 *(*words, "--report", str(folder)),
             ],
             env=os.environ | {"BNPROOF_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"},
@@ -214,7 +215,7 @@ PEAK = """
 import json, os, resource, sys
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from ledger import cli
+from bnproof import cli
 def call(*words):
     sys.argv = ["bnproof", *words]
     try:

@@ -20,21 +20,22 @@ from typing import Any
 import numpy as np
 import torch
 
-import ledger.commands.sweep
-import ledger.figures
-import ledger.report
-import ledger.sweep.trials
-import ledger.verify  # noqa: F401  # so that no child imports it
-from empirical import training
-from empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
-from empirical.recipe import Recipe
-from empirical.tasks import LinearMap
-from empirical.trial import Size, Trial
-from ledger import catalogue, cli, published
-from ledger.sweep import process, worker
-from theory.claim import Claim, Scale, Verdict
-from theory.errors import UserError
-from theory.sources import Source
+import bnproof.commands.sweep
+import bnproof.report.figures
+import bnproof.report.page
+import bnproof.sweep.trials
+import bnproof.verification  # noqa: F401  # so that no child imports it
+from bnproof import catalogue, cli
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
+from bnproof.empirical.training import loop as training
+from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.tasks import LinearMap
+from bnproof.empirical.trial import Size, Trial
+from bnproof.results import published
+from bnproof.sweep import process, worker
+from bnproof.theory.claim import Claim, Scale, Verdict
+from bnproof.theory.common.errors import UserError
+from bnproof.theory.sources import Source
 
 # Events of Python's audit hooks that change files, or come just before a change.
 CHANGES = {"os.rename", "os.remove", "os.truncate", "os.mkdir", "os.chmod", "open"}
@@ -101,7 +102,7 @@ def _cli(*words: object) -> None:
 
 
 class Forked:
-    """What `ledger.sweep.process` uses of a `subprocess.Popen`, with `worker.main` in a fork."""
+    """What `bnproof.sweep.process` uses of a `subprocess.Popen`, with `worker.main` in a fork."""
 
     def __init__(self, workers: Path, args: list[str], *, stderr: Any, **_: Any) -> None:
         theirs, ours = os.pipe()

@@ -5,18 +5,23 @@ import sympy as sp
 import torch
 from matplotlib.figure import Figure
 
-import theory.claims
-from simulate import check, quantities, tightness
-from simulate.losses import LOSSES
-from simulate.networks import EPSILONS, GAMMAS, draw
-from simulate.quantities import Measured, epsilons
-from simulate.regimes import REGIMES
-from theory import symbols as sym
-from theory.catalogue import load_folder
-from theory.claim import Claim, Instances, Scale, Settings, Verdict
-from theory.claims import bn_jacobian, santurkar_4_1, santurkar_4_1_eps, santurkar_4_2
+import bnproof.theory.claims
+from bnproof.simulate import check
+from bnproof.simulate.samplers import autodiff as quantities
+from bnproof.simulate.samplers.autodiff import Measured, epsilons
+from bnproof.simulate.samplers.losses import LOSSES
+from bnproof.simulate.samplers.networks import EPSILONS, GAMMAS, draw
+from bnproof.simulate.samplers.regimes import REGIMES
+from bnproof.simulate.search import tightness
+from bnproof.theory import symbols as sym
+from bnproof.theory.claim import Claim, Instances, Scale, Settings, Verdict
+from bnproof.theory.claims.gradient import bn_jacobian, santurkar_4_1, santurkar_4_1_eps
+from bnproof.theory.claims.hessian import santurkar_4_2
+from bnproof.theory.loading import load_folder
 
-CLAIMS = [c for c in load_folder(theory.claims) if isinstance(c, Claim) and c.means_of(Instances)]
+CLAIMS = [
+    c for c in load_folder(bnproof.theory.claims) if isinstance(c, Claim) and c.means_of(Instances)
+]
 SMOKE = Settings(scale=Scale.SMOKE)
 
 

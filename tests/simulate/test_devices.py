@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-import theory.claims
-from simulate import check, quantities
-from theory.catalogue import load_folder
-from theory.claim import Claim, Instances, Scale, Settings
+import bnproof.theory.claims
+from bnproof.simulate import check
+from bnproof.simulate.samplers import autodiff as quantities
+from bnproof.theory.claim import Claim, Instances, Scale, Settings
+from bnproof.theory.loading import load_folder
 
-CLAIMS = [c for c in load_folder(theory.claims) if isinstance(c, Claim) and c.means_of(Instances)]
+CLAIMS = [
+    c for c in load_folder(bnproof.theory.claims) if isinstance(c, Claim) and c.means_of(Instances)
+]
 FEW = 12  # instances of each kind: what is asked is where they lie
 SETTINGS = {device: Settings(scale=Scale.SMOKE, device=device) for device in ("cpu", "cuda")}
 

@@ -11,12 +11,14 @@ import pytest
 import sympy as sp
 import torch
 
-from simulate import check, memory, quantities, weights
-from simulate.closed import Closed
-from simulate.unit import Unit
-from theory.claim import Instances, Scale, Settings
-from theory.claims.santurkar_4_1 import CLAIM
-from theory.errors import UserError
+from bnproof.simulate import check, memory
+from bnproof.simulate.samplers import autodiff as quantities
+from bnproof.simulate.samplers import weights
+from bnproof.simulate.samplers.closed_form import Closed
+from bnproof.simulate.samplers.unit import Unit
+from bnproof.theory.claim import Instances, Scale, Settings
+from bnproof.theory.claims.gradient.santurkar_4_1 import CLAIM
+from bnproof.theory.common.errors import UserError
 
 EXACT = {"rtol": 1e-12, "atol": 1e-300}
 DRAWN = ((7, 4, "cross-entropy", 1), (1, 4, "logistic", 1))
@@ -183,10 +185,10 @@ def test_sizes_that_are_stated_are_those_that_are_drawn(world: str) -> None:
 
 PEAK = """
 import json, resource, sys
-from simulate import memory, quantities
-from simulate.relation import compare
-from theory.claim import Instances
-from theory.claims.santurkar_4_1 import CLAIM
+from bnproof.simulate import memory; from bnproof.simulate.samplers import autodiff as quantities
+from bnproof.simulate.relation import compare
+from bnproof.theory.claim import Instances
+from bnproof.theory.claims.gradient.santurkar_4_1 import CLAIM
 import torch
 
 budget, total = int(sys.argv[1]), int(sys.argv[2])

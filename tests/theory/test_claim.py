@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 import sympy as sp
 
-from theory.claim import (
+from bnproof.theory.claim import (
     Claim,
     Counterexample,
     Derived,
@@ -17,8 +17,8 @@ from theory.claim import (
     Verdict,
     decide,
 )
-from theory.proof import Proof
-from theory.sources import Source
+from bnproof.theory.proving.derivation import Proof
+from bnproof.theory.sources import Source
 
 
 def found(kind: Kind, holds: bool | None, control_differs: bool = True) -> Evidence:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from empirical.experiments.activation_stability import NOISE_FLOOR, drift
-from empirical.protocols.courses import CEILING
-from empirical.protocols.shift_watches import POINTS
+from bnproof.empirical.experiments.shift.activation_stability import NOISE_FLOOR, drift
+from bnproof.empirical.metrics.shift_callbacks import POINTS
+from bnproof.empirical.protocols.courses import CEILING
 
 LEVELS = (np.arange(POINTS) + 0.5) / POINTS
 NORMAL = norm.ppf(LEVELS)

@@ -3,9 +3,13 @@
 import pytest
 from torch import nn
 
-from empirical.data import load
-from empirical.experiments.bjorck_last_bn_init import _first_only, _gains, _surplus
-from empirical.trial import Trial
+from bnproof.empirical.data.load import load
+from bnproof.empirical.experiments.initialisation.bjorck_last_bn_init import (
+    _first_only,
+    _gains,
+    _surplus,
+)
+from bnproof.empirical.trial import Trial
 
 
 def test_the_control_has_one_bn_after_the_first_convolution():

@@ -2,12 +2,12 @@
 
 import pytest
 
-from empirical.data import load
-from empirical.experiment import CONTROL, WITH, WITHOUT
-from empirical.experiments import bjorck_lsuv
-from empirical.experiments.bjorck_lsuv import LSUV
-from empirical.recipe import Recipe
-from empirical.trial import Trained, Trial
+from bnproof.empirical.data.load import load
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT
+from bnproof.empirical.experiments.normalisers import bjorck_lsuv
+from bnproof.empirical.experiments.normalisers.bjorck_lsuv import LSUV
+from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.trial import Trained, Trial
 
 # By norm and init, and by rate; None is a divergence.
 ACCURACIES = {

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from empirical.experiments.blog_initialisation import SMALLEST, spread
-from empirical.experiments.blog_regulariser import at_levels, curve
-from empirical.experiments.daneshmand_rank import soft_rank
-from empirical.recipe import Recipe
-from empirical.trial import Trained
+from bnproof.empirical.experiments.initialisation.blog_initialisation import SMALLEST, spread
+from bnproof.empirical.experiments.initialisation.daneshmand_rank import soft_rank
+from bnproof.empirical.experiments.normalisers.blog_regulariser import at_levels, curve
+from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.trial import Trained
 
 
 def run(losses, train, test):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from empirical.experiments.santurkar_dln import FASTER, LOWER, _measured, reached
-from empirical.protocols.dln import DATA, LIMIT, RATE, unexplained
-from empirical.recipe import Recipe
-from empirical.tasks import Regression
-from empirical.trial import Trained
+from bnproof.empirical.experiments.landscape.santurkar_dln import FASTER, LOWER, _measured, reached
+from bnproof.empirical.protocols.dln import DATA, LIMIT, RATE, unexplained
+from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.tasks import Regression
+from bnproof.empirical.trial import Trained
 
 RECIPE = Recipe(network={"family": "linear"}, steps=30, every=10, rate=RATE, seed=4)
 

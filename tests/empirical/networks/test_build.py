@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from empirical.images import stream
-from empirical.networks import FAMILIES, Norm, build, resnet, scale_layers
-from empirical.probes.curvature import Curvature
-from theory.errors import UserError
+from bnproof.empirical.data.images import stream
+from bnproof.empirical.metrics.curvature import Curvature
+from bnproof.empirical.networks.resnet import resnet
+from bnproof.empirical.networks.table import FAMILIES, Norm, build, scale_layers
+from bnproof.theory.common.errors import UserError
 
 NETWORKS = {
     "resnet": {"family": "resnet", "depth": 8},

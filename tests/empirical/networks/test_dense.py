@@ -5,8 +5,9 @@ from typing import get_args
 import pytest
 import torch
 
-from empirical.images import stream
-from empirical.networks import Initialisation, Norm, dense, linear
+from bnproof.empirical.data.images import stream
+from bnproof.empirical.networks.dense import dense
+from bnproof.empirical.networks.table import Initialisation, Norm, linear
 
 NORMS = [norm for norm in get_args(Norm) if norm != "last"]
 

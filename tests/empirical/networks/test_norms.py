@@ -11,10 +11,10 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from empirical.images import stream
-from empirical.networks import Noise, NoiseOf, Norm, Normalisation, PowerNorm, build
-from empirical.probes.objective import Objective
-from simulate.normalizers import Kind
+from bnproof.empirical.data.images import stream
+from bnproof.empirical.metrics.objective import Objective
+from bnproof.empirical.networks.table import Noise, NoiseOf, Norm, Normalisation, PowerNorm, build
+from bnproof.simulate.samplers.normalizers import Kind
 
 POWERS = (1, 2, math.inf)
 SHAPES = ((6, 4), (6, 4, 3, 5))

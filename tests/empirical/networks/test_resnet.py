@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from empirical.images import stream
-from empirical.networks import Initialisation, Norm, resnet
-from empirical.networks.resnet import Identity
+from bnproof.empirical.data.images import stream
+from bnproof.empirical.networks.resnet import Identity, resnet
+from bnproof.empirical.networks.table import Initialisation, Norm
 
 
 def build(depth=8, **options):

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from empirical.images import stream
-from empirical.networks import Initialisation, Nonlinearity, Norm, vgg
+from bnproof.empirical.data.images import stream
+from bnproof.empirical.networks.table import Initialisation, Nonlinearity, Norm
+from bnproof.empirical.networks.vgg import vgg
 
 NORMS = [norm for norm in get_args(Norm) if norm != "last"]
 BENDS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "none": nn.Identity}

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from empirical.protocols.courses import (
+from bnproof.empirical.protocols.courses import (
     CEILING,
     SHOWN,
     capped,
@@ -15,9 +15,9 @@ from empirical.protocols.courses import (
     spread,
     stages,
 )
-from empirical.protocols.noisy import LOSS_LIMIT, _course
-from empirical.recipe import Recipe
-from empirical.trial import Trained
+from bnproof.empirical.protocols.noisy import LOSS_LIMIT, _course
+from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.trial import Trained
 
 CURVE = (
     {"step": 0, "probe": {"row": [1.0, 2.0]}},

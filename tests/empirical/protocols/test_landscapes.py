@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from empirical.data import load
-from empirical.protocols.landscapes import (
+from bnproof.empirical.data.load import load
+from bnproof.empirical.protocols.landscapes import (
     PROTOCOLS,
     QUANTITIES,
     RANGE,
@@ -20,11 +20,11 @@ from empirical.protocols.landscapes import (
     final_loss,
     learns,
 )
-from empirical.protocols.vgg import LEARNS, PROBES
-from empirical.recipe import Recipe
-from empirical.training import Trainer
-from empirical.trial import Trained
-from empirical.watches import WATCHES
+from bnproof.empirical.protocols.vgg import LEARNS, PROBES
+from bnproof.empirical.training.callbacks import WATCHES
+from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.loop import Trainer
+from bnproof.empirical.trial import Trained
 
 LOSSES = np.linspace(2.0, 1.0, 6)
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from empirical.protocols import bjorck
-from empirical.protocols.bjorck import GRIDS, STARTS, over_depths
-from empirical.protocols.matched_rates import course, gap_at
-from empirical.protocols.rates import Found
-from empirical.recipe import Recipe
-from empirical.trial import Trained, Trial
-from theory.claim import Scale
+from bnproof.empirical.protocols import bjorck
+from bnproof.empirical.protocols.bjorck import GRIDS, STARTS, over_depths
+from bnproof.empirical.protocols.matched_rates import course, gap_at
+from bnproof.empirical.protocols.rates import Found
+from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.trial import Trained, Trial
+from bnproof.theory.claim import Scale
 
 
 def trained(accuracies, *, diverged=None):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from empirical.protocols.rates import (
+from bnproof.empirical.protocols.rates import (
     CHANCE,
     CHANCE_LOSS,
     MARGIN,
@@ -13,8 +13,8 @@ from empirical.protocols.rates import (
     largest_rate,
     learns,
 )
-from empirical.recipe import Recipe
-from empirical.trial import Trained
+from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.trial import Trained
 
 RATES = grid(1.6, 12)
 

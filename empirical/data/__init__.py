@@ -1,0 +1,1 @@
+"""Data sets: digits, photographs, CIFAR-10."""

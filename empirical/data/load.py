@@ -1,0 +1,139 @@
+"""Find images by name or folder: embedded `photos` and `digits`, or CIFAR-10 from a folder."""
+
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from bnproof.empirical.data import cifar10
+from bnproof.empirical.data.images import SIDE, DataError, Images, Split, batch, stream
+
+__all__ = ["DataError", "Images", "Split", "batch", "load"]
+
+# Colour photographs inside the wheels of scikit-image and scikit-learn; none is downloaded.
+# The second motorcycle of the stereo pair would put almost the same pixels into a second class.
+PHOTOGRAPHS = (
+    ("skimage", "data/astronaut.png"),
+    ("skimage", "data/chelsea.png"),
+    ("skimage", "data/coffee.png"),
+    ("skimage", "data/hubble_deep_field.jpg"),
+    ("skimage", "data/ihc.png"),
+    ("skimage", "data/motorcycle_left.png"),
+    ("skimage", "data/retina.jpg"),
+    ("skimage", "data/rocket.jpg"),
+    ("sklearn", "datasets/images/china.jpg"),
+    ("sklearn", "datasets/images/flower.jpg"),
+)
+CELL = 48  # pixels; patches of one cell overlap, cells do not, so no test pixel is ever trained on
+STRIDE = 8  # pixels between patches of a cell: 3 x 3 patches
+CELLS_TRAIN = 43  # of the 54 cells of the smallest photograph
+CELLS_TEST = 11
+DIGITS_TRAIN = 1437  # of 1797
+
+
+def load(data: str | Path | None = None, limit: int | None = None) -> Images:
+    """Return a set of images.
+
+    Parameters
+    ----------
+    data
+        ``"photos"`` or None: 32x32 patches of ten photographs, the label being the photograph;
+        ``"digits"``: the handwritten digits of scikit-learn, enlarged; else a folder (or
+        archive) that holds CIFAR-10, see `bnproof.empirical.data.cifar10.read`.
+    limit
+        Keep this many training and this many test images, picked by a fixed permutation (the
+        files are sorted by class or interleaved), and decode no others.  None keeps all; the first
+        of them are of all classes.  Standardisation is by the training images that are kept.
+
+    Raises
+    ------
+    DataError
+        One line: the path, what was expected there, and the mend.
+
+    Notes
+    -----
+    The last sets are kept in memory: a second call with the same arguments costs nothing.
+    """
+    if limit is not None and limit < 1:
+        raise DataError(f"limit is {limit}; it must be at least 1, or None for all images")
+    name = "photos" if data is None else str(data)
+    if name not in EMBEDDED:
+        try:
+            name = str(Path(name).expanduser().resolve())
+        except (OSError, RuntimeError, ValueError) as error:  # ~nobody, a NUL, links in a circle
+            raise DataError(f"{name!r}: is no path ({error}); name another folder") from None
+    return _load(name, limit)
+
+
+@lru_cache(maxsize=4)
+def _load(name: str, limit: int | None) -> Images:
+    if name in EMBEDDED:
+        images = EMBEDDED[name]()
+        if name == "photos" and limit is None:  # sorted by class: the first images must be of all
+            limit = len(images.train)
+        return Images(name, _keep(images.train, limit), _keep(images.test, limit))
+    return cifar10.read(Path(name), limit)
+
+
+def _keep(split: Split, limit: int | None) -> Split:
+    if limit is None:
+        return split
+    rows = torch.randperm(len(split), generator=stream(0, "subset"))[:limit]
+    return Split(split.pixels[rows], split.labels[rows])
+
+
+def _digits() -> Images:
+    """The 1797 digits of 8x8, each pixel repeated 4x4 times in three equal channels."""
+    from sklearn.datasets import load_digits  # a second of importing that only this set needs
+
+    digits = load_digits()
+    levels = torch.from_numpy(np.rint(digits.images * (255 / 16)).astype(np.uint8))
+    pixels = levels.repeat_interleave(4, dim=1).repeat_interleave(4, dim=2)
+    pixels = pixels[:, None].expand(-1, 3, -1, -1).contiguous()
+    labels = torch.from_numpy(digits.target.astype(np.int64))
+    rows = torch.randperm(len(labels), generator=stream(0, "digits"))
+    train, test = rows[:DIGITS_TRAIN], rows[DIGITS_TRAIN:]
+    return Images("digits", Split(pixels[train], labels[train]), Split(pixels[test], labels[test]))
+
+
+def _photos() -> Images:
+    """43 cells of each photograph for training and 11 others for testing, 9 patches a cell."""
+    train, test = [], []
+    for number, (package, path) in enumerate(PHOTOGRAPHS):
+        cells = _cells(_photograph(package, path))
+        order = torch.randperm(len(cells), generator=stream(number, "cells"))
+        train.append(cells[order[:CELLS_TRAIN]].flatten(0, 1))
+        test.append(cells[order[CELLS_TRAIN : CELLS_TRAIN + CELLS_TEST]].flatten(0, 1))
+    return Images("photos", _labelled(train), _labelled(test))
+
+
+def _photograph(package: str, path: str) -> torch.Tensor:
+    """uint8 of shape (3, height, width)."""
+    where = resources.files(package) / path
+    try:
+        with where.open("rb") as file, Image.open(file) as image:
+            pixels = np.array(image.convert("RGB"))
+    except OSError as error:
+        raise DataError(
+            f"{where}: expected a photograph that {package} ships ({type(error).__name__}); "
+            f"reinstall {package}, or name a folder that holds CIFAR-10"
+        ) from error
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def _cells(photograph: torch.Tensor) -> torch.Tensor:
+    """Cut into disjoint cells, each into its patches: (cells, patches, 3, 32, 32)."""
+    cells = photograph.unfold(1, CELL, CELL).unfold(2, CELL, CELL)
+    patches = cells.unfold(3, SIDE, STRIDE).unfold(4, SIDE, STRIDE)
+    return patches.permute(1, 2, 3, 4, 0, 5, 6).flatten(2, 3).flatten(0, 1).contiguous()
+
+
+def _labelled(pixels: list[torch.Tensor]) -> Split:
+    labels = [torch.full((len(part),), number) for number, part in enumerate(pixels)]
+    return Split(torch.cat(pixels), torch.cat(labels))
+
+
+EMBEDDED = {"photos": _photos, "digits": _digits}

@@ -1,0 +1,1 @@
+"""Measured at initialisation."""

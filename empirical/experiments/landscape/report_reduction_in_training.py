@@ -1,0 +1,152 @@
+"""How much of a gradient the two reductions of Theorem 4.1 take off, in a VGG in training."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from bnproof.empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
+from bnproof.empirical.protocols.courses import recorded
+from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
+from bnproof.empirical.trial import Trained, Trial
+from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.sources import Source
+
+SIGNIFICANT = 0.1  # of the squared length
+SHARE, EXPECTED = "share taken off", "share expected of a random gradient"
+NAMES = ("measured", "mean", "hat", "chance", "factor", "broken")
+FLOOR = 1e-7  # of a share, for the picture
+
+
+def run(trial: Trial) -> Measured:
+    """Read what the runs with BN recorded."""
+    found = vgg(trial, "batch")
+    return {WITH: _rows(found), CONTROL: _rows(found, control=True)}
+
+
+def _rows(run: Trained, *, control: bool = False) -> dict[str, Any]:
+    """By layer, the median over the evaluations after the first update, and by evaluation."""
+    table = recorded(run, NAMES, control=control)
+    share = table["mean"] + table["hat"]
+    rows: dict[str, Any] = {
+        SHARE: np.median(share, axis=0),
+        "share missing by automatic differentiation": np.median(table["measured"], axis=0),
+        "share taken off by the mean": np.median(table["mean"], axis=0),
+        "share taken off by the correlation": np.median(table["hat"], axis=0),
+        EXPECTED: np.median(table["chance"], axis=0),
+        "median gamma/s": np.median(table["factor"], axis=0),
+        "units that break Theorem 4.1": table["broken"].sum(),
+        "course": np.maximum(share, FLOOR),
+        "times chance": np.median(share / table["chance"], axis=0),
+    }
+    if not control:
+        curves = [row["theorems"]["curvature"] for row in run.curve if _has_curvature(row)]
+        taken = np.array([curve["subtracted"] for curve in curves], dtype=float)
+        rows |= {
+            "subtracted from the curvature, over its first term": np.median(taken, axis=0),
+            "units that break Theorem 4.2": sum(sum(curve["broken"]) for curve in curves),
+            "units looked at for Theorem 4.2": sum(sum(curve["units"]) for curve in curves),
+        }
+    return rows
+
+
+def _has_curvature(row: Any) -> bool:
+    return "curvature" in row.get("theorems", {})
+
+
+def draw(fig: Figure, evidence: Evidence) -> str:
+    """Draw the shares as a picture, layer by evaluation, and beside a random gradient's."""
+    left, right = fig.subplots(1, 2, width_ratios=(3, 2))
+    course = np.median(evidence.series[WITH]["course"], axis=0)
+    layers = np.arange(1, course.shape[1] + 1)
+    image = left.pcolormesh(
+        np.linspace(0, 100, len(course) + 1),
+        np.arange(len(layers) + 1) + 0.5,
+        np.log10(course.T),
+        cmap="cividis",
+        vmin=np.log10(FLOOR) + 2,
+        vmax=0,
+        rasterized=True,
+    )
+    fig.colorbar(image, ax=left, label="log10 of the share taken off")
+    left.grid(visible=False)
+    left.set_yticks(layers)
+    right.set_xticks(layers, layers, fontsize="small")
+    left.set_xlabel("% of the updates")
+    left.set_ylabel("layer (1 to 8 convolutions, 9 and 10 linear)")
+    series = evidence.series
+    share = np.maximum(np.median(series[WITH][SHARE], axis=0), FLOOR)
+    chance = np.median(series[WITH][EXPECTED], axis=0)
+    control = np.median(series[CONTROL][SHARE], axis=0)
+    right.plot(layers, share, color="#0072B2", marker="o", label="in training")
+    right.plot(layers, chance, color="#555555", linestyle=":", label="random gradient: 2/m")
+    right.plot(layers, control, color="#D55E00", marker="^", linestyle="--", label="control")
+    right.axhline(SIGNIFICANT, color="#999999", linewidth=0.8)
+    right.set_yscale("log")
+    right.set_xlabel("layer")
+    right.set_ylabel("share of (gamma/s)^2 |g|^2 taken off")
+    right.legend(fontsize="x-small")
+    fig.suptitle(
+        f"The reductions take off {100 * share.min():.2g} to {100 * share.max():.2g} % "
+        "of the squared gradient",
+        fontsize="medium",
+    )
+    times = np.median(series[WITH]["times chance"], axis=0)
+    return (
+        "Share of the squared gradient that the two reductions of Theorem 4.1 take off, by layer "
+        f"and update, with BN: {100 * share.min():.2g} to {100 * share.max():.2g} %, which is "
+        f"{times.min():.2g} to {times.max():.2g} times that of a gradient in a random direction; "
+        f"in the control at least {100 * control.min():.4g} %. Medians over updates and seeds."
+    )
+
+
+CLAIM = Claim(
+    id="report_reduction_in_training",
+    title="In training the two reductions of Theorem 4.1 take a significant part of the gradient.",
+    sources=(
+        Source("S1", "3.4, 'significantly reduced whenever the activations correlate'"),
+        Source("S0", "Delving Deeper, 'Additive'"),
+    ),
+    statement=(
+        r"\begin{array}{l}\text{the Lipschitz constant is significantly reduced whenever the } \\"
+        r"\text{activations } \hat y_j \text{ correlate with the gradient } "
+        r"\nabla_{\hat y_i}\hat L \text{ or the mean of the gradient } \\"
+        r"\text{deviates from 0}\end{array}"
+    ),
+    means=(
+        Experiment(
+            run=run,
+            criteria=(
+                Criterion(
+                    net=WITH,
+                    quantity=SHARE,
+                    at_least=SIGNIFICANT,
+                    words="share of the squared gradient taken off, smallest of the layers",
+                ),
+            ),
+            control=(
+                "the same networks under the loss half the squared length of all normalised "
+                "activations, whose gradient is the activation"
+            ),
+            made_of=WITH,
+            draw=draw,
+            pictures=frozenset({"course"}),
+            networks=NETWORKS,
+            sizes=SIZES,
+        ),
+    ),
+    expected=Verdict.NOT_REPRODUCED,
+    remark=(
+        "The theorem is proved (santurkar_4_1), and so is when something is taken off "
+        "(report_reduction_condition); here it is measured how much: of sum (gamma/s)^2 |g|^2 "
+        "over a layer, at every evaluation of a training with BN, by the relation and letters "
+        "that are proved there. Ours: significant is a tenth, stated before measuring. The two "
+        "terms are the squares of the derivatives of the loss in beta and in gamma, over m. A "
+        "gradient in a random direction would lose 2/m, where m counts all places of all images, "
+        "and in training it is 0.15 to 1.5 times that: 0.002 % in the first layer, 2.2 % in the "
+        "last, with three seeds alike. No unit broke Theorem 4.1 or, at four "
+        "units of each layer, the printed bound of Theorem 4.2 beyond rounding (of its second "
+        "term speaks slides_more_predictive_in_training). The median gamma/s is above 1 in nine of "
+        "the ten layers (0.9 to 1.7): at these weights it lengthens the gradient."
+    ),
+)

@@ -1,0 +1,1 @@
+"""Other normalisations, initialisations and nonlinearities."""

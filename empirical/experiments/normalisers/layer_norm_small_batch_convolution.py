@@ -1,0 +1,63 @@
+"""Whether batches of 2 images are too small for BN in a convolutional network (S1, 4.1)."""
+
+from typing import Final
+
+from bnproof.empirical.experiment import CONTROL, WITH, Experiment, Measured
+from bnproof.empirical.experiments.normalisers.layer_norm_small_batch import (
+    CRITERIA,
+    DENSE,
+    PROVENANCE,
+    SIZES,
+    STATEMENT,
+    beside,
+    draw,
+    rows,
+)
+from bnproof.empirical.plots import LAYER
+from bnproof.empirical.trial import SHORTCUT, Trial
+from bnproof.theory.claim import Claim, Scale, Verdict
+from bnproof.theory.sources import Source
+
+DEPTHS: Final = {Scale.SMOKE: 8, Scale.QUICK: 8, Scale.PAPER: 20}
+
+
+def run(trial: Trial) -> Measured:
+    """Train residual networks; the control is the fully connected one."""
+    network = {"family": "resnet", "depth": DEPTHS[trial.scale], "shortcut": SHORTCUT}
+    table, other = rows(trial, network), rows(trial, DENSE)
+    found = {net: beside(row, table[WITH], 0) for net, row in table.items()}
+    return {**found, CONTROL: beside(other[LAYER], other[WITH], 0)}
+
+
+CLAIM = Claim(
+    id="layer_norm_small_batch_convolution",
+    title=(
+        "In a residual network too, layer normalisation keeps working where the batch is too small "
+        "for BN."
+    ),
+    sources=(Source("S1", "4.1"),),
+    statement=STATEMENT,
+    means=(
+        Experiment(
+            run=run,
+            criteria=CRITERIA,
+            control="a fully connected network, whose units have no places besides the images",
+            made_of=LAYER,
+            draw=draw,
+            networks={
+                "architecture": "ResNet-8, at paper ResNet-20",
+                "shortcut": SHORTCUT,
+                "initialisation": "convolutions Xavier uniform, linear layer PyTorch's default",
+                **PROVENANCE,
+            },
+            sizes=SIZES,
+        ),
+    ),
+    expected=Verdict.NOT_REPRODUCED,
+    remark=(
+        "As layer_norm_small_batch, which says what is ours; all thresholds were stated before "
+        "measuring, this control after it. A channel of a convolution has as many values as there "
+        "are images times places: 128 in the last layers even for 2 images, so that its moments "
+        "are known well enough to train on."
+    ),
+)

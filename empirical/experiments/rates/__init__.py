@@ -1,0 +1,1 @@
+"""Learning rates, speed and accuracy."""

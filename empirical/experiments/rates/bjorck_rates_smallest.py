@@ -1,0 +1,69 @@
+"""Without BN the rate must fall to 0.0001 for convergence (S3, section 2)."""
+
+from bnproof.empirical.experiment import WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiments.rates.bjorck_rates import (
+    LARGEST,
+    PROVENANCE,
+    TRAINING,
+    VIABLE,
+    draw,
+)
+from bnproof.empirical.experiments.rates.bjorck_rates import run as sweep
+from bnproof.empirical.protocols.rates import LEARNT
+from bnproof.empirical.trial import Trial
+from bnproof.theory.claim import Claim, Verdict
+from bnproof.theory.sources import Source
+
+ROUNDING = 1.001
+
+
+def run(trial: Trial) -> Measured:
+    """The same runs as `bjorck_rates`."""
+    return sweep(trial)
+
+
+CLAIM = Claim(
+    id="bjorck_rates_smallest",
+    title=(
+        "A deep residual network without batch normalisation converges at a learning rate of "
+        "0.0001 and at no larger one."
+    ),
+    sources=(Source("S3", "section 2"),),
+    statement=(
+        r"\begin{array}{l}"
+        r"\text{Without batch normalization, we have found that the initial learning rate of} \\"
+        r"\text{the Resnet model needs to be decreased to } \alpha=0.0001"
+        r"\text{ for convergence.}"
+        r"\end{array}"
+    ),
+    means=(
+        Experiment(
+            run=run,
+            criteria=(
+                Criterion(
+                    net=WITHOUT,
+                    quantity=LARGEST,
+                    at_most=VIABLE * ROUNDING,
+                    words="largest rate that learns without BN",
+                ),
+                Criterion(
+                    net=WITHOUT,
+                    quantity=f"accuracy at {VIABLE}",
+                    at_least=LEARNT,
+                    words="accuracy at rate 0.0001 without BN",
+                ),
+            ),
+            control="with BN, training labels shuffled; at the rates 0.0001 and 0.1",
+            draw=draw,
+            networks=PROVENANCE,
+            sizes=TRAINING,
+        ),
+    ),
+    expected=Verdict.UNDECIDED,
+    remark=(
+        "Found and ours: as bjorck_rates. The statement is about 110 layers and 2,400 epochs, and "
+        "only the paper's scale decides it: at quick, 200 updates are too few for 32 layers "
+        "without BN to learn at any of the six rates; their accuracies are drawn. The control, BN "
+        "with shuffled labels, learns at no rate either."
+    ),
+)

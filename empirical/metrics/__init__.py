@@ -1,0 +1,1 @@
+"""Measurements that leave a network as it was."""

@@ -1,0 +1,161 @@
+"""A convolution's weight gradient (S3, section 4.1), and the sums of its summands (Table 1)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.grad import conv2d_weight
+
+from bnproof.empirical.networks.resnet import ResNet
+from bnproof.empirical.networks.undisturbed import captured, undisturbed
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The two sizes that Table 1 compares, for one layer.
+
+    With ``d = dL/dO_{b,o,x,y} I_{b,i,x+x',y+y'}``, equation (4), and means over (b, x, y):
+
+    Attributes
+    ----------
+    a
+        Mean over kernel entries (o, i, x', y') of the mean of ``|d|``.
+    b
+        Mean over kernel entries of ``|mean of d|``.
+    """
+
+    a: float
+    b: float
+
+    @property
+    def ratio(self) -> float:
+        """a/b, at least 1; equal to 1 where the summands of every entry have matching signs."""
+        return self.a / self.b
+
+
+def convolution_sums(
+    model: ResNet,
+    inputs: Tensor,
+    labels: Tensor,
+    layers: Sequence[int],
+    signs: torch.Generator | None = None,
+) -> dict[int, Sums]:
+    """Measure `Sums` at some convolutions on one batch; the loss is the mean cross-entropy.
+
+    The summands d are never held: ``|dL/dO| |I| = |dL/dO * I|``, so the sum of their absolute
+    values is itself a convolution's weight gradient, that of the absolute values.  O is the
+    output of the convolution, before any normalisation.
+
+    Parameters
+    ----------
+    layers
+        Numbers of convolutions, as `ResNet` counts them.
+    signs
+        A CPU generator: as a control, every entry of dL/dO is multiplied by an independent
+        random sign.  That leaves `a` as it is and destroys any agreement of signs.
+
+    Raises
+    ------
+    ValueError
+        If one of `layers` is not a convolution of the model.
+    """
+    found: dict[int, Sums] = {}
+    for number, (module, given, gradient) in _at_outputs(model, inputs, labels, layers).items():
+        if signs is not None:
+            flips = torch.randint(0, 2, gradient.shape, generator=signs) * 2 - 1
+            gradient = gradient * flips.to(gradient)
+        found[number] = _sums(module, given, gradient)
+    return found
+
+
+def _sums(module: nn.Conv2d, given: Tensor, gradient: Tensor) -> Sums:
+    summands = gradient.numel() // gradient.shape[1]  # of each kernel entry: (b, x, y)
+
+    absolute = _entries(module, given.abs(), gradient.abs())
+    signed = _entries(module, given, gradient).abs()
+    return Sums(
+        a=absolute.double().mean().item() / summands, b=signed.double().mean().item() / summands
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """One convolution's gradient, and what came into it; float64 on the CPU.
+
+    Attributes
+    ----------
+    gradient
+        dL/dK of shape (o, i, x', y'), equation (4).
+    given
+        Means over (b, x, y) of the input channels, of shape (i,).
+    centred
+        What (4) gives, of the shape of `gradient`, if these means are first taken off the input.
+    """
+
+    gradient: Tensor
+    given: Tensor
+    centred: Tensor
+
+    @property
+    def sizes(self) -> Tensor:
+        """Sum over (x', y') of ``|dL/dK|``: the matrix M of S3, section 4.1, transposed: (o, i)."""
+        return self.gradient.abs().sum(dim=(2, 3))
+
+
+def kernel_gradients(
+    model: ResNet, inputs: Tensor, labels: Tensor, layers: Sequence[int]
+) -> dict[int, Kernel]:
+    """Measure `Kernel` at some convolutions on one batch; the loss is the mean cross-entropy.
+
+    Parameters
+    ----------
+    layers
+        Numbers of convolutions, as `ResNet` counts them.
+
+    Raises
+    ------
+    ValueError
+        If one of `layers` is not a convolution of the model.
+    """
+    found: dict[int, Kernel] = {}
+    for number, (module, given, gradient) in _at_outputs(model, inputs, labels, layers).items():
+        means = given.double().mean(dim=(0, 2, 3))
+        varying = given - means[:, None, None].to(given)
+        found[number] = Kernel(
+            gradient=_entries(module, given, gradient).double().cpu(),
+            given=means.cpu(),
+            centred=_entries(module, varying, gradient).double().cpu(),
+        )
+    return found
+
+
+def _at_outputs(
+    model: ResNet, inputs: Tensor, labels: Tensor, layers: Sequence[int]
+) -> dict[int, tuple[nn.Conv2d, Tensor, Tensor]]:
+    """Each convolution with its input and the gradient at its output."""
+    convolutions: dict[int, nn.Conv2d] = {}
+    for number in layers:
+        module = model.layer(number)
+        if not isinstance(module, nn.Conv2d):
+            raise ValueError(
+                f"layer {number}: the linear layer; convolutions are 1 to {number - 1}"
+            )
+        convolutions[number] = module
+    with undisturbed(model), torch.enable_grad(), captured(convolutions) as (given, outputs):
+        # Inputs that require gradients give a graph even where all parameters are frozen.
+        loss = functional.cross_entropy(model(inputs.detach().requires_grad_()), labels)
+        gradients = torch.autograd.grad(loss, [outputs[number] for number in convolutions])
+    return {
+        number: (module, given[number].detach(), gradient)
+        for (number, module), gradient in zip(convolutions.items(), gradients, strict=True)
+    }
+
+
+def _entries(module: nn.Conv2d, given: Tensor, gradient: Tensor) -> Tensor:
+    """Equation (4), summed over (b, x, y): (o, i, x', y')."""
+    weights: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]
+        given, module.weight.shape, gradient, stride=module.stride, padding=module.padding
+    )
+    return weights

@@ -1,0 +1,294 @@
+"""Theorems 4.1 and 4.2 of A18 on the batch-normalisation layers of a network, unit by unit.
+
+The letters of `bnproof.theory.symbols` are measured in the network by automatic differentiation;
+the relations are those of ``theory/claims``, the same objects that are proved there, evaluated by
+`bnproof.simulate.search.inequality` as on random networks.
+
+The two reductions of Theorem 4.1 are derivatives that training sets to 0: ``<1,g>`` is that of the
+loss in beta, ``<g,yhat>`` that in gamma.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import sympy as sp
+import torch
+from torch import Tensor, nn
+
+from bnproof.empirical.data.images import stream
+from bnproof.empirical.metrics.objective import Loss, Objective
+from bnproof.empirical.metrics.units import Channels, Layer, batch_norms, inserted, only
+from bnproof.simulate.search.inequality import contest
+from bnproof.theory import symbols as sym
+from bnproof.theory.claims.gradient import santurkar_4_1, santurkar_4_1_eps
+from bnproof.theory.claims.hessian import santurkar_4_2, santurkar_4_2_eps
+
+GRADIENT: Final = (santurkar_4_1.CLAIM, santurkar_4_1_eps.CLAIM)
+CURVATURE: Final = (santurkar_4_2.CLAIM, santurkar_4_2_eps.CLAIM)
+EXACT: Final = "curvature, exact"  # the form that holds for every eps: control of the second
+ENTRIES: Final = 1 << 22  # of activations whose letters are measured at once
+_FIRST: Final = (sym.gamma, sym.sigma, sym.s, sym.g1, sym.gy, sym.gg, sym.vv)
+_SECOND: Final = (sym.gamma, sym.s, sym.gy, sym.vv, sym.vHv, sym.vKv, sym.PvHPv)
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """A claim's relation on measured letters, one value a unit; float64 on the CPU.
+
+    Attributes
+    ----------
+    left, right
+        Its sides.
+    excess
+        ``left - right`` over the sum of the absolute values of the terms that cancel.  As printed,
+        with sigma, relations divide by 0 at a unit that is constant on the batch: NaN there.
+    inside
+        Whether the unit meets the claim's hypothesis.  No layer of PyTorch meets eps = 0, which
+        the printed theorems need; theirs are the claims with eps > 0.
+    tolerance
+        Above which an excess is no rounding, for the network's precision.
+    """
+
+    left: Tensor
+    right: Tensor
+    excess: Tensor
+    inside: Tensor
+    tolerance: float
+
+    @property
+    def slack(self) -> Tensor:
+        """``right - left``."""
+        return self.right - self.left
+
+    @property
+    def violated(self) -> Tensor:
+        """Whether the unit breaks the relation, its hypothesis met or not."""
+        return self.excess > self.tolerance
+
+
+@dataclass(frozen=True, eq=False)
+class CurvatureTerms:
+    """Letters of Theorem 4.2 for some units of a layer; float64 on the CPU, (units,).
+
+    Attributes
+    ----------
+    units
+        Which units of the layer.
+    at_z, at_y
+        ``v'Hv`` at z and ``v'Kv`` of ``y -> L(z(y))``: of one unit, all others fixed.
+    scaled
+        ``(gamma/s)^2 v'Hv``, the bound's first term.
+    subtracted
+        ``gamma <g,yhat>|v|^2/(m s^2)``, what the bound takes off; negative where it adds.
+    sides
+        By claim id, and `EXACT`: the identity, its excess the absolute value.
+    """
+
+    units: tuple[int, ...]
+    at_z: Tensor
+    at_y: Tensor
+    scaled: Tensor
+    subtracted: Tensor
+    sides: Mapping[str, Sides]
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """What the reductions take off ``sum (gamma/s)^2 |g|^2`` over a layer, as shares of it.
+
+    Attributes
+    ----------
+    mean, hat
+        The terms of Theorem 4.1 in ``<1,g>^2/m`` and ``<g,yhat>^2/m``.
+    measured
+        What is really missing from ``sum |v|^2``: their sum, and a little more for eps > 0.
+    """
+
+    mean: float
+    hat: float
+    measured: float
+
+
+@dataclass(frozen=True, eq=False)
+class LayerTerms:
+    """Letters of one batch-normalisation layer, one value a unit; float64 on the CPU.
+
+    Attributes
+    ----------
+    m
+        Samples of a unit.
+    gamma, sigma, s
+        Scale of the layer, biased deviation of y, ``sqrt(sigma^2 + eps)``.
+    gg, g1, gy
+        ``|g|^2``, ``<1,g>``, ``<g,yhat>`` of the gradient g at z.
+    vv
+        ``|v|^2`` of the gradient v at y, by automatic differentiation through the layer.
+    sides
+        By claim id: Theorem 4.1 as printed and with eps.
+    curvature
+        Theorem 4.2, if it was asked for.
+    """
+
+    m: int
+    gamma: Tensor
+    sigma: Tensor
+    s: Tensor
+    gg: Tensor
+    g1: Tensor
+    gy: Tensor
+    vv: Tensor
+    sides: Mapping[str, Sides]
+    curvature: CurvatureTerms | None
+
+    @property
+    def factor(self) -> Tensor:
+        """``gamma/sigma``; infinite or NaN for a unit that is constant on the batch."""
+        return self.gamma / self.sigma
+
+    @property
+    def chance(self) -> float:
+        """``1/m``: what `mean_share` and `hat_share` are on average if g has a random direction."""
+        return 1 / self.m
+
+    @property
+    def mean_share(self) -> Tensor:
+        """``<1,g>^2/(m |g|^2)``, between 0 and 1; NaN for a unit without gradient."""
+        return self.g1**2 / (self.m * self.gg)
+
+    @property
+    def hat_share(self) -> Tensor:
+        """``<g,yhat>^2/(m |g|^2)``, between 0 and 1; NaN for a unit without gradient."""
+        return self.gy**2 / (self.m * self.gg)
+
+    @property
+    def lowers(self) -> Tensor:
+        """Whether the second term of Theorem 4.2 lowers the curvature: ``gamma <g,yhat> > 0``."""
+        return self.gamma * self.gy > 0
+
+    @property
+    def reduction(self) -> Reduction:
+        """What the two reductions of Theorem 4.1 come to over the layer; NaN without gradient."""
+        weight = (self.gamma / self.s) ** 2
+        whole = (weight * self.gg).sum()
+        mean, hat = ((weight * x**2 / self.m).sum() / whole for x in (self.g1, self.gy))
+        return Reduction(mean.item(), hat.item(), (1 - self.vv.sum() / whole).item())
+
+
+def theorem_terms(
+    model: nn.Module,
+    loss: Loss,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    names: Sequence[str] | None = None,
+    curvature: int = 0,
+    seed: int = 0,
+) -> dict[str, LayerTerms]:
+    """Measure both sides of Theorems 4.1 and 4.2 at every batch-normalisation layer.
+
+    Always at batch statistics, whatever mode the model is in: with running ones the layer is a
+    straight line, of which the theorems say nothing.
+
+    Parameters
+    ----------
+    model, loss, inputs, targets
+        As `bnproof.empirical.metrics.objective.Objective`; parameters float32 or float64.
+    names
+        Layers, as ``model.named_modules()`` names them; all of ``nn.BatchNorm1d`` to ``3d`` that
+        are called unless told otherwise, in the order of the modules.
+    curvature
+        For how many units of each layer Theorem 4.2 is measured, drawn by `seed`: each takes three
+        products with a Hessian, from that layer on.  Theorem 4.1 is measured at all units, with
+        one gradient and a few passes over the activations in float64: 5 s on VGG-A with a batch of
+        128 and one core.
+
+    Raises
+    ------
+    ValueError
+        As `Objective`; if there is no such layer, one is not batch normalisation of its input or is
+        not called just once, `curvature` is negative, or the precision is another.
+    FloatingPointError
+        If an activation or a gradient at a layer is not finite.
+    """
+    if curvature < 0:
+        raise ValueError(f"curvature {curvature}: how many units of each layer, 0 or more")
+    layers = batch_norms(model, names)
+    objective = Objective(model, loss, inputs, targets)
+    found = {}
+    with objective.mode(), torch.enable_grad(), inserted(layers) as calls:
+        value = objective.value(*objective.point)
+        if names is None:
+            layers = {name: layer for name, layer in layers.items() if name in calls}
+        ends = [only(calls, name) for name in layers]
+        flat = [tensor for pair in ends for tensor in pair]
+        slopes = torch.autograd.grad(value, flat, create_graph=curvature > 0)
+        for number, (name, layer) in enumerate(layers.items()):
+            one = Layer(name, layer, *ends[number], *slopes[2 * number : 2 * number + 2])
+            found[name] = _terms(one, curvature, seed)
+    return found
+
+
+def _terms(layer: Layer, curvature: int, seed: int) -> LayerTerms:
+    parts: list[dict[sp.Symbol, Tensor]] = []
+    judged: dict[str, list[Sides]] = {claim.id: [] for claim in GRADIENT}
+    size = max(1, ENTRIES // layer.m)
+    for start in range(0, layer.units, size):
+        units = range(start, min(start + size, layer.units))
+        channels = layer.channels(units)
+        layer.confirm(channels, units)
+        parts.append({letter: channels.value(letter).cpu() for letter in _FIRST})
+        for claim in GRADIENT:
+            sides = _sides(claim.relation, claim.domain, channels, layer.tolerance)
+            judged[claim.id].append(sides)
+    letters = {letter: torch.cat([part[letter] for part in parts]) for letter in _FIRST}
+    return LayerTerms(
+        m=layer.m,
+        gamma=letters[sym.gamma],
+        sigma=letters[sym.sigma],
+        s=letters[sym.s],
+        gg=letters[sym.gg],
+        g1=letters[sym.g1],
+        gy=letters[sym.gy],
+        vv=letters[sym.vv],
+        sides={name: _joined(sides) for name, sides in judged.items()},
+        curvature=_curvature(layer, curvature, seed) if curvature else None,
+    )
+
+
+def _curvature(layer: Layer, count: int, seed: int) -> CurvatureTerms:
+    order = torch.randperm(layer.units, generator=stream(seed, f"units of {layer.name}"))
+    units = sorted(order[:count].tolist())
+    channels = layer.channels(units)
+    letters = {letter: channels.value(letter).cpu() for letter in _SECOND}
+    exact = santurkar_4_2_eps.CLAIM
+    sides = {
+        claim.id: _sides(claim.relation, claim.domain, channels, layer.tolerance)
+        for claim in CURVATURE
+    }
+    sides[EXACT] = _sides(exact.control, exact.domain, channels, layer.tolerance)
+    ratio = letters[sym.gamma] / letters[sym.s]
+    return CurvatureTerms(
+        units=tuple(units),
+        at_z=letters[sym.vHv],
+        at_y=letters[sym.vKv],
+        scaled=ratio**2 * letters[sym.vHv],
+        subtracted=ratio / layer.m * letters[sym.gy] * letters[sym.vv] / letters[sym.s],
+        sides=sides,
+    )
+
+
+def _sides(relation: sp.Basic, domain: sp.Basic, channels: Channels, tolerance: float) -> Sides:
+    judge = contest(relation, domain)
+    sides = judge.sides(channels)
+    verdicts = judge.judge(channels, sides)
+    excess = verdicts.excess.abs() if isinstance(relation, sp.Eq) else verdicts.excess
+    return Sides(sides.lhs.cpu(), sides.rhs.cpu(), excess.cpu(), verdicts.inside.cpu(), tolerance)
+
+
+def _joined(parts: Sequence[Sides]) -> Sides:
+    left, right, excess, inside = (
+        torch.cat([getattr(part, name) for part in parts])
+        for name in ("left", "right", "excess", "inside")
+    )
+    return Sides(left, right, excess, inside, parts[0].tolerance)

@@ -1,0 +1,99 @@
+"""Measurements made in the course of a training run, by the name that a recipe gives them."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+
+from bnproof.empirical.metrics import curvature
+from bnproof.empirical.metrics.landscape import DLN_SPAN, gradient_landscape
+from bnproof.empirical.metrics.shift_callbacks import SHIFT_WATCHES
+from bnproof.empirical.metrics.smoothness import surface
+from bnproof.empirical.metrics.step import Moment, Watch
+from bnproof.empirical.metrics.theorem_callbacks import THEOREM_WATCHES
+from bnproof.theory.common.errors import one_of
+
+SELDOM: Final = 100  # `sharpness` looks at the steps that this divides: it costs most
+STEPS: Final = 4  # on each path of `landscape`
+PATH: Final = 12  # on the path of `linear_landscape`
+LENGTH: Final = 0.1  # of a step in w, for nets that are compared at steps of one length
+
+
+def landscape(moment: Moment) -> Mapping[str, Any]:
+    """Loss and gradient along the gradient, on steps in proportion to the rate of training."""
+    return _summary(moment, steps=STEPS)
+
+
+def landscape_at_length(moment: Moment) -> Mapping[str, Any]:
+    """The same on steps of `VGG_SPAN` times `LENGTH` in w, whatever rate and gradient are."""
+    return _summary(moment, steps=STEPS, length=LENGTH)
+
+
+def linear_landscape(moment: Moment) -> Mapping[str, Any]:
+    """The same as `landscape` on the steps of A18's deep linear network."""
+    return _summary(moment, steps=PATH, span=DLN_SPAN)
+
+
+def sharpness(moment: Moment) -> Mapping[str, Any]:
+    """Largest eigenvalue of the Hessian on the batch, and the curvature along its gradient."""
+    if moment.step % SELDOM:
+        return {}
+    # Double backward takes half the time in this layout than in that of training.
+    model = copy.deepcopy(moment.model).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in PyTorch's stubs
+    try:
+        found = curvature.sharpness(
+            model, moment.loss, moment.inputs.contiguous(), moment.targets, rate=moment.rate
+        )
+    except ArithmeticError as error:  # a loss that is not finite, or no convergence
+        return {"failure": str(error)}
+    return {"eigenvalue": found.eigenvalue, "along": found.along, "residual": found.residual}
+
+
+def _summary(moment: Moment, **options: Any) -> Mapping[str, Any]:
+    """Loss and gradient along the gradient; `options` as `gradient_landscape`."""
+    try:
+        found = gradient_landscape(
+            moment.model,
+            moment.loss,
+            moment.inputs,
+            moment.targets,
+            rate=moment.rate,
+            **options,
+        )
+    except FloatingPointError as error:  # a gradient that is 0 or not finite
+        return {"failure": str(error)}
+    smallest, largest = found.variation
+    return {
+        "loss": found.loss,
+        "length": found.length,
+        "smallest loss": smallest,
+        "largest loss": largest,
+        "variation": largest - smallest,
+        "change": found.predictiveness[1],
+        "beta": found.beta,
+        "broken": found.broken,
+    }
+
+
+WATCHES: Final[dict[str, Watch]] = {
+    "landscape": landscape,
+    "landscape at length": landscape_at_length,
+    "linear landscape": linear_landscape,
+    "sharpness": sharpness,
+    "surface": surface,
+    **SHIFT_WATCHES,
+    **THEOREM_WATCHES,
+}
+
+
+def watch(name: str) -> Watch:
+    """Return the measurement of that name.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    one_of("probe", name, tuple(WATCHES))
+    return WATCHES[name]

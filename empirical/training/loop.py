@@ -1,0 +1,315 @@
+"""Train a network: the one loop that every experiment uses.
+
+A run is a function of its recipe, the images and the device.  The order of the images is drawn from
+(seed, epoch), the augmentation from (seed, step), so that a run which was killed and resumed takes
+the steps that it would have taken.  A loss that is not finite or passes the recipe's limit ends
+the run as diverged: a result, no error.
+"""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from bnproof.empirical.data.images import stream
+from bnproof.empirical.metrics.step import Moment
+from bnproof.empirical.networks.table import build
+from bnproof.empirical.training.callbacks import watch
+from bnproof.empirical.training.config import DROP, MILESTONES, PATIENCE, Recipe
+from bnproof.empirical.training.run_folder import Run, State
+from bnproof.empirical.training.tasks import Data, task
+from bnproof.theory.common.errors import UserError
+
+EVERY: Final = 30.0  # seconds between checkpoints
+
+
+@dataclass
+class Progress:
+    """How far a run is, beside its weights; part of every checkpoint.
+
+    Attributes
+    ----------
+    step, rate, diverged
+        Updates taken, present learning rate, whether the loss passed the limit.
+    window, epoch
+        Sums of the mini-batch losses since the last evaluation and in the present epoch.
+    best, waited
+        Lowest mean loss of an epoch, and epochs since.
+    seconds
+        Time spent on steps and evaluations, in all parts of the run.
+    """
+
+    step: int = 0
+    rate: float = 0.0
+    diverged: bool = False
+    window: float = 0.0
+    epoch: float = 0.0
+    best: float = float("inf")
+    waited: int = 0
+    seconds: float = 0.0
+
+
+class Trainer:
+    """One run in the course of its steps.
+
+    Raises
+    ------
+    UserError
+        If the batch is larger than the training set, or the network is not known.
+    """
+
+    def __init__(self, recipe: Recipe, data: Data, device: str = "cpu") -> None:
+        self.recipe, self.device = recipe, device
+        self.progress = Progress(rate=recipe.rate)
+        self.task = task(recipe, data, device)
+        self.watches = {name: watch(name) for name in recipe.probes}
+        self.model = self._network()
+        self.model.to(device=device)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimiser = torch.optim.SGD(
+            self.model.parameters(),
+            lr=recipe.rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.decay,
+        )
+
+    def _network(self) -> nn.Module:
+        inputs, _ = self.task.batch(0)  # for initialisations that look at data
+        draws = stream(self.recipe.seed, "network")
+        return build(self.recipe.network, generator=draws, inputs=inputs.cpu())
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether random layers draw on a GPU."""
+        return self.device.startswith("cuda")
+
+    @property
+    def done(self) -> bool:
+        """Whether there is no further step to take."""
+        return self.progress.diverged or self.progress.step >= self.recipe.steps
+
+    def state(self) -> State:
+        """Everything that the steps to come depend on."""
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "progress": asdict(self.progress),
+            "random": torch.get_rng_state(),
+            "random on device": torch.cuda.get_rng_state(self.device) if self.on_gpu else None,
+        }
+
+    def load(self, state: State) -> None:
+        """Go back to a `state`."""
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.progress = Progress(**state["progress"])
+        torch.set_rng_state(state["random"])
+        if self.on_gpu:
+            torch.cuda.set_rng_state(state["random on device"], self.device)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits, computed in the recipe's precision, as float32."""
+        half = self.recipe.precision == "bfloat16"
+        with torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=half):
+            logits: Tensor = self.model(inputs)
+        return logits.float()
+
+    def update(self) -> float:
+        """Take one step, unless the loss has passed the limit; returns the loss before it."""
+        progress = self.progress
+        inputs, targets = self.task.batch(progress.step)
+        self.model.train()
+        loss = self.task.loss(self.forward(inputs), targets)
+        value = loss.item()
+        progress.step += 1
+        if not value <= self.recipe.limit:
+            progress.diverged = True
+            return value
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        progress.window += value
+        progress.epoch += value
+        self._schedule()
+        return value
+
+    def _schedule(self) -> None:
+        """Lower the rate where the recipe says so."""
+        recipe, progress = self.recipe, self.progress
+        if progress.step % self.task.epoch_steps == 0:
+            better = progress.epoch < progress.best
+            progress.best = min(progress.epoch, progress.best)
+            progress.waited = 0 if better else progress.waited + 1
+            progress.epoch = 0.0
+            if recipe.schedule == "plateau" and progress.waited == PATIENCE:
+                progress.rate, progress.waited = progress.rate / DROP, 0
+        if recipe.schedule == "step":
+            passed = sum(progress.step >= share * recipe.steps for share in MILESTONES)
+            progress.rate = recipe.rate / DROP**passed
+        for group in self.optimiser.param_groups:
+            group["lr"] = progress.rate
+
+    def evaluate(self) -> State:
+        """Step, rate, mean loss since the last evaluation, and what task and probes measure."""
+        progress = self.progress
+        taken = (progress.step - 1) % self.recipe.every + 1 if progress.step else 0
+        loss = progress.window / taken if taken and not progress.diverged else None
+        progress.window = 0.0
+        self.model.eval()
+        found: State = {"step": progress.step, "rate": progress.rate, "loss": loss}
+        found |= self.task.evaluate(self.forward)
+        self.model.train()
+        if self.watches and not progress.diverged:
+            moment = self.moment()
+            found |= {name: look(moment) for name, look in self.watches.items()}
+        return found
+
+    def moment(self) -> Moment:
+        """What the probes see: the network before its next step, and the batch of that step."""
+        inputs, targets = self.task.batch(self.progress.step)
+        return Moment(
+            model=self.model,
+            loss=self.task.loss,
+            inputs=inputs,
+            targets=targets,
+            reference=self.task.batch(0)[0],
+            evaluate=self.task.evaluate,
+            rate=self.progress.rate,
+            step=self.progress.step,
+        )
+
+
+def train(
+    recipe: Recipe,
+    data: Data,
+    *,
+    root: Path,
+    device: str = "cpu",
+    until: int | None = None,
+    deadline: float = math.inf,
+    wait: float = 0.0,
+) -> State | None:
+    """Carry out a recipe, or what is left of it, in its run folder below `root`.
+
+    Parameters
+    ----------
+    until
+        Stop, resumable, when this many steps have been taken.
+    deadline
+        Stop, resumable, when `time.monotonic` has passed it.
+    wait
+        Seconds to wait for another process that holds the run.
+
+    Returns
+    -------
+    dict or None
+        ``"diverged"``: the step at which the loss passed the limit, or None; ``"curve"``: the
+        evaluations (`Trainer.evaluate`), the first before any step; ``"seconds"`` spent
+        on it.  None if `until` or `deadline` stopped it.
+
+    Raises
+    ------
+    UserError
+        A bad recipe, a folder that another process holds, or a disk that is full.
+    KeyboardInterrupt
+        After Ctrl-C or SIGTERM: the step is finished and a checkpoint written.
+    """
+    run = Run(root, recipe.config(data, device))
+    with run.held(wait), torch.random.fork_rng(devices=[]), exactly():
+        result = run.result()
+        if result is not None:
+            return result
+        torch.manual_seed(recipe.seed)
+        trainer = Trainer(recipe, data, device)
+        with _stoppable() as wish:
+            state = run.restore()
+            if state is not None:
+                _load(trainer, state, run.folder)
+            else:
+                run.record(trainer.evaluate())
+
+            def stop() -> bool:
+                reached = until is not None and trainer.progress.step >= until
+                return bool(wish) or reached or time.monotonic() > deadline
+
+            _steps(run, trainer, stop)
+        result = _finish(run, trainer) if trainer.done else None
+        if result is None:
+            run.save(trainer.progress.step, trainer.state())
+        if wish:
+            raise KeyboardInterrupt
+        return result
+
+
+def exactly() -> AbstractContextManager[None]:
+    """On a GPU: the arithmetic of a CPU, not the shorter one of tensor cores, in one order."""
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, deterministic=True, allow_tf32=False
+    )
+    return flags
+
+
+def _load(trainer: Trainer, state: State, folder: Path) -> None:
+    try:
+        trainer.load(state)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"{folder}: its checkpoint is that of another program ({type(error).__name__}); remove "
+            "the folder to begin anew"
+        ) from None
+
+
+def _steps(run: Run, trainer: Trainer, stop: Callable[[], bool]) -> None:
+    """Step until done or told to stop."""
+    recipe, progress = trainer.recipe, trainer.progress
+    saved = time.monotonic()
+    bar = tqdm(total=recipe.steps, initial=progress.step, unit="step", leave=False, disable=None)
+    with bar:
+        while not (trainer.done or stop()):
+            begun = time.monotonic()
+            bar.set_postfix(loss=f"{trainer.update():.3g}", refresh=False)
+            bar.update()
+            if progress.step % recipe.every == 0 or trainer.done:
+                run.record(trainer.evaluate())
+            progress.seconds += time.monotonic() - begun
+            if time.monotonic() - saved > EVERY:
+                run.save(progress.step, trainer.state())
+                saved = time.monotonic()
+
+
+def _finish(run: Run, trainer: Trainer) -> State:
+    progress = trainer.progress
+    result = {
+        "diverged": progress.step if progress.diverged else None,
+        "curve": run.records(),
+        "seconds": round(progress.seconds, 3),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+    run.finish(result)
+    return result
+
+
+@contextmanager
+def _stoppable() -> Iterator[list[int]]:
+    """Turn Ctrl-C and SIGTERM into entries of a list, which a loop sees between two steps."""
+    wish: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        wish.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield wish
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

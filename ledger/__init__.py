@@ -1,1 +1,0 @@
-"""Evidence joined into verdicts; the command line and the report."""

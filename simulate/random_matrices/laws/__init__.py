@@ -1,0 +1,1 @@
+"""Limiting laws of singular values, like frozen scipy distributions."""

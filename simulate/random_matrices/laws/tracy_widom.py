@@ -1,0 +1,245 @@
+"""Tracy-Widom laws for beta = 1 and 2, of the largest eigenvalue of large random matrices.
+
+With the integral operator A_s on (0, infinity) whose kernel is ``Ai(x + y + s)``,
+
+    F_1(s) = det(1 - A_s),   F_2(s) = det(1 - A_s) det(1 + A_s) = det(1 - K_s),
+
+K_s = A_s**2 being the Airy kernel on (s, infinity).  The first form is that of P. L. Ferrari and
+H. Spohn (2005, math-ph/0505012).  Gauss-Legendre quadrature turns A_s into a symmetric matrix,
+whose eigenvalues give both determinants with errors that fall exponentially in the number of nodes
+(F. Bornemann, 2010, arXiv:0804.2543 and 0904.1581).  In the right tail ``-log F`` is the trace of
+A_s or of its square; Ai(s) is divided out, so that nothing underflows.
+
+Where F is small both determinants cancel.  There q of the Painleve equation ``q'' = s q + 2 q**3``
+gives ``(log F_2)'' = -q**2`` and ``(log F_1)' = ((log F_2)' + q)/2`` (C. A. Tracy, H. Widom, 1996,
+solv-int/9509007).  It is solved as a boundary value problem, from the determinants at `MATCH` to
+its asymptotic series, whose constants of integration are those of J. Baik, R. Buckingham and
+J. DiFranco (2008, arXiv:0704.3636).
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache, partial
+from typing import ClassVar, Final
+
+import mpmath
+import numpy as np
+from numpy.polynomial import Chebyshev
+from numpy.polynomial.chebyshev import chebint, chebpts1, chebvander
+from numpy.polynomial.legendre import leggauss
+from numpy.polynomial.polynomial import polyder, polyval
+from numpy.typing import NDArray
+from scipy.special import airy, airye
+
+from bnproof.simulate.random_matrices.laws.edge_law import EdgeLaw, Piecewise
+
+Array = NDArray[np.float64]
+
+NODES: Final = 56  # of the quadrature; 48 give the same distribution functions to 1e-15
+DECAY: Final = 42.0  # the kernel is cut off where it has fallen by exp(-42)
+SERIES_BELOW: Final = -10.0  # where the series of q, which does not converge, is good to 1e-13
+MATCH: Final = 0.0  # where determinants and Painleve equation meet
+TRACE_ABOVE: Final = 16.0  # where 1 - F is below 1e-19, and its square does not count
+TERMS: Final = 12  # of the series
+COLLOCATION: Final = 80  # points for the Painleve equation
+NEWTON_STEPS: Final = 12
+LEFT: Final = (SERIES_BELOW, -6.0, -4.0, -2.0, MATCH)
+CENTRE: Final = (MATCH, 2.0, 4.0, 8.0, TRACE_ABOVE)
+TAIL: Final = tuple(2.0**k for k in range(4, 11))
+DEGREE: Final = 26
+
+
+def log_log_determinants(s: float, nodes: int = NODES) -> tuple[float, float]:
+    """Find log(-log F_1(s)) and log(-log F_2(s)) from the eigenvalues of A_s.
+
+    F_1 and F_2 have absolute errors of 1e-15 for s >= -10, and 1 - F relative ones of 1e-14 for
+    0 <= s <= 16.
+    """
+    x, roots = _rule(s, nodes)
+    sums = x[:, None] + x
+    below = np.tril_indices(nodes)
+    scaled, log_scale = _airy_ratio(s, sums[below])
+    matrix = np.zeros((nodes, nodes))
+    matrix[below] = scaled
+    values = np.linalg.eigvalsh(matrix * np.outer(roots, roots))
+    scale = np.exp(log_scale)
+    first = -np.log1p(-scale * values).sum() / scale
+    second = -np.log1p(-((scale * values) ** 2)).sum() / scale**2
+    return float(np.log(first) + log_scale), float(np.log(second) + 2 * log_scale)
+
+
+def log_traces(s: float, nodes: int = NODES) -> tuple[float, float]:
+    """Find log tr A_s and log tr A_s**2, for s > 0: log(-log F) where 1 - F is below 1e-16.
+
+    They are the integrals over x from 0 to infinity of Ai(s+x)/2 and of x Ai(s+x)**2.
+    """
+    x, roots = _rule(s, nodes)
+    scaled, log_scale = _airy_ratio(s, x)
+    first, second = roots**2 @ scaled / 2, roots**2 @ (x * scaled**2)
+    return float(np.log(first) + log_scale), float(np.log(second) + 2 * log_scale)
+
+
+def _rule(s: float, nodes: int) -> tuple[Array, Array]:
+    """Points and square roots of weights of the quadrature on (0, infinity), cut off."""
+    length = (max(s, 0.0) ** 1.5 + 1.5 * DECAY) ** (2 / 3) - s
+    points, weights = leggauss(nodes)
+    return (points + 1) / 2 * length, np.sqrt(weights / 2 * length)
+
+
+def _airy_ratio(s: float, x: Array) -> tuple[Array, float]:
+    """Ai(s+x)/c and log c, with c = Ai(s) for s > 0 and c = 1 elsewhere."""
+    if s <= 0:
+        return airy(s + x)[0], 0.0
+    # (2/3)((s+x)**1.5 - s**1.5) without cancellation.
+    rise = x * (3 * s**2 + 3 * s * x + x**2) / ((s + x) ** 1.5 + s**1.5) * 2 / 3
+    at_s = airye(s)[0]
+    return airye(s + x)[0] / at_s * np.exp(-rise), float(np.log(at_s) - s**1.5 * 2 / 3)
+
+
+@lru_cache(maxsize=1)
+def _interpolants() -> tuple[Piecewise, Piecewise]:
+    """Interpolants of log(-log F_beta) from `SERIES_BELOW` on, for beta = 1 and 2."""
+    left = painleve()
+    centre, tail = lru_cache(log_log_determinants), lru_cache(log_traces)
+
+    def exact(beta: int, s: Array) -> Array:
+        return np.concatenate(
+            [
+                np.log(-left[beta - 1](s[s < MATCH])),
+                [centre(point)[beta - 1] for point in s[(s > MATCH) & (s < TRACE_ABOVE)]],
+                [tail(point)[beta - 1] for point in s[s > TRACE_ABOVE]],
+            ]
+        )
+
+    edges = sorted({*LEFT, *CENTRE, *TAIL})
+    one, two = (Piecewise(partial(exact, beta), edges, DEGREE) for beta in (1, 2))
+    return one, two
+
+
+@lru_cache(maxsize=1)
+def painleve() -> tuple[Chebyshev, Chebyshev]:
+    """Find log F_1 and log F_2 from `SERIES_BELOW` to `MATCH`, from the Painleve equation.
+
+    The unknown of Newton's method is q'' at Chebyshev points; q is its double integral that takes
+    the right values at both ends.
+    """
+    half = (MATCH - SERIES_BELOW) / 2
+    t = chebpts1(COLLOCATION)
+    s = SERIES_BELOW + half * (t + 1)
+    to_series = chebvander(t, COLLOCATION - 1).T * 2 / COLLOCATION
+    to_series[0] /= 2
+    double = half**2 * chebint(to_series, 2)
+    at_ends = chebvander(np.array([-1.0, 1.0]), COLLOCATION + 1) @ double
+    line = np.stack([(1 - t) / 2, (1 + t) / 2], axis=1)
+    integral = chebvander(t, COLLOCATION + 1) @ double - line @ at_ends
+    at_match, slope_two = hastings_mcleod(MATCH)
+    ends = np.array([_left_q(SERIES_BELOW), at_match])
+    second = np.zeros_like(s)
+    for _ in range(NEWTON_STEPS):
+        q = line @ ends + integral @ second
+        jacobian = np.eye(COLLOCATION) - (s + 6 * q**2)[:, None] * integral
+        second -= np.linalg.solve(jacobian, second - s * q - 2 * q**3)
+    solution = Chebyshev(to_series @ (line @ ends + integral @ second), (SERIES_BELOW, MATCH))
+    one, two = (-np.exp(value) for value in log_log_determinants(MATCH))
+    log_two = -(solution**2).integ(2, k=[-slope_two, -two], lbnd=MATCH)
+    # log F_1 = (log F_2 - integral of q from s to infinity)/2.
+    log_one = (log_two + solution.integ(1, k=[2 * one - two], lbnd=MATCH)) / 2
+    return log_one, log_two
+
+
+def hastings_mcleod(s: float, nodes: int = NODES) -> tuple[float, float]:
+    """q(s) and (log F_2)'(s): the kernels of A_s/(1 - A_s**2) and A_s**2/(1 - A_s**2) at (0, 0).
+
+    q is the solution of the Painleve equation that tends to Ai(s).
+    """
+    x, roots = _rule(s, nodes)
+    matrix = airy(s + x[:, None] + x)[0] * np.outer(roots, roots)
+    row = airy(s + x)[0] * roots
+    solved = np.linalg.solve(np.eye(nodes) - matrix @ matrix, row)
+    return float(airy(s)[0] + row @ matrix @ solved), float(row @ solved)
+
+
+@lru_cache(maxsize=1)
+def _left_series() -> tuple[Array, Array, Array]:
+    """Coefficients of the series below `SERIES_BELOW`, with s = -x.
+
+    They are c_k of ``q = sqrt(x/2) C``, ``C = sum_k c_k x**(-3k)``, a_k of
+    ``log F_2 = -x**3/12 - log(x)/8 + sum_k a_k x**(-3k)`` and b_k of
+    ``log F_1 = (log F_2 - log(2)/2)/2 + x**(3/2) sum_k b_k x**(-3k)``.  The Painleve equation reads
+    ``C**3 - C = sum_k ((3k)**2 - 1/4) c_k x**(-3k-3)``.
+    """
+    c, square = [Fraction(1)], [Fraction(1)]
+    for n in range(1, TERMS + 2):
+        # Coefficients of C**2 and C**3 without the unknown c_n, which enters C**3 - C as 2 c_n.
+        rest = sum((c[i] * c[n - i] for i in range(1, n)), Fraction(0))
+        cube = rest + sum((square[i] * c[n - i] for i in range(1, n)), Fraction(0))
+        c.append((((3 * n - 3) ** 2 - Fraction(1, 4)) * c[n - 1] - cube) / 2)
+        square.append(2 * c[n] + rest)
+    a = [-square[k + 1] / (2 * (3 * k + 1) * (3 * k)) for k in range(1, TERMS + 1)]
+    b = [-c[k] / (3 - 6 * k) for k in range(TERMS + 1)]
+    constant = float(np.log(2) / 24 + mpmath.zeta(-1, derivative=1))
+    return (
+        np.array(c, dtype=float),
+        np.array([constant, *a], dtype=float),
+        np.array(b, dtype=float) / np.sqrt(2),
+    )
+
+
+def _left_q(s: float) -> float:
+    return float(np.sqrt(-s / 2) * polyval((-s) ** -3.0, _left_series()[0]))
+
+
+def _left(beta: int, s: Array) -> tuple[Array, Array]:
+    """Find log(-log F) and its derivative by the series."""
+    x = np.minimum(-s, 1e90)  # whose cube does not overflow
+    _, a, b = _left_series()
+    t = x**-3.0
+    log = -(x**3) / 12 - np.log(x) / 8 + polyval(t, a)
+    slope = -(x**2) / 4 - 1 / (8 * x) - 3 * t / x * polyval(t, polyder(a))
+    if beta == 1:
+        series = polyval(t, b)
+        log = (log - np.log(2) / 2) / 2 + x**1.5 * series
+        slope = slope / 2 + 1.5 * np.sqrt(x) * series - 3 * t * np.sqrt(x) * polyval(t, polyder(b))
+    return np.log(-log), -slope / log
+
+
+@dataclass(frozen=True)
+class TracyWidom(EdgeLaw):
+    """Tracy-Widom law: the limit law of the standardised largest eigenvalue.
+
+    Parameters
+    ----------
+    beta
+        1 for real, 2 for complex matrices.
+
+    Raises
+    ------
+    ValueError
+        If `beta` is neither 1 nor 2.
+
+    Notes
+    -----
+    Absolute error of cdf and sf at most 1e-14, of pdf 1e-13.  Relative error: of sf and pdf at
+    most 1e-12 for 0 <= x <= 1000, of cdf 1e-9 for x <= 0 (asymptotic series below -5.5).  Beyond
+    1000, sf is 0.
+    """
+
+    beta: int
+    _survival: ClassVar[bool] = False
+    _logarithmic: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.beta not in (1, 2):
+            raise ValueError(f"beta must be 1 (real) or 2 (complex), not {self.beta!r}")
+
+    def _log_log(self, y: Array) -> tuple[Array, Array]:
+        h, slope = _interpolants()[self.beta - 1](np.clip(y, SERIES_BELOW, TAIL[-1]))
+        left = y < SERIES_BELOW
+        h[left], slope[left] = _left(self.beta, y[left])
+        beyond = y > TAIL[-1]
+        h[beyond], slope[beyond] = -np.inf, -1.0
+        return h, slope
+
+    @property
+    def _points(self) -> Array:
+        return np.linspace(-30.0, 130.0, 8001)

@@ -1,0 +1,1 @@
+"""Spectra of products: sampled ones, and those of given factors."""

@@ -1,0 +1,307 @@
+"""Singular values of the product of given matrices, each with a small relative error.
+
+The singular values of a product X_1 X_2 ... X_M spread over ever more orders of magnitude.  Once
+their ratio passes 1e16, the product multiplied out in float64 holds nothing of the smallest.  Here
+it is never multiplied out.  From the right it is kept as ``U diag(2**e) T``: orthonormal columns
+in U, integers e of any size, rows of norm about 1 in T.  A factor X is absorbed by ``X U = Q R``,
+the columns in descending order of their size in the product; R goes into T, rescaled by powers of
+two, which is exact.  What grades the product stands in e, so that T remains well conditioned, and
+one-sided Jacobi rotations (LAPACK's ``gejsv``) give the singular values of ``diag(2**e) T``.
+
+What can be proved, by the usual analysis of rounding errors: the values are those of a product of
+slightly other factors, each moved by some 1e-16 times its norm; on top of it each value moves by a
+relative 1e-16 times the condition number of T.  The first is what the entries of a factor may be in
+doubt by anyway, and in ``X inv(X)`` the condition number of X enters whatever the method.  What is
+measured, not proved: for Gaussian factors both stay harmless however large M is (singular vectors
+of long products align with the grading), and for graded factors ``D B D'`` with diagonal D and D'
+errors are relative to B, because rows are sorted and scales of columns are moved to the neighbour.
+
+Products by QR decompositions: G. W. Stewart, Electron. Trans. Numer. Anal. 3 (1995) 39; G. Golub,
+K. Solna and P. Van Dooren, SIAM J. Matrix Anal. Appl. 22 (2000) 1.  Accuracy of Jacobi's method:
+J. Demmel and K. Veselic, ibid. 13 (1992) 1204; Z. Drmac and K. Veselic, ibid. 29 (2008) 1322.
+Errors by row: A. J. Cox and N. J. Higham, Numerical Analysis 1997, Pitman Research Notes 380, 57.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+from torch import Tensor
+
+from bnproof.simulate.random_matrices.spectra.given import Given
+
+Array = NDArray[np.float64]
+
+EPS: Final = float(np.finfo(float).eps)
+NOTHING: Final = -(2**40)  # exponent of 0
+SPREAD: Final = 8  # columns of a factor that differ by more bits are scaled first
+RANK: Final = 4 * EPS  # a column depends on others if no more is left, times the width
+# Bits of the singular values that are found at once, and of their neighbours that take part.  What
+# is left out changes them by 2**-MARGIN times the condition number of T; all that takes part must
+# lie within the square root of the range of float64.
+CORE: Final = 200
+MARGIN: Final = 100
+
+
+class _Product(NamedTuple):
+    """``U diag(2**e) T``, batched; U is None for the identity."""
+
+    U: Tensor | None
+    e: Tensor
+    T: Tensor
+
+
+def log_singular_values(factors: Sequence[Any]) -> Any:
+    """Natural logarithms of the singular values of ``factors[0] @ factors[1] @ ...``.
+
+    Parameters
+    ----------
+    factors
+        PyTorch tensors or NumPy arrays (..., n_(i-1), n_i), real or complex, of one batch shape.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Float64, shape (..., min(n_0, ..., n_M)), descending; the product's other singular values
+        are surely 0.  A tensor on the device of the first tensor, if there is one.  Minus infinity
+        where a factor's rank is deficient to within rounding.
+
+    Raises
+    ------
+    ValueError
+        If there is no factor, one is no matrix, is empty, is not finite or is on another device, or
+        if widths do not chain or batch shapes differ.
+    ArithmeticError
+        If all factors are square and the sum of the logarithms is not ``sum log|det X_i|``.
+
+    Notes
+    -----
+    Accuracy: see the module.  Measured against 1800 digits, real Gaussian factors: relative errors
+    of 1e-13 in every value for N = 12, M = 50 (condition number 1e36), and of 2e-11 for N = 20,
+    M = 1000 (1e907).
+    """
+    given = Given(factors)
+    mantissas, exponents = _solve(given)
+    with np.errstate(divide="ignore"):
+        logs = np.log(mantissas) + exponents * np.log(2.0)
+    return given.like_input(logs)
+
+
+def singular_values(factors: Sequence[Any]) -> Any:
+    """Singular values of ``factors[0] @ factors[1] @ ...``; as `log_singular_values`.
+
+    Raises
+    ------
+    OverflowError
+        If a value lies beyond the range of float64 and is not 0: take `log_singular_values`.
+    """
+    given = Given(factors)
+    mantissas, exponents = _solve(given)
+    with np.errstate(over="ignore", under="ignore"):
+        values = np.ldexp(mantissas, exponents)
+    lost = (mantissas > 0) & ((values < np.finfo(float).tiny) | np.isinf(values))
+    if lost.any():
+        power = int(exponents[lost][0] * np.log10(2.0))
+        raise OverflowError(
+            f"a singular value near 1e{power:+d} is beyond the range of float64: "
+            "take log_singular_values"
+        )
+    return given.like_input(values)
+
+
+def _solve(given: Given) -> tuple[Array, NDArray[np.int64]]:
+    """Singular values as mantissas times powers of two, descending; checked by determinants."""
+    factors = given.tensors
+    if given.widths[0] < given.widths[-1]:  # start at the narrow end
+        factors = [factor.mH for factor in reversed(factors)]
+    product = None
+    for factor in reversed(factors):
+        product = _absorb(factor, product)
+    assert product is not None
+    found = [_decompose(T, e, min(given.widths)) for T, e in zip(product.T, product.e, strict=True)]
+    mantissas, exponents = (np.stack(part) for part in zip(*found, strict=True))
+    if len(set(given.widths)) == 1:
+        with np.errstate(divide="ignore"):
+            logs = np.log(mantissas) + exponents * np.log(2.0)
+        _check_determinant(given.tensors, logs.sum(-1))
+    return mantissas, exponents
+
+
+def _absorb(factor: Tensor, product: _Product | None) -> _Product:
+    """The product with `factor` on its left."""
+    shift = _exponent(factor.abs().amax((-2, -1))).clamp(min=-2000)
+    factor = _scaled(factor, -shift[:, None, None])
+    if product is None:
+        K, _, width = factor.shape
+        eye = torch.eye(width, dtype=factor.dtype, device=factor.device).expand(K, -1, -1)
+        nothing = torch.zeros(K, width, dtype=torch.int64, device=factor.device)
+        product = _Product(None, nothing, eye)
+    else:
+        factor, product = _split(factor, product)
+    U, e, T = _push(factor, product)
+    return _Product(U, (e + shift[:, None]).clamp(min=NOTHING), T)
+
+
+def _split(factor: Tensor, product: _Product) -> tuple[Tensor, _Product]:
+    """Move the scales of the factor's columns into the product, if they differ much.
+
+    In ``X U`` the columns of X are mixed, and small ones would drown in the rounding of large ones.
+    """
+    scale = _exponent(factor.abs().amax(-2))
+    scale = torch.where(scale == NOTHING, 0, scale)
+    if int((scale.amax(-1) - scale.amin(-1)).max()) <= SPREAD:
+        return factor, product
+    ones = torch.ones_like(scale, dtype=factor.dtype)
+    diagonal = torch.diag_embed(_scaled(ones, scale))
+    return _scaled(factor, -scale[:, None, :]), _push(diagonal, product)
+
+
+def _push(factor: Tensor, product: _Product) -> _Product:
+    U, e, T = product
+    Q, R, order = _graded_qr(factor if U is None else factor @ U, e)
+    e = e.gather(-1, order)
+    top = (_exponent(R.abs()) + e[:, None, :]).amax(-1)
+    T = _scaled(R, e[:, None, :] - top[:, :, None]) @ _taken(T, order, -2)
+    grown = _exponent(torch.linalg.vector_norm(T, dim=-1))
+    return _Product(Q, (top + grown).clamp(min=NOTHING), _scaled(T, -grown[:, :, None]))
+
+
+def _graded_qr(matrix: Tensor, e: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Q, R and `order` with ``(matrix diag(2**e))[:, order] = Q R diag(2**e[order])``.
+
+    The columns stand in descending order, those that depend on others last, with exact zeros in R
+    below the rank.  Rows are sorted for the decomposition, which keeps the relative error of small
+    ones small.
+    """
+    columns = torch.linalg.vector_norm(matrix, dim=-2)
+    size = e + torch.where(columns > 0, columns.log2(), NOTHING)
+    rows = torch.linalg.vector_norm(matrix, dim=-1)
+    descending = rows.argsort(-1, descending=True)
+    rows = rows.gather(-1, descending)
+    matrix = _taken(matrix, descending, -2)
+    noise = RANK * max(matrix.shape[-2:]) * rows / columns.amax(-1, keepdim=True).clamp(min=EPS)
+    last = columns == 0
+    while True:
+        order = torch.where(last, size + 2.0 * NOTHING, size).argsort(-1, descending=True)
+        Q, R = torch.linalg.qr(_taken(matrix, order, -1))
+        rank = R.shape[-2]
+        pivots = R.diagonal(dim1=-2, dim2=-1).abs()
+        dependent = pivots <= noise[:, :rank] * columns.gather(-1, order)[:, :rank]
+        # A dependent column that comes before another one spoils the rows below: it goes last.
+        others = (~last).gather(-1, order)
+        others[:, :rank] &= ~dependent
+        early = dependent & (others.flip(-1).cumsum(-1).flip(-1)[:, :rank] > 0)
+        if not early.any():
+            break
+        last = last.scatter(-1, order[:, :rank], last.gather(-1, order[:, :rank]) | early)
+    R = torch.where(dependent[:, :, None], 0, R)
+    Q = torch.empty_like(Q).scatter_(-2, descending[:, :, None].expand_as(Q), Q)
+    return Q, R, order
+
+
+def _decompose(T: Tensor, e: Tensor, count: int) -> tuple[Array, NDArray[np.int64]]:
+    """Singular values of one ``diag(2**e) T``: mantissas and exponents, `count` of them."""
+    columns = T.mH
+    size = e + torch.linalg.vector_norm(columns, dim=-2).log2()
+    order = size.argsort(descending=True)
+    order = order[: int((e > NOTHING // 2).sum())]
+    R = torch.linalg.qr(columns[:, order], mode="r").R.cpu().numpy()
+    scales, level = e[order].cpu().numpy(), size[order].cpu().numpy()
+    mantissas, exponents = np.zeros(count), np.zeros(count, dtype=np.int64)
+    start = 0
+    while start < len(scales):
+        stop = int(np.searchsorted(-level, CORE - level[start], side="right"))
+        low = int(np.searchsorted(-level, -level[start] - MARGIN))
+        high = int(np.searchsorted(-level, MARGIN - level[stop - 1], side="right"))
+        part = slice(low, high)
+        values = _values(R[part, part], scales[part] - scales[low])
+        mantissas[start:stop] = values[start - low : stop - low]
+        exponents[start:stop] = scales[low]
+        start = stop
+    return mantissas, exponents
+
+
+def _values(R: NDArray[Any], e: NDArray[np.int64]) -> Array:
+    """Singular values of ``R diag(2**e)``, descending, with errors of EPS times cond(R).
+
+    R is upper triangular with columns of norm about 1.
+    """
+    scaled = np.asfortranarray(np.ldexp(R.real, e))
+    if np.iscomplexobj(R):
+        scaled = scaled + 1j * np.ldexp(R.imag, e)
+    trcon = lapack.ztrcon if np.iscomplexobj(R) else lapack.dtrcon
+    with np.errstate(divide="ignore"):
+        condition = 1 / np.float64(trcon(R)[0])
+    pivots = np.abs(scaled.diagonal())
+    if pivots.max() <= condition * pivots.min():  # their ratio is at most that of the values
+        values: Array = np.linalg.svd(scaled, compute_uv=False)
+        if values[0] <= condition * values[-1]:
+            return values
+    return _jacobi(scaled)
+
+
+def _jacobi(matrix: NDArray[Any]) -> Array:
+    """Singular values, descending, with errors that no scaling of columns makes worse."""
+    twice = np.iscomplexobj(matrix)
+    if twice:  # gejsv is real in SciPy: as a real matrix of twice the size, every value twice
+        matrix = np.kron(matrix.real, np.eye(2)) + np.kron(matrix.imag, [[0, -1], [1, 0]])
+    # Options: errors relative to each column, no vectors, no column neglected, no perturbation.
+    values, _, _, work, _, info = lapack.dgejsv(
+        np.asfortranarray(matrix), joba=0, jobu=3, jobv=3, jobr=1, jobt=0, jobp=0
+    )
+    if info != 0:
+        raise ArithmeticError(f"gejsv did not converge (info = {info})")
+    scaled: Array = values * (work[0] / work[1])
+    return scaled[::2] if twice else scaled
+
+
+def _check_determinant(factors: Sequence[Tensor], total: Array) -> None:
+    """Compare the sum of the logarithms with that of log|det|, found by LU decompositions.
+
+    Raises
+    ------
+    ArithmeticError
+        If they differ by more than the rounding of both.
+    """
+    expected = torch.zeros(len(total), dtype=torch.float64, device=factors[0].device)
+    allowed = torch.zeros_like(expected)
+    for factor in factors:
+        pivots = torch.linalg.lu_factor_ex(factor).LU.diagonal(dim1=-2, dim2=-1).abs()
+        log = pivots.log().sum(-1)
+        expected += log
+        allowed += pivots.shape[-1] * pivots.amax(-1) / pivots.amin(-1) + log.abs()
+    tolerance = 64 * EPS * allowed.cpu().numpy()
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(total - expected.cpu().numpy())
+    # Above 1 a factor is singular to within rounding, and neither side means anything.
+    wrong = np.flatnonzero((tolerance < 1) & ~(gap <= tolerance))
+    if len(wrong):
+        raise ArithmeticError(
+            f"the logarithms of the singular values sum to {total[wrong[0]]:.17g}, those of the "
+            f"determinants to {float(expected[wrong[0]]):.17g}: the decomposition failed"
+        )
+
+
+def _exponent(x: Tensor) -> Tensor:
+    """The integer k with 2**(k-1) <= x < 2**k, `NOTHING` for 0."""
+    return torch.where(x > 0, torch.frexp(x).exponent.long(), NOTHING)
+
+
+def _scaled(x: Tensor, shift: Tensor) -> Tensor:
+    """X times 2**shift: exact, unless it leaves the range of float64."""
+    shift = shift.clamp(-2000, 2000)
+    half = shift // 2
+    return x * _power(half) * _power(shift - half)
+
+
+def _power(e: Tensor) -> Tensor:
+    """2**e for integers from -1022 to 1023, from the bits of a float64."""
+    return ((e + 1023) << 52).view(torch.float64)
+
+
+def _taken(x: Tensor, index: Tensor, dim: int) -> Tensor:
+    """Rows (dim -2) or columns (-1) of each matrix of a batch in the order of `index`."""
+    return x.gather(dim, (index[:, :, None] if dim == -2 else index[:, None, :]).expand_as(x))

@@ -1,0 +1,291 @@
+"""Spectra of Gaussian products and of given weights, each beside the limiting law of its widths.
+
+Everything is on the scale of the law: entries of the i-th matrix have mean square 1/n_(i-1).
+Given weights are brought to it by their own mean squares, which changes no ratio of singular
+values.  Logarithms are kept, because the values of a long product leave the range of float64.
+"""
+
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import psi
+from torch import Tensor
+
+from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
+from bnproof.simulate.random_matrices.laws.products import ProductLaw
+from bnproof.simulate.random_matrices.spectra.goodness_of_fit import distance
+from bnproof.simulate.random_matrices.spectra.sampling import BETA, Field, sample_singular_values
+from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
+from bnproof.theory.common.errors import UserError
+
+Array = NDArray[np.float64]
+
+LARGEST: Final = 4 * 2**30  # bytes that an archive may unpack to
+LONGEST: Final = 80  # letters of a name that is shown
+DIGITS: Final = 12.0  # of a condition number up to which multiplying out leaves the rest exact
+
+
+class SingularLaw:
+    """Limiting law of the singular values of ``W_M ... W_1`` that are not surely 0.
+
+    Parameters
+    ----------
+    widths
+        n_0, ..., n_M; the law depends on their ratios alone.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        self.widths = tuple(widths)
+        self._square = len(set(widths)) == 1
+        factors = len(widths) - 1
+        self._law = FussCatalan(factors) if self._square else ProductLaw.of_widths(widths)
+        self._zeros = 1 - min(widths) / widths[0]
+
+    def support(self) -> tuple[float, float]:
+        """Both ends, 0 for the lower one where the density reaches it."""
+        low, high = self._law.support()
+        return float(np.sqrt(low)), float(np.sqrt(high))
+
+    def pdf(self, s: ArrayLike) -> Array:
+        """Density of s, s > 0."""
+        s = np.asarray(s, dtype=float)
+        return 2 * s * self._law.pdf(s * s) / (1 - self._zeros)
+
+    def cdf(self, s: ArrayLike) -> Array:
+        """Distribution function of s, s > 0."""
+        s = np.asarray(s, dtype=float)
+        return (self._law.cdf(s * s) - self._zeros) / (1 - self._zeros)
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Logarithms of singular values, and what they are of.
+
+    Attributes
+    ----------
+    name
+        What the figure calls it.
+    widths
+        n_0, ..., n_M.
+    logs
+        Natural logarithms, (repeats, min(widths)), each row descending; minus infinity for 0.
+    provenance
+        What is needed to have them again.
+    """
+
+    name: str
+    widths: tuple[int, ...]
+    logs: Array
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def law(self) -> SingularLaw:
+        """The limiting law of these widths."""
+        return SingularLaw(self.widths)
+
+    @property
+    def condition(self) -> Array:
+        """Decadic logarithm of the condition number of each product, (repeats,)."""
+        return (self.logs[:, 0] - self.logs[:, -1]) / np.log(10)
+
+    @cached_property
+    def distances(self) -> Array:
+        """Kolmogorov-Smirnov distance of each product's values from the law, (repeats,).
+
+        Values below the range of float64 count as 0, which changes a distance by what the law has
+        there: nothing that float64 shows.
+        """
+        with np.errstate(under="ignore"):
+            values = np.exp(self.logs)
+        return np.array([distance(row, self.law) for row in values])
+
+    def numbers(self) -> dict[str, Any]:
+        """What was measured, ready for JSON."""
+        low, high = self.law.support()
+        finite = np.isfinite(self.condition)
+        return {
+            "name": self.name,
+            "widths": list(self.widths),
+            "products": len(self.logs),
+            "values of each": self.logs.shape[1],
+            "support of the law": [low, high],
+            "largest log s": float(self.logs.max()),
+            "distance from the law, one product, mean": float(self.distances.mean()),
+            "median of log10 of the condition number": (
+                float(np.median(self.condition)) if finite.all() else None
+            ),
+            "values that are 0": int(np.isneginf(self.logs).sum()),
+            **self.provenance,
+        }
+
+
+def condition_digits(widths: Sequence[int], kind: Field) -> float:
+    """About how many decimal digits the condition number of a product has (Newman's exponents).
+
+    From the exponents of the smallest width, largest minus smallest, which is exact for square
+    factors in the limit of many of them.
+    """
+    size, beta = min(widths), BETA[kind]
+    gap = float(psi(beta * size / 2) - psi(beta / 2)) / 2
+    return (len(widths) - 1) * gap / float(np.log(10))
+
+
+def sampled(
+    widths: Sequence[int], repeats: int, *, kind: Field = "real", seed: int = 0, device: str = "cpu"
+) -> Spectrum:
+    """Spectra of independent Gaussian products ``W_M ... W_1``.
+
+    Where the condition number leaves the range in which multiplying out is accurate, the factors
+    are drawn as they are and every value is found with a small relative error; that takes longer.
+
+    Raises
+    ------
+    ValueError
+        As `sample_singular_values`.
+    """
+    exact = condition_digits(widths, kind) > DIGITS
+    if exact:
+        logs = np.concatenate(
+            [_exact_logs(_layers(widths, kind, seed, number, device)) for number in range(repeats)]
+        )
+    else:
+        values = sample_singular_values(widths, repeats, field=kind, seed=seed, device=device)
+        logs = np.log(values.numpy())
+    method = "every value to a small relative error" if exact else "multiplied out"
+    return Spectrum(
+        f"M = {len(widths) - 1}",
+        tuple(widths),
+        logs,
+        {"entries": kind, "seed": seed, "device": device, "method": method},
+    )
+
+
+def _exact_logs(layers: Sequence[Tensor]) -> NDArray[np.float64]:
+    """Logarithms of the singular values of a product of given layers, a row a product."""
+    return np.atleast_2d(log_singular_values(layers).cpu().numpy())
+
+
+def _layers(
+    widths: Sequence[int], kind: Field, seed: int, number: int, device: str
+) -> list[Tensor]:
+    """Transposed Gaussian layers of one product, input first."""
+    rng = np.random.default_rng((seed, number, BETA[kind], *widths))
+    layers = []
+    for fan, out in pairwise(widths):
+        entries = rng.standard_normal((fan, out))
+        if kind == "complex":
+            entries = (entries + 1j * rng.standard_normal((fan, out))) / np.sqrt(2)
+        layers.append(torch.from_numpy(entries / np.sqrt(fan)).to(device))
+    return layers
+
+
+def given(weights: Mapping[str, Tensor]) -> list[Spectrum]:
+    """The spectrum of each weight matrix, and of their product if there are several that chain.
+
+    Parameters
+    ----------
+    weights
+        Matrices (n_i, n_(i-1)) as PyTorch's linear layers have them, the input's first.
+
+    Raises
+    ------
+    UserError
+        If there is none, one is no matrix, holds NaN or infinity, or is 0.
+    """
+    if not weights:
+        raise UserError("no weight matrix was given; name layers that are matrices")
+    standard = {name: _standard(name, weight) for name, weight in weights.items()}
+    found = [_spectrum(name, [matrix]) for name, matrix in standard.items()]
+    chain = list(standard.values())
+    chains = all(left.shape[0] == right.shape[1] for left, right in pairwise(chain))
+    if len(chain) > 1 and chains:
+        found.append(_spectrum(f"product of {len(chain)}", chain))
+    return found
+
+
+def _spectrum(name: str, matrices: Sequence[Tensor]) -> Spectrum:
+    widths = (matrices[0].shape[1], *(matrix.shape[0] for matrix in matrices))
+    return Spectrum(_shown(name), widths, _exact_logs([matrix.mT for matrix in matrices]))
+
+
+def _shown(name: str) -> str:
+    """A name out of a file as it can stand in a terminal and in a figure."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)[:LONGEST]
+
+
+def _standard(name: str, weight: Tensor) -> Tensor:
+    """A weight with entries of mean square 1/fan-in, in float64."""
+    if weight.dim() != 2 or not weight.numel():
+        raise UserError(f"{name}: shape {tuple(weight.shape)}; it must be a matrix")
+    matrix = weight.to(torch.complex128 if weight.is_complex() else torch.float64)
+    if not torch.isfinite(matrix).all():
+        raise UserError(f"{name}: holds NaN or infinity; mend the weights")
+    scale = matrix.abs().square().mean().sqrt()
+    if scale == 0:
+        raise UserError(f"{name}: all entries are 0; leave it out")
+    return matrix / scale / matrix.shape[1] ** 0.5
+
+
+def read_matrices(path: Path, layers: Sequence[str] = ()) -> dict[str, Tensor]:
+    """Matrices of a .safetensors or .npz file, in the order of `layers`.
+
+    Without `layers` all of them, in the order of their names, numbers in these read as numbers.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, is of another kind, holds no matrix or not the layers named.
+    """
+    if path.suffix not in (".safetensors", ".npz"):
+        raise UserError(f"{path}: name a .safetensors or .npz file")
+    try:
+        tensors = _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
+    except UserError:
+        raise
+    except Exception as error:  # each reader has exceptions of its own
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: cannot be read ({reason})") from None
+    matrices = {name: tensor for name, tensor in tensors.items() if tensor.dim() == 2}
+    if not matrices:
+        held = ", ".join(f"{name} {tuple(t.shape)}" for name, t in tensors.items()) or "nothing"
+        raise UserError(f"{path}: holds no matrix, but {held[:200]}")
+    order = sorted(matrices, key=_natural)
+    missing = [name for name in layers if name not in matrices]
+    if missing:
+        raise UserError(f"{path}: no matrix {missing[0]!r}; there are {', '.join(order)}")
+    return {name: matrices[name] for name in layers or order}
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Key of an order in which layer 2 comes before layer 10."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        from safetensors import safe_open
+    except ImportError:
+        raise UserError(
+            f"{path}: safetensors is not installed; pip install 'bnproof[weights]'"
+        ) from None
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _read_npz(path: Path) -> dict[str, Tensor]:
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > LARGEST:
+        raise UserError(f"{path}: unpacks to {size:.3g} bytes; at most {LARGEST:.3g}")
+    with np.load(path, allow_pickle=False) as file:
+        return {name: torch.from_numpy(file[name]) for name in file.files}

@@ -1,0 +1,1 @@
+"""Comparisons of sampled spectra with laws, one a file."""

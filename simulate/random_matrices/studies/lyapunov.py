@@ -1,0 +1,211 @@
+"""Lyapunov exponents of products of Gaussian matrices: the exact ones, and simulated.
+
+For X = X_1 ... X_M with independent N x N factors of entries of variance 1/N, the QR chain
+``X_i Q_(i+1) = Q_i R_i`` has independent R_i, and ``N r_kk^2`` follows chi-squared with N-k+1
+degrees of freedom (real; for complex entries ``N |r_kk|^2`` follows a Gamma(N-k+1) law).  So the
+mean of ``log r_kk`` is exact at every M, and log s_k/M tends to it: C. M. Newman, Commun. Math.
+Phys. 103 (1986) 121.
+
+The study of the claim `lyapunov` draws dense factors, and finds the singular values of their
+products with `singular_values` and the diagonals with plain QR decompositions.  The criterion,
+stated beforehand, the same for statement and control:
+
+* the mean of log r_kk over all factors lies within `SIGMAS` standard errors of the stated
+  exponent, for every k; a true statement fails by chance once in 1e5 runs;
+* the mean over products and k of ``|log s_k - sum_i log r_kk|/M``, which does not depend on what is
+  stated, falls with M by an exponent in `SLOPE` (1/M is expected) and is below `BOUND` at the end.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.special import polygamma
+from torch import Tensor
+
+from bnproof.simulate.random_matrices.spectra.sampling import BETA, Field
+from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
+from bnproof.simulate.random_matrices.studies import table as studies
+from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings
+from bnproof.theory.common.errors import one_of
+
+Array = NDArray[np.float64]
+
+SIZE: Final = 12
+PRODUCTS: Final = {Scale.SMOKE: 20, Scale.QUICK: 100, Scale.PAPER: 400}
+SIGMAS: Final = 5.5
+SLOPE: Final = (-1.25, -0.75)
+BOUND: Final = 0.02
+
+
+def exponents(size: int, field: Field = "real") -> Array:
+    """The N Lyapunov exponents, descending: limits of log s_k/M.
+
+    Parameters
+    ----------
+    size
+        N, at least 1.
+    field
+        "real" or "complex"; entries have the mean square 1/N.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+    """
+    return _polygamma(0, size, field)
+
+
+def deviations(size: int, field: Field = "real") -> Array:
+    """Standard deviations of log r_kk, one factor: log s_k has nearly sqrt(M) times that."""
+    return np.sqrt(_polygamma(1, size, field))
+
+
+def _polygamma(order: int, size: int, field: Field) -> Array:
+    """Mean (order 0) or variance (order 1) of log r_kk."""
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+        raise ValueError(f"size must be an integer >= 1, not {size!r}")
+    one_of("field", field, tuple(BETA))
+    half = BETA[field] / 2
+    found: Array = polygamma(order, half * np.arange(size, 0, -1)) / 2 ** (order + 1)
+    return found - np.log(half * size) / 2 if order == 0 else found
+
+
+def _mean_square(size: int) -> Array:
+    """Half the logarithm of E r_kk^2: what the exponents are not."""
+    return np.log(np.arange(size, 0, -1) / size) / 2
+
+
+ANSWERS: Final[Mapping[str, Callable[[int], Array]]] = {
+    "digamma": exponents,
+    "log of the mean square": _mean_square,
+}
+
+
+def log_diagonals(factors: list[Tensor]) -> Tensor:
+    """Log absolute values of r_kk of each factor of a QR chain from the right.
+
+    Parameters
+    ----------
+    factors
+        Square matrices (..., N, N).
+
+    Returns
+    -------
+    Tensor
+        Shape (M, ..., N), first factor first.
+    """
+    Q, logs = None, []
+    for factor in reversed(factors):
+        Q, R = torch.linalg.qr(factor if Q is None else factor @ Q)
+        logs.append(R.diagonal(dim1=-2, dim2=-1).abs().log())
+    return torch.stack(logs[::-1])
+
+
+def _draw(count: int, products: int, settings: Settings) -> tuple[Array, Array]:
+    """Logs of singular values (products, N), and of diagonals (count, products, N)."""
+    rng = np.random.default_rng((settings.seed, count, products))
+    drawn = rng.standard_normal((count, products, SIZE, SIZE)) / SIZE**0.5
+    factors = list(torch.from_numpy(drawn).to(settings.device))
+    return log_singular_values(factors).cpu().numpy(), log_diagonals(factors).cpu().numpy()
+
+
+def check(claim: Claim, settings: Settings) -> Evidence:
+    """Compare simulated exponents with those that the claim's means and its control state.
+
+    Raises
+    ------
+    ValueError
+        If the means name another answer than those of `ANSWERS`.
+    """
+    way = studies.means(claim, ANSWERS)
+    products = PRODUCTS[settings.scale]
+    rates, distances, diagonals = [], [], []
+    for count in way.factors:
+        logs, diagonal = _draw(count, products, settings)
+        rates.append(logs / count)
+        distances.append(float(np.abs(logs - diagonal.sum(0)).mean() / count))
+        diagonals.append(diagonal.reshape(-1, SIZE))
+    all_diagonals = np.concatenate(diagonals)
+    mean, error = _mean(all_diagonals)
+    slope = float(np.polyfit(np.log(way.factors), np.log(distances), 1)[0])
+    joins = SLOPE[0] <= slope <= SLOPE[1] and distances[-1] < BOUND
+    worst = {
+        answer: float(np.abs((mean - ANSWERS[answer](SIZE)) / error).max())
+        for answer in (way.statement, way.control)
+    }
+    holds, control_holds = (joins and worst[a] <= SIGMAS for a in (way.statement, way.control))
+    rate, rate_error = _mean(rates[-1])
+    numbers: dict[str, Any] = {
+        "N": SIZE,
+        "M": list(way.factors),
+        "exponents stated": _rounded(ANSWERS[way.statement](SIZE)),
+        "mean log r_kk": _rounded(mean),
+        "its standard error": _rounded(error),
+        "largest deviation in standard errors (statement)": round(worst[way.statement], 2),
+        "largest deviation in standard errors (control)": round(worst[way.control], 2),
+        "allowed": SIGMAS,
+        "mean log s_k/M at the largest M": _rounded(rate),
+        "standard error of that": _rounded(rate_error),
+        "mean distance of log s_k/M from the diagonal": _rounded(np.array(distances)),
+        "its exponent of M": round(slope, 3),
+        "exponent must lie in": list(SLOPE),
+        "last distance below": BOUND,
+    }
+    summary = (
+        f"Over {len(all_diagonals):,} factors the mean of log r_kk lies within "
+        f"{worst[way.statement]:.1f} standard errors of the stated exponents for every k (control, "
+        f"{way.control}: {worst[way.control]:.0f}), and log s_k/M comes as near to it as "
+        f"{distances[-1]:.2g} at M = {way.factors[-1]}, falling as M^{slope:.2f}."
+    )
+    return Evidence(
+        Kind.SPECTRA,
+        holds,
+        holds != control_holds,
+        summary,
+        numbers,
+        studies.provenance(way, settings, N=SIZE, products=products, entries="N(0, 1/N), real"),
+        {f"{count}": rate for count, rate in zip(way.factors, rates, strict=True)},
+    )
+
+
+def _mean(sample: Array) -> tuple[Array, Array]:
+    """Mean over the first axis, and its standard error."""
+    return sample.mean(0), sample.std(0, ddof=1) / len(sample) ** 0.5
+
+
+def _rounded(values: Array) -> list[float]:
+    return [float(f"{value:.4g}") for value in values]
+
+
+def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
+    """Mean of log s_k/M minus the exponent, with two standard errors, for each M."""
+    way = studies.means(claim, ANSWERS)
+    axes = figure.subplots()
+    expected = ANSWERS[way.statement](SIZE)
+    index = np.arange(1, SIZE + 1)
+    marks = ("o", "s", "^", "D", "v", "P")
+    for number, (name, sample) in enumerate(evidence.series.items()):
+        mean, error = _mean(sample)
+        axes.errorbar(
+            index + 0.12 * (number - 1.5), mean - expected, 2 * error,
+            marker=marks[number % len(marks)], linestyle="none", capsize=2, label=f"M = {name}",
+        )  # fmt: skip
+    axes.plot(index, ANSWERS[way.control](SIZE) - expected, "k--", label=f"control: {way.control}")
+    axes.axhline(0, color="0.4")
+    axes.set_xticks(index)
+    axes.set_xlabel("k")
+    axes.set_ylabel("mean of log s_k/M minus the exponent")
+    axes.legend()
+    finding = (
+        f"log s_k/M {'tends' if evidence.holds else 'does not tend'} to the stated exponents, "
+        f"as M^{evidence.numbers['its exponent of M']}"
+    )
+    axes.set_title(f"{claim.id}, N = {SIZE}: {finding}")
+    return (
+        f"Mean logarithmic growth of each singular value minus the stated exponent for M = "
+        f"{', '.join(evidence.series)}, with the control as a dashed line: {finding}."
+    )

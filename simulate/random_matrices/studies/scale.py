@@ -1,0 +1,129 @@
+"""Constants of an initialisation against the condition number of a product of layers.
+
+The criterion, stated beforehand, the same for statement and control: the logarithm of the condition
+number of the scaled product differs from that of the product itself by at most `ALLOWED` for every
+product.  Statement: the factor of each layer is the constant of an initialisation, or any number
+from 1e-3 to 1e3.  Control: each row of a layer has a constant of its own.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
+from bnproof.simulate.random_matrices.studies import table as studies
+from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings
+
+Array = NDArray[np.float64]
+
+SIZE: Final = 50
+PRODUCTS: Final = {Scale.SMOKE: 10, Scale.QUICK: 50, Scale.PAPER: 400}
+# Rounding of 1e-16 times the condition number of a factor (up to some 1e4), for each factor.
+ALLOWED: Final = 1e-9
+# Standard deviations of an entry, for layers of width N in and out, over that of N(0, 1/N).
+INITIALISATIONS: Final[Mapping[str, float]] = {"Xavier": 1.0, "Kaiming": 2**0.5}
+
+
+def _any(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return 10 ** rng.uniform(-3, 3, shape)
+
+
+def _per_factor(rng: np.random.Generator, number: int, products: int) -> Array:
+    """One constant a layer, (products, 1, 1): those of the initialisations come first."""
+    constants = _any(rng, (products, 1, 1))
+    for row, value in enumerate(INITIALISATIONS.values()):
+        constants[row] = value
+    return constants
+
+
+def _per_row(rng: np.random.Generator, number: int, products: int) -> Array:
+    return _any(rng, (products, SIZE, 1))
+
+
+ANSWERS: Final[Mapping[str, Callable[[np.random.Generator, int, int], Array]]] = {
+    "one constant a factor": _per_factor,
+    "one constant a row": _per_row,
+}
+
+
+def check(claim: Claim, settings: Settings) -> Evidence:
+    """Compare condition numbers with and without constants.
+
+    Raises
+    ------
+    ValueError
+        If the means name another answer than those of `ANSWERS`.
+    """
+    way = studies.means(claim, ANSWERS)
+    products = PRODUCTS[settings.scale]
+    plain, series = {}, {}
+    for M in way.factors:
+        rng = np.random.default_rng((settings.seed, M))
+        layers = [rng.standard_normal((products, SIZE, SIZE)) / SIZE**0.5 for _ in range(M)]
+        plain[M] = _log_condition(layers, settings.device)
+        for answer in (way.statement, way.control):
+            scaled = [ANSWERS[answer](rng, i, products) * layer for i, layer in enumerate(layers)]
+            series[f"{answer}, M = {M}"] = _log_condition(scaled, settings.device) - plain[M]
+    worst = {
+        answer: {f"M = {M}": float(np.abs(series[f"{answer}, M = {M}"]).max()) for M in plain}
+        for answer in (way.statement, way.control)
+    }
+    holds, control_holds = (max(found.values()) <= ALLOWED for found in worst.values())
+    return Evidence(
+        Kind.SPECTRA,
+        holds,
+        holds != control_holds,
+        f"Constants of the layers change the logarithm of the condition number by at most "
+        f"{max(worst[way.statement].values()):.1e} in {products * len(plain)} products; constants "
+        f"of single rows by up to {max(worst[way.control].values()):.2g}.",
+        {
+            f"largest change of log kappa, {answer}": {
+                name: float(f"{value:.3g}") for name, value in found.items()
+            }
+            for answer, found in worst.items()
+        }
+        | {
+            "median log10 kappa": {
+                f"M = {M}": round(float(np.median(found) / np.log(10)), 2)
+                for M, found in plain.items()
+            },
+            "allowed": ALLOWED,
+        },
+        studies.provenance(way, settings, N=SIZE, products=products),
+        series,
+    )
+
+
+def _log_condition(layers: list[Array], device: str) -> Array:
+    """log(s_1/s_N), one number a product."""
+    logs = log_singular_values([torch.from_numpy(layer).to(device) for layer in layers])
+    found: Array = (logs[..., 0] - logs[..., -1]).cpu().numpy()
+    return found
+
+
+def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
+    """Change of the logarithm of the condition number, for statement and control."""
+    way = studies.means(claim, ANSWERS)
+    axes = figure.subplots()
+    for answer, mark, aside in ((way.statement, "o", -0.15), (way.control, "x", 0.15)):
+        for number, M in enumerate(way.factors):
+            change = np.abs(evidence.series[f"{answer}, M = {M}"])
+            axes.plot(
+                np.full(len(change), number + aside), np.maximum(change, 1e-17), mark,
+                color="#0072B2" if aside < 0 else "#D55E00", label=None if number else answer,
+            )  # fmt: skip
+    axes.axhline(ALLOWED, color="0.4", label="allowed")
+    axes.set_yscale("log")
+    axes.set_xticks(range(len(way.factors)), [f"M = {M}" for M in way.factors])
+    axes.set_ylabel("absolute change of log(s_1/s_N)")
+    axes.legend(loc="center right")
+    verb = "do not change" if evidence.holds else "change"
+    axes.set_title(f"{claim.id}: constants of layers {verb} the condition number")
+    return (
+        f"Change of the logarithm of the condition number for {way.statement} and for "
+        f"{way.control}: constants of layers {verb} it."
+    )

@@ -1,0 +1,90 @@
+"""What can be measured on random matrices for a claim: one module a study, by name.
+
+A study is a module with two functions.  ``check(claim, settings)`` measures what the claim's
+`Spectra` means ask for and returns one `Evidence` of `Kind.SPECTRA`; ``draw(figure, claim,
+evidence)`` draws it and returns the text alternative.  Its docstring states the criterion.
+"""
+
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any, Final
+
+import torch
+from matplotlib.figure import Figure
+
+from bnproof.theory.claim import Claim, Evidence, Settings, Spectra
+
+STUDIES: Final = {
+    "law": "bnproof.simulate.random_matrices.studies.law",
+    "lyapunov": "bnproof.simulate.random_matrices.studies.lyapunov",
+    "tails": "bnproof.simulate.random_matrices.studies.tails",
+    "scale": "bnproof.simulate.random_matrices.studies.scale",
+    "soft edge": "bnproof.simulate.random_matrices.studies.soft_edge",
+}
+
+
+def check(claim: Claim, settings: Settings) -> Evidence:
+    """Carry out the claim's `Spectra` means.
+
+    Raises
+    ------
+    ValueError
+        If the claim has no such means, or they name an unknown study.
+    """
+    evidence: Evidence = _study(claim).check(claim, settings)
+    return evidence
+
+
+def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
+    """Draw the evidence of `check`; returns the text alternative."""
+    text: str = _study(claim).draw(figure, claim, evidence)
+    return text
+
+
+def means(claim: Claim, answers: Iterable[str]) -> Spectra:
+    """The claim's `Spectra` means, its statement and control found among `answers`.
+
+    Raises
+    ------
+    ValueError
+        If the claim has no such means, or an answer is not one of the study's.
+    """
+    way, known = _means(claim), tuple(answers)
+    for name in (way.statement, way.control):
+        if name not in known:
+            raise ValueError(
+                f"{claim.id}: means: {way.study!r} has no answer {name!r}; "
+                f"known: {', '.join(known)}"
+            )
+    return way
+
+
+def provenance(way: Spectra, settings: Settings, **rest: Any) -> dict[str, Any]:
+    """What is needed to repeat a study; `rest` are its own sizes."""
+    return {
+        "study": way.study,
+        "factors": list(way.factors),
+        "seed": settings.seed,
+        "scale": str(settings.scale),
+        "device": settings.device,
+        "dtype": "float64",
+        "torch": torch.__version__,
+        **rest,
+    }
+
+
+def _study(claim: Claim) -> ModuleType:
+    way = _means(claim)
+    if way.study not in STUDIES:
+        raise ValueError(
+            f"{claim.id}: means: unknown study {way.study!r}; known: {', '.join(STUDIES)}"
+        )
+    return importlib.import_module(STUDIES[way.study])
+
+
+def _means(claim: Claim) -> Spectra:
+    way: Spectra | None = claim.means_of(Spectra)
+    if way is None:
+        raise ValueError(f"{claim.id}: has no Spectra among its means")
+    return way

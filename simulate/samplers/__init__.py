@@ -1,0 +1,1 @@
+"""Random instances, one kind of problem a module."""

@@ -1,0 +1,135 @@
+"""Random networks before and after one step of gradient descent: internal covariate shift.
+
+K networks of several layers as one batch, with batch normalisation in every second network.  The
+gradients are taken by autodiff; the measure is the function that defines it,
+`bnproof.theory.training.smoothness`.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, Final
+
+import sympy as sp
+import torch
+from torch import Tensor
+
+from bnproof.simulate.samplers.base import Letters, chunks
+from bnproof.simulate.samplers.networks import normalise
+from bnproof.theory.claim import Instances
+from bnproof.theory.training import smoothness as definitions
+
+CHUNK: Final = 500
+WIDTH, BATCH = 5, 8
+
+
+def inner(u: Tensor, v: Tensor) -> Tensor:
+    """Inner product of two batches of weight matrices, (K,)."""
+    return (u * v).sum((1, 2))
+
+
+class Networks(Letters):
+    """Letters of `bnproof.theory.training.smoothness` for the last layer of K networks.
+
+    `layers` are weight matrices (K, width, width), `data` and `target` (K, samples, width).
+    """
+
+    def __init__(
+        self, layers: Sequence[Tensor], data: Tensor, target: Tensor, rate: Tensor
+    ) -> None:
+        self.layers, self.data, self.target, self.rate = list(layers), data, target, rate
+        self.with_layer = (torch.arange(len(rate), device=rate.device) % 2 == 0)[:, None, None]
+
+    def loss(self, layers: Sequence[Tensor]) -> Tensor:
+        """Squared error of each network, (K,)."""
+        hidden = self.data
+        eps = torch.full_like(self.rate, 1e-5)[:, None, None]
+        for weight in layers[:-1]:
+            y = hidden @ weight
+            y = torch.where(self.with_layer, normalise(y.mT, eps).mT, y)
+            hidden = torch.tanh(y)
+        return (hidden @ layers[-1] - self.target).square().sum((1, 2)) / 2
+
+    def gradient(self, layers: Sequence[Tensor], layer: int) -> Tensor:
+        """Gradient of each network's loss at the weights of `layer`, counted from 1."""
+        weights = [weight.detach().requires_grad_() for weight in layers]
+        return torch.autograd.grad(self.loss(weights).sum(), weights[layer - 1])[0]
+
+    @cached_property
+    def updated(self) -> list[Tensor]:
+        """All layers after one step of gradient descent."""
+        rate = self.rate[:, None, None]
+        return [
+            weight - rate * self.gradient(self.layers, number)
+            for number, weight in enumerate(self.layers, start=1)
+        ]
+
+    def measure(self, layer: int) -> definitions.Shift:
+        """Internal covariate shift of a layer."""
+        return definitions.internal_covariate_shift(
+            self.gradient, self.layers, self.updated, layer, inner
+        )
+
+    @property
+    def pair(self) -> tuple[Tensor, Tensor]:
+        """G and G' of the last layer."""
+        last = len(self.layers)
+        mixed = definitions.mixed(self.layers, self.updated, last)
+        return self.gradient(self.layers, last), self.gradient(mixed, last)
+
+    @property
+    def full(self) -> Tensor:
+        """Change of the first layer's gradient when all layers are updated, (K,)."""
+        change = self.gradient(self.layers, 1) - self.gradient(self.updated, 1)
+        return definitions.length(change, inner)
+
+
+def _sum_of_lengths(q: Networks) -> Tensor:
+    G, moved = q.pair
+    return definitions.length(G.abs() + moved.abs(), inner)
+
+
+def _cosine_size(q: Networks) -> Tensor:
+    G, moved = q.pair
+    return inner(G.abs(), moved.abs()) / inner(G, G).sqrt() / inner(moved, moved).sqrt()
+
+
+Networks.VALUES = {
+    definitions.shift: lambda q: q.measure(len(q.layers)).distance,
+    definitions.cosine: lambda q: q.measure(len(q.layers)).cosine,
+    definitions.usual: lambda q: q.pair[0].flatten(1).norm(dim=1),
+    definitions.shifted: lambda q: q.pair[1].flatten(1).norm(dim=1),
+    definitions.first_shift: lambda q: q.measure(1).distance,
+    definitions.full_shift: lambda q: q.full,
+}
+Networks.MAGNITUDES = {
+    definitions.shift: _sum_of_lengths,
+    definitions.cosine: _cosine_size,
+    definitions.first_shift: lambda q: 2 * definitions.length(q.gradient(q.layers, 1), inner),
+}
+
+
+def batches(
+    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+) -> Iterator[tuple[int, Networks]]:
+    """Yield (number of layers, networks): `total` of each, in chunks."""
+    del domain
+    for depth, count, stream in chunks(way.sizes, total, CHUNK, seed):
+        generator = torch.Generator().manual_seed(stream)
+
+        def normal(*shape: int, source: torch.Generator = generator) -> Tensor:
+            return torch.randn(*shape, generator=source, dtype=torch.float64).to(device)
+
+        layers = [normal(count, WIDTH, WIDTH) / WIDTH**0.5 for _ in range(depth)]
+        data, target = normal(count, BATCH, WIDTH), normal(count, BATCH, WIDTH)
+        yield depth, Networks(layers, data, target, 0.05 * normal(count).exp())
+
+
+def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+    """What is needed, beside the seed, to draw the same networks."""
+    del domain
+    return {
+        "numbers of layers": list(way.sizes),
+        "width and samples": [WIDTH, BATCH],
+        "networks": "tanh, squared error; every second one with batch normalisation",
+        "dtype": "float64",
+    }

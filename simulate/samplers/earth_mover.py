@@ -1,0 +1,113 @@
+"""Random pairs of samples, and the earth mover's distance between them by trying every pairing.
+
+An optimal coupling of two samples of one size is a pairing of their points (Birkhoff), so the least
+mean distance over all n! pairings is the distance exactly, in any dimension.
+"""
+
+from collections.abc import Iterator
+from itertools import permutations, product
+from typing import Any, Final
+
+import sympy as sp
+import torch
+from torch import Tensor
+
+from bnproof.simulate.samplers.base import Letters, chunks
+from bnproof.theory.claim import Instances
+from bnproof.theory.common.errors import one_of
+from bnproof.theory.training import earth_mover as em
+
+CHUNK: Final = 500
+DIMENSIONS: Final = (1, 2, 3)
+LAWS: Final = ("normal", "signs", "rare")  # of the points, in turn
+
+
+class Samples(Letters):
+    """Letters of `bnproof.theory.training.earth_mover` on K pairs of samples (K, n, d)."""
+
+    def __init__(self, first: Tensor, second: Tensor) -> None:
+        self.first, self.second = first, second
+
+    def least(self, lengths: Tensor) -> Tensor:
+        """Least mean of lengths (K, n, n) over all pairings of rows with columns, (K,)."""
+        count = lengths.shape[1]
+        orders = torch.tensor(list(permutations(range(count))), device=lengths.device)
+        rows = torch.arange(count, device=lengths.device)
+        return lengths[:, rows, orders].mean(-1).amin(-1)
+
+
+def _lengths(q: Samples) -> Tensor:
+    steps = q.first[:, :, None] - q.second[:, None]
+    return steps.square().sum(-1).sqrt()
+
+
+def _sizes(q: Samples) -> Tensor:
+    steps = q.first.abs()[:, :, None] + q.second.abs()[:, None]
+    return steps.square().sum(-1).sqrt()
+
+
+def _spread(points: Tensor) -> Tensor:
+    return (points - points.mean(1, keepdim=True)).square().sum(-1).mean(-1)
+
+
+def _spread_size(points: Tensor) -> Tensor:
+    return (points.abs() + points.abs().mean(1, keepdim=True)).square().sum(-1).mean(-1)
+
+
+Samples.VALUES = {
+    em.distance: lambda q: q.least(_lengths(q)),
+    em.gap: lambda q: (q.first.mean(1) - q.second.mean(1)).square().sum(-1),
+    em.spread_p: lambda q: _spread(q.first),
+    em.spread_q: lambda q: _spread(q.second),
+}
+Samples.MAGNITUDES = {
+    em.distance: lambda q: q.least(_sizes(q)),
+    em.gap: lambda q: (q.first.abs().mean(1) + q.second.abs().mean(1)).square().sum(-1),
+    em.spread_p: lambda q: _spread_size(q.first),
+    em.spread_q: lambda q: _spread_size(q.second),
+}
+
+
+def draw(count: int, points: int, dimension: int, law: str, seed: int, device: str) -> Samples:
+    """Draw `count` pairs of samples of so many points; the second sample is scaled and moved.
+
+    Raises
+    ------
+    ValueError
+        If `law` is none of `LAWS`.
+    """
+    one_of("law", law, LAWS)
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
+
+    pair = [normal(count, points, dimension) for _ in range(2)]
+    if law == "signs":
+        pair = [sample.sign() for sample in pair]
+    if law == "rare":
+        pair = [sample**5 for sample in pair]
+    scale, shift = normal(count, 1, 1).exp(), normal(count, 1, dimension)
+    return Samples(pair[0], scale * pair[1] + shift)
+
+
+def batches(
+    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+) -> Iterator[tuple[int, Samples]]:
+    """Yield (points, pairs): `total` of each number of points, dimension and law, in chunks."""
+    del domain
+    cases = product(way.sizes, DIMENSIONS, LAWS)
+    for (points, dimension, law), count, stream in chunks(cases, total, CHUNK, seed):
+        yield points, draw(count, points, dimension, law, stream, device)
+
+
+def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+    """What is needed, beside the seed, to draw the same pairs."""
+    del domain
+    return {
+        "numbers of points": list(way.sizes),
+        "dimensions": list(DIMENSIONS),
+        "laws": list(LAWS),
+        "distance": "over all pairings, listed",
+        "dtype": "float64",
+    }

@@ -1,0 +1,146 @@
+"""Random features of a linear model: the Hessian of its squared loss by autodiff.
+
+Where the domain asks for features without correlation, they are drawn as integer combinations of
+disjoint sets of orthogonal sign patterns: sums of integers, so that correlations are exactly 0.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Final
+
+import sympy as sp
+import torch
+from torch import Tensor
+
+from bnproof.simulate.samplers.base import Letters, chunks
+from bnproof.theory.claim import Instances
+from bnproof.theory.symbols import delta_ki
+from bnproof.theory.training import least_squares as quadratics
+
+CHUNK: Final = 2_000
+COUNT: Final = 3  # features drawn without correlation; correlated ones come in pairs
+
+
+class Features(Letters):
+    """Letters of `bnproof.theory.training.least_squares` on K data sets (K, m, features)."""
+
+    def __init__(self, data: Tensor, target: Tensor) -> None:
+        self.data, self.target = data, target
+
+    @cached_property
+    def centred(self) -> Tensor:
+        """Features without their means."""
+        return self.data - self.data.mean(1, keepdim=True)
+
+    @cached_property
+    def deviations(self) -> Tensor:
+        """Biased standard deviations, (K, 1, features)."""
+        return self.centred.square().mean(1, keepdim=True).sqrt()
+
+    def hessian(self, features: Tensor) -> Tensor:
+        """Hessian of the squared loss in the weights, by double backward, (K, p, p)."""
+        weights = torch.zeros_like(features[:, 0]).requires_grad_()
+        fitted = (features @ weights.unsqueeze(-1)).squeeze(-1)
+        loss = ((fitted - self.target).square().mean(-1) / 2).sum()
+        gradient = torch.autograd.grad(loss, weights, create_graph=True)[0]
+        rows = [
+            torch.autograd.grad(gradient[:, i].sum(), weights, retain_graph=True)[0]
+            for i in range(weights.shape[1])
+        ]
+        return torch.stack(rows, 1)
+
+    @cached_property
+    def scaled(self) -> Tensor:
+        """Hessian after feature scaling."""
+        return self.hessian(self.centred / self.deviations)
+
+    @cached_property
+    def correlations(self) -> Tensor:
+        """Correlations of all pairs of features, (K, p, p)."""
+        products = self.centred.mT @ self.centred / self.data.shape[1]
+        return products / (self.deviations.mT * self.deviations)
+
+    @property
+    def eye(self) -> Tensor:
+        """The identity, (1, p, p)."""
+        return torch.eye(self.data.shape[2], dtype=self.data.dtype, device=self.data.device)[None]
+
+
+def _stretch(q: Features) -> Tensor:
+    curvatures = torch.linalg.eigvalsh(q.scaled)
+    return curvatures[:, -1] / curvatures[:, 0]
+
+
+def _sizes(features: Tensor) -> Tensor:
+    return features.abs().mT @ features.abs() / features.shape[1]
+
+
+Features.VALUES = {
+    quadratics.stretch: _stretch,
+    quadratics.correlation: lambda q: q.correlations[:, 0, 1],
+    quadratics.largest_correlation: lambda q: (q.correlations * (1 - q.eye)).abs().amax((1, 2)),
+    quadratics.scaled_ki: lambda q: q.scaled,
+    quadratics.centred_ki: lambda q: q.hessian(q.centred),
+    delta_ki: lambda q: q.eye,
+}
+Features.MAGNITUDES = {
+    # Entries as large as the largest curvature cancel in the smallest one, which divides.
+    quadratics.stretch: lambda q: _stretch(q).square(),
+    quadratics.scaled_ki: lambda q: _sizes(q.centred / q.deviations),
+    quadratics.centred_ki: lambda q: _sizes(q.centred),
+}
+
+
+def sign_patterns(m: int) -> Tensor:
+    """Sylvester's orthogonal matrix of signs, (m, m); its first column is constant.
+
+    Raises
+    ------
+    ValueError
+        If m is no power of 2 or too small for three features.
+    """
+    if m < 2 * COUNT or m & (m - 1):
+        raise ValueError(f"m = {m}: need a power of 2, at least 8")
+    signs = torch.ones(1, 1, dtype=torch.float64)
+    while len(signs) < m:
+        signs = torch.kron(torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64), signs)
+    return signs
+
+
+def draw(count: int, m: int, seed: int, device: str, *, correlated: bool) -> Features:
+    """Draw `count` data sets of m samples: two correlated features, or three uncorrelated ones."""
+    generator = torch.Generator().manual_seed(seed)
+    if correlated:
+        data = torch.randn(count, m, 2, generator=generator, dtype=torch.float64)
+        mix = torch.randn(count, 2, 2, generator=generator, dtype=torch.float64)
+        data = data @ mix + torch.randn(count, 1, 2, generator=generator, dtype=torch.float64)
+    else:
+        size = torch.randint(1, 5, (count, m - 1, 1), generator=generator).double()
+        sign = 2 * torch.randint(2, (count, m - 1, 1), generator=generator).double() - 1
+        owner = torch.arange(m - 1).remainder(COUNT)
+        own = torch.nn.functional.one_hot(owner, COUNT).double()
+        shift = torch.randint(-9, 10, (count, 1, COUNT), generator=generator).double()
+        data = sign_patterns(m)[:, 1:] @ (size * sign * own) + shift
+    target = torch.randn(count, m, generator=generator, dtype=torch.float64)
+    return Features(data.to(device), target.to(device))
+
+
+def _correlated(domain: sp.Basic) -> bool:
+    return quadratics.largest_correlation not in domain.free_symbols
+
+
+def batches(
+    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+) -> Iterator[tuple[int, Features]]:
+    """Yield (m, data sets): `total` of each, in chunks."""
+    for m, count, stream in chunks(way.sizes, total, CHUNK, seed):
+        yield m, draw(count, m, stream, device, correlated=_correlated(domain))
+
+
+def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+    """What is needed, beside the seed, to draw the same data sets."""
+    return {
+        "samples": list(way.sizes),
+        "features": "2, correlated" if _correlated(domain) else f"{COUNT}, uncorrelated",
+        "dtype": "float64",
+    }

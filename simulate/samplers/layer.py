@@ -1,0 +1,200 @@
+"""A whole batch-normalisation layer: several units on one input, measured in all its weights.
+
+Shapes: K problems, batch size m, d inputs, n units; weights W (K, d, n), activations and outputs
+(K, m, n).  Hessians come from double backward of the whole map, eigenvalues from a dense solver.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from itertools import product
+from typing import Any, Final
+
+import sympy as sp
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from bnproof.simulate.samplers.autodiff import epsilons
+from bnproof.simulate.samplers.base import Letters, chunks
+from bnproof.simulate.samplers.networks import CLASSES, LOSSES, normalise
+from bnproof.simulate.samplers.regimes import REGIMES, drawn
+from bnproof.theory.claim import Instances
+from bnproof.theory.layer import curvature as cur
+from bnproof.theory.layer import layer_curvature as lay
+
+INPUTS: Final = 4
+UNITS: Final = 3
+CHUNK: Final = 250
+Loss = Callable[[Tensor], Tensor]
+
+
+class Layer(Letters):
+    """Letters of a layer with inputs X (K, m, d), weights W (K, d, n) and a loss of z (K, m, n).
+
+    gamma and beta are (K, 1, n), eps is (K, 1, 1).
+    """
+
+    def __init__(
+        self, X: Tensor, W: Tensor, gamma: Tensor, beta: Tensor, eps: Tensor, loss: Loss
+    ) -> None:
+        self.X, self.W, self.loss = X, W, loss
+        self.gamma, self.beta, self.eps = gamma, beta, eps
+
+    def out(self, y: Tensor) -> Tensor:
+        """The layer's output for activations y, each unit over the batch."""
+        return self.gamma * normalise(y.mT, self.eps).mT + self.beta
+
+    @cached_property
+    def y(self) -> Tensor:
+        """Activations, (K, m, n)."""
+        return self.X @ self.W
+
+    @cached_property
+    def hess(self) -> Tensor:
+        """Hessian in all weights, (K, dn, dn)."""
+        return _hessian(lambda W: self.loss(self.out(self.X @ W)), self.W)
+
+    @cached_property
+    def at_z(self) -> tuple[Tensor, Tensor]:
+        """Gradient (K, m, n) and Hessian (K, mn, mn) of the loss at z."""
+        z = self.out(self.y).detach().requires_grad_()
+        g = torch.autograd.grad(self.loss(z).sum(), z)[0]
+        return g, _hessian(self.loss, z)
+
+    @cached_property
+    def h(self) -> Tensor:
+        """Largest eigenvalue of the Hessian at z, (K,)."""
+        return torch.linalg.eigvalsh(self.at_z[1]).amax(-1)
+
+    @cached_property
+    def tops(self) -> Tensor:
+        """Top eigenvalue of each unit's K_j(h), (K, n): of the loss ``<g,z> + h|z - z0|^2/2``."""
+        g, start = self.at_z[0], self.out(self.y).detach()
+        h = self.h[:, None, None]
+
+        def separate(y: Tensor) -> Tensor:
+            z = self.out(y)
+            return (g * z + h / 2 * (z - start).square()).sum((1, 2))
+
+        whole = _hessian(separate, self.y)
+        m, n = self.y.shape[1:]
+        blocks = whole.unflatten(2, (m, n)).unflatten(1, (m, n)).diagonal(dim1=2, dim2=4)
+        return torch.linalg.eigvalsh(blocks.permute(0, 3, 1, 2)).amax(-1)
+
+    @cached_property
+    def terms(self) -> Tensor:
+        """Absolute terms of the units' curvature, the largest over the units, (K,)."""
+        y, gamma = self.y.detach(), self.gamma.abs()
+        s2 = y.var(1, correction=0, keepdim=True) + self.eps
+        hat = (y.abs() + y.abs().mean(1, keepdim=True)) / s2.sqrt()
+        bend = 3 * gamma / (y.shape[1] * s2) * (self.at_z[0].abs() * hat).sum(1, keepdim=True)
+        own = self.h.abs()[:, None, None] * gamma**2 / s2
+        return (own + bend).amax((1, 2))
+
+
+def _hessian(function: Loss, at: Tensor) -> Tensor:
+    """Hessian of each problem's function at `at` (K, ...), flattened to (K, size, size)."""
+    leaf = at.detach().requires_grad_()
+    first = torch.autograd.grad(function(leaf).sum(), leaf, create_graph=True)[0].flatten(1)
+    rows = [
+        torch.autograd.grad(first[:, k].sum(), leaf, retain_graph=True)[0].flatten(1)
+        for k in range(first.shape[1])
+    ]
+    return torch.stack(rows, 1)
+
+
+Layer.VALUES = {
+    lay.lamW: lambda q: torch.linalg.eigvalsh(q.hess).amax(-1),
+    lay.lamU: lambda q: q.tops.amax(-1),
+    lay.h: lambda q: q.h,
+    cur.opX: lambda q: torch.linalg.matrix_norm(q.X, 2) ** 2,
+}
+Layer.MAGNITUDES = {
+    lay.lamW: lambda q: q.terms * torch.linalg.matrix_norm(q.X, 2) ** 2,
+    lay.lamU: lambda q: q.terms,
+}
+
+
+def _losses(normal: Callable[..., Tensor], count: int, m: int) -> dict[str, Loss]:
+    """The losses of `samplers.networks`, coupling the units: by readout, mix and tanh unit."""
+    readout, target = normal(count, UNITS, CLASSES), normal(count, m, CLASSES)
+    mix = normal(count, UNITS, UNITS)
+    label = target.argmax(-1, keepdim=True)
+
+    def cross_entropy(z: Tensor) -> Tensor:
+        logits = z @ readout
+        return (torch.logsumexp(logits, -1) - logits.gather(-1, label).squeeze(-1)).mean(-1)
+
+    def squared_error(z: Tensor) -> Tensor:
+        return (z @ mix - target[..., :UNITS]).square().mean((1, 2)) / 2
+
+    def logistic(z: Tensor) -> Tensor:
+        return -logsigmoid((z @ mix) * target[..., :UNITS].sign()).mean((1, 2))
+
+    def non_convex(z: Tensor) -> Tensor:
+        return (torch.tanh(z @ mix) - target[..., :UNITS]).square().mean((1, 2)) / 2
+
+    return {
+        "cross-entropy": cross_entropy,
+        "squared error": squared_error,
+        "logistic": logistic,
+        "non-convex": non_convex,
+    }
+
+
+def draw(
+    count: int,
+    m: int,
+    loss: str,
+    seed: int,
+    epsilons: tuple[float, ...],
+    device: str = "cpu",
+    regime: str = "Gaussian",
+) -> Layer:
+    """Draw `count` layers of a regime on a CPU generator, the same on every device.
+
+    Raises
+    ------
+    ValueError
+        If a size is out of range.
+    """
+    if count < 1 or m < 2:
+        raise ValueError(f"count = {count}, m = {m}: need count >= 1 and batch size m >= 2")
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
+
+    X, W = drawn(
+        regime, normal(count, m, INPUTS), normal(count, UNITS, INPUTS), normal(count, INPUTS)
+    )
+    gamma, beta = normal(count, 1, UNITS), normal(count, 1, UNITS)
+    chosen = torch.tensor(epsilons, dtype=torch.float64, device=device)
+    eps = chosen[torch.arange(count, device=device) % len(epsilons)][:, None, None]
+    return Layer(X, W.mT, gamma, beta, eps, _losses(normal, count, m)[loss])
+
+
+def batches(
+    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+) -> Iterator[tuple[int, Layer]]:
+    """Yield (m, layers) for each loss, batch size and regime, in chunks.
+
+    There are `total` of each loss and size, in equal shares of the regimes.
+    """
+    share = -(-total // len(REGIMES))
+    cases = product(LOSSES, way.sizes, REGIMES)
+    for (loss, m, regime), count, stream in chunks(cases, share, CHUNK, seed):
+        yield m, draw(count, m, loss, stream, epsilons(domain), device, regime)
+
+
+def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+    """What is needed, beside the seed, to draw the same layers."""
+    return {
+        "batch sizes": list(way.sizes),
+        "inputs": INPUTS,
+        "units": UNITS,
+        "losses": list(LOSSES),
+        "regimes": list(REGIMES),
+        "eps": list(epsilons(domain)),
+        "dtype": "float64",
+    }

@@ -1,0 +1,348 @@
+"""The world of normalisers: random groups through each normaliser, written from primitives.
+
+A normaliser is measured as it is used: a tensor (K, B, C, T) of K problems, B samples, C channels
+and T places goes through the whole layer, with its gamma.  The letters are those of its first
+group, by automatic differentiation with respect to the whole tensor.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any, Final
+
+import sympy as sp
+import torch
+from torch import Tensor
+
+from bnproof.simulate.samplers.base import Letters, chunks
+from bnproof.simulate.samplers.networks import EPSILONS, LOSSES, Loss
+from bnproof.theory.claim import Instances
+from bnproof.theory.normalizers import groups as sym
+from bnproof.theory.normalizers.oblique import nn, ww
+from bnproof.theory.symbols import delta_ki, eps, m, mu, sigma, vv
+
+CHUNK: Final = 2_000
+DRAWS: Final = ("Gaussian", "heavy-tailed")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which entries of (B, C, T) form a group, for a group of m entries.
+
+    Attributes
+    ----------
+    shape
+        (B, C, T) for a group size m.
+    group
+        Brings a tensor (K, B, C, T) into the form (K, groups, m), given m.
+    """
+
+    shape: Callable[[int], tuple[int, int, int]]
+    group: Callable[[Tensor, int], Tensor]
+
+
+def _samples(x: Tensor, size: int) -> Tensor:
+    return x.reshape(len(x), -1, size)
+
+
+def _channels(x: Tensor, size: int) -> Tensor:
+    return x.transpose(1, 2).reshape(len(x), -1, size)
+
+
+BATCH: Final = Layout(lambda size: (size, 2, 1), _channels)
+FEATURES: Final = Layout(lambda size: (3, size, 1), _samples)
+CHANNEL_GROUPS: Final = Layout(lambda size: (3, 2 * size, 1), _samples)
+SPACE: Final = Layout(lambda size: (3, 2, size), _samples)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A normaliser in numbers: layout, centring, exponent, and where eps goes."""
+
+    layout: Layout = BATCH
+    centred: bool = True
+    scale_centred: bool = True
+    power: float = 2.0
+    eps_at: str = ""  # "inside" the root, "outside", or nowhere
+    total: bool = False  # the sum of squares, not their mean
+
+    def scale(self, u: Tensor, constant: Tensor) -> Tensor:
+        """S of each group (..., m), the last axis kept."""
+        x = u - u.mean(-1, keepdim=True) if self.scale_centred else u
+        if math.isinf(self.power):
+            return x.abs().amax(-1, keepdim=True)
+        powers = x.abs() ** self.power
+        average = powers.sum(-1, keepdim=True) if self.total else powers.mean(-1, keepdim=True)
+        if self.eps_at == "inside":
+            average = average + constant
+        root = average ** (1 / self.power)
+        return root + constant if self.eps_at == "outside" else root
+
+    def normalise(self, u: Tensor, constant: Tensor) -> Tensor:
+        """Numerator over scale for each group (..., m)."""
+        top = u - u.mean(-1, keepdim=True) if self.centred else u
+        return top / self.scale(u, constant)
+
+    def allowed(self, domain: sp.Basic) -> tuple[float, ...]:
+        """The values of eps at which the domain admits this normaliser."""
+        known = {
+            sym.p: sp.oo if math.isinf(self.power) else sp.Rational(str(self.power)),
+            sym.c_n: int(self.centred),
+            sym.c_S: int(self.scale_centred),
+        }
+        return tuple(
+            constant
+            for constant in (EPSILONS if self.eps_at else (0.0,))
+            if domain.subs(known | {eps: sp.Rational(str(constant))}) != sp.false
+        )
+
+
+POWERS: Final = {"1": 1.0, "3/2": 1.5, "2": 2.0, "4": 4.0, "inf": math.inf}
+KINDS: Final = {
+    "BatchNorm, eps inside": Kind(eps_at="inside"),
+    "BatchNorm, eps outside": Kind(eps_at="outside"),
+    **{f"l_{name} BatchNorm": Kind(power=power) for name, power in POWERS.items()},
+    **{
+        f"l_{name} BatchNorm, printed": Kind(scale_centred=False, power=power)
+        for name, power in POWERS.items()
+    },
+    "LayerNorm": Kind(FEATURES, eps_at="inside"),
+    "RMSNorm": Kind(FEATURES, centred=False, scale_centred=False, eps_at="inside"),
+    "GroupNorm": Kind(CHANNEL_GROUPS, eps_at="inside"),
+    "InstanceNorm": Kind(SPACE, eps_at="inside"),
+    "WeightNorm": Kind(FEATURES, centred=False, scale_centred=False, total=True),
+}
+
+
+@dataclass(frozen=True)
+class Problems:
+    """K problems: raw tensor x (K, B, C, T), gamma (K, 1, C, 1), eps (K, 1), loss of the output.
+
+    The loss reads the first group alone: (K, m) to (K,).
+    """
+
+    kind: Kind
+    size: int
+    x: Tensor
+    gamma: Tensor
+    eps: Tensor
+    loss: Loss
+
+
+class Measured(Letters):
+    """Letters of the first group of each problem."""
+
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+        self.m = problems.size
+        self.x = problems.x.detach().requires_grad_()
+
+    def _first(self, x: Tensor) -> Tensor:
+        return self.problems.kind.layout.group(x, self.m)[:, 0]
+
+    @cached_property
+    def u(self) -> Tensor:
+        """The first group as a leaf, (K, m)."""
+        return self._first(self.x).detach().requires_grad_()
+
+    @cached_property
+    def scale(self) -> Tensor:
+        """S, (K, 1), differentiable in u."""
+        return self.problems.kind.scale(self.u, self.problems.eps)
+
+    @cached_property
+    def w(self) -> Tensor:
+        """Gradient of S at u, (K, m)."""
+        return torch.autograd.grad(self.scale.sum(), self.u, retain_graph=True)[0]
+
+    @cached_property
+    def n(self) -> Tensor:
+        """The normalised group, (K, m), differentiable in u."""
+        return self.problems.kind.normalise(self.u, self.problems.eps)
+
+    @cached_property
+    def jacobian(self) -> Tensor:
+        """``d n_k/d u_i``, (K, m, m)."""
+        rows = [
+            torch.autograd.grad(self.n[:, k].sum(), self.u, retain_graph=True)[0]
+            for k in range(self.m)
+        ]
+        return torch.stack(rows, 1)
+
+    @cached_property
+    def gamma(self) -> Tensor:
+        """The factors of the first group's entries, (K, m)."""
+        return self._first(self.problems.gamma.expand_as(self.x)).detach()
+
+    @cached_property
+    def f(self) -> Tensor:
+        """Gradient of the loss at n, (K, m): gamma is in it."""
+        n = self.n.detach().requires_grad_()
+        return torch.autograd.grad(self.problems.loss(self.gamma * n).sum(), n)[0]
+
+    @cached_property
+    def v(self) -> Tensor:
+        """Gradient of the loss with respect to the whole tensor, (K, B*C*T)."""
+        group, kind = self.problems.kind.layout.group, self.problems.kind
+        n = kind.normalise(group(self.x, self.m), self.problems.eps.unsqueeze(-1))
+        z = n * group(self.problems.gamma.expand_as(self.x), self.m)
+        return torch.autograd.grad(self.problems.loss(z[:, 0]).sum(), self.x)[0].flatten(1)
+
+    def centre(self, vector: Tensor) -> Tensor:
+        """``A vector``."""
+        kind = self.problems.kind
+        return vector - vector.mean(-1, keepdim=True) if kind.centred else vector
+
+    @cached_property
+    def argument(self) -> Tensor:
+        """``x/S``, x what the scale is taken of."""
+        u = self.u.detach()
+        x = u - u.mean(-1, keepdim=True) if self.problems.kind.scale_centred else u
+        return x / self.scale.detach()
+
+    @cached_property
+    def a(self) -> Tensor:
+        """``sign(x)|x/S|^(p-1)``; at p = inf, m sign(x) at the largest entry and 0 elsewhere."""
+        return self._slopes(self.argument) * self.argument.sign()
+
+    def _slopes(self, size: Tensor) -> Tensor:
+        power = self.problems.kind.power
+        if math.isinf(power):
+            largest = self.argument.abs().argmax(-1)
+            return torch.nn.functional.one_hot(largest, self.m).to(size) * self.m
+        return size.abs() ** (power - 1)
+
+    @cached_property
+    def terms(self) -> Tensor:
+        """Entrywise absolute terms of n and of x/S: u and its mean cancel in them."""
+        u, kind = self.u.detach().abs(), self.problems.kind
+        mean = u.mean(-1, keepdim=True) if kind.centred or kind.scale_centred else 0
+        return (u + mean) / self.scale.detach()
+
+    @cached_property
+    def v_terms(self) -> Tensor:
+        """Entrywise absolute terms of v."""
+        f, w = self.f.abs(), self.w.abs() + self.w.abs().mean(-1, keepdim=True)
+        along = (f * self.terms).sum(-1, keepdim=True)
+        return (f + f.mean(-1, keepdim=True) + along * w) / self.scale.detach()
+
+
+def _all(q: Measured, value: float) -> Tensor:
+    return torch.full_like(q.x.detach()[:, 0, 0, 0], value)
+
+
+def _dot(left: Tensor, right: Tensor) -> Tensor:
+    return (left * right).sum(-1)
+
+
+def _omega(q: Measured) -> Tensor:
+    """The factor of ``w = (omega/m) x/S``, by projecting w onto x/S."""
+    return q.m * _dot(q.w, q.argument) / _dot(q.argument, q.argument)
+
+
+Measured.VALUES = {
+    m: lambda q: _all(q, q.m),
+    eps: lambda q: q.problems.eps.squeeze(-1),
+    sym.p: lambda q: _all(q, q.problems.kind.power),
+    sym.c_n: lambda q: _all(q, q.problems.kind.centred),
+    sym.c_S: lambda q: _all(q, q.problems.kind.scale_centred),
+    mu: lambda q: q.u.mean(-1),
+    sigma: lambda q: q.u.std(-1, correction=0),
+    sym.S: lambda q: q.scale.squeeze(-1),
+    sym.n_k: lambda q: q.n,
+    sym.n_i: lambda q: q.n,
+    sym.a_i: lambda q: q.a,
+    sym.a_mean: lambda q: q.a.mean(-1),
+    sym.Dn_ki: lambda q: q.jacobian,
+    delta_ki: lambda q: torch.eye(q.m).to(q.x).unsqueeze(0),
+    sym.omega: _omega,
+    sym.fn: lambda q: _dot(q.f, q.n),
+    sym.AfAf: lambda q: q.centre(q.f).square().sum(-1),
+    sym.var_n: lambda q: q.n.var(-1, correction=0),
+    nn: lambda q: q.n.square().sum(-1),
+    ww: lambda q: q.w.square().sum(-1),
+    vv: lambda q: q.v.square().sum(-1),
+}
+Measured.MAGNITUDES = {
+    mu: lambda q: q.u.abs().mean(-1),
+    sigma: lambda q: (q.terms * q.scale.detach()).square().mean(-1).sqrt(),
+    sym.n_k: lambda q: q.terms,
+    sym.n_i: lambda q: q.terms,
+    sym.a_i: lambda q: q._slopes(q.terms),
+    sym.a_mean: lambda q: q._slopes(q.terms).mean(-1),
+    sym.fn: lambda q: _dot(q.f.abs(), q.terms),
+    sym.AfAf: lambda q: (q.f.abs() + q.f.abs().mean(-1, keepdim=True)).square().sum(-1),
+    sym.var_n: lambda q: q.terms.square().mean(-1),
+    nn: lambda q: q.terms.square().sum(-1),
+    ww: lambda q: (
+        (q._slopes(q.terms) / q.m + q._slopes(q.terms).mean(-1, keepdim=True) / q.m)
+        .square()
+        .sum(-1)
+    ),
+    vv: lambda q: q.v_terms.square().sum(-1),
+}
+
+
+def draw(
+    kind: Kind,
+    count: int,
+    size: int,
+    way: str,
+    seed: int,
+    epsilons: tuple[float, ...] = (0.0,),
+    device: str = "cpu",
+) -> Problems:
+    """Draw `count` tensors whose groups have `size` entries, with a mean of their own.
+
+    Entries are Gaussian, or heavy-tailed: the third power of a Gaussian.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
+
+    x = normal(count, *kind.layout.shape(size))
+    x = x**3 if way == "heavy-tailed" else x
+    x = x + normal(count, 1, 1, 1)
+    gamma = normal(count, 1, x.shape[2], 1)
+    chosen = torch.tensor(epsilons, dtype=torch.float64, device=device)
+    constant = chosen[torch.arange(count, device=device) % len(epsilons)].unsqueeze(-1)
+    return Problems(kind, size, x, gamma, constant, LOSSES["non-convex"](count, size, normal))
+
+
+def admitted(domain: sp.Basic) -> dict[str, tuple[float, ...]]:
+    """Normalisers, with values of eps, that the domain does not exclude by their definition.
+
+    Raises
+    ------
+    ValueError
+        If it excludes all of them.
+    """
+    found = {name: kind.allowed(domain) for name, kind in KINDS.items()}
+    found = {name: values for name, values in found.items() if values}
+    if not found:
+        raise ValueError(f"domain {domain} excludes every normaliser")
+    return found
+
+
+def batches(
+    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+) -> Iterator[tuple[int, Measured]]:
+    """Yield (m, groups) for each admitted normaliser, draw and size: `total` for each size."""
+    kinds = admitted(domain)
+    cases = product(kinds, DRAWS, way.sizes)
+    share = max(20, math.ceil(total / (len(kinds) * len(DRAWS))))
+    for (name, draws, size), count, stream in chunks(cases, share, CHUNK, seed):
+        yield size, Measured(draw(KINDS[name], count, size, draws, stream, kinds[name], device))
+
+
+def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+    """What is needed, beside the seed, to draw the same groups."""
+    return {
+        "group sizes": list(way.sizes),
+        "normalisers": {name: list(values) for name, values in admitted(domain).items()},
+        "draws": list(DRAWS),
+        "dtype": "float64",
+    }

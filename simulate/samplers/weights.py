@@ -1,0 +1,380 @@
+"""Random single-BN-layer networks seen from the weights: each letter measured on ``w -> L(z(Xw))``.
+
+Shapes: K problems, batch size m, d inputs.  Everything that `bnproof.simulate.samplers.autodiff`
+measures at y is there too.  Gradients and Hessians in the weights come from automatic
+differentiation of the whole map; largest eigenvalues from a dense eigensolver; maxima and distances
+from numerical methods.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from itertools import product
+from typing import Any, Final, Self
+
+import sympy as sp
+import torch
+from torch import Tensor
+
+from bnproof.simulate.samplers import autodiff as quantities
+from bnproof.simulate.samplers import lstsq as least_squares
+from bnproof.simulate.samplers.autodiff import Measured, epsilons
+from bnproof.simulate.samplers.base import chunks
+from bnproof.simulate.samplers.networks import LOSSES, Problems, draw, normalise
+from bnproof.simulate.samplers.regimes import REGIMES, drawn
+from bnproof.theory import symbols as sym
+from bnproof.theory.claim import Instances
+from bnproof.theory.layer import curvature as cur
+from bnproof.theory.layer import minimax as mnx
+from bnproof.theory.layer import weights as wts
+
+INPUTS: Final = 4
+CHUNK: Final = 500  # a chunk holds (K, m, m) arrays
+ROUNDS: Final = 3  # the objective has rank one: the second step is there already
+
+
+def _dot(left: Tensor, right: Tensor) -> Tensor:
+    return (left * right).sum(-1)
+
+
+def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
+    return (matrix @ vector.unsqueeze(-1)).squeeze(-1)
+
+
+class Weighted(Measured):
+    """Letters of problems whose activations are ``y = X w``.
+
+    Parameters
+    ----------
+    X, w
+        Inputs (K, m, d) and weights (K, d).
+    problems
+        Layer and loss; their activations are replaced by ``X w``.
+    c, eta, radius
+        Factor on the weights, learning rate, bound on the norm of X: positive, (K,).
+    target
+        Regression targets, (K, m).
+    direction
+        Any direction in the space of activations, (K, m), not zero.
+    """
+
+    BLOCK = 2  # `u` tells even problems from odd ones
+
+    def __init__(self, X: Tensor, w: Tensor, problems: Problems, extra: tuple[Tensor, ...]) -> None:
+        super().__init__(replace(problems, y=_apply(X, w)))
+        self.X, self.w, self.extra = X, w, extra
+        self.c, self.eta, self.radius, self.target, self.direction = extra
+
+    def take(self, part: slice) -> Self:
+        """The same letters for some of the problems."""
+        extra = tuple(array[part] for array in self.extra)
+        return type(self)(self.X[part], self.w[part], self.problems.take(part), extra)
+
+    def loss_at(self, w: Tensor) -> Tensor:
+        """``L(z(Xw))``, (K,)."""
+        p = self.problems
+        return p.loss(p.gamma * normalise(_apply(self.X, w), p.eps) + p.beta)
+
+    def gradient_at(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """A leaf at w and the gradient there, (K, d), differentiable."""
+        leaf = w.detach().requires_grad_()
+        return leaf, torch.autograd.grad(self.loss_at(leaf).sum(), leaf, create_graph=True)[0]
+
+    def hessian_at(self, w: Tensor) -> Tensor:
+        """Hessian in the weights, (K, d, d), by double backward."""
+        leaf, gradient = self.gradient_at(w)
+        return _rows(gradient, leaf)
+
+    @cached_property
+    def grad(self) -> Tensor:
+        """Gradient at w, (K, d)."""
+        return self.gradient_at(self.w)[1].detach()
+
+    @cached_property
+    def hess(self) -> Tensor:
+        """Hessian at w, (K, d, d)."""
+        return self.hessian_at(self.w)
+
+    @cached_property
+    def H(self) -> Tensor:
+        """Hessian of the loss at z, (K, m, m)."""
+        z, g = self._at_z
+        return _rows(g, z)
+
+    @cached_property
+    def K(self) -> Tensor:
+        """Hessian of ``y -> L(z(y))``, (K, m, m)."""
+        return _rows(self.v, self.y)
+
+    @cached_property
+    def u(self) -> Tensor:
+        """A direction: any for every other problem, else the eigenvector to K's top eigenvalue."""
+        top = torch.linalg.eigh(self.K).eigenvectors[..., -1]
+        even = torch.arange(len(top), device=top.device).unsqueeze(-1) % 2 == 0
+        return torch.where(even, self.direction, top)
+
+    def maximum(self, vector: Tensor) -> Tensor:
+        """Maximum of ``|X'vector|^2`` over ``|X| <= radius``, (K,), by conditional gradients.
+
+        The objective is convex, so each step goes to the point of the ball that is furthest along
+        the gradient: radius times the orthogonal factor of its polar decomposition.
+        """
+        X = self.X
+        for _ in range(ROUNDS):
+            leaf = X.detach().requires_grad_()
+            value = _apply(leaf.mT, vector).square().sum()
+            left, _, right = torch.linalg.svd(
+                torch.autograd.grad(value, leaf)[0], full_matrices=False
+            )
+            X = self.radius[:, None, None] * (left @ right)
+        return _apply(X.mT, vector).square().sum(-1)
+
+    def along_shrunk(self) -> Tensor:
+        """Weight gradient for the inputs whose part along w is multiplied by c, (K, d)."""
+        unit = self.w / self.w.norm(dim=-1, keepdim=True)
+        part = _apply(self.X, unit).unsqueeze(-1) * unit.unsqueeze(-2)
+        shrunk = self.X - (1 - self.c)[:, None, None] * part
+        return Weighted(shrunk, self.w, self.problems, self.extra).grad
+
+    @cached_property
+    def star(self) -> Tensor:
+        """Optimal weights of the regression ``|Xw - t|^2`` without the layer, (K, d)."""
+        return least_squares.solve(self.X, self.target)
+
+    @cached_property
+    def normalised_star(self) -> Tensor:
+        """Optimal direction of ``|BN(Xw) - t|^2`` with eps = 0, (K, d).
+
+        The candidate best correlated with the target is accepted only where automatic
+        differentiation finds it stationary, and better than its opposite.
+
+        Raises
+        ------
+        ArithmeticError
+            If a candidate is not.
+        """
+        centred = self.X - self.X.mean(1, keepdim=True)
+        found = least_squares.solve(centred, self.target)
+        leaf = found.detach().requires_grad_()
+        loss = self.miss(leaf)
+        # Entry by entry: inputs may differ in size by 1e6, and the weights with them.
+        slope = (torch.autograd.grad(loss.sum(), leaf)[0] * found).abs().sum(-1)
+        if (slope > 1e-9 * self.m).any() or (loss > self.miss(-leaf)).any():
+            raise ArithmeticError("a direction is not an optimum of the normalised regression")
+        return found
+
+    def miss(self, w: Tensor) -> Tensor:
+        """``|BN(Xw) - t|^2`` with eps = 0, gamma = 1, beta = 0, (K,)."""
+        hat = normalise(_apply(self.X, w), torch.zeros_like(self.problems.eps))
+        return (hat - self.target).square().sum(-1)
+
+    # Magnitudes: absolute terms, for the unit of rounding errors only.
+
+    @cached_property
+    def hat_terms(self) -> Tensor:
+        """Entrywise absolute terms of yhat: the products of y = Xw cancel in it too."""
+        y = _apply(self.X.abs(), self.w.abs())
+        return (y + y.mean(-1, keepdim=True)) / self.scale
+
+    @cached_property
+    def v_terms(self) -> Tensor:
+        """Entrywise absolute terms of v."""
+        return self.problems.gamma.abs() / self.scale * _apply(self.P_terms, self.g.abs())
+
+    @cached_property
+    def P_terms(self) -> Tensor:
+        """Absolute terms of P, (K, m, m)."""
+        outer = self.hat_terms.unsqueeze(-1) * self.hat_terms.unsqueeze(-2)
+        return self.eye() + (1 + outer) / self.m
+
+    @cached_property
+    def K_terms(self) -> Tensor:
+        """Absolute terms of K, (K, m, m)."""
+        gamma, s = self.problems.gamma.abs().unsqueeze(-1), self.scale.unsqueeze(-1)
+        own = gamma**2 / s**2 * (self.P_terms @ self.H.abs() @ self.P_terms)
+        cross = self.hat_terms.unsqueeze(-1) * _apply(self.P_terms, self.g.abs()).unsqueeze(-2)
+        along = _dot(self.hat_terms, self.g.abs())[:, None, None] * self.P_terms
+        return own + gamma / (self.m * s**2) * (cross + cross.mT + along)
+
+    @cached_property
+    def grad_terms(self) -> Tensor:
+        """Absolute terms of the weight gradient, (K, d)."""
+        return _apply(self.X.abs().mT, self.v_terms)
+
+    @cached_property
+    def hess_terms(self) -> Tensor:
+        """Absolute terms of the weight Hessian, (K, d, d)."""
+        return self.X.abs().mT @ self.K_terms @ self.X.abs()
+
+
+def _rows(gradient: Tensor, leaf: Tensor) -> Tensor:
+    """Jacobian of a gradient, row by row."""
+    rows = [
+        torch.autograd.grad(gradient[:, k].sum(), leaf, retain_graph=True)[0]
+        for k in range(gradient.shape[-1])
+    ]
+    return torch.stack(rows, 1)
+
+
+def _wide(factor: Tensor, array: Tensor) -> Tensor:
+    return array / factor.reshape(-1, *[1] * (array.dim() - 1))
+
+
+def _through(direction: Tensor, matrix: Tensor) -> Tensor:
+    return _dot(direction, _apply(matrix, direction))
+
+
+def _to_ray(point: Tensor, direction: Tensor) -> Tensor:
+    """Squared distance to the ray of positive multiples of `direction`, by least squares."""
+    along = least_squares.solve(direction.unsqueeze(-1), point)
+    return (point - along.clamp(min=0) * direction).square().sum(-1)
+
+
+def _norm(terms: Tensor) -> Tensor:
+    """Largest row sum: above every eigenvalue."""
+    return terms.sum(-1).amax(-1)
+
+
+def _loss_terms(q: Weighted) -> Tensor:
+    z = q.problems.gamma.abs() * q.hat_terms + q.problems.beta.abs()
+    return q.loss_at(q.w).abs() + _dot(q.g.abs(), z)
+
+
+_VALUES = {
+    wts.c: lambda q: q.c,
+    wts.eta: lambda q: q.eta,
+    wts.ww: lambda q: _dot(q.w, q.w),
+    wts.nw: lambda q: _dot(q.grad, q.w),
+    wts.nn: lambda q: _dot(q.grad, q.grad),
+    wts.after: lambda q: (q.w - q.eta.unsqueeze(-1) * q.grad).square().sum(-1),
+    wts.loss_w: lambda q: q.loss_at(q.w),
+    wts.loss_cw: lambda q: q.loss_at(q.c.unsqueeze(-1) * q.w),
+    wts.grad_k: lambda q: q.grad,
+    wts.grad_ck: lambda q: q.gradient_at(q.c.unsqueeze(-1) * q.w)[1],
+    wts.hess_ki: lambda q: q.hess,
+    wts.hess_cki: lambda q: q.hessian_at(q.c.unsqueeze(-1) * q.w),
+    wts.hessw_k: lambda q: _apply(q.hess, q.w),
+    wts.Xy_k: lambda q: _apply(q.X.mT, q.yhat),
+    wts.PXHy_k: lambda q: torch.stack(
+        [_dot(q.project(q.X[..., k]), q.hessian_at_z(q.yhat)) for k in range(q.X.shape[-1])],
+        -1,
+    ),
+}
+
+_VALUES |= {
+    cur.gHg: lambda q: _dot(q.g, q.hessian_at_z(q.g)),
+    cur.qKq: lambda q: _dot(q.at_hat, q.hessian_at_y(q.at_hat)),
+    cur.qq: lambda q: _dot(q.at_hat, q.at_hat),
+    cur.ordered: lambda q: q.value(cur.gHg) - q.value(sym.vHv),
+    cur.relative: lambda q: q.value(cur.gHg) * q.value(sym.vv) - q.value(sym.vHv) * q.value(sym.gg),
+    cur.gz: lambda q: _dot(q.g, q.problems.gamma * q.yhat),
+    cur.shrink: lambda q: q.y.detach().var(-1, correction=0) - q.problems.gamma.squeeze(-1) ** 2,
+    cur.u1: lambda q: q.u.sum(-1),
+    cur.uy: lambda q: _dot(q.u, q.yhat),
+    cur.uu: lambda q: _dot(q.u, q.u),
+    cur.uKu: lambda q: _through(q.u, q.K),
+    cur.tau: lambda q: q.eta,
+    cur.lamK: lambda q: torch.linalg.eigvalsh(q.K).amax(-1),
+    cur.lamH: lambda q: torch.linalg.eigvalsh(q.H).amax(-1),
+    cur.lamW: lambda q: torch.linalg.eigvalsh(q.hess).amax(-1),
+    cur.opX: lambda q: torch.linalg.matrix_norm(q.X, 2) ** 2,
+}
+
+_VALUES |= {
+    mnx.radius: lambda q: q.radius,
+    mnx.ghat: lambda q: q.maximum(q.v.detach()),
+    mnx.gstd: lambda q: q.maximum(q.g),
+    mnx.mu_g: lambda q: q.g.mean(-1),
+    mnx.nn_c: lambda q: q.along_shrunk().square().sum(-1),
+    mnx.star: lambda q: _dot(q.star, q.star),
+    mnx.inner: lambda q: _dot(q.star, q.w),
+    mnx.d_std: lambda q: (q.w - q.star).square().sum(-1),
+    mnx.d_ray: lambda q: _to_ray(q.w, q.star),
+    mnx.d_bn: lambda q: _to_ray(q.w, q.normalised_star),
+    mnx.d_learned: lambda q: torch.minimum(
+        _to_ray(q.w, q.normalised_star), _to_ray(q.w, -q.normalised_star)
+    ),
+}
+
+_MAGNITUDES = {
+    wts.nw: lambda q: _dot(q.grad_terms, q.w.abs()),
+    wts.nn: lambda q: _dot(q.grad.abs(), q.grad_terms),
+    wts.after: lambda q: _dot(
+        (q.w - q.eta.unsqueeze(-1) * q.grad).abs(),
+        q.w.abs() + q.eta.unsqueeze(-1) * q.grad_terms,
+    ),
+    wts.loss_w: _loss_terms,
+    wts.loss_cw: _loss_terms,
+    wts.grad_k: lambda q: q.grad_terms,
+    wts.grad_ck: lambda q: _wide(q.c, q.grad_terms),
+    wts.hess_ki: lambda q: q.hess_terms,
+    wts.hess_cki: lambda q: _wide(q.c**2, q.hess_terms),
+    wts.hessw_k: lambda q: _apply(q.hess_terms, q.w.abs()),
+    wts.Xy_k: lambda q: _apply(q.X.abs().mT, q.hat_terms),
+    wts.PXHy_k: lambda q: _apply(q.X.abs().mT, _apply(q.P_terms @ q.H.abs(), q.hat_terms)),
+}
+
+_MAGNITUDES |= {
+    mnx.ghat: lambda q: q.radius**2 * _dot(q.v_terms, q.v_terms),
+    mnx.mu_g: lambda q: q.g.abs().mean(-1),
+    mnx.nn_c: lambda q: _dot(q.along_shrunk().abs(), q.grad_terms) * (1 + 1 / q.c) ** 2,
+    mnx.inner: lambda q: _dot(q.star.abs(), q.w.abs()),
+    mnx.d_std: lambda q: (q.w.abs() + q.star.abs()).square().sum(-1),
+    mnx.d_ray: lambda q: _dot(q.w, q.w),
+    mnx.d_bn: lambda q: _dot(q.w, q.w),
+    mnx.d_learned: lambda q: _dot(q.w, q.w),
+}
+
+_MAGNITUDES |= {
+    cur.qKq: lambda q: _through(q.at_hat.abs(), q.K_terms),
+    cur.u1: lambda q: q.u.abs().sum(-1),
+    cur.uy: lambda q: _dot(q.u.abs(), q.hat_terms),
+    cur.uKu: lambda q: _through(q.u.abs(), q.K_terms),
+    cur.lamK: lambda q: _norm(q.K_terms),
+    cur.lamH: lambda q: _norm(q.H.abs()),
+    cur.lamW: lambda q: _norm(q.hess_terms),
+}
+
+Weighted.VALUES = {**Measured.VALUES, **_VALUES}
+Weighted.MAGNITUDES = {**Measured.MAGNITUDES, **_MAGNITUDES}
+
+
+def problems(
+    count: int,
+    m: int,
+    loss: str,
+    seed: int,
+    *,
+    eps: tuple[float, ...],
+    regime: str = "Gaussian",
+    device: str = "cpu",
+) -> Weighted:
+    """Draw `count` problems: inputs and weights of a regime, log-normal c, eta and radius."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
+
+    X, w = drawn(regime, normal(count, m, INPUTS), normal(count, INPUTS), normal(count, INPUTS))
+    c, eta, radius = normal(count).exp(), normal(count).exp(), normal(count).exp()
+    layer = draw(count, m, loss, seed + 1, epsilons=eps, device=device)
+    return Weighted(X, w, layer, (c, eta, radius, normal(count, m), normal(count, m)))
+
+
+def batches(
+    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+) -> Iterator[tuple[int, Weighted]]:
+    """Yield (m, problems) for each loss, batch size and regime, in chunks.
+
+    There are `total` of each loss and size, in equal shares of the regimes.
+    """
+    share = -(-total // len(REGIMES))
+    cases, allowed = product(LOSSES, way.sizes, REGIMES), epsilons(domain)
+    for (loss, m, regime), count, stream in chunks(cases, share, CHUNK, seed, apart=2):
+        yield m, problems(count, m, loss, stream, eps=allowed, regime=regime, device=device)
+
+
+def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+    """What is needed, beside the seed, to draw the same problems."""
+    own = {"batch sizes": list(way.sizes), "inputs": INPUTS, "factors on |gamma|": [1.0]}
+    return quantities.provenance(way, domain) | own

@@ -1,0 +1,1 @@
+"""The search for violations of an inequality, one search space a module."""

@@ -1,0 +1,137 @@
+"""Both sides of an inequality, compiled once, evaluated on letters with or without a graph."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import sympy as sp
+import torch
+from torch import Tensor
+
+from bnproof.simulate.relation import terms
+from bnproof.simulate.samplers.base import Letters
+
+TRUSTED: Final = 1e-6  # least right side, over the terms that cancel, that gives a ratio
+TINY: Final = 1e-300
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Left and right side and the sum of the absolute values of their terms, (K,)."""
+
+    lhs: Tensor
+    rhs: Tensor
+    terms: Tensor
+
+    def height(self, blend: Tensor) -> Tensor:
+        """``(lhs - rhs)/(|lhs| + |rhs| + blend*terms)``, (K,): above 0 where ``<=`` fails."""
+        size = self.lhs.abs() + self.rhs.abs() + blend * self.terms
+        return (self.lhs - self.rhs) / size.clamp(min=TINY)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Judgement of K points, without a graph.
+
+    Attributes
+    ----------
+    excess
+        ``(lhs - rhs)/scale``; the scale is that of `bnproof.simulate.check.compare`, rounding
+        included.
+    ratio
+        ``lhs/rhs`` where the right side is at least `TRUSTED` times the scale, else NaN.
+    inside
+        Whether the point satisfies the domain.
+    """
+
+    excess: Tensor
+    ratio: Tensor
+    inside: Tensor
+
+
+class Contest:
+    """An inequality ``lhs <= rhs`` under a domain, compiled for tensors.
+
+    Parameters
+    ----------
+    relation
+        ``lhs <= rhs`` over letters without axes.
+    domain
+        True, a relation, or a conjunction of relations.
+    """
+
+    def __init__(self, relation: sp.Basic, domain: sp.Basic) -> None:
+        self.letters = sorted(relation.free_symbols, key=str)
+        sizes = [abs(term) for side in relation.args for term in terms(side)]
+        self._sides = _Compiled(self.letters, [relation.lhs, relation.rhs, *sizes])
+        parts = [] if domain == sp.true else list(sp.And.make_args(domain))
+        self.conditions = sorted(parts, key=str)
+        self.hypothesis = sorted(domain.free_symbols, key=str)
+        gaps = [part.lhs - part.rhs for part in self.conditions]
+        self._gaps = _Compiled(self.hypothesis, gaps)
+
+    def sides(self, measured: Letters) -> Sides:
+        """Both sides and the size of their terms, with a graph if the letters have one."""
+        lhs, rhs, *sizes = self._sides([measured.value(letter) for letter in self.letters])
+        return Sides(lhs, rhs, torch.stack(sizes).sum(0))
+
+    def judge(self, measured: Letters, sides: Sides) -> Verdicts:
+        """Compare `sides` with the rounding that the letters' magnitudes allow."""
+        magnitudes = [measured.magnitude(letter) for letter in self.letters]
+        scale = torch.stack(self._sides(magnitudes)[2:]).sum(0).detach()
+        lhs, rhs = sides.lhs.detach(), sides.rhs.detach()
+        excess = (lhs - rhs) / torch.where(scale > 0, scale, 1.0)
+        trusted = (rhs > TRUSTED * scale) & torch.isfinite(lhs)
+        ratio = torch.where(trusted, lhs / rhs, torch.nan)
+        return Verdicts(excess, ratio, self.inside(measured).expand_as(excess))
+
+    def inside(self, measured: Letters) -> Tensor:
+        """Which points satisfy the domain, (K,) or one truth for all."""
+        good = torch.ones(1, dtype=torch.bool, device=measured.value(self.letters[0]).device)
+        for part, gap in zip(self.conditions, self._found(measured), strict=True):
+            good = good & _satisfied(part, gap.detach())
+        return good
+
+    def outside(self, measured: Letters) -> Tensor:
+        """How far a point is from the domain: 0 inside, slope 1 over the size of the gap."""
+        total = torch.zeros(1, dtype=torch.float64, device=measured.value(self.letters[0]).device)
+        for part, gap in zip(self.conditions, self._found(measured), strict=True):
+            wrong = ~_satisfied(part, gap.detach())
+            total = total + torch.where(wrong, gap.abs() / gap.detach().abs().clamp(min=TINY), 0.0)
+        return total
+
+    def _found(self, measured: Letters) -> Sequence[Tensor]:
+        return self._gaps([measured.value(letter) for letter in self.hypothesis])
+
+
+@cache
+def contest(relation: sp.Basic, domain: sp.Basic) -> Contest:
+    """The contest of a relation, compiled once."""
+    return Contest(relation, domain)
+
+
+def _satisfied(part: sp.Basic, gap: Tensor) -> Tensor:
+    """Whether ``part`` holds where its left side exceeds its right side by `gap`."""
+    if isinstance(part, sp.Eq):
+        return gap == 0
+    if isinstance(part, sp.LessThan):
+        return gap <= 0
+    if isinstance(part, sp.GreaterThan):
+        return gap >= 0
+    return gap < 0 if isinstance(part, sp.StrictLessThan) else gap > 0
+
+
+class _Compiled:
+    """Expressions as one function of tensors (K,), each result (K,)."""
+
+    def __init__(self, letters: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) -> None:
+        self.function = sp.lambdify(letters, expressions, modules="torch", dummify=True, cse=True)
+
+    def __call__(self, values: Sequence[Tensor]) -> list[Tensor]:
+        if not values:
+            return []
+        return [
+            torch.as_tensor(one).to(values[0]).expand_as(values[0])
+            for one in self.function(*values)
+        ]

@@ -1,0 +1,195 @@
+"""How tight an inequality is: the ratio of its sides on random instances and by an adversary."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bnproof.simulate.check import ATTACKED, WORLDS
+from bnproof.simulate.search import ascent as adversary
+from bnproof.simulate.search.ascent import Attack, space_of
+from bnproof.simulate.search.inequality import contest
+from bnproof.theory.claim import Claim, Instances, Scale, Settings
+
+EFFORT: Final = {Scale.SMOKE: (16, 8), Scale.QUICK: (64, 25), Scale.PAPER: (2_000, 200)}
+RANDOM: Final = {Scale.SMOKE: 16, Scale.QUICK: 200, Scale.PAPER: 20_000}  # for each loss
+SIZE: Final = 8  # their batch size: at 2 most sides are 0, and large ones all look alike
+SHOWN: Final = 2_000  # ratios kept for a figure
+RANDOMLY, BY_ADVERSARY = "ratio, random instances", "ratio, best of each ascent"
+QUANTILES: Final = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+
+def random_ratios(claim: Claim, total: int, seed: int, device: str = "cpu") -> np.ndarray:
+    """Ratios of left to right side on random instances of the claim's world, (N,).
+
+    About `total` instances of batch size `SIZE` are drawn for each loss; those outside the domain,
+    and those whose right side is not above rounding, give none.  Nor does a claim without
+    `Instances`.
+    """
+    means = claim.means_of(Instances)
+    if means is None:
+        return np.empty(0)
+    way = replace(means, sizes=(SIZE,))
+    judge = contest(claim.relation, claim.domain)
+    world = importlib.import_module(WORLDS[way.world])
+    found = []
+    for _, letters in world.batches(way, claim.domain, total, seed, device):
+        judged = judge.judge(letters, judge.sides(letters))
+        ratio = judged.ratio[judged.inside]
+        found.append(ratio[torch.isfinite(ratio)].cpu())
+    return torch.cat(found).numpy()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What an attack and random instances say of an inequality.
+
+    Attributes
+    ----------
+    numbers
+        By name, ready for JSON.
+    series
+        Ratios for a figure, at most `SHOWN` of each kind; a kind without any is left out.
+    """
+
+    numbers: dict[str, Any]
+    series: dict[str, np.ndarray]
+
+    @property
+    def words(self) -> str:
+        """`finding` of the numbers."""
+        return finding(self.numbers)
+
+
+def summary(claim: Claim, settings: Settings) -> Summary:
+    """Attack a claim for as long as the scale allows, and compare with random instances.
+
+    At smoke scale one size is searched, and violations are not turned into exact data.
+
+    Returns
+    -------
+    Summary
+        The tightest ratio found, the configurations judged, the violations confirmed, the exact
+        refutation in words (None if there is none), and quantiles of the ratio on random
+        instances.  The same for the same seed.
+
+    Raises
+    ------
+    UserError
+        If no space to search fits the claim (`bnproof.simulate.search.ascent.space_of`).
+    """
+    restarts, steps = EFFORT[settings.scale]
+    smoke = settings.scale is Scale.SMOKE
+    found = adversary.attack(
+        claim,
+        restarts=restarts,
+        steps=steps,
+        seed=settings.seed,
+        device=settings.device,
+        simplify=False,
+        confirm=not smoke,
+        sizes=[space_of(claim).usual] if smoke else None,
+    )
+    random = random_ratios(claim, RANDOM[settings.scale], settings.seed, settings.device)
+    known = numbers(found, random)
+    if smoke:
+        del known["refutation found"]
+    return Summary(known, series(found, random))
+
+
+def numbers(found: Attack, random: np.ndarray) -> dict[str, Any]:
+    """The result of an attack and the ratios on random instances, ready for JSON."""
+    return {
+        "tightest ratio by the adversary": found.ratio if found.case else None,
+        "configurations tried by the adversary": found.configurations,
+        ATTACKED: found.violations,
+        "refutation found": found.refutation.data.words if found.refutation else None,
+        "ratio on random instances": _quantiles(random),
+    }
+
+
+def series(found: Attack, random: np.ndarray) -> dict[str, np.ndarray]:
+    """Ratios for `panel`: quantiles of those there are, smallest and largest among them."""
+    every = {RANDOMLY: random, BY_ADVERSARY: found.ratios}
+    return {
+        name: np.quantile(values, np.linspace(0, 1, SHOWN)) if len(values) > SHOWN else values
+        for name, values in every.items()
+        if len(values)
+    }
+
+
+def _quantiles(values: np.ndarray) -> dict[str, float] | None:
+    if not len(values):
+        return None
+    return {f"{q:.0%}": float(np.quantile(values, q)) for q in QUANTILES}
+
+
+def draw(figure: Figure, claim: Claim, random: np.ndarray, found: Attack) -> str:
+    """Distributions of the ratio, random and by adversary; returns the text alternative.
+
+    Raises
+    ------
+    ValueError
+        If neither has a ratio: there is nothing to draw.
+    """
+    ratios = series(found, random)
+    if not ratios:
+        raise ValueError(f"{claim.id}: no right side is positive; there is no ratio to draw")
+    axes = figure.subplots()
+    said = panel(axes, numbers(found, random), ratios)
+    axes.set_title(f"{claim.id}: {finding(numbers(found, random))}")
+    return f"{said} {claim.id}: {finding(numbers(found, random))}."
+
+
+def panel(axes: Axes, known: Mapping[str, Any], ratios: Mapping[str, np.ndarray]) -> str:
+    """Draw the distributions of `ratios` (`Summary.series`); returns the text alternative."""
+    styles = {RANDOMLY: ("C0", "-"), BY_ADVERSARY: ("C1", "--")}
+    shown = {name: np.sort(ratios[name]) for name in styles if name in ratios}
+    for name, values in shown.items():
+        share = np.arange(1, len(values) + 1) / len(values)
+        colour, line = styles[name]
+        label = name.removeprefix("ratio, ")
+        axes.step(values, share, line, color=colour, where="post", label=label)
+    axes.axvline(1, color="0.2", linestyle=":", linewidth=1.2)
+    axes.annotate(
+        "equality", (1, 0.02), xytext=(-4, 0), textcoords="offset points", color="0.2", ha="right"
+    )
+    low, high = _range(list(shown.values()))
+    if max(-low, high) > 2:
+        axes.set_xscale("symlog", linthresh=1)
+    axes.set_xlim(low, high)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("left side / right side, no unit")
+    axes.set_ylabel("share of instances at or below")
+    axes.legend(loc="upper left")
+    tried = known["configurations tried by the adversary"]
+    return (
+        "Cumulative distributions of left side over right side: random instances, and the best of "
+        f"each ascent of an adversary that judged {tried:,} configurations."
+    )
+
+
+def finding(known: Mapping[str, Any]) -> str:
+    """What `numbers` say, in a few words."""
+    violations, tightest = (
+        known[f"{name} by the adversary"] for name in ("violations found", "tightest ratio")
+    )
+    if violations:
+        return f"{violations:,} violations found"
+    if tightest is None:
+        return "no right side above rounding"
+    random = known["ratio on random instances"]
+    typical = f", {random['50%']:.2g} on the median instance" if random else ""
+    return f"at most {tightest:.4g} under attack{typical}"
+
+
+def _range(series: Sequence[np.ndarray]) -> tuple[float, float]:
+    """All ascents and the middle 98% of random instances, with the point 1 inside."""
+    low = min(float(np.quantile(values, 0.01)) for values in series)
+    high = max(float(values.max()) for values in series)
+    return min(low, 0.0) - 0.05, max(high, 1.0) * 1.15

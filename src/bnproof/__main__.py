@@ -1,0 +1,5 @@
+"""`python -m bnproof`: the command line."""
+
+from bnproof.cli import main
+
+main()

@@ -1,0 +1,72 @@
+"""The derivation of a claim as lines of text: what `bnproof derive` prints."""
+
+import textwrap
+from collections.abc import Iterator
+
+from bnproof.theory.claim import Claim, Counterexample, Derived, Disproved, ExactCase, Settings
+from bnproof.theory.common.errors import UserError
+from bnproof.theory.exact import evaluate as exact
+from bnproof.theory.proving.derivation import Proof, proves, residual
+from bnproof.theory.symbols import latex as to_latex
+from bnproof.theory.symbols import text as to_text
+
+
+def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
+    """Yield the derivation, or the counterexample and the derivation of the corrected form.
+
+    Raises
+    ------
+    UserError
+        If the claim is decided by simulation or experiment only.
+    """
+    show = to_latex if latex else to_text
+    derived = claim.means_of(Derived) or claim.means_of(Disproved)
+    case = claim.means_of(Counterexample) or claim.means_of(ExactCase)
+    if derived is None and case is None:
+        names = ", ".join(type(way).__name__ for way in claim.means)
+        raise UserError(f"{claim.id} has no derivation: it is decided by {names}; try `show`")
+    yield f"{claim.id}: {claim.title}"
+    yield f"Statement: {show(claim.relation)}    where {show(claim.domain)}"
+    yield "Steps are equations that SymPy has checked, unless marked as stated or cited."
+    if case is not None:
+        evidence = exact.check(claim, Settings())
+        yield ""
+        yield from textwrap.wrap(f"Counterexample, in exact arithmetic: {evidence.summary}", 96)
+    if derived is None:
+        return
+    proof = derived.prove()
+    if getattr(derived, "of_control", False):
+        yield ""
+        yield f"The corrected form: {show(claim.control)}"
+    yield ""
+    yield from _steps(proof, latex)
+    yield from _end(claim, derived, proof, show)
+
+
+def _steps(proof: Proof, latex: bool) -> Iterator[str]:
+    for number, step in enumerate(proof.steps, start=1):
+        yield from textwrap.wrap(f"{number}. {step.told()}", 96)
+        equation = step.latex if latex else step.text
+        if equation:
+            yield f"       {equation}"
+
+
+def _end(claim: Claim, derived: Derived | Disproved, proof: Proof, show: object) -> Iterator[str]:
+    assert callable(show)
+    yield ""
+    if isinstance(derived, Disproved):
+        yield f"Right side minus left side: {show(residual(claim.relation, proof, claim.domain))}"
+    else:
+        target = claim.control if derived.of_control else claim.relation
+        done = proves(proof, target, claim.domain)
+        yield f"Conclusion {'confirmed' if done else 'NOT confirmed'}: {show(target)}"
+    for term in proof.slack:
+        yield f"Slack: {show(term.expr)}, non-negative: {term.reason}"
+    if proof.equality:
+        yield f"Equality: {proof.equality}."
+    if isinstance(derived, Derived) and derived.attained is not None:
+        target = claim.control if derived.of_control else claim.relation
+        assert target is not None
+        yield f"Tight: {exact.attained(target, claim.domain, derived.attained)}."
+    for theorem in proof.rests_on:
+        yield f"Rests on: {theorem}."

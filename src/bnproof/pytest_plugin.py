@@ -1,0 +1,32 @@
+"""A pytest fixture that fails a test if a layer fails a check: `check_layer`."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def check_layer() -> Callable[..., Any]:
+    """Check a module as `simulate.check_layer` does, with the same arguments.
+
+    The test fails with one line for each row that fails. `known` names checks that may fail and,
+    so that the list stays true, must: a defect of PyTorch, say.
+    """
+
+    def check(module: Any, *, known: Collection[str] = (), **options: Any) -> Any:
+        from bnproof.simulate.layer_checks.measure import check_layer as measure
+
+        report = measure(module, **options)
+        failed = {row.check: row for row in report.failed}
+        lines = [
+            f"{row.part}, {row.check}: measured {row.measured}, allowed {row.tolerance}; {row.note}"
+            for name, row in failed.items()
+            if name not in known
+        ]
+        lines += [f"{name}: passes; take it out of `known`" for name in known if name not in failed]
+        if lines:
+            pytest.fail("\n".join([f"{report.layer} as {report.declared}", *lines]), pytrace=False)
+        return report
+
+    return check

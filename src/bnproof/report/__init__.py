@@ -1,0 +1,1 @@
+"""Evidence documents, tables, figures and the page."""

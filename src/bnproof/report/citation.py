@@ -1,0 +1,94 @@
+"""What can be copied of a claim: its formulas as LaTeX, its verdict and its sources as BibTeX."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bnproof.theory.sources import DOCUMENTS, Document
+
+# Characters that TeX gives a meaning, as text.
+TEXT: Final = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "#$%&_{}"},
+        "\\": r"\textbackslash{}",
+        "^": r"\textasciicircum{}",
+        "|": r"\textbar{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "~": r"\textasciitilde{}",
+    }
+)
+FORMULAS: Final = (
+    ("relation", "relation that was checked"),
+    ("domain", "where"),
+    ("control", "control"),
+)
+
+
+def latex(claim: Mapping[str, Any]) -> str:
+    """The claim's formulas, each under a comment that says what it is."""
+    parts = [("statement", claim["statement"])]
+    parts += [(words, claim[name]["latex"]) for name, words in FORMULAS if claim[name]]
+    return "\n".join(f"% {words}\n{_line(formula)}" for words, formula in parts if formula)
+
+
+def bibtex(claim: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """One entry for the verdict and one for each document that makes the statement."""
+    named = dict.fromkeys(source["document"] for source in claim["sources"])
+    entries = [_verdict(claim, document)]
+    entries += [
+        _source(key, DOCUMENTS[key]) for key in named if key in DOCUMENTS.keys() - {"derived"}
+    ]
+    return "\n".join(entries)
+
+
+def _verdict(claim: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    scale = claim["scale"] or f"{document['settings']['scale']}, {document['settings']['data']}"
+    kinds = ", ".join(dict.fromkeys(item["kind"] for item in claim["evidence"])) or "none"
+    commits = dict.fromkeys(
+        str(item["provenance"]["commit"])
+        for item in claim["evidence"]
+        if "commit" in item["provenance"]
+    )
+    told = f"Verdict: {claim['verdict']}. Evidence: {kinds}. Scale and data: {scale}"
+    measured = f". Measured at commit {', '.join(commits)}" if commits else ""
+    places = "; ".join(f"{source['document']}, {source['locator']}" for source in claim["sources"])
+    return _entry(
+        f"bnproof_{claim['id']}",
+        author="{bnproof}",
+        title=f"{{{_text(claim['title'] or claim['id'])}}}",
+        year=_text(document["created"][:4]),
+        howpublished=_text(f"bnproof {document['bnproof']}, claim {claim['id']} ({places})"),
+        note=_text(f"{told}{measured}. Evidence of {document['created'][:10]}"),
+    )
+
+
+def _source(key: str, source: Document) -> str:
+    surname = re.split(r"[ ,]+", source.authors.split(",")[0])[-1].lower()
+    arxiv = source.where.removeprefix("arXiv:") if source.where.startswith("arXiv:") else ""
+    return _entry(
+        f"{surname}{source.year}_{key}",
+        author=" and ".join(map(_author, source.authors.split(", "))),
+        title=f"{{{_text(source.title)}}}",
+        year=str(source.year),
+        **({"eprint": arxiv, "archiveprefix": "arXiv"} if arxiv else {}),
+    )
+
+
+def _author(name: str) -> str:
+    """A name with initials as it is; any other in braces, for it has no first and last part."""
+    return _text(name) if "." in name else f"{{{_text(name)}}}"
+
+
+def _entry(key: str, **fields: str) -> str:
+    lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
+    return f"@misc{{{re.sub(r'[^A-Za-z0-9_]', '_', key)},\n{lines}}}"
+
+
+def _text(words: str) -> str:
+    return _line(words).translate(TEXT)
+
+
+def _line(words: str) -> str:
+    """On one line, so that a comment or a field cannot end early."""
+    return " ".join(words.split())

@@ -1,0 +1,255 @@
+"""The report: one HTML page, written from an evidence document alone.
+
+The page asks the network for nothing and is complete without its script, which searches, filters
+and copies.  Every string of the document is escaped; formulas and figures stand in the page.
+"""
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup
+
+from bnproof.report import citation
+from bnproof.report.document import NAME, PICTURES, SCHEMA
+from bnproof.report.formulas import Sheet
+from bnproof.report.tables import plain, settings, tables
+from bnproof.theory.common.errors import UserError
+from bnproof.theory.common.files import write_text
+from bnproof.theory.proving.derivation import KINDS
+from bnproof.theory.sources import DOCUMENTS, Document
+
+PAGE: Final = "index.html"
+SAFE: Final = " '=:/;,.()-_{}<>+!?*"  # characters that a data address in quotation marks may keep
+TEMPLATES: Final = Path(__file__).parent / "templates"
+
+# What a verdict says of the statement: heading, verdicts.
+OUTCOMES: Final = {
+    "holds": ("What holds", ("proved", "supported", "reproduced")),
+    "fails": ("What does not hold", ("refuted", "unsupported", "not reproduced")),
+    "open": ("What could not be decided", ("undecided", "error")),
+}
+TRUTH: Final = {"holds": "true", "fails": "false", "open": "open"}
+HOLDS: Final = {
+    True: "By this, the statement holds.",
+    False: "By this, the statement does not hold.",
+    None: "This alone does not decide the statement.",
+}
+
+# The fields that the page needs: a type, a list of one shape, or a choice with None.
+PRINTED: Final = (None, {"latex": str, "text": str})
+SHAPE: Final[dict[str, Any]] = {
+    "schema": int,
+    "bnproof": str,
+    "created": str,
+    "command": str,
+    "environment": dict,
+    "settings": {"scale": str, "data": str},
+    "claims": [
+        {
+            "id": str,
+            "title": str,
+            "sources": [{"document": str, "locator": str}],
+            "statement": str,
+            "relation": PRINTED,
+            "domain": PRINTED,
+            "control": PRINTED,
+            "remark": str,
+            "corrects": (None, str),
+            "verdict": str,
+            "scale": (None, str),
+            "expected": str,
+            "as_expected": bool,
+            "error": (None, str),
+            "steps": [{"words": str, "latex": str, "text": str, "kind": str}],
+            "evidence": [
+                {
+                    "kind": str,
+                    "holds": (None, bool),
+                    "control_differs": bool,
+                    "summary": str,
+                    "numbers": dict,
+                    "provenance": dict,
+                }
+            ],
+            "figure": (None, {"file": str, "alt": str}),
+            "seconds": float,
+        }
+    ],
+    "normalizers": [dict],
+    "layers": [dict],
+}
+
+
+class ReportError(UserError):
+    """An evidence document or a figure that the page cannot be made from; one line."""
+
+
+def write(document: Mapping[str, Any], folder: Path) -> Path:
+    """Write the page to ``index.html`` in `folder`, whole or not at all.
+
+    Figures are read from ``folder/figures``.
+
+    Raises
+    ------
+    ReportError
+        As `build`.
+    UserError
+        If the folder cannot be written.
+    """
+    path = folder / PAGE
+    write_text(path, build(document, folder / PICTURES))
+    return path
+
+
+def build(document: Mapping[str, Any], figures: Path | None) -> str:
+    """Return the page; without a folder of figures only their descriptions are shown.
+
+    Raises
+    ------
+    ReportError
+        If the document is of another schema, a field is missing or of another type, or a figure
+        cannot be read.
+    """
+    if document.get("schema") != SCHEMA:
+        raise ReportError(f"the evidence has schema {document.get('schema')!r}, not {SCHEMA}")
+    _require(document, SHAPE, "evidence")
+    claims = document["claims"]
+    sheet = Sheet()
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            document=document,
+            sheet=sheet,
+            figure=lambda claim: _figure(claim, figures),
+            tally=_tally(claims),
+            verdicts=_ordered(claim["verdict"] for claim in claims),
+            groups=_groups(claims),
+            kinds=sorted({kind for claim in claims for kind in kinds(claim)}),
+            known=(document["settings"], document["environment"]),
+            script=Markup(script),  # a file of ours
+            digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            surprises=[claim for claim in claims if not claim["as_expected"]],
+            titles={claim["id"]: claim["title"] or claim["id"] for claim in claims},
+            corrections={claim["corrects"]: claim["id"] for claim in claims},
+            evidence_file=NAME,
+        )
+    )
+    # A lone surrogate, which JSON can carry, cannot be written as UTF-8.
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(HOLDS=HOLDS, STEP=KINDS, TRUTH=TRUTH, DOCUMENTS=DOCUMENTS)
+    environment.filters.update(plain=plain, tables=tables, outcome=outcome, places=places)
+    environment.filters.update(kinds=kinds, settings=settings)
+    environment.filters.update(latex=citation.latex, bibtex=citation.bibtex)
+    return environment
+
+
+def _require(value: Any, shape: Any, where: str) -> None:
+    """Check `value` against a shape as in `SHAPE`."""
+    if isinstance(shape, tuple):
+        if value is not None:
+            _require(value, shape[1], where)
+    elif isinstance(shape, list):
+        _require(value, list, where)
+        for index, item in enumerate(value):
+            name = item.get("id", index) if isinstance(item, dict) else index
+            _require(item, shape[0], f"{where}[{name}]")
+    elif isinstance(shape, dict):
+        _require(value, dict, where)
+        for name, inner in shape.items():
+            if name not in value:
+                raise ReportError(f"{where}: field {name!r} is missing; run `bnproof verify` anew")
+            _require(value[name], inner, f"{where}.{name}")
+    elif not isinstance(value, (int, float) if shape is float else shape):
+        raise ReportError(f"{where}: expected {shape.__name__}, found {type(value).__name__}")
+
+
+def outcome(verdict: str) -> str:
+    """Key of `OUTCOMES` for a verdict; an unknown one decides nothing."""
+    return next((key for key, (_, names) in OUTCOMES.items() if verdict in names), "open")
+
+
+def _groups(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[Any]]]:
+    """Key, heading and claims of each outcome that occurs."""
+    members = [
+        (key, heading, [claim for claim in claims if outcome(claim["verdict"]) == key])
+        for key, (heading, _) in OUTCOMES.items()
+    ]
+    return [group for group in members if group[2]]
+
+
+def _tally(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, dict[str, Any]]]:
+    """Counts of verdicts by outcome, for each source document and, last, for all statements.
+
+    A claim of two documents counts for each.
+    """
+    found: dict[str, Counter[str]] = {}
+    for claim in claims:
+        for key in {source["document"] for source in claim["sources"]} or {""}:
+            found.setdefault(key, Counter())[claim["verdict"]] += 1
+    known = [*DOCUMENTS, *sorted(key for key in found if key not in DOCUMENTS)]
+    total = Counter(claim["verdict"] for claim in claims)
+    rows = [(key, _by_outcome(found[key])) for key in known if key in found]
+    return [*rows, (None, _by_outcome(total))]
+
+
+def _by_outcome(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    ordered = {verdict: counts[verdict] for verdict in _ordered(counts)}
+    return {
+        key: {verdict: count for verdict, count in ordered.items() if outcome(verdict) == key}
+        for key in OUTCOMES
+    }
+
+
+def _ordered(verdicts: Iterable[str]) -> list[str]:
+    """Each verdict once, as in `OUTCOMES`; those that are not there last."""
+    order = [verdict for _, names in OUTCOMES.values() for verdict in names]
+    found = sorted(set(verdicts))
+    return [*(name for name in order if name in found), *(n for n in found if n not in order)]
+
+
+def places(sources: Sequence[Mapping[str, str]]) -> list[tuple[str, Document | None, str]]:
+    """Key, document and locators of each document named, in the order of first mention."""
+    locators: dict[str, list[str]] = {}
+    for source in sources:
+        locators.setdefault(source["document"], []).append(source["locator"])
+    return [(key, DOCUMENTS.get(key), "; ".join(found)) for key, found in locators.items()]
+
+
+def kinds(claim: Mapping[str, Any]) -> list[str]:
+    """Kinds of a claim's evidence, each once."""
+    return list(dict.fromkeys(item["kind"] for item in claim["evidence"]))
+
+
+def _figure(claim: Mapping[str, Any], figures: Path | None) -> Markup | None:
+    """The figure's file as a data address: inside it nothing can run, load or clash."""
+    if figures is None:
+        return None
+    path = figures / Path(claim["figure"]["file"]).name
+    try:
+        svg = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ReportError(
+            f"claim {claim['id']}: cannot read figure {path}: {reason}; run `bnproof verify` anew"
+        ) from None
+    # Percent-encoded, which is shorter than base64.  The address stands between quotation marks,
+    # where ', < and > are characters like others; " and & are encoded.
+    return Markup("data:image/svg+xml;charset=utf-8,") + Markup(quote(svg, safe=SAFE))

@@ -1,0 +1,193 @@
+"""Published measurements: what an experiment gave on a named data set, device and day.
+
+One JSON file an experiment and scale, in ``src/bnproof/published``: the measurements of every seed,
+their configuration, versions, commit and duration, and a hash of it all.  A verdict is never
+stored: the claim's criteria are applied to the measurements each time.  ``lock`` lists
+the version of every package that has a part in the numbers; a record of before there was a lock
+has those of five packages, in ``environment``.
+"""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from bnproof.empirical.experiment import experiment_of, judge
+from bnproof.empirical.runner import Results
+from bnproof.empirical.training.run_folder import plain
+from bnproof.report.document import environment, lock, now
+from bnproof.theory.claim import Claim, Evidence, Scale
+from bnproof.theory.common.checksum import intact, parse, sealed
+from bnproof.theory.common.errors import UserError
+from bnproof.theory.common.files import write_text
+
+FOLDER: Final = Path(__file__).parent / "published"
+SCHEMA: Final = 1
+FIGURES: Final = 7  # significant digits, a float32's
+PICTURE_FIGURES: Final = 3  # of quantities that are only drawn
+
+Record = dict[str, Any]
+
+
+def record(claim: Claim, scale: Scale, results: Results, *, command: str, threads: int) -> Record:
+    """Measurements with all that is needed to repeat them, and a hash of the whole."""
+    pictures = experiment_of(claim).pictures
+    whole: Record = {
+        "schema": SCHEMA,
+        "id": claim.id,
+        "scale": scale.value,
+        "created": now(),
+        "command": command,
+        "commit": commit(),
+        "environment": environment(str(results.provenance["device"]), threads),
+        "lock": lock(),
+        "seconds": round(results.seconds, 1),
+        "where": results.where,
+        "provenance": plain(results.provenance),
+        "series": {
+            net: {
+                name: _rounded(values, PICTURE_FIGURES if name in pictures else FIGURES)
+                for name, values in rows.items()
+            }
+            for net, rows in results.series.items()
+        },
+    }
+    return sealed(whole)
+
+
+def write(whole: Record, folder: Path = FOLDER) -> Path:
+    """Write a record; one of the same experiment and scale is replaced.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written.
+    """
+    path = folder / f"{whole['id']}.{whole['scale']}.json"
+    write_text(path, json.dumps(whole, allow_nan=False, separators=(",", ":")) + "\n")
+    return path
+
+
+def read(path: Path) -> Record:
+    """Read a published file.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, is of another schema, or was changed after it was written.
+    """
+    try:
+        whole: Record = parse(path.read_text(encoding="utf-8"))
+        sound = intact(whole) and whole["schema"] == SCHEMA
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError):
+        sound = False
+    if not sound:
+        raise UserError(f"{path}: was changed after it was published; publish it again")
+    return whole
+
+
+def evidence(claim: Claim, folder: Path = FOLDER) -> Evidence | None:
+    """Judge the published measurements of the largest scale; None if there are none."""
+    for scale in reversed(Scale):
+        path = folder / f"{claim.id}.{scale.value}.json"
+        if path.exists():
+            return judged(claim, read(path))
+    return None
+
+
+def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
+    """Apply the claim's criteria to the measurements of a record.
+
+    Raises
+    ------
+    UserError
+        If the experiment asks for something that was not measured then.
+    """
+    series = {
+        net: {name: np.asarray(values, dtype=float) for name, values in rows.items()}
+        for net, rows in record["series"].items()
+    }
+    about = {
+        "measured": record["created"][:10],
+        "command": record["command"],
+        "commit": record["commit"],
+        "seconds": record["seconds"],
+        "threads": record["environment"]["threads"],
+    }
+    try:
+        return judge(
+            experiment_of(claim),
+            series,
+            where=f"{record['where']} (measured {about['measured']}, scale {record['scale']})",
+            provenance={**record["provenance"], **about},
+        )
+    except KeyError as missing:
+        raise UserError(
+            f"{claim.id}: {missing} is not among the measurements published at scale "
+            f"{record['scale']}; publish them again"
+        ) from None
+
+
+def criteria_rows(found: Evidence) -> list[tuple[str, ...]]:
+    """Of each criterion: what is measured, asked and found, by how many seeds, by the control."""
+    seeds = len(found.provenance["seeds"])
+    return [
+        (
+            row["words"],
+            row["asked"],
+            _listed(row["value"]),
+            f"{row['seeds that satisfy it']} of {seeds}",
+            _listed(row["control value"]),
+        )
+        for row in found.numbers["criteria"]
+    ]
+
+
+def printed_rows(found: Evidence) -> list[tuple[str, ...]]:
+    """Of each number that the source prints: what it is, the number, what was found."""
+    measured = found.numbers["measured"]
+    return [
+        (f"{name}, {net}", _listed(values), _listed(measured[net][name]["median"]))
+        for net, quantities in found.numbers["printed"].items()
+        for name, values in quantities.items()
+        if name in measured.get(net, {})
+    ]
+
+
+def _listed(values: Any) -> str:
+    listed = values if isinstance(values, list | tuple) else [values]
+    return ", ".join("not finite" if value is None else f"{value:.3g}" for value in listed)
+
+
+def commit(root: Path = FOLDER.parent) -> str:
+    """The commit of the code that runs, with ``-dirty`` if a Python file differs from it.
+
+    Other files do not count: publishing itself writes some.  An installed package has no commit,
+    even where its environment lies inside someone's repository.
+    """
+    try:
+        if not _git(root, "ls-files", "published.py"):
+            return "unknown"
+        head = _git(root, "rev-parse", "--short=12", "HEAD")
+        # The whole repository: theory/, simulate/ and empirical/ are not below this folder.
+        return f"{head}-dirty" if _git(root, "status", "--porcelain", "--", ":/*.py") else head
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    found = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return found.stdout.strip()
+
+
+def _rounded(values: Any, figures: int) -> Any:
+    if isinstance(values, np.ndarray | list):
+        return [_rounded(entry, figures) for entry in values]
+    return plain(float(f"{values:.{figures}g}"))

@@ -1,0 +1,177 @@
+"""Gather the evidence for a claim, decide, and write it down as a record."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import sympy as sp
+
+from bnproof.empirical import experiment
+from bnproof.empirical import runner as conduct
+from bnproof.report import figures
+from bnproof.results import published
+from bnproof.simulate import check as instances
+from bnproof.simulate.random_matrices.studies import table as spectra
+from bnproof.theory import prove as derived
+from bnproof.theory.claim import (
+    Claim,
+    Counterexample,
+    Derived,
+    Disproved,
+    Evidence,
+    ExactCase,
+    Instances,
+    Kind,
+    Scale,
+    Settings,
+    Spectra,
+    decide,
+)
+from bnproof.theory.exact import evaluate as exact
+from bnproof.theory.loading import Broken
+from bnproof.theory.symbols import latex, text
+
+Record = dict[str, Any]
+Worker = Callable[[Claim, Settings], Evidence]
+
+WORKERS: Final[Mapping[type, Worker]] = {
+    Derived: derived.check,
+    Disproved: derived.check_disproof,
+    Counterexample: exact.check,
+    ExactCase: exact.check,
+    Instances: instances.check,
+    Spectra: spectra.check,
+    experiment.Experiment: conduct.check,
+}
+# The kinds of evidence that can be drawn; the first that a claim has is its figure.
+PAINTERS: Final = {
+    Kind.EXPERIMENT: experiment.draw,
+    Kind.SPECTRA: spectra.draw,
+    Kind.INSTANCES: instances.draw,
+}
+ORDER: Final = tuple(Scale)  # from the smallest to the largest
+# A record before anything is known; one that stays so is an error.
+UNKNOWN: Final[Record] = {
+    "id": "",
+    "title": "",
+    "sources": [],
+    "statement": "",
+    "relation": None,
+    "domain": None,
+    "control": None,
+    "remark": "",
+    "corrects": None,
+    "expected": "",
+    "verdict": "error",
+    "scale": None,
+    "as_expected": False,
+    "error": None,
+    "steps": [],
+    "evidence": [],
+    "figure": None,
+    "seconds": 0.0,
+}
+
+
+def gather(claim: Claim, settings: Settings) -> list[Evidence]:
+    """Carry out each of the claim's means, in order; add what is published of its experiment.
+
+    An experiment that trains takes too long to be carried out here: where its measurements are
+    published, these are judged.  Of two scales the larger comes first.
+    """
+    trial = claim.means_of(experiment.Experiment)
+    kept = published.evidence(claim) if trial else None
+    ways = [way for way in claim.means if way is not trial or kept is None or not trial.trains]
+    found = [WORKERS[type(way)](claim, settings) for way in ways]
+    if kept is None:
+        return found
+    larger = ORDER.index(kept.provenance["scale"]) > ORDER.index(settings.scale)
+    return [kept, *found] if larger else [*found, kept]
+
+
+def verify(entries: Sequence[Claim | Broken], settings: Settings, folder: Path) -> Iterator[Record]:
+    """Verify one claim after the other; figures go to ``folder/figures``.
+
+    A claim whose code fails becomes a record with an error; the others still run.
+    """
+    for entry in entries:
+        start = time.perf_counter()
+        if isinstance(entry, Broken):
+            yield UNKNOWN | {"id": entry.id, "error": entry.error}
+            continue
+        try:
+            evidence = gather(entry, settings)
+            figure = _figure(entry, evidence, folder)
+            yield _record(entry, evidence, figure, time.perf_counter() - start)
+        except (Exception, SystemExit) as error:
+            reason = str(error).splitlines()[0] if str(error) else "no message"
+            name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+            yield _said(entry) | {"error": f"{name}{reason}"}
+
+
+def _figure(claim: Claim, evidence: Sequence[Evidence], folder: Path) -> dict[str, str] | None:
+    for kind, draw in PAINTERS.items():
+        for item in evidence:
+            if item.kind is kind and item.series:
+                return figures.save(claim, item, draw, folder)
+    return None
+
+
+def _printed(expr: sp.Basic | None) -> dict[str, str] | None:
+    return None if expr is None or expr == sp.true else {"latex": latex(expr), "text": text(expr)}
+
+
+def _record(
+    claim: Claim, evidence: Sequence[Evidence], figure: dict[str, str] | None, seconds: float
+) -> Record:
+    verdict = decide(evidence)
+    steps = [step for item in evidence for step in item.series.get("steps", ())]
+    return _said(claim) | {
+        "verdict": str(verdict),
+        "scale": _scale(evidence),
+        "as_expected": verdict == claim.expected,
+        "steps": [vars(step) for step in steps],
+        "evidence": [_evidence(item) for item in evidence],
+        "figure": figure,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _scale(evidence: Sequence[Evidence]) -> str | None:
+    """The largest scale at which an experiment was run, and its data: part of its verdict."""
+    runs = [item.provenance for item in evidence if item.kind is Kind.EXPERIMENT]
+    if not runs:
+        return None
+    largest = max(runs, key=lambda where: ORDER.index(where["scale"]))
+    return f"{largest['scale']}, {largest['data set']}"
+
+
+def _evidence(item: Evidence) -> Record:
+    numbers = dict(item.numbers)
+    certificate = numbers.pop("certificate", None)  # for programs: not shown on the page
+    return {
+        "kind": str(item.kind),
+        "holds": item.holds,
+        "control_differs": item.control_differs,
+        "summary": item.summary,
+        "numbers": numbers,
+        "provenance": dict(item.provenance),
+        "certificate": certificate,
+    }
+
+
+def _said(claim: Claim) -> Record:
+    """The part of a record that comes from the claim alone, and room for the rest."""
+    return UNKNOWN | {
+        "id": claim.id,
+        "title": claim.title,
+        "sources": [{"document": s.document, "locator": s.locator} for s in claim.sources],
+        "statement": claim.statement,
+        "relation": _printed(claim.relation),
+        "domain": _printed(claim.domain),
+        "control": _printed(claim.control),
+        "remark": claim.remark,
+        "corrects": claim.corrects,
+        "expected": str(claim.expected),
+    }

@@ -1,0 +1,130 @@
+"""`bnproof experiment` as a person uses it."""
+
+import json
+import sys
+
+import pytest
+
+from bnproof import cli
+from bnproof.results import published
+from bnproof.results.requests import requests
+from bnproof.theory import claim
+
+CHEAP = "bjorck_fig6"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bnproof", "experiment", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+def test_list_names_every_experiment_and_what_is_published(run):
+    status, out, _ = run("list")
+    assert status == 0
+    lines = {line.split()[0]: line for line in out.splitlines()}
+    assert {"bjorck_fig1", "bjorck_fig4", "bjorck_table1"} <= set(lines)
+    assert " trains " in lines["bjorck_fig1"]
+    assert " at initialisation " in lines["bjorck_table1"]
+
+
+def test_show_prints_criteria_control_and_scales(run):
+    status, out, _ = run("show", "bjorck_fig3")
+    assert status == 0
+    for word in ("criterion", "control", "smoke", "quick", "paper", "at most 0.1", "S3, figure 3"):
+        assert word in out
+
+
+def test_run_writes_result_and_figure_and_is_not_repeated(run, tmp_path, monkeypatch):
+    status, out, _ = run("run", CHEAP, "--scale", "smoke", "--seeds", 2)
+    assert status == 0
+    assert "reproduced (smoke)" in out
+    path = tmp_path / "bnproof-runs" / "results" / f"{CHEAP}.smoke.json"
+    assert out.splitlines()[-1] == str(path)
+    assert published.read(path)["provenance"]["seeds"] == [0, 1]
+    assert path.with_suffix(".svg").read_text().startswith("<?xml")
+    (asked,) = requests(tmp_path / "bnproof-runs")
+    assert asked.ids == (CHEAP,)
+    monkeypatch.setattr("bnproof.empirical.runner._measured", None)  # to measure again would fail
+    assert run("resume")[0] == 0
+    status, out, _ = run("status")
+    assert status == 0
+    assert f"done      bnproof experiment run {CHEAP} --scale smoke --seeds 2\n" in out
+    run("run", CHEAP, "--scale", "smoke", "--seeds", 1)
+    _, out, _ = run("status")
+    told = {" ".join(line.split()[-2:]): line.split()[0] for line in out.splitlines()}
+    assert told["--seeds 1"] == "done"
+    assert told["--seeds 2"] == "not"  # its file has been written over
+    status, _, err = run("status", "--out", "elsewhere")
+    assert status == 2
+    assert "elsewhere: no such folder" in err
+
+
+def test_publish_writes_a_copy(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(published.write, "__defaults__", (tmp_path / "published",))
+    status, out, _ = run("run", CHEAP, "--scale", "smoke", "--seeds", 2, "--publish")
+    assert status == 0
+    (path,) = (tmp_path / "published").glob("*.json")
+    assert out.splitlines()[-1] == str(path)
+    record = json.loads(path.read_text())
+    assert record["command"].startswith("bnproof experiment run bjorck_fig6")
+    assert record["environment"]["torch"]
+
+
+def test_stopped_by_the_clock_it_says_how_to_go_on(run, tmp_path):
+    status, out, _ = run("run", "bjorck_fig1", "--scale", "smoke", "--seeds", 1, "--minutes", 1e-9)
+    assert status == 0
+    assert "bjorck_fig1: not done; `bnproof experiment resume --out bnproof-runs` goes on" in out
+    _, out, _ = run("status")
+    assert "not done  bnproof experiment run bjorck_fig1 --scale smoke --seeds 1" in out
+    assert " of " in out  # a training run, and how far it is
+
+
+def test_a_verdict_that_is_not_the_expected_one_gives_status_1(run, monkeypatch):
+    monkeypatch.setattr(claim, "decide", lambda evidence: "undecided")
+    assert run("run", CHEAP, "--scale", "smoke", "--seeds", 1)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("show", "bjork_fig3"), "unknown claim 'bjork_fig3'; did you mean bjorck_fig3"),
+        (("show", "bn_jacobian"), "bn_jacobian: has no experiment"),
+        (("run", CHEAP, "--seeds", "0"), "--seeds 0: must be at least 1"),
+        (("run", CHEAP, "--seed", "-1"), "--seed -1: must be an integer, 0 to 4294967295"),
+        (("run", CHEAP, "--minutes", "0"), "--minutes 0.0: must be positive and finite"),
+        (("run", CHEAP, "--minutes", "nan"), "--minutes nan"),
+        (("run", CHEAP, "--scale", "huge"), "huge"),
+        (("run", CHEAP, "--data", "nowhere"), "nowhere"),
+        (("run", CHEAP, "--scale", "smoke", "--out", "/proc/none"), "cannot write /proc/none"),
+        (("resume",), "nothing was asked for there"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(run, arguments, words):
+    status, _, err = run(*arguments)
+    assert status == 2
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_a_damaged_request_is_named(run, tmp_path):
+    folder = tmp_path / "bnproof-runs" / "requests"
+    folder.mkdir(parents=True)
+    (folder / "x.json").write_text("{}")
+    status, _, err = run("status")
+    assert status == 2
+    assert "x.json: is no request; remove it and ask again" in err
+
+
+def test_the_clock_stops_experiments_that_do_not_train_too(run):
+    status, out, _ = run("run", CHEAP, "--scale", "smoke", "--seeds", 2, "--minutes", 1e-9)
+    assert status == 0
+    assert f"{CHEAP}: not done" in out

@@ -1,0 +1,97 @@
+"""`bnproof spectrum` as a person uses it."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from bnproof import cli
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bnproof", "spectrum", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--factors", 3, "--size", 30, "--repeats", 2),
+        ("--factors", 2, "--size", 30, "--field", "complex", "--log"),
+        ("--widths", "30,20,10", "--repeats", 2),
+        ("--figure", 8),
+        ("--figure", 9, "--size", 30, "--repeats", 2),
+        ("--figure", 20, "--size", 20, "--repeats", 2),
+    ],
+)
+def test_it_writes_a_figure(run, tmp_path, arguments) -> None:
+    status, out, err = run(*arguments, "--out", "a.svg", "--out", "a.png")
+    assert (status, err) == (0, "")
+    assert out.splitlines()[-1] == str(tmp_path / "a.png")
+    assert (tmp_path / "a.svg").read_text().rstrip().endswith("</svg>")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_values_and_numbers_agree(run, tmp_path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    options = ("--factors", 2, "--size", 20, "--repeats", 3, "--seed", 5)
+    assert run(*options, "--out", "a.json", "--out", "a.parquet")[0] == 0
+    (numbers,) = json.loads((tmp_path / "a.json").read_text())
+    table = parquet.read_table(tmp_path / "a.parquet").to_pydict()
+    assert len(table["log s"]) == 60
+    assert max(table["log s"]) == pytest.approx(numbers["largest log s"])
+    logs = np.array(table["log s"]).reshape(3, 20)
+    digits = np.median(logs[:, 0] - logs[:, -1]) / np.log(10)
+    assert numbers["median of log10 of the condition number"] == pytest.approx(digits)
+    first = (tmp_path / "a.json").read_text()
+    run(*options, "--out", "a.json")
+    assert (tmp_path / "a.json").read_text() == first
+
+
+def test_weights_of_a_file(run, tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "w.npz", a=rng.standard_normal((20, 30)), b=rng.standard_normal((10, 20)))
+    status, out, _ = run("--from", "w.npz", "--out", "w.json", "--out", "w.svg")
+    assert status == 0
+    found = json.loads((tmp_path / "w.json").read_text())
+    assert [item["name"] for item in found] == ["a", "b", "product of 2"]
+    assert [item["widths"] for item in found] == [[30, 20], [20, 10], [30, 20, 10]]
+    assert "widths 30-20-10" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give one of --factors, --widths, --from, --figure, not none"),
+        (("--factors", 2, "--widths", "3,3"), "not --factors and --widths"),
+        (("--factors", 0), "--factors 0: must be an integer from 1 to 1000"),
+        (("--factors", "two"), "factors"),
+        (("--factors", 2, "--size", 0), "--size 0: must be at least 1"),
+        (("--factors", 2, "--repeats", 0), "--repeats 0: must be at least 1"),
+        (("--widths", "3"), "--widths 3: give two or more integers"),
+        (("--widths", "3,x"), "--widths 3,x: give integers"),
+        (("--widths", "3,0"), "each at least 1"),
+        (("--factors", 2, "--seed", -1), "--seed -1: must be an integer, 0 to 4294967295"),
+        (("--factors", 2, "--out", "a.gif"), "--out a.gif: end the name in .svg"),
+        (("--figure", 8, "--out", "a.json"), "--figure 8 draws laws"),
+        (("--from", "missing.npz"), "missing.npz: cannot be read"),
+        (("--factors", 700, "--size", 9, "--repeats", 1), "use --log"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(run, tmp_path, arguments, message) -> None:
+    status, _, err = run(*arguments)
+    assert status == 2
+    assert message in err
+    assert err.startswith("bnproof: ")
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())

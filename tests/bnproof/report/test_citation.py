@@ -1,0 +1,128 @@
+"""What can be copied: LaTeX and BibTeX that no string of the evidence can break."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bnproof.report.citation import bibtex, latex
+from bnproof.theory.sources import DOCUMENTS
+
+DOCUMENT = {
+    "bnproof": "0.1.0",
+    "created": "2026-11-21T10:00:00+00:00",
+    "settings": {"scale": "quick", "data": "photos"},
+}
+
+
+def claim(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "some_claim",
+        "title": "A gradient is at most 100% as long.",
+        "sources": [
+            {"document": "A18", "locator": "Theorem 4.1"},
+            {"document": "A18", "locator": "equation 3"},
+            {"document": "derived", "locator": "here"},
+        ],
+        "statement": r"\|v\| \le 1",
+        "relation": {"latex": r"\|v\|^2 \leq 1", "text": ""},
+        "domain": None,
+        "control": None,
+        "verdict": "proved",
+        "scale": None,
+        "evidence": [
+            {"kind": "proof", "provenance": {}},
+            {"kind": "experiment", "provenance": {"commit": "abc123"}},
+        ],
+        **changes,
+    }
+
+
+def entries(text: str) -> dict[str, dict[str, str]]:
+    """Keys and fields of BibTeX, by a reader that minds braces."""
+    found = {}
+    for key, body in re.findall(r"^@misc\{(\w+),\n(.*?)^\}$", text, re.DOTALL | re.MULTILINE):
+        fields = re.findall(r"^  (\w+) = \{(.*)\},$", body, re.MULTILINE)
+        assert len(fields) == len(body.splitlines())
+        found[key] = dict(fields)
+    return found
+
+
+def depth(text: str) -> int:
+    """Braces opened less braces closed, for BibTeX counts escaped ones too."""
+    level = 0
+    for brace in re.findall(r"[{}]", text):
+        level += 1 if brace == "{" else -1
+        assert level >= 0
+    return level
+
+
+def test_a_verdict_and_its_source_are_cited() -> None:
+    found = entries(bibtex(claim(), DOCUMENT))
+    assert list(found) == ["bnproof_some_claim", "santurkar2018_A18"]
+    verdict, source = found.values()
+    assert verdict["title"] == r"{A gradient is at most 100\% as long.}"
+    assert verdict["year"] == "2026"
+    for part in ("bnproof 0.1.0", r"some\_claim", "A18, Theorem 4.1; A18, equation 3"):
+        assert part in verdict["howpublished"]
+    for part in ("proved", "proof, experiment", "quick, photos", "abc123", "2026-11-21"):
+        assert part in verdict["note"]
+    assert source["author"] == "S. Santurkar and D. Tsipras and A. Ilyas and A. Madry"
+    assert source["eprint"] == "1805.11604"
+
+
+def test_an_experiment_names_its_own_scale_and_data() -> None:
+    note = entries(bibtex(claim(scale="standard, CIFAR-10"), DOCUMENT))["bnproof_some_claim"][
+        "note"
+    ]
+    assert "standard, CIFAR-10" in note
+    assert "quick" not in note
+
+
+@pytest.mark.parametrize("key", DOCUMENTS)
+def test_every_document_has_an_entry_of_its_own(key: str) -> None:
+    found = entries(bibtex(claim(sources=[{"document": key, "locator": "x"}]), DOCUMENT))
+    assert len(found) == (1 if key == "derived" else 2)
+    assert all(depth(value) == 0 for entry in found.values() for value in entry.values())
+
+
+def test_formulas_stand_under_what_they_are() -> None:
+    assert latex(claim()).splitlines() == [
+        "% statement",
+        r"\|v\| \le 1",
+        "% relation that was checked",
+        r"\|v\|^2 \leq 1",
+    ]
+    assert latex(claim(statement="", relation=None)) == ""
+
+
+@given(st.text(alphabet="ab{}\\%#$&_^~\n\r@,\u2028\ud800é\"'=", max_size=20))
+def test_no_string_breaks_an_entry(text: str) -> None:
+    hostile = claim(
+        id=text,
+        title=text,
+        verdict=text,
+        scale=text,
+        statement=text,
+        sources=[{"document": text, "locator": text}, {"document": "S3", "locator": text}],
+        evidence=[{"kind": text, "provenance": {"commit": text}}],
+    )
+    found = entries(bibtex(hostile, DOCUMENT))
+    assert len(found) == 2
+    for value in (value for entry in found.values() for value in entry.values()):
+        # A brace of the text is \\{ or \\}; without those the braces match.
+        assert depth(re.sub(r"\\[{}]", "", value)) == 0
+    lines = latex(hostile).splitlines()
+    assert len(lines) in (2, 4)
+
+
+def test_bars_and_angles_are_letters_of_tex_and_a_group_is_one_name() -> None:
+    title = "At most |gamma|/s, <g, yhat> > 0."
+    entry = bibtex(claim(title=title, sources=[{"document": "S2", "locator": "here"}]), DOCUMENT)
+    said = (
+        r"At most \textbar{}gamma\textbar{}/s, \textless{}g, yhat\textgreater{} \textgreater{} 0."
+    )
+    assert said in entry
+    assert "author = {{reading group}}" in entry

@@ -1,0 +1,111 @@
+"""The formulas of a page: every LaTeX of the catalogue is drawn, and text stays text."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markupsafe import escape
+
+from bnproof.catalogue import catalogue
+from bnproof.report.formulas import Sheet, spoken
+from bnproof.theory.claim import Claim, Derived, Disproved
+from bnproof.theory.symbols import latex
+
+
+def formulas_of(claim: Claim) -> list[str]:
+    """Everything that the report would draw for a claim."""
+    relations = [claim.relation, claim.domain, claim.control]
+    found = [claim.statement, *(latex(part) for part in relations if part is not None)]
+    for way in claim.means:
+        if isinstance(way, Derived | Disproved):
+            found += [step.latex for step in way.prove().steps]
+    return [text for text in found if text]
+
+
+CLAIMS = [entry for entry in catalogue().values() if isinstance(entry, Claim)]
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_every_formula_of_the_catalogue_is_drawn(claim: Claim) -> None:
+    sheet = Sheet()
+    for text in formulas_of(claim):
+        shown = str(sheet.formula(text))
+        assert "<code>" not in shown, text
+
+
+@pytest.mark.parametrize("text", [r"\nosuchcommand <b>", r"\frac{1}", "<&>"])
+def test_what_cannot_be_drawn_is_shown_as_code(text: str) -> None:
+    assert Sheet().svg(text) == f"<code>{escape(text)}</code>"
+
+
+def test_a_formula_has_a_text_alternative_and_the_colour_of_the_text() -> None:
+    sheet = Sheet()
+    image = ET.fromstring(sheet.svg(r'x < "y"'))
+    assert image.attrib["role"] == "img"
+    assert image.attrib["aria-label"] == 'x < "y"'
+    assert "fill" not in sheet.svg("x")
+    assert "vertical-align" in image.attrib["style"]
+
+
+def test_a_formula_is_stored_once_and_a_glyph_once() -> None:
+    sheet = Sheet()
+    first = sheet.svg(r"y = \mu + s\hat y")
+    (name,) = re.findall(r' id="([^"]+)"', first)
+    assert "-" in name, "an id without hyphen could be a claim's"
+    style = sheet.style()
+    for _ in range(5):
+        assert f'<use href="#{name}"/>' in sheet.svg(r"y = \mu + s\hat y")
+    assert sheet.style() == style
+    assert re.findall(r' id="([^"]+)"', sheet.svg(r"\hat y = (y - \mu)/s")) != [name]
+    characters = sheet.characters.values()
+    assert len(set(characters)) == len(characters)
+
+
+def test_each_character_has_its_place() -> None:
+    found = re.findall(r'<text x="([^"]*)"[^>]*>([^<]*)<', Sheet().svg("a_{ij}^2 + bc"))
+    assert found
+    for places, shown in found:
+        assert len(places.split()) == len(shown)
+
+
+def test_prose_is_text_not_a_picture() -> None:
+    text = r"\begin{array}{l}\text{grow <fast>,} \\\text{by a factor of } 10^2\end{array}"
+    shown = Sheet().formula(text)
+    assert shown.startswith("<blockquote>grow &lt;fast&gt;, by a factor of <svg")
+    assert 'aria-label="10^2"' in shown
+    assert spoken(text) == "grow <fast>, by a factor of 10^2"
+    mixed = r"\text{each row contains one entry }\frac{a}{b}\quad\text{of the true class}"
+    assert re.sub("<svg.*</svg>", "F", Sheet().formula(mixed)) == (
+        "<blockquote>each row contains one entry F of the true class</blockquote>"
+    )
+    for formula in (r"x = 1\quad\text{if } y", rf"\underbrace{{{mixed}}}_{{\text{{words}}}}"):
+        assert Sheet().formula(formula).startswith('<div class="display"')
+
+
+def test_lines_of_prose_are_kept_apart() -> None:
+    text = r"\begin{array}{l}\text{such a network performs no}\\\text{better than}\end{array}"
+    assert (
+        Sheet().formula(text) == "<blockquote>such a network performs no better than</blockquote>"
+    )
+
+
+def test_a_wide_formula_can_be_reached_by_the_keyboard() -> None:
+    assert "tabindex" not in Sheet().formula("x = y")
+    assert 'tabindex="0"' in Sheet().formula(" + ".join("abcdefghijklmnop"))
+    assert 'tabindex="0"' in Sheet().formula(r"\nosuchcommand"), "code of unknown width"
+
+
+@settings(max_examples=40)
+@given(st.text(alphabet="xy <>&\"'/\\{}^_-=()aimgscript:", max_size=24))
+def test_whatever_the_text_only_known_elements_come_out(text: str) -> None:
+    page = f"<p>{Sheet().formula(text)}</p>"
+    tags = {element.tag for element in ET.fromstring(page).iter()}
+    assert tags <= {"p", "div", "code", "blockquote", "svg", "g", "text", "path"}
+
+
+def test_words_are_stressed() -> None:
+    text = r"\begin{array}{l}\text{BatchNorm has a \emph{pro<found} effect on it}\end{array}"
+    assert "has a <em>pro&lt;found</em> effect" in Sheet().formula(text)
+    assert "emph" not in spoken(text)

@@ -1,0 +1,170 @@
+"""Published measurements: whole, judged anew each time, and what a run of today gives."""
+
+import json
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import bnproof.empirical.experiments
+from bnproof.empirical.experiment import Experiment, experiment_of
+from bnproof.empirical.runner import measure
+from bnproof.results import published
+from bnproof.theory.claim import Scale, Settings, decide
+from bnproof.theory.common.checksum import sealed
+from bnproof.theory.common.errors import UserError
+from bnproof.theory.loading import load_folder
+from bnproof.verification import gather
+
+CLAIMS = {claim.id: claim for claim in load_folder(bnproof.empirical.experiments)}
+FILES = sorted(published.FOLDER.glob("*.json"))
+SMOKE = Settings(scale=Scale.SMOKE)
+CHEAP = "bjorck_fig6"
+EVERY = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    results = measure(CLAIMS[CHEAP], SMOKE, root=tmp_path_factory.mktemp("runs"))
+    return published.record(CLAIMS[CHEAP], Scale.SMOKE, results, command="bnproof", threads=1)
+
+
+def test_there_is_something_published():
+    assert {path.name.split(".")[0] for path in FILES} == set(CLAIMS)
+
+
+@EVERY
+def test_a_published_file_is_whole_and_says_what_it_was_measured_on(path):
+    record = published.read(path)
+    assert path.name == f"{record['id']}.{record['scale']}.json"
+    assert record["id"] in CLAIMS
+    for name in ("created", "command", "commit", "environment", "seconds", "where"):
+        assert record[name]
+    assert record["provenance"]["data set"]
+    assert path.stat().st_size < 500_000  # what the heat maps of ten seeds take
+    text = path.read_text()
+    assert "/home" not in text
+    assert "/tmp" not in text
+
+
+@pytest.mark.parametrize("claim_id", CLAIMS)
+def test_the_largest_published_scale_gives_the_expected_verdict(claim_id):
+    evidence = published.evidence(CLAIMS[claim_id])
+    assert evidence is not None
+    assert decide([evidence]) is CLAIMS[claim_id].expected, evidence.summary
+
+
+SMALL = [path for path in FILES if ".smoke." in path.name]
+
+
+@pytest.mark.parametrize("path", SMALL, ids=lambda path: path.stem)
+def test_a_run_of_today_gives_the_published_numbers(path, tmp_path):
+    """Not bit by bit: another machine sums in another order, and training spreads it."""
+    record = published.read(path)
+    today = measure(CLAIMS[record["id"]], SMOKE, root=tmp_path)
+    assert today.where == record["where"]
+    for net, rows in record["series"].items():
+        for name, values in rows.items():
+            if name not in experiment_of(CLAIMS[record["id"]]).pictures:
+                np.testing.assert_allclose(
+                    today.series[net][name], np.asarray(values, dtype=float), rtol=1e-2, atol=1e-4
+                )
+
+
+def test_a_smoke_result_of_a_trained_and_of_an_untrained_experiment_is_published():
+    trained = {experiment_of(CLAIMS[path.name.split(".")[0]]).trains for path in SMALL}
+    assert trained == {True, False}
+
+
+def test_what_is_written_is_read_and_judged_alike(record, tmp_path):
+    path = published.write(record, tmp_path)
+    assert published.read(path) == record
+    evidence = published.evidence(CLAIMS[CHEAP], tmp_path)
+    assert decide([evidence]) is CLAIMS[CHEAP].expected
+    assert evidence.provenance["scale"] == "smoke"
+    assert evidence.provenance["command"] == "bnproof"
+    assert "scale smoke" in evidence.summary
+
+
+def test_the_verdict_is_not_in_the_file(record):
+    assert "reproduced" not in json.dumps(record)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace('"seconds":', '"seconds":1', 1),
+        lambda text: text[:-20],
+        lambda _: "[]",
+        lambda text: text.replace('"schema":1', '"schema":2'),
+        lambda _: "{}",
+    ],
+)
+def test_a_changed_file_is_named(record, tmp_path, damage):
+    path = published.write(record, tmp_path)
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(UserError, match=r"fig6\.smoke\.json: was changed after it was published"):
+        published.read(path)
+
+
+def test_a_quantity_that_was_not_measured_is_named(record, tmp_path):
+    whole = {name: value for name, value in record.items() if name != "sha256"}
+    whole["series"] = {net: {} | rows for net, rows in record["series"].items()}
+    asked = experiment_of(CLAIMS[CHEAP]).criteria[0]
+    del whole["series"][asked.net][asked.quantity]
+    with pytest.raises(UserError, match="is not among the measurements published at scale smoke"):
+        published.judged(CLAIMS[CHEAP], whole)
+
+
+def test_the_largest_scale_counts(record, tmp_path):
+    published.write(record, tmp_path)
+    larger = {name: value for name, value in record.items() if name != "sha256"}
+    larger["scale"] = "paper"
+    larger["where"] = "larger"
+    published.write(sealed(larger), tmp_path)
+    assert published.evidence(CLAIMS[CHEAP], tmp_path).summary.startswith("On larger")
+
+
+def test_verify_judges_what_is_published_of_a_trained_experiment(record, tmp_path, monkeypatch):
+    monkeypatch.setattr(published.evidence, "__defaults__", (tmp_path,))
+    published.write(record, tmp_path)
+    claim = CLAIMS[CHEAP]
+    fresh, kept = gather(claim, SMOKE)
+    assert "measured" not in fresh.provenance
+    assert "measured" in kept.provenance
+    (way,) = claim.means
+    sizes = {scale: replace(size, updates=1) for scale, size in way.sizes.items()}
+    trained = replace(claim, means=(replace(way, sizes=sizes),))
+    assert isinstance(trained.means[0], Experiment)
+    (only,) = gather(trained, SMOKE)
+    assert only.provenance["measured"] == record["created"][:10]
+
+
+def test_the_commit_is_that_of_the_code_that_runs(tmp_path):
+    def git(*words):
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+        run = subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+        return run.stdout.decode().strip()
+
+    folder = tmp_path / "src" / "bnproof" / "results"
+    code = [folder / "published.py"]
+    code += [tmp_path / name / "code.py" for name in ("theory", "simulate", "empirical")]
+    for path in code:
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+    assert published.commit(folder) == "unknown"
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "-m", "of another project")
+    assert published.commit(folder) == "unknown"
+    git("add", ".")
+    git("commit", "--quiet", "-m", "ours")
+    head = git("rev-parse", "HEAD")[:12]
+    assert published.commit(folder) == head
+    (tmp_path / "result.json").write_text("{}")
+    assert published.commit(folder) == head
+    for path in code:
+        path.write_text("changed = True\n")
+        assert published.commit(folder) == f"{head}-dirty", path
+        path.write_text("")
+    assert published.commit(folder) == head

@@ -1,0 +1,211 @@
+"""The command line as a person uses it: output, exit status, one line for bad input."""
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from bnproof import catalogue as catalogue_module
+from bnproof import cli
+from bnproof.theory.loading import Broken
+
+
+class Result:
+    """Exit status, standard output and standard error of one call."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> object:
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["bnproof", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return Result(int(stop.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+def test_claims_lists_every_claim(run) -> None:
+    result = run("claims")
+    assert result.status == 0
+    for claim_id in catalogue_module.catalogue():
+        assert claim_id in result.out
+    listed = json.loads(run("claims", "--json").out)
+    assert {entry["id"] for entry in listed} == set(catalogue_module.catalogue())
+    assert all(entry["source"] and entry["statement"] for entry in listed)
+
+
+def test_show_prints_statement_source_and_relation(run) -> None:
+    out = run("show", "santurkar_4_1").out
+    assert "A18, Theorem 4.1" in out
+    assert "arXiv:1805.11604" in out
+    assert "|v|^2 <= gamma**2" in out
+
+
+@pytest.mark.parametrize("claim_id", ["bn_hessian", "report_3_4", "santurkar_4_1_eps"])
+def test_derive_prints_numbered_steps(run, claim_id: str) -> None:
+    text, latex = run("derive", claim_id), run("derive", claim_id, "--format", "latex")
+    assert text.status == latex.status == 0
+    assert "\n1. Definition of the layer" in text.out
+    assert "Conclusion confirmed" in text.out
+    assert r"\hat y" in latex.out
+
+
+def test_derive_of_a_refuted_claim_gives_the_counterexample(run) -> None:
+    out = run("derive", "report_3_4").out
+    assert "5 <= 0, which is false" in " ".join(out.split())
+
+
+def test_derive_of_an_experiment_says_that_there_is_none(run) -> None:
+    result = run("derive", "bjorck_table1")
+    assert result.status == 2
+    assert "decided by Experiment" in result.err
+
+
+def test_verify_writes_report_and_evidence(run, tmp_path: Path) -> None:
+    result = run(
+        *("verify", "santurkar_4_1", "report_3_4", "--scale", "smoke", "--device", "cpu"),
+        *("--json", "out/evidence.json", "--report", "page"),
+    )
+    assert result.status == 0
+    assert result.out.splitlines()[-1] == str(tmp_path / "page" / "index.html")
+    assert (tmp_path / "page" / "index.html").stat().st_size > 10_000
+    evidence = json.loads((tmp_path / "out" / "evidence.json").read_text())
+    assert evidence == json.loads((tmp_path / "page" / "evidence.json").read_text())
+    refuted, proved = evidence["claims"]
+    assert (refuted["id"], refuted["verdict"]) == ("report_3_4", "refuted")
+    assert (proved["id"], proved["verdict"]) == ("santurkar_4_1", "proved")
+    networks = next(e for e in proved["evidence"] if e["kind"] == "random instances")
+    assert networks["provenance"]["seed"] == 0
+    assert networks["numbers"]["violations"] == 0
+
+
+def test_report_builds_the_page_again(run, tmp_path: Path) -> None:
+    run("verify", "bn_jacobian", "--scale", "smoke")
+    page = tmp_path / "bnproof-report" / "index.html"
+    before = page.read_text()
+    page.unlink()
+    result = run("report")
+    assert result.status == 0
+    assert page.read_text() == before
+
+
+def test_the_same_seed_gives_the_same_evidence(run, tmp_path: Path) -> None:
+    def numbers(seed: int) -> list:
+        run("verify", "slides_4_1", "--scale", "smoke", "--seed", seed, "--json", "e.json")
+        claims = json.loads((tmp_path / "e.json").read_text())["claims"]
+        return [item["numbers"] for item in claims[0]["evidence"]]
+
+    assert numbers(3) == numbers(3)
+    assert numbers(3) != numbers(4)
+
+
+def test_an_unexpected_verdict_exits_with_1(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from bnproof.theory.claim import Verdict
+    from bnproof.theory.claims.gradient import bn_jacobian
+
+    wrong = replace(bn_jacobian.CLAIM, expected=Verdict.REFUTED)
+    monkeypatch.setattr(catalogue_module, "_files", lambda outside: {wrong.id: lambda: wrong})
+    result = run("verify", "--scale", "smoke")
+    assert result.status == 1
+    assert "proved (!)" in result.out
+    assert "expected refuted" in result.out
+    assert "0 of 1 verdicts as expected" in result.out
+
+
+def test_a_broken_claim_is_an_error_and_the_others_run(
+    run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from bnproof.theory.claims.gradient import bn_jacobian
+
+    def fails() -> None:
+        raise ZeroDivisionError("a bug in the claim")
+
+    means = (replace(bn_jacobian.CLAIM.means[0], prove=fails),)
+    table = {
+        "broken": Broken("broken", "broken.py does not load: SyntaxError: invalid syntax"),
+        "fails": replace(bn_jacobian.CLAIM, id="fails", means=means),
+        "bn_jacobian": bn_jacobian.CLAIM,
+    }
+    files = {name: partial(table.get, name) for name in table}
+    monkeypatch.setattr(catalogue_module, "_files", lambda outside: files)
+    result = run("verify", "--scale", "smoke")
+    assert result.status == 1
+    assert "does not load: SyntaxError" in result.out
+    assert "ZeroDivisionError: a bug in the claim" in result.out
+    assert "1 of 3 verdicts as expected" in result.out
+    assert run("claims").status == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["verify", "santurkar_4_11"], "did you mean santurkar_4_1"),
+        (["show", "no_such"], "unknown claim 'no_such'"),
+        (
+            ["verify", "bn_jacobian", "--seed", "-1"],
+            "--seed -1: must be an integer, 0 to",
+        ),
+        (["verify", "bn_jacobian", "--memory", "lots"], "memory 'lots': give bytes with a suffix"),
+        (["verify", "bn_jacobian", "--memory", "1M"], "too little for one network; give 32M"),
+        (
+            ["verify", "bn_jacobian", "--seed", "1" + 30 * "0"],
+            "--seed 1.00e+30: must be an integer",
+        ),
+        (["verify", "bn_jacobian", "--seed", "x"], "seed"),
+        (["verify", "--scale", "huge"], "huge"),
+        (["verify", "--device", "tpu"], "tpu"),
+        (["verify", "--data", "nowhere"], "nowhere"),
+        (["verify", "bn_jacobian", "--report", "file/below"], "cannot write file/below"),
+        (["verify", "bn_jacobian", "--json", "file/x.json"], "cannot write file/x.json"),
+        (["report", "nowhere"], "run `bnproof verify` first"),
+        (["prove"], "prove"),
+        (["verify", "--no-such-option"], "no-such-option"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    run, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = run(*arguments)
+    assert result.status == 2
+    assert message in result.err
+    assert result.err.startswith("bnproof: ")
+    assert result.err.count("\n") == 1
+    assert "Traceback" not in result.err
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["file"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
+def test_a_missing_gpu_is_usage(run) -> None:
+    result = run("verify", "bn_jacobian", "--device", "cuda")
+    assert result.status == 2
+    assert "finds no GPU" in result.err
+
+
+def test_a_read_only_folder_is_usage(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root every folder can be written, so the operating system's answer is imitated."""
+    import tempfile
+
+    def refuse(**kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    result = run("verify", "bn_jacobian")
+    assert result.status == 2
+    assert "Permission denied; choose another folder" in result.err

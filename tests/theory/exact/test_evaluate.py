@@ -1,0 +1,103 @@
+"""Exact counterexamples: evaluated by power series, compared with the derived formulas."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+import sympy as sp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bnproof.theory import symbols as sym
+from bnproof.theory.claim import Claim, Counterexample, Derived, Settings
+from bnproof.theory.claims.gradient import neurips_4_1_sqrt_m, report_3_4, santurkar_4_1, slides_4_1
+from bnproof.theory.claims.hessian import santurkar_4_2_eps
+from bnproof.theory.exact import evaluate as exact
+from bnproof.theory.layer import batchnorm
+from bnproof.theory.proving.derivation import Derivation
+
+small = st.integers(-4, 4).map(Fraction)
+
+
+@given(
+    b=st.lists(small, min_size=4, max_size=4),
+    diagonal=st.lists(small, min_size=4, max_size=4),
+    gamma=small,
+    eps=st.sampled_from([Fraction(0), Fraction(5, 4), Fraction(3)]),
+)
+def test_power_series_agree_with_the_derivation(
+    b: list[Fraction], diagonal: list[Fraction], gamma: Fraction, eps: Fraction
+) -> None:
+    """sigma = 1 for this y, so sigma^2 + eps = 1, 9/4, 4 are rational squares."""
+    A = [[diagonal[i] if i == j else Fraction(i + j) for j in range(4)] for i in range(4)]
+    case = Counterexample.of(y=[1, 1, -1, -1], b=b, A=A, gamma=gamma, eps=eps)
+    values = exact.measure(case)
+    d = Derivation()
+    batchnorm.gradient_steps(d)
+    assert d.values[sym.vv].subs(values) == values[sym.vv]
+    assert batchnorm.EXACT_CURVATURE.subs(values) == values[sym.vKv]
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [neurips_4_1_sqrt_m.CLAIM, report_3_4.CLAIM, santurkar_4_2_eps.CLAIM],
+    ids=lambda claim: claim.id,
+)
+def test_counterexamples_refute_and_spare_the_control(claim: Claim) -> None:
+    evidence = exact.check(claim, Settings())
+    assert evidence.holds is False
+    assert evidence.control_differs
+
+
+def test_a_counterexample_that_does_not_refute_is_named() -> None:
+    """The very data that refute another claim leave a true one standing."""
+    case = neurips_4_1_sqrt_m.CLAIM.means_of(Counterexample)
+    claim = replace(santurkar_4_1.CLAIM, means=(case,))
+    with pytest.raises(ValueError, match=r"santurkar_4_1.py: means: .* does not refute 1/2 <= 1/2"):
+        exact.check(claim, Settings())
+
+
+def test_a_counterexample_outside_the_domain_is_named() -> None:
+    case = Counterexample.of(y=[-1, 1], b=[3, 4], eps="5/4")
+    claim = replace(report_3_4.CLAIM, means=(case,))
+    with pytest.raises(ValueError, match=r"report_3_4.py: means: .* outside Eq\(eps, 0\)"):
+        exact.check(claim, Settings())
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (Counterexample.of(y=[1, 1], b=[0, 1]), "y must vary"),
+        (Counterexample.of(y=[1, 1], b=[0, 1], eps=1), "y must vary"),
+        (Counterexample.of(y=[-1, 1], b=[0, 1], eps="-3/4"), "eps be at least 0"),
+        (Counterexample.of(y=[1, 2, 4], b=[0, 1, 1]), "not the square"),
+        (Counterexample.of(y=[-1, 1], b=[0, 1, 1]), "y has 2 entries"),
+        (Counterexample.of(y=[-1, 1], b=[0, 1], A=[[1]]), "y has 2 entries"),
+    ],
+)
+def test_bad_counterexamples_say_why(case: Counterexample, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        exact.measure(case)
+
+
+def test_series_arithmetic_is_that_of_taylor_polynomials() -> None:
+    t = sp.Symbol("t")
+    p, q = 4 + 3 * t + 5 * t**2, 2 - t + sp.Rational(1, 3) * t**2
+    P = exact.Series(Fraction(4), Fraction(3), Fraction(5))
+    Q = exact.Series(Fraction(2), Fraction(-1), Fraction(1, 3))
+    for got, want in [(P * Q, p * q), (P / Q, p / q), (P.sqrt(), sp.sqrt(p)), (P - Q, p - q)]:
+        taylor = sp.series(want, t, 0, 3).removeO()
+        assert [got.a, got.b, got.c] == [Fraction(str(taylor.coeff(t, n))) for n in range(3)]
+
+
+def test_equality_is_attained_or_refused() -> None:
+    claim = slides_4_1.CLAIM
+    case = claim.means_of(Derived).attained
+    assert exact.attained(claim.relation, claim.domain, case).endswith("both sides are 2")
+    for other in (
+        Counterexample.of(y=[1, 1, -1, -1], b=[1, 0, 0, 0]),  # strict
+        Counterexample.of(y=[1, 1, -1, -1], b=[0, 0, 0, 0]),  # both sides 0
+        Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0], eps=3),  # outside the domain
+    ):
+        with pytest.raises(ValueError, match="means: attained: the sides are"):
+            exact.attained(claim.relation, claim.domain, other)

@@ -1,0 +1,45 @@
+"""A proof proves its own relation and no other."""
+
+import sympy as sp
+
+from bnproof.theory import symbols as sym
+from bnproof.theory.claims.gradient import santurkar_4_1, santurkar_4_1_eps, slides_4_1
+from bnproof.theory.proving.certificate import (
+    Term,
+    implies_eps_zero,
+    in_basic_letters,
+    non_negative,
+)
+from bnproof.theory.proving.derivation import proves
+
+
+def test_slack_must_be_the_whole_difference() -> None:
+    claim, proof = slides_4_1.CLAIM, slides_4_1.prove()
+    assert proves(proof, claim.relation, claim.domain)
+    halved = [Term(term.expr / 2, term.reason) for term in proof.slack]
+    without = type(proof)(proof.steps, proof.values, tuple(halved))
+    assert not proves(without, claim.relation, claim.domain)
+
+
+def test_a_negative_slack_is_refused() -> None:
+    """lhs <= rhs with rhs smaller by a square: residual 0, but the slack is negative."""
+    proof = slides_4_1.prove()
+    (term,) = proof.slack
+    reverse = sp.Le(slides_4_1.CLAIM.relation.rhs, slides_4_1.CLAIM.relation.lhs)
+    negative = type(proof)(proof.steps, proof.values, (Term(-term.expr, "not a reason"),))
+    assert not proves(negative, reverse, slides_4_1.CLAIM.domain)
+    assert non_negative(term.expr)
+    assert not non_negative(-term.expr)
+
+
+def test_the_identity_at_eps_zero_does_not_prove_the_bound_for_eps_above_zero() -> None:
+    proof = santurkar_4_1.prove()
+    target = santurkar_4_1_eps.CLAIM
+    assert not proves(proof, target.relation, target.domain)
+
+
+def test_basic_letters() -> None:
+    assert implies_eps_zero(sp.And(sp.Eq(sym.eps, 0), sp.Gt(sym.gy, 0)))
+    assert not implies_eps_zero(sp.Gt(sym.eps, 0))
+    assert in_basic_letters(sym.sigma**2, sp.true) == sym.s**2 - sym.eps
+    assert in_basic_letters(sym.sigma, sp.Eq(sym.eps, 0)) == sym.s

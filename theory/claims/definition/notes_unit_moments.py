@@ -1,0 +1,47 @@
+"""Mean 0 and standard deviation 1: the first exactly, the second at eps = 0 only."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
+from bnproof.theory.claims.gradient.santurkar_4_1_eps import REGULAR
+from bnproof.theory.layer import definition as layer_definition
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import hat_std, s, sigma
+
+
+def prove() -> Proof:
+    """Derive both moments of yhat, and of z, for symbolic m."""
+    d = Derivation()
+    layer_definition.hat_moment_steps(d)
+    return d.finish(equality="always: for every eps >= 0")
+
+
+CLAIM = Claim(
+    id="notes_unit_moments",
+    title="The layer forces the mean to 0 and the standard deviation to 1.",
+    sources=(
+        Source("S2", "'BN mitigates ICS, in theory, by forcing the mean and standard deviation'"),
+        Source("S4", "'normalized to have zero mean and unit variance'"),
+    ),
+    statement=(
+        r"\text{BN mitigates ICS, in theory, by forcing the mean and standard deviation to be }"
+        r"\ (0, 1)"
+    ),
+    relation=sp.Eq(hat_std, 1),
+    domain=REGULAR,
+    control=sp.Eq(hat_std, sigma / s),
+    means=(
+        Counterexample.of(y=[-1, 1], b=[0, 0], eps=3),
+        Derived(prove, of_control=True),
+        Instances(),
+    ),
+    expected=Verdict.REFUTED,
+    remark=(
+        "The mean is 0 for every eps; the relation is the part on the standard deviation, which "
+        "is sigma/s: below 1 for eps > 0, 1 - eps/(2 sigma^2) for small eps, and near 0 for a "
+        "unit whose sigma is far below sqrt(eps). At eps = 0 it is 1. All of it holds before "
+        "gamma and beta, as S4 says; after them mean and standard deviation are beta and "
+        "|gamma| sigma/s. The control is the exact value."
+    ),
+)

@@ -1,0 +1,57 @@
+"""Recovering the input: gamma = sqrt(Var) undoes the layer at eps = 0 only."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
+from bnproof.theory.claims.gradient.santurkar_4_1_eps import REGULAR
+from bnproof.theory.layer import definition as layer_definition
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import mu, s, sigma, y_k, yhat_k
+
+
+def prove() -> Proof:
+    """Put gamma = sigma and gamma = s into the layer, beta = mu."""
+    d = Derivation()
+    layer_definition.layer_steps(d)
+    yhat = layer_definition.hat().entry(layer_definition.ENTRIES)
+    d.equal(
+        "With gamma = sigma, beta = mu the layer misses its input by",
+        (r"\sigma\hat y_k + \mu - y_k", "sigma yhat_k + mu - y_k"),
+        sigma * yhat + mu - y_k,
+        -(1 - sigma / s) * (y_k - mu),
+    )
+    d.equal(
+        "With gamma = s, beta = mu it returns its input",
+        (r"s\,\hat y_k + \mu", "s yhat_k + mu"),
+        s * yhat + mu,
+        y_k,
+    )
+    return d.finish(equality="always: for every eps >= 0")
+
+
+CLAIM = Claim(
+    id="report_identity_recovery",
+    title="With gamma = sqrt(Var) and beta = E the layer returns its input.",
+    sources=(Source("S1", "2.2, last paragraph"),),
+    statement=(
+        r"\text{by setting } \gamma^{(k)} = \sqrt{\mathrm{Var}[x^{(k)}]} \text{ and } "
+        r"\beta^{(k)} = \mathbf{E}[x^{(k)}], \text{ we could recover the original distribution}"
+    ),
+    relation=sp.Eq(sigma * yhat_k + mu, y_k),
+    domain=REGULAR,
+    control=sp.Eq(s * yhat_k + mu, y_k),
+    means=(
+        Counterexample.of(y=[-1, 1], b=[0, 0], eps=3),
+        Derived(prove, of_control=True),
+        Instances(),
+    ),
+    expected=Verdict.REFUTED,
+    remark=(
+        "The report's own algorithm has eps > 0: then the input comes back with its deviations "
+        "from the mean shortened by the factor sigma/s. Exact recovery needs "
+        "gamma = sqrt(Var + eps), the control, which is proved here; at eps = 0 the two are one. "
+        "Var and E are those of the batch: with moments of the whole data the input is not "
+        "recovered either."
+    ),
+)

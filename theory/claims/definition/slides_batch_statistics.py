@@ -1,0 +1,52 @@
+"""The batch statistics of the slides: both moments with 1/B."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.layer import definition as layer_definition
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import m, mu, sigma, yy
+
+ONE_SAMPLE = sp.symbols("V E")
+
+
+def prove() -> Proof:
+    """Expand the square for symbolic m; then take the expectation over batches."""
+    d = Derivation()
+    layer_definition.moment_steps(d)
+    var, expected = ONE_SAMPLE
+    d.given(
+        "Over batches of independent samples of mean E and variance V",
+        r"\mathbb{E}\,y_i^2 = V + E^2,\quad \mathbb{E}\,\mu^2 = \tfrac{V}{m} + E^2",
+        "E y_i^2 = V + E^2, E mu^2 = V/m + E^2",
+    )
+    d.equal(
+        "sigma^2 is biased: its expectation is",
+        (r"\mathbb{E}\,\sigma^2", "E sigma^2"),
+        (yy / m - mu**2).subs({yy: m * (var + expected**2)}).subs(mu**2, var / m + expected**2),
+        var * (1 - 1 / m),
+    )
+    return d.finish(equality="always")
+
+
+CLAIM = Claim(
+    id="slides_batch_statistics",
+    title="With 1/B in both, sigma^2 is the batch's mean square less its mean squared.",
+    sources=(Source("S0", "'Batch Normalization (BatchNorm)', 'Batch Statistics'"),),
+    statement=(
+        r"\mu = \mathbb{E}[y],\ \sigma^2 = \mathrm{Var}(y):\quad "
+        r"\hat\mu = \frac1B\sum_{i=1}^B y_i,\quad "
+        r"\hat\sigma^2 = \frac1B\sum_{i=1}^B (y_i-\hat\mu)^2"
+    ),
+    relation=sp.Eq(sigma**2, yy / m - mu**2),
+    control=sp.Eq(sigma**2, (yy - m * mu**2) / (m - 1)),
+    means=(Derived(prove), Instances()),
+    expected=Verdict.PROVED,
+    remark=(
+        "E and Var are those of a sample drawn from the batch. As an estimate of the variance of "
+        "the whole data, sigma^2 is too small by the factor 1 - 1/B; PyTorch normalises with this "
+        "biased value and keeps the unbiased one, with 1/(B - 1), for evaluation. "
+        "The control has 1/(B - 1)."
+    ),
+)

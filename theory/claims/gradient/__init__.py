@@ -1,0 +1,1 @@
+"""First derivatives: Jacobian and gradient bounds."""

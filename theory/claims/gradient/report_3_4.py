@@ -1,0 +1,33 @@
+"""Theorem 3.4 of the student report: Theorem 4.1 copied with two slips."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
+from bnproof.theory.claims.gradient.santurkar_4_1 import BOUND, CASE, IDEAL, prove
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import grad_yhat, vv
+
+CLAIM = Claim(
+    id="report_3_4",
+    title="The gradient with respect to yhat, not squared, obeys the bound of Theorem 4.1.",
+    sources=(Source("S1", "Theorem 3.4"),),
+    statement=(
+        r"\|\nabla_{\hat y_i}\hat{L}\| \le \frac{\gamma^2}{\sigma_j^2}\Big("
+        r"\|\nabla_{y_i} L\|^2 - \tfrac1m\langle \mathbf{1}, \nabla_{y_i} L\rangle^2"
+        r" - \tfrac1m\langle \nabla_{y_i} L, \hat y_i\rangle^2\Big)"
+    ),
+    relation=sp.Le(grad_yhat, BOUND),
+    domain=IDEAL,
+    control=sp.Le(vv, BOUND),
+    means=(
+        Counterexample.of(y=[-1, 1], b=[3, 4]),
+        Derived(prove, of_control=True, attained=CASE),
+        Instances(),
+    ),
+    expected=Verdict.REFUTED,
+    remark=(
+        "Two slips against Theorem 4.1: the norm is not squared, so the sides differ in degree, "
+        "and the gradient is taken at yhat, before the layer projects it. "
+        "The control is Theorem 4.1."
+    ),
+)

@@ -1,0 +1,49 @@
+"""The gradient bound as the slides print it: with the square of the mean gradient."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
+from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.layer import batchnorm
+from bnproof.theory.proving.certificate import Term
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import g1, gamma, gg, gy, m, s, sigma, vv
+
+mean_g = g1 / m
+
+
+def prove() -> Proof:
+    """Derive the squared norm of v; the slides subtract m times too little of the mean."""
+    d = Derivation()
+    batchnorm.gradient_steps(d)
+    slack = Term(
+        gamma**2 / s**2 * g1**2 * (m - 1) / m**2, "a square times m - 1, and m is at least 1"
+    )
+    return d.finish([slack], equality="only if <1,g> = 0, gamma = 0 or m = 1")
+
+
+CLAIM = Claim(
+    id="slides_4_1",
+    title="The gradient bound with the square of the mean gradient as middle term.",
+    sources=(Source("S0", "'Delving Deeper', theorem"),),
+    statement=(
+        r"\|\nabla_{y_j} L_{BN}\|^2 \le \frac{\gamma^2}{\sigma_j^2}\Big("
+        r"\|\nabla_{y_j} L_{Std}\|^2 - \mu(\nabla_{y_j} L_{Std})^2"
+        r" - \tfrac1m(\hat y_j^\top\nabla_{y_j} L_{Std})^2\Big)"
+    ),
+    relation=sp.Le(vv, gamma**2 / sigma**2 * (gg - mean_g**2 - gy**2 / m)),
+    domain=IDEAL,
+    control=sp.Le(vv, gamma**2 / sigma**2 * (gg - m**2 * mean_g**2 - gy**2 / m)),
+    means=(
+        Derived(prove, attained=Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0])),
+        Instances(),
+    ),
+    expected=Verdict.PROVED,
+    remark=(
+        "True but loose: equality in general needs m mu(grad)^2, as in Theorem 4.1. Read with the "
+        "gradient of L_Std at z, and with sigma for the slides' sigma + eps, that is at eps = 0. "
+        "One slide draws the brace 'additive' around the first term too, which is not subtracted. "
+        "The control has m^2 mu(grad)^2."
+    ),
+)

@@ -1,0 +1,77 @@
+"""The brace 'multiplicative, down' under gamma^2/sigma^2."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.exact.evaluate import n
+from bnproof.theory.proving.certificate import Term
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import eps, gamma, sigma
+
+FALLS = sigma - sp.Abs(gamma)
+
+
+def prove() -> Proof:
+    """The factor exceeds 1 exactly where |gamma| exceeds sigma."""
+    d = Derivation()
+    d.given(
+        "gamma is a learned parameter and sigma a statistic of the batch: neither bounds the other",
+        r"\gamma\in\mathbb{R},\quad \sigma > 0",
+        "gamma real, sigma > 0",
+    )
+    d.equal(
+        "The factor less 1",
+        (r"\frac{\gamma^2}{\sigma^2} - 1", "gamma^2/sigma^2 - 1"),
+        gamma**2 / sigma**2 - 1,
+        -(sigma - sp.Abs(gamma)) * (sigma + sp.Abs(gamma)) / sigma**2,
+    )
+    return d.finish(
+        [
+            Term(
+                (sigma - sp.Abs(gamma)) ** 2 * (sigma + sp.Abs(gamma)) / sigma**2,
+                "a square times a positive number",
+            )
+        ],
+        equality="only if |gamma| = sigma, where both sides are 0; otherwise the factor is below "
+        "1 if |gamma| < sigma, and above 1 if |gamma| > sigma",
+    )
+
+
+def near_one() -> dict[sp.Symbol, sp.Expr]:
+    """The batch (-1, 1) and a gamma just below its standard deviation."""
+    y = (sp.Integer(-1), sp.Integer(1))
+    deviation = sp.sqrt(sum((entry - sum(y) / 2) ** 2 for entry in y) / 2)
+    return {eps: sp.Integer(0), sigma: deviation, gamma: n / (n + 1)}
+
+
+CLAIM = Claim(
+    id="slides_multiplicative",
+    title="The factor gamma^2/sigma^2 reduces the gradient.",
+    sources=(Source("S0", "'Delving Deeper', brace 'Multiplicative' with an arrow down"),),
+    statement=(
+        r"\text{For any weights } W \text{ and loss function } L:\quad"
+        r"\underbrace{\frac{\gamma^2}{\sigma_j^2}}_{\text{Multiplicative } \downarrow}"
+    ),
+    relation=sp.Le(gamma**2 / sigma**2, 1),
+    domain=IDEAL,
+    control=sp.Le(gamma**2 / sigma**2 * FALLS, FALLS),
+    means=(
+        Counterexample.of(y=[-1, 1], b=[0, 0], gamma=2),
+        Derived(
+            prove,
+            of_control=True,
+            attained=ExactCase("y = (-1, 1), eps = 0, gamma = n/(n + 1)", near_one),
+        ),
+        Instances(),
+    ),
+    expected=Verdict.REFUTED,
+    remark=(
+        "A reduction where |gamma| < sigma and only there: that is the control, which multiplies "
+        "by sigma - |gamma| and so turns the inequality where that is negative. The slide gives no "
+        "condition. "
+        "On the random networks |gamma| is log-normal with median 1: the share of violations is "
+        "that of this draw, not of trained networks."
+    ),
+)

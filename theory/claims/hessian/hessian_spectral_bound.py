@@ -1,0 +1,66 @@
+"""The largest curvature in the whole space of activations, not only along the gradient."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.exact.curvature import exactly, top_eigenvalues
+from bnproof.theory.layer import curvature
+from bnproof.theory.layer.curvature import Pu2, below_H, gram_det, lamH, lamK
+from bnproof.theory.proving.certificate import Term
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import gamma, gy, m, sigma, vv
+
+CASE = Counterexample.of(
+    y=[1, 1, -1, -1],
+    b=[1, -3, 1, 1],
+    A=[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
+)
+ACROSS = (gamma**2 * lamH - gamma * gy / m) / sigma**2
+
+
+def prove() -> Proof:
+    """An eigenvector, split along yhat and across, gives two equations and two inequalities."""
+    d = Derivation()
+    curvature.eigenvector_steps(d)
+    factor = gamma**2 / (sigma**2 * Pu2)
+    return d.finish(
+        [
+            Term(factor * lamK * below_H, "the largest eigenvalues are what they are"),
+            Term(factor * gram_det / (m * sigma**2), "Cauchy-Schwarz"),
+        ],
+        equality="if Pu is along Pg and reaches lambda_max(H): always where H = h I",
+    )
+
+
+CLAIM = Claim(
+    id="hessian_spectral_bound",
+    title="The largest eigenvalue of the activation Hessian has an explicit tight bound.",
+    sources=(Source("derived", "none of the sources bounds more than the curvature along v"),),
+    statement=(
+        r"\lambda_{\max}(K) \le \frac{a + \sqrt{a^2 + 4\|v\|^2/(m\sigma^2)}}{2},\quad "
+        r"a = \frac{\gamma^2\lambda_{\max}(H) - \tfrac{\gamma}{m}\langle g,\hat y\rangle}{\sigma^2}"
+    ),
+    relation=sp.Le(lamK**2, lamK * ACROSS + vv / (m * sigma**2)),
+    domain=IDEAL,
+    control=sp.Le(lamK**2, lamK * ACROSS),
+    means=(
+        Derived(
+            prove,
+            attained=ExactCase(
+                "L(z) = |z|^2/2 + b'z with b = (1, -3, 1, 1), y = (1, 1, -1, -1), gamma = 1",
+                lambda: exactly(CASE) | top_eigenvalues(CASE),
+            ),
+        ),
+        Instances(sizes=(2, 3, 8, 32), world="weights"),
+    ),
+    expected=Verdict.PROVED,
+    remark=(
+        "For eps = 0. The relation is the bound squared out: lambda^2 <= a lambda + b with lambda "
+        ">= 0 says that lambda is at most the larger root. Theorem 4.2 bounds one direction and "
+        "there the layer's own term vanishes with <g,yhat>; in the plane of yhat and Pg it does "
+        "not: even for H = 0 the largest curvature is |v|/(sigma sqrt(m)) where <g,yhat> = 0. "
+        "For H = h I the bound is the top eigenvalue. The control drops that term."
+    ),
+)

@@ -1,0 +1,88 @@
+"""The largest curvature in the weights of one unit."""
+
+from collections.abc import Mapping
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.exact.curvature import top_eigenvalues
+from bnproof.theory.layer import batchnorm, curvature
+from bnproof.theory.layer.curvature import ONE, U, Xu2, XuKXu, below_K, below_X, lamK, lamW, opX
+from bnproof.theory.proving.certificate import Term
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+
+CASE = Counterexample.of(
+    y=[1, 1, -1, -1],
+    b=[1, -3, 1, 1],
+    A=[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
+)
+
+
+def identity_inputs() -> Mapping[sp.Symbol, sp.Expr]:
+    """X = 1: the weights are the activations, and the two Hessians the same matrix."""
+    top = top_eigenvalues(CASE)[lamK]
+    return {lamW: top, lamK: top, opX: sp.Integer(1)}
+
+
+def prove() -> Proof:
+    """The weight Hessian is X'KX; both factors are bounded by their definitions."""
+    d = Derivation()
+    batchnorm.define(d)
+    batchnorm.second_step(d)
+    d.given(
+        "y = Xw is linear in w, so the Hessian in the weights is that in y between columns of X",
+        r"\nabla^2_w\hat{\mathcal L} = X^\top K X",
+        "Hess_w = X'KX",
+    )
+    d.equal(
+        "The layer does not see a shift of y: K1 = 0, so the largest eigenvalue is not negative",
+        (r"u^\top K\mathbf{1}", "u'K1"),
+        curvature.bilinear(ONE, U),
+        sp.Integer(0),
+    )
+    d.given(
+        "Let u be the unit top eigenvector of X'KX. Two definitions say",
+        r"(Xu)^\top K(Xu) \le \lambda_{\max}(K)\|Xu\|^2,\quad \|Xu\|^2 \le \|X\|^2",
+        "(Xu)'K(Xu) <= lambda_max(K)|Xu|^2, |Xu|^2 <= |X|^2",
+    )
+    room = {Xu2: opX - below_X, XuKXu: lamK * (opX - below_X) - below_K}
+    d.value(
+        lamW,
+        "With what each leaves over",
+        XuKXu.subs(room),
+        lamK * opX - lamK * below_X - below_K,
+    )
+    return d.finish(
+        [
+            Term(lamK * below_X, "definition of the spectral norm, lambda_max(K) >= 0"),
+            Term(below_K, "definition of the largest eigenvalue"),
+        ],
+        equality="if a top right singular vector of X is sent to a top eigenvector of K",
+    )
+
+
+CLAIM = Claim(
+    id="hessian_spectral_bound_weights",
+    title="The largest eigenvalue of one unit's weight Hessian is at most |X|^2 times that in y.",
+    sources=(Source("derived", "none of the sources bounds the weight Hessian"),),
+    statement=r"\lambda_{\max}(\nabla^2_w\hat{\mathcal L}) \le \|X\|^2\,\lambda_{\max}(K)",
+    relation=sp.Le(lamW, opX * lamK),
+    control=sp.Le(lamW, lamK),
+    means=(
+        Derived(
+            prove,
+            attained=ExactCase(
+                "L(z) = |z|^2/2 + b'z with b = (1, -3, 1, 1), X = 1, y = w = (1, 1, -1, -1), "
+                "gamma = 1",
+                identity_inputs,
+            ),
+        ),
+        Instances(sizes=(3, 8, 32), world="weights"),
+    ),
+    expected=Verdict.PROVED,
+    remark=(
+        "For every eps. With hessian_spectral_bound it is explicit in the loss: curvature at z, "
+        "gradient at y, sigma and the spectral norm of the inputs. The control leaves out |X|^2."
+    ),
+)

@@ -1,0 +1,104 @@
+"""The second form of Theorem 4.2: the Hessian along g in place of that along v."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claims.hessian import santurkar_4_2
+from bnproof.theory.exact.curvature import exactly
+from bnproof.theory.layer.batchnorm import LOSS
+from bnproof.theory.layer.curvature import gHg, relative
+from bnproof.theory.proving.certificate import Term
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import eps, g1, gamma, gg, gy, latex, m, s, sigma, text, vHv, vKv, vv
+
+PRINTED = gamma**2 / sigma**2 * (gHg - gy * vv / (m * gamma))
+CORRECTED = gamma**4 / sigma**4 * gHg - gamma / (m * sigma**2) * gy * vv
+CASE = Counterexample.of(
+    y=[1, 1, -1, -1],
+    b=[-1, -3, 2, 2],
+    A=[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
+    gamma=2,
+)
+
+PRESERVING = ExactCase(
+    "L(z) = |z|^2/2 + b'z with b = (-1, -3, 2, 2), y = (1, 1, -1, -1), gamma = 2, where "
+    "H = I preserves every norm,",
+    lambda: exactly(CASE),
+)
+
+
+def prove() -> Proof:
+    """Theorem 4.2, then |v|^2 <= (gamma/sigma)^2 |g|^2 with all that it leaves."""
+    first = santurkar_4_2.prove()
+    d = Derivation(list(first.steps), dict(first.values))
+    d.given(
+        "The hypothesis, in a form that random networks can meet: for unit vectors the curvature "
+        "at z along v is at most that along g, and that is not negative",
+        r"\frac{v^\top H v}{\|v\|^2} \le \frac{g^\top H g}{\|g\|^2},\quad g^\top H g \ge 0",
+        "v'Hv/|v|^2 <= g'Hg/|g|^2, g'Hg >= 0",
+    )
+    g = LOSS.vector("g")
+    length = gamma**2 / s**2 * (gg - g1**2 / m - gy**2 / m)
+    along_g, along_v = g.through(g), d.values[vHv]
+    d.equal(
+        "What the first hypothesis leaves over, solved for the curvature along v",
+        (latex(vHv), text(vHv)),
+        along_v,
+        ((gHg * vv - relative) / gg)
+        .subs({relative: along_g * vv - along_v * gg})
+        .subs(gHg, along_g),
+        shown=(gHg * vv - relative) / gg,
+    )
+    d.equal(
+        "At eps = 0 the layer lengthens a gradient by gamma/sigma, less two squares",
+        (latex(vv), text(vv)),
+        d.values[vv].subs(eps, 0),
+        length,
+        shown=length.subs(s, sigma),
+    )
+    curvature = santurkar_4_2.BOUND.subs(sigma, s)
+    d.values = {vv: length, vKv: curvature.subs(vHv, (gHg * vv - relative) / gg).subs(vv, length)}
+    return d.finish(
+        [
+            Term(gamma**2 / sigma**2 * relative / gg, "the first hypothesis"),
+            Term(
+                gamma**4 / sigma**4 * gHg / gg * (g1**2 + gy**2) / m,
+                "the second hypothesis times squares",
+            ),
+        ],
+        equality="if v and g have the same curvature, and g is orthogonal to 1 and yhat",
+    )
+
+
+CLAIM = Claim(
+    id="santurkar_4_2_norm_preserving",
+    title="Where H preserves relative norms, the curvature bound holds with g'Hg for v'Hv.",
+    sources=(Source("A18", "Theorem 4.2, second form"),),
+    statement=(
+        r"\begin{array}{l}\text{If } H_{jj} \text{ preserves the relative norms of } \hat g_j "
+        r"\text{ and } \nabla_{y_j}\hat{\mathcal L}\text{, then }"
+        r"(\nabla_{y_j}\hat{\mathcal L})^\top "
+        r"\frac{\partial^2\hat{\mathcal L}}{\partial y_j\partial y_j}(\nabla_{y_j}\hat{\mathcal L})"
+        r" \le \frac{\gamma^2}{\sigma^2}\Big(\hat g_j^\top H_{jj}\hat g_j - \frac{1}{m\gamma}"
+        r"\langle \hat g_j,\hat y_j\rangle\|\nabla_{y_j}\hat{\mathcal L}\|^2\Big)\end{array}"
+    ),
+    relation=sp.Le(vKv, PRINTED),
+    domain=sp.And(IDEAL, sp.Ge(relative, 0), sp.Ge(gHg, 0), sp.Gt(gg, 0)),
+    control=sp.Le(vKv, CORRECTED),
+    means=(
+        PRESERVING,
+        Derived(prove, of_control=True, attained=PRESERVING),
+        Instances(world="weights"),
+    ),
+    expected=Verdict.REFUTED,
+    remark=(
+        "H = I preserves every norm, yet the bound fails wherever |v| > |g|: the printed right "
+        "side scales as 1/sigma^2, the left side as 1/sigma^4. The control has (gamma/sigma)^4 "
+        "before g'Hg and is proved here. Read literally, the hypothesis is an equation, which no "
+        "random network meets; tested is the weaker one that v has, for unit length, at most the "
+        "curvature of g, and g not a negative one. The printed form itself holds just where "
+        "g'Hg >= v'Hv: santurkar_4_2_ordered."
+    ),
+)

@@ -1,0 +1,60 @@
+"""The hypothesis under which the second form of Theorem 4.2 holds as printed."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claims.hessian import santurkar_4_2
+from bnproof.theory.claims.hessian.santurkar_4_2_norm_preserving import PRINTED
+from bnproof.theory.exact.curvature import exactly
+from bnproof.theory.layer.curvature import gHg, ordered
+from bnproof.theory.proving.certificate import Term
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import gamma, gy, m, sigma, vHv, vKv, vv
+
+
+def prove() -> Proof:
+    """Theorem 4.2 is an identity, so the hypothesis is all that is missing."""
+    first = santurkar_4_2.prove()
+    d = Derivation(list(first.steps), dict(first.values))
+    d.given(
+        "That is an identity, so putting g'Hg for v'Hv is right just where it is not smaller",
+        r"g^\top H g - v^\top H v \ge 0",
+        "g'Hg - v'Hv >= 0",
+    )
+    d.values = {vKv: santurkar_4_2.BOUND.subs(vHv, gHg - ordered)}
+    return d.finish(
+        [Term(gamma**2 / sigma**2 * ordered, "a square times the hypothesis")],
+        equality="if g'Hg = v'Hv or gamma = 0",
+    )
+
+
+CLAIM = Claim(
+    id="santurkar_4_2_ordered",
+    title="The second form of Theorem 4.2 holds as printed where g'Hg is at least v'Hv.",
+    sources=(Source("derived", "Theorem 4.2 of A18, second form, with the hypothesis it needs"),),
+    statement=(
+        r"v^\top H v \le g^\top H g\ \Rightarrow\ v^\top K v \le \frac{\gamma^2}{\sigma^2}\Big("
+        r"g^\top H g - \frac{1}{m\gamma}\langle g,\hat y\rangle\|v\|^2\Big)"
+    ),
+    relation=sp.Le(vKv, PRINTED),
+    domain=sp.And(IDEAL, sp.Ge(ordered, 0)),
+    control=sp.Le(vKv, gamma**2 / sigma**2 * (gHg - 2 * gy * vv / (m * gamma))),
+    means=(
+        Derived(
+            prove,
+            attained=ExactCase(
+                "L(z) = |z|^2/2 + b'z with b = (0, -2, 1, 1), y = (1, 1, -1, -1), gamma = 1",
+                lambda: exactly(santurkar_4_2.CASE),
+            ),
+        ),
+        Instances(world="weights"),
+    ),
+    expected=Verdict.PROVED,
+    remark=(
+        "Necessary as well, for gamma not 0: without it the printed form fails. It says that the "
+        "layer shortens the gradient as H measures length. The control doubles the last term."
+    ),
+    corrects="santurkar_4_2_norm_preserving",
+)

@@ -1,0 +1,36 @@
+"""Gradients become more predictive: the curvature along them gets smaller, whatever the loss."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
+from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claims.hessian import santurkar_4_2
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import vHv, vKv
+
+CLAIM = Claim(
+    id="slides_more_predictive",
+    title="The layer makes gradients more predictive: it lowers the curvature along them.",
+    sources=(Source("S0", "'Delving Deeper', after the theorem"), Source("S4", "on smoothness")),
+    statement=r"\text{We also show: Gradients (wrt y) become more predictive}",
+    relation=sp.Le(vKv, vHv),
+    domain=IDEAL,
+    control=sp.Eq(vKv, santurkar_4_2.BOUND),
+    means=(
+        Counterexample.of(
+            y=[1, 1, -1, -1],
+            b=[-2, -1, 1, 1],
+            A=[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
+        ),
+        Derived(santurkar_4_2.prove, of_control=True),
+        Instances(world="weights"),
+    ),
+    expected=Verdict.REFUTED,
+    remark=(
+        "Read as: for any weights and loss, the curvature along the gradient v is not larger with "
+        "the layer than without, both at the same z, for eps = 0. The counterexample is convex "
+        "with gamma = sigma; only gamma <g,yhat> is negative. The control is Theorem 4.2, the "
+        "identity that says by how much; slides_more_predictive_if has the hypotheses. Whether "
+        "trained networks are more predictive is for experiments to say."
+    ),
+)

@@ -1,0 +1,70 @@
+"""When the layer lowers the curvature along the gradient."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claims.hessian import santurkar_4_2
+from bnproof.theory.exact.curvature import exactly
+from bnproof.theory.layer.curvature import gz, shrink
+from bnproof.theory.proving.certificate import Term
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import gamma, gy, latex, m, sigma, text, vHv, vKv, vv
+
+
+def prove() -> Proof:
+    """Theorem 4.2, with each of its two changes signed by a hypothesis."""
+    first = santurkar_4_2.prove()
+    d = Derivation(list(first.steps), dict(first.values))
+    rest = (1 - shrink / sigma**2) * vHv - gz * vv / (m * sigma**2)
+    d.equal(
+        "In the letters of the hypotheses: gamma yhat is the layer's output before its shift",
+        (latex(vKv), text(vKv)),
+        santurkar_4_2.BOUND,
+        rest.subs({shrink: sigma**2 - gamma**2, gz: gamma * gy}),
+        shown=rest,
+    )
+    d.values = {vKv: rest}
+    return d.finish(
+        [
+            Term(shrink / sigma**2 * vHv, "two hypotheses: gamma^2 <= sigma^2 and v'Hv >= 0"),
+            Term(gz * vv / (m * sigma**2), "the third hypothesis times a square"),
+        ],
+        equality="if v = 0; else if <g,gamma yhat> = 0 and, besides, |gamma| = sigma or v'Hv = 0",
+    )
+
+
+CLAIM = Claim(
+    id="slides_more_predictive_if",
+    title="Where |gamma| <= sigma, v'Hv >= 0 and <g,gamma yhat> >= 0, curvature along v shrinks.",
+    sources=(
+        Source("derived", "from Theorem 4.2 of A18, with the hypotheses that it needs"),
+        Source("A18", "section 4.2, after Theorem 4.2"),
+    ),
+    statement=(
+        r"|\gamma| \le \sigma,\ v^\top H v \ge 0,\ \langle g,\gamma\hat y\rangle \ge 0"
+        r"\ \Rightarrow\ v^\top K v \le v^\top H v"
+    ),
+    relation=sp.Le(vKv, vHv),
+    domain=sp.And(IDEAL, sp.Ge(shrink, 0), sp.Ge(vHv, 0), sp.Ge(gz, 0)),
+    control=sp.Le(vKv, gamma**2 / sigma**2 * vHv - 2 * gamma / (m * sigma**2) * gy * vv),
+    means=(
+        Derived(
+            prove,
+            attained=ExactCase(
+                "L(z) = |z|^2/2 + b'z with b = (0, -2, 1, 1), y = (1, 1, -1, -1), gamma = 1",
+                lambda: exactly(santurkar_4_2.CASE),
+            ),
+        ),
+        Instances(world="weights"),
+    ),
+    expected=Verdict.PROVED,
+    remark=(
+        "Of the hypotheses |gamma| <= sigma is the layer's, and fails as weights shrink; a "
+        "positive semi-definite H gives v'Hv >= 0; <g,gamma yhat> >= 0 says that shrinking the "
+        "layer's output lowers the loss. The share of random networks that meet all three is "
+        "reported. The control subtracts the last term of Theorem 4.2 twice."
+    ),
+    corrects="slides_more_predictive",
+)

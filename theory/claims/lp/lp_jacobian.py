@@ -1,0 +1,53 @@
+"""Jacobian of l_p batch normalisation (derived; the slides ask, no source answers)."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.normalizers import groups
+from bnproof.theory.normalizers.groups import Dn_ki, S, a_i, a_mean, c_n, c_S, n_i, n_k
+from bnproof.theory.normalizers.oblique import oblique_steps
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import delta_ki, eps, m
+
+# The numerator is centred and nothing is added to the scale; the scale is centred or not.
+POWER_SCALE = sp.And(sp.Eq(c_n, 1), sp.Eq(eps, 0))
+FORMULA = (delta_ki - 1 / m - n_k * (a_i - c_S * a_mean) / m) / S
+
+
+def prove() -> Proof:
+    """Derive the Jacobian for symbolic p and m, then what it does to the length of a gradient."""
+    d = Derivation()
+    groups.slope_steps(d)
+    groups.jacobian_steps(d)
+    d.value(Dn_ki, "Take h = e_i and component k", groups.jacobian_entry(), FORMULA)
+    oblique_steps(d)
+    return d.finish()
+
+
+CLAIM = Claim(
+    id="lp_jacobian",
+    title="The Jacobian of l_p normalisation has the slope of its scale where BatchNorm has yhat.",
+    sources=(
+        Source("derived", "for the l_p normalisation of S0, 'Are these effects unique', and A18"),
+    ),
+    statement=(
+        r"\frac{\partial n_k}{\partial u_i} = \frac1S\Big(\delta_{ki} - \tfrac1m"
+        r" - \tfrac1m n_k (a_i - c_S\,\bar a)\Big),\quad"
+        r" a_i = \mathrm{sign}(x_i)\Big|\frac{x_i}{S}\Big|^{p-1}"
+    ),
+    relation=sp.Eq(Dn_ki, FORMULA),
+    domain=POWER_SCALE,
+    control=sp.Eq(Dn_ki, (delta_ki - 1 / m - n_k * n_i / m) / S),
+    means=(Derived(prove), Instances(sizes=(2, 3, 5, 16), world="normalizers")),
+    expected=Verdict.PROVED,
+    remark=(
+        "For p from 1 to infinity, where S is differentiable; c_S = 1: the scale is taken of the "
+        "centred group, c_S = 0: of the group itself, as the slides print it. With c_S = 1, S "
+        "times the Jacobian is a projector for every p, oblique in general. It is orthogonal for "
+        "all activations only at p = 2, if m > 3; at m = 3 at p = 4 as well, at m = 2 at every p. "
+        "Elsewhere it lengthens some gradients, by |n||w|: at most sqrt(m/2) at p = 1 and "
+        "sqrt(m - 1) at p = infinity (the suprema for even m); lp_constant has the other p. "
+        "The control has the formula of p = 2 for every p."
+    ),
+)

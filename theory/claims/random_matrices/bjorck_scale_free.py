@@ -1,0 +1,41 @@
+"""Section 5 of S3: the constant of an initialisation does not touch the conditioning."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, Spectra, Verdict
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.random_matrices import products as random_products
+from bnproof.theory.random_matrices.products import constant, kappa, kappa_scaled
+from bnproof.theory.sources import Source
+
+
+def prove() -> Proof:
+    """Derive both condition numbers from the singular values."""
+    d = Derivation()
+    random_products.scaling_steps(d)
+    return d.finish()
+
+
+CLAIM = Claim(
+    id="bjorck_scale_free",
+    title="The constants of Xavier's or Kaiming's initialisation do not change the conditioning.",
+    sources=(Source("S3", "section 5"),),
+    statement=r"\kappa(c_1X_1\cdots c_MX_M) = \kappa(X_1\cdots X_M),\quad c_i \ne 0",
+    relation=sp.Eq(kappa_scaled, kappa),
+    control=sp.Eq(kappa_scaled, sp.Abs(constant) * kappa),
+    means=(
+        Derived(prove),
+        Spectra(
+            study="scale",
+            statement="one constant a factor",
+            control="one constant a row",
+            factors=(1, 2, 4, 8),
+        ),
+    ),
+    expected=Verdict.PROVED,
+    remark=(
+        "True of linear layers of equal width, whatever the matrices are: an initialisation only "
+        "chooses the constant. A constant for each row, in the simulation's control, does change "
+        "the condition number."
+    ),
+)

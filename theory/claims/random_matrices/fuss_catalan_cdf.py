@@ -1,0 +1,40 @@
+"""The distribution function of the Fuss-Catalan law in closed form."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.random_matrices import fuss_catalan_proofs
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import M, phi
+
+
+def prove() -> Proof:
+    """Integrate density (5) along the path of the root u, for symbolic M."""
+    d = Derivation()
+    fuss_catalan_proofs.integral_steps(d)
+    fuss_catalan_proofs.mass_steps(d)
+    return d.finish()
+
+
+CLAIM = Claim(
+    id="fuss_catalan_cdf",
+    title="The distribution function of density (5) is elementary in phi.",
+    sources=(Source("derived", "integral of equation (5) of S3"),),
+    statement=(
+        r"F_M(x) = 1-\frac1\pi\Bigl((M+1)\varphi"
+        r"-M\,\frac{\sin((M+1)\varphi)\sin\varphi}{\sin(M\varphi)}\Bigr)"
+    ),
+    relation=sp.Eq(fuss_catalan_proofs.law_cdf, fuss_catalan_proofs.CDF),
+    domain=fuss_catalan_proofs.ANGLES,
+    control=sp.Eq(
+        fuss_catalan_proofs.law_cdf,
+        1 - ((M + 1) * phi - sp.sin((M + 1) * phi) * sp.sin(phi) / sp.sin(M * phi)) / sp.pi,
+    ),
+    means=(Derived(prove), Instances(sizes=(1, 2, 8, 32), world="law")),
+    expected=Verdict.PROVED,
+    remark=(
+        "With u the root of u = 1 + u^(M+1)/x above the real axis, F = 1 + Im(M u - log(u-1))/pi. "
+        "The control leaves out the factor M; it is right for M = 1 only."
+    ),
+)

@@ -1,0 +1,52 @@
+"""The Fuss-Catalan law exists for every real M > 0."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.random_matrices import fuss_catalan_proofs
+from bnproof.theory.random_matrices.fuss_catalan_proofs import law_mass, real
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import M, latex, phi
+
+
+def prove() -> Proof:
+    """For real M > 0: x is a coordinate on the support, (5) is positive and has mass 1."""
+    d = Derivation()
+    d.given(
+        "For real M > 0 and 0 < phi < pi/(M+1) the angles phi, M phi and (M+1)phi lie between 0 "
+        "and pi: their sines are positive, x and (5) are real and positive",
+        r"0 < \varphi,\ M\varphi,\ (M+1)\varphi < \pi",
+        "0 < phi, M phi, (M+1)phi < pi",
+    )
+    fuss_catalan_proofs.slope_steps(d, real)
+    fuss_catalan_proofs.mass_steps(d, real)
+    cdf = fuss_catalan_proofs.CDF.subs(M, real)
+    d.value(
+        law_mass,
+        "(5) is a density on the support, of total mass",
+        sp.limit(cdf, phi, 0) - cdf.subs(phi, sp.pi / (real + 1)),
+        sp.Integer(1),
+    )
+    return d.finish()
+
+
+CLAIM = Claim(
+    id="fuss_catalan_real",
+    title="Density (5) is a probability density for every real M > 0.",
+    sources=(Source("derived", "equation (5) of S3, for M that need not be whole"),),
+    statement=(
+        r"\rho_M \ge 0,\quad \int_0^{x_{\max}}\rho_M(x)\,dx = 1"
+        rf"\quad\text{{for every real }} {latex(real)} > 0"
+    ),
+    relation=sp.Eq(law_mass, 1),
+    control=sp.Eq(law_mass, real / (real + 1)),
+    means=(Derived(prove), Instances(sizes=(1, 2, 8, 32), world="law")),
+    expected=Verdict.PROVED,
+    remark=(
+        "It is the law with the moments A_k(M+1, 1) of Fuss and Raney, which W. Mlotkowski "
+        "(Documenta Math. 15 (2010) 939) shows to be moments exactly for M+1 >= 1; here the "
+        "density is checked directly. As M tends to 0 the law tends to the point 1. The control is "
+        "a mass that tends to 1 only as M grows."
+    ),
+)

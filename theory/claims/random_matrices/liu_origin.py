@@ -1,0 +1,33 @@
+"""How the density blows up at 0."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.random_matrices import fuss_catalan_moments as moments
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import M
+
+
+def prove() -> Proof:
+    """Exponent and coefficient of density (5) at 0, for symbolic M."""
+    d = Derivation()
+    moments.origin_steps(d)
+    return d.finish()
+
+
+CLAIM = Claim(
+    id="liu_origin",
+    title="Density (5) blows up at 0 as x^(-M/(M+1)).",
+    sources=(Source("S3", "section 5, after Theorem 1"),),
+    statement=r"\rho_M(x) \propto x^{-M/(M+1)},\quad x\to0",
+    relation=sp.Eq(moments.origin_exponent, -M / (M + 1)),
+    control=sp.Eq(moments.origin_exponent, -(M - 1) / (M + 1)),
+    means=(Derived(prove), Instances(sizes=(1, 2, 8, 32), world="law")),
+    expected=Verdict.PROVED,
+    remark=(
+        "For x = s^2, as (5) itself (liu_density_squared). For the singular values s the exponent "
+        "is -(M-1)/(M+1), the control: no blow-up at all for one factor. The derivation also gives "
+        "the coefficient, sin(pi/(M+1))/pi."
+    ),
+)

@@ -1,0 +1,54 @@
+"""Lyapunov exponents of products of Gaussian matrices."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, Spectra, Verdict
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.random_matrices import products as random_products
+from bnproof.theory.random_matrices.products import EXPONENT, N, freedom, log_r
+from bnproof.theory.sources import Source
+
+
+def prove() -> Proof:
+    """Derive E log r_kk for every N and k; what it says of s_k is Newman's theorem."""
+    d = Derivation()
+    random_products.triangular_steps(d)
+    d.cite(
+        "The strong law of large numbers for the k x k minors turns the diagonal into s_k",
+        random_products.NEWMAN,
+        r"\tfrac1M\log s_k \to \mathbb{E}\log r_{kk}",
+    )
+    return d.finish()
+
+
+CLAIM = Claim(
+    id="lyapunov",
+    title="Singular values of long products grow at the rates (log(2/N) + psi((N-k+1)/2))/2.",
+    sources=(
+        Source(
+            "derived",
+            "C. M. Newman, Commun. Math. Phys. 103 (1986) 121; QR chain of Gaussian matrices",
+        ),
+    ),
+    statement=(
+        r"X = X_1\cdots X_M,\ (X_i)_{jl} \sim N(0, \tfrac1N) \text{ independent}:\quad"
+        r"\tfrac1M\log s_k \to \tfrac12\left(\log\tfrac2N + \psi\left(\tfrac{N-k+1}2\right)\right)"
+    ),
+    relation=sp.Eq(log_r, EXPONENT),
+    control=sp.Eq(log_r, sp.log(freedom / N) / 2),
+    means=(
+        Derived(prove),
+        Spectra(
+            study="lyapunov",
+            statement="digamma",
+            control="log of the mean square",
+            factors=(16, 32, 64, 128),
+        ),
+    ),
+    expected=Verdict.PROVED,
+    remark=(
+        "The relation holds for every M; that log s_k/M has the same limit is Newman's theorem, "
+        "and the distance of both goes to 0 as 1/M in the simulation. The control puts the "
+        "logarithm of the mean of r_kk^2 in place of the mean of its logarithm."
+    ),
+)

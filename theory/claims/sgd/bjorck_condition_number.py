@@ -1,0 +1,47 @@
+"""First effect of a larger condition number: slower convergence."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.proving.certificate import Term
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.training import least_squares as quadratics
+from bnproof.theory.training.least_squares import best, best_2, cond, increase
+
+
+def prove() -> Proof:
+    """Derive the best worst factor of gradient descent and compare two problems."""
+    d = Derivation()
+    quadratics.step_steps(d)
+    quadratics.factor_steps(d)
+    quadratics.worse_factor_steps(d)
+    slack = Term(
+        2 * increase / ((cond**2 + 1) * (cond**2 + increase + 1)),
+        "the increase is not negative, and the factors below are positive",
+    )
+    return d.finish([slack], equality="only if both condition numbers are the same")
+
+
+CLAIM = Claim(
+    id="bjorck_condition_number",
+    title="With a larger condition number gradient descent on least squares converges more slowly.",
+    sources=(Source("S3", "section 5, effect 1 of the condition number"),),
+    statement=(
+        r"\text{increasing }\kappa\text{ has the following effects on solving a linear system}"
+        r"\text{ with gradient descent: 1) convergence becomes slower}"
+    ),
+    relation=sp.Le(best, best_2),
+    domain=quadratics.WORSE,
+    control=sp.Le(best_2, best),
+    means=(
+        Derived(prove, attained=quadratics.SAME),
+        Instances(sizes=(2, 3, 5), world="quadratics"),
+    ),
+    expected=Verdict.PROVED,
+    remark=(
+        "Speed is the factor on the error per step, in the worst direction, at the best learning "
+        "rate of each problem. At a given learning rate it depends on all singular values, not on "
+        "the condition number alone. The control exchanges the two problems."
+    ),
+)

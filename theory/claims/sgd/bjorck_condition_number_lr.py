@@ -1,0 +1,74 @@
+"""Second effect of a larger condition number: a smaller learning rate."""
+
+from collections.abc import Mapping
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.training import least_squares as quadratics
+from bnproof.theory.training.least_squares import increase, largest, limit, limit_2
+
+
+def _stable(matrix: sp.Matrix) -> sp.Expr:
+    """The largest alpha at which no eigenvalue of 1 - alpha A'A leaves [-1, 1]."""
+    rate = sp.Symbol("rate", real=True)
+    step = sp.eye(matrix.cols) - rate * matrix.T * matrix
+    sets = [
+        sp.solveset(sp.Abs(value) <= 1, rate, sp.Interval(0, sp.oo)) for value in step.eigenvals()
+    ]
+    return sp.Intersection(*sets).sup
+
+
+def _condition(matrix: sp.Matrix) -> sp.Expr:
+    values = matrix.singular_values()
+    return sp.Max(*values) / sp.Min(*values)
+
+
+def two_problems() -> Mapping[sp.Symbol, sp.Expr]:
+    """A = diag(2, 1) and A' = diag(1, 1/4)."""
+    first, second = sp.diag(2, 1), sp.diag(1, sp.Rational(1, 4))
+    return {
+        increase: _condition(second) ** 2 - _condition(first) ** 2,
+        largest: sp.Max(*first.singular_values()),
+        limit: _stable(first),
+        limit_2: _stable(second),
+    }
+
+
+def prove() -> Proof:
+    """Derive the largest stable learning rate."""
+    d = Derivation()
+    quadratics.step_steps(d)
+    quadratics.limit_steps(d)
+    return d.finish(equality="always")
+
+
+CLAIM = Claim(
+    id="bjorck_condition_number_lr",
+    title="With a larger condition number least squares need a smaller learning rate.",
+    sources=(Source("S3", "section 5, effect 2 of the condition number"),),
+    statement=(
+        r"\text{increasing }\kappa\text{ has the following effects on solving a linear system}"
+        r"\text{ with gradient descent: 2) a smaller learning rate is needed}"
+    ),
+    relation=sp.Le(limit_2, limit),
+    domain=quadratics.WORSE,
+    control=sp.Eq(limit, 2 / largest**2),
+    means=(
+        ExactCase(
+            "A = diag(2, 1), of condition number 2, and A' = diag(1, 1/4), of condition number 4,",
+            two_problems,
+        ),
+        Derived(prove, of_control=True),
+        Instances(sizes=(2, 3, 5), world="quadratics"),
+    ),
+    expected=Verdict.REFUTED,
+    remark=(
+        "The largest stable rate is 2/sigma_max^2 for f = |Ax - y|^2/2, half of it without the "
+        "1/2: the control. It is no function of kappa. If kappa grows because sigma_min falls, it "
+        "stays, and the best rate 2/(sigma_max^2 + sigma_min^2) even grows. The statement is true "
+        "if kappa grows because sigma_max does: condition_number_lr."
+    ),
+)

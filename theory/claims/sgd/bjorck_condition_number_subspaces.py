@@ -1,0 +1,44 @@
+"""Third effect of a larger condition number: gradients of unequal size."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.proving.certificate import Term
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.training import least_squares as quadratics
+from bnproof.theory.training.least_squares import increase, ratio, ratio_2
+
+
+def prove() -> Proof:
+    """Derive the ratio of the gradients along the two extreme singular directions."""
+    d = Derivation()
+    quadratics.step_steps(d)
+    quadratics.ratio_steps(d)
+    slack = Term(increase, "the increase of the squared condition number is not negative")
+    return d.finish([slack], equality="only if both condition numbers are the same")
+
+
+CLAIM = Claim(
+    id="bjorck_condition_number_subspaces",
+    title="With a larger condition number gradients in different subspaces differ more.",
+    sources=(Source("S3", "section 5, effect 3 of the condition number"),),
+    statement=(
+        r"\text{increasing }\kappa\text{ has the following effects on solving a linear system}"
+        r"\text{ with gradient descent: 3) the ratio between gradients in different subspaces}"
+        r"\text{ increases}"
+    ),
+    relation=sp.Le(ratio, ratio_2),
+    domain=quadratics.WORSE,
+    control=sp.Le(ratio_2, ratio),
+    means=(
+        Derived(prove, attained=quadratics.SAME),
+        Instances(sizes=(2, 3, 5), world="quadratics"),
+    ),
+    expected=Verdict.PROVED,
+    remark=(
+        "True for equal errors in the steepest and the flattest direction, as the letter is "
+        "defined: the ratio is kappa^2 exactly. For other errors it is kappa^2 times their ratio, "
+        "which can be anything. The control exchanges the two problems."
+    ),
+)

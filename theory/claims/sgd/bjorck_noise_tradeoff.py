@@ -1,0 +1,77 @@
+"""Learning rate and inverse batch size, taken literally, in the noise of one step."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from itertools import product
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.training import sgd
+from bnproof.theory.training.sgd import B, N, alpha, noise, noise_rate, r
+
+GRADIENTS = (Fraction(1), Fraction(-1))
+
+
+def _enumerated(rate: int, size: int) -> Fraction:
+    """Mean squared error term of a step, over all ordered batches."""
+    mean = sum(GRADIENTS, Fraction(0)) / len(GRADIENTS)
+    batches = list(product(GRADIENTS, repeat=size))
+    errors = [rate * mean - rate * sum(batch, Fraction(0)) / size for batch in batches]
+    return sum((error**2 for error in errors), Fraction(0)) / len(batches)
+
+
+def two_examples() -> Mapping[sp.Symbol, sp.Expr]:
+    """Two examples with gradients 1 and -1: rate doubled against batch halved."""
+    return {
+        N: sp.Integer(2),
+        B: sp.Integer(1),
+        alpha: sp.Integer(1),
+        r: sp.Integer(2),
+        noise: sp.Rational(_enumerated(1, 1)),
+        noise_rate: sp.Rational(_enumerated(2, 2)),
+    }
+
+
+def prove() -> Proof:
+    """Derive the noise at both settings, for symbolic N, |B| and r."""
+    d = Derivation()
+    sgd.define(d)
+    sgd.replaced_steps(d)
+    sgd.spread_steps(d)
+    sgd.noise_steps_of(d, sgd.REPLACED, noise, sgd.WITH)
+    sgd.scaling_steps(d)
+    return d.finish(equality="always")
+
+
+CLAIM = Claim(
+    id="bjorck_noise_tradeoff",
+    title="The noise of a step grows with the learning rate as with the inverse batch size.",
+    sources=(Source("S3", "section 2.1, after equation (2)"),),
+    statement=(
+        r"\text{the noise in an SGD step is affected similarly by the learning rate}"
+        r"\text{ as by the inverse mini-batch size }\tfrac{1}{|B|}"
+    ),
+    relation=sp.Eq(noise_rate, noise),
+    domain=sp.Gt(r, 1),
+    control=sp.Eq(noise_rate, r * noise),
+    means=(
+        ExactCase(
+            "two examples with gradients 1 and -1, from learning rate 1 and batch size 2, the "
+            "rate doubled on the left, the batch halved on the right:",
+            two_examples,
+        ),
+        Derived(prove, of_control=True),
+        Instances(sizes=(2, 3, 4, 5), world="sgd"),
+    ),
+    expected=Verdict.REFUTED,
+    remark=(
+        "'Similarly' is not defined there. Read as equally: from (alpha, r|B|), the rate times r "
+        "on the left, the batch size over r on the right. In the weak sense, that both raise "
+        "the noise, it is true. Per step the noise is alpha^2 C/|B|: the rate enters squared, and "
+        "the left side is r times the right, which is the control. What is equal is the noise "
+        "over the same progress: sgd_noise_per_progress."
+    ),
+)

@@ -1,0 +1,39 @@
+"""The error term of a minibatch gradient has mean 0."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.training import sgd
+from bnproof.theory.training.sgd import B, N, alpha, error_k, grad_k
+
+
+def prove() -> Proof:
+    """Derive the expected counts for symbolic N and |B|, and the expected error term."""
+    d = Derivation()
+    sgd.define(d)
+    sgd.replaced_steps(d)
+    sgd.bias_steps(d, sgd.REPLACED)
+    return d.finish(equality="always")
+
+
+CLAIM = Claim(
+    id="bjorck_sgd_unbiased",
+    title="The gradient of a uniformly drawn minibatch is unbiased.",
+    sources=(Source("S3", "section 2.1, before equation (2)"),),
+    statement=(
+        r"\mathbb{E}\Big[\frac{\alpha}{|B|}\sum_{i\in B}"
+        r"\big(\nabla\ell_i(x) - \nabla\ell(x)\big)\Big] = 0"
+    ),
+    relation=sp.Eq(error_k, 0),
+    control=sp.Eq(error_k, (B / N - 1) * alpha * grad_k),
+    means=(Derived(prove), Instances(sizes=(2, 3, 4, 5), world="sgd")),
+    expected=Verdict.PROVED,
+    remark=(
+        "Component by component, for draws with replacement as in S3; without replacement the "
+        "mean count is |B|/N as well, so the same holds. On random data the expectation is the "
+        "exact mean over all N^|B| batches. The control is what one gets by dividing the sum by "
+        "N, not by |B|; the two agree only if |B| = N."
+    ),
+)

@@ -1,0 +1,39 @@
+"""Internal covariate shift as defined: what its two measures, distance and cosine, share."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.training import smoothness as definitions
+from bnproof.theory.training.smoothness import cosine, shift, shifted, usual
+
+
+def prove() -> Proof:
+    """Expand the squared distance of the two gradients."""
+    d = Derivation()
+    definitions.shift_steps(d)
+    return d.finish(equality="always")
+
+
+CLAIM = Claim(
+    id="ics_definition",
+    title="Covariate shift as a distance is fixed by two gradient lengths and their cosine.",
+    sources=(Source("S1", "Definition 3.1"), Source("S4", "'Expanding the scope'")),
+    statement=(
+        r"\|G_{t,i} - G'_{t,i}\|_2,\quad "
+        r"G_{t,i} = \nabla_{W_i^{(t)}}\mathcal L(W_1^{(t)},\ldots,W_k^{(t)};x^{(k)},y^{(k)}),"
+        r"\quad G'_{t,i} = \nabla_{W_i^{(t)}}\mathcal L(W_1^{(t+1)},\ldots,W_{i-1}^{(t+1)},"
+        r"W_i^{(t)},\ldots,W_k^{(t)};x^{(k)},y^{(k)})"
+    ),
+    relation=sp.Eq(shift**2, usual**2 + shifted**2 - 2 * usual * shifted * cosine),
+    control=sp.Eq(shift**2, 2 - 2 * cosine),
+    means=(Derived(prove), Instances(sizes=(2, 3, 5), world="covariate_shift")),
+    expected=Verdict.PROVED,
+    remark=(
+        "The definition is recorded as printed; (x^(k), y^(k)) is a misprint for (t), the batch "
+        "of the step. Its two measures are not the same: the distance grows with the gradients, "
+        "so networks of different gradient size compare by the cosine, or by the distance over "
+        "|G|. The control is the distance of the two directions alone."
+    ),
+)

@@ -1,0 +1,33 @@
+"""By its definition the first layer has no internal covariate shift."""
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+from bnproof.theory.training import smoothness as definitions
+from bnproof.theory.training.smoothness import first_shift, full_shift
+
+
+def prove() -> Proof:
+    """Write the definition for the first layer."""
+    d = Derivation()
+    definitions.first_layer_steps(d)
+    return d.finish(equality="always")
+
+
+CLAIM = Claim(
+    id="ics_first_layer",
+    title="The first layer has no internal covariate shift.",
+    sources=(Source("derived", "Definition 3.1 of S1 for i = 1"),),
+    statement=r"\|G_{t,1} - G'_{t,1}\|_2 = 0",
+    relation=sp.Eq(first_shift, 0),
+    control=sp.Eq(first_shift, full_shift),
+    means=(Derived(prove), Instances(sizes=(2, 3, 5), world="covariate_shift")),
+    expected=Verdict.PROVED,
+    remark=(
+        "'Previous layers' is meant: its input is the data, which no update changes. The control "
+        "updates all layers, as a loose reading of S4 ('the gradients of all the layers before "
+        "and after the updates') might; that is another quantity, the change from step to step."
+    ),
+)

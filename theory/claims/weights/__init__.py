@@ -1,0 +1,1 @@
+"""Weight space: worst case, initialisation, scale invariance."""

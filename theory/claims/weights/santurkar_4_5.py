@@ -1,0 +1,51 @@
+"""Lemma 4.5 of Santurkar et al.: a favourable initialisation."""
+
+from functools import partial
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.layer import minimax
+from bnproof.theory.layer.minimax import RAY, d_bn, d_ray, inner
+from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.sources import Source
+
+STATEMENT = (
+    r"\|W_0-\hat W^*\|^2 \le \|W_0-W^*\|^2 - \frac{1}{\|W^*\|^2}\big(\|W^*\|^2 - "
+    r"\langle W^*,W_0\rangle\big)^2\ \text{ if } \langle W_0,W^*\rangle > 0"
+)
+
+
+def prove() -> Proof:
+    """The distance to the ray through W*, which is what the lemma takes it to be."""
+    d = Derivation()
+    minimax.ray_steps(d)
+    return d.finish(equality="always, for the distance to the ray through W*")
+
+
+CLAIM = Claim(
+    id="santurkar_4_5",
+    title="The normalised network has an optimum closer to the initial weights.",
+    sources=(Source("A18", "Lemma 4.5"),),
+    statement=STATEMENT,
+    relation=sp.Le(d_bn, RAY),
+    domain=sp.Gt(inner, 0),
+    control=sp.Eq(d_ray, RAY),
+    means=(
+        ExactCase(
+            "one linear unit, X = [[1,0],[0,1],[1,1]], targets (1,2,0), squared error, gamma = 1, "
+            "beta = 0, W0 = (0,1), where W* = (0,1) and What* = c(-2,-1), c > 0,",
+            partial(minimax.regression, learned=False),
+        ),
+        Derived(prove, of_control=True),
+        Instances(sizes=(8, 64), world="weights"),
+    ),
+    expected=Verdict.REFUTED,
+    remark=(
+        "For eps = 0. The proof takes every positive multiple of W* for an optimum of the "
+        "normalised network. That is false: the layer centres and rescales, so its optima lie in "
+        "another direction; here the closest point of their ray is its end at 0. The geometry of "
+        "the ray is right: the control, and santurkar_4_5_ray. With gamma and beta optimal it "
+        "fails as well: santurkar_4_5_learned."
+    ),
+)

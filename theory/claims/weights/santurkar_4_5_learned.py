@@ -1,0 +1,37 @@
+"""Lemma 4.5 with the layer's own parameters optimal too."""
+
+from functools import partial
+
+import sympy as sp
+
+from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claims.weights.santurkar_4_5 import STATEMENT, prove
+from bnproof.theory.layer import minimax
+from bnproof.theory.layer.minimax import RAY, d_learned, d_ray, inner
+from bnproof.theory.sources import Source
+
+CLAIM = Claim(
+    id="santurkar_4_5_learned",
+    title="The normalised network has an optimum closer to the start, gamma and beta optimal.",
+    sources=(Source("A18", "Lemma 4.5, read with gamma and beta optimal"),),
+    statement=STATEMENT,
+    relation=sp.Le(d_learned, RAY),
+    domain=sp.Gt(inner, 0),
+    control=sp.Eq(d_ray, RAY),
+    means=(
+        ExactCase(
+            "one linear unit, X = [[1,0],[0,1],[1,1]], targets (1,2,0), squared error, W0 = (0,1), "
+            "where W* = (0,1) and What* = c(2,1), c not 0,",
+            partial(minimax.regression, learned=True),
+        ),
+        Derived(prove, of_control=True),
+        Instances(sizes=(8, 64), world="weights"),
+    ),
+    expected=Verdict.REFUTED,
+    remark=(
+        "For eps = 0. gamma may have either sign, so both rays of a line are optimal; beta acts as "
+        "an intercept, which the unit without the layer does not have. Give it one, and for one "
+        "linear unit and squared error both directions are the same and the lemma holds. "
+        "The control is the geometry of the ray, proved here."
+    ),
+)

@@ -1,0 +1,1 @@
+"""Errors, files written whole, checksums: what every layer above uses."""

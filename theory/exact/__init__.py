@@ -1,0 +1,1 @@
+"""Exact data: relations evaluated in rational arithmetic, counterexamples, tight cases."""

@@ -1,0 +1,257 @@
+"""Exact letters of raw rational data for the worlds that are not one layer before a loss.
+
+What an adversary finds in floating point is evaluated again here, in rational and algebraic
+numbers, from the definitions of the letters: see `bnproof.theory.exact.evaluate` for one layer.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import combinations, combinations_with_replacement, product
+from typing import Any
+
+import sympy as sp
+
+from bnproof.theory import symbols as sym
+from bnproof.theory.claim import Counterexample
+from bnproof.theory.exact import evaluate as exact
+from bnproof.theory.exact.curvature import eigenvalues, hessians
+from bnproof.theory.layer import curvature as cur
+from bnproof.theory.layer import minimax
+from bnproof.theory.normalizers import groups
+from bnproof.theory.normalizers.oblique import nn, ww
+from bnproof.theory.normalizers.table import find
+from bnproof.theory.training import least_squares as quadratics
+from bnproof.theory.training import sgd
+
+Letters = Mapping[sp.Symbol, sp.Expr]
+Rows = Sequence[Sequence[Any]]
+
+
+def _numbers(values: Iterable[Any]) -> list[sp.Rational]:
+    return [sp.Rational(Fraction(value)) for value in values]
+
+
+def _matrix(rows: Rows) -> sp.Matrix:
+    return sp.Matrix([_numbers(row) for row in rows])
+
+
+def pair(A: Rows, B: Rows) -> Letters:
+    """Letters of `training.least_squares`: least squares with matrix A, and with B for A'.
+
+    Raises
+    ------
+    ValueError
+        If a matrix has dependent columns.
+    """
+    first, second = _problem(_matrix(A)), _problem(_matrix(B))
+    return first | {
+        quadratics.increase: second[quadratics.cond] ** 2 - first[quadratics.cond] ** 2,
+        quadratics.best_2: second[quadratics.best],
+        quadratics.limit_2: second[quadratics.limit],
+        quadratics.ratio_2: second[quadratics.ratio],
+    }
+
+
+def _problem(matrix: sp.Matrix) -> dict[sp.Symbol, sp.Expr]:
+    hessian = matrix.T * matrix
+    if hessian.det() == 0:
+        raise ValueError(f"A = {matrix.tolist()}: its columns are dependent; change one")
+    values = eigenvalues(hessian)
+    low, high = values[0], values[-1]
+    # The worst factor is convex and piecewise linear in the rate, so least where two lines meet.
+    rates = [2 / (one + two) for one, two in combinations_with_replacement(values, 2)]
+    factors = [sp.Max(*(sp.Abs(1 - rate * value) for value in values)) for rate in rates]
+    return {
+        quadratics.largest: sp.sqrt(high),
+        quadratics.smallest: sp.sqrt(low),
+        quadratics.cond: sp.sqrt(high / low),
+        quadratics.best: sp.Min(*factors),
+        # Component i does not grow while |1 - rate*value_i| <= 1: all, up to the steepest's limit.
+        quadratics.limit: 2 / high,
+        # The gradient A'Ae at a unit error along an eigenvector is its eigenvalue long.
+        quadratics.ratio: high / low,
+    }
+
+
+def batch(gradients: Rows, alpha: Any, size: int) -> Letters:
+    """Letters of `training.sgd`, by listing every batch of `size` of the examples' gradients."""
+    rows = [_numbers(row) for row in gradients]
+    rate, count = sp.Rational(Fraction(alpha)), len(rows)
+    mean = _mean(rows)
+
+    def noise(batches: Iterable[Sequence[list[sp.Rational]]]) -> sp.Expr:
+        errors = [rate**2 * _gap(_mean(batch), mean) for batch in batches]
+        return sum(errors) / len(errors)
+
+    values = {
+        sgd.N: sp.Integer(count),
+        sgd.B: sp.Integer(size),
+        sgd.alpha: rate,
+        sgd.C: sum(_gap(row, mean) for row in rows) / count,
+        sgd.noise: noise(product(rows, repeat=size)),
+    }
+    if size <= count:
+        values[sgd.noise_without] = noise(combinations(rows, size))
+    return values
+
+
+def _mean(rows: Sequence[list[sp.Rational]]) -> list[sp.Rational]:
+    return [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+
+
+def _gap(left: list[sp.Rational], right: list[sp.Rational]) -> sp.Expr:
+    return sum((a - b) ** 2 for a, b in zip(left, right, strict=True))
+
+
+def group(
+    name: str, u: Sequence[Any], f: Sequence[Any], *, power: Any = None, eps: Any = 0
+) -> Letters:
+    """Letters of `normalizers.groups` for a group u and a loss ``<f,n>`` of the normalised group n.
+
+    Parameters
+    ----------
+    name
+        A normaliser of `bnproof.theory.normalizers.table`.
+    power
+        The exponent, where the name leaves it open: ``l_p BatchNorm``.
+
+    Raises
+    ------
+    ValueError
+        If the scale is 0 or has a corner at u.
+    """
+    kind = find(name)
+    kind = kind if power is None else replace(kind, power=sp.Rational(Fraction(power)))
+    size, constant = len(u), sp.Rational(Fraction(eps))
+    start, slope = _numbers(u), _numbers(f)
+    entry = sp.symbols(f"u1:{size + 1}", real=True)
+    at = dict(zip(entry, start, strict=True))
+
+    def centred(values: Sequence[sp.Expr], *, really: bool) -> list[sp.Expr]:
+        mean = sum(values) / len(values) if really else sp.Integer(0)
+        return [value - mean for value in values]
+
+    argument = centred(entry, really=kind.scale_centred)
+    scale = (
+        kind.outer(_power_mean(argument, at, kind.power)).subs(sym.eps, constant).subs(sym.m, size)
+    )
+    n = [top / scale for top in centred(entry, really=kind.centred)]
+    loss = sum(a * b for a, b in zip(slope, n, strict=True))
+    here = sp.simplify(scale.subs(at))
+    if here == 0:
+        raise ValueError(f"u = {start}: the scale of {name} is 0")
+    hats = [value.subs(at) for value in n]
+    hat_mean, mean = sum(hats) / size, sum(start) / size
+    return {
+        sym.m: sp.Integer(size),
+        sym.eps: constant,
+        groups.p: kind.power,
+        groups.c_n: sp.Integer(kind.centred),
+        groups.c_S: sp.Integer(kind.scale_centred),
+        sym.mu: mean,
+        sym.sigma: sp.sqrt(sum((value - mean) ** 2 for value in start) / size),
+        groups.S: here,
+        groups.fn: loss.subs(at),
+        groups.AfAf: sum(value**2 for value in centred(slope, really=kind.centred)),
+        groups.var_n: sum((value - hat_mean) ** 2 for value in hats) / size,
+        nn: sum(value**2 for value in hats),
+        ww: sum(sp.diff(scale, one).subs(at) ** 2 for one in entry),
+        sym.vv: sum(sp.diff(loss, one).subs(at) ** 2 for one in entry),
+        **(_omega(entry, at, scale, argument, here) if kind.power == 2 else {}),
+    }
+
+
+def _power_mean(argument: list[sp.Expr], at: Letters, power: sp.Expr) -> sp.Expr:
+    """``(mean |x_i|^p)^(1/p)`` near u, where no |x_i| that counts has a corner."""
+    sizes = [sp.sign(value.subs(at)) * value for value in argument]
+    if power == sp.oo:
+        best = max(value.subs(at) for value in sizes)
+        largest = [value for value in sizes if value.subs(at) == best]
+        if len(largest) > 1 or best == 0:
+            raise ValueError("two entries are the largest: the scale has a corner there")
+        return largest[0]
+    if power <= 1 and any(value.subs(at) == 0 for value in argument):
+        raise ValueError("an entry is 0: the scale has a corner there")
+    # For p > 1 the power of an entry that is 0 has slope 0: its sign, 0, leaves it out.
+    powers = [value**power for value in sizes if value != 0]
+    return (sp.Add(*powers) / len(sizes)) ** (1 / power)
+
+
+def _omega(
+    entry: Sequence[sp.Symbol], at: Letters, scale: sp.Expr, argument: list[sp.Expr], here: sp.Expr
+) -> dict[sp.Symbol, sp.Expr]:
+    """The factor of ``w = (omega/m) x/S``, from w and x."""
+    slopes = [sp.diff(scale, one).subs(at) for one in entry]
+    x = [value.subs(at) / here for value in argument]
+    along = sum(a * b for a, b in zip(slopes, x, strict=True))
+    return {groups.omega: len(entry) * along / sum(value**2 for value in x)}
+
+
+def along(case: Counterexample, u: Sequence[Any], tau: Any = 1) -> Letters:
+    """Letters of `layer.curvature` that look along a direction u, with a positive number tau."""
+    direction = list(map(Fraction, u))
+    hats, path = exact.layer(exact.line(case.y, direction), case)
+    return {
+        cur.uKu: sp.Rational(2 * exact.loss(path, case).c),
+        cur.uu: sp.Rational(sum(entry * entry for entry in direction)),
+        cur.uy: sp.Rational(sum(a * hat.a for a, hat in zip(direction, hats, strict=True))),
+        cur.u1: sp.Rational(sum(direction)),
+        cur.tau: sp.Rational(Fraction(tau)),
+    }
+
+
+def ball(case: Counterexample, radius: Any) -> Letters:
+    """Letters of Theorem 4.4: maxima over ``|X| <= radius`` with the layer held fixed.
+
+    ``|X'v| <= |X||v|`` by definition of the norm, and ``X = radius vv'/|v|^2`` attains it: the
+    maximum is its value there, put in.
+    """
+    size, bound = len(case.y), sp.Rational(Fraction(radius))
+    basis = [[Fraction(int(i == j)) for j in range(size)] for i in range(size)]
+    z = [entry.a for entry in exact.layer(exact.line(case.y, [Fraction(0)] * size), case)[1]]
+    g = [exact.loss(exact.line(z, e), case).b for e in basis]
+    v = [exact.loss(exact.layer(exact.line(case.y, e), case)[1], case).b for e in basis]
+
+    def reached(vector: list[Fraction]) -> sp.Expr:
+        column = sp.Matrix(_numbers(vector))
+        length = column.dot(column)
+        if length == 0:
+            return sp.Integer(0)
+        image = bound * (column * column.T).T * column / length
+        return image.dot(image)
+
+    return {
+        minimax.radius: bound,
+        minimax.ghat: reached(v),
+        minimax.gstd: reached(g),
+        minimax.mu_g: sp.Rational(sum(g) / size),
+    }
+
+
+def unit(X: Rows, w: Sequence[Any], case: Counterexample) -> Letters:
+    """Largest curvatures of one unit ``y = Xw``: in its weights, at y and at z; and |X|^2.
+
+    `case` has ``y = Xw``.  The Hessian in the weights is differentiated along straight lines of
+    weights, from the definition of the layer.
+    """
+    rows = [list(map(Fraction, row)) for row in X]
+    count = len(w)
+    if [sum(a * Fraction(b) for a, b in zip(row, w, strict=True)) for row in rows] != [*case.y]:
+        raise ValueError("y of the case is not Xw")
+
+    def bent(i: int, j: int) -> Fraction:
+        direction = [row[i] + row[j] for row in rows]
+        return exact.loss(exact.layer(exact.line(case.y, direction), case)[1], case).c
+
+    def entry(i: int, j: int) -> sp.Expr:
+        # bent is half the second derivative along e_i + e_j, and bent(i, i) goes twice as far.
+        if i == j:
+            return sp.Rational(bent(i, i) / 2)
+        return sp.Rational(bent(i, j) - bent(i, i) / 4 - bent(j, j) / 4)
+
+    inputs = _matrix(rows)
+    K, H = hessians(case)
+    found = {cur.lamW: sp.Matrix(count, count, entry), cur.lamK: K, cur.lamH: H}
+    found[cur.opX] = inputs.T * inputs
+    return {letter: eigenvalues(matrix)[-1] for letter, matrix in found.items()}

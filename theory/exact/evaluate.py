@@ -1,0 +1,273 @@
+"""Exact evaluation of a counterexample, straight from the layer's definition.
+
+The layer and a quadratic loss are evaluated on truncated power series in t with rational
+coefficients: along y + t d the coefficient of t is the derivative along d, twice the coefficient
+of t^2 the second derivative.  Nothing here knows a derived formula, and nothing is rounded.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from math import isqrt
+
+import sympy as sp
+
+from bnproof.theory import symbols as sym
+from bnproof.theory.claim import Claim, Counterexample, Evidence, ExactCase, Kind, Settings
+from bnproof.theory.symbols import text
+
+Numbers = Sequence[Fraction]
+
+# The letters of an `ExactCase` that depend on n are those of a family, n = 1, 2, ...
+n = sp.Symbol("n", integer=True, positive=True)
+
+
+class Series:
+    """``a + b t + c t^2`` with rational coefficients, higher powers dropped."""
+
+    def __init__(self, a: Fraction, b: Fraction = Fraction(0), c: Fraction = Fraction(0)) -> None:
+        self.a, self.b, self.c = a, b, c
+
+    def __add__(self, other: "Series") -> "Series":
+        return Series(self.a + other.a, self.b + other.b, self.c + other.c)
+
+    def __sub__(self, other: "Series") -> "Series":
+        return Series(self.a - other.a, self.b - other.b, self.c - other.c)
+
+    def __mul__(self, other: "Series") -> "Series":
+        return Series(
+            self.a * other.a,
+            self.a * other.b + self.b * other.a,
+            self.a * other.c + self.b * other.b + self.c * other.a,
+        )
+
+    def __truediv__(self, other: "Series") -> "Series":
+        a = self.a / other.a
+        b = (self.b - a * other.b) / other.a
+        return Series(a, b, (self.c - a * other.c - b * other.b) / other.a)
+
+    def sqrt(self) -> "Series":
+        """Square root; the constant term must be the square of a positive rational."""
+        a = _root(self.a)
+        b = self.b / (2 * a)
+        return Series(a, b, (self.c - b * b) / (2 * a))
+
+
+def _root(value: Fraction) -> Fraction:
+    root = Fraction(isqrt(value.numerator), isqrt(value.denominator)) if value > 0 else Fraction(0)
+    if root * root != value or root == 0:
+        raise ValueError(
+            f"sigma^2 + eps = {value} is not the square of a positive rational; "
+            "choose y and eps so that it is"
+        )
+    return root
+
+
+def line(start: Numbers, direction: Numbers) -> list[Series]:
+    """The series of ``start + t direction``."""
+    return [Series(a, b) for a, b in zip(start, direction, strict=True)]
+
+
+def layer(y: list[Series], case: Counterexample) -> tuple[list[Series], list[Series]]:
+    """``yhat`` and ``z`` from the definition of batch normalisation."""
+    count = Series(Fraction(len(y)))
+    mean = _sum(y) / count
+    centred = [entry - mean for entry in y]
+    variance = _sum([entry * entry for entry in centred]) / count
+    s = (variance + Series(case.eps)).sqrt()
+    yhat = [entry / s for entry in centred]
+    return yhat, [Series(case.gamma) * entry + Series(case.beta) for entry in yhat]
+
+
+def loss(z: list[Series], case: Counterexample) -> Series:
+    """``z'Az/2 + b'z``."""
+    linear = _sum([Series(b) * entry for b, entry in zip(case.b, z, strict=True)])
+    quadratic = _sum(
+        [
+            Series(value / 2) * z[row] * z[col]
+            for row, values in enumerate(case.A)
+            for col, value in enumerate(values)
+        ]
+    )
+    return linear + quadratic
+
+
+def _sum(terms: list[Series]) -> Series:
+    return sum(terms, Series(Fraction(0)))
+
+
+def _gradient(function: Callable[[list[Series]], Series], at: Numbers) -> list[Fraction]:
+    basis = [[Fraction(int(i == j)) for j in range(len(at))] for i in range(len(at))]
+    return [function(line(at, direction)).b for direction in basis]
+
+
+def _dot(left: Numbers, right: Numbers) -> Fraction:
+    return sum((a * b for a, b in zip(left, right, strict=True)), Fraction(0))
+
+
+def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
+    """Exact values of the scalar letters for one counterexample.
+
+    Raises
+    ------
+    ValueError
+        If y is constant, eps negative, sizes differ, or ``sigma**2 + eps`` is not a rational
+        square.
+    """
+    size = len(case.y)
+    if len(set(case.y)) < 2 or case.eps < 0:
+        raise ValueError(f"y = {case.y}, eps = {case.eps}: y must vary, and eps be at least 0")
+    if len(case.b) != size or any(len(row) != size for row in case.A):
+        raise ValueError(f"y has {size} entries; b, and A if given, must match")
+
+    def after(y: list[Series]) -> Series:
+        return loss(layer(y, case)[1], case)
+
+    def at_z(z: list[Series]) -> Series:
+        return loss(z, case)
+
+    zero = [Fraction(0)] * size
+    yhat_series, z_series = layer(line(case.y, zero), case)
+    yhat, z = [entry.a for entry in yhat_series], [entry.a for entry in z_series]
+    g, v = _gradient(at_z, z), _gradient(after, case.y)
+    at_y = _gradient(at_z, case.y)  # the same loss without the layer: at y, not at z
+    mean = sum(case.y, Fraction(0)) / size
+    variance = sum(((entry - mean) ** 2 for entry in case.y), Fraction(0)) / size
+    Pv = [
+        entry - sum(v, Fraction(0)) / size - hat * _dot(yhat, v) / size
+        for entry, hat in zip(v, yhat, strict=True)
+    ]
+    values = {
+        sym.m: Fraction(size),
+        sym.gamma: case.gamma,
+        sym.eps: case.eps,
+        sym.s: _root(variance + case.eps),
+        sym.g1: sum(g, Fraction(0)),
+        sym.gy: _dot(g, yhat),
+        sym.gg: _dot(g, g),
+        sym.vv: _dot(v, v),
+        sym.vHv: 2 * at_z(line(z, v)).c,
+        sym.vKv: 2 * after(line(case.y, v)).c,
+        sym.vy: _dot(v, yhat),
+        sym.gPv: _dot(g, Pv),
+        sym.vPv: _dot(v, Pv),
+        sym.PvHPv: 2 * at_z(line(z, Pv)).c,
+        sym.mu: mean,
+        sym.beta: case.beta,
+        sym.yy: _dot(case.y, case.y),
+        sym.ll: _dot(at_y, at_y),
+        sym.l1: sum(at_y, Fraction(0)),
+        sym.ly: _dot(at_y, yhat),
+    }
+    exact = {letter: sp.Rational(value) for letter, value in values.items()}
+    exact[sym.sigma] = sp.sqrt(sp.Rational(variance))
+    exact[sym.grad_yhat] = sp.Abs(exact[sym.gamma]) * sp.sqrt(exact[sym.gg])
+    exact[sym.centred_norm] = sp.sqrt(size * sp.Rational(variance))
+    hat_mean = sum(yhat, Fraction(0)) / size
+    hat_variance = sum(((entry - hat_mean) ** 2 for entry in yhat), Fraction(0)) / size
+    exact[sym.hat_mean] = sp.Rational(hat_mean)
+    exact[sym.hat_std] = sp.sqrt(sp.Rational(hat_variance))
+    return exact
+
+
+def entries(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
+    """Exact values of the letters with index k, at the first sample."""
+    yhat, z = layer(line(case.y, [Fraction(0)] * len(case.y)), case)
+    first = {sym.y_k: case.y[0], sym.yhat_k: yhat[0].a, sym.z_k: z[0].a}
+    return {letter: sp.Rational(value) for letter, value in first.items()}
+
+
+def letters_of(case: Counterexample | ExactCase) -> Mapping[sp.Symbol, sp.Expr]:
+    """Exact values of the letters of a case of either form."""
+    if isinstance(case, ExactCase):
+        return case.letters()
+    return measure(case) | entries(case)
+
+
+def attained(relation: sp.Basic, domain: sp.Basic, case: Counterexample | ExactCase) -> str:
+    """Say at which exact data both sides of an inequality are equal and not 0.
+
+    Letters that depend on `n` are those of a family: then it is the ratio of the sides that must
+    go to 1 as n grows.
+
+    Raises
+    ------
+    ValueError
+        If they are not, or the data lie outside the domain.
+    """
+    values = letters_of(case)
+    lhs, rhs = (side.subs(values) for side in relation.args)
+    family = n in (lhs - rhs).free_symbols
+    ratio = lhs / rhs if family else sp.simplify(lhs) / sp.simplify(rhs)
+    limit = sp.limit(ratio, n, sp.oo) if family else sp.simplify(ratio)
+    if domain.subs(values) != sp.true or limit != 1:
+        raise ValueError(f"means: attained: the sides are {text(lhs)} and {text(rhs)}")
+    loss = f", b = {_show(case.b)}" if isinstance(case, Counterexample) else ""
+    data = f"{_words(case).rstrip(',')}{loss}"
+    if family:
+        first = f"left over right side is {float(ratio.subs(n, 1)):.3g} at n = 1"
+        return f"{data}: {first} and goes to 1 as n grows"
+    return f"{data}: both sides are {text(sp.simplify(lhs))}"
+
+
+def check(claim: Claim, settings: Settings) -> Evidence:
+    """Carry out the claim's `Counterexample` or `ExactCase`: relation and control, exactly.
+
+    The counterexample must lie in the claim's domain, violate the relation and satisfy the
+    control (the corrected statement).  Letters with index k are taken at the first sample.
+
+    Raises
+    ------
+    ValueError
+        If it does not refute: the line names the claim and the field.
+    """
+    del settings
+    case = claim.means_of(Counterexample) or claim.means_of(ExactCase)
+    values = letters_of(case)
+    assert claim.relation is not None
+    assert claim.control is not None
+    inside = claim.domain.subs(values) == sp.true
+    lhs, rhs = (side.subs(values) for side in claim.relation.args)
+    sign = "=" if isinstance(claim.relation, sp.Eq) else "<="
+    if not inside:
+        raise ValueError(f"{claim.id}.py: means: the counterexample lies outside {claim.domain}")
+    if claim.relation.subs(values) != sp.false:
+        said = f"{text(lhs)} {sign} {text(rhs)}"
+        raise ValueError(f"{claim.id}.py: means: the counterexample does not refute {said}")
+    control_holds = claim.control.subs(values) == sp.true
+    summary = (
+        f"{_words(case)} the statement would say {text(lhs)} {sign} {text(rhs)}, which is false."
+    )
+    numbers = {
+        **(_data(case) if isinstance(case, Counterexample) else {}),
+        "left side": text(lhs),
+        "right side": text(rhs),
+        "letters": {text(letter): text(value) for letter, value in values.items()},
+    }
+    return Evidence(
+        Kind.COUNTEREXAMPLE,
+        False,
+        control_holds,
+        summary,
+        numbers,
+        {"arithmetic": "exact: rational and algebraic numbers"},
+    )
+
+
+def _words(case: Counterexample | ExactCase) -> str:
+    if isinstance(case, ExactCase):
+        return f"For {case.words}"
+    return f"At y = {_show(case.y)}, eps = {case.eps}, gamma = {case.gamma}"
+
+
+def _data(case: Counterexample) -> dict[str, str]:
+    return {
+        "y": _show(case.y),
+        "gamma": str(case.gamma),
+        "beta": str(case.beta),
+        "eps": str(case.eps),
+        "loss": f"z'Az/2 + b'z, A = {[_show(row) for row in case.A] or 0}, b = {_show(case.b)}",
+    }
+
+
+def _show(values: Numbers) -> str:
+    return "(" + ", ".join(map(str, values)) + ")"

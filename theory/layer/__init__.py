@@ -1,0 +1,1 @@
+"""The batch-normalisation layer from its definition, and its derivatives."""

@@ -1,0 +1,224 @@
+"""Bounds over a ball of inputs, and distances from an initialisation to optimal weights."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import sympy as sp
+
+from bnproof.theory.layer import batchnorm, weights
+from bnproof.theory.layer.weights import c, nn, nw, ww
+from bnproof.theory.proving.derivation import Derivation
+from bnproof.theory.proving.gram import Space
+from bnproof.theory.symbols import eps, g1, gamma, gg, gy, letter, m, s, vv
+
+radius = letter("lambda", r"\lambda", "bound on the spectral norm of X", positive=True)
+ghat = letter(
+    "ghat_j", r"\hat g_j", "maximum of |X'v|^2 over |X| <= lambda, v held fixed", nonnegative=True
+)
+gstd = letter("g_j", "g_j", "maximum of |X'g|^2 over |X| <= lambda, g held fixed", nonnegative=True)
+mu_g = letter("mu_g", r"\mu_{g_j}", "mean of the gradient at z")
+nn_c = letter(
+    "|grad at X_c|^2",
+    r"\|\nabla_w\hat{\mathcal L}(X_c)\|^2",
+    "squared weight gradient for the inputs X_c",
+    nonnegative=True,
+)
+d_bn = letter(
+    "|W0-What*|^2",
+    r"\|W_0-\hat W^*\|^2",
+    "squared distance to the closest optimum of the normalised unit, gamma = 1, beta = 0",
+    nonnegative=True,
+)
+d_learned = letter(
+    "|W0-What*|^2 (gamma, beta optimal)",
+    r"\|W_0-\hat W^*_{\gamma,\beta}\|^2",
+    "squared distance to the closest optimum of the normalised unit, gamma and beta optimal",
+    nonnegative=True,
+)
+d_std = letter(
+    "|W0-W*|^2",
+    r"\|W_0-W^*\|^2",
+    "squared distance to the optimum of the unit without the layer",
+    nonnegative=True,
+)
+d_ray = letter(
+    "dist(W0, ray W*)^2",
+    r"\mathrm{dist}(W_0, \mathbb{R}_{>0}W^*)^2",
+    "squared distance to the ray through W*",
+    nonnegative=True,
+)
+star = letter("|W*|^2", r"\|W^*\|^2", "squared norm of W*", positive=True)
+inner = letter("<W*,W0>", r"\langle W^*,W_0\rangle", "W* against the initial weights")
+start = letter("|W0|^2", r"\|W_0\|^2", "squared norm of the initial weights", nonnegative=True)
+
+RAY = d_std - (star - inner) ** 2 / star
+
+
+def maximum_steps(d: Derivation) -> None:
+    """Derive both maxima of Theorem 4.4 with g, yhat and sigma held fixed, at eps = 0."""
+    batchnorm.gradient_steps(d)
+    d.given(
+        "For a fixed vector the definition of the spectral norm gives the maximum: |X'v| <= "
+        "|X||v| <= lambda |v|, with equality at X = lambda v e'/|v| for a unit vector e",
+        r"\max_{\|X\|\le\lambda}\|X^\top v\|^2 = \lambda^2\|v\|^2,\quad "
+        r"\max_{\|X\|\le\lambda}\|X^\top g\|^2 = \lambda^2\|g\|^2",
+        "max |X'v|^2 = lambda^2 |v|^2, max |X'g|^2 = lambda^2 |g|^2",
+    )
+    length = gamma**2 / s**2 * (gg - g1**2 / m - gy**2 / m)
+    d.value(
+        ghat,
+        "The first, with |v|^2 as derived, at eps = 0",
+        radius**2 * d.values[vv].subs(eps, 0),
+        radius**2 * length,
+    )
+    d.value(gstd, "The second", radius**2 * gg, gg * radius**2)
+    d.value(mu_g, "and the mean of g", batchnorm.mean(batchnorm.LOSS.vector("g")), g1 / m)
+
+
+def shrink_steps(d: Derivation) -> None:
+    """Derive the weight gradient when the part of X along w is shrunk by c, at eps = 0."""
+    weights.gradient_entry_steps(d)
+    radial = Derivation()
+    weights.radial_steps(radial)
+    d.equal(
+        "At eps = 0 the gradient n = X'v is orthogonal to w",
+        (r"\langle\nabla_w\hat{\mathcal L}, w\rangle", "<grad,w>"),
+        radial.values[nw].subs(eps, 0),
+        sp.Integer(0),
+    )
+    d.given(
+        "Shrink the inputs along w only: X_c is no longer than X for c <= 1, and X_c w = c y, "
+        "where the gradient at y is v/c",
+        r"X_c = X\Big(I - (1-c)\frac{ww^\top}{\|w\|^2}\Big),\quad X_c w = cy,\quad "
+        r"\nabla_w\hat{\mathcal L}(X_c) = \tfrac1c X_c^\top v",
+        "X_c = X(I - (1-c) ww'/|w|^2), X_c w = c y, grad at X_c = X_c'v/c",
+    )
+    plane = Space({("w", "w"): ww, ("w", "n"): 0, ("n", "n"): nn})
+    n, w = plane.vector("n"), plane.vector("w")
+    there = (n - w * ((1 - c) * n.dot(w) / w.dot(w))) / c
+    d.value(nn_c, "Its squared norm", there.dot(there), nn / c**2)
+
+
+def ray_steps(d: Derivation) -> None:
+    """Derive the distance from W0 to the ray through W*."""
+    plane = Space({("0", "0"): start, ("0", "*"): inner, ("*", "*"): star})
+    w0, w = plane.vector("0"), plane.vector("*")
+    along = sp.Symbol("c", real=True)
+    off = w0 - w * along
+    d.given(
+        "A point of the ray through W*",
+        r"c\,W^*,\quad c > 0",
+        "c W*, c > 0",
+    )
+    d.equal(
+        "The squared distance to it has slope 0 at c = <W*,W0>/|W*|^2, which is positive by "
+        "hypothesis, and it is convex in c",
+        (
+            r"\tfrac{d}{dc}\|W_0 - cW^*\|^2 \text{ at } c = \langle W^*,W_0\rangle/\|W^*\|^2",
+            "d/dc |W0 - c W*|^2 at c = <W*,W0>/|W*|^2",
+        ),
+        sp.diff(off.dot(off), along).subs(along, inner / star),
+        sp.Integer(0),
+    )
+    d.value(
+        d_ray,
+        "The distance there",
+        off.dot(off).subs(along, inner / star),
+        start - inner**2 / star,
+    )
+    direct = w0 - w
+    d.value(d_std, "The distance to W* itself", direct.dot(direct), start - 2 * inner + star)
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Exact data of one linear unit with squared error: inputs X, targets t, initial weights w0."""
+
+    X: tuple[tuple[Fraction, ...], ...]
+    t: tuple[Fraction, ...]
+    w0: tuple[Fraction, ...]
+
+    @classmethod
+    def of(cls, X: Sequence[Sequence[Any]], t: Sequence[Any], w0: Sequence[Any]) -> "Regression":
+        """Build from integers, fractions or strings such as ``"3/4"``.
+
+        Raises
+        ------
+        ValueError
+            If the sizes differ or there are more than two weights.
+        """
+        if len(w0) not in (1, 2) or len(X) != len(t) or any(len(row) != len(w0) for row in X):
+            raise ValueError(
+                f"X has {len(X)} rows, t {len(t)} and w0 {len(w0)} entries; give one row of X for "
+                "each target, one column for each weight, and one or two weights"
+            )
+        rows = tuple(tuple(map(Fraction, row)) for row in X)
+        return cls(rows, tuple(map(Fraction, t)), tuple(map(Fraction, w0)))
+
+
+PLANE: Final = Regression.of(X=[[1, 0], [0, 1], [1, 1]], t=[1, 2, 0], w0=[0, 1])
+
+
+def regression(data: Regression = PLANE, *, learned: bool) -> Mapping[sp.Symbol, sp.Expr]:
+    """Exact letters of one regression with one or two weights.
+
+    Optima are stationary points of the loss, written out from its definition.
+
+    Raises
+    ------
+    ValueError
+        If the columns of X, less their means, are dependent: optima are not unique then, or the
+        normalised unit is not defined; or t is orthogonal to them, or to X: every direction is as
+        good then, or the plain optimum is 0.
+    """
+    X, t, w0 = (_matrix(array) for array in (data.X, data.t, data.w0))
+    point = sp.Matrix(sp.symbols(f"a:{X.cols}", real=True))
+    x, p, q = sp.symbols("x p q", real=True)
+    ones = sp.ones(X.rows, 1)
+    plain = X * point - t
+    centred = X - ones * (ones.T * X) / X.rows
+    if centred.rank() < X.cols:
+        raise ValueError(f"X = {X.tolist()}: columns less their means are dependent; change one")
+    found = sp.solve([sp.diff(plain.dot(plain), var) for var in point], [*point], dict=True)
+    best = point.subs(found[0])
+    if (centred.T * t).is_zero_matrix or best.is_zero_matrix:
+        raise ValueError(f"t = {[*t]}: is orthogonal to X or to its deviations; change one entry")
+
+    def loss(w: sp.Matrix) -> sp.Expr:
+        y = X * w
+        y = y - ones * sum(y) / X.rows
+        hat = y / sp.sqrt(y.dot(y) / X.rows)
+        miss = (p * hat + q * ones if learned else hat) - t
+        total = miss.dot(miss)
+        if not learned:
+            return total
+        at = sp.solve([sp.diff(total, var) for var in (p, q)], [p, q], dict=True)[0]
+        return sp.simplify(total.subs(at))
+
+    # The loss sees the direction of w alone: (x, 1), (x, -1), and (1, 0), (-1, 0) as limits.
+    axis = sp.Matrix([1, *[0] * (X.cols - 1)])
+    directions = [axis, -axis]
+    for sign in (1, -1) if X.cols == 2 else ():
+        path = sp.Matrix([x, sign])
+        slope = sp.numer(sp.together(sp.diff(loss(path), x)))
+        directions += [path.subs(x, root) for root in sp.solve(slope, x)]
+    values = [sp.nsimplify(sp.simplify(loss(w))) for w in directions]
+    least = min(values)
+    optima = [w for w, value in zip(directions, values, strict=True) if value == least]
+    # Distance to the ray of each: W0 itself less its part along the ray, if that points forward.
+    away = [w0.dot(w0) - sp.Max(w0.dot(w), 0) ** 2 / w.dot(w) for w in optima]
+    gap, forward = w0 - best, sp.Max(w0.dot(best), 0)
+    return {
+        d_learned if learned else d_bn: min(away),
+        d_std: gap.dot(gap),
+        d_ray: w0.dot(w0) - forward**2 / best.dot(best),
+        star: best.dot(best),
+        inner: best.dot(w0),
+    }
+
+
+def _matrix(array: Sequence[Any]) -> sp.Matrix:
+    """A SymPy matrix of a vector, as a column, or of rows."""
+    return sp.Matrix(sp.sympify(array))

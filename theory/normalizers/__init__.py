@@ -1,0 +1,1 @@
+"""Every other normaliser from centring, scale and axis; l_p constants."""

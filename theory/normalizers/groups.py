@@ -1,0 +1,202 @@
+"""Derivatives of a normaliser of any scale: what holds whatever it centres and divides by.
+
+A normaliser sends a group u in R^m to ``n = A u/S(u)``, where A is centring or the identity.  With
+w the gradient of S at u and W its Hessian, everything follows from n, w and W, in the Gram algebra:
+for every m, every scale and every axis along which the groups are taken.
+"""
+
+import sympy as sp
+
+from bnproof.theory.proving.derivation import Derivation
+from bnproof.theory.proving.gram import Space, Vector
+from bnproof.theory.symbols import delta_ki, letter, m, mu, sigma, vv
+
+p = letter("p", "p", "exponent of the scale", positive=True)
+S = letter("S", "S", "scale: what the normaliser divides by", positive=True)
+c_n = letter("c_n", "c_n", "1 if the numerator is centred, else 0")
+c_S = letter("c_S", "c_S", "1 if the scale is that of the centred group, else 0")
+omega = letter(
+    "omega", r"\omega", "w = (omega/m) x/S at p = 2: 1 for a mean of squares", positive=True
+)
+theta = letter("theta", r"\theta", "1 - <w,u>/S: 0 where S scales with u", nonnegative=True)
+n_k = letter("n_k", "n_k", "entry k of the normalised group n = Au/S", "k")
+n_i = letter("n_i", "n_i", "entry i of the normalised group n = Au/S", "i")
+a_i = letter("a_i", "a_i", "sign(x_i)|x_i/S|^(p-1); at p = inf m sign(x_i) at the largest", "i")
+a_mean = letter("mean(a)", r"\bar a", "mean of the a_i")
+Dn_ki = letter("Dn_ki", r"\frac{\partial n_k}{\partial u_i}", "Jacobian of the normaliser", "ki")
+# The gradient f at n; gamma, one number or one a feature, is in it.
+AfAf = letter(
+    "|Af|^2", r"\|Af\|^2", "squared norm of the gradient at n, A applied", nonnegative=True
+)
+fn = letter("<f,n>", r"\langle f, n\rangle", "gradient at n against n")
+var_n = letter("var(n)", r"\mathrm{Var}(n)", "biased variance of n", nonnegative=True)
+above = letter("(S^2 - mu^2)", r"(S^2-\mu^2)", "squared scale less squared mean", nonnegative=True)
+
+
+def _number(name: str, **more: bool) -> sp.Symbol:
+    return sp.Symbol(name, real=True, **more)
+
+
+# Inner products that occur in steps only: no relation uses them.
+_wh, _wk, _Whk, _fh = map(_number, ("<w,h>", "<w,k>", "W(h,k)", "<Af,h>"))
+_wf, _ww = map(_number, ("<w,Af>", "|w|^2"))
+_wv, _Wvv, _fv = map(_number, ("<w,v>", "W(v,v)", "<f,v>"))
+_one_h, _one_a, _ah = map(_number, ("<1,h>", "<1,a>", "<a,h>"))
+_x, t, _r = _number("x", nonzero=True), _number("t"), _number("r")
+
+GROUP = Space(
+    {("w", "h"): _wh, ("Af", "h"): _fh, ("f", "Ah"): _fh, ("f", "n"): fn}
+    | {("Af", "Af"): AfAf, ("w", "Af"): _wf, ("w", "w"): _ww}
+    | {(name, name): _number(f"|{name}|^2") for name in ("n", "h", "Ah", "Ak", "f")}
+)
+N, W_, AH, AK, AF = (GROUP.vector(name) for name in ("n", "w", "Ah", "Ak", "Af"))
+_ENTRIES = Space(
+    {
+        ("1", "1"): m,
+        ("1", "a"): _one_a,
+        ("1", "h"): _one_h,
+        ("a", "h"): _ah,
+        ("a", "a"): _number("|a|^2"),
+        ("h", "h"): _number("|h|^2"),
+    }
+)
+MOMENTS = Space({("1", "1"): m, ("1", "y"): m * mu, ("y", "y"): m * (mu**2 + sigma**2)})
+
+
+def slope_steps(d: Derivation) -> None:
+    """Derive the gradient w of the power mean, centred or not, entry by entry."""
+    d.given(
+        "The group u in R^m, the argument x of the scale (c_S = 1: centred; c_S = 0: as the "
+        "slides print it) and the normaliser",
+        r"x = u - c_S\bar u\mathbf{1},\quad S = \Big(\tfrac1m\sum_{i=1}^m |x_i|^p\Big)^{1/p},\quad "
+        r"n = (u - \bar u\mathbf{1})/S,\quad a_i = \mathrm{sign}(x_i)\,|x_i/S|^{p-1}",
+        "x = u - c_S mean(u) 1, S = (mean |x_i|^p)^(1/p), n = (u - mean(u) 1)/S, "
+        "a_i = sign(x_i)|x_i/S|^(p-1)",
+    )
+    power = sp.Abs(_x) ** p
+    d.equal(
+        "Where x is not 0 (at p = 1 the scale has a corner there)",
+        (r"\frac{d}{dx}|x|^p", "d|x|^p/dx"),
+        sp.diff(power, _x),
+        p * power * sp.sign(_x) / sp.Abs(_x),
+        shown=p * sp.sign(_x) * sp.Abs(_x) ** (p - 1),
+    )
+    ay = _number("mean(ay)")
+    d.equal(
+        "So along x + ty the mean of |x_i|^p is S^p + t p S^(p-1) mean(a_i y_i) + ..., and S moves "
+        "by mean(a_i y_i)",
+        (r"\frac{d}{dt}S(x+ty)", "dS(x + ty)/dt"),
+        sp.diff((S**p + t * p * S ** (p - 1) * ay) ** (1 / p), t).subs(t, 0),
+        ay,
+    )
+    one, a, h = (_ENTRIES.vector(name) for name in ("1", "a", "h"))
+    d.equal(
+        "A step h of u moves x by y = h - c_S mean(h) 1; collect h: this is <w,h>, with "
+        "w_i = (a_i - c_S mean(a))/m",
+        (
+            r"\tfrac1m\langle a, h - c_S\bar h\mathbf{1}\rangle",
+            "<a, h - c_S mean(h) 1>/m",
+        ),
+        a.dot(h - one * (c_S * one.dot(h) / m)) / m,
+        (a - one * (c_S * one.dot(a) / m)).dot(h) / m,
+        shown=_wh,
+    )
+
+
+def first() -> Vector:
+    """``D n[h]``, by differentiating ``(A u + t A h)/S(u + t h)``."""
+    return ((N * S + AH * t) / (S + t * _wh)).diff(t).at({t: 0})
+
+
+def second() -> Vector:
+    """``D2 n[h, k]``: S moves by t<w,h> + r<w,k> + t r W(h,k)."""
+    scale = S + t * _wh + _r * _wk + t * _r * _Whk
+    return ((N * S + AH * t + AK * _r) / scale).diff(t, _r).at({t: 0, _r: 0})
+
+
+def moment_steps(d: Derivation) -> None:
+    """Write down the printed layer and the inner products of y by its mean and variance."""
+    d.given(
+        "As the slides print it: the numerator is centred, the scale is that of y itself",
+        r"n = (y - \mu\mathbf{1})/S,\quad S = \Big(\tfrac1m\sum_{i=1}^m |y_i|^p\Big)^{1/p},\quad "
+        r"\mu = \tfrac1m\langle\mathbf{1}, y\rangle,\quad \sigma^2 = \tfrac1m\|y-\mu\mathbf{1}\|^2",
+        "n = (y - mu 1)/S, S = C = (mean |y_i|^p)^(1/p), mu = <1,y>/m, sigma^2 = |y - mu 1|^2/m",
+    )
+    one, y = MOMENTS.vector("1"), MOMENTS.vector("y")
+    d.equal(
+        "By <1,y> = m mu and |y|^2 = m(mu^2 + sigma^2)",
+        (r"\tfrac1m\|y - \mu\mathbf{1}\|^2", "|y - mu 1|^2/m"),
+        sp.expand((y - one * mu).dot(y - one * mu) / m),
+        sigma**2,
+    )
+
+
+def jacobian_steps(d: Derivation) -> None:
+    """Derive ``D n[h] = (Ah - <w,h> n)/S`` for every normaliser."""
+    d.vectors(
+        "Differentiate (Au + tAh)/S(u + th) at t = 0; A is centring or the identity",
+        r"Dn[h] = \frac1S\big(Ah - \langle w, h\rangle\, n\big)",
+        "Dn[h] = (Ah - <w,h> n)/S",
+        first(),
+        (AH - N * _wh) / S,
+    )
+
+
+def gradient_steps(d: Derivation) -> None:
+    """Derive the gradient v of ``u -> L(n(u))`` and its squared norm, for every normaliser."""
+    jacobian_steps(d)
+    v = (AF - W_ * fn) / S
+    d.equal(
+        "By the chain rule <v,h> = <f, Dn[h]> for every h, f the gradient at n: "
+        "that is v = (Af - <f,n> w)/S",
+        (r"\langle v, h\rangle = \langle f, Dn[h]\rangle", "<v,h> = <f, Dn[h]>"),
+        GROUP.vector("f").dot(first()),
+        v.dot(GROUP.vector("h")),
+    )
+    square = AfAf - 2 * _wf * fn + _ww * fn**2
+    d.equal(
+        "Its squared norm",
+        (r"S^2\|v\|^2", "S^2 |v|^2"),
+        sp.expand(v.dot(v) * S**2),
+        square,
+    )
+    d.equal(
+        "At p = 2 the slope is along x: w = (omega/m) x/S, with <w,u> = (1 - theta) S and "
+        "A x = A u = S n; so <w,Af> = (omega/m)<f,n> and |w|^2 = (omega/m)(1 - theta)",
+        (r"S^2\|v\|^2", "S^2 |v|^2"),
+        square.subs({_wf: omega * fn / m, _ww: omega * (1 - theta) / m}),
+        AfAf - omega * (1 + theta) * fn**2 / m,
+    )
+    d.values[vv] = (AfAf - omega * (1 + theta) * fn**2 / m) / S**2
+
+
+def curvature_steps(d: Derivation) -> None:
+    """Derive what the normaliser adds to the curvature along v, where Av = v."""
+    d.vectors(
+        "Differentiate once more, with W the Hessian of S",
+        r"D^2n[h,k] = -\tfrac{1}{S^2}\big(\langle w,k\rangle Ah + \langle w,h\rangle Ak\big) + "
+        r"\big(\tfrac{2}{S^2}\langle w,h\rangle\langle w,k\rangle - \tfrac1S W(h,k)\big) n",
+        "D2n[h,k] = -(<w,k> Ah + <w,h> Ak)/S^2 + (2<w,h><w,k>/S^2 - W(h,k)/S) n",
+        second(),
+        (AH * _wk + AK * _wh) / -(S**2) + N * (2 * _wh * _wk / S**2 - _Whk / S),
+    )
+    bend = -2 * _fv * _wv / S**2 + fn * (2 * _wv**2 / S**2 - _Wvv / S)
+    d.equal(
+        "Along v, where Av = v and so <f,v> = S|v|^2 + <f,n><w,v>, f sees of the second derivative",
+        (r"\langle f, D^2n[v,v]\rangle", "<f, D2n[v,v]>"),
+        bend.subs(_fv, S * vv + fn * _wv),
+        -2 * _wv * vv / S - fn * _Wvv / S,
+    )
+    d.equal(
+        "At p = 2 with S of degree 1 (theta = 0): <w,v> = 0, as scaling u does not change L, and "
+        "W(v,v) = (omega/m)|v|^2/S. That is Theorem 4.2, omega/m for 1/m",
+        (r"\langle f, D^2n[v,v]\rangle", "<f, D2n[v,v]>"),
+        (-2 * _wv * vv / S - fn * _Wvv / S).subs({_wv: 0, _Wvv: omega * vv / (m * S)}),
+        -omega * fn * vv / (m * S**2),
+    )
+
+
+def jacobian_entry() -> sp.Expr:
+    """Entry (k, i) of the Jacobian of centred l_p normalisation: h = e_i, component k."""
+    entries = {"n": n_k, "Ah": delta_ki - 1 / m}
+    return sp.expand(first().entry(entries).subs(_wh, (a_i - c_S * a_mean) / m))

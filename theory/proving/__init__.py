@@ -1,0 +1,1 @@
+"""Derivations and their certificates."""

@@ -1,0 +1,1 @@
+"""The limiting law of singular values of Gaussian products, derived."""

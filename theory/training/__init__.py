@@ -1,0 +1,1 @@
+"""Minibatch noise, least squares, backpropagation, smoothness, distances of distributions."""

@@ -1,0 +1,166 @@
+"""Two backward passes with symbolic sizes: cross-entropy to the logits, convolution to its kernel.
+
+Sums over classes, channels, images and positions are kept as sums with symbolic limits; a
+derivative with respect to one indexed entry puts a Kronecker delta into them, and a sum over a
+Kronecker delta picks one summand.
+"""
+
+from typing import Final
+
+import sympy as sp
+from sympy.concrete.delta import deltasummation
+
+from bnproof.theory.proving.derivation import Derivation
+from bnproof.theory.symbols import latex, letter, text
+
+# Cross-entropy of one image, S3 figure 6.
+classes = letter("n_classes", "n", "number of classes", integer=True, positive=True)
+negative_true = letter(
+    "negative at true class",
+    r"\big[\tfrac{\partial L_b}{\partial O_{b,c}} < 0\big]",
+    "1 if the gradient at the logit of the true class c is negative, else 0",
+)
+negative_other = letter(
+    "negative at others",
+    r"\#\big\{j \ne c: \tfrac{\partial L_b}{\partial O_{b,j}} < 0\big\}",
+    "number of negative gradients at logits of other classes",
+)
+row_sum = letter(
+    "sum_j dL_b/dO_bj",
+    r"\sum_j\tfrac{\partial L_b}{\partial O_{b,j}}",
+    "sum of the gradients of one image over all logits",
+)
+
+# Convolution, S3 (3) and (4); entries of the kernel are numbered by one index.
+kernel_gradient = letter(
+    "dL/dK", r"\frac{\partial L}{\partial K_{o,i,x',y'}}", "gradient at an entry of the kernel", "k"
+)
+correlation = letter(
+    "sum_bxy dL/dO*I(x+x',y+y')",
+    r"\sum_{b,x,y}\frac{\partial L}{\partial O_{b,o,x,y}} I_{b,i,x+x',y+y'}",
+    "gradient at the output against the shifted input",
+    "k",
+)
+flipped = letter(
+    "sum_bxy dL/dO*I(x-x',y-y')",
+    r"\sum_{b,x,y}\frac{\partial L}{\partial O_{b,o,x,y}} I_{b,i,x-x',y-y'}",
+    "the same with the input shifted the other way",
+    "k",
+)
+
+_j, _k, _c = sp.symbols("j k c", integer=True, positive=True)
+_O = sp.IndexedBase("O", real=True)
+_Z: Final = sp.Sum(sp.exp(_O[_j]), (_j, 1, classes))
+
+
+def _pick(total: sp.Sum) -> sp.Expr:
+    """A sum over Kronecker deltas, each index within the limits by definition."""
+    for limit in total.limits:
+        total = deltasummation(
+            total.function if isinstance(total, sp.Sum) else total, limit, no_piecewise=True
+        )
+    return total
+
+
+def softmax_steps(d: Derivation) -> None:
+    """The gradient at logit k is softmax minus one-hot, for a symbolic number of classes."""
+    d.given(
+        "Cross-entropy of an image of class c with logits O_1, ..., O_n (its index b left out)",
+        r"L = \log Z - O_c,\quad Z = \sum_{j=1}^{n} e^{O_j}",
+        "L = log Z - O_c, Z = sum_j exp(O_j)",
+    )
+    picked = sp.diff(_Z, _O[_k])
+    d.equal(
+        "The derivative of Z picks one summand",
+        (r"\frac{\partial Z}{\partial O_k}", "dZ/dO_k"),
+        _pick(picked),
+        sp.exp(_O[_k]),
+    )
+    d.equal(
+        "So the gradient is softmax minus one-hot, p_k - delta_ck with p_k = exp(O_k)/Z",
+        (r"\frac{\partial L}{\partial O_k}", "dL/dO_k"),
+        sp.diff(sp.log(_Z), _O[_k]).subs(picked, _pick(picked)) - sp.diff(_O[_c], _O[_k]),
+        sp.exp(_O[_k]) / _Z - sp.KroneckerDelta(_c, _k),
+    )
+
+
+def sign_steps(d: Derivation) -> None:
+    """The entry of the true class is negative, all others are positive."""
+    own, rest, other = sp.symbols("e_c rest e_j", positive=True)
+    at_true, at_other = -rest / (own + rest), other / (own + rest)
+    d.given(
+        "Let e_j = exp(O_j) > 0 and rest the sum of all e_j but e_c, positive as n > 1",
+        r"Z = e_c + \mathrm{rest}",
+        "Z = e_c + rest",
+    )
+    d.equal(
+        "At the true class",
+        (r"\frac{\partial L}{\partial O_c}", "dL/dO_c"),
+        own / (own + rest) - 1,
+        at_true,
+    )
+    d.value(
+        negative_true,
+        "This is negative, whatever the logits",
+        sp.Piecewise((1, at_true < 0), (0, True)),
+        sp.Integer(1),
+    )
+    d.value(
+        negative_other,
+        "At the n - 1 other classes the gradient e_j/Z is positive: none is negative",
+        sp.Sum(sp.Piecewise((1, at_other < 0), (0, True)), (_k, 1, classes - 1)).doit(),
+        sp.Integer(0),
+    )
+
+
+def row_sum_steps(d: Derivation) -> None:
+    """Softmax adds up to 1 and so does one-hot."""
+    one_hot = _pick(sp.Sum(sp.KroneckerDelta(_c, _j), (_j, 1, classes)))
+    d.equal(
+        "One-hot adds up to 1", (r"\sum_j\delta_{cj}", "sum_j delta_cj"), one_hot, sp.Integer(1)
+    )
+    d.value(
+        row_sum,
+        "Softmax adds up to Z/Z = 1 as well",
+        sp.Sum(sp.exp(_O[_j]), (_j, 1, classes)) / _Z - one_hot,
+        sp.Integer(0),
+    )
+
+
+def convolution_steps(d: Derivation) -> None:
+    """From (3) to (4) by the chain rule, for symbolic sizes and kernels of 2 rho + 1 entries."""
+    b, c, o, i, u, v, x, y, p, q = sp.symbols("b c o i u v x y x' y'", integer=True)
+    channel = sp.Symbol("c'", integer=True)
+    images, inputs, outputs, width, height = sp.symbols(
+        "N_b N_i N_o N_x N_y", integer=True, positive=True
+    )
+    radius = sp.Symbol("rho", integer=True, nonnegative=True)
+    image, kernel, back = (sp.IndexedBase(name, real=True) for name in ("I", "K", "G"))
+    window = ((v, -radius, radius), (u, -radius, radius), (channel, 1, inputs))
+    output = sp.Sum(image[b, channel, x + u, y + v] * kernel[c, channel, u, v], *window)
+    d.given(
+        "Definition (3): a cross-correlation; I is given a value outside the image, 0 for zero "
+        "padding, and S is the square of radius rho (1 in S3)",
+        r"O_{b,c,x,y} = \sum_{c'}\sum_{x',y'\in S} I_{b,c',x+x',y+y'}K_{c,c',x',y'}",
+        "O_bcxy = sum_c' sum_(x',y' in S) I_(b,c',x+x',y+y') K_(c,c',x',y')",
+    )
+    picked = _pick(sp.diff(output, kernel[o, i, p, q]))
+    d.equal(
+        "Differentiate (3): the sums pick the entry's own channel and shift",
+        (
+            r"\frac{\partial O_{b,c,x,y}}{\partial K_{o,i,x',y'}}",
+            "dO_(b,c,x,y)/dK_(o,i,x',y')",
+        ),
+        picked,
+        sp.KroneckerDelta(c, o) * image[b, i, x + p, y + q],
+    )
+    chain = _pick(sp.Sum(back[b, c, x, y] * picked, (c, 1, outputs)))
+    everywhere = ((b, 1, images), (x, 1, width), (y, 1, height))
+    d.equal(
+        "Chain rule over all entries of O, with G = dL/dO: only output channel o is left, and that "
+        "is the sum of (4)",
+        (latex(kernel_gradient), text(kernel_gradient)),
+        sp.Sum(chain, *everywhere),
+        sp.Sum(back[b, o, x, y] * image[b, i, x + p, y + q], *everywhere),
+    )
+    d.values[kernel_gradient] = correlation

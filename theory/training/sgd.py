@@ -1,0 +1,237 @@
+"""The noise of a minibatch gradient, exactly, for every number of examples and batch size.
+
+The model is that of S3, section 2.1: ``l(x)`` is the mean of N losses ``l_i(x)``, and a step uses
+the mean of ``grad l_i`` over a batch of ``|B|`` examples.  A batch enters only through the counts
+``R_i``, how often example i is in it; mean and covariance of the counts are all that first and
+second moments of the gradient need.  Nothing else is assumed: the gradients are any vectors.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import sympy as sp
+from sympy.concrete.delta import deltasummation
+
+from bnproof.theory.proving.derivation import Derivation
+from bnproof.theory.symbols import letter
+
+N = letter("N_data", "N", "number of examples", integer=True, positive=True)
+B = letter("|B|", r"|\mathcal{B}|", "batch size", integer=True, positive=True)
+alpha = letter("alpha", r"\alpha", "learning rate", positive=True)
+C = letter(
+    "C_SGD",
+    "C",
+    "mean squared distance of one example's gradient from the mean gradient",
+    nonnegative=True,
+)
+noise = letter(
+    "E|error|^2",
+    r"\mathbb{E}\|\alpha\nabla\ell - \alpha\nabla_{SGD}\|^2",
+    "mean squared error term of a step, examples drawn with replacement",
+    nonnegative=True,
+)
+noise_without = letter(
+    "E|error'|^2",
+    r"\mathbb{E}'\|\alpha\nabla\ell - \alpha\nabla_{SGD}\|^2",
+    "the same, examples drawn without replacement",
+    nonnegative=True,
+)
+error_k = letter(
+    "E[error]_k",
+    r"\mathbb{E}\Big[\tfrac{\alpha}{|\mathcal{B}|}\sum_{i\in\mathcal{B}}"
+    r"(\nabla\ell_i - \nabla\ell)\Big]_k",
+    "component k of the expected error term, examples drawn with replacement",
+    "k",
+)
+grad_k = letter("grad_k", r"(\nabla\ell)_k", "component k of the gradient", "k")
+r = letter("r_scale", "r", "factor on learning rate or inverse batch size", integer=True)
+noise_rate = letter(
+    "E|error(r*alpha, r*|B|)|^2",
+    r"\mathbb{E}\|e(r\alpha, r|\mathcal{B}|)\|^2",
+    "mean squared error term at learning rate r alpha and batch size r|B|",
+    nonnegative=True,
+)
+noise_steps = letter(
+    "E|sum of r errors|^2",
+    r"\mathbb{E}\Big\|\sum_{t=1}^{r} e_t(\alpha, |\mathcal{B}|)\Big\|^2",
+    "mean squared sum of the error terms of r independent steps at fixed gradients",
+    nonnegative=True,
+)
+
+# Sums over the data, to which everything is reduced; `total` is component k of sum grad_i.
+squares = sp.Symbol("sum|g_i|^2", nonnegative=True)
+square = sp.Symbol("|sum g_i|^2", nonnegative=True)
+total = sp.Symbol("sum(g_i)_k", real=True)
+
+SPREAD: Final[sp.Expr] = (squares - square / N) / N
+WITH: Final[sp.Expr] = alpha**2 / B * C
+WITHOUT: Final[sp.Expr] = alpha**2 / B * (N - B) / (N - 1) * C
+PROPER: Final = sp.And(sp.Gt(N, 1), sp.Le(B, N))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Moments of the counts R_i, the same for every i and for every pair i, j that differs."""
+
+    mean: sp.Expr
+    variance: sp.Expr
+    covariance: sp.Expr
+
+
+REPLACED: Final = Counts(B / N, B / N - B / N**2, -B / N**2)
+KEPT: Final = Counts(B / N, B / N * (N - B) / N, -B * (N - B) / (N**2 * (N - 1)))
+
+
+def define(d: Derivation) -> None:
+    """Write the step through the counts."""
+    d.given(
+        "Let g_i be the gradient of example i, R_i how often it is in the batch",
+        r"\nabla\ell = \tfrac1N\sum_i g_i,\quad "
+        r"\nabla_{SGD} = \tfrac{1}{|\mathcal{B}|}\sum_i R_i g_i,\quad \sum_i R_i = |\mathcal{B}|",
+        "grad = sum_i g_i/N, grad_SGD = sum_i R_i g_i/|B|, sum_i R_i = |B|",
+    )
+
+
+def replaced_steps(d: Derivation) -> None:
+    """Moments of the counts for |B| independent uniform draws."""
+    a = sp.Symbol("a", integer=True, positive=True)
+    d.given(
+        "With replacement the |B| draws are independent and each is i with probability 1/N, so "
+        "that means and covariances of R_i add up over the draws",
+        r"R_i = \sum_{a=1}^{|\mathcal{B}|} [I_a = i]",
+        "R_i = sum_a [I_a = i]",
+    )
+    d.equal("Mean of a count", (r"\mathbb{E}R_i", "E R_i"), sp.Sum(1 / N, (a, 1, B)).doit(), B / N)
+    d.equal(
+        "Variance of a count: each draw has E[I_a = i]^2 = 1/N",
+        (r"\mathrm{Var}\,R_i", "Var R_i"),
+        sp.Sum(1 / N - (1 / N) ** 2, (a, 1, B)).doit(),
+        REPLACED.variance,
+    )
+    d.equal(
+        "Covariance of two counts: no draw is both i and j",
+        (r"\mathrm{Cov}(R_i, R_j)", "Cov(R_i, R_j)"),
+        sp.Sum(0 - (1 / N) ** 2, (a, 1, B)).doit(),
+        REPLACED.covariance,
+    )
+    _sum_rule(d, REPLACED)
+
+
+def kept_steps(d: Derivation) -> None:
+    """Moments of the counts for a uniform subset of |B| examples."""
+    subsets = sp.binomial(N, B)
+    one, both = (
+        sp.gammasimp(sp.binomial(N - n, B - n).rewrite(sp.gamma) / subsets.rewrite(sp.gamma))
+        for n in (1, 2)
+    )
+    d.given(
+        "Without replacement all subsets of |B| examples are equally likely and R_i is 0 or 1",
+        r"\mathbb{E}R_i = \mathbb{E}R_i^2 = \tbinom{N-1}{|\mathcal{B}|-1}/"
+        r"\tbinom{N}{|\mathcal{B}|},\quad "
+        r"\mathbb{E}R_iR_j = \tbinom{N-2}{|\mathcal{B}|-2}/\tbinom{N}{|\mathcal{B}|}",
+        "E R_i = E R_i^2 = C(N-1,|B|-1)/C(N,|B|), E R_i R_j = C(N-2,|B|-2)/C(N,|B|)",
+    )
+    d.equal("Mean of a count", (r"\mathbb{E}R_i", "E R_i"), one, KEPT.mean)
+    d.equal("Variance of a count", (r"\mathrm{Var}\,R_i", "Var R_i"), one - one**2, KEPT.variance)
+    d.equal(
+        "Covariance of two counts",
+        (r"\mathrm{Cov}(R_i, R_j)", "Cov(R_i, R_j)"),
+        both - one**2,
+        KEPT.covariance,
+    )
+    _sum_rule(d, KEPT)
+
+
+def _sum_rule(d: Derivation, counts: Counts) -> None:
+    d.equal(
+        "Check: the counts add up to |B|, so a row of their covariance matrix adds up to 0",
+        (
+            r"\mathrm{Var}\,R_i + (N-1)\,\mathrm{Cov}(R_i, R_j)",
+            "Var R_i + (N-1) Cov(R_i, R_j)",
+        ),
+        counts.variance + (N - 1) * counts.covariance,
+        sp.Integer(0),
+    )
+
+
+def bias_steps(d: Derivation, counts: Counts) -> None:
+    """The expected error term is 0."""
+    d.value(
+        error_k,
+        "Expectation is linear: the error term is alpha/|B| sum_i R_i g_i - alpha/N sum_i g_i",
+        alpha / B * counts.mean * total - alpha / N * total,
+        sp.Integer(0),
+    )
+
+
+def spread_steps(d: Derivation) -> None:
+    """The noise quantity C through two sums over the data."""
+    d.given(
+        "Two sums over the data, S and T, are all that is needed",
+        r"T = \sum_i \|g_i\|^2,\quad S = \Big\|\sum_i g_i\Big\|^2 = \sum_{i,j}\langle g_i, g_j"
+        r"\rangle = N^2\|\nabla\ell\|^2",
+        f"T = {squares}, S = {square} = sum_ij <g_i,g_j> = N^2 |grad|^2",
+    )
+    d.value(
+        C,
+        "Expand the square in C = sum_i |g_i - grad|^2/N, with <sum_i g_i, grad> = S/N",
+        (squares - 2 * square / N + N * square / N**2) / N,
+        SPREAD,
+    )
+
+
+def noise_steps_of(d: Derivation, counts: Counts, target: sp.Symbol, formula: sp.Expr) -> None:
+    """The mean squared error term as a double sum over the covariance of the counts."""
+    i, j = sp.symbols("i j", integer=True, positive=True)
+    v, w = sp.symbols("v w", real=True)
+    inner = sp.IndexedBase("G", real=True)
+    delta = sp.KroneckerDelta(i, j)
+    d.given(
+        "The error term is alpha/|B| sum_i (R_i - E R_i) g_i; its mean square is a double sum "
+        "over the covariance matrix, v on the diagonal and w off it",
+        r"\mathbb{E}\|e\|^2 = \tfrac{\alpha^2}{|\mathcal{B}|^2}\sum_{i,j}"
+        r"\mathrm{Cov}(R_i, R_j)\,G_{ij},\quad G_{ij} = \langle g_i, g_j\rangle",
+        "E|e|^2 = alpha^2/|B|^2 sum_ij Cov(R_i, R_j) G_ij, G_ij = <g_i,g_j>",
+    )
+    d.equal(
+        "Row i of the double sum splits into a diagonal and a full part",
+        (r"\sum_j \mathrm{Cov}(R_i,R_j)\,G_{ij}", "sum_j Cov(R_i, R_j) G_ij"),
+        deltasummation((v - w) * delta * inner[i, j], (j, 1, N), no_piecewise=True)
+        + w * sp.Sum(inner[i, j], (j, 1, N)),
+        (v - w) * inner[i, i] + w * sp.Sum(inner[i, j], (j, 1, N)),
+    )
+    v, w = counts.variance, counts.covariance
+    d.value(
+        target,
+        "Sum over i: (v - w) T + w S; with v and w put in, both sums enter only through C",
+        alpha**2 / B**2 * ((v - w) * squares + w * square),
+        formula.subs(C, SPREAD),
+        shown=formula,
+    )
+
+
+def scaling_steps(d: Derivation) -> None:
+    """One step of rate r alpha and batch r|B|, and r steps of rate alpha and batch |B|."""
+    t = sp.Symbol("t", integer=True, positive=True)
+    scaled = WITH.subs({alpha: r * alpha, B: r * B}, simultaneous=True)
+    d.value(
+        noise_rate,
+        "The same at learning rate r alpha and batch size r|B|",
+        scaled.subs(C, SPREAD),
+        (r * WITH).subs(C, SPREAD),
+        shown=r * WITH,
+    )
+    d.given(
+        "In r steps at fixed gradients the batches are independent and each error term has mean "
+        "0, so that the mixed terms vanish",
+        r"\mathbb{E}\langle e_s, e_t\rangle = \langle\mathbb{E}e_s, \mathbb{E}e_t\rangle = 0"
+        r"\quad (s \ne t)",
+        "E <e_s,e_t> = <E e_s, E e_t> = 0 for s != t",
+    )
+    d.value(
+        noise_steps,
+        "The mean squares add up",
+        sp.Sum(WITH.subs(C, SPREAD), (t, 1, r)).doit(),
+        (r * WITH).subs(C, SPREAD),
+        shown=r * WITH,
+    )

@@ -1,0 +1,197 @@
+"""What the sources measure: Lipschitz and smoothness constants, predictiveness, covariate shift.
+
+Each is written once, for any kind of array: only arithmetic is used, and the inner product is
+passed in, so that numbers, NumPy arrays and tensors serve alike.  ``inner(u, v)`` returns a number,
+or one number an instance where arrays hold a batch of instances (not for `lipschitz` and
+`effective_smoothness`, which compare).  Simulations and experiments call these functions, so that
+what they measure is what is defined here.
+
+Sources: S1, Definitions 3.1 to 3.3; A18, sections 2.2 and 3.1.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import sympy as sp
+
+from bnproof.theory.proving.derivation import Derivation
+from bnproof.theory.proving.gram import Space
+from bnproof.theory.symbols import letter
+
+Inner = Callable[[Any, Any], Any]
+
+
+def length(u: Any, inner: Inner) -> Any:
+    """``|u| = sqrt(<u,u>)``."""
+    return inner(u, u) ** 0.5
+
+
+def quotient(values: tuple[Any, Any], points: tuple[Any, Any], of: Inner, at: Inner) -> Any:
+    """``|f(w1) - f(w2)|/|w1 - w2|``: no Lipschitz constant of f is smaller (S1, Definition 3.2).
+
+    Parameters
+    ----------
+    values, points
+        ``(f(w1), f(w2))`` and ``(w1, w2)``.
+    of, at
+        Inner product of values and of points.
+    """
+    return length(values[0] - values[1], of) / length(points[0] - points[1], at)
+
+
+def lipschitz(values: Sequence[Any], points: Sequence[Any], of: Inner, at: Inner) -> Any:
+    """The least beta for which f is beta-Lipschitz on the given points (S1, Definition 3.2).
+
+    Raises
+    ------
+    ValueError
+        If fewer than two points are given or their number is not that of the values.
+    """
+    if len(values) != len(points) or len(points) < 2:
+        raise ValueError(f"{len(values)} values at {len(points)} points: need two or more of each")
+    pairs = combinations(range(len(points)), 2)
+    return max(quotient((values[i], values[j]), (points[i], points[j]), of, at) for i, j in pairs)
+
+
+def smoothness(gradients: Sequence[Any], points: Sequence[Any], inner: Inner) -> Any:
+    """The least beta for which f is beta-smooth on the given points (S1, Definition 3.3).
+
+    A function is beta-smooth if its gradient is beta-Lipschitz.
+    """
+    return lipschitz(gradients, points, inner, inner)
+
+
+def effective_smoothness(gradients: Sequence[Any], points: Sequence[Any], inner: Inner) -> Any:
+    """Effective beta along a path (A18, section 3.1): the first point against all others.
+
+    ``max |g(w) - g(w + d)|/|d|`` over the steps d of the path.  It is at most the smoothness on
+    the same points, which compares all pairs.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two points are given or their number is not that of the gradients.
+    """
+    if len(gradients) != len(points) or len(points) < 2:
+        raise ValueError(f"{len(gradients)} gradients at {len(points)} points: need two or more")
+    start = (gradients[0], points[0])
+    others = zip(gradients[1:], points[1:], strict=True)
+    return max(quotient((start[0], g), (start[1], w), inner, inner) for g, w in others)
+
+
+def predictiveness(gradients: Sequence[Any], inner: Inner) -> list[Any]:
+    """``|g(w) - g(w + d)|`` for each step d of a path (A18, section 3.1), smaller is better."""
+    return [length(gradients[0] - gradient, inner) for gradient in gradients[1:]]
+
+
+def loss_variation(losses: Sequence[Any]) -> tuple[Any, Any]:
+    """Smallest and largest loss on a path (A18, section 3.1)."""
+    return min(losses), max(losses)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Internal covariate shift of one layer at one step.
+
+    Attributes
+    ----------
+    distance
+        ``|G - G'|`` (S1, Definition 3.1).
+    cosine
+        ``<G,G'>/(|G||G'|)``, which A18 shows beside it; 1 if the directions agree.
+    """
+
+    distance: Any
+    cosine: Any
+
+
+def mixed(before: Sequence[Any], after: Sequence[Any], layer: int) -> list[Any]:
+    """Parameters of all layers with those before `layer` (counted from 1) updated.
+
+    Raises
+    ------
+    ValueError
+        If `layer` does not exist or the numbers of layers differ.
+    """
+    if len(before) != len(after) or not 1 <= layer <= len(before):
+        raise ValueError(f"layer {layer} of {len(before)}, {len(after)} layers after the step")
+    return [*after[: layer - 1], *before[layer - 1 :]]
+
+
+def internal_covariate_shift(
+    gradient: Callable[[Sequence[Any], int], Any],
+    before: Sequence[Any],
+    after: Sequence[Any],
+    layer: int,
+    inner: Inner,
+) -> Shift:
+    """Internal covariate shift of a layer (S1, Definition 3.1).
+
+    ``gradient(parameters, layer)`` is the gradient of the loss with respect to the parameters of
+    that layer, on the batch of this step both times.  S1 writes ``(x^(k), y^(k))`` for that batch,
+    k being the number of layers: a misprint for t.  S4 speaks of "the gradients of all the layers
+    before and after the updates to its previous layers", which is the same, layer by layer.
+    """
+    usual = gradient(before, layer)
+    shifted = gradient(mixed(before, after, layer), layer)
+    cosine = inner(usual, shifted) / (length(usual, inner) * length(shifted, inner))
+    return Shift(length(usual - shifted, inner), cosine)
+
+
+# Letters of the claims on internal covariate shift.
+shift = letter("|G-G'|", r"\|G-G'\|", "internal covariate shift of a layer", nonnegative=True)
+cosine = letter("cos(G,G')", r"\cos(G,G')", "cosine between the two gradients of the definition")
+usual = letter("|G|", r"\|G\|", "length of the gradient of a simultaneous update", positive=True)
+shifted = letter(
+    "|G'|", r"\|G'\|", "length of the gradient after the previous layers' update", positive=True
+)
+first_shift = letter(
+    "|G_1-G_1'|", r"\|G_1-G_1'\|", "internal covariate shift of the first layer", nonnegative=True
+)
+full_shift = letter(
+    "|G_1-G_1(t+1)|",
+    r"\|G_1^{(t)}-G_1^{(t+1)}\|",
+    "change of the first layer's gradient when every layer is updated",
+    nonnegative=True,
+)
+
+_product = sp.Symbol("<G,G'>", real=True)
+GRADIENTS = Space({("G", "G"): usual**2, ("G'", "G'"): shifted**2, ("G", "G'"): _product})
+
+
+def shift_steps(d: Derivation) -> None:
+    """The squared distance through lengths and cosine."""
+    before, after = GRADIENTS.vector("G"), GRADIENTS.vector("G'")
+    d.given(
+        "Definition, G and G' taken on the same batch, and the cosine",
+        r"G = \nabla_{W_i}\mathcal L(W^{(t)}),\quad G' = \nabla_{W_i}\mathcal L("
+        r"W_1^{(t+1)},\ldots,W_{i-1}^{(t+1)},W_i^{(t)},\ldots,W_k^{(t)}),\quad "
+        r"\cos(G,G') = \frac{\langle G,G'\rangle}{\|G\|\|G'\|}",
+        "G = grad_i L(W(t)), G' = grad_i L(W_1(t+1), ..., W_(i-1)(t+1), W_i(t), ..., W_k(t)), "
+        "cos(G,G') = <G,G'>/(|G||G'|)",
+    )
+    direction = _product / (usual * shifted)
+    d.values[cosine] = direction
+    squared = (before - after).dot(before - after)
+    d.equal(
+        "Expand the square",
+        (r"\|G-G'\|^2", "|G-G'|^2"),
+        squared,
+        usual**2 + shifted**2 - 2 * usual * shifted * direction,
+        shown=usual**2 + shifted**2 - 2 * usual * shifted * cosine,
+    )
+    d.values[shift] = sp.sqrt(sp.expand(squared))
+
+
+def first_layer_steps(d: Derivation) -> None:
+    """Nothing comes before the first layer."""
+    gradient = GRADIENTS.vector("G")
+    d.given(
+        "For i = 1 the list of updated layers is empty, so that G' is taken where G is",
+        r"G_1' = \nabla_{W_1}\mathcal L(W_1^{(t)},\ldots,W_k^{(t)}) = G_1",
+        "G_1' = grad_1 L(W_1(t), ..., W_k(t)) = G_1",
+    )
+    change = gradient - gradient
+    d.value(first_shift, "Their distance", sp.sqrt(change.dot(change)), sp.Integer(0))
