@@ -20,7 +20,7 @@ from tqdm import tqdm
 from bnproof.empirical.data.load import Images, load
 from bnproof.empirical.experiment import Series, experiment_of, judge
 from bnproof.empirical.training.loop import exactly
-from bnproof.empirical.training.run_folder import Run, State, digest, plain
+from bnproof.empirical.training.run_folder import RunFolder, State, digest, plain
 from bnproof.empirical.trial import Size, Trained, Trial, UnfinishedError
 from bnproof.theory.claim import Claim, Evidence, Settings
 
@@ -196,7 +196,7 @@ def _imported(source: bytes) -> Iterator[str]:
 def _seed(claim: Claim, trial: Trial) -> State:
     """Measurements of one seed: read if they are there, else made and kept."""
     assert trial.runs is not None
-    run = Run(trial.runs, trial_config(claim, trial))
+    run = RunFolder(trial.runs, trial_config(claim, trial))
     with run.held(wait=-1):
         kept = run.result()
         if kept is not None:
@@ -224,7 +224,11 @@ def _measured(claim: Claim, trial: Trial) -> State:
 
 def _summary(one: Trained) -> State:
     """A training run in a line of the evidence; its curve stays in its folder."""
-    return asdict(one.recipe) | {"data": one.data, "diverged": one.diverged, "seconds": one.seconds}
+    return asdict(one.training_config) | {
+        "data": one.data,
+        "diverged": one.diverged,
+        "seconds": one.seconds,
+    }
 
 
 def _training(found: Sequence[State]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Carry out the means `Instances`: a claim's own relation, and its control, on random instances.
+"""Carry out the means `RandomTest`: a claim's own relation, and its control, on random instances.
 
 Batches that do not fit into memory are halved; which instances there are does not change.
 """
@@ -20,17 +20,17 @@ from tqdm import tqdm
 from bnproof.simulate import memory
 from bnproof.simulate.relation import TOLERANCE, compare, inside
 from bnproof.simulate.samplers.autodiff import Measured
-from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.networks import Problems
-from bnproof.theory.claim import Claim, Counterexample, Evidence, Instances, Kind, Scale, Settings
+from bnproof.theory.claim import Claim, Counterexample, Evidence, Kind, RandomTest, Scale, Settings
 from bnproof.theory.common.errors import UserError
 
 if TYPE_CHECKING:
     from bnproof.simulate.search.tightness import Summary
 
-# A world is a module with `batches` and `provenance`, as `bnproof.simulate.samplers.autodiff` has
+# A sampler is a module with `batches` and `provenance`, as `bnproof.simulate.samplers.autodiff` has
 # them.
-WORLDS: Final = {
+SAMPLERS: Final = {
     "networks": "bnproof.simulate.samplers.autodiff",
     "normalizers": "bnproof.simulate.samplers.normalizers",
     "sgd": "bnproof.simulate.samplers.sgd",
@@ -65,7 +65,7 @@ class Sample:
 
 
 def sample(claim: Claim, settings: Settings) -> Sample:
-    """Draw the claim's world and evaluate statement and control on it.
+    """Draw the claim's sampler and evaluate statement and control on it.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def sample(claim: Claim, settings: Settings) -> Sample:
 
 
 def _evaluated(
-    claim: Claim, measured: Letters, budget: memory.Budget
+    claim: Claim, measured: Measurements, budget: memory.Budget
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield the instances inside the domain, and both excesses on them, on the CPU.
 
@@ -126,7 +126,7 @@ def _evaluated(
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `Instances` means: its relation and its control on random instances."""
+    """Evaluate a claim's relation and its control on random instances."""
     found = sample(claim, settings)
     tolerance = TOLERANCE[found.statement.dtype]
     count = len(found.statement)
@@ -146,7 +146,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     if found.halvings:
         numbers["memory ran out, batches halved"] = found.halvings
     holds = violations == 0
-    case = claim.means_of(Counterexample)
+    case = claim.check_of(Counterexample)
     if case is not None:
         again = compare(claim.relation, Measured(as_problem(case, settings.device)))
         numbers["counterexample by autodiff, scaled excess"] = again.excess.item()
@@ -182,35 +182,35 @@ def check(claim: Claim, settings: Settings) -> Evidence:
 
 
 def _tightness(claim: Claim, settings: Settings) -> "Summary | None":
-    """What the adversary makes of an inequality; None for an equation or letters it cannot vary."""
+    """What the adversary makes of an inequality; None for an equation or symbols it cannot vary."""
     if not isinstance(claim.relation, sp.LessThan):
         return None
-    from bnproof.simulate.search import tightness  # it draws the worlds of this module
+    from bnproof.simulate.search import tightness  # it draws the samplers of this module
 
     try:
         return tightness.summary(claim, settings)
-    except UserError:  # a claim of a person's own, in letters that no space has
+    except UserError:  # a claim of a person's own, in symbols that no space has
         return None
 
 
-def _world(way: Instances) -> ModuleType:
-    if way.world not in WORLDS:
-        raise ValueError(f"means: unknown world {way.world!r}; known: {', '.join(WORLDS)}")
-    return importlib.import_module(WORLDS[way.world])
+def _sampler(spec: RandomTest) -> ModuleType:
+    if spec.sampler not in SAMPLERS:
+        raise ValueError(f"checks: unknown sampler {spec.sampler!r}; known: {', '.join(SAMPLERS)}")
+    return importlib.import_module(SAMPLERS[spec.sampler])
 
 
-def _batches(claim: Claim, settings: Settings) -> Iterator[tuple[int, Letters]]:
-    way = claim.means_of(Instances)
+def _batches(claim: Claim, settings: Settings) -> Iterator[tuple[int, Measurements]]:
+    spec = claim.check_of(RandomTest)
     total = INSTANCES[settings.scale]
-    batches = _world(way).batches(way, claim.domain, total, settings.seed, settings.device)
+    batches = _sampler(spec).batches(spec, claim.domain, total, settings.seed, settings.device)
     return iter(tqdm(batches, desc=claim.id, unit="batch", disable=None, leave=False))
 
 
 def _provenance(claim: Claim, settings: Settings) -> dict[str, Any]:
-    way = claim.means_of(Instances)
+    spec = claim.check_of(RandomTest)
     return {
-        "world": way.world,
-        **_world(way).provenance(way, claim.domain),
+        "sampler": spec.sampler,
+        **_sampler(spec).provenance(spec, claim.domain),
         "seed": settings.seed,
         "scale": str(settings.scale),
         "device": settings.device,

@@ -15,22 +15,22 @@ import sympy as sp
 from bnproof.theory.claim import Claim
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import LETTERS
+from bnproof.theory.symbols import SYMBOLS
 
 
 @dataclass(frozen=True)
-class Broken:
+class LoadError:
     """A claim file that could not be loaded, and why (one line)."""
 
     id: str
     error: str
 
 
-Load = Callable[[], Claim | Broken]
+Load = Callable[[], Claim | LoadError]
 
 
-def load_folder(package: ModuleType) -> list[Claim | Broken]:
-    """Return the claims of `package`, sorted by id; a file that fails becomes a `Broken`.
+def load_folder(package: ModuleType) -> list[Claim | LoadError]:
+    """Return the claims of `package`, sorted by id; a file that fails becomes a `LoadError`.
 
     Whatever a claim file raises is caught: one bad file must not hide the others.
     """
@@ -84,14 +84,14 @@ def _run(path: Path) -> ModuleType:
     return module
 
 
-def _load(claim_id: str, run: Callable[[], ModuleType]) -> Claim | Broken:
+def _load(claim_id: str, run: Callable[[], ModuleType]) -> Claim | LoadError:
     try:
         claim = run().CLAIM
     except (Exception, SystemExit) as error:
         reason = str(error).splitlines()[0] if str(error) else "no message"
-        return Broken(claim_id, f"{claim_id}.py does not load: {type(error).__name__}: {reason}")
+        return LoadError(claim_id, f"{claim_id}.py does not load: {type(error).__name__}: {reason}")
     flaw = _flaw(claim, claim_id)
-    return claim if flaw is None else Broken(claim_id, f"{claim_id}.py: {flaw}")
+    return claim if flaw is None else LoadError(claim_id, f"{claim_id}.py: {flaw}")
 
 
 def _flaw(claim: object, claim_id: str) -> str | None:
@@ -103,7 +103,7 @@ def _flaw(claim: object, claim_id: str) -> str | None:
     for name in ("title", "statement", "remark"):
         if not isinstance(getattr(claim, name), str):
             return f"{name}: must be a string"
-    for name in ("sources", "means"):
+    for name in ("sources", "checks"):
         if not isinstance(getattr(claim, name), tuple):
             return f"{name}: must be a tuple; one entry needs a comma after it"
     if not all(isinstance(source, Source) for source in claim.sources):
@@ -114,9 +114,9 @@ def _flaw(claim: object, claim_id: str) -> str | None:
             continue
         if not isinstance(part, sp.Basic):
             return f"{name}: {part!r} is no SymPy relation; write sp.Eq(a, b) for a == b"
-        unknown = sorted(map(str, part.free_symbols - LETTERS.keys()))
+        unknown = sorted(map(str, part.free_symbols - SYMBOLS.keys()))
         if unknown:
-            return f"{name}: unknown letter {unknown[0]}; letters come from bnproof.theory.symbols"
+            return f"{name}: unknown symbol {unknown[0]}; symbols come from bnproof.theory.symbols"
         if name != "domain" and not isinstance(part, sp.Eq | sp.LessThan):
             return f"{name}: {part} is neither an equation nor a weak inequality <="
     if claim.domain == sp.false:

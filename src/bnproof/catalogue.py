@@ -11,10 +11,10 @@ from bnproof.empirical import experiments as experiment_files
 from bnproof.theory import claims as claim_files
 from bnproof.theory.claim import Claim
 from bnproof.theory.common.errors import UserError
-from bnproof.theory.loading import Broken, Load, files_in, files_of, modules_of
+from bnproof.theory.loading import Load, LoadError, files_in, files_of, modules_of
 
 
-def catalogue(outside: Path | None = None) -> dict[str, Claim | Broken]:
+def catalogue(outside: Path | None = None) -> dict[str, Claim | LoadError]:
     """Return every claim, or the reason why its file does not load, sorted by id.
 
     `outside` is a folder of a person's own claims.
@@ -47,7 +47,7 @@ def file_of(claim_id: str) -> Path | None:
     return known[claim_id][1].resolve() if claim_id in known else None
 
 
-def select(ids: Sequence[str], outside: Path | None = None) -> list[Claim | Broken]:
+def select(ids: Sequence[str], outside: Path | None = None) -> list[Claim | LoadError]:
     """Return the claims named, in the order of the catalogue.
 
     For no name, all of them; or those of `outside`, where that is given.
@@ -75,7 +75,7 @@ def one(claim_id: str, outside: Path | None = None) -> Claim:
         If it is unknown or its file does not load.
     """
     (entry,) = select([claim_id], outside)
-    if isinstance(entry, Broken):
+    if isinstance(entry, LoadError):
         raise UserError(entry.error)
     return entry
 
@@ -85,7 +85,7 @@ def experiments() -> list[Claim]:
     from bnproof.empirical.experiment import Experiment
 
     whole = [entry for entry in catalogue().values() if isinstance(entry, Claim)]
-    return [claim for claim in whole if claim.means_of(Experiment)]
+    return [claim for claim in whole if claim.check_of(Experiment)]
 
 
 def experiment(claim_id: str) -> Claim:
@@ -99,7 +99,7 @@ def experiment(claim_id: str) -> Claim:
     from bnproof.empirical.experiment import Experiment
 
     claim = one(claim_id)
-    if not claim.means_of(Experiment):
+    if not claim.check_of(Experiment):
         raise UserError(
             f"{claim_id}: has no experiment; `bnproof experiment list` names those that do"
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bnproof.theory.claim import Claim, Settings
-    from bnproof.theory.loading import Broken
+    from bnproof.theory.loading import LoadError
 
 REPORT: Final = Path("bnproof-report")
 
@@ -50,11 +50,11 @@ def claims(*, json: bool = False, claims: Path | None = None) -> int:
         Folder of claim files of your own, listed too. They are code and are run as such.
     """
     from bnproof.catalogue import catalogue
-    from bnproof.theory.loading import Broken
+    from bnproof.theory.loading import LoadError
 
     entries = list(catalogue(claims).values())
-    broken = [entry for entry in entries if isinstance(entry, Broken)]
-    whole = [entry for entry in entries if not isinstance(entry, Broken)]
+    broken = [entry for entry in entries if isinstance(entry, LoadError)]
+    whole = [entry for entry in entries if not isinstance(entry, LoadError)]
     if json:
         listed = [_summary(claim) for claim in whole]
         failed = [{"id": entry.id, "error": entry.error} for entry in broken]
@@ -92,7 +92,7 @@ def show(claim_id: Annotated[str, Parameter(name="ID")], /, *, claims: Path | No
         print(f"relation    {text(claim.relation)}")
         print(f"where       {text(claim.domain)}")
         print(f"control     {text(claim.control)}")
-    print(f"means       {', '.join(type(way).__name__ for way in claim.means)}")
+    print(f"means       {', '.join(type(spec).__name__ for spec in claim.checks)}")
     print(f"expected    {claim.expected}")
     if claim.corrects:
         print(f"corrects    {claim.corrects}")
@@ -176,7 +176,7 @@ def verify(
 
 
 def _verified(
-    entries: "Sequence[Claim | Broken]",
+    entries: "Sequence[Claim | LoadError]",
     settings: "Settings",
     report: Path,
     json: Path | None,
@@ -251,7 +251,7 @@ def _summary(claim: "Claim") -> dict[str, Any]:
         "source": [str(source) for source in claim.sources],
         "statement": claim.statement,
         "expected": str(claim.expected),
-        "means": [type(way).__name__ for way in claim.means],
+        "checks": [type(spec).__name__ for spec in claim.checks],
     }
 
 

@@ -26,7 +26,7 @@ def check_layer() -> Callable[..., Any]:
         ]
         lines += [f"{name}: passes; take it out of `known`" for name in known if name not in failed]
         if lines:
-            pytest.fail("\n".join([f"{report.layer} as {report.declared}", *lines]), pytrace=False)
+            pytest.fail("\n".join([f"{report.layer} as {report.spec}", *lines]), pytrace=False)
         return report
 
     return check

@@ -8,7 +8,7 @@ from typing import Any, Final
 import sympy as sp
 
 from bnproof.empirical import experiment
-from bnproof.empirical import runner as conduct
+from bnproof.empirical import runner as runner
 from bnproof.report import figures
 from bnproof.results import published
 from bnproof.simulate import check as instances
@@ -17,32 +17,32 @@ from bnproof.theory import prove as derived
 from bnproof.theory.claim import (
     Claim,
     Counterexample,
-    Derived,
-    Disproved,
+    Disproof,
     Evidence,
     ExactCase,
-    Instances,
     Kind,
+    Proof,
+    RandomTest,
     Scale,
     Settings,
-    Spectra,
+    SpectrumTest,
     decide,
 )
 from bnproof.theory.exact import evaluate as exact
-from bnproof.theory.loading import Broken
+from bnproof.theory.loading import LoadError
 from bnproof.theory.symbols import latex, text
 
 Record = dict[str, Any]
 Worker = Callable[[Claim, Settings], Evidence]
 
 WORKERS: Final[Mapping[type, Worker]] = {
-    Derived: derived.check,
-    Disproved: derived.check_disproof,
+    Proof: derived.check,
+    Disproof: derived.check_disproof,
     Counterexample: exact.check,
     ExactCase: exact.check,
-    Instances: instances.check,
-    Spectra: spectra.check,
-    experiment.Experiment: conduct.check,
+    RandomTest: instances.check,
+    SpectrumTest: spectra.check,
+    experiment.Experiment: runner.check,
 }
 # The kinds of evidence that can be drawn; the first that a claim has is its figure.
 PAINTERS: Final = {
@@ -80,24 +80,26 @@ def gather(claim: Claim, settings: Settings) -> list[Evidence]:
     An experiment that trains takes too long to be carried out here: where its measurements are
     published, these are judged.  Of two scales the larger comes first.
     """
-    trial = claim.means_of(experiment.Experiment)
+    trial = claim.check_of(experiment.Experiment)
     kept = published.evidence(claim) if trial else None
-    ways = [way for way in claim.means if way is not trial or kept is None or not trial.trains]
-    found = [WORKERS[type(way)](claim, settings) for way in ways]
+    ways = [spec for spec in claim.checks if spec is not trial or kept is None or not trial.trains]
+    found = [WORKERS[type(spec)](claim, settings) for spec in ways]
     if kept is None:
         return found
     larger = ORDER.index(kept.provenance["scale"]) > ORDER.index(settings.scale)
     return [kept, *found] if larger else [*found, kept]
 
 
-def verify(entries: Sequence[Claim | Broken], settings: Settings, folder: Path) -> Iterator[Record]:
+def verify(
+    entries: Sequence[Claim | LoadError], settings: Settings, folder: Path
+) -> Iterator[Record]:
     """Verify one claim after the other; figures go to ``folder/figures``.
 
     A claim whose code fails becomes a record with an error; the others still run.
     """
     for entry in entries:
         start = time.perf_counter()
-        if isinstance(entry, Broken):
+        if isinstance(entry, LoadError):
             yield UNKNOWN | {"id": entry.id, "error": entry.error}
             continue
         try:

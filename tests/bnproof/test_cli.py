@@ -10,7 +10,7 @@ import torch
 
 from bnproof import catalogue as catalogue_module
 from bnproof import cli
-from bnproof.theory.loading import Broken
+from bnproof.theory.loading import LoadError
 
 
 class Result:
@@ -136,10 +136,10 @@ def test_a_broken_claim_is_an_error_and_the_others_run(
     def fails() -> None:
         raise ZeroDivisionError("a bug in the claim")
 
-    means = (replace(bn_jacobian.CLAIM.means[0], prove=fails),)
+    means = (replace(bn_jacobian.CLAIM.checks[0], prove=fails),)
     table = {
-        "broken": Broken("broken", "broken.py does not load: SyntaxError: invalid syntax"),
-        "fails": replace(bn_jacobian.CLAIM, id="fails", means=means),
+        "broken": LoadError("broken", "broken.py does not load: SyntaxError: invalid syntax"),
+        "fails": replace(bn_jacobian.CLAIM, id="fails", checks=means),
         "bn_jacobian": bn_jacobian.CLAIM,
     }
     files = {name: partial(table.get, name) for name in table}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnproof.empirical import runner as conduct
+from bnproof.empirical import runner as runner
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
 from bnproof.empirical.runner import check, measure
 from bnproof.empirical.trial import Size, UnfinishedError
@@ -41,7 +41,7 @@ CLAIM = Claim(
     sources=(Source("derived", "test"),),
     statement="x",
     expected=Verdict.REPRODUCED,
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(Criterion(net=WITHOUT, quantity="order", at_most=2, words="order"),),
@@ -72,7 +72,7 @@ def test_training_makes_evidence():
 
 def test_what_is_measured_is_read_and_not_measured_again(tmp_path, monkeypatch):
     first = measure(CLAIM, SMOKE, root=tmp_path)
-    monkeypatch.setattr(conduct, "_measured", None)
+    monkeypatch.setattr(runner, "_measured", None)
     second = measure(CLAIM, SMOKE, root=tmp_path)
     assert np.array_equal(first.series[WITH]["curve"], second.series[WITH]["curve"], equal_nan=True)
     assert first.seconds == second.seconds
@@ -118,15 +118,15 @@ def test_the_code_of_an_experiment_is_all_that_it_builds_on():
     import bnproof.empirical.experiments.initialisation.bjorck_table1
 
     first, second = (
-        conduct.code_of(f"bnproof.empirical.experiments.initialisation.bjorck_{n}")
+        runner.code_of(f"bnproof.empirical.experiments.initialisation.bjorck_{n}")
         for n in ("fig6", "table1")
     )
     assert first != second
     names = set(
-        conduct._imported(
+        runner._imported(
             Path(bnproof.empirical.experiments.initialisation.bjorck_fig6.__file__).read_bytes()
         )
     )
     assert {"bnproof.empirical.experiment", "bnproof.empirical.trial"} <= names
     assert not any("table1" in name for name in names)
-    assert conduct.code_of("no.such.module") == conduct.digest(b"")
+    assert runner.code_of("no.such.module") == runner.digest(b"")

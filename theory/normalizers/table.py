@@ -17,9 +17,9 @@ import sympy as sp
 from bnproof.theory.common.errors import one_of
 from bnproof.theory.normalizers import amplification
 from bnproof.theory.normalizers.groups import p
-from bnproof.theory.symbols import eps, letter, m, text
+from bnproof.theory.symbols import eps, m, symbol, text
 
-R = letter("R", "R", "power mean (mean |x_i|^p)^(1/p)", positive=True)
+R = symbol("R", "R", "power mean (mean |x_i|^p)^(1/p)", positive=True)
 SQUARE: Final = sp.Integer(2)
 
 
@@ -36,7 +36,7 @@ class Normalizer:
     centred, scale_centred
         Whether the numerator, and the argument x of the scale, have their mean subtracted.
     power
-        The exponent p: a number, infinity, or the letter p.
+        The exponent p: a number, infinity, or the symbol p.
     outer
         The function G in ``S = G(R)``.
     """

@@ -15,7 +15,7 @@ from bnproof.commands.common import OUT
 from bnproof.theory.common.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
-    from bnproof.results.requests import Request
+    from bnproof.results.run_requests import Request
 
 RESULTS: Final = "results"
 ScaleName = Literal["smoke", "quick", "paper"]
@@ -112,7 +112,7 @@ def run(
     from bnproof.catalogue import experiment, experiments
     from bnproof.commands.common import device as concrete
     from bnproof.empirical.data.load import load
-    from bnproof.results.requests import Request
+    from bnproof.results.run_requests import Request
 
     valid_seed("--seed", seed)
     if seeds is not None and seeds < 1:
@@ -145,7 +145,7 @@ def resume(*, out: Path = OUT, minutes: float | None = None, publish: bool = Fal
     publish
         Write the measurements to src/bnproof/published too.
     """
-    from bnproof.results.requests import requests
+    from bnproof.results.run_requests import requests
 
     deadline = _deadline(minutes)
     asked = requests(out)
@@ -164,7 +164,7 @@ def status(*, out: Path = OUT) -> None:
         Folder of all runs and results.
     """
     from bnproof.results import published
-    from bnproof.results.requests import requests, training_runs
+    from bnproof.results.run_requests import requests, training_runs
 
     if not out.is_dir():
         raise UserError(f"{out}: no such folder; `bnproof experiment run --out {out}` makes it")

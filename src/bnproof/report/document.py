@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bnproof.theory.claim import Settings
-from bnproof.theory.common.checksum import SEAL, intact, parse, sealed
+from bnproof.theory.common.checksum import SEAL, checksum_matches, parse, with_checksum
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
 
@@ -106,7 +106,7 @@ def now() -> str:
 
 def save(content: dict[str, Any], path: Path) -> None:
     """Write an evidence document as JSON, with the hash of its content."""
-    text = json.dumps(sealed(content), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(with_checksum(content), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 
@@ -128,7 +128,7 @@ def load(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not JSON; run `bnproof verify` to write it anew") from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise UserError(f"{path} is no evidence document of schema {SCHEMA}; run `bnproof verify`")
-    if not intact(content):
+    if not checksum_matches(content):
         raise UserError(f"{path}: was changed after it was written; run `bnproof verify` anew")
     del content[SEAL]
     return content

@@ -20,7 +20,7 @@ from bnproof.empirical.runner import Results
 from bnproof.empirical.training.run_folder import plain
 from bnproof.report.document import environment, lock, now
 from bnproof.theory.claim import Claim, Evidence, Scale
-from bnproof.theory.common.checksum import intact, parse, sealed
+from bnproof.theory.common.checksum import checksum_matches, parse, with_checksum
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
 
@@ -34,7 +34,7 @@ Record = dict[str, Any]
 
 def record(claim: Claim, scale: Scale, results: Results, *, command: str, threads: int) -> Record:
     """Measurements with all that is needed to repeat them, and a hash of the whole."""
-    pictures = experiment_of(claim).pictures
+    plot_only = experiment_of(claim).plot_only
     whole: Record = {
         "schema": SCHEMA,
         "id": claim.id,
@@ -49,13 +49,13 @@ def record(claim: Claim, scale: Scale, results: Results, *, command: str, thread
         "provenance": plain(results.provenance),
         "series": {
             net: {
-                name: _rounded(values, PICTURE_FIGURES if name in pictures else FIGURES)
+                name: _rounded(values, PICTURE_FIGURES if name in plot_only else FIGURES)
                 for name, values in rows.items()
             }
             for net, rows in results.series.items()
         },
     }
-    return sealed(whole)
+    return with_checksum(whole)
 
 
 def write(whole: Record, folder: Path = FOLDER) -> Path:
@@ -81,7 +81,7 @@ def read(path: Path) -> Record:
     """
     try:
         whole: Record = parse(path.read_text(encoding="utf-8"))
-        sound = intact(whole) and whole["schema"] == SCHEMA
+        sound = checksum_matches(whole) and whole["schema"] == SCHEMA
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError):

@@ -12,7 +12,7 @@ from bnproof.empirical.experiment import Experiment, experiment_of
 from bnproof.empirical.runner import measure
 from bnproof.results import published
 from bnproof.theory.claim import Scale, Settings, decide
-from bnproof.theory.common.checksum import sealed
+from bnproof.theory.common.checksum import with_checksum
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.loading import load_folder
 from bnproof.verification import gather
@@ -66,7 +66,7 @@ def test_a_run_of_today_gives_the_published_numbers(path, tmp_path):
     assert today.where == record["where"]
     for net, rows in record["series"].items():
         for name, values in rows.items():
-            if name not in experiment_of(CLAIMS[record["id"]]).pictures:
+            if name not in experiment_of(CLAIMS[record["id"]]).plot_only:
                 np.testing.assert_allclose(
                     today.series[net][name], np.asarray(values, dtype=float), rtol=1e-2, atol=1e-4
                 )
@@ -122,7 +122,7 @@ def test_the_largest_scale_counts(record, tmp_path):
     larger = {name: value for name, value in record.items() if name != "sha256"}
     larger["scale"] = "paper"
     larger["where"] = "larger"
-    published.write(sealed(larger), tmp_path)
+    published.write(with_checksum(larger), tmp_path)
     assert published.evidence(CLAIMS[CHEAP], tmp_path).summary.startswith("On larger")
 
 
@@ -133,10 +133,10 @@ def test_verify_judges_what_is_published_of_a_trained_experiment(record, tmp_pat
     fresh, kept = gather(claim, SMOKE)
     assert "measured" not in fresh.provenance
     assert "measured" in kept.provenance
-    (way,) = claim.means
-    sizes = {scale: replace(size, updates=1) for scale, size in way.sizes.items()}
-    trained = replace(claim, means=(replace(way, sizes=sizes),))
-    assert isinstance(trained.means[0], Experiment)
+    (spec,) = claim.checks
+    sizes = {scale: replace(size, updates=1) for scale, size in spec.sizes.items()}
+    trained = replace(claim, checks=(replace(spec, sizes=sizes),))
+    assert isinstance(trained.checks[0], Experiment)
     (only,) = gather(trained, SMOKE)
     assert only.provenance["measured"] == record["created"][:10]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bnproof.theory import prove as derived
-from bnproof.theory.claim import Claim, Derived, Settings
+from bnproof.theory.claim import Claim, Proof, Settings
 from bnproof.theory.claims.gradient import slides_4_1
-from bnproof.theory.common.checksum import SEAL, sealed
+from bnproof.theory.common.checksum import SEAL, with_checksum
 from bnproof.theory.proving import cache
-from bnproof.theory.proving.derivation import Proof
+from bnproof.theory.proving.derivation import DerivationResult
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 CALLS: list[None] = []  # one for each time that `prove` was carried out
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     CALLS.append(None)
     return slides_4_1.prove()
 
@@ -33,7 +33,7 @@ def prove() -> Proof:
 @pytest.fixture
 def claim() -> Claim:
     CALLS.clear()
-    return replace(slides_4_1.CLAIM, means=(Derived(prove), *slides_4_1.CLAIM.means[1:]))
+    return replace(slides_4_1.CLAIM, checks=(Proof(prove), *slides_4_1.CLAIM.checks[1:]))
 
 
 def test_the_second_time_nothing_is_derived(folder: Path, claim: Claim) -> None:
@@ -60,7 +60,7 @@ def test_a_tampered_entry_is_not_believed(folder: Path, claim: Claim, sealed_aga
     content = json.loads(path.read_text())
     del content[SEAL]
     content["slack"][0]["term"] = "Integer(0)"
-    path.write_text(json.dumps(sealed(content) if sealed_again else content))
+    path.write_text(json.dumps(with_checksum(content) if sealed_again else content))
     assert derived.check(claim, Settings()).holds
     assert len(CALLS) == 2
 
@@ -97,10 +97,10 @@ def test_another_version_or_source_is_another_entry(
 
 
 def test_what_has_no_name_of_its_own_is_not_kept(folder: Path, claim: Claim) -> None:
-    def factory(number: int) -> Callable[[], Proof]:
+    def factory(number: int) -> Callable[[], DerivationResult]:
         return lambda: replace(prove(), equality=str(number))
 
-    for way in (factory(1), factory(2), partial(prove)):
-        assert derived.check(replace(claim, means=(Derived(way), *claim.means[1:])), Settings())
+    for spec in (factory(1), factory(2), partial(prove)):
+        assert derived.check(replace(claim, checks=(Proof(spec), *claim.checks[1:])), Settings())
     assert len(CALLS) == 3
     assert not folder.exists()

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.exact.curvature import exactly
@@ -27,13 +27,13 @@ CLAIM = Claim(
     relation=sp.Le(qKq, gamma**2 / sigma**2 * vHv - gamma / (m * sigma**2) * gy * qq),
     domain=IDEAL,
     control=sp.Le(vKv, santurkar_4_2.BOUND),
-    means=(
+    checks=(
         ExactCase(
             "L(z) = -z_1, y = (1, 1, -1, -1), gamma = 1",
             lambda: exactly(CASE),
         ),
-        Derived(santurkar_4_2.prove, of_control=True, attained=santurkar_4_2.CASE),
-        Instances(world="weights"),
+        Proof(santurkar_4_2.prove, of_control=True, attained=santurkar_4_2.CASE),
+        RandomTest(sampler="weights"),
     ),
     expected=Verdict.REFUTED,
     remark=(

@@ -104,7 +104,7 @@ def group(dim: int, parts: int) -> Axis:
 
 
 @dataclass(frozen=True)
-class Declared:
+class NormalizerSpec:
     """A whole layer: normaliser, axis, eps, gamma and beta.
 
     Attributes
