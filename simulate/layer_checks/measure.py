@@ -89,7 +89,7 @@ def check_layer(
     Examples
     --------
     >>> import torch, simulate
-    >>> report = simulate.check_layer(torch.nn.RMSNorm(6, eps=1e-5))
+    >>> report = bnproof.check_layer(torch.nn.RMSNorm(6, eps=1e-5))
     >>> report.passed
     True
     """

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def check_layer() -> Callable[..., Any]:
-    """Check a module as `simulate.check_layer` does, with the same arguments.
+    """Check a module as `bnproof.check_layer` does, with the same arguments.
 
     The test fails with one line for each row that fails. `known` names checks that may fail and,
     so that the list stays true, must: a defect of PyTorch, say.

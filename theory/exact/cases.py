@@ -13,7 +13,7 @@ from typing import Any
 import sympy as sp
 
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Counterexample
+from bnproof.theory.claim import Counterexample, ExactCase
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.exact.curvature import eigenvalues, hessians
 from bnproof.theory.layer import curvature as cur
@@ -259,3 +259,22 @@ def unit(X: Rows, w: Sequence[Any], case: Counterexample) -> Measurements:
     found = {cur.lamW: sp.Matrix(count, count, entry), cur.lamK: K, cur.lamH: H}
     found[cur.opX] = inputs.T * inputs
     return {symbol: eigenvalues(matrix)[-1] for symbol, matrix in found.items()}
+
+
+def vanishing_eps() -> Measurements:
+    """Symbols of `layer.definition`: both layers at y = (-1, 1) and eps = 1/n, entry by entry."""
+    y, small = (sp.Integer(-1), sp.Integer(1)), 1 / exact.n
+    centred = [entry - sum(y) / 2 for entry in y]
+    deviation = sp.sqrt(sum(entry**2 for entry in centred) / 2)
+    root = [entry / sp.sqrt(deviation**2 + small) for entry in centred]
+    slides = [entry / (deviation + small) for entry in centred]
+    gap = sp.sqrt(sum((a - b) ** 2 for a, b in zip(slides, root, strict=True)))
+    return {
+        sym.eps: small,
+        sym.sigma: deviation,
+        sym.hat_gap: gap,
+        sym.hat_norm: sp.sqrt(sum(entry**2 for entry in root)),
+    }
+
+
+VANISHING = ExactCase("y = (-1, 1), eps = 1/n", vanishing_eps)

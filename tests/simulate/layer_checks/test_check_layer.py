@@ -468,7 +468,7 @@ def test_the_names_of_a_report_are_unique(reports: dict[str, Report]) -> None:
 
 
 def test_simulate_exports_it_and_stays_light() -> None:
-    assert bnproof.simulate.check_layer is check_layer
+    assert bnproof.check_layer is check_layer
     with pytest.raises(AttributeError, match="no attribute"):
         bnproof.simulate.nothing  # noqa: B018
     code = "import sys, simulate, bnproof.pytest_plugin; print('torch' in sys.modules)"
