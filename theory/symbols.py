@@ -56,6 +56,8 @@ mu = symbol("mu", r"\mu", "batch mean of y")
 sigma = symbol("sigma", r"\sigma", "biased standard deviation of y", positive=True)
 eps = symbol("eps", r"\varepsilon", "constant under the root", nonnegative=True)
 s = symbol("s", "s", "sqrt(sigma^2 + eps)", positive=True)
+IDEAL: Final = sp.Eq(eps, 0)  # the hypothesis of A18's theorems
+REGULAR: Final = sp.Gt(eps, 0)  # what every framework computes
 
 # Gradient and Hessian of the loss, contracted to numbers.
 g1 = symbol("<1,g>", r"\langle \mathbf{1}, g\rangle", "sum of the gradient at z")

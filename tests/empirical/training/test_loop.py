@@ -65,7 +65,8 @@ from bnproof.empirical.training import loop as training
 from bnproof.empirical.data.load import load
 from bnproof.empirical.training.config import TrainingConfig
 training.EVERY = 0.0
-config = TrainingConfig(network={"family": "resnet", "depth": 8}, steps=30, rate=0.05, batch=8, every=7)
+network = {"family": "resnet", "depth": 8}
+config = TrainingConfig(network=network, steps=30, rate=0.05, batch=8, every=7)
 result = training.train(config, load("digits", limit=40), root=Path(sys.argv[1]), wait=60)
 print(len(result["curve"]))
 """
@@ -321,7 +322,7 @@ def test_the_global_random_state_is_left_alone(images, tmp_path) -> None:
         ({"decay": -1.0}, "decay -1.0"),
         ({"schedule": "cosine"}, "schedule 'cosine': must be one of constant, step, plateau"),
         ({"precision": "float8"}, "precision 'float8'"),
-        ({"batch": 100}, "digits: a batch of 100 was asked for; choose from 1 to the 40"),
+        ({"batch": 100}, "digits: batch 100: choose from 1 to the 40"),
         ({"network": {"family": "vit"}}, "network family 'vit': must be one of resnet"),
         ({"network": {"family": "resnet", "depth": 9}}, "network resnet: depth 9: must be 6n"),
         ({"network": {"family": "resnet", "dep": 8}}, "network resnet: .*'dep'"),
