@@ -174,7 +174,7 @@ def test_probes_are_recorded_with_every_evaluation(images, tmp_path, monkeypatch
     with_probe = train(replace(RECIPE, metrics=("look",)), images, root=tmp_path)
     assert [row["look"]["step"] for row in with_probe["curve"]] == [0, 2, 4, 6]
     assert all(row["look"]["loss"] > 0 for row in with_probe["curve"])
-    with pytest.raises(UserError, match="probe 'lok': must be one of"):
+    with pytest.raises(UserError, match="metric 'lok': must be one of"):
         train(replace(RECIPE, metrics=("lok",)), images, root=tmp_path)
 
 
