@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,24 @@ LAYERS = ["theory", "simulate", "empirical", "src/bnproof"]
 pytestmark = pytest.mark.sources
 
 
-def imported(path: Path) -> set[str]:
-    """Layers that a file imports, wherever in the file; `tests` and `benchmarks` too."""
+def names_in(tree: ast.AST) -> set[str]:
+    """Dotted names in import statements, wherever they stand; some are no modules."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {layer_of(name) for name in names}
+    return names
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(path: Path) -> set[str]:
+    """Layers that a file imports, wherever in the file; `tests` and `benchmarks` too."""
+    return {layer_of(name) for name in names_in(parsed(path))}
 
 
 def layer_of(name: str) -> str:
@@ -51,6 +61,47 @@ def test_an_upward_import_would_be_seen(tmp_path: Path) -> None:
     )
     assert upward("theory", imported(path)) == {"src/bnproof", "simulate"}
     assert upward("simulate", imported(path)) == {"src/bnproof"}
+
+
+def imports_of(tree: ast.Module) -> set[str]:
+    """Names that a module imports when it runs, in its functions too."""
+    names = names_in(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            names -= names_in(node)
+    return names
+
+
+def modules(root: Path) -> dict[str, set[str]]:
+    """Every module of the project, packages apart, and the modules that it imports."""
+    found = {}
+    for layer in LAYERS:
+        top = "bnproof" if layer == "src/bnproof" else f"bnproof.{layer}"
+        for path in (root / layer).rglob("*.py"):
+            parts = path.relative_to(root / layer).with_suffix("").parts
+            linked = layer == "src/bnproof" and parts[0] in LAYERS
+            if path.stem != "__init__" and not linked:
+                found[".".join((top, *parts))] = imports_of(parsed(path))
+    return {name: names & found.keys() for name, names in found.items()}
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Modules that import one another, the first once more at the end; empty if there are none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_one_another(root: Path) -> None:
+    graph = modules(root)
+    assert len(graph) > 300
+    assert circle(graph) == []
+    # An import inside a function does not hide one.
+    assert "bnproof.theory.prove" in graph["bnproof.verification"]
+    graph["bnproof.theory.prove"].add("bnproof.verification")
+    assert len(circle(graph)) == 3
 
 
 def loaded_after(code: str) -> set[str]:
