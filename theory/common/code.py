@@ -76,7 +76,7 @@ def reached(*modules: str, within: str) -> dict[str, Path]:
     files: dict[str, Path] = {}
     folders: set[Path] = set()
     for name in modules:
-        path = _inside(name, within)
+        path = module_file(name, within)
         if path is None:
             path = _loaded(name)
             folders.add(path.parent)
@@ -85,7 +85,7 @@ def reached(*modules: str, within: str) -> dict[str, Path]:
     while waiting:
         importer = waiting.pop()
         for name in (*_packages(importer), *_source(files[importer]).imported_by(importer)):
-            path = _inside(name, within) or _beside(name, folders)
+            path = module_file(name, within) or _beside(name, folders)
             if path is not None and name not in files:
                 files[name] = path
                 waiting.append(name)
@@ -98,11 +98,11 @@ def _packages(module: str) -> Iterator[str]:
     yield from (".".join(parts[:count]) for count in range(1, len(parts)))
 
 
-def _inside(name: str, package: str) -> Path | None:
-    """File of a module of a package; None if the name is no module of it."""
+def module_file(name: str, package: str) -> Path | None:
+    """File of a module of a package, by its full name; None if there is no such module."""
     if name != package and not name.startswith(f"{package}."):
         return None
-    return _module_file(_folder(package), name.removeprefix(package).split(".")[1:])
+    return _below(_folder(package), name.removeprefix(package).split(".")[1:])
 
 
 @cache
@@ -113,7 +113,7 @@ def _folder(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _module_file(folder: Path, parts: list[str]) -> Path | None:
+def _below(folder: Path, parts: list[str]) -> Path | None:
     place = folder.joinpath(*parts)
     for path in (place / "__init__.py", place.with_suffix(".py")):
         if path.is_file():
@@ -130,7 +130,7 @@ def _loaded(name: str) -> Path:
 
 def _beside(name: str, folders: set[Path]) -> Path | None:
     """File of a module that lies in one of some folders."""
-    found = (_module_file(folder, name.split(".")) for folder in folders)
+    found = (_below(folder, name.split(".")) for folder in folders)
     return next(filter(None, found), None)
 
 
