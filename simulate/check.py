@@ -3,12 +3,10 @@
 Batches that do not fit into memory are halved; which instances there are does not change.
 """
 
-import importlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import sympy as sp
@@ -22,31 +20,13 @@ from bnproof.simulate.relation import TOLERANCE, compare, inside
 from bnproof.simulate.samplers.autodiff import Measured
 from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.networks import Problems
+from bnproof.simulate.samplers.table import sampler_of
+from bnproof.simulate.search import tightness
 from bnproof.theory.claim import Claim, Counterexample, Evidence, Kind, RandomTest, Scale, Settings
 from bnproof.theory.common.errors import UserError
 
-if TYPE_CHECKING:
-    from bnproof.simulate.search.tightness import Summary
-
-# A sampler is a module with `batches` and `provenance`, as `bnproof.simulate.samplers.autodiff` has
-# them.
-SAMPLERS: Final = {
-    "networks": "bnproof.simulate.samplers.autodiff",
-    "normalizers": "bnproof.simulate.samplers.normalizers",
-    "sgd": "bnproof.simulate.samplers.sgd",
-    "weights": "bnproof.simulate.samplers.weights",
-    "layer": "bnproof.simulate.samplers.layer",
-    "cross_entropy": "bnproof.simulate.samplers.cross_entropy",
-    "convolution": "bnproof.simulate.samplers.convolution",
-    "quadratics": "bnproof.simulate.samplers.least_squares",
-    "features": "bnproof.simulate.samplers.features",
-    "covariate_shift": "bnproof.simulate.samplers.covariate_shift",
-    "law": "bnproof.simulate.samplers.fuss_catalan",
-    "earth_mover": "bnproof.simulate.samplers.earth_mover",
-}
 INSTANCES: Final = {Scale.SMOKE: 200, Scale.QUICK: 2_000, Scale.PAPER: 100_000}
 SHOWN: Final = 4_000
-ATTACKED: Final = "violations found by the adversary"
 
 
 @dataclass
@@ -161,7 +141,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     if tight is not None:
         numbers |= tight.numbers
         series |= tight.series
-        holds = holds and not tight.numbers[ATTACKED]
+        holds = holds and not tight.numbers[tightness.ATTACKED]
     word = "holds on all" if violations == 0 else f"is violated on {violations:,} of"
     summary = (
         f"The relation {word} {count:,} random instances (largest scaled excess "
@@ -181,28 +161,20 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     )
 
 
-def _tightness(claim: Claim, settings: Settings) -> "Summary | None":
+def _tightness(claim: Claim, settings: Settings) -> tightness.Summary | None:
     """What the adversary makes of an inequality; None for an equation or symbols it cannot vary."""
     if not isinstance(claim.relation, sp.LessThan):
         return None
-    from bnproof.simulate.search import tightness  # it draws the samplers of this module
-
     try:
         return tightness.summary(claim, settings)
     except UserError:  # a claim of a person's own, in symbols that no space has
         return None
 
 
-def _sampler(spec: RandomTest) -> ModuleType:
-    if spec.sampler not in SAMPLERS:
-        raise ValueError(f"checks: unknown sampler {spec.sampler!r}; known: {', '.join(SAMPLERS)}")
-    return importlib.import_module(SAMPLERS[spec.sampler])
-
-
 def _batches(claim: Claim, settings: Settings) -> Iterator[tuple[int, Measurements]]:
     spec = claim.check_of(RandomTest)
     total = INSTANCES[settings.scale]
-    batches = _sampler(spec).batches(spec, claim.domain, total, settings.seed, settings.device)
+    batches = sampler_of(spec).batches(spec, claim.domain, total, settings.seed, settings.device)
     return iter(tqdm(batches, desc=claim.id, unit="batch", disable=None, leave=False))
 
 
@@ -210,7 +182,7 @@ def _provenance(claim: Claim, settings: Settings) -> dict[str, Any]:
     spec = claim.check_of(RandomTest)
     return {
         "sampler": spec.sampler,
-        **_sampler(spec).provenance(spec, claim.domain),
+        **sampler_of(spec).provenance(spec, claim.domain),
         "seed": settings.seed,
         "scale": str(settings.scale),
         "device": settings.device,
@@ -237,8 +209,6 @@ def as_problem(case: Counterexample, device: str = "cpu") -> Problems:
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     """Distribution of the scaled excess for statement and control; returns the text alternative."""
-    from bnproof.simulate.search import tightness
-
     ratios = {
         name: evidence.series[name]
         for name in (tightness.RANDOMLY, tightness.BY_ADVERSARY)

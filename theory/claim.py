@@ -189,9 +189,9 @@ class ExactCase:
 class RandomTest:
     """Means: the relation on random instances, carried out by `bnproof.simulate.check`.
 
-    `sampler` names a family of random instances in `bnproof.simulate.check.SAMPLERS`, by default
-    random single-BN-layer networks measured by autodiff; `sizes` are the batch sizes m that are
-    drawn.
+    `sampler` names a family of random instances in `bnproof.simulate.samplers.table.SAMPLERS`, by
+    default random single-BN-layer networks measured by autodiff; `sizes` are the batch sizes m that
+    are drawn.
     """
 
     sizes: tuple[int, ...] = (2, 3, 8, 64)

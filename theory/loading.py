@@ -1,4 +1,7 @@
-"""Load the claims of a folder: one file, one claim, the file's name its id."""
+"""Load the claims of a folder: one file, one claim, the file's name its id.
+
+SymPy is imported with the first claim, not before.
+"""
 
 import hashlib
 import importlib
@@ -9,13 +12,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Final, Union
 
-import sympy as sp
-
-from bnproof.theory.claim import Claim
+from bnproof.theory import claims
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import SYMBOLS
+
+if TYPE_CHECKING:
+    from bnproof.theory.claim import Claim
+
+# A claim to start one of your own from; every installation has it.
+EXAMPLE: Final = Path(claims.__path__[0]) / "gradient" / "bn_jacobian.py"
 
 
 @dataclass(frozen=True)
@@ -26,10 +33,10 @@ class LoadError:
     error: str
 
 
-Load = Callable[[], Claim | LoadError]
+Load = Callable[[], Union["Claim", LoadError]]
 
 
-def load_folder(package: ModuleType) -> list[Claim | LoadError]:
+def load_folder(package: ModuleType) -> "list[Claim | LoadError]":
     """Return the claims of `package`, sorted by id; a file that fails becomes a `LoadError`.
 
     Whatever a claim file raises is caught: one bad file must not hide the others.
@@ -68,7 +75,7 @@ def files_in(folder: Path) -> dict[str, Load]:
         raise UserError(f"no folder of claims at {folder}; name one that holds claim files (*.py)")
     files = sorted(path for path in folder.glob("*.py") if path.stem != "__init__")
     if not files:
-        raise UserError(f"no claim files (*.py) in {folder}; CONTRIBUTING.md shows one")
+        raise UserError(f"no claim files (*.py) in {folder}; start from a copy of {EXAMPLE}")
     return {path.stem: partial(_load, path.stem, partial(_run, path)) for path in files}
 
 
@@ -84,9 +91,9 @@ def _run(path: Path) -> ModuleType:
     return module
 
 
-def _load(claim_id: str, run: Callable[[], ModuleType]) -> Claim | LoadError:
+def _load(claim_id: str, run: Callable[[], ModuleType]) -> "Claim | LoadError":
     try:
-        claim = run().CLAIM
+        claim: Claim = run().CLAIM
     except (Exception, SystemExit) as error:
         reason = str(error).splitlines()[0] if str(error) else "no message"
         return LoadError(claim_id, f"{claim_id}.py does not load: {type(error).__name__}: {reason}")
@@ -96,6 +103,11 @@ def _load(claim_id: str, run: Callable[[], ModuleType]) -> Claim | LoadError:
 
 def _flaw(claim: object, claim_id: str) -> str | None:
     """What is wrong with a claim, field first; None if nothing is seen."""
+    import sympy as sp
+
+    from bnproof.theory.claim import Claim
+    from bnproof.theory.symbols import SYMBOLS
+
     if not isinstance(claim, Claim):
         return f"CLAIM is a {type(claim).__name__}, not a Claim"
     if claim.id != claim_id:

@@ -1,6 +1,5 @@
 """How tight an inequality is: the ratio of its sides on random instances and by an adversary."""
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -10,7 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnproof.simulate.check import ATTACKED, SAMPLERS
+from bnproof.simulate.samplers.table import sampler_of
 from bnproof.simulate.search import ascent as adversary
 from bnproof.simulate.search.ascent import Attack, space_of
 from bnproof.simulate.search.inequality import contest
@@ -21,6 +20,7 @@ RANDOM: Final = {Scale.SMOKE: 16, Scale.QUICK: 200, Scale.PAPER: 20_000}  # for 
 SIZE: Final = 8  # their batch size: at 2 most sides are 0, and large ones all look alike
 SHOWN: Final = 2_000  # ratios kept for a figure
 RANDOMLY, BY_ADVERSARY = "ratio, random instances", "ratio, best of each ascent"
+ATTACKED: Final = "violations found by the adversary"
 QUANTILES: Final = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
@@ -36,9 +36,8 @@ def random_ratios(claim: Claim, total: int, seed: int, device: str = "cpu") -> n
         return np.empty(0)
     spec = replace(means, sizes=(SIZE,))
     judge = contest(claim.relation, claim.domain)
-    sampler = importlib.import_module(SAMPLERS[spec.sampler])
     found = []
-    for _, measured in sampler.batches(spec, claim.domain, total, seed, device):
+    for _, measured in sampler_of(spec).batches(spec, claim.domain, total, seed, device):
         judged = judge.judge(measured, judge.sides(measured))
         ratio = judged.ratio[judged.inside]
         found.append(ratio[torch.isfinite(ratio)].cpu())

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bnproof.theory.claim import Claim, Settings
+    from bnproof.theory.listing import Entry
     from bnproof.theory.loading import LoadError
 
 REPORT: Final = Path("bnproof-report")
@@ -49,23 +50,23 @@ def claims(*, json: bool = False, claims: Path | None = None) -> int:
     claims
         Folder of claim files of your own, listed too. They are code and are run as such.
     """
-    from bnproof.catalogue import catalogue
-    from bnproof.theory.loading import LoadError
+    from bnproof.catalogue import entries
+    from bnproof.theory.listing import Entry
 
-    entries = list(catalogue(claims).values())
-    broken = [entry for entry in entries if isinstance(entry, LoadError)]
-    whole = [entry for entry in entries if not isinstance(entry, LoadError)]
+    found = entries(claims)
+    listed = [entry for entry in found.values() if isinstance(entry, Entry)]
+    failed = [entry for entry in found.values() if not isinstance(entry, Entry)]
     if json:
-        listed = [_summary(claim) for claim in whole]
-        failed = [{"id": entry.id, "error": entry.error} for entry in broken]
-        print(json_module.dumps(listed + failed, indent=1, ensure_ascii=False))
-        return 1 if broken else 0
-    width = max(len(entry.id) for entry in entries)
-    for claim in whole:
-        print(f"{claim.id:{width}}  {claim.expected:14}  {claim.title}")
-    for entry in broken:
-        print(f"{entry.id:{width}}  {'error':14}  {entry.error}")
-    return 1 if broken else 0
+        rows = [_summary(entry) for entry in listed]
+        rows += [{"id": entry.id, "error": entry.error} for entry in failed]
+        print(json_module.dumps(rows, indent=1, ensure_ascii=False))
+        return 1 if failed else 0
+    width = max(map(len, found))
+    for entry in listed:
+        print(f"{entry.id:{width}}  {entry.expected:14}  {entry.title}")
+    for wrong in failed:
+        print(f"{wrong.id:{width}}  {'error':14}  {wrong.error}")
+    return 1 if failed else 0
 
 
 @app.command
@@ -77,27 +78,30 @@ def show(claim_id: Annotated[str, Parameter(name="ID")], /, *, claims: Path | No
     claims
         Folder of claim files of your own. They are code and are run as such.
     """
-    from bnproof.catalogue import one
+    from bnproof.catalogue import entry, one
     from bnproof.theory.sources import DOCUMENTS
-    from bnproof.theory.symbols import text
 
-    claim = one(claim_id, claims)
-    print(f"{claim.id}: {claim.title}\n")
-    for source in claim.sources:
-        found = DOCUMENTS[source.document]
-        where = f", {found.where}" if found.where else ""
-        print(f"source      {source}\n            {found.authors}, {found.title}{where}")
-    print(f"as printed  {claim.statement}")
-    if claim.relation is not None:
+    found = entry(claim_id, claims)
+    print(f"{found.id}: {found.title}\n")
+    for source in found.sources:
+        document = DOCUMENTS[source.document]
+        where = f", {document.where}" if document.where else ""
+        print(f"source      {source}\n            {document.authors}, {document.title}{where}")
+    print(f"as printed  {found.statement}")
+    if found.symbolic:
+        from bnproof.theory.symbols import text
+
+        claim = one(claim_id, claims)
         print(f"relation    {text(claim.relation)}")
         print(f"where       {text(claim.domain)}")
         print(f"control     {text(claim.control)}")
-    print(f"means       {', '.join(type(spec).__name__ for spec in claim.checks)}")
-    print(f"expected    {claim.expected}")
-    if claim.corrects:
-        print(f"corrects    {claim.corrects}")
-    if claim.remark:
-        print(f"remark      {claim.remark}")
+    print(f"checks      {', '.join(found.checks)}")
+    print(f"expected    {found.expected}")
+    if found.corrects:
+        print(f"corrects    {found.corrects}")
+    remark = one(claim_id, claims).remark if found.remark is None else found.remark
+    if remark:
+        print(f"remark      {remark}")
 
 
 @app.command
@@ -244,14 +248,14 @@ app.command(
 )
 
 
-def _summary(claim: "Claim") -> dict[str, Any]:
+def _summary(entry: "Entry") -> dict[str, Any]:
     return {
-        "id": claim.id,
-        "title": claim.title,
-        "source": [str(source) for source in claim.sources],
-        "statement": claim.statement,
-        "expected": str(claim.expected),
-        "checks": [type(spec).__name__ for spec in claim.checks],
+        "id": entry.id,
+        "title": entry.title,
+        "source": [str(source) for source in entry.sources],
+        "statement": entry.statement,
+        "expected": entry.expected,
+        "checks": list(entry.checks),
     }
 
 

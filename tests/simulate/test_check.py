@@ -129,7 +129,7 @@ def test_the_figure_shows_statement_and_control(claim: Claim) -> None:
 
 def test_what_the_adversary_finds_makes_the_statement_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     found = tightness.summary(santurkar_4_1_eps.CLAIM, SMOKE)
-    assert found.numbers[check.ATTACKED] == 0
-    wrong = tightness.Summary(found.numbers | {check.ATTACKED: 1}, found.series)
+    assert found.numbers[tightness.ATTACKED] == 0
+    wrong = tightness.Summary(found.numbers | {tightness.ATTACKED: 1}, found.series)
     monkeypatch.setattr(tightness, "summary", lambda claim, settings: wrong)
     assert check.check(santurkar_4_1_eps.CLAIM, SMOKE).holds is False

@@ -15,6 +15,7 @@ from bnproof.simulate import check, memory
 from bnproof.simulate.samplers import autodiff as quantities
 from bnproof.simulate.samplers import weights
 from bnproof.simulate.samplers.closed_form import Closed
+from bnproof.simulate.samplers.table import SAMPLERS
 from bnproof.simulate.samplers.unit import Unit
 from bnproof.theory.claim import RandomTest, Scale, Settings
 from bnproof.theory.claims.gradient.santurkar_4_1 import CLAIM
@@ -171,10 +172,10 @@ def test_the_cpu_says_in_its_own_words_that_memory_ran_out() -> None:
     assert not memory.exhausted(RuntimeError("shape mismatch"))
 
 
-@pytest.mark.parametrize("sampler", check.SAMPLERS)
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_sizes_that_are_stated_are_those_that_are_drawn(sampler: str) -> None:
     """Of samplers that state batch sizes; the others state what they draw by another name."""
-    spec, module = RandomTest(sampler=sampler), import_module(check.SAMPLERS[sampler])
+    spec, module = RandomTest(sampler=sampler), import_module(SAMPLERS[sampler])
     with memory.limited(None):
         drawn = {size for size, _ in module.batches(spec, sp.true, 1, 0, "cpu")}
     stated = module.provenance(spec, sp.true)

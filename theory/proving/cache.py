@@ -1,24 +1,26 @@
 """Derivations kept on disk, so that SymPy works once; losing them costs time and nothing else.
 
-An entry is keyed by the sources of `theory`, the file that holds the derivation and the versions
-of SymPy and Python, and sealed: one that is damaged is not used.  It is plain JSON whose
-expressions are read without being executed.  What it says of the symbols is trusted as the
-derivation's own word is; that this proves the relation is checked anew.
+An entry is keyed by the code that the derivation reaches (its module and the modules of `theory`
+that this imports, comments and docstrings apart), by the code of this package, and by the versions
+of SymPy and Python: an edit of one claim leaves the entries of the others as they are.  It is
+sealed: one that is damaged is not used.  It is plain JSON whose expressions are read without being
+executed.  What it says of the symbols is trusted as the derivation's own word is; that this proves
+the relation is checked anew.
 """
 
-import functools
-import hashlib
 import inspect
 import json
 import os
 import platform
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sympy as sp
 
-from bnproof.theory.common.checksum import checksum_matches, parse, with_checksum
+from bnproof.theory.common.checksum import checksum_matches, digest, parse, with_checksum
+from bnproof.theory.common.code import code_hash, reached
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
 from bnproof.theory.proving.certificate import Term
@@ -26,6 +28,9 @@ from bnproof.theory.proving.derivation import DerivationResult, Step
 from bnproof.theory.proving.expressions import dumps, loads
 
 Prove = Callable[[], DerivationResult]
+
+PACKAGE: Final = "bnproof.theory"
+STARTED: Final = time.time()
 
 
 def folder() -> Path | None:
@@ -89,23 +94,21 @@ def from_json(content: Any) -> DerivationResult:
 
 
 def _path(prove: Prove) -> Path | None:
-    """Where the proof of a function of a module lies; None for what has no such name of its own."""
+    """Where the proof of a function of a module lies; None for what has no such name of its own.
+
+    None too if a file was edited since this process began: what is loaded may not be what the file
+    says.
+    """
     base = folder()
     if base is None or not inspect.isfunction(prove) or prove.__closure__:
         return None
-    source = inspect.getsourcefile(prove)
-    if source is None:
+    modules = prove.__module__, __name__
+    try:
+        files = reached(*modules, within=PACKAGE).values()
+        if any(file.stat().st_mtime > STARTED for file in files):
+            return None
+        code = code_hash(*modules, within=PACKAGE)
+    except (OSError, ValueError, SyntaxError, RecursionError):  # removed, or half-edited
         return None
-    digest = hashlib.sha256(_sources())
-    digest.update(Path(source).read_bytes())
-    digest.update(f"{prove.__qualname__} {sp.__version__} {platform.python_version()}".encode())
-    return base / f"{prove.__module__}-{digest.hexdigest()[:32]}.json"
-
-
-@functools.cache
-def _sources() -> bytes:
-    """Digest of everything a derivation may depend on within this package."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.digest()
+    key = f"{code} {prove.__qualname__} {sp.__version__} {platform.python_version()}"
+    return base / f"{prove.__module__}-{digest(key.encode())}.json"

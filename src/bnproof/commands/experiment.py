@@ -25,18 +25,24 @@ app = App(name="experiment")
 
 @app.command(name="list")
 def list_() -> None:
-    """List the experiments, whether they train, and the scale at which they are published."""
-    from bnproof.catalogue import experiments
-    from bnproof.empirical.experiment import experiment_of
-    from bnproof.results import published
+    """List the experiments, the verdict that each is expected to get, and what is published of it.
 
-    claims = experiments()
-    width = max(len(claim.id) for claim in claims)
-    for claim in claims:
-        kept = published.evidence(claim)
-        scale = kept.provenance["scale"] if kept else "-"
-        kind = "trains" if experiment_of(claim).trains else "at initialisation"
-        print(f"{claim.id:{width}}  {kind:17}  {scale:5}  {claim.title}")
+    That is the largest scale at which it was measured, and how long that took.
+    """
+    from bnproof.catalogue import experiment_entries
+    from bnproof.results.record_files import largest, read
+
+    entries = experiment_entries()
+    width = max(len(entry.id) for entry in entries)
+    for entry in entries:
+        path = largest(entry.id)
+        record = None if path is None else read(path)
+        scale, took = ("-", "-") if record is None else (record["scale"], _took(record["seconds"]))
+        print(f"{entry.id:{width}}  {entry.expected:14}  {scale:5}  {took:>6}  {entry.title}")
+
+
+def _took(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
 
 
 @app.command

@@ -10,6 +10,7 @@ from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, g1, gamma, gg, gy, m, s, sigma, vv
 
 mean_g = g1 / m
+CASE = Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0])
 
 
 def prove() -> DerivationResult:
@@ -34,10 +35,7 @@ CLAIM = Claim(
     relation=sp.Le(vv, gamma**2 / sigma**2 * (gg - mean_g**2 - gy**2 / m)),
     domain=IDEAL,
     control=sp.Le(vv, gamma**2 / sigma**2 * (gg - m**2 * mean_g**2 - gy**2 / m)),
-    checks=(
-        Proof(prove, attained=Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0])),
-        RandomTest(),
-    ),
+    checks=(Proof(prove, attained=CASE), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
         "True but loose: equality in general needs m mu(grad)^2, as in Theorem 4.1. Read with the "

@@ -1,7 +1,5 @@
 """The slides' theorem taken at its word: L_Std in the network without the layer, at y."""
 
-from dataclasses import replace
-
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
@@ -28,7 +26,7 @@ CLAIM = Claim(
             A=[[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
             gamma=2,
         ),
-        replace(slides_4_1.CLAIM.check_of(Proof), of_control=True),
+        Proof(slides_4_1.prove, of_control=True, attained=slides_4_1.CASE),
         RandomTest(),
     ),
     expected=Verdict.REFUTED,

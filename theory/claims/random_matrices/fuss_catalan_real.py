@@ -7,7 +7,7 @@ from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_proofs
 from bnproof.theory.random_matrices.fuss_catalan_proofs import law_mass, real
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import M, latex, phi
+from bnproof.theory.symbols import M, phi
 
 
 def prove() -> DerivationResult:
@@ -37,7 +37,7 @@ CLAIM = Claim(
     sources=(Source("derived", "equation (5) of S3, for M that need not be whole"),),
     statement=(
         r"\rho_M \ge 0,\quad \int_0^{x_{\max}}\rho_M(x)\,dx = 1"
-        rf"\quad\text{{for every real }} {latex(real)} > 0"
+        r"\quad\text{for every real } M > 0"
     ),
     relation=sp.Eq(law_mass, 1),
     control=sp.Eq(law_mass, real / (real + 1)),
