@@ -279,7 +279,7 @@ class Claim:
             )
         if self.check_of(Disproof) and not isinstance(self.relation, sp.Eq):
             raise ValueError(
-                f"{self.id}: checks: Disproved is for an equation, which sides that differ break"
+                f"{self.id}: checks: Disproof is for an equation, which sides that differ break"
             )
         spec = self.check_of(Proof)
         wrong = spec and (self.relation if spec.of_control else self.control)
@@ -287,7 +287,7 @@ class Claim:
         if isinstance(wrong, sp.LessThan) and not any(others):
             # That a slack proves one inequality says nothing of another.
             raise ValueError(
-                f"{self.id}: checks: an inequality as control needs Instances or an exact case, "
+                f"{self.id}: checks: an inequality as control needs RandomTest or an exact case, "
                 "which can refute it"
             )
 

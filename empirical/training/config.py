@@ -93,7 +93,7 @@ class TrainingConfig:
         return {
             **asdict(self),
             "network": dict(self.network),
-            "probes": list(self.metrics),
+            "metrics": list(self.metrics),
             "data": data.config,
             "device": device,
         }

@@ -88,7 +88,7 @@ def prove() -> DerivationResult:
         ({"checks": (CASE, ExactCase("", dict))}, "example: checks: one of a kind"),
         (
             {"checks": (Disproof(prove),), "relation": LESS},
-            "example: checks: Disproved is for an eq",
+            "example: checks: Disproof is for an eq",
         ),
         ({"checks": (Proof(prove),), "control": LESS}, "example: checks: an inequality as control"),
         (

@@ -52,7 +52,7 @@ def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checksum_matches(content: Any) -> bool:
-    """Whether `content` is what `sealed` gave; a seal shows change, not who wrote it."""
+    """Whether `content` is what `with_checksum` gave; a checksum shows change, not who wrote it."""
     if not isinstance(content, dict):
         return False
     bare = {name: value for name, value in content.items() if name != SEAL}

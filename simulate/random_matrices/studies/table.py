@@ -86,5 +86,5 @@ def _study(claim: Claim) -> ModuleType:
 def _means(claim: Claim) -> SpectrumTest:
     spec: SpectrumTest | None = claim.check_of(SpectrumTest)
     if spec is None:
-        raise ValueError(f"{claim.id}: has no Spectra among its means")
+        raise ValueError(f"{claim.id}: has no SpectrumTest among its checks")
     return spec

@@ -1,6 +1,6 @@
 """The file of a sweep: what all trials share, what varies, and every combination of it.
 
-A table ``[run]`` (fields of `bnproof.empirical.training.config.Recipe`, and the images) or
+A table ``[run]`` (fields of `bnproof.empirical.training.config.TrainingConfig`, and the images) or
 ``[experiment]`` holds what all trials share; ``[grid]`` gives a list to every name that varies::
 
     [run]
@@ -190,7 +190,7 @@ def _run(fields: Fields) -> Fields:
 def training_config(fields: Mapping[str, Any]) -> TrainingConfig:
     """The recipe of a training run."""
     given = {name: value for name, value in fields.items() if name not in IMAGES}
-    return TrainingConfig(**given | {"probes": tuple(given.get("probes", ()))})
+    return TrainingConfig(**given | {"metrics": tuple(given.get("metrics", ()))})
 
 
 def _experiment(fields: Fields) -> Fields:

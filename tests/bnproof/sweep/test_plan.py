@@ -101,7 +101,7 @@ def test_data_of_the_call_goes_before_those_of_the_file() -> None:
         (RUN.replace("3", "true") + GRID, "steps True: must be an integer"),
         (RUN.replace("= 8", "= 1979-05-27") + GRID, "network.depth .*must be an integer"),
         (RUN.replace("resnet", "resent") + GRID, "network.family 'resent'.*nearest is resnet"),
-        (RUN + "probes = [1]\n" + GRID, "probes .*must be a list of texts in quotes"),
+        (RUN + "metrics = [1]\n" + GRID, "metrics .*must be a list of texts in quotes"),
         (RUN + "images = 0\n" + GRID, "images 0: must be an integer, at least 1"),
         (RUN + "[grid]\nseed = [-1]\n", "seed -1: must be an integer, 0 to 4294967295"),
         ("run = 1\n" + GRID, r"run: must be a table; write \[run\]"),

@@ -63,10 +63,10 @@ import sys
 from pathlib import Path
 from bnproof.empirical.training import loop as training
 from bnproof.empirical.data.load import load
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 training.EVERY = 0.0
-recipe = Recipe(network={"family": "resnet", "depth": 8}, steps=30, rate=0.05, batch=8, every=7)
-result = training.train(recipe, load("digits", limit=40), root=Path(sys.argv[1]), wait=60)
+config = TrainingConfig(network={"family": "resnet", "depth": 8}, steps=30, rate=0.05, batch=8, every=7)
+result = training.train(config, load("digits", limit=40), root=Path(sys.argv[1]), wait=60)
 print(len(result["curve"]))
 """
 
