@@ -1,6 +1,7 @@
-"""Imports point one way: theory <- simulate <- empirical <- ledger; theory never needs torch."""
+"""Imports point one way: theory <- simulate <- empirical <- the rest; theory never needs torch."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,46 @@ def test_an_upward_import_would_be_seen(tmp_path: Path) -> None:
     )
     assert upward("theory", imported(path)) == {"src/bnproof", "simulate"}
     assert upward("simulate", imported(path)) == {"src/bnproof"}
+
+
+# Names that the packages had before they were parts of bnproof; a user may have modules of the same
+# names, and where both are installed the wrong one is imported.
+BARE = "(theory|simulate|empirical|ledger)"
+BARE_IMPORT = re.compile(
+    rf"^[\s>]*import (\w+, )*{BARE}\b|\bfrom {BARE}(\.\w+)* import |\bimport_module\([\"']{BARE}\b",
+    re.MULTILINE,
+)
+
+
+def test_every_import_goes_through_bnproof(root: Path) -> None:
+    """Code in strings and in documents counts too."""
+    folders = ("src", "theory", "simulate", "empirical", "tests", "benchmarks", "docs")
+    files = [path for folder in folders for path in (root / folder).rglob("*.[pm][yd]")]
+    files += root.glob("*.md")
+    assert len(files) > 500
+    bare = {
+        f"{path.relative_to(root)}: {found[0].strip()}"
+        for path in files
+        if path != Path(__file__) and "drawn" not in path.parts
+        for found in BARE_IMPORT.finditer(path.read_text(encoding="utf-8"))
+    }
+    assert not bare, "write bnproof.theory, bnproof.simulate or bnproof.empirical"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import theory",
+        "    import simulate.check as c",
+        ">>> import os, empirical",
+        'run("from ledger.cli import main")',
+        "importlib.import_module('theory.claims')",
+    ],
+)
+def test_a_bare_import_would_be_seen(code: str) -> None:
+    assert BARE_IMPORT.search(f"x = 1\n{code}\n")
+    assert not BARE_IMPORT.search(re.sub(BARE, r"bnproof.\1", code))
+    assert not BARE_IMPORT.search("from bnproof import theory\nresults from simulate, and more\n")
 
 
 def loaded_after(code: str) -> set[str]:

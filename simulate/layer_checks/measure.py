@@ -88,8 +88,8 @@ def check_layer(
 
     Examples
     --------
-    >>> import torch, simulate
-    >>> report = simulate.check_layer(torch.nn.RMSNorm(6, eps=1e-5))
+    >>> import bnproof, torch
+    >>> report = bnproof.check_layer(torch.nn.RMSNorm(6, eps=1e-5))
     >>> report.passed
     True
     """
