@@ -4,6 +4,7 @@ theory <- simulate <- empirical <- src/bnproof, and theory never needs torch.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -158,6 +159,48 @@ def test_rooms_are_small(root: Path) -> None:
         assert len(files) <= most, (layer, sorted(files))
         for folder in (path for path in (root / layer).rglob("*") if path.is_dir()):
             assert len(list(folder.glob("*.py"))) <= 22, folder
+
+
+# Names that the packages had before they were parts of bnproof; a user may have modules of the same
+# names, and where both are installed the wrong one is imported.
+BARE = "(theory|simulate|empirical|ledger)"
+BARE_IMPORT = re.compile(
+    rf"^[\s>]*import (\w+, )*{BARE}\b|\bfrom {BARE}(\.\w+)* import |\bimport_module\([\"']{BARE}\b",
+    re.MULTILINE,
+)
+
+
+def test_every_import_goes_through_bnproof(root: Path) -> None:
+    """Code in strings and in documents counts too."""
+    folders = ("src", "theory", "simulate", "empirical", "tests", "benchmarks", "docs")
+    files = [path for folder in folders for path in (root / folder).rglob("*.[pm][yd]")]
+    files += root.glob("*.md")
+    assert len(files) > 500
+    # These two write modules of a user's that have such names.
+    own_modules = {Path(__file__), root / "tests/bnproof/test_pytest_plugin.py"}
+    bare = {
+        f"{path.relative_to(root)}: {found[0].strip()}"
+        for path in files
+        if path not in own_modules and "drawn" not in path.parts
+        for found in BARE_IMPORT.finditer(path.read_text(encoding="utf-8"))
+    }
+    assert not bare, "write bnproof.theory, bnproof.simulate or bnproof.empirical"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import theory",
+        "    import simulate.check as c",
+        ">>> import os, empirical",
+        'run("from ledger.cli import main")',
+        "importlib.import_module('theory.claims')",
+    ],
+)
+def test_a_bare_import_would_be_seen(code: str) -> None:
+    assert BARE_IMPORT.search(f"x = 1\n{code}\n")
+    assert not BARE_IMPORT.search(re.sub(BARE, r"bnproof.\1", code))
+    assert not BARE_IMPORT.search("from bnproof import theory\nresults from simulate, and more\n")
 
 
 def loaded_after(code: str) -> set[str]:

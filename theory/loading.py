@@ -97,11 +97,11 @@ def _load(claim_id: str, run: Callable[[], ModuleType]) -> "Claim | LoadError":
     except (Exception, SystemExit) as error:
         reason = str(error).splitlines()[0] if str(error) else "no message"
         return LoadError(claim_id, f"{claim_id}.py does not load: {type(error).__name__}: {reason}")
-    flaw = _flaw(claim, claim_id)
+    flaw = flaw_of(claim, claim_id)
     return claim if flaw is None else LoadError(claim_id, f"{claim_id}.py: {flaw}")
 
 
-def _flaw(claim: object, claim_id: str) -> str | None:
+def flaw_of(claim: object, claim_id: str) -> str | None:
     """What is wrong with a claim, field first; None if nothing is seen."""
     import sympy as sp
 

@@ -88,7 +88,7 @@ def check_layer(
 
     Examples
     --------
-    >>> import torch, simulate
+    >>> import bnproof, torch
     >>> report = bnproof.check_layer(torch.nn.RMSNorm(6, eps=1e-5))
     >>> report.passed
     True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from bnproof.theory.common.errors import UserError, valid_seed
+from bnproof.theory.common.errors import UserError, not_importable, valid_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -260,19 +260,11 @@ def _summary(entry: "Entry") -> dict[str, Any]:
 
 
 def _settings(scale: str, device: str, seed: int, data: Path | None, memory: str) -> "Settings":
-    """Check what the user chose; the data are opened once so that a bad folder fails at once."""
-    from bnproof.commands.common import device as concrete
-    from bnproof.empirical.data.load import load
-    from bnproof.empirical.trial import POOL
-    from bnproof.simulate.memory import asked
-    from bnproof.theory.claim import Scale, Settings
+    """Check what the user chose."""
+    from bnproof.api import settings
 
     valid_seed("--seed", seed)
-    chosen = concrete(device)
-    if data is not None:
-        load(data, limit=POOL)
-    budget = asked(memory)
-    return Settings(scale=Scale(scale), device=chosen, seed=seed, data=data, memory=budget)
+    return settings(scale, device, seed, data, memory)
 
 
 def _layers(device: str) -> list[dict[str, str]]:
@@ -301,6 +293,8 @@ def main() -> None:
     except OSError as error:  # a file or a disk that refuses: no fault of the program
         _drop_output()
         _fail(f"{error.filename or 'output'}: {error.strerror or error}; mend it, or name another")
+    except ImportError as error:
+        _fail(not_importable(error))
     except MemoryError:
         _fail("out of memory; give --memory less, or ask for less at once")
     except KeyboardInterrupt:

@@ -16,6 +16,22 @@ class UserError(ValueError):
     """
 
 
+def not_importable(error: ImportError) -> str:
+    """One line for a package that `bnproof` needs and that is missing or damaged.
+
+    Raises
+    ------
+    ImportError
+        `error` itself, if a module of `bnproof` is what cannot be imported: that is a bug.
+    """
+    package = (error.name or "").partition(".")[0]
+    if package == "bnproof":
+        raise error
+    if isinstance(error, ModuleNotFoundError) and package:
+        return f"{package} is not installed; run `pip install bnproof`, which installs it"
+    return f"{package or 'a package'} cannot be imported ({error}); install it again"
+
+
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
     """Refuse a value that is not among those `allowed`.
 
