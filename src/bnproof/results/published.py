@@ -1,10 +1,10 @@
 """Published measurements: what an experiment gave on a named data set, device and day.
 
-One JSON file an experiment and scale, in ``src/bnproof/published``: the measurements of every seed,
-their configuration, versions, commit and duration, and a hash of it all.  A verdict is never
-stored: the claim's criteria are applied to the measurements each time.  ``lock`` lists
-the version of every package that has a part in the numbers; a record of before there was a lock
-has those of five packages, in ``environment``.
+One JSON file an experiment and scale, in ``src/bnproof/results/published``: the measurements of
+every seed, their configuration, versions, commit and duration, and a hash of it all.  A verdict is
+never stored: the claim's criteria are applied to the measurements each time.  ``lock`` lists the
+version of every package that has a part in the numbers; a record of before there was a lock has
+those of five packages, in ``environment``.
 """
 
 import json

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,6 +154,8 @@ def test_the_commit_is_that_of_the_code_that_runs(tmp_path):
     for path in code:
         path.parent.mkdir(parents=True)
         path.write_text("")
+    for name in ("theory", "simulate", "empirical"):
+        (tmp_path / "src" / "bnproof" / name).symlink_to(Path("../..") / name)
     assert published.commit(folder) == "unknown"
     git("init", "--quiet")
     git("commit", "--quiet", "--allow-empty", "-m", "of another project")
@@ -163,8 +166,11 @@ def test_the_commit_is_that_of_the_code_that_runs(tmp_path):
     assert published.commit(folder) == head
     (tmp_path / "result.json").write_text("{}")
     assert published.commit(folder) == head
+    elsewhere = tmp_path / "elsewhere"  # the package reached through a link
+    elsewhere.symlink_to(tmp_path / "src" / "bnproof")
     for path in code:
         path.write_text("changed = True\n")
         assert published.commit(folder) == f"{head}-dirty", path
+        assert published.commit(elsewhere / "results") == f"{head}-dirty", path
         path.write_text("")
     assert published.commit(folder) == head
