@@ -262,14 +262,15 @@ def _summary(entry: "Entry") -> dict[str, Any]:
 def _settings(scale: str, device: str, seed: int, data: Path | None, memory: str) -> "Settings":
     """Check what the user chose; the data are opened once so that a bad folder fails at once."""
     from bnproof.commands.common import device as concrete
-    from bnproof.empirical.data.load import load
-    from bnproof.empirical.trial import POOL
     from bnproof.simulate.memory import asked
     from bnproof.theory.claim import Scale, Settings
 
     valid_seed("--seed", seed)
     chosen = concrete(device)
     if data is not None:
+        from bnproof.empirical.data.load import load
+        from bnproof.empirical.trial import POOL
+
         load(data, limit=POOL)
     budget = asked(memory)
     return Settings(scale=Scale(scale), device=chosen, seed=seed, data=data, memory=budget)
