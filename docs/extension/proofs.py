@@ -7,7 +7,7 @@ from docutils import nodes
 
 from bnproof.theory.claim import Claim, Counterexample, Disproof, ExactCase, Proof, Settings
 from bnproof.theory.proving.derivation import Step
-from bnproof.verification import WORKERS
+from bnproof.verification import carry_out
 from extension.nodes import Inline, bullets, folded, formula, paragraph, section
 
 MEANS: Final = (Proof, Disproof, Counterexample, ExactCase)
@@ -15,9 +15,7 @@ MEANS: Final = (Proof, Disproof, Counterexample, ExactCase)
 
 def proofs(claim: Claim) -> list[nodes.Node]:
     """What the claim's exact means find, and every step; nothing for a claim that has none."""
-    found = [
-        WORKERS[type(spec)](claim, Settings()) for spec in claim.checks if isinstance(spec, MEANS)
-    ]
+    found = [carry_out(spec, claim, Settings()) for spec in claim.checks if isinstance(spec, MEANS)]
     if not found:
         return []
     parts: list[nodes.Node] = []

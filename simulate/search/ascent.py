@@ -21,6 +21,7 @@ from tqdm import tqdm
 from bnproof.simulate.relation import compare, inside
 from bnproof.simulate.samplers.base import chunks
 from bnproof.simulate.search import rationalise
+from bnproof.simulate.search.adam import Adam
 from bnproof.simulate.search.base import Params, SearchSpace
 from bnproof.simulate.search.inequality import Verdicts, contest
 from bnproof.theory.claim import Claim
@@ -226,10 +227,9 @@ def climb(
     low, high = np.log10(BLENDS)
     blend = torch.logspace(low, high, restarts, dtype=torch.float64, device=device)
     best = _Best(params)
-    ascent = torch.optim.Adam(params.values(), maximize=True)
+    ascent = Adam(params.values())
     for step in range(steps):
         rate = RATE[0] * (RATE[1] / RATE[0]) ** (step / max(1, steps - 1))
-        ascent.param_groups[0]["lr"] = rate
         model = space.model(params)
         sides = judge.sides(model)
         found = judge.judge(model, sides)
@@ -239,7 +239,7 @@ def climb(
         for tensor, slope in zip(params.values(), slopes, strict=True):
             # At a kink or a pole there is no slope: that restart stays where it is.
             tensor.grad = None if slope is None else slope.nan_to_num(0.0, 0.0, 0.0)
-        ascent.step()
+        ascent.step(rate)
         with torch.no_grad():
             space.project(params)
     return _measured(claim, space, size, best)

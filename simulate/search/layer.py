@@ -17,7 +17,6 @@ from bnproof.simulate.search.base import BOUND, Exact, Params, Point, near, norm
 from bnproof.simulate.search.layer_model import FREE, LocalModel, recorded
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Counterexample, ExactCase
-from bnproof.theory.exact import cases as exact_cases
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.exact.curvature import exactly, top_eigenvalues
 from bnproof.theory.layer import curvature as cur
@@ -186,6 +185,8 @@ class LayerSpace:
 
     def _curved(self, point: Point, case: Counterexample, words: str, source: str) -> Exact:
         """Exact data with symbols beyond those of `bnproof.theory.exact.evaluate`."""
+        from bnproof.theory.exact import cases as exact_cases  # every subject, for a rare case
+
         more: list[Callable[[Counterexample], Mapping[sp.Symbol, sp.Expr]]] = []
         calls = []
         if self.symbols & {cur.lamK, cur.lamH}:

@@ -24,10 +24,10 @@ from .simulate.random_matrices.spectra.singular_values import (
 from .simulate.random_matrices.spectra.singular_values import singular_values as singular_values
 from .theory.claim import Claim as Claim
 from .theory.claim import Counterexample as Counterexample
-from .theory.claim import Proof as Proof
 from .theory.claim import Disproof as Disproof
 from .theory.claim import Evidence as Evidence
 from .theory.claim import ExactCase as ExactCase
+from .theory.claim import Proof as Proof
 from .theory.claim import RandomTest as RandomTest
 from .theory.claim import SpectrumTest as SpectrumTest
 from .theory.claim import Verdict as Verdict

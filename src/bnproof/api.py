@@ -135,8 +135,6 @@ def settings(
         If a value is out of range, the GPU asked for is missing or `data` holds no images.
     """
     from bnproof.commands.common import device as concrete
-    from bnproof.empirical.data.load import load
-    from bnproof.empirical.trial import POOL
     from bnproof.simulate.memory import asked
 
     one_of("scale", scale, tuple(Scale))
@@ -144,6 +142,9 @@ def settings(
     valid_seed("seed", seed)
     folder = None if data is None else Path(data)
     if folder is not None:
+        from bnproof.empirical.data.load import load
+        from bnproof.empirical.trial import POOL
+
         load(folder, limit=POOL)
     return Settings(
         scale=Scale(scale),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from bnproof.theory.common.errors import UserError, not_importable, valid_seed
+from bnproof.theory.common.errors import UserError, not_importable, require, valid_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,6 +171,7 @@ def verify(
     from bnproof.report import document
     from bnproof.theory.common import files
 
+    require("matplotlib")  # for the figures, which come last
     entries = select(ids, claims)
     settings = _settings(scale, device, seed, data, memory)
     for path in (report / document.NAME, *([json] if json else [])):

@@ -243,7 +243,7 @@ def test_modules_of_the_same_names_do_no_harm(tmp_path: Path) -> None:
     ("package", "words"),
     [
         ("torch", "check-layer mine:Layer"),
-        ("sympy", "claims"),
+        ("sympy", "derive bn_jacobian"),
         ("matplotlib", "verify bn_jacobian"),
     ],
 )

@@ -1,5 +1,6 @@
 """The one exception for mistakes of the person who runs the program, and checks of arguments."""
 
+import importlib.util
 from collections.abc import Sequence
 from decimal import Decimal
 from difflib import get_close_matches
@@ -30,6 +31,19 @@ def not_importable(error: ImportError) -> str:
     if isinstance(error, ModuleNotFoundError) and package:
         return f"{package} is not installed; run `pip install bnproof`, which installs it"
     return f"{package or 'a package'} cannot be imported ({error}); install it again"
+
+
+def require(*packages: str) -> None:
+    """Check that packages are installed, before work that needs them only at its end.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        For the first that is not; nothing is imported.
+    """
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:

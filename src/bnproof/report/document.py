@@ -31,12 +31,9 @@ def document(
 ) -> dict[str, Any]:
     """Join `records` with settings and environment.
 
-    `layers` is the table of `bnproof.simulate.layer_checks.table`, where it was measured.
+    `layers` is the table of `bnproof.simulate.layer_checks.table`, where it was measured; the table
+    of normalisers goes with it.
     """
-    from bnproof.theory.normalizers import (
-        table as normalizers,  # SymPy, which reading a document does not need
-    )
-
     return {
         "schema": SCHEMA,
         "bnproof": importlib.metadata.version("bnproof"),
@@ -51,9 +48,15 @@ def document(
             "data": "embedded" if settings.data is None else settings.data.resolve().name,
         },
         "claims": list(records),
-        "normalizers": [normalizers.facts(kind) for kind in normalizers.NORMALIZERS],
+        "normalizers": _normalizers() if layers else [],
         "layers": list(layers),
     }
+
+
+def _normalizers() -> list[dict[str, str]]:
+    from bnproof.theory.normalizers.table import NORMALIZERS, facts  # SymPy: reading needs none
+
+    return [facts(kind) for kind in NORMALIZERS]
 
 
 def environment(device: str, threads: int) -> dict[str, Any]:
