@@ -51,6 +51,7 @@ PAINTERS: Final = {
     Kind.INSTANCES: instances.draw,
 }
 ORDER: Final = tuple(Scale)  # from the smallest to the largest
+THREADS: Final = 1  # of every worker: see `bnproof.simulate.threads`
 # A record before anything is known; one that stays so is an error.
 UNKNOWN: Final[Record] = {
     "id": "",

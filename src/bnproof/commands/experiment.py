@@ -82,6 +82,7 @@ def run(
     data: Path | None = None,
     out: Path = OUT,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["float32", "bfloat16"] = "float32",
     minutes: float | None = None,
     publish: bool = False,
 ) -> int:
@@ -104,6 +105,8 @@ def run(
         Folder of all runs and results.
     device
         Where PyTorch computes; auto takes a GPU if there is one.
+    precision
+        Of training. bfloat16 is faster on GPUs and on processors with instructions for it.
     minutes
         Stop, resumable, after so many minutes.
     publish
@@ -127,6 +130,7 @@ def run(
         seed=seed,
         data=None if data is None else str(data.resolve()),
         device=concrete(device),
+        precision=precision,
     )
     request.keep(out)
     return _carry_out(request, out, _deadline(minutes), publish)
