@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from tqdm import tqdm
 
 from bnproof.empirical.data.load import Images, load
 from bnproof.empirical.experiment import Series, experiment_of, judge
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import exactly
 from bnproof.empirical.training.run_folder import RunFolder, State, plain
 from bnproof.empirical.trial import Size, Trained, Trial, UnfinishedError
+from bnproof.simulate.threads import one_thread
 from bnproof.theory.claim import Claim, Evidence, Settings
 from bnproof.theory.common.code import code_hash
 
@@ -39,16 +41,21 @@ class Results:
         The same by name.
     seconds
         Spent on all seeds, training included, in all parts of the run.
+    runs
+        Of each training run its recipe, where that differs from the default; its data; and its
+        first losses, in which rounding has hardly grown yet.
     """
 
     series: Series
     where: str
     provenance: Mapping[str, Any]
     seconds: float
+    runs: Sequence[Mapping[str, Any]] = ()
 
 
+@one_thread()
 def check(claim: Claim, settings: Settings, *, root: Path | None = None) -> Evidence:
-    """Carry out the experiment of `claim` and judge it.
+    """Carry out the experiment of `claim` with one thread and judge it.
 
     Parameters
     ----------
@@ -119,11 +126,13 @@ def measure(
             "scale": settings.scale.value,
             "device": settings.device,
             "torch": torch.__version__,
+            "precision": "float32",  # of every network that is not trained
             **_training(found),
             **experiment.networks,
             "control": experiment.control,
         },
         seconds=sum(row["seconds"] for row in found),
+        runs=[_begun(run) for row in found for run in row["trained"]],
     )
 
 
@@ -150,6 +159,7 @@ def trial_of(
         scale=settings.scale,
         runs=root,
         deadline=deadline,
+        precision=settings.precision,
     )
 
 
@@ -164,6 +174,7 @@ def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
         "seed": trial.seed,
         "data": trial.images.config,
         "device": trial.device,
+        "precision": trial.precision,
     }
 
 
@@ -214,7 +225,19 @@ def _summary(one: Trained) -> State:
     return asdict(one.training_config) | {
         "data": one.data,
         "diverged": one.diverged,
+        "first losses": one.losses,
         "seconds": one.seconds,
+    }
+
+
+def _begun(run: State) -> State:
+    """What was trained, and how it began."""
+    training_config = {field.name: run[field.name] for field in fields(TrainingConfig)}
+    usual = {field.name: plain(field.default) for field in fields(TrainingConfig)}
+    return {
+        "recipe": {name: value for name, value in training_config.items() if value != usual[name]},
+        "data": run["data"],
+        "first losses": run.get("first losses", []),
     }
 
 

@@ -16,11 +16,11 @@ from bnproof.empirical.data.images import stream
 from bnproof.empirical.data.load import Images, batch
 from bnproof.empirical.networks.resnet import resnet
 from bnproof.empirical.networks.table import Initialisation, Norm, ResNet, Shortcut
-from bnproof.empirical.training.config import TrainingConfig, fast_precision
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import train
 from bnproof.empirical.training.run_folder import State
 from bnproof.empirical.training.tasks import Data
-from bnproof.theory.claim import Scale
+from bnproof.theory.claim import Precision, Scale
 
 DEPTH: Final = 110  # S3, section 1.2
 SHORTCUT: Shortcut = "projection"  # ours; the paper does not say
@@ -89,6 +89,8 @@ class Trained:
         The evaluations, the first before any update (`Trainer.evaluate`).
     seconds
         Spent on the run.
+    losses
+        Before each of the first updates; none of a run kept by an older version.
     """
 
     training_config: TrainingConfig
@@ -96,6 +98,7 @@ class Trained:
     diverged: int | None
     curve: Sequence[State]
     seconds: float
+    losses: Sequence[float] = ()
 
     def column(self, *path: str) -> NDArray[np.float64]:
         """One quantity at every evaluation; NaN where it was not measured.
@@ -129,6 +132,8 @@ class Trial:
         Folder of training runs; an experiment that trains needs one.
     deadline
         Reading of `time.monotonic` at which training stops, resumable.
+    precision
+        Of training.
     trained
         The training runs of this trial, in order.
     """
@@ -141,6 +146,7 @@ class Trial:
     depth: int = DEPTH
     runs: Path | None = None
     deadline: float = math.inf
+    precision: Precision = "float32"
     trained: list[Trained] = field(default_factory=list)
 
     @property
@@ -195,9 +201,8 @@ class Trial:
         """Carry out a training run, or read it if it is done.
 
         `data` are the trial's images unless others are given, `recipe` are other fields of
-        `TrainingConfig`.  Updates, batch and seed are those of the trial, and the precision is the
-        device's fast one, or float32 at the smallest scale, whose numbers are to be the same
-        everywhere; unless `recipe` says otherwise.
+        `TrainingConfig`.  Updates, batch, seed and precision are those of the trial unless `recipe`
+        says otherwise.
 
         Raises
         ------
@@ -206,12 +211,11 @@ class Trial:
         """
         if self.runs is None:
             raise ValueError("this trial has no folder for training runs")
-        small = self.scale is Scale.SMOKE
         usual = {
             "steps": self.size.updates,
             "batch": self.size.batch,
             "seed": self.seed,
-            "precision": "float32" if small else fast_precision(self.device),
+            "precision": self.precision,
         }
         made = TrainingConfig(network=network, rate=rate, **(usual | training_config))
         chosen = self.images if data is None else data
@@ -225,7 +229,14 @@ class Trial:
         )
         if result is None:
             raise UnfinishedError
-        found = Trained(made, chosen.name, result["diverged"], result["curve"], result["seconds"])
+        found = Trained(
+            made,
+            chosen.name,
+            result["diverged"],
+            result["curve"],
+            result["seconds"],
+            result.get("first losses", ()),
+        )
         if (made, chosen.name) not in [(one.training_config, one.data) for one in self.trained]:
             self.trained.append(found)
         return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import sympy as sp
 
@@ -55,13 +55,16 @@ class Scale(StrEnum):
     PAPER = "paper"
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the user chose for a run of `verify`.
 
     `device` is a concrete PyTorch device name (``cpu``, ``cuda``); `data` a folder that holds
     CIFAR-10, or None for the embedded data; `memory` the bytes that a batch of random instances
-    may take, or None for the default.
+    may take, or None for the default; `precision` that of training, ``float32`` or ``bfloat16``.
     """
 
     scale: Scale = Scale.QUICK
@@ -69,6 +72,7 @@ class Settings:
     seed: int = 0
     data: Path | None = None
     memory: int | None = None
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)

@@ -189,8 +189,9 @@ def _verified(
     layers: bool,
 ) -> int:
     """Verify and write it all down; 1 if a verdict is not the expected one."""
-    from bnproof.commands.common import command_line, threads
+    from bnproof.commands.common import command_line
     from bnproof.report import document, page
+    from bnproof.verification import THREADS
     from bnproof.verification import verify as run
 
     records = []
@@ -203,7 +204,7 @@ def _verified(
         print(f"{record['id']:{width}}  {outcome:18}  {note}", flush=True)
         records.append(record)
     measured = _layers(settings.device) if layers else []
-    content = document.document(records, settings, command_line(), threads(), measured)
+    content = document.document(records, settings, command_line(), THREADS, measured)
     document.save(content, report / document.NAME)
     if json:
         document.save(content, json)
@@ -276,6 +277,9 @@ def _layers(device: str) -> list[dict[str, str]]:
 
 def main() -> None:
     """Entry point: run a command, turn bad input into one line and exit status 2."""
+    # Read by OpenMP when PyTorch is loaded, later: threads that wait for others, as in training,
+    # sleep.  By default they spin, which on a busy machine takes the time of those waited for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a letter that the terminal has not is no error
             stream.reconfigure(errors="backslashreplace")

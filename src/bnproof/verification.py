@@ -34,6 +34,7 @@ THEORETICAL: Final = (Proof, Disproof, Counterexample, ExactCase, RandomTest, Sp
 # The kinds of evidence that can be drawn; the first that a claim has is its figure.
 DRAWN: Final = (Kind.EXPERIMENT, Kind.SPECTRA, Kind.INSTANCES)
 ORDER: Final = tuple(Scale)  # from the smallest to the largest
+THREADS: Final = 1  # of every worker: see `bnproof.simulate.threads`
 # A record before anything is known; one that stays so is an error.
 UNKNOWN: Final[Record] = {
     "id": "",

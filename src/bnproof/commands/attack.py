@@ -56,6 +56,7 @@ def attack(
     from bnproof.commands import common
     from bnproof.simulate.search import ascent as adversary
     from bnproof.simulate.search import tightness
+    from bnproof.simulate.threads import one_thread
     from bnproof.theory.common import files
 
     valid_seed("--seed", seed)
@@ -65,8 +66,9 @@ def attack(
         files.probe(out)
     claim = one(claim_id, claims)
     place = common.device(device)
-    found = adversary.attack(claim, restarts=restarts, steps=steps, seed=seed, device=place)
-    random = tightness.random_ratios(claim, RANDOM, seed, place)
+    with one_thread():
+        found = adversary.attack(claim, restarts=restarts, steps=steps, seed=seed, device=place)
+        random = tightness.random_ratios(claim, RANDOM, seed, place)
     outcome, expected = _outcome(found), _expected(claim)
     print("\n".join(_lines(claim, found, random, outcome)))
     if outcome != expected:

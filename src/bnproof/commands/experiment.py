@@ -88,6 +88,7 @@ def run(
     data: Path | None = None,
     out: Path = OUT,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["float32", "bfloat16"] = "float32",
     minutes: float | None = None,
     publish: bool = False,
 ) -> int:
@@ -110,6 +111,8 @@ def run(
         Folder of all runs and results.
     device
         Where PyTorch computes; auto takes a GPU if there is one.
+    precision
+        Of training. bfloat16 is faster on GPUs and on processors with instructions for it.
     minutes
         Stop, resumable, after so many minutes.
     publish
@@ -133,6 +136,7 @@ def run(
         seed=seed,
         data=None if data is None else str(data.resolve()),
         device=concrete(device),
+        precision=precision,
     )
     request.keep(out)
     return _carry_out(request, out, _deadline(minutes), publish)

@@ -81,6 +81,7 @@ class Measurement:
             seed=self.fields["seed"],
             data=None if data is None else Path(data),
             device=self.device,
+            precision=self.fields["precision"],
         )
 
     @property

@@ -66,7 +66,8 @@ def test_a_whole_network_may_vary_and_one_option_with_it() -> None:
 def test_experiments() -> None:
     text = '[experiment]\nscale = "smoke"\n[grid]\nid = ["bjorck_fig2"]\nseed = [3, 4]\n'
     (first, second) = trials(text, data="digits")
-    assert first.fields == {"id": "bjorck_fig2", "scale": "smoke", "seed": 3, "data": "digits"}
+    said = {"id": "bjorck_fig2", "scale": "smoke", "seed": 3, "data": "digits"}
+    assert first.fields == said | {"precision": "float32"}
     assert second.point == {"id": "bjorck_fig2", "seed": 4}
 
 
@@ -109,6 +110,10 @@ def test_data_of_the_call_goes_before_those_of_the_file() -> None:
         ('[experiment]\nid = "bjorck_fig22"\n' + GRID, "did you mean bjorck_fig2"),
         ('[experiment]\nid = "thm41_gradient"\n' + GRID, "unknown claim|has no experiment"),
         ('[experiment]\nid = "bjorck_fig2"\nscale = "huge"\n' + GRID, "scale 'huge': must be one"),
+        (
+            '[experiment]\nid = "bjorck_fig2"\nprecision = "half"\n' + GRID,
+            "precision 'half': must be one of float32, bfloat16",
+        ),
         ("[experiment]\n" + GRID, "id is missing"),
         (
             '[run]\nsteps = 3\nrate = 0.1\nnetwork = {family = "dense"}\n' + GRID,

@@ -19,8 +19,8 @@ from bnproof.empirical.data.load import load
 from bnproof.empirical.data.pixels import PAD, Pixels
 from bnproof.empirical.training import loop as training
 from bnproof.empirical.training.callbacks import CALLBACKS
-from bnproof.empirical.training.config import TrainingConfig, fast_precision
-from bnproof.empirical.training.loop import Trainer, train
+from bnproof.empirical.training.config import TrainingConfig
+from bnproof.empirical.training.loop import FIRST, Trainer, train
 from bnproof.empirical.training.run_folder import RunFolder
 from bnproof.empirical.training.tasks import LinearMap
 from bnproof.theory.common.errors import UserError
@@ -303,7 +303,22 @@ def test_bfloat16_is_near_float32(images, tmp_path) -> None:
     short = train(replace(RECIPE, precision="bfloat16"), images, root=tmp_path)["curve"]
     assert exact != short
     assert short[1]["loss"] == pytest.approx(exact[1]["loss"], rel=0.05)
-    assert fast_precision("cpu") in ("float32", "bfloat16")
+
+
+def test_the_first_losses_are_kept_through_a_stop(images, tmp_path) -> None:
+    losses: list[float] = []
+    trainer = Trainer(RECIPE, images)
+    while not trainer.done:
+        losses.append(trainer.update())
+    assert RECIPE.steps > FIRST
+    assert train(RECIPE, images, root=tmp_path, until=3) is None
+    assert train(RECIPE, images, root=tmp_path)["first losses"] == losses[:FIRST]
+
+
+def test_the_loss_of_a_run_that_diverges_at_once_is_kept(images, tmp_path) -> None:
+    result = train(replace(RECIPE, limit=1e-9), images, root=tmp_path)
+    assert result["diverged"] == 1
+    assert len(result["first losses"]) == 1
 
 
 def test_the_global_random_state_is_left_alone(images, tmp_path) -> None:
