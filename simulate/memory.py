@@ -4,11 +4,13 @@
 When memory runs out all the same, the check halves the budget and goes on.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -18,6 +20,8 @@ from bnproof.theory.common.errors import UserError
 DEFAULT: Final = 1 << 30
 LEAST: Final = 1 << 25  # one network of 4096 samples and all that is measured on it
 UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+MEMINFO: Final = Path("/proc/meminfo")
+CGROUP: Final = Path("/sys/fs/cgroup")
 MEND: Final = 'give bytes with a suffix K, M, G or T, such as "512M" or "1.5G"'
 
 
@@ -75,6 +79,27 @@ def asked(text: str) -> int:
     if size < LEAST:
         raise UserError(f"memory {text!r}: too little for one network; give 32M or more")
     return size
+
+
+def free(device: str = "cpu") -> int:
+    """Bytes that can be had now: of a GPU, or of this machine without swapping."""
+    if torch.device(device).type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if MEMINFO.exists():
+        rows = dict(line.split(":", 1) for line in MEMINFO.read_text("ascii").splitlines())
+        available = 1024 * int(rows["MemAvailable"].split()[0])
+    else:
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([available, *_left_by_container()])
+
+
+def _left_by_container() -> list[int]:
+    """What the limit of a container, whose files look like the root's from inside, leaves."""
+    try:
+        most, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+    except (OSError, ValueError):  # none, or "max"
+        return []
+    return [most - used]
 
 
 def spoken(size: float) -> str:

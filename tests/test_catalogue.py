@@ -1,6 +1,7 @@
 """The catalogue: every claim is complete, named after its file, and in the README."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,17 @@ import pytest
 import bnproof.empirical.experiments
 import bnproof.theory.claims
 from bnproof import readme
-from bnproof.catalogue import catalogue, one, select
+from bnproof.catalogue import (
+    catalogue,
+    entries,
+    entry,
+    experiment,
+    experiment_entries,
+    experiments,
+    file_of,
+    one,
+    select,
+)
 from bnproof.empirical.experiment import Experiment
 from bnproof.theory.claim import (
     Claim,
@@ -21,10 +32,12 @@ from bnproof.theory.claim import (
     Verdict,
 )
 from bnproof.theory.common.errors import UserError
-from bnproof.theory.loading import LoadError, load_folder
+from bnproof.theory.listing import Entry, read
+from bnproof.theory.loading import EXAMPLE, LoadError, load_folder
 
 ENTRIES = list(catalogue().values())
 IDS = [entry.id for entry in ENTRIES]
+REWRITE = "write its fields as literals, or as names of them (`bnproof.theory.listing`)"
 SPINE = {
     "bn_jacobian",
     "bn_hessian",
@@ -79,6 +92,35 @@ def test_the_file_is_named_after_the_claim(folder: object) -> None:
     assert len(files) > 40
     assert files == {entry.id for entry in load_folder(folder)}  # type: ignore[arg-type]
     assert files <= set(IDS)
+
+
+def test_a_list_says_what_the_claims_say() -> None:
+    """Every file of the catalogue can be read without running it, and says the same then."""
+    listed = entries()
+    assert list(listed) == IDS
+    for claim in ENTRIES:
+        path = file_of(claim.id)
+        assert path is not None
+        found = read(path)
+        assert found is not None, f"{claim.id}: {REWRITE}"
+        assert found.remark in (None, claim.remark)
+        assert replace(found, remark=claim.remark) == Entry.of(claim)
+        assert listed[claim.id] == found
+
+
+def test_experiments_are_the_claims_of_their_folder() -> None:
+    measured = [claim.id for claim in ENTRIES if claim.check_of(Experiment)]
+    assert [entry.id for entry in experiment_entries()] == measured
+    assert [claim.id for claim in experiments()] == measured
+
+
+def test_an_unknown_experiment_gets_the_names_of_experiments() -> None:
+    with pytest.raises(UserError, match=r"^unknown experiment 'bjork_fig3'; did you mean bjorck_"):
+        experiment("bjork_fig3")
+    with pytest.raises(UserError, match=r"^unknown experiment 'qq'; `bnproof experiment list`"):
+        experiment("qq")
+    with pytest.raises(UserError, match=r"^bn_jacobian: has no experiment"):
+        experiment("bn_jacobian")
 
 
 def test_corrections_name_a_claim() -> None:
@@ -200,14 +242,20 @@ def test_a_broken_file_does_not_hide_the_others(
 def test_claims_of_a_persons_own(tmp_path: Path) -> None:
     own = tmp_path / "my claims"
     own.mkdir()
-    with pytest.raises(UserError, match="no claim files"):
+    with pytest.raises(UserError, match="no claim files") as caught:
         select([], own)
+    assert str(caught.value).endswith(f"start from a copy of {EXAMPLE}")
+    assert EXAMPLE.is_file()
     (own / "mine.py").write_text(GOOD.format(id="mine", change="title='Mine.'"))
     (own / "bad.py").write_text("1/0\n")
     bad, mine = select([], own)
     assert isinstance(bad, LoadError)
     assert "ZeroDivisionError" in bad.error
     assert one("mine", own) == mine
+    assert entries(own)["bad"] == bad
+    assert entries(own)["mine"] == entry("mine", own) == Entry.of(mine)
+    with pytest.raises(UserError, match="ZeroDivisionError"):
+        entry("bad", own)
     assert {entry.id for entry in select(["mine", "bn_jacobian"], own)} == {"mine", "bn_jacobian"}
     (own / "bn_jacobian.py").write_text("CLAIM = 1\n")
     with pytest.raises(UserError, match=r"bn_jacobian.py: id: there is a claim of that name"):

@@ -4,6 +4,7 @@ Heavy imports happen inside commands: `bnproof --help` answers at once.  Exit st
 verdict is the expected one, 1 when one differs, 2 for usage.
 """
 
+import contextlib
 import io
 import json as json_module
 import os
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+from bnproof.commands.common import convert_exactly
+from bnproof.theory.common import interrupts
 from bnproof.theory.common.errors import UserError, not_importable, require, valid_seed
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ app = App(
     help_format="plaintext",
     version=lambda: _version(),
     suppress_keyboard_interrupt=False,  # `main` says that it was interrupted
+    default_parameter=Parameter(converter=convert_exactly),
 )
 
 
@@ -280,13 +284,15 @@ def main() -> None:
     # Read by OpenMP when PyTorch is loaded, later: threads that wait for others, as in training,
     # sleep.  By default they spin, which on a busy machine takes the time of those waited for.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    _require_output()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a letter that the terminal has not is no error
             stream.reconfigure(errors="backslashreplace")
     try:
-        status = app(
-            sys.argv[1:], print_error=False, exit_on_error=False, result_action="return_value"
-        )
+        with interrupts.kept():
+            status = app(
+                sys.argv[1:], print_error=False, exit_on_error=False, result_action="return_value"
+            )
         sys.stdout.flush()  # here a full disk is still one line
     except CycloptsError as error:
         _fail(str(error))
@@ -295,17 +301,31 @@ def main() -> None:
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         _drop_output()
         sys.exit(141)
+    except SystemExit as stop:
+        # Rich, which prints help, ends the program where the reader has seen enough.
+        sys.exit(141 if isinstance(stop.__context__, BrokenPipeError) else stop.code)
     except OSError as error:  # a file or a disk that refuses: no fault of the program
         _drop_output()
         _fail(f"{error.filename or 'output'}: {error.strerror or error}; mend it, or name another")
     except ImportError as error:
         _fail(not_importable(error))
-    except MemoryError:
-        _fail("out of memory; give --memory less, or ask for less at once")
+    except (MemoryError, RuntimeError) as error:
+        from bnproof.simulate.memory import exhausted
+
+        if not exhausted(error):
+            raise
+        _fail("out of memory; ask for less at once")
     except KeyboardInterrupt:
-        print("bnproof: interrupted", file=sys.stderr)
-        sys.exit(130)
+        _fail("interrupted", status=130)
     sys.exit(status or 0)
+
+
+def _require_output() -> None:
+    """Refuse to work for nobody: a closed standard output gets no result, and files its place."""
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # as long as the process
+    if sys.stdout is None:
+        _fail("standard output is closed; direct it to a file, or to /dev/null")
 
 
 def _drop_output() -> None:
@@ -316,7 +336,8 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, status: int = 2) -> None:
     line = " ".join(message.split())
-    print(f"bnproof: {line}", file=sys.stderr)
-    sys.exit(2)
+    with contextlib.suppress(OSError):  # the reader of standard error may be gone too
+        print(f"bnproof: {line}", file=sys.stderr)
+    sys.exit(status)

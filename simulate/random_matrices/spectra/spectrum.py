@@ -139,6 +139,11 @@ def condition_digits(widths: Sequence[int], kind: Field) -> float:
     return (len(widths) - 1) * gap / float(np.log(10))
 
 
+def is_graded(widths: Sequence[int], kind: Field) -> bool:
+    """Whether the singular values of a product spread too far for it to be multiplied out."""
+    return condition_digits(widths, kind) > DIGITS
+
+
 def sampled(
     widths: Sequence[int], repeats: int, *, kind: Field = "real", seed: int = 0, device: str = "cpu"
 ) -> Spectrum:
@@ -152,7 +157,7 @@ def sampled(
     ValueError
         As `sample_singular_values`.
     """
-    exact = condition_digits(widths, kind) > DIGITS
+    exact = is_graded(widths, kind)
     if exact:
         logs = np.concatenate(
             [_exact_logs(_layers(widths, kind, seed, number, device)) for number in range(repeats)]

@@ -1,16 +1,72 @@
 """What several commands ask of their options."""
 
+import importlib.util
+import math
+import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal, get_args, get_origin
+
+from cyclopts import Token, convert
 
 from bnproof.theory.common.errors import UserError
 
 OUT: Final = Path("bnproof-runs")  # where runs are kept unless a command is told otherwise
 LOCK: Final = ".lock"
+EXACT: Final = 2**53  # below it a float has its integers
+
+
+def convert_exactly(hint: Any, tokens: Sequence[Token]) -> Any:
+    """Convert what was typed to an option's type, as cyclopts does, but round no integer.
+
+    Raises
+    ------
+    UserError
+        If an integer is given with a fraction.
+    """
+    choices = _integers(hint)
+    for token in tokens if choices is not None else ():
+        _refuse_fraction(token.value, choices or ())
+    return convert(hint, tokens)
+
+
+def _integers(hint: Any) -> tuple[int, ...] | None:
+    """The integers that a type allows, empty if any; None for a type of other values."""
+    if get_origin(hint) is Literal:
+        return get_args(hint) if type(get_args(hint)[0]) is int else None
+    if hint is int:
+        return ()
+    parts = map(_integers, get_args(hint))
+    return next((part for part in parts if part is not None), None)
+
+
+def _refuse_fraction(text: str, choices: Sequence[int]) -> None:
+    """Refuse a number with a point, unless only zeros follow it; cyclopts refuses other text."""
+    if "." not in text or re.fullmatch(r"[+-]?\d+\.0*", text):
+        return
+    try:
+        number = float(text)
+    except ValueError:
+        return
+    if not choices and abs(number) < EXACT:
+        choices = sorted({math.floor(number), math.ceil(number)})
+    allowed = " or ".join(map(str, choices)) if choices else "it in digits"
+    raise UserError(f"{text} is not an integer; give {allowed}")
+
+
+def require(package: str, *, extra: str) -> None:
+    """Refuse before the work what an optional package is needed for after it.
+
+    Raises
+    ------
+    UserError
+        If the package is not installed; `extra` of bnproof brings it.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise UserError(f"{package} is not installed; run `pip install 'bnproof[{extra}]'`")
 
 
 def device(name: str) -> str:

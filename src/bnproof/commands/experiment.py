@@ -121,11 +121,14 @@ def run(
     from bnproof.catalogue import experiment, experiments
     from bnproof.commands.common import device as concrete
     from bnproof.empirical.data.load import load
+    from bnproof.empirical.trial import APART
     from bnproof.results.run_requests import Request
 
     valid_seed("--seed", seed)
-    if seeds is not None and seeds < 1:
-        raise UserError(f"--seeds {seeds}: must be at least 1")
+    if seeds is not None and not 1 <= seeds <= APART:
+        raise UserError(
+            f"--seeds {seeds}: must be 1 to {APART}; the controls have the seeds after these"
+        )
     claims = [experiment(name) for name in ids] or experiments()
     if data is not None:
         load(data, limit=1)

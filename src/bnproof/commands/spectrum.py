@@ -70,6 +70,8 @@ def spectrum(
     for path in out:
         if path.suffix not in (*FIGURES, *TABLES):
             raise UserError(f"--out {path}: end the name in {', '.join((*FIGURES, *TABLES))}")
+        if path.suffix == ".parquet":
+            common.require("pyarrow", extra="parquet")
         files.probe(path)
     valid_seed("--seed", seed)
     ways = {"--factors": factors, "--widths": widths, "--from": source, "--figure": figure}
@@ -116,10 +118,13 @@ def _random(
 ) -> "list[Spectrum]":
     from tqdm import tqdm
 
+    from bnproof.simulate.random_matrices.spectra.cost import check_fits
     from bnproof.simulate.random_matrices.spectra.spectrum import sampled
 
     if repeats < 1:
         raise UserError(f"--repeats {repeats}: must be at least 1")
+    for chain in chains:
+        check_fits(chain, repeats, field, device=device)
     return [
         sampled(chain, repeats, kind=field, seed=seed, device=device)
         for chain in tqdm(chains, unit="product", leave=False, disable=None)
@@ -170,12 +175,9 @@ def _write(path: Path, spectra: "list[Spectrum]", figure: int | None, log: bool)
 
 def _parquet(spectra: "list[Spectrum]") -> bytes:
     """One row a singular value: spectrum, product, place from the largest, natural logarithm."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise UserError("pyarrow is not installed; pip install 'bnproof[parquet]'") from None
     import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     columns: dict[str, list[Any]] = {"spectrum": [], "product": [], "place": [], "log s": []}
     for found in spectra:

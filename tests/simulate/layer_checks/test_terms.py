@@ -132,8 +132,8 @@ def test_terms_of_the_loss_are_written_out() -> None:
     expected = torch.empty(3, 2, dtype=torch.float64)
     for i, j in product(range(3), range(2)):
         coupled = sum(
-            abs(a[i, j].item() * a[k, l].item()) * size[k, l].item()
-            for k, l in product(range(3), range(2))
+            abs(a[i, j].item() * a[k, n].item()) * size[k, n].item()
+            for k, n in product(range(3), range(2))
         )
         expected[i, j] = abs(b[i, j].item()) + abs(c[i, j].item()) * size[i, j].item() + coupled
     torch.testing.assert_close(Loss(b, c, a).gradient_terms(size), expected)

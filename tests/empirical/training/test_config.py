@@ -1,4 +1,4 @@
-"""Each field of a recipe has its effect, larger than any tolerance, and an update is written out."""
+"""Each field of a configuration has an effect larger than any tolerance; updates are recomputed."""
 
 import math
 from dataclasses import replace

@@ -1,0 +1,51 @@
+"""Ctrl-C that is not lost."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+PAUSE: Final = 0.01  # seconds: the callback that dropped an interrupt is over then
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Send an interrupt again that Python drops.
+
+    An exception in the callback of a weak reference or in a destructor is reported and forgotten.
+    If Ctrl-C falls there, so would the `KeyboardInterrupt` be, and the program would go on.
+    """
+    before = sys.unraisablehook
+    pending: list[threading.Timer] = []
+
+    def send_again() -> None:
+        pending.append(threading.Timer(PAUSE, _interrupt))
+        pending[-1].start()
+
+    def hook(dropped: Any) -> None:
+        if not isinstance(dropped.exc_value, KeyboardInterrupt):
+            before(dropped)
+            return
+        try:
+            send_again()
+        except KeyboardInterrupt:  # on a busy machine it can arrive while the timer starts
+            send_again()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+        for timer in pending:
+            timer.join()  # here at the latest it is raised
+    finally:
+        for timer in pending:
+            timer.cancel()
+        sys.unraisablehook = before
+
+
+def _interrupt() -> None:
+    """Do what Ctrl-C does; unlike `_thread.interrupt_main` it ends a wait of the main thread."""
+    main = threading.main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, signal.SIGINT)
