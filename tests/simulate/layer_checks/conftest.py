@@ -23,7 +23,7 @@ def _trial(
     eps: float = 1e-5,
     shape: tuple[int, ...] = (8, 3),
 ) -> LayerCase:
-    """The layer, made from its definition; gamma and beta are `weight` and `bias`, if there are any."""
+    """A layer made from its definition; gamma and beta, if any, are `weight` and `bias`."""
     spec = NormalizerSpec(kind, KINDS[kind], axes.batch(len(shape)), eps)
     tested = ModuleUnderTest(layer(spec), "cpu", torch.float64, training=True)
     gain, bias = (name if name in tested.parameters else None for name in ("weight", "bias"))
