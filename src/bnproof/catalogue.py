@@ -43,8 +43,18 @@ def _files(outside: Path | None) -> dict[str, Load]:
 
 def file_of(claim_id: str) -> Path | None:
     """The file of a claim of the catalogue; None for another."""
-    known = modules_of(claim_files) | modules_of(experiment_files)
-    return known[claim_id][1].resolve() if claim_id in known else None
+    found = _known().get(claim_id)
+    return found[1].resolve() if found else None
+
+
+def module_of(claim_id: str) -> str | None:
+    """The module of a claim of the catalogue; None for another."""
+    found = _known().get(claim_id)
+    return found[0] if found else None
+
+
+def _known() -> dict[str, tuple[str, Path]]:
+    return modules_of(claim_files) | modules_of(experiment_files)
 
 
 def select(ids: Sequence[str], outside: Path | None = None) -> list[Claim | LoadError]:

@@ -1,7 +1,7 @@
 """The command line `bnproof`.
 
 Heavy imports happen inside commands: `bnproof --help` answers at once.  Exit status: 0 when every
-verdict is the expected one, 1 when one differs, 2 for usage.
+verdict is the expected one, 1 when one differs, 2 for usage, 3 where work is left.
 """
 
 import io
@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+from bnproof.scheduler.options import HERE, Workers
+from bnproof.scheduler.resources import limit_threads
 from bnproof.theory.common.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bnproof.theory.claim import Claim, Settings
-    from bnproof.theory.loading import LoadError
 
 REPORT: Final = Path("bnproof-report")
 
@@ -135,8 +134,12 @@ def verify(
     json: Path | None = None,
     report: Path = REPORT,
     claims: Path | None = None,
+    fresh: bool = False,
+    workers: Workers = HERE,
 ) -> int:
     """Verify the claims named, or all, and write the report.
+
+    What is done is kept in the report's folder, and the same command goes on where it was stopped.
 
     Parameters
     ----------
@@ -161,52 +164,27 @@ def verify(
     claims
         Folder of claim files of your own; without ID, just these are verified. They are code and
         are run as such.
+    fresh
+        Verify again what is done already.
     """
     from bnproof.catalogue import select
-    from bnproof.commands.common import alone
-    from bnproof.report import document
-    from bnproof.theory.common import files
 
+    workers.check()
+    limit_threads(1)
     entries = select(ids, claims)
-    settings = _settings(scale, device, seed, data, memory)
-    for path in (report / document.NAME, *([json] if json else [])):
-        files.probe(path)
-    with alone(report):
-        return _verified(entries, settings, report, json, layers=not ids and not claims)
+    settings = _settings(scale, workers.device(device), seed, data, memory)
+    from bnproof.commands.verify import verify as run
 
-
-def _verified(
-    entries: "Sequence[Claim | LoadError]",
-    settings: "Settings",
-    report: Path,
-    json: Path | None,
-    *,
-    layers: bool,
-) -> int:
-    """Verify and write it all down; 1 if a verdict is not the expected one."""
-    from bnproof.commands.common import command_line, threads
-    from bnproof.report import document, page
-    from bnproof.verification import verify as run
-
-    records = []
-    width = max(len(entry.id) for entry in entries)
-    for record in run(entries, settings, report):
-        outcome = record["verdict"] if record["as_expected"] else f"{record['verdict']} (!)"
-        note = record["error"] or f"{record['seconds']:.1f} s"
-        if not record["as_expected"] and not record["error"]:
-            note += f"  expected {record['expected']}"
-        print(f"{record['id']:{width}}  {outcome:18}  {note}", flush=True)
-        records.append(record)
-    measured = _layers(settings.device) if layers else []
-    content = document.document(records, settings, command_line(), threads(), measured)
-    document.save(content, report / document.NAME)
-    if json:
-        document.save(content, json)
-    path = page.write(content, report)
-    wrong = sum(not record["as_expected"] for record in records)
-    print(f"{len(records) - wrong} of {len(records)} verdicts as expected")
-    print(path.resolve())
-    return 1 if wrong else 0
+    return run(
+        entries,
+        settings,
+        report,
+        workers,
+        outside=claims,
+        json=json,
+        fresh=fresh,
+        layers=not ids and not claims,
+    )
 
 
 @app.command
@@ -257,18 +235,16 @@ def _summary(claim: "Claim") -> dict[str, Any]:
 
 def _settings(scale: str, device: str, seed: int, data: Path | None, memory: str) -> "Settings":
     """Check what the user chose; the data are opened once so that a bad folder fails at once."""
-    from bnproof.commands.common import device as concrete
     from bnproof.empirical.data.load import load
     from bnproof.empirical.trial import POOL
     from bnproof.simulate.memory import asked
     from bnproof.theory.claim import Scale, Settings
 
     valid_seed("--seed", seed)
-    chosen = concrete(device)
     if data is not None:
         load(data, limit=POOL)
     budget = asked(memory)
-    return Settings(scale=Scale(scale), device=chosen, seed=seed, data=data, memory=budget)
+    return Settings(scale=Scale(scale), device=device, seed=seed, data=data, memory=budget)
 
 
 def _layers(device: str) -> list[dict[str, str]]:

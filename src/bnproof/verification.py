@@ -1,7 +1,7 @@
 """Gather the evidence for a claim, decide, and write it down as a record."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,8 @@ from bnproof.theory.claim import (
     SpectrumTest,
     decide,
 )
+from bnproof.theory.common.errors import described
+from bnproof.theory.common.files import WriteError
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.loading import LoadError
 from bnproof.theory.symbols import latex, text
@@ -74,42 +76,68 @@ UNKNOWN: Final[Record] = {
 }
 
 
-def gather(claim: Claim, settings: Settings) -> list[Evidence]:
+def gather(claim: Claim, settings: Settings, runs: Path | None = None) -> list[Evidence]:
     """Carry out each of the claim's means, in order; add what is published of its experiment.
 
-    An experiment that trains takes too long to be carried out here: where its measurements are
-    published, these are judged.  Of two scales the larger comes first.
+    Where the measurements of an experiment that trains are published, these are judged: it takes
+    too long to be carried out here.  Of two scales the larger comes first.
+
+    Parameters
+    ----------
+    runs
+        Folder in which the seeds of an experiment are kept; None keeps nothing.
     """
     trial = claim.check_of(experiment.Experiment)
     kept = published.evidence(claim) if trial else None
-    ways = [spec for spec in claim.checks if spec is not trial or kept is None or not trial.trains]
-    found = [WORKERS[type(spec)](claim, settings) for spec in ways]
+    ways = [spec for spec in claim.checks if spec is not trial or measures(claim)]
+    found = [
+        runner.check(claim, settings, root=runs)
+        if spec is trial
+        else WORKERS[type(spec)](claim, settings)
+        for spec in ways
+    ]
     if kept is None:
         return found
     larger = ORDER.index(kept.provenance["scale"]) > ORDER.index(settings.scale)
     return [kept, *found] if larger else [*found, kept]
 
 
-def verify(
-    entries: Sequence[Claim | LoadError], settings: Settings, folder: Path
-) -> Iterator[Record]:
-    """Verify one claim after the other; figures go to ``folder/figures``.
+def measures(claim: Claim) -> bool:
+    """Whether verifying the claim measures an experiment; else it judges what is published."""
+    trial = claim.check_of(experiment.Experiment)
+    return trial is not None and (not trial.trains or not published.files(claim.id))
 
-    A claim whose code fails becomes a record with an error; the others still run.
+
+def verify(claim: Claim, settings: Settings, folder: Path, runs: Path | None = None) -> Record:
+    """Verify one claim; its figure goes to ``folder/figures``.
+
+    A claim whose code fails becomes a record with an error.
+
+    Parameters
+    ----------
+    runs
+        As for `gather`.
+
+    Raises
+    ------
+    bnproof.theory.common.files.WriteError
+        If a folder cannot be written.
     """
-    for entry in entries:
-        start = time.perf_counter()
-        if isinstance(entry, LoadError):
-            yield UNKNOWN | {"id": entry.id, "error": entry.error}
-            continue
-        try:
-            evidence = gather(entry, settings)
-            figure = _figure(entry, evidence, folder)
-            yield _record(entry, evidence, figure, time.perf_counter() - start)
-        except (Exception, SystemExit) as error:
-            reason = str(error).splitlines()[0] if str(error) else "no message"
-            name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-            yield _said(entry) | {"error": f"{name}{reason}"}
+    start = time.perf_counter()
+    try:
+        evidence = gather(claim, settings, runs)
+        figure = _figure(claim, evidence, folder)
+        return _record(claim, evidence, figure, time.perf_counter() - start)
+    except WriteError:
+        raise
+    except (Exception, SystemExit) as error:
+        return failed(claim, described(error))
+
+
+def failed(entry: Claim | LoadError, error: str) -> Record:
+    """The record of a claim that could not be verified."""
+    said = _said(entry) if isinstance(entry, Claim) else UNKNOWN | {"id": entry.id}
+    return said | {"error": error}
 
 
 def _figure(claim: Claim, evidence: Sequence[Evidence], folder: Path) -> dict[str, str] | None:

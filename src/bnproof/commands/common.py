@@ -11,6 +11,7 @@ from bnproof.theory.common.errors import UserError
 
 OUT: Final = Path("bnproof-runs")  # where runs are kept unless a command is told otherwise
 LOCK: Final = ".lock"
+LEFT: Final = 3  # exit status where work is left that the same command goes on with
 
 
 def device(name: str) -> str:

@@ -28,10 +28,12 @@ def document(
     command: str,
     threads: int,
     layers: Sequence[dict[str, str]] = (),
+    left: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Join `records` with settings and environment.
 
-    `layers` is the table of `bnproof.simulate.layer_checks.table`, where it was measured.
+    `layers` is the table of `bnproof.simulate.layer_checks.table`, where it was measured; `left`
+    names the claims that are not verified yet, where it was interrupted.
     """
     from bnproof.theory.normalizers import (
         table as normalizers,  # SymPy, which reading a document does not need
@@ -53,6 +55,7 @@ def document(
         "claims": list(records),
         "normalizers": [normalizers.facts(kind) for kind in normalizers.NORMALIZERS],
         "layers": list(layers),
+        **({"left": list(left)} if left else {}),
     }
 
 

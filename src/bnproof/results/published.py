@@ -93,11 +93,14 @@ def read(path: Path) -> Record:
 
 def evidence(claim: Claim, folder: Path = FOLDER) -> Evidence | None:
     """Judge the published measurements of the largest scale; None if there are none."""
-    for scale in reversed(Scale):
-        path = folder / f"{claim.id}.{scale.value}.json"
-        if path.exists():
-            return judged(claim, read(path))
-    return None
+    there = files(claim.id, folder)
+    return judged(claim, read(there[-1])) if there else None
+
+
+def files(claim_id: str, folder: Path = FOLDER) -> list[Path]:
+    """The published records of an experiment, the largest scale last."""
+    paths = (folder / f"{claim_id}.{scale.value}.json" for scale in Scale)
+    return [path for path in paths if path.exists()]
 
 
 def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
