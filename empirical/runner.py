@@ -1,7 +1,6 @@
 """Carry out experiments, seed by seed, each kept in its own folder as soon as it is measured."""
 
 import importlib.metadata
-import math
 import tempfile
 import time
 import uuid
@@ -21,7 +20,7 @@ from bnproof.empirical.experiment import Series, experiment_of, judge
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import exactly
 from bnproof.empirical.training.run_folder import RunFolder, State, plain
-from bnproof.empirical.trial import Size, Trained, Trial, UnfinishedError
+from bnproof.empirical.trial import Conduct, MissingRunsError, Size, Trained, Trial, train_here
 from bnproof.simulate.threads import one_thread
 from bnproof.theory.claim import Claim, Evidence, Settings
 from bnproof.theory.common.code import code_hash
@@ -89,7 +88,6 @@ def measure(
     *,
     root: Path,
     seeds: int | None = None,
-    deadline: float = math.inf,
 ) -> Results:
     """Measure every seed, or read those that are measured already.
 
@@ -99,20 +97,13 @@ def measure(
         Folder of all runs.
     seeds
         Number of seeds, from `settings.seed` on; that of the scale if None.
-    deadline
-        Reading of `time.monotonic` at which training stops, resumable.
-
-    Raises
-    ------
-    bnproof.empirical.trial.UnfinishedError
-        When the deadline has passed.
     """
     experiment = experiment_of(claim)
-    numbers = [settings.seed + number for number in range(seeds or size_of(claim, settings).seeds)]
+    numbers = seeds_of(claim, settings, seeds)
     images = load(settings.data, limit=size_of(claim, settings).images)
     name = experiment.data or images.name
     found = [
-        _seed(claim, trial_of(claim, settings, images, seed, root=root, deadline=deadline))
+        measure_seed(claim, trial_of(claim, settings, images, seed, root=root))
         for seed in tqdm(numbers, desc=claim.id, unit="seed", leave=False, disable=None)
     ]
     return Results(
@@ -141,6 +132,12 @@ def size_of(claim: Claim, settings: Settings) -> Size:
     return experiment_of(claim).sizes[settings.scale]
 
 
+def seeds_of(claim: Claim, settings: Settings, seeds: int | None = None) -> list[int]:
+    """The seeds that are measured: so many, or as many as the scale asks for."""
+    count = seeds or size_of(claim, settings).seeds
+    return [settings.seed + number for number in range(count)]
+
+
 def trial_of(
     claim: Claim,
     settings: Settings,
@@ -148,9 +145,9 @@ def trial_of(
     seed: int,
     *,
     root: Path,
-    deadline: float = math.inf,
+    runner: Conduct = train_here,
 ) -> Trial:
-    """One seed of the experiment of `claim`."""
+    """One seed of the experiment of `claim`; `conduct` is that of `Trial`."""
     return Trial(
         images=images,
         seed=seed,
@@ -158,8 +155,8 @@ def trial_of(
         size=size_of(claim, settings),
         scale=settings.scale,
         runs=root,
-        deadline=deadline,
         precision=settings.precision,
+        runner=runner,
     )
 
 
@@ -191,16 +188,20 @@ def code_of(name: str) -> str:
         return uuid.uuid4().hex
 
 
-def _seed(claim: Claim, trial: Trial) -> State:
-    """Measurements of one seed: read if they are there, else made and kept."""
+def measure_seed(claim: Claim, trial: Trial) -> State:
+    """Measurements of one seed: read if they are there, else made and kept.
+
+    Raises
+    ------
+    bnproof.empirical.trial.MissingRunsError
+        If the trial looks training runs up (`Trial.conduct`), and some are not done.
+    """
     assert trial.runs is not None
     run = RunFolder(trial.runs, trial_config(claim, trial))
     with run.held(wait=-1):
         kept = run.result()
         if kept is not None:
             return kept
-        if not experiment_of(claim).trains and time.monotonic() > trial.deadline:
-            raise UnfinishedError  # training looks at the clock itself, step by step
         result = _measured(claim, trial)
         run.finish(result)
         return result
@@ -210,6 +211,8 @@ def _measured(claim: Claim, trial: Trial) -> State:
     begun = time.monotonic()
     with exactly():
         measured = experiment_of(claim).run(trial)
+    if trial.missing:
+        raise MissingRunsError(trial.missing)
     found: State = plain(
         {
             "measured": measured,

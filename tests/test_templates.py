@@ -29,7 +29,7 @@ def test_a_template_is_a_claim_that_verifies(folder: str, root: Path, tmp_path: 
     copy(root / folder / "TEMPLATE.py", own, "mine")
     (claim,) = select([], own)
     assert isinstance(claim, Claim), claim
-    (record,) = verify([claim], Settings(scale=Scale.SMOKE), tmp_path)
+    record = verify(claim, Settings(scale=Scale.SMOKE), tmp_path)
     assert record["as_expected"], record
     assert all(item["control_differs"] for item in record["evidence"])
 

@@ -216,12 +216,18 @@ def verify(
     """
     from tqdm import tqdm
 
+    from bnproof.verification import failed
     from bnproof.verification import verify as run
 
     chosen = settings(scale, device, seed, data, memory)
     entries = _entries(claims, None if folder is None else Path(folder))
     with tempfile.TemporaryDirectory() as figures:  # drawn for the report alone
-        records = run(entries, chosen, Path(figures))
+        records = (
+            run(entry, chosen, Path(figures))
+            if isinstance(entry, Claim)
+            else failed(entry, entry.error)
+            for entry in entries
+        )
         shown = tqdm(records, total=len(entries), unit="claim", leave=False, disable=None)
         return Results([Result.from_record(record) for record in shown])
 

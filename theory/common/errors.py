@@ -101,3 +101,10 @@ def positive(name: str, value: object) -> None:
     number = isinstance(value, Real) and not isinstance(value, bool)
     if not number or not 0 < value < float("inf"):  # type: ignore[operator]
         raise ValueError(f"{name} {value!r}: must be a number, positive and finite")
+
+
+def described(error: BaseException) -> str:
+    """An error in one line: its class, unless that is `ValueError`, and its message."""
+    lines = str(error).splitlines()
+    reason = lines[0] if lines else "no message"
+    return reason if isinstance(error, ValueError) else f"{type(error).__name__}: {reason}"

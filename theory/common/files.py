@@ -10,6 +10,10 @@ from bnproof.theory.common.errors import UserError
 HALF: Final = ".half"  # ends the name of a file that is being written
 
 
+class WriteError(UserError):
+    """A folder or a disk that refuses: what was to be kept there cannot be."""
+
+
 def write_text(path: Path, content: str) -> None:
     """Write a file whole or not at all, in UTF-8; see `write_bytes`.
 
@@ -23,14 +27,14 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises
     ------
-    UserError
+    WriteError
         If the folder cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(HALF, f".{path.name}.", path.parent)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+        raise WriteError(f"cannot write {path}: {error.strerror}; choose another folder") from None
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -40,7 +44,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+        raise WriteError(f"cannot write {path}: {error.strerror}; choose another folder") from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -64,6 +68,6 @@ def probe(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+        raise WriteError(f"cannot write {path}: {error.strerror}; choose another folder") from None
     if path.is_dir():
         raise UserError(f"cannot write {path}: it is a folder; name a file")

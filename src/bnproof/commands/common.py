@@ -69,6 +69,9 @@ def require(package: str, *, extra: str) -> None:
         raise UserError(f"{package} is not installed; run `pip install 'bnproof[{extra}]'`")
 
 
+LEFT: Final = 3  # exit status where work is left that the same command goes on with
+
+
 def device(name: str) -> str:
     """Return the concrete device, ``cpu`` or ``cuda``, for ``auto``, ``cpu`` or ``cuda``.
 

@@ -29,11 +29,13 @@ def document(
     command: str,
     threads: int,
     layers: Sequence[dict[str, str]] = (),
+    left: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Join `records` with settings and environment.
 
     `layers` is the table of `bnproof.simulate.layer_checks.table`, where it was measured; the table
-    of normalisers goes with it.
+    of normalisers goes with it.  `left` names the claims that are not verified yet, where the
+    verification was interrupted.
     """
     return {
         "schema": SCHEMA,
@@ -51,6 +53,7 @@ def document(
         "claims": list(records),
         "normalizers": _normalizers() if layers else [],
         "layers": list(layers),
+        **({"left": list(left)} if left else {}),
     }
 
 
