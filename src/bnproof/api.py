@@ -134,7 +134,7 @@ def settings(
     UserError
         If a value is out of range, the GPU asked for is missing or `data` holds no images.
     """
-    from bnproof.commands.common import device as concrete
+    from bnproof.scheduler.resources import device as concrete
     from bnproof.simulate.memory import asked
 
     one_of("scale", scale, tuple(Scale))

@@ -72,22 +72,6 @@ def require(package: str, *, extra: str) -> None:
 LEFT: Final = 3  # exit status where work is left that the same command goes on with
 
 
-def device(name: str) -> str:
-    """Return the concrete device, ``cpu`` or ``cuda``, for ``auto``, ``cpu`` or ``cuda``.
-
-    Raises
-    ------
-    UserError
-        If a GPU is asked for and there is none.
-    """
-    import torch
-
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise UserError("device cuda: PyTorch finds no GPU here; use cpu or auto")
-    return "cuda" if there and name != "cpu" else "cpu"
-
-
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Hold a folder of a report, which exists, against other commands that write to it.

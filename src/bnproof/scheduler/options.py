@@ -62,10 +62,8 @@ class Workers:
         UserError
             If there is no GPU for them.
         """
-        from bnproof.commands.common import device
-
         if self.engine == "local":
-            return device(name)
+            return resources.device(name)
         if name == "cuda" and self.gpus_per_job is None:
             raise UserError("--device cuda: with --engine ray, give --gpus-per-job as well")
         return "cuda" if self.gpus_per_job is not None and name != "cpu" else "cpu"

@@ -169,3 +169,19 @@ def environments(count: int, threads: int, places: Sequence[str]) -> list[dict[s
     if not places:
         return [common] * count
     return [common | {"CUDA_VISIBLE_DEVICES": place} for place in places[:count]]
+
+
+def device(name: str) -> str:
+    """Return the concrete device, ``cpu`` or ``cuda``, for ``auto``, ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    UserError
+        If a GPU is asked for and there is none.
+    """
+    import torch
+
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise UserError("device cuda: PyTorch finds no GPU here; use cpu or auto")
+    return "cuda" if there and name != "cpu" else "cpu"
