@@ -1,4 +1,4 @@
-"""The one exception for mistakes of the person who runs the program, and checks of arguments."""
+"""The exception for user errors, and validation of arguments."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -7,23 +7,23 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Final
 
-LARGEST_SEED: Final = 2**32 - 1  # that NumPy and PyTorch take
+LARGEST_SEED: Final = 2**32 - 1  # accepted by both NumPy and PyTorch
 
 
 class UserError(ValueError):
-    """Bad input: one line that names the value, the allowed range and the mend.
+    """Invalid input: one line that names the value, the allowed range and the fix.
 
     The command line prints it without a traceback and exits with status 2.
     """
 
 
 def not_importable(error: ImportError) -> str:
-    """One line for a package that `bnproof` needs and that is missing or damaged.
+    """Return one line about a dependency that is missing or broken.
 
     Raises
     ------
     ImportError
-        `error` itself, if a module of `bnproof` is what cannot be imported: that is a bug.
+        `error` itself, if it concerns a module of `bnproof`: that is a bug.
     """
     package = (error.name or "").partition(".")[0]
     if package == "bnproof":
@@ -47,12 +47,12 @@ def require(*packages: str) -> None:
 
 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
-    """Refuse a value that is not among those `allowed`.
+    """Check that a value is among those `allowed`.
 
     Raises
     ------
     UserError
-        Naming the value, what is allowed and, where one is close, the nearest.
+        If it is not; names the value, the allowed ones and the closest match.
     """
     if value in allowed:
         return
@@ -63,24 +63,24 @@ def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
 
 
 def whole(name: str, value: object, low: int) -> None:
-    """Refuse what is not an integer of at least `low`; True and False are none.
+    """Check that a value is an integer (not a bool) of at least `low`.
 
     Raises
     ------
     ValueError
-        Naming the value and the bound.
+        If it is not; names the value and the bound.
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < low:
         raise ValueError(f"{name} {value!r}: must be an integer, at least {low}")
 
 
 def valid_seed(name: str, value: object) -> None:
-    """Refuse what NumPy or PyTorch would not take as a seed; True and False are none.
+    """Check that NumPy and PyTorch accept a value as a seed; a bool is not a seed.
 
     Raises
     ------
     UserError
-        Naming the value and the range.
+        If it is not a seed; names the value and the range.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise UserError(f"{name} {value!r}: must be an integer, 0 to {LARGEST_SEED}")
@@ -91,16 +91,16 @@ def valid_seed(name: str, value: object) -> None:
 
 
 def positive(name: str, value: object) -> None:
-    """Refuse what is not a finite number above 0; True and False are none.
+    """Check that a value is a positive finite number (not a bool).
 
     Raises
     ------
     ValueError
-        Naming the value.
+        If it is not; names the value.
     """
     number = isinstance(value, Real) and not isinstance(value, bool)
     if not number or not 0 < value < float("inf"):  # type: ignore[operator]
-        raise ValueError(f"{name} {value!r}: must be a number, positive and finite")
+        raise ValueError(f"{name} {value!r}: must be a positive finite number")
 
 
 def described(error: BaseException) -> str:

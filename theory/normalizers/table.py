@@ -1,10 +1,10 @@
-"""The one table of normalisers: which entries form a group, centring, exponent, where eps goes.
+"""Table of normalisers: which entries form a group, centring, exponent, place of eps.
 
-Everything else is derived from these or reads them here: the algebra of
-`bnproof.theory.normalizers.groups`, the samplers, the layer checks and the networks.  Every scale
-in use is ``S = G(R)``, where ``R = (mean |x_i|^p)^(1/p)`` and x is u, or u centred.
+The algebra of `bnproof.theory.normalizers.groups`, the samplers, the layer checks and the networks
+all read this table.  Every scale in use is ``S = G(R)``, where ``R = (mean |x_i|^p)^(1/p)`` and x
+is u or u centred.
 
-``python -m bnproof.theory.normalizers.table`` prints what is derived for each normaliser.
+``python -m bnproof.theory.normalizers.table`` prints the derived properties of each normaliser.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ SQUARE: Final = sp.Integer(2)
 
 
 class Axis(StrEnum):
-    """Which entries form a group; the algebra is the same for all of them."""
+    """Which entries form a group; the algebra is the same for all."""
 
     UNIT = "one unit over the batch"
     FEATURES = "one sample over its features"
@@ -34,12 +34,12 @@ class Axis(StrEnum):
 
 @dataclass(frozen=True)
 class Normalizer:
-    """A normaliser: its definition and nothing else.
+    """Definition of a normaliser.
 
     Attributes
     ----------
     name
-        What it is called.
+        Its name in the table.
     axis
         Which entries form a group.
     centred, scale_centred
@@ -47,9 +47,9 @@ class Normalizer:
     power
         The exponent p: a number, infinity, or the symbol p.
     eps_at
-        Where eps goes: ``"inside"`` the root, ``"outside"`` it, or nowhere (``""``).
+        Place of eps: ``"inside"`` the root, ``"outside"`` it, or ``""`` if there is none.
     total
-        Whether S is the norm of x instead of its power mean: ``m^(1/p)`` times as much.
+        Whether S is the l_p norm of x instead of its power mean, which is ``m^(1/p)`` times larger.
     option
         Its name on command lines (``bnproof check-layer --as``); ``""`` if it has none.
     """
@@ -73,9 +73,9 @@ class Normalizer:
 
     @property
     def omega(self) -> sp.Expr:
-        """``w_i = (omega/m)(a_i - c_S mean(a))``: here omega as a function of R."""
+        """The factor omega of ``w_i = (omega/m)(a_i - c_S mean(a))``, as a function of R."""
         scale = self.outer(R)
-        # Where p = inf, S = R: the power of S/R = 1 does not matter.
+        # For p = inf, S = R: the power of S/R = 1 does not matter.
         power = p if self.power == sp.oo else self.power
         return sp.simplify(sp.diff(scale, R) * (scale / R) ** (power - 1))
 
@@ -92,9 +92,9 @@ class Normalizer:
 
 
 def gain_bound(power: sp.Expr, centred: bool) -> sp.Expr:
-    """Most that ``S Dn`` lengthens for l_p normalisation: an upper bound for every u.
+    """Upper bound on the norm of ``S Dn`` for l_p normalisation, for every u.
 
-    Without centring of the scale it is c_p(m) of `bnproof.theory.normalizers.amplification` where
+    Without centring of the scale it is c_p(m) of `bnproof.theory.normalizers.amplification` if
     that has a closed form.  With centring it is the supremum for p = 1 and inf and even m.
     """
     if centred and power in (1, sp.oo):
@@ -104,7 +104,7 @@ def gain_bound(power: sp.Expr, centred: bool) -> sp.Expr:
 
 
 def gain(kind: Normalizer) -> str:
-    """The largest ``|S Dn|`` over activations, in words; derived in `normalizers.amplification`."""
+    """Describe the largest ``|S Dn|`` over activations; see `normalizers.amplification`."""
     if kind.power == 2:
         return "1"
     exact = amplification.square(kind.power)
@@ -124,8 +124,8 @@ _lp: dict[str, sp.Expr] = {"1": sp.S.One, "4/3": sp.Rational(4, 3), "2": SQUARE}
 _lp |= {"4": sp.Integer(4), "inf": sp.oo, "p": p}
 
 
-# Centred activations at the corners of the scale need as many of one sign as of the other; the
-# printed layer at p = inf needs one more of the sign of the largest.
+# The supremum needs as many entries of one sign as of the other if the scale is centred; the
+# printed layer at p = inf needs one more of the sign of the largest entry.
 EVEN: Final = {True: " for even m", False: " for odd m"}
 
 
@@ -146,19 +146,19 @@ NORMALIZERS: Final = (
 
 
 def find(name: str) -> Normalizer:
-    """The normaliser of that name.
+    """Return the normaliser of that name.
 
     Raises
     ------
     UserError
-        If there is none.
+        If the name is not in the table.
     """
     one_of("normaliser", name, [entry.name for entry in NORMALIZERS])
     return next(entry for entry in NORMALIZERS if entry.name == name)
 
 
 def facts(kind: Normalizer) -> dict[str, str]:
-    """What is derived for one normaliser, a row of the table."""
+    """Derived properties of one normaliser: a row of the comparison."""
     square = kind.power == 2
     exact = kind.theta == 0  # S is of degree 1 in u
     null = ["1"] if kind.centred and kind.scale_centred else []
@@ -177,7 +177,7 @@ def facts(kind: Normalizer) -> dict[str, str]:
             second_bound += ", 1 for 1/m"
     else:
         first_bound = "fails; |v| <= (longest) |Af|/S"
-        second_bound = "fails" + ("; -2<w,v>|v|^2/S besides" if kind.one_centring else "")
+        second_bound = "fails" + ("; extra term -2<w,v>|v|^2/S" if kind.one_centring else "")
         second_bound += "; no term in W" if kind.power in (1, sp.oo) else ""
     return {
         "normaliser": kind.name,
@@ -195,7 +195,7 @@ def facts(kind: Normalizer) -> dict[str, str]:
 
 
 def table() -> str:
-    """The comparison of all normalisers as plain text, one block a normaliser."""
+    """Comparison of all normalisers as plain text, one block per normaliser."""
     blocks = []
     for kind in NORMALIZERS:
         name, *rest = facts(kind).items()
