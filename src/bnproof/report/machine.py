@@ -19,6 +19,7 @@ LIMITS: Final = (
     "ONEDNN_MAX_CPU_ISA",
     "OPENBLAS_CORETYPE",
 )
+MODEL: Final = ("cpu family", "model", "CPU part")
 VECTORS: Final = ("amx", "avx", "bf16", "dot", "fma", "i8mm", "neon", "sme", "sve")
 
 
@@ -61,8 +62,11 @@ def processor() -> dict[str, str]:
 
     system = _cpuinfo(Path("/proc/cpuinfo"))
     known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # of newer versions only
+    name = system.get("model name") or known.get("cpu_name") or UNKNOWN
+    # Virtual machines shorten the name: an EPYC of any generation is an "AMD EPYC" there.
+    exactly = [f"{key} {system[key]}" for key in MODEL if key in system]
     return {
-        "processor": system.get("model name") or known.get("cpu_name") or UNKNOWN,
+        "processor": f"{name} ({', '.join(exactly)})" if exactly else name,
         "vendor": system.get("vendor_id") or system.get("CPU implementer") or UNKNOWN,
         "instructions": " ".join(
             name if value is True else f"{name}={value}"

@@ -72,12 +72,18 @@ def test_the_first_core_counts(tmp_path: Path) -> None:
 
 def test_vector_instructions_are_listed_with_their_length(made_up) -> None:
     known = {"sve2": True, "aes": True, "sve": True, "sve_max_length": 32, "bf16": False}
-    found = made_up({"CPU implementer": "0x41"}, known | {"cpu_name": "Neoverse V1"})
+    system = {"CPU implementer": "0x41", "CPU part": "0xd40"}
+    found = made_up(system, known | {"cpu_name": "Neoverse V1"})
     assert found == {
-        "processor": "Neoverse V1",
+        "processor": "Neoverse V1 (CPU part 0xd40)",
         "vendor": "0x41",
         "instructions": "sve sve2 sve_max_length=32",
     }
+
+
+def test_generations_of_one_name_are_told_apart(made_up) -> None:
+    system = {"model name": "AMD EPYC", "cpu family": "25", "model": "17"}
+    assert made_up(system, {})["processor"] == "AMD EPYC (cpu family 25, model 17)"
 
 
 def test_what_nothing_tells_is_unknown(made_up) -> None:
