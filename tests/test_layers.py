@@ -230,6 +230,35 @@ def test_help_loads_nothing_heavy(command: tuple[str, ...]) -> None:
     assert not loaded_by(*command, "--help") & heavy
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("claims",), ("claims", "--json"), ("experiment", "list"), ("show", "bjorck_fig3")],
+    ids=" ".join,
+)
+def test_a_list_loads_nothing_heavy(command: tuple[str, ...]) -> None:
+    """It reads the files of claims, and imports none of them."""
+    found = loaded_by(*command)
+    assert not found & {"torch", "sympy", "matplotlib", "numpy", "scipy"}
+    assert not [name for name in found if name.startswith("bnproof.") and name.count(".") > 2]
+
+
+def test_verify_loads_what_the_named_claim_needs(tmp_path: Path) -> None:
+    words = ("verify", "bn_jacobian", "--scale", "smoke", "--device", "cpu")
+    found = loaded_by(*words, "--report", str(tmp_path))
+    assert "bnproof.simulate.samplers.autodiff" in found
+    own = {name for name in found if name.startswith("bnproof.")}
+    assert own & {"bnproof.empirical.experiment", "bnproof.results.published"} == set()
+    assert {name for name in own if ".empirical" in name} == {
+        "bnproof.empirical",
+        "bnproof.empirical.experiments",
+    }
+    assert [name for name in own if name.startswith("bnproof.theory.claims.gradient.")] == [
+        "bnproof.theory.claims.gradient.bn_jacobian"
+    ]
+    assert not found & {"scipy", "sklearn", "torch._dynamo"}
+    assert len(own) < 80
+
+
 @pytest.mark.parametrize("command", ["show", "derive"])
 def test_a_claim_of_theory_is_shown_without_torch(command: str) -> None:
     found = loaded_by(command, "santurkar_4_1")

@@ -1,17 +1,26 @@
 """The command line as a person uses it: output, exit status, one line for bad input."""
 
+import inspect
+import io
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
 import torch
+from cyclopts import App
 
 from bnproof import catalogue as catalogue_module
 from bnproof import cli
+from bnproof.commands.common import _integers as integers
 from bnproof.theory.loading import LoadError
+
+CLOSED = "bnproof: standard output is closed; direct it to a file, or to /dev/null\n"
 
 
 class Result:
@@ -47,11 +56,30 @@ def test_claims_lists_every_claim(run) -> None:
     assert all(entry["source"] and entry["statement"] for entry in listed)
 
 
+def test_claims_lists_files_of_ones_own_and_says_which_do_not_load(run, tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("1/0\n")
+    result = run("claims", "--claims", tmp_path)
+    assert result.status == 1
+    assert result.out.splitlines()[-1].split(maxsplit=2)[:2] == ["bad", "error"]
+    assert result.out.endswith("ZeroDivisionError: division by zero\n")
+    listed = json.loads(run("claims", "--json", "--claims", tmp_path).out)
+    assert listed[-1]["error"] == "bad.py does not load: ZeroDivisionError: division by zero"
+
+
 def test_show_prints_statement_source_and_relation(run) -> None:
     out = run("show", "santurkar_4_1").out
     assert "A18, Theorem 4.1" in out
     assert "arXiv:1805.11604" in out
     assert "|v|^2 <= gamma**2" in out
+    assert "\nchecks      Proof, RandomTest\n" in out
+    assert "\nremark      An identity at eps = 0" in out
+
+
+def test_show_of_a_claim_without_relation(run) -> None:
+    out = run("show", "blog_saturating_tanh").out
+    assert "relation" not in out
+    assert "\nchecks      Experiment\n" in out
+    assert "4 rates, chosen for each network" in out  # which the file computes
 
 
 @pytest.mark.parametrize("claim_id", ["bn_hessian", "report_3_4", "santurkar_4_1_eps"])
@@ -175,6 +203,9 @@ def test_a_broken_claim_is_an_error_and_the_others_run(
         (["verify", "bn_jacobian", "--report", "file/below"], "cannot write file/below"),
         (["verify", "bn_jacobian", "--json", "file/x.json"], "cannot write file/x.json"),
         (["report", "nowhere"], "run `bnproof verify` first"),
+        (["verify", "bn_jacobian", "--seed", "1.7"], "--seed: 1.7 is not an integer; give 1 or 2"),
+        (["verify", "--claims", "."], "gradient/bn_jacobian.py"),
+        (["attack", "nope_at_all"], "unknown claim 'nope_at_all'"),
         (["prove"], "prove"),
         (["verify", "--no-such-option"], "no-such-option"),
     ],
@@ -197,6 +228,150 @@ def test_a_missing_gpu_is_usage(run) -> None:
     result = run("verify", "bn_jacobian", "--device", "cuda")
     assert result.status == 2
     assert "finds no GPU" in result.err
+
+
+class Full(io.TextIOBase):
+    """A stream that refuses."""
+
+    def __init__(self, error: OSError) -> None:
+        self.error = error
+
+    def write(self, text: str) -> int:
+        raise self.error
+
+
+def test_without_standard_output_nothing_is_done(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    result = run("verify", "bn_jacobian")
+    assert result.status == 2
+    assert result.err == CLOSED
+    assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["show", "nope"], ["verify", "--seed", "x"]])
+def test_an_error_that_nobody_reads_is_no_traceback(
+    run, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Full(BrokenPipeError(32, "Broken pipe")))
+    assert run(*arguments).status == 2
+
+
+COMMANDS = ("claims", "show bn_jacobian", "experiment list", "--help")
+
+
+def bnproof(command: str, streams: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
+    """The program in a process of its own, its streams directed as a shell writes it."""
+    line = f"exec {sys.executable} -m bnproof {command} {streams}"
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.run(["sh", "-c", line], text=True, check=False, **options)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_closed_standard_output_is_one_line(command: str) -> None:
+    found = bnproof(command, ">&-")
+    assert (found.returncode, found.stderr) == (2, CLOSED)
+
+
+def test_without_standard_error_the_result_is_printed_and_nothing_else() -> None:
+    assert "P/s" in bnproof("show bn_jacobian", "2>&-").stdout
+    found = bnproof("show nope", "2>&-")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert bnproof("show bn_jacobian", ">&- 2>&-").returncode == 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_reader_that_has_gone_ends_it_as_a_broken_pipe_does(command: str) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    found = bnproof(command, stdout=write)
+    os.close(write)
+    assert (found.returncode, found.stderr) == (141, "")
+
+
+INTERRUPTED = """
+import signal, time, weakref
+
+class Thing:
+    pass
+
+thing = Thing()
+reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+del thing
+time.sleep(60)
+"""
+
+
+def test_ctrl_c_in_a_callback_is_not_lost(run, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(INTERRUPTED)
+    result = run("claims", "--claims", tmp_path)
+    assert (result.status, result.err) == (130, "bnproof: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_out_of_memory_is_one_line(run, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(catalogue_module, "entry", fails)
+    result = run("show", "bn_jacobian")
+    assert (result.status, result.err) == (2, "bnproof: out of memory; ask for less at once\n")
+
+
+def test_another_error_of_the_program_is_shown_in_full(
+    run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(catalogue_module, "entry", fails)
+    monkeypatch.setattr(sys, "argv", ["bnproof", "show", "bn_jacobian"])
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli.main()
+
+
+def commands(app: App, *before: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and its function."""
+    for name in app:
+        if not name.startswith("-"):
+            inner = app[name]
+            if inner.default_command is not None:
+                yield (*before, name), inner.default_command
+            yield from commands(inner, *before, name)
+
+
+def integer_options() -> Iterator[tuple[str, ...]]:
+    """Each option of any command whose values are integers, after what the command needs."""
+    for words, function in commands(cli.app):
+        hints = get_type_hints(function)
+        for name, parameter in inspect.signature(function).parameters.items():
+            if integers(hints[name]) is not None:
+                needed = [
+                    "x"
+                    for one in inspect.signature(function).parameters.values()
+                    if one.kind is one.POSITIONAL_ONLY
+                ]
+                assert parameter.kind is parameter.KEYWORD_ONLY or words == ("experiment", "run")
+                yield (*words, *needed, f"--{name.replace('_', '-')}")
+
+
+OPTIONS = list(integer_options())
+
+
+def test_there_are_integer_options() -> None:
+    assert len(OPTIONS) > 12
+    assert ("experiment", "run", "--seeds") in OPTIONS
+    assert ("spectrum", "--figure") in OPTIONS
+
+
+@pytest.mark.parametrize("words", OPTIONS, ids=" ".join)
+def test_no_integer_is_rounded(run, words: tuple[str, ...]) -> None:
+    for value in ("2.5", "-0.5", "1.5e3", "1.0e30"):
+        result = run(*words[:-1], f"{words[-1]}={value}")
+        assert result.status == 2
+        assert f"Invalid value for {words[-1]}: {value} is not an integer; give " in result.err
+        assert result.err.count("\n") == 1
 
 
 def test_a_read_only_folder_is_usage(run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """`bnproof experiment` as a person uses it."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -33,8 +34,14 @@ def test_list_names_every_experiment_and_what_is_published(run):
     assert status == 0
     lines = {line.split()[0]: line for line in out.splitlines()}
     assert {"bjorck_fig1", "bjorck_fig4", "bjorck_table1"} <= set(lines)
-    assert " trains " in lines["bjorck_fig1"]
-    assert " at initialisation " in lines["bjorck_table1"]
+    assert re.search(r"bjorck_fig1 +not reproduced  quick +\d+ min  At the rate", out)
+    assert re.search(r"bjorck_table1 +reproduced +quick +\d+ s  At initialisation", out)
+
+
+def test_list_says_what_is_not_published(run, monkeypatch):
+    monkeypatch.setattr("bnproof.results.record_files.largest", lambda name: None)
+    _, out, _ = run("list")
+    assert re.search(r"bjorck_fig1 +not reproduced  - +-  At the rate", out)
 
 
 def test_show_prints_criteria_control_and_scales(run):
@@ -119,9 +126,12 @@ def test_a_verdict_that_is_not_the_expected_one_gives_status_1(run, monkeypatch)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("show", "bjork_fig3"), "unknown claim 'bjork_fig3'; did you mean bjorck_fig3"),
+        (("show", "bjork_fig3"), "unknown experiment 'bjork_fig3'; did you mean bjorck_fig3"),
+        (("run", "nope"), "unknown experiment 'nope'; `bnproof experiment list` lists them all"),
+        (("run", CHEAP, "nope"), "unknown experiment 'nope'"),
         (("show", "bn_jacobian"), "bn_jacobian: has no experiment"),
-        (("run", CHEAP, "--seeds", "0"), "--seeds 0: must be at least 1"),
+        (("run", CHEAP, "--seeds", "0"), "--seeds 0: must be 1 to 1000"),
+        (("run", CHEAP, "--seeds", "1001"), "the controls have the seeds after these"),
         (("run", CHEAP, "--seed", "-1"), "--seed -1: must be an integer, 0 to 4294967295"),
         (("run", CHEAP, "--minutes", "0"), "--minutes 0.0: must be positive and finite"),
         (("run", CHEAP, "--minutes", "nan"), "--minutes nan"),

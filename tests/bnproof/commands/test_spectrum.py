@@ -1,5 +1,6 @@
 """`bnproof spectrum` as a person uses it."""
 
+import importlib.util
 import json
 import sys
 
@@ -58,6 +59,18 @@ def test_values_and_numbers_agree(run, tmp_path) -> None:
     assert (tmp_path / "a.json").read_text() == first
 
 
+def test_a_missing_package_is_said_before_the_work(run, tmp_path, monkeypatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "pyarrow" else find(name)
+    )
+    monkeypatch.setattr("bnproof.commands.spectrum._random", None)  # to work would fail
+    status, _, err = run("--factors", 2, "--out", "a.parquet")
+    assert status == 2
+    assert err == "bnproof: pyarrow is not installed; run `pip install 'bnproof[parquet]'`\n"
+    assert not list(tmp_path.iterdir())
+
+
 def test_weights_of_a_file(run, tmp_path) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "w.npz", a=rng.standard_normal((20, 30)), b=rng.standard_normal((10, 20)))
@@ -78,6 +91,10 @@ def test_weights_of_a_file(run, tmp_path) -> None:
         (("--factors", "two"), "factors"),
         (("--factors", 2, "--size", 0), "--size 0: must be at least 1"),
         (("--factors", 2, "--repeats", 0), "--repeats 0: must be at least 1"),
+        (("--factors", 2, "--size", 10_000_000), "--size 10000000: takes "),
+        (("--factors", 1, "--size", 10_000_000), "takes hours; give 200000 or less"),
+        (("--widths", "10000000,9,10000000,9000000"), "make the largest "),
+        (("--factors", 2, "--size", 9, "--repeats", 10**12), "--repeats 1000000000000: memory"),
         (("--widths", "3"), "--widths 3: give two or more integers"),
         (("--widths", "3,x"), "--widths 3,x: give integers"),
         (("--widths", "3,0"), "each at least 1"),

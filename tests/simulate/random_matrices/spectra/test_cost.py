@@ -1,0 +1,100 @@
+"""What a random product takes, against what it takes when it is drawn."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from bnproof.simulate import memory
+from bnproof.simulate.random_matrices.spectra import cost
+from bnproof.simulate.random_matrices.spectra.cost import bytes_needed, check_fits
+from bnproof.theory.common.errors import UserError
+
+DRAWN = """
+import resource, sys
+from bnproof.simulate.random_matrices.spectra.spectrum import sampled
+widths, repeats, kind = eval(sys.argv[1])
+sampled((8, 8, 8), 1), sampled((8,) * 40, 1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+sampled(widths, repeats, kind=kind)
+print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss differs")
+@pytest.mark.parametrize(
+    ("widths", "repeats", "kind"),
+    [
+        ((1200,) * 3, 1, "real"),
+        ((900,) * 3, 1, "complex"),
+        ((400,) * 21, 1, "real"),
+        ((10, 10), 50_000, "real"),
+    ],
+    ids=["triangular", "complex", "graded", "many"],
+)
+def test_what_is_needed_is_about_what_is_taken(
+    widths: tuple[int, ...], repeats: int, kind: str
+) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", DRAWN, repr((widths, repeats, kind))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    needed = bytes_needed(widths, repeats, kind)  # type: ignore[arg-type]
+    assert needed / 4 < int(run.stdout) < 1.5 * needed
+
+
+@pytest.fixture
+def one_gibibyte(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free", lambda device: 1 << 30)
+
+
+@pytest.mark.parametrize(
+    ("widths", "repeats", "kind"),
+    [((40_000,) * 3, 1, "real"), ((3_000,) * 101, 2, "complex"), ((10**30,) * 4, 3, "real")],
+)
+@pytest.mark.usefixtures("one_gibibyte")
+def test_the_size_that_is_named_is_the_largest_that_fits(
+    widths: tuple[int, ...], repeats: int, kind: str
+) -> None:
+    with pytest.raises(UserError, match=f"--size {widths[0]}: takes .* 1 GiB are free") as caught:
+        check_fits(widths, repeats, kind)  # type: ignore[arg-type]
+    (largest,) = map(int, re.findall(r"give (\d+) or less", str(caught.value)))
+    assert 100 < largest < widths[0]
+    check_fits([largest] * len(widths), 1, kind)  # type: ignore[arg-type]
+    with pytest.raises(UserError):
+        check_fits([largest + 1] * len(widths), 1, kind)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("one_gibibyte")
+def test_too_many_products() -> None:
+    with pytest.raises(UserError, match=r"--repeats 99999999: memory") as caught:
+        check_fits([10] * 3, 99_999_999, "real")
+    (most,) = map(int, re.findall(r"give (\d+) or less", str(caught.value)))
+    check_fits([10] * 3, most, "real")
+    with pytest.raises(UserError):
+        check_fits([10] * 3, most + 1, "real")
+
+
+@pytest.mark.usefixtures("one_gibibyte")
+def test_one_factor_needs_little_memory_and_much_time() -> None:
+    check_fits([cost.WIDEST] * 2, 1, "real")
+    check_fits([100 * cost.WIDEST, 2], 1, "real")
+    with pytest.raises(UserError, match=f"takes hours; give {cost.WIDEST} or less"):
+        check_fits([cost.WIDEST + 1] * 2, 1, "real")
+
+
+def test_the_free_memory_is_some_of_what_there_is() -> None:
+    assert 1 << 20 < memory.free() < 1 << 50
+
+
+def test_a_container_leaves_less(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    whole = memory.free()
+    (tmp_path / "memory.current").write_text("1000\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.free() > whole / 2
+    (tmp_path / "memory.max").write_text("4000\n")
+    assert memory.free() == 3000
