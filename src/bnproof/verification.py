@@ -99,9 +99,9 @@ def measures(claim: Claim) -> bool:
     trial = experiment_among(claim)
     if trial is None or not trial.trains:
         return trial is not None
-    from bnproof.results import published
+    from bnproof.results import record_files
 
-    return not published.files(claim.id)
+    return not record_files.files(claim.id)
 
 
 def carry_out(check: Any, claim: Claim, settings: Settings, runs: Path | None = None) -> Evidence:

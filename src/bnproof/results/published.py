@@ -22,7 +22,7 @@ from bnproof.empirical.runner import Results
 from bnproof.empirical.training.run_folder import plain
 from bnproof.report.document import environment, lock, now
 from bnproof.results.record_files import FOLDER as FOLDER
-from bnproof.results.record_files import SCHEMA, Record
+from bnproof.results.record_files import SCHEMA, Record, largest
 from bnproof.results.record_files import read as read
 from bnproof.theory.claim import Claim, Evidence, Scale
 from bnproof.theory.common.checksum import with_checksum
@@ -81,14 +81,8 @@ def write(whole: Record, folder: Path = FOLDER) -> Path:
 
 def evidence(claim: Claim, folder: Path = FOLDER) -> Evidence | None:
     """Judge the published measurements of the largest scale; None if there are none."""
-    there = files(claim.id, folder)
-    return judged(claim, read(there[-1])) if there else None
-
-
-def files(claim_id: str, folder: Path = FOLDER) -> list[Path]:
-    """The published records of an experiment, the largest scale last."""
-    paths = (folder / f"{claim_id}.{scale.value}.json" for scale in Scale)
-    return [path for path in paths if path.exists()]
+    path = largest(claim.id, folder)
+    return None if path is None else judged(claim, read(path))
 
 
 def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:

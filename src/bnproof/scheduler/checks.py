@@ -4,20 +4,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import bnproof.simulate
 from bnproof import verification
 from bnproof.catalogue import module_of, one
 from bnproof.empirical.training.run_folder import RunFolder
 from bnproof.report import document
-from bnproof.results import published
+from bnproof.results import record_files
+from bnproof.scheduler.folder import InFolder
 from bnproof.scheduler.job import Job
-from bnproof.scheduler.jobs import InFolder, Seed, seeds
-from bnproof.simulate.layer_checks import table
 from bnproof.theory.claim import Disproof, Proof, RandomTest, Settings, SpectrumTest
 from bnproof.theory.common.checksum import digest
 from bnproof.theory.common.code import code_hash
+
+if TYPE_CHECKING:
+    from bnproof.scheduler.jobs import Seed
 
 Record = dict[str, Any]
 
@@ -57,10 +59,12 @@ class Check(InFolder):
         return self.id
 
     @cached_property
-    def seeds(self) -> Sequence[Seed]:
+    def seeds(self) -> "Sequence[Seed]":
         """The seeds of its experiment, if that is measured."""
         if not verification.measures(one(self.id, self.outside)):
             return ()
+        from bnproof.scheduler.jobs import seeds
+
         return seeds(self.id, self.settings, self.root, outside=self.outside, seconds=self.seconds)
 
     @cached_property
@@ -141,7 +145,7 @@ class Layers(InFolder):
     @cached_property
     def run(self) -> RunFolder:
         """A folder named by all that the table depends on."""
-        code = code_hash(table.__name__, within="bnproof")
+        code = code_hash("bnproof.simulate.layer_checks.table", within="bnproof")
         return RunFolder(
             self.root, {"table": LAYERS, "code": code, **_surroundings(self.device, self.threads)}
         )
@@ -155,6 +159,8 @@ class Layers(InFolder):
 
     def carry_out(self) -> None:
         """Check the layers."""
+        from bnproof.simulate.layer_checks import table
+
         with self.run.held(wait=-1):
             self.run.finish({"rows": table.table(self.device)})
 
@@ -189,7 +195,7 @@ def _code_of_claim(claim_id: str, outside: Path | None) -> str:
 
 def _published(claim_id: str) -> list[str]:
     """Hashes of the published measurements of a claim."""
-    return [digest(path.read_bytes()) for path in published.files(claim_id)]
+    return [digest(path.read_bytes()) for path in record_files.files(claim_id)]
 
 
 def _surroundings(device: str, threads: int) -> dict[str, Any]:

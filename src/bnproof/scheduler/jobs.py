@@ -15,35 +15,13 @@ from bnproof.empirical.training.loop import train
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data, LinearMap
 from bnproof.empirical.trial import Conduct, MissingRunsError, look_up, train_here
+from bnproof.scheduler.folder import InFolder
 from bnproof.scheduler.job import Job, WaitError
 from bnproof.theory.claim import Settings
 
 # Seconds, on one core, of what is measured at initialisation, and of an update: only guesses.
 AT_INITIALISATION = 10.0
 UPDATE = 0.05
-
-
-class InFolder:
-    """What jobs have in common whose result is that of a run folder."""
-
-    @property
-    def run(self) -> RunFolder:
-        """The folder."""
-        raise NotImplementedError
-
-    @property
-    def key(self) -> str:
-        """The folder's name, which is the hash of a configuration."""
-        return self.run.folder.name
-
-    @property
-    def needs(self) -> Sequence[Job]:
-        """Other jobs; none unless a subclass names some."""
-        return ()
-
-    def done(self) -> bool:
-        """Whether the folder has a result."""
-        return self.run.result() is not None
 
 
 @dataclass(frozen=True)
