@@ -1,1 +1,1 @@
-"""Does it hold on random instances: networks and random matrices, in PyTorch."""
+"""Tests of statements on random instances: networks and random matrices, in PyTorch."""

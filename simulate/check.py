@@ -1,6 +1,6 @@
-"""Carry out the means `RandomTest`: a claim's own relation, and its control, on random instances.
+"""Run the check `RandomTest`: evaluate a claim's relation and control on random instances.
 
-Batches that do not fit into memory are halved; which instances there are does not change.
+Batches that do not fit into memory are halved, which does not change the instances.
 """
 
 import sys
@@ -32,10 +32,10 @@ SHOWN: Final = 4_000
 
 @dataclass
 class Sample:
-    """Scaled excess of statement and control over all instances of the domain.
+    """Scaled excess of statement and control on all instances inside the domain.
 
-    `largest` holds the largest excess of the statement by size, `halvings` how often the memory
-    for one batch was halved because it ran out.
+    `largest` maps each size to the largest excess of the statement; `halvings` counts how often
+    batches were halved because memory ran out.
     """
 
     statement: Tensor
@@ -46,14 +46,14 @@ class Sample:
 
 
 def sample(claim: Claim, settings: Settings) -> Sample:
-    """Draw the claim's sampler and evaluate statement and control on it.
+    """Draw instances from the claim's sampler and evaluate statement and control on them.
 
     Raises
     ------
     ValueError
         If no instance satisfies the domain.
     MemoryError, RuntimeError
-        If a batch that cannot be halved does not fit into memory.
+        If a batch does not fit into memory and cannot be halved.
     """
     statement, control, drawn = [], [], 0
     largest: dict[int, float] = {}
@@ -73,15 +73,15 @@ def sample(claim: Claim, settings: Settings) -> Sample:
 def _evaluated(
     claim: Claim, measured: Measurements, budget: memory.Budget
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield the instances inside the domain, and both excesses on them, on the CPU.
+    """Yield the mask of instances inside the domain and both excesses on them, on the CPU.
 
-    When memory runs out the instances are halved until they fit.
+    If memory runs out, the batch is halved until it fits.
     """
     assert claim.relation is not None
     assert claim.control is not None
     try:
         mask = inside(claim.domain, measured)
-        found = [
+        excesses = [
             compare(relation, measured, mask).excess.cpu() if mask.any() else torch.empty(0)
             for relation in (claim.relation, claim.control)
         ]
@@ -90,16 +90,16 @@ def _evaluated(
         if parts is None:
             raise
     else:
-        yield mask.cpu(), found[0], found[1]
+        yield mask.cpu(), excesses[0], excesses[1]
         return
-    # Out of the handler: the traceback holds what filled the memory.
+    # Outside the handler, whose traceback keeps the large tensors alive.
     count = measured.instances()
     del measured
     budget.halve(count)
     torch.cuda.empty_cache()
     print(
         f"bnproof: {claim.id}: out of memory with {count} instances at once; "
-        f"going on with {count // 2}",
+        f"continuing with {count // 2}",
         file=sys.stderr,
     )
     for part in parts:
@@ -109,24 +109,24 @@ def _evaluated(
 @one_thread()
 def check(claim: Claim, settings: Settings) -> Evidence:
     """Evaluate a claim's relation and its control on random instances."""
-    found = sample(claim, settings)
-    tolerance = TOLERANCE[found.statement.dtype]
-    count = len(found.statement)
-    violations = int((found.statement > tolerance).sum())
-    control_violations = int((found.control > tolerance).sum())
+    excess = sample(claim, settings)
+    tolerance = TOLERANCE[excess.statement.dtype]
+    count = len(excess.statement)
+    violations = int((excess.statement > tolerance).sum())
+    control_violations = int((excess.control > tolerance).sum())
     numbers: dict[str, Any] = {
         "instances": count,
-        "share inside the domain": count / found.drawn,
+        "share inside the domain": count / excess.drawn,
         "violations": violations,
         "share violated": violations / count,
-        "largest scaled excess": found.statement.max().item(),
-        "smallest scaled excess": found.statement.min().item(),
-        "largest scaled excess by size": {str(m): v for m, v in sorted(found.largest.items())},
+        "largest scaled excess": excess.statement.max().item(),
+        "smallest scaled excess": excess.statement.min().item(),
+        "largest scaled excess by size": {str(m): v for m, v in sorted(excess.largest.items())},
         "control violations": control_violations,
         "tolerance": tolerance,
     }
-    if found.halvings:
-        numbers["memory ran out, batches halved"] = found.halvings
+    if excess.halvings:
+        numbers["memory ran out, batches halved"] = excess.halvings
     holds = violations == 0
     case = claim.check_of(Counterexample)
     if case is not None:
@@ -135,8 +135,8 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         holds = holds and not bool(again.violated)
     step = max(1, count // SHOWN)
     series = {
-        "statement": found.statement[::step].numpy(),
-        "control": found.control[::step].numpy(),
+        "statement": excess.statement[::step].numpy(),
+        "control": excess.control[::step].numpy(),
     }
     with memory.limited(settings.memory):
         tight = _tightness(claim, settings)
@@ -147,7 +147,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     word = "holds on all" if violations == 0 else f"is violated on {violations:,} of"
     summary = (
         f"The relation {word} {count:,} random instances (largest scaled excess "
-        f"{found.statement.max().item():.1e}); the control is violated on {control_violations:,}."
+        f"{excess.statement.max().item():.1e}); the control is violated on {control_violations:,}."
     )
     if tight is not None:
         tried = numbers["configurations tried by the adversary"]
@@ -164,12 +164,12 @@ def check(claim: Claim, settings: Settings) -> Evidence:
 
 
 def _tightness(claim: Claim, settings: Settings) -> tightness.Summary | None:
-    """What the adversary makes of an inequality; None for an equation or symbols it cannot vary."""
+    """Result of attacking an inequality; None for equations and symbols without a search space."""
     if not isinstance(claim.relation, sp.LessThan):
         return None
     try:
         return tightness.summary(claim, settings)
-    except UserError:  # a claim of a person's own, in symbols that no space has
+    except UserError:  # a user-defined claim with symbols that no search space has
         return None
 
 
@@ -194,7 +194,7 @@ def _provenance(claim: Claim, settings: Settings) -> dict[str, Any]:
 
 
 def as_problem(case: Counterexample, device: str = "cpu") -> Problems:
-    """A counterexample as a batch of one problem, in float64."""
+    """Convert a counterexample to a batch of one problem, in float64."""
 
     def tensor(values: Any) -> Tensor:
         return torch.tensor(np.array(values, dtype=float), device=device)
@@ -210,7 +210,7 @@ def as_problem(case: Counterexample, device: str = "cpu") -> Problems:
 
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
-    """Distribution of the scaled excess for statement and control; returns the text alternative."""
+    """Plot the distribution of the scaled excess of both relations; returns the alt text."""
     ratios = {
         name: evidence.series[name]
         for name in (tightness.RANDOMLY, tightness.BY_ADVERSARY)
@@ -234,12 +234,12 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     finding = f"fails on {share:.0%} of instances" if share else "holds on every instance"
     axes.set_title(f"{claim.id}: {finding}")
     axes.legend(loc="upper left")
-    said = (
+    alt_text = (
         f"Cumulative distribution of the scaled excess of left over right side on "
         f"{evidence.numbers['instances']:,} random instances: the statement {finding}; "
         f"the control is violated on {evidence.numbers['control violations']:,}."
     )
     if ratios:
-        said += " " + tightness.panel(below[0], evidence.numbers, ratios)
+        alt_text += " " + tightness.panel(below[0], evidence.numbers, ratios)
         below[0].set_title(tightness.finding(evidence.numbers))
-    return said
+    return alt_text

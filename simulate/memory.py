@@ -1,7 +1,7 @@
-"""A stated budget of memory: how many instances are measured at once.
+"""Memory budget: how many instances are measured at once.
 
-`limited` sets the budget for the work inside it; a sampler asks `chunk` how many instances fit.
-When memory runs out all the same, the check halves the budget and goes on.
+`limited` sets the budget for a block of code; samplers call `chunk` to find how many instances
+fit.  If memory runs out nevertheless, the check halves the budget and continues.
 """
 
 import os
@@ -18,11 +18,11 @@ import torch
 from bnproof.theory.common.errors import UserError
 
 DEFAULT: Final = 1 << 30
-LEAST: Final = 1 << 25  # one network of 4096 samples and all that is measured on it
+LEAST: Final = 1 << 25  # one network of 4096 samples and all its measurements
 UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 MEMINFO: Final = Path("/proc/meminfo")
 CGROUP: Final = Path("/sys/fs/cgroup")
-MEND: Final = 'give bytes with a suffix K, M, G or T, such as "512M" or "1.5G"'
+FIX: Final = 'give bytes with a suffix K, M, G or T, such as "512M" or "1.5G"'
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Budget:
     bytes
         The budget.
     each
-        Bytes of one instance, as last asked for.
+        Bytes per instance in the last call of `chunk`.
     halvings
         How often a batch had to be halved.
     """
@@ -44,7 +44,7 @@ class Budget:
     halvings: int = 0
 
     def halve(self, count: int) -> None:
-        """Go on with half of `count` instances at once, at most."""
+        """Reduce the budget to at most half of `count` instances."""
         self.bytes = max(1, min(self.bytes, count // 2 * self.each))
         self.halvings += 1
 
@@ -53,27 +53,32 @@ _budget: ContextVar[Budget] = ContextVar("memory budget")
 
 
 def parse(text: str) -> int:
-    """Bytes from text such as ``"1G"``, ``"512M"`` or ``"800000"``; suffixes are powers of 1024.
+    """Parse a size such as ``"1G"``, ``"512M"`` or ``"800000"``; suffixes are powers of 1024.
+
+    Returns
+    -------
+    int
+        Bytes.
 
     Raises
     ------
     UserError
-        If it cannot be read or is not positive.
+        If the text is not a positive size.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    size = int(float(match[1]) * UNITS[match[2].upper()]) if match else 0
     if size < 1:
-        raise UserError(f"memory {text!r}: {MEND}")
+        raise UserError(f"memory {text!r}: {FIX}")
     return size
 
 
 def asked(text: str) -> int:
-    """The budget that a user asks for: `parse`, and not less than one instance needs.
+    """Parse a budget given by the user, which must suffice for one instance.
 
     Raises
     ------
     UserError
-        As `parse`, or if it is below `LEAST`.
+        If the text is not a size, or the size is below `LEAST`.
     """
     size = parse(text)
     if size < LEAST:
@@ -103,7 +108,7 @@ def _left_by_container() -> list[int]:
 
 
 def spoken(size: float) -> str:
-    """Bytes for a reader, such as ``"1.5 GiB"``."""
+    """Format bytes for display, such as ``"1.5 GiB"``."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
             return f"{size:.4g} {unit}"
@@ -113,7 +118,7 @@ def spoken(size: float) -> str:
 
 @contextmanager
 def limited(size: int | None) -> Iterator[Budget]:
-    """Set the budget, in bytes, for the work inside; None is `DEFAULT`.
+    """Set the budget in bytes within the context; None means `DEFAULT`.
 
     Raises
     ------
@@ -121,7 +126,7 @@ def limited(size: int | None) -> Iterator[Budget]:
         If it is not positive.
     """
     if size is not None and size < 1:
-        raise UserError(f"memory {size}: {MEND}")
+        raise UserError(f"memory {size}: {FIX}")
     budget = Budget(DEFAULT if size is None else size)
     token = _budget.set(budget)
     try:
@@ -131,13 +136,14 @@ def limited(size: int | None) -> Iterator[Budget]:
 
 
 def chunk(each: int, block: int = 1) -> int:
-    """How many instances of `each` bytes fit into the budget: a multiple of `block`, at least one.
+    """Return how many instances of `each` bytes fit into the budget: a multiple of `block`.
+
+    Once memory has run out, parts of blocks are allowed, down to one instance.
 
     Raises
     ------
     UserError
-        If not even one block fits into the stated budget.  Once memory has run out, parts of
-        blocks are measured.
+        If not even one block fits into the budget.
     """
     budget = _budget.get(None) or Budget(DEFAULT)
     budget.each = each
@@ -157,7 +163,7 @@ def _up(size: int) -> str:
 
 
 def exhausted(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on a GPU or on the CPU."""
+    """Whether an error means that memory ran out, on a GPU or on the CPU."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     # "not enough memory" or "can't allocate memory", by platform.

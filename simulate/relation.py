@@ -1,8 +1,8 @@
-"""Evaluate a relation on measured symbols; the one table of tolerances.
+"""Evaluate a relation on measured symbols, with the tolerances for each dtype.
 
-The relation is the SymPy object that was proved and is printed; it is lambdified and evaluated on
+The relation is the SymPy object that is proved and printed; it is lambdified and evaluated on
 symbols measured on random instances.  The error of a comparison is scaled by the sum of the
-absolute values of the terms that cancel, each symbol entering with its own magnitude.
+absolute values of the terms that cancel, where each symbol enters with its own magnitude.
 """
 
 from collections.abc import Callable
@@ -21,13 +21,13 @@ TOLERANCE: Final = {torch.float64: 1e-12, torch.float32: 1e-4}
 
 @dataclass(frozen=True)
 class Comparison:
-    """Left side minus right side over the scale, and whether that breaks the relation.
+    """Scaled difference of the two sides, and whether it violates the relation.
 
     Attributes
     ----------
     excess
-        ``(lhs - rhs)/scale`` (the absolute value for an equation), one number an instance: the
-        largest over the entries where there are several.
+        ``(lhs - rhs)/scale``, or its absolute value for an equation, (K,).  For a relation with
+        indices, the largest over the entries.
     violated
         Whether `excess` is above the tolerance, (K,).
     """
@@ -38,7 +38,7 @@ class Comparison:
 
 @cache
 def terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
-    """The terms of a side, expanded: those that may cancel."""
+    """The terms of an expanded side, which may cancel."""
     return tuple(sp.Add.make_args(sp.expand(expr)))
 
 
@@ -51,19 +51,19 @@ def _compiled(expr: sp.Basic) -> tuple[list[sp.Symbol], Callable[..., Any]]:
 def _evaluate(expr: sp.Basic, table: dict[sp.Symbol, Tensor]) -> Tensor:
     symbols, function = _compiled(expr)
     value = function(*(table[symbol] for symbol in symbols))
-    # A side without symbols is a number: as a default tensor it would keep 7 digits.
+    # A side without symbols is a number, which needs float64: the default keeps 7 digits.
     return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
 
 
 def compare(relation: sp.Basic, measured: Measurements, mask: Tensor | None = None) -> Comparison:
-    """Evaluate ``lhs = rhs`` or ``lhs <= rhs`` on every instance, or on those of `mask`.
+    """Evaluate ``lhs = rhs`` or ``lhs <= rhs`` on all instances, or on those in `mask`.
 
     Raises
     ------
     TypeError
         If `relation` is neither an equation nor a weak inequality ``<=``.
     ArithmeticError
-        If an instance is not fit for a verdict, or a side or its scale is not finite.
+        If an instance is invalid (`Measurements.faults`), or a side or its scale is not finite.
     """
     if not isinstance(relation, sp.Eq | sp.LessThan):
         raise TypeError(f"only = and <= can be checked, not {type(relation).__name__}")
@@ -71,17 +71,17 @@ def compare(relation: sp.Basic, measured: Measurements, mask: Tensor | None = No
     symbols = relation.free_symbols
     axes = axes_of(symbols)
     values = {a: arrange(measured.value(a), a, axes) for a in symbols}
-    # Below `floor` numbers lose digits by underflow: no rounding error is smaller than its share.
+    # Below `floor` numbers lose digits by underflow, so the scale is never smaller.
     kind = torch.finfo(measured.value(next(iter(symbols))).dtype)
     floor = kind.tiny / kind.eps
     sizes = {a: arrange(measured.magnitude(a), a, axes) + floor for a in symbols}
     difference = _evaluate(relation.lhs, values) - _evaluate(relation.rhs, values)
     # |term| evaluated on magnitudes: each term is a monomial, up to fixed functions.
     every = (*terms(relation.lhs), *terms(relation.rhs))
-    # A term without symbols is evaluated on the CPU, wherever the instances are.
-    found = (_evaluate(term, sizes).abs().to(difference.device) for term in every)
-    scale = torch.stack(torch.broadcast_tensors(*found)).sum(0)
-    # A scale that overflows would hide any difference: it must be finite too.
+    # A term without symbols is evaluated on the CPU, whatever the device of the instances.
+    absolute = (_evaluate(term, sizes).abs().to(difference.device) for term in every)
+    scale = torch.stack(torch.broadcast_tensors(*absolute)).sum(0)
+    # An overflowing scale would hide any difference: make the excess NaN then.
     excess = difference / (scale + floor) + 0 * scale
     excess = excess.abs() if isinstance(relation, sp.Eq) else excess
     excess = excess.flatten(1).amax(1) if excess.dim() > 1 else excess
@@ -97,9 +97,9 @@ def compare(relation: sp.Basic, measured: Measurements, mask: Tensor | None = No
 
 def _refuse_faults(measured: Measurements, mask: Tensor | None = None) -> None:
     for fault, where in measured.faults().items():
-        found = where if mask is None else where & mask.to(where.device)
-        if found.any():
-            raise ArithmeticError(f"instance {int(found.nonzero()[0])}: {fault}; no verdict")
+        faulty = where if mask is None else where & mask.to(where.device)
+        if faulty.any():
+            raise ArithmeticError(f"instance {int(faulty.nonzero()[0])}: {fault}; no verdict")
 
 
 def inside(domain: sp.Basic, measured: Measurements) -> Tensor:
@@ -108,7 +108,7 @@ def inside(domain: sp.Basic, measured: Measurements) -> Tensor:
     Raises
     ------
     ArithmeticError
-        If an instance is not fit for a verdict: it would count as outside, silently.
+        If an instance is invalid: it would silently count as outside.
     """
     _refuse_faults(measured)
     if domain == sp.true:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from bnproof.empirical.data.images import stream
 from bnproof.empirical.metrics.objective import Loss, Objective
 from bnproof.empirical.metrics.units import Channels, Layer, batch_norms, inserted, only
-from bnproof.simulate.search.inequality import contest
+from bnproof.simulate.search.inequality import compiled
 from bnproof.theory import symbols as sym
 from bnproof.theory.claims.gradient import santurkar_4_1, santurkar_4_1_eps
 from bnproof.theory.claims.hessian import santurkar_4_2, santurkar_4_2_eps
@@ -290,7 +290,7 @@ def _curvature(layer: Layer, count: int, seed: int) -> CurvatureTerms:
 
 
 def _sides(relation: sp.Basic, domain: sp.Basic, channels: Channels, tolerance: float) -> Sides:
-    judge = contest(relation, domain)
+    judge = compiled(relation, domain)
     sides = judge.sides(channels)
     verdicts = judge.judge(channels, sides)
     excess = verdicts.excess.abs() if isinstance(relation, sp.Eq) else verdicts.excess

@@ -16,8 +16,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from bnproof.empirical.metrics.named import layers_of
 from bnproof.simulate.relation import TOLERANCE
+from bnproof.simulate.samplers.base import dot
 from bnproof.simulate.samplers.networks import Problems
-from bnproof.simulate.samplers.unit import Unit, dot
+from bnproof.simulate.samplers.unit import Unit
 from bnproof.theory import symbols as sym
 
 Product = Callable[[Tensor], Tensor]

@@ -1,1 +1,1 @@
-"""Measure any `torch.nn.Module` that normalises against the normaliser that it should be."""
+"""Check any `torch.nn.Module` that normalises against the definition of its normaliser."""

@@ -1,4 +1,4 @@
-"""The gradient bound and the curvature of the theorems, on the layer's own derivatives."""
+"""Gradient bound and curvature of the theorems, tested on the derivatives of the layer."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ from bnproof.simulate.layer_checks.case import LayerCase
 from bnproof.simulate.layer_checks.results import CheckResult, attempt, reason, share, skip
 from bnproof.simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
 from bnproof.simulate.relation import compare
-from bnproof.simulate.samplers.base import Measurements
+from bnproof.simulate.samplers.base import Measurements, dot
 from bnproof.theory.claims.gradient import layer_norm_bound
 from bnproof.theory.normalizers import groups as sym
 from bnproof.theory.symbols import m, vv
@@ -20,12 +20,8 @@ from bnproof.theory.symbols import m, vv
 BOUNDS: Final = "bounds"
 
 
-def _dot(left: Tensor, right: Tensor) -> Tensor:
-    return (left * right).sum(-1)
-
-
 class Groups(Measurements):
-    """The groups of one trial as instances: symbols by definition, v and Kv by the layer itself."""
+    """The groups of one case as instances: symbols by definition, v and Kv by the layer."""
 
     def __init__(self, case: LayerCase) -> None:
         self.case, self.spec = case, case.spec
@@ -41,17 +37,17 @@ class Groups(Measurements):
 
     @cached_property
     def f(self) -> Tensor:
-        """Gradient at n: that at z times gamma."""
+        """Gradient at n: gamma times the gradient at z."""
         z = self.case.expected(self.case.x, self.case.state)
         return self.fold(self.case.separable.gradient(z)) * self.gamma
 
     @cached_property
     def derivatives(self) -> tuple[Tensor, Tensor]:
-        """The layer's gradient v and, by double backward, Kv."""
+        """Gradient v of the layer and, by double backward, Kv."""
         x = self.case.x.detach().requires_grad_()
         z = self.case.tested(x, self.case.state)
         v = torch.autograd.grad(self.case.separable(z), x, create_graph=True)[0]
-        Kv = torch.autograd.grad(_dot(v.flatten(), v.detach().flatten()), x)[0]
+        Kv = torch.autograd.grad(dot(v.flatten(), v.detach().flatten()), x)[0]
         return self.fold(v.detach()), self.fold(Kv)
 
     @cached_property
@@ -80,38 +76,38 @@ class Groups(Measurements):
     def curvature(self) -> tuple[Tensor, Tensor, Tensor]:
         """``v'Kv`` by the layer and by ``(Dn v)'H(Dn v) + <f, D2n[v,v]>``, and its terms.
 
-        For S^2 = R^2 + eps: w = x/(mS) and W(h,h) = (|Ah|^2/m - <w,h>^2)/S, x = Au = Sn.
+        For S^2 = R^2 + eps: w = x/(mS) and W(h,h) = (|Ah|^2/m - <w,h>^2)/S with x = Au = Sn.
         """
         v, Kv = self.derivatives
         S, size = self.S.unsqueeze(-1), self.u.shape[-1]
         H = self.fold(self.case.separable.c) * self.gamma**2
-        Av, wv = self.centre(v), _dot(self.n, v).unsqueeze(-1) / size
+        Av, wv = self.centre(v), dot(self.n, v).unsqueeze(-1) / size
         Dn = (Av - wv * self.n) / S
-        W = (_dot(Av, Av).unsqueeze(-1) / size - wv**2) / S
+        W = (dot(Av, Av).unsqueeze(-1) / size - wv**2) / S
         D2n = -2 * wv * Av / S**2 + (2 * wv**2 / S**2 - W / S) * self.n
         first = self.terms.first(self.v_terms)
         second = self.terms.second(self.v_terms, self.v_terms)
-        terms = _dot(H.abs() * first, first) + _dot(self.f_terms, second)
-        return _dot(v, Kv), _dot(H * Dn, Dn) + _dot(self.f, D2n), terms
+        terms = dot(H.abs() * first, first) + dot(self.f_terms, second)
+        return dot(v, Kv), dot(H * Dn, Dn) + dot(self.f, D2n), terms
 
     def printed(self) -> Tensor:
-        """The right side of Theorem 4.2, (v'Hv - <f,n>|v|^2/m)/S^2, gamma in H and f."""
+        """The right side of Theorem 4.2, (v'Hv - <f,n>|v|^2/m)/S^2, with gamma in H and f."""
         v = self.derivatives[0]
         H = self.fold(self.case.separable.c) * self.gamma**2
-        bend = _dot(self.f, self.n) * _dot(v, v) / v.shape[-1]
-        return (_dot(H * v, v) - bend) / self.S**2
+        bend = dot(self.f, self.n) * dot(v, v) / v.shape[-1]
+        return (dot(H * v, v) - bend) / self.S**2
 
 
 Groups.VALUES = {
     m: lambda q: torch.full_like(q.S, q.u.shape[-1]),
     sym.S: lambda q: q.S,
     sym.omega: lambda q: q.omega,
-    sym.fn: lambda q: _dot(q.f, q.n),
+    sym.fn: lambda q: dot(q.f, q.n),
     sym.AfAf: lambda q: q.centre(q.f).square().sum(-1),
     vv: lambda q: q.derivatives[0].square().sum(-1),
 }
 Groups.MAGNITUDES = {
-    sym.fn: lambda q: _dot(q.f_terms, q.terms.n),
+    sym.fn: lambda q: dot(q.f_terms, q.terms.n),
     sym.AfAf: lambda q: q.terms.centred(q.f_terms).square().sum(-1),
     vv: lambda q: q.v_terms.square().sum(-1),
 }
@@ -125,7 +121,7 @@ NAMES: Final = (
 
 
 def bound_rows(case: LayerCase) -> Iterator[CheckResult]:
-    """Theorem 4.1 in its form for every eps, the exact curvature along v, and Theorem 4.2."""
+    """Check Theorem 4.1 in its form for every eps, the curvature along v, and Theorem 4.2."""
     kind = case.spec.kind
     if kind.power != 2 or kind.centred != kind.scale_centred:
         for name in NAMES:
@@ -142,7 +138,7 @@ def bound_rows(case: LayerCase) -> Iterator[CheckResult]:
 
 
 def _gradient(groups: Groups, limit: float) -> CheckResult:
-    """The relation that `theory` proves, and its control, evaluated on every group."""
+    """Evaluate the relation proved in `theory`, and its control, on every group."""
     relation, control = layer_norm_bound.CLAIM.relation, layer_norm_bound.CLAIM.control
     assert relation is not None
     notes = []
@@ -167,17 +163,17 @@ def _right_side(groups: Groups) -> Tensor:
 
 
 def _exact(groups: Groups) -> tuple[float, str]:
-    found, exact, terms = groups.curvature()
-    far = ((found - exact).abs().max() / exact.abs().max()).item()
-    return ((found - exact).abs() / terms).max().item(), f"{share(far)} of the largest"
+    measured, exact, terms = groups.curvature()
+    far = ((measured - exact).abs().max() / exact.abs().max()).item()
+    return ((measured - exact).abs() / terms).max().item(), f"{share(far)} of the largest"
 
 
 def _theorem(groups: Groups, case: LayerCase) -> CheckResult:
-    """An identity at eps = 0; refuted for eps > 0, so there its slack is stated only."""
+    """Theorem 4.2: an identity at eps = 0; refuted for eps > 0, where the excess is only stated."""
 
     def measure() -> tuple[float, str]:
-        found, _, terms = groups.curvature()
-        return ((found - groups.printed()) / terms).max().item(), "above the printed right side"
+        measured, _, terms = groups.curvature()
+        return ((measured - groups.printed()) / terms).max().item(), "above the printed right side"
 
     if case.spec.constant(case.x.dtype) == 0:
         return attempt(BOUNDS, NAMES[2], measure, case.tolerance)

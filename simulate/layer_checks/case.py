@@ -18,7 +18,7 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Loss:
-    """``<b,z> + <c,z^2>/2 + <a,z>^2/2``: a gradient, a Hessian, and with a a coupling of groups."""
+    """``<b,z> + <c,z^2>/2 + <a,z>^2/2``, where a couples the groups."""
 
     b: Tensor
     c: Tensor
@@ -34,16 +34,16 @@ class Loss:
         return self.b + self.c * z + self.a * (self.a * z).sum()
 
     def gradient_terms(self, z: Tensor) -> Tensor:
-        """Terms of the gradient, z being terms itself."""
+        """Terms of the gradient, given the terms of z."""
         return self.b.abs() + self.c.abs() * z + self.a.abs() * (self.a.abs() * z).sum()
 
 
 class LayerCase:
-    """A layer, what it should be, an input, gamma and beta, all in float64.
+    """A layer, its specification, an input, gamma and beta, all in float64.
 
-    Derivatives are compared on a random subspace of `DIRECTIONS` directions: a map from t to the
-    input and the parameters goes before the layer.  What is wrong in a full Hessian is wrong on
-    almost every subspace, and the cost does not grow with the input.
+    Derivatives are compared on a random subspace of `DIRECTIONS` directions: the layer is composed
+    with a map from t to the input and the parameters.  An error in the full Hessian shows on almost
+    every subspace, and the cost does not grow with the input.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LayerCase:
         self._generator = torch.Generator().manual_seed(20)
 
     def normal(self, *shape: int) -> Tensor:
-        """Gaussian numbers from the trial's own generator."""
+        """Standard normals from the generator of this case."""
         sample = torch.randn(*shape, generator=self._generator, dtype=torch.float64)
         return sample.to(self.x)
 
@@ -75,7 +75,7 @@ class LayerCase:
         return Loss(self.normal(*self.x.shape), self.normal(*self.x.shape), self.x.new_zeros(()))
 
     def expected(self, x: Tensor, state: State) -> Tensor:
-        """The output by definition."""
+        """The output by the definition."""
         return self.spec.output(x, state)
 
     def error(self, x: Tensor, state: State | None = None) -> float:
@@ -104,9 +104,9 @@ class LayerCase:
     def path(
         self, layer: Callable[[Tensor, State], Tensor], joint: bool
     ) -> Callable[[Tensor], Tensor]:
-        """The output as a function of t (directions,), at t = 0 the trial's own.
+        """The output as a function of t (directions,), which is 0 at the input of this case.
 
-        t moves the input, and if `joint` the parameters with it.
+        t moves the input and, if `joint`, the parameters.
         """
         moves, others = self.directions
 
@@ -139,18 +139,18 @@ class LayerCase:
         return Dz, hessian + coupled[:, None] * coupled
 
     def _unfold(self, groups: Tensor) -> Tensor:
-        return torch.stack([self.spec.axis.unfold(one, self.x.shape) for one in groups])
+        return torch.stack([self.spec.axis.unfold(part, self.x.shape) for part in groups])
 
     def _parameter_moves(self) -> tuple[Tensor, Tensor]:
         """Absolute directions of gamma and of beta, each (directions, shape of x)."""
-        found = []
+        sizes = []
         for name in (self.spec.gain, self.spec.bias):
             if name is None:
-                found.append(self.x.new_zeros(DIRECTIONS, *self.x.shape))
+                sizes.append(self.x.new_zeros(DIRECTIONS, *self.x.shape))
                 continue
             moves = [self.spec.axis.spread(v, self.x.shape) for v in self.directions[1][name]]
-            found.append(torch.stack([v.abs().expand_as(self.x) for v in moves]))
-        return found[0], found[1]
+            sizes.append(torch.stack([v.abs().expand_as(self.x) for v in moves]))
+        return sizes[0], sizes[1]
 
     def backward_terms(self) -> Tensor:
         """Terms of the gradient of the loss at x."""

@@ -1,8 +1,8 @@
-"""First and second derivatives of a layer by every route of PyTorch, against the primitives'.
+"""First and second derivatives of a layer by every route of PyTorch, against its definition.
 
-The truth is double backward of the definition in float64, which is right for primitives and which
-the tests compare with the closed form.  The fused layers of PyTorch give wrong second derivatives
-by some routes (pytorch issues 196699, 196700, 198017).
+The reference is double backward of the definition in float64, which is correct for primitives and
+is compared with the closed form in the tests.  Some fused layers of PyTorch give wrong second
+derivatives by some routes (pytorch issues 196699, 196700, 198017).
 """
 
 from collections.abc import Callable, Iterator
@@ -24,20 +24,20 @@ Route = Callable[[Function, Tensor], Tensor]
 
 
 def _by_columns(function: Function, t: Tensor) -> Tensor:
-    """Jacobian by jvp along each basis vector, the vector's axis last."""
+    """Jacobian by jvp along each basis vector, whose axis comes last."""
     return torch.stack([jvp(function, (t,), (e,))[1] for e in torch.eye(len(t)).to(t)], -1)
 
 
 def _by_rows(function: Function, t: Tensor) -> Tensor:
-    """Jacobian of a vector by one backward a component."""
+    """Jacobian of a vector by one backward pass per component."""
     leaf = t.detach().requires_grad_()
     value = function(leaf)
-    rows = [torch.autograd.grad(one, leaf, retain_graph=True)[0] for one in value]
+    rows = [torch.autograd.grad(entry, leaf, retain_graph=True)[0] for entry in value]
     return torch.stack(rows)
 
 
 def _backward(function: Function) -> Function:
-    """Gradient by backward, differentiable."""
+    """The gradient by backward, itself differentiable."""
 
     def gradient(t: Tensor) -> Tensor:
         return torch.autograd.grad(function(t), t, create_graph=True)[0]
@@ -58,10 +58,10 @@ def _then(outer: Function, inner: Function) -> Function:
 
 
 def _over_problems(route: Route) -> Route:
-    """The same route for two problems at once by vmap, of which the first is wanted."""
+    """The route under vmap over two problems; returns the result of the first."""
 
     def both(function: Function, t: Tensor) -> Tensor:
-        return vmap(lambda one: route(function, one))(torch.stack([t, t + 0.5]))[0]
+        return vmap(lambda point: route(function, point))(torch.stack([t, t + 0.5]))[0]
 
     return both
 
@@ -93,22 +93,22 @@ HESSIANS: Final[dict[str, Route]] = {
 
 
 def _jacobian(function: Function, t: Tensor) -> Tensor:
-    """Jacobian of primitives by backward of a backward, the axis of t last."""
+    """Jacobian of primitives by double backward, with the axis of t last."""
     leaf = t.detach().requires_grad_()
     value = function(leaf)
     weights = torch.zeros_like(value).requires_grad_()
     pulled = torch.autograd.grad(value, leaf, weights, create_graph=True)[0]
-    columns = [torch.autograd.grad(one, weights, retain_graph=True)[0] for one in pulled]
+    columns = [torch.autograd.grad(entry, weights, retain_graph=True)[0] for entry in pulled]
     return torch.stack(columns, -1)
 
 
 def _row(
-    part: str, check: str, found: Callable[[], Tensor], truth: Tensor, unit: Tensor, limit: float
+    part: str, check: str, route: Callable[[], Tensor], truth: Tensor, unit: Tensor, limit: float
 ) -> CheckResult:
-    """One route against the truth, entry by entry in the given unit."""
+    """Compare one route with the reference, entry by entry relative to `unit`."""
 
     def measure() -> tuple[float, str]:
-        value = found().detach()
+        value = route().detach()
         if value.shape != truth.shape:
             raise ValueError(f"the derivative has shape {tuple(value.shape)}")
         off = (value - truth).abs()
@@ -120,14 +120,13 @@ def _row(
 
 
 def gradient_row(case: LayerCase) -> CheckResult:
-    """The gradient at every entry of input, gamma and beta, by backward."""
+    """Check the gradient at every entry of input, gamma and beta, by backward."""
     names = list(case.state)
 
     def gradients(layer: Callable[[Tensor, dict[str, Tensor]], Tensor]) -> Tensor:
         leaves = [v.detach().requires_grad_() for v in (case.x, *case.state.values())]
         z = layer(leaves[0], dict(zip(names, leaves[1:], strict=True)))
-        found = torch.autograd.grad(case.loss(z), leaves)
-        return torch.cat([one.flatten() for one in found])
+        return torch.cat([v.flatten() for v in torch.autograd.grad(case.loss(z), leaves)])
 
     units = [case.backward_terms().flatten(), *parameter_terms(case)]
     truth = gradients(case.expected)
@@ -142,15 +141,14 @@ def gradient_row(case: LayerCase) -> CheckResult:
 
 
 def parameter_terms(case: LayerCase) -> list[Tensor]:
-    """Terms of the gradient at each parameter, flat: sums of those of g, or of g times n."""
+    """Terms of the gradient at each parameter, flattened: sums of the terms of g, or of g n."""
     spec, x = case.spec, case.x
     n = spec.axis.unfold(GroupTerms(spec, x).n, x.shape)
     leaves = {k: v.detach().requires_grad_() for k, v in case.state.items()}
     if not leaves:
         return []
     total = case.g_terms * (spec.gamma(leaves, x) * n + spec.beta(leaves, x))
-    found = torch.autograd.grad(total.sum(), list(leaves.values()))
-    return [one.flatten() for one in found]
+    return [v.flatten() for v in torch.autograd.grad(total.sum(), list(leaves.values()))]
 
 
 def _kinds(case: LayerCase) -> Iterator[tuple[str, bool]]:
@@ -160,7 +158,7 @@ def _kinds(case: LayerCase) -> Iterator[tuple[str, bool]]:
 
 
 def first_rows(case: LayerCase) -> Iterator[CheckResult]:
-    """First derivatives: the whole gradient, then jacobians on a subspace by every route."""
+    """Check first derivatives: the whole gradient, then Jacobians on a subspace by every route."""
     yield gradient_row(case)
     t = case.x.new_zeros(DIRECTIONS)
     joint = bool(case.state)
@@ -173,19 +171,19 @@ def first_rows(case: LayerCase) -> Iterator[CheckResult]:
     gradient = (g.unsqueeze(-1) * jacobian).flatten(0, -2).sum(0)
     unit = (case.g_terms.unsqueeze(-1) * unit).flatten(0, -2).sum(0)
     for name, route in GRADIENTS.items():
-        found = partial(route, _then(case.loss, ours), t)
-        yield _row(FIRST, name, found, gradient, unit, case.tolerance)
+        call = partial(route, _then(case.loss, ours), t)
+        yield _row(FIRST, name, call, gradient, unit, case.tolerance)
 
 
 def second_rows(case: LayerCase) -> Iterator[CheckResult]:
-    """Hessians on a subspace by every route: with respect to the input, and jointly."""
+    """Check Hessians on a subspace by every route, in the input and in input and parameters."""
     t = case.x.new_zeros(DIRECTIONS)
     for words, joint in _kinds(case):
         ours, truth = case.path(case.tested, joint), case.path(case.expected, joint)
         unit = case.direction_terms(joint)[1]
         exact = _by_rows(_backward(_then(case.loss, truth)), t)
         for name, route in HESSIANS.items():
-            found = partial(route, _then(case.loss, ours), t)
-            yield _row(SECOND, f"{name}, {words}", found, exact, unit, case.tolerance)
+            call = partial(route, _then(case.loss, ours), t)
+            yield _row(SECOND, f"{name}, {words}", call, exact, unit, case.tolerance)
     if not case.state:
         yield skip(SECOND, "x and parameters", "the layer has no parameters")

@@ -1,4 +1,4 @@
-"""A layer at its limits: no spread, two entries, huge and tiny numbers, half precision."""
+"""Extreme inputs: constant groups, two entries, huge and tiny numbers, half precision."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,8 +16,8 @@ from bnproof.simulate.relation import TOLERANCE
 
 EXTREMES: Final = "extreme input"
 PRECISION: Final = "precision"
-# Units in the last place, of the sum of the terms that cancel.  Written step by step in the type
-# itself a layer rounds eight times: mean, difference, square, mean, root, quotient, gamma, beta.
+# Units in the last place, relative to the sum of the terms that cancel.  A layer written step by
+# step in one dtype rounds eight times: mean, difference, square, mean, root, quotient, gamma, beta.
 ULPS: Final = 8.0
 TYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SCALES: Final = (1e-30, 1e-15, 1e15, 1e30)
@@ -27,12 +27,12 @@ Layer = Callable[[Tensor, State], Tensor]
 def _errors(
     case: LayerCase, tested: ModuleUnderTest, x: Tensor, state: State, constant: float
 ) -> tuple[float, float]:
-    """Scaled errors of output and gradient in the type of `subject`, against float64.
+    """Scaled errors of output and gradient in the dtype of `tested`, against float64.
 
-    The oracle gets the numbers that the layer gets: rounded to its type.
+    The reference gets the same inputs as the layer, rounded to its dtype.
     """
     x, low = x.to(tested.dtype), {k: v.to(tested.dtype) for k, v in state.items()}
-    # Of another shape too no constant: a layer that centres sends it to 0, and so do wrong ones.
+    # The gradient at z must not be constant: a layer that centres maps constants to 0.
     b = case.loss.b if x.shape == case.x.shape else draw(tuple(x.shape), 6, str(x.device))
     b = b.to(tested.dtype)
 
@@ -41,7 +41,7 @@ def _errors(
         z = layer(leaf, given)
         return z.detach().double(), torch.autograd.grad(z, leaf, weights)[0].double()
 
-    found = both(tested, x, low, b)
+    measured = both(tested, x, low, b)
     wide, exact = x.double(), {k: v.double() for k, v in low.items()}
 
     def definition(leaf: Tensor, given: State) -> Tensor:
@@ -54,13 +54,13 @@ def _errors(
     )
     worst = [
         ((a - c).abs() / torch.where(unit > 0, unit, 1.0)).max().item()
-        for a, c, unit in zip(found, truth, units, strict=True)
+        for a, c, unit in zip(measured, truth, units, strict=True)
     ]
     return worst[0], worst[1]
 
 
 def extreme_rows(case: LayerCase) -> Iterator[CheckResult]:
-    """Constant input, m = 2, and scales at which squares leave float32."""
+    """Check constant input, m = 2, and scales whose squares leave the range of float32."""
     yield from _constant(case)
     yield from _pair(case)
     narrow = case.tested.at(torch.float32)
@@ -70,7 +70,7 @@ def extreme_rows(case: LayerCase) -> Iterator[CheckResult]:
 
 
 def _constant(case: LayerCase) -> Iterator[CheckResult]:
-    """At sigma = 0 the output is beta and the gradient gamma A g/sqrt(eps): finite for eps > 0."""
+    """At sigma = 0 and eps > 0 the output is beta and the gradient gamma A g/sqrt(eps)."""
     constant, kind = case.spec.constant(case.x.dtype), case.spec.kind
     words = "constant input" if kind.scale_centred else "zero input"
     names = (f"{words}: output", f"{words}: gradient")
@@ -93,7 +93,7 @@ def _constant(case: LayerCase) -> Iterator[CheckResult]:
 
 
 def _pair(case: LayerCase) -> Iterator[CheckResult]:
-    """Two entries a group, where the gradient all but vanishes; the layer's axis must allow it."""
+    """Groups of two entries, where the gradient almost vanishes, if the axis allows them."""
     shape = _pair_shape(case)
     names = ("m = 2: output", "m = 2: gradient")
     if shape is None:
@@ -111,17 +111,17 @@ def _pair(case: LayerCase) -> Iterator[CheckResult]:
 
 
 def _pair_shape(case: LayerCase) -> tuple[int, ...] | None:
-    """A shape with two entries a group, the channels as they are; None if there is none."""
+    """A shape with the same channels and two entries per group, or None."""
     axis, shape = case.spec.axis, tuple(case.x.shape)
     channels, places = shape[1], len(shape) - 2
     options = [shape]
-    if axis.channelwise and axis.dims != (1,):  # else gamma's own size is that of a group
+    if axis.channelwise and axis.dims != (1,):  # otherwise gamma has the size of a group
         options = [(2, channels, *[1] * places), (2, channels, *[1] * (places - 1), 2)]
     return next((s for s in options if len(s) == len(shape) and axis.size(s) == 2), None)
 
 
 def _scaled(case: LayerCase, narrow: ModuleUnderTest, scale: float, constant: float) -> CheckResult:
-    """The output for input times `scale` in float32."""
+    """Check the output in float32 for the input times `scale`."""
     check = f"input times {scale:.0e} in float32"
     x = (case.x / case.x.std() * scale).float()
     limit = TOLERANCE[torch.float32]
@@ -143,7 +143,7 @@ def _scaled(case: LayerCase, narrow: ModuleUnderTest, scale: float, constant: fl
 
 
 def precision_rows(case: LayerCase) -> Iterator[CheckResult]:
-    """Output and gradient in each type, in units in the last place of the terms that cancel."""
+    """Check output and gradient in each dtype, in units in the last place of their terms."""
     for name, dtype in TYPES.items():
         ulp = torch.finfo(dtype).eps
         names = (f"{name}: output, ulp", f"{name}: gradient, ulp")

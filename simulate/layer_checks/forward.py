@@ -1,4 +1,4 @@
-"""Forward agreement of a layer with its definition, what it divides by, and its invariances."""
+"""Forward agreement of a layer with its definition, its scale, and its invariances."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,10 +19,10 @@ LARGE_MEAN: Final = 1e7
 
 
 def forward_rows(case: LayerCase) -> Iterator[CheckResult]:
-    """Agreement on several inputs, and what the layer divides by at large and small spread."""
+    """Check agreement on several inputs, and the scale at large and small spread."""
     limit = case.tolerance
     rounds = limit > TOLERANCE[torch.float64]
-    words = "rounds its input to float32: all else is judged by that" if rounds else ""
+    words = "rounds its input to float32: other checks use that tolerance" if rounds else ""
     yield judge(FORWARD, "computes in the precision of its input", float(rounds), 0.0, words)
     inputs = {
         "agrees with the definition": case.x,
@@ -57,13 +57,13 @@ def _factor(case: LayerCase, x: Tensor) -> str:
 
 def _scale(case: LayerCase, x: Tensor) -> tuple[Tensor, Tensor]:
     """What the layer divides by and what it should divide by, (groups,)."""
-    found = implied_scale(case.tested, case.spec, x, case.state)
+    measured = implied_scale(case.tested, case.spec, x, case.state)
     u = case.spec.axis.fold(x)
-    return found, case.spec.scale(u, case.spec.constant(x.dtype)).squeeze(-1)
+    return measured, case.spec.scale(u, case.spec.constant(x.dtype)).squeeze(-1)
 
 
 def _spread(case: LayerCase, x: Tensor, size: float) -> Tensor:
-    """The input x, all groups of which have a scale without eps of about `size`."""
+    """Scale x so that the median scale of its groups, without eps, is `size`."""
     u = case.spec.axis.fold(x)
     return x * (size / case.spec.scale(u, 0.0).median())
 
@@ -71,36 +71,37 @@ def _spread(case: LayerCase, x: Tensor, size: float) -> Tensor:
 def _large(case: LayerCase) -> tuple[float, str]:
     constant = case.spec.constant(case.x.dtype)
     x = _spread(case, case.x, 10.0 * max(1.0, constant**0.5))
-    found, truth = _scale(case, x)
-    ratio = (found / truth).square()
+    measured, truth = _scale(case, x)
+    ratio = (measured / truth).square()
     m = case.spec.axis.size(tuple(x.shape))
     words = f"divides by {ratio.mean().item():.6g} times the right variance"
     if (ratio - m / (m - 1)).abs().max() < 1e-3 / m:
         words += f" = m/(m-1) at m = {m}: the unbiased one"
-    return _relative(case, x, found, truth), words
+    return _relative(case, x, measured, truth), words
 
 
 def _small(case: LayerCase) -> tuple[float, str]:
     constant = case.spec.constant(case.x.dtype)
     x = _spread(case, case.x, constant**0.5)
-    found, truth = _scale(case, x)
+    measured, truth = _scale(case, x)
+    factor = (measured / truth).mean().item()
     tiny = _scale(case, _spread(case, case.x, constant * 1e-6))[0].median().item()
-    words = f"sigma = sqrt(eps): S is {(found / truth).mean().item():.6g} times what it should be; "
+    words = f"sigma = sqrt(eps): S is {factor:.6g} times what it should be; "
     root, outside = abs(tiny / constant**0.5 - 1) < 0.01, abs(tiny / constant - 1) < 0.01
     place = "under the root" if root else "outside the root" if outside else "elsewhere"
     words += f"at sigma = 0, S = {tiny:.3g}, so eps stands {place}"
-    return _relative(case, x, found, truth), words
+    return _relative(case, x, measured, truth), words
 
 
-def _relative(case: LayerCase, x: Tensor, found: Tensor, truth: Tensor) -> float:
-    """Error of S over the terms that cancel in it."""
+def _relative(case: LayerCase, x: Tensor, measured: Tensor, truth: Tensor) -> float:
+    """Error of S relative to the terms that cancel in it."""
     n = GroupTerms(case.spec, x).n
     terms = n.square().mean(-1).sqrt().clamp(min=1.0)
-    return ((found / truth - 1).abs() / terms).max().item()
+    return ((measured / truth - 1).abs() / terms).max().item()
 
 
 def invariance_rows(case: LayerCase) -> Iterator[CheckResult]:
-    """Shift, scale, other samples and their order; and what the gradient is orthogonal to."""
+    """Check invariance under shift, scale, other samples and order, and the gradient's kernel."""
     limit, kind, axis = case.tolerance, case.spec.kind, case.spec.axis
     x, z = case.x, case.tested(case.x, case.state)
     if kind.centred and kind.scale_centred:
@@ -131,7 +132,7 @@ def _moved(case: LayerCase, x: Tensor, z: Tensor) -> tuple[float, str]:
 
 
 def _scaled(case: LayerCase, z: Tensor) -> tuple[float, str]:
-    """z(tx) - z(x) against gamma n (t S(u)/S(tu) - 1), which is eps at work and 0 without it."""
+    """Compare z(tx) - z(x) with gamma n (t S(u)/S(tu) - 1), the effect of eps."""
     worst, spec = 0.0, case.spec
     n, u = spec.axis.fold(spec.normalised(case.x)), spec.axis.fold(case.x)
     constant = spec.constant(case.x.dtype)
@@ -139,13 +140,13 @@ def _scaled(case: LayerCase, z: Tensor) -> tuple[float, str]:
         factor = t * spec.scale(u, constant) / spec.scale(t * u, constant) - 1
         defect = spec.gamma(case.state, case.x)
         defect = defect * spec.axis.unfold(n * factor, case.x.shape)
-        found = case.tested(t * case.x, case.state) - z - defect
-        worst = max(worst, (found.abs() / case.z_terms).max().item())
+        error = case.tested(t * case.x, case.state) - z - defect
+        worst = max(worst, (error.abs() / case.z_terms).max().item())
     return worst, "more than eps explains"
 
 
 def _gradient(case: LayerCase) -> tuple[Tensor, Tensor]:
-    """Gradient of the loss at the input by backward, and its terms, both in groups."""
+    """Gradient of the loss at the input by backward, and its terms, both as groups."""
     x = case.x.detach().requires_grad_()
     v = torch.autograd.grad(case.loss(case.tested(x, case.state)), x)[0]
     terms = gradient_terms(case.spec, case.x, case.state, case.g_terms)
@@ -153,14 +154,14 @@ def _gradient(case: LayerCase) -> tuple[Tensor, Tensor]:
 
 
 def _across(case: LayerCase) -> tuple[float, str]:
-    """<1,v>, which is 0: a shift of the group does not change the output."""
+    """<1,v>, which is 0 as a shift of the group does not change the output."""
     v, terms = _gradient(case)
     error = (v.sum(-1).abs() / terms.sum(-1)).max().item()
     return error, "<1,v> is not 0: the mean was not differentiated"
 
 
 def _along(case: LayerCase) -> tuple[float, str]:
-    """<v,u - mean> against theta <f,n>, theta = 1 - <w,u>/S = eps/S^2: what eps leaves."""
+    """Compare <v,u - mean> with theta <f,n>, theta = 1 - <w,u>/S = eps/S^2, the effect of eps."""
     spec, (v, terms) = case.spec, _gradient(case)
     u = spec.axis.fold(case.x)
     x = u - u.mean(-1, keepdim=True) if spec.kind.centred else u
@@ -173,14 +174,14 @@ def _along(case: LayerCase) -> tuple[float, str]:
     left = theta.squeeze(-1) * (f * x / S).sum(-1)
     error = ((v * x).sum(-1) - left).abs() / (terms * GroupTerms(spec, case.x).n * S).sum(-1)
     words = "<v,u> is not the part that eps leaves"
-    # With constants for S and its slope, <v,u> would be <f,n>: far more than eps leaves.
+    # If S were treated as a constant, <v,u> would be <f,n>, far more than the effect of eps.
     frozen = (v * x).sum(-1).abs() > 0.01 * (f * x / S).sum(-1).abs()
     words += ": the scale was not differentiated" if frozen.any() else ""
     return error.max().item(), words
 
 
 def _others(case: LayerCase, z: Tensor) -> tuple[float, str]:
-    """The first sample's output when all others are replaced."""
+    """Change of the first sample's output when all others are replaced."""
     x = case.x.clone()
     x[1:] = 3 * x[1:].flip(0) + 1
     off = (case.tested(x, case.state)[:1] - z[:1]).abs() / case.z_terms[:1]
@@ -188,6 +189,6 @@ def _others(case: LayerCase, z: Tensor) -> tuple[float, str]:
 
 
 def _turned(case: LayerCase, z: Tensor) -> tuple[float, str]:
-    """The samples in reverse order, and their outputs put back."""
+    """Difference of the outputs when the samples are reversed and the outputs reversed back."""
     back = case.tested(case.x.flip(0), case.state).flip(0)
     return ((back - z).abs() / case.z_terms).max().item(), "the order of the samples enters"

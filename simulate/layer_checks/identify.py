@@ -1,4 +1,4 @@
-"""Find out which normaliser a module should be: by its type, by the name given, or by fit."""
+"""Identify the normaliser that a module should be: by its type, by a given name, or by fit."""
 
 import difflib
 import math
@@ -21,7 +21,7 @@ from bnproof.simulate.samplers.normalizers import KINDS
 from bnproof.theory.common.errors import UserError
 
 EPS_NAMES: Final = ("eps", "epsilon", "variance_epsilon", "_eps")
-FAR: Final = 0.5  # a scaled error above this is no normaliser gone wrong but something else
+FAR: Final = 0.5  # above this scaled error a module is not a faulty normaliser but something else
 PLACES: Final = {
     nn.BatchNorm2d: (3, 2),
     nn.BatchNorm3d: (2, 2, 2),
@@ -32,12 +32,12 @@ PLACES: Final = {
 
 
 def default_shape(module: nn.Module) -> tuple[int, ...]:
-    """An input shape for a module whose type or parameter gamma tells it.
+    """Return an input shape for a module, from its type or the shape of gamma.
 
     Raises
     ------
     UserError
-        If nothing tells it.
+        If neither determines it.
     """
     if isinstance(module, nn.LayerNorm | nn.RMSNorm):
         return (4, *module.normalized_shape)
@@ -52,17 +52,15 @@ def default_shape(module: nn.Module) -> tuple[int, ...]:
         if name.rsplit(".", 1)[-1].lower() in GAINS and parameter.dim() > 0
     ]
     if len(gains) != 1:
-        raise UserError(
-            f"{name_of(module)} does not tell its input's shape; give --shape, say 64,8"
-        )
+        raise UserError(f"{name_of(module)}: input shape unknown; give --shape, such as 64,8")
     sizes = [size for size in gains[0] if size > 1]
-    if len(sizes) == 1 and len(gains[0]) > 1:  # one number a channel, for images
+    if len(sizes) == 1 and len(gains[0]) > 1:  # one number per channel, for images
         return (4, sizes[0], 3, 2)
     return (8, *gains[0])
 
 
 def draw(shape: tuple[int, ...], seed: int, device: str) -> Tensor:
-    """An input in which every entry of axis 1 has a mean and a spread of its own."""
+    """Draw an input with a different mean and spread for each entry of axis 1."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*size: int) -> Tensor:
@@ -73,7 +71,7 @@ def draw(shape: tuple[int, ...], seed: int, device: str) -> Tensor:
 
 
 def draw_state(tested: ModuleUnderTest, seed: int) -> dict[str, Tensor]:
-    """Random values for gamma (of either sign) and beta; the other parameters stay."""
+    """Draw gamma (of either sign) and beta; other parameters keep their values."""
     generator = torch.Generator().manual_seed(seed)
     state = {}
     for name in filter(None, (tested.gain, tested.bias)):
@@ -86,7 +84,7 @@ def draw_state(tested: ModuleUnderTest, seed: int) -> dict[str, Tensor]:
 
 
 def by_type(module: nn.Module, tested: ModuleUnderTest, dim: int) -> NormalizerSpec | None:
-    """What PyTorch's own classes, and classes derived from them, say themselves to be."""
+    """Specification of PyTorch's own classes and of classes derived from them, else None."""
     if isinstance(module, nn.LayerNorm):
         name, axis = USUAL["layer"], axes.layer(dim, len(module.normalized_shape))
     elif isinstance(module, nn.RMSNorm):
@@ -103,7 +101,7 @@ def by_type(module: nn.Module, tested: ModuleUnderTest, dim: int) -> NormalizerS
 
 
 def as_named(word: str, tested: ModuleUnderTest, x: Tensor) -> list[NormalizerSpec]:
-    """The normalisers that a name like ``batch`` or ``group(4)`` leaves open.
+    """Return the normalisers that match a name such as ``batch`` or ``group(4)``.
 
     Raises
     ------
@@ -116,15 +114,15 @@ def as_named(word: str, tested: ModuleUnderTest, x: Tensor) -> list[NormalizerSp
         near = difflib.get_close_matches(word.lower(), USUAL, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(USUAL)}, group(4)"
         raise UserError(f"unknown normaliser {word!r}; {hint}")
-    found = [
+    options = [
         entry
         for entry in _all(tested, x.shape, (USUAL[kind],))
         if not number or entry.axis.parts == int(number)
     ]
-    if not found:
+    if not options:
         shape = "x".join(map(str, x.shape))
         raise UserError(f"--as {word} forms no group of at least 2 entries in an input of {shape}")
-    return [replace(entry, found="as named") for entry in found]
+    return [replace(option, found="as named") for option in options]
 
 
 def _axes(name: str, shape: torch.Size) -> list[Axis]:
@@ -143,17 +141,17 @@ def _axes(name: str, shape: torch.Size) -> list[Axis]:
 def _all(
     tested: ModuleUnderTest, shape: torch.Size, names: tuple[str, ...] = tuple(KINDS)
 ) -> list[NormalizerSpec]:
-    """Every normaliser of theory on every axis with at least two entries in a group.
+    """Every normaliser of the table on every axis with at least two entries per group.
 
-    WeightNorm is left out: it normalises weights, not the input.
+    Except WeightNorm, which normalises weights, not the input.
     """
-    found = []
+    options = []
     for name in names:
         for axis in _axes(name, shape):
             if name != "WeightNorm" and axis.size(shape) > 1:
                 entry = NormalizerSpec(name, KINDS[name], axis, 0.0, tested.gain, tested.bias)
-                found.append(replace(entry, found="by fit"))
-    return found
+                options.append(replace(entry, found="by fit"))
+    return options
 
 
 def identify(
@@ -164,7 +162,7 @@ def identify(
     eps: float | None,
     seed: int,
 ) -> NormalizerSpec:
-    """The normaliser that `module` should be.
+    """Return the normaliser that `module` should be.
 
     Raises
     ------
@@ -173,7 +171,7 @@ def identify(
     """
     own = _own_eps(module) if eps is None else eps
     if own is not None and not 0 <= own < math.inf:
-        raise UserError(f"eps = {own:g}: give a finite constant of 0 or larger")
+        raise UserError(f"eps = {own:g}: must be finite and at least 0")
     typed = by_type(module, tested, x.dim()) if named is None else None
     if typed is not None and typed.axis.size(tuple(x.shape)) < 2:
         raise UserError("m = 1: a group needs at least 2 entries; give another --shape")
@@ -188,7 +186,7 @@ def identify(
 
 
 def _own_eps(module: nn.Module) -> float | None:
-    """The constant that the module carries as an attribute, if there is one."""
+    """The attribute of the module that holds eps, or None."""
     values = [getattr(module, name, None) for name in EPS_NAMES]
     numbers = [value for value in values if isinstance(value, float | int)]
     return float(numbers[0]) if numbers else None
@@ -202,7 +200,7 @@ def _fit(
     eps: float | None,
     named: bool,
 ) -> NormalizerSpec:
-    """The first option that agrees to rounding, else the nearest of those in common use."""
+    """The first option that agrees up to rounding, else the closest one in common use."""
     z = tested(x, state)
     errors: list[tuple[float, NormalizerSpec]] = []
     for option in _variants(options):
@@ -210,7 +208,7 @@ def _fit(
             constant = eps if eps is not None else _read_eps(tested, x, state, option)
             entry = replace(option, eps=constant)
             expected = entry.output(x, state)
-        except ValueError:  # gamma or beta does not fit this axis, or no constant explains z
+        except ValueError:  # gamma or beta does not fit this axis, or no eps explains z
             continue
         error = ((z - expected).abs() / output_terms(entry, x, state)).max().item()
         if error <= TOLERANCE[torch.float64]:
@@ -238,7 +236,7 @@ def _variants(options: list[NormalizerSpec]) -> Iterator[NormalizerSpec]:
 def _read_eps(
     tested: ModuleUnderTest, x: Tensor, state: dict[str, Tensor], option: NormalizerSpec
 ) -> float:
-    """The constant of a layer that does not tell it: what divides an input close to nothing."""
+    """Infer eps of a layer without such an attribute: the scale at an input close to 0."""
     if not option.kind.eps_at:
         return 0.0
     size = implied_scale(tested, option, x * 1e-10, state).median().item()
@@ -251,9 +249,9 @@ def _read_eps(
 def implied_scale(
     tested: ModuleUnderTest, option: NormalizerSpec, x: Tensor, state: dict[str, Tensor]
 ) -> Tensor:
-    """What the layer divides by, from its own output: |Au|/|n| of each group, (groups,).
+    """Infer the scale from the layer's output: |Au|/|n| for each group, (groups,).
 
-    Beta is set to 0, so that nothing cancels.
+    Beta is set to 0 to avoid cancellation.
     """
     state = dict(state)
     if option.bias is not None:

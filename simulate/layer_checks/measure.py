@@ -1,4 +1,4 @@
-"""Check one layer: identify it, then measure all that is claimed of such a layer."""
+"""Check one layer: identify its normaliser, then test everything claimed about it."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
@@ -47,46 +47,46 @@ def check_layer(
     seed: int = 0,
     parts: Collection[str] | None = None,
 ) -> Report:
-    """Measure a layer against the normaliser that it should be.
+    """Check a normalisation layer against its definition.
 
-    Copies of the module are measured, in float64 and in smaller types; the module itself, its
-    mode, gradients and buffers, and PyTorch's random state stay as they are.
+    Copies of the module are measured in float64 and in smaller dtypes; the module itself, its
+    mode, gradients and buffers, and PyTorch's random state do not change.
 
     Parameters
     ----------
     module
         Any module that normalises: one tensor in, one of the same shape out.
-    declared
+    spec
         What it should be: ``batch``, ``layer``, ``rms``, ``group``, ``group(4)``, ``instance``.
-        By default PyTorch's own classes and those derived from them say so themselves; any other
-        module is taken for the normaliser of `bnproof.theory.normalizers.table` that it agrees
-        with.
+        By default from the type for PyTorch's own classes and classes derived from them; any other
+        module is taken for the normaliser of `bnproof.theory.normalizers.table` that fits it.
     shape
         Shape of the input, (batch, channels or features, ...); by default from the module.
     eps
-        The constant that it should have; by default its attribute ``eps``, else what it does.
+        The constant that it should have; by default its attribute ``eps``, else inferred from its
+        output.
     device
-        Where to measure.
+        PyTorch device to measure on.
     seed
         Seed of input and parameters; loss and directions are the same for every seed.
     parts
-        Names of `PARTS` to measure; all by default.
+        Names in `PARTS` to measure; all by default.
 
     Returns
     -------
     Report
-        One row a check.
+        One row per check.
 
     Raises
     ------
     TypeError
-        If `module` is no module.
+        If `module` is not a `torch.nn.Module`.
     ValueError
         If a part is unknown.
     UserError
-        If the module cannot be measured: nothing tells the input's shape, the module raises on
-        it, returns another shape, no tensor, NaN or infinity; a group has one entry; eps is
-        negative; or it agrees with no known normaliser.
+        If the module cannot be measured: its input shape is unknown; it raises, or does not return
+        a finite tensor of the input's shape; a group has one entry; eps is negative; or it fits no
+        known normaliser.
 
     Examples
     --------
@@ -99,20 +99,20 @@ def check_layer(
         raise TypeError(f"check_layer takes a torch.nn.Module, not {type(module).__name__}")
     unknown = sorted(set(parts or ()) - PARTS.keys())
     if unknown:
-        raise ValueError(f"unknown part {unknown[0]!r}; known: {', '.join(PARTS)}")
+        raise ValueError(f"part {unknown[0]!r}: must be one of {', '.join(PARTS)}")
     size = default_shape(module) if shape is None else shape
     if len(size) < 2 or min(size) < 1:
-        raise UserError(f"shape {size}: give two to five positive sizes, say 64,8 or 64,3,8,8")
+        raise UserError(f"shape {size}: give two to five positive sizes, such as 64,8 or 64,3,8,8")
     with undisturbed(device):
         tested = ModuleUnderTest(module, device, torch.float64, training=True)
         x = draw(size, seed, device)
-        case = _trial(module, tested, x, spec, eps, seed)
+        case = _case(module, tested, x, spec, eps, seed)
         rows = tuple(_rows(case, PARTS if parts is None else parts))
     where = torch.cuda.get_device_name() if device.startswith("cuda") else device
     return Report(name_of(module), str(case.spec), tuple(size), where, torch.__version__, rows)
 
 
-def _trial(
+def _case(
     module: nn.Module,
     tested: ModuleUnderTest,
     x: Tensor,
@@ -122,7 +122,7 @@ def _trial(
 ) -> LayerCase:
     spec = identify(module, tested, x, named, eps, seed)
     state = {k: v for k, v in draw_state(tested, seed).items() if k in (spec.gain, spec.bias)}
-    # A layer that rounds its input to float32 gives the same bits for the rounded input.
+    # A layer that rounds its input to float32 gives identical results for the rounded input.
     rounds = torch.equal(tested(x, state), tested(x.float().double(), state))
     return LayerCase(tested, spec, x, state, TOLERANCE[torch.float32 if rounds else x.dtype])
 

@@ -1,4 +1,4 @@
-"""Training against evaluation: running statistics, their rule, and what evaluation computes."""
+"""Training and evaluation modes: running statistics, their update rule, and the output."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -21,7 +21,7 @@ CHECKS: Final = (
 
 
 def mode_rows(case: LayerCase) -> Iterator[CheckResult]:
-    """Rules of the running statistics, evaluation, and that a call leaves nothing behind."""
+    """Check the update of running statistics, evaluation, and that calls have no side effects."""
     frozen = case.tested.at(training=False)
     mean, var = _statistics(case)
     if mean is None or var is None:
@@ -41,13 +41,13 @@ def mode_rows(case: LayerCase) -> Iterator[CheckResult]:
 
 
 def _apart(case: LayerCase, frozen: ModuleUnderTest) -> float:
-    """How far the two modes are apart."""
+    """Scaled difference of the outputs in the two modes."""
     difference = frozen(case.x, case.state) - case.tested(case.x, case.state)
     return (difference.abs() / case.z_terms).max().item()
 
 
 def _statistics(case: LayerCase) -> tuple[str | None, str | None]:
-    """Names of the buffers that a call in training changes: the mean's and the variance's."""
+    """Names of the buffers for mean and variance, which a call in training mode changes."""
     after = case.tested.call(case.x, case.state)[1]
     before = case.tested.buffers
     changed = [
@@ -61,7 +61,7 @@ def _statistics(case: LayerCase) -> tuple[str | None, str | None]:
 
 
 def _moments(case: LayerCase) -> tuple[Tensor, Tensor]:
-    """Mean and unbiased variance of each channel, averaged over samples where groups lie in one."""
+    """Mean and unbiased variance of each channel, averaged over samples if each is a group."""
     u, channels = case.spec.axis.fold(case.x), case.x.shape[1]
     mean, var = u.mean(-1), u.var(-1, correction=1)
     return mean.reshape(-1, channels).mean(0), var.reshape(-1, channels).mean(0)
@@ -79,7 +79,7 @@ def _running(case: LayerCase, mean: str, var: str) -> Iterator[CheckResult]:
     momentum = getattr(case.tested.module, "momentum", None)
     step = (after[mean] - state[mean]).flatten() / (batch - state[mean].flatten())
     weight = momentum if isinstance(momentum, float) else step.median().item()
-    stated = "momentum" if isinstance(momentum, float) else "read off"
+    stated = "momentum" if isinstance(momentum, float) else "inferred"
 
     def rule(name: str, value: Tensor, other: float) -> tuple[float, str]:
         old = state[name].flatten()
@@ -99,7 +99,7 @@ def _running(case: LayerCase, mean: str, var: str) -> Iterator[CheckResult]:
 
 
 def _evaluation(case: LayerCase, state: State, mean: str, var: str) -> tuple[float, str]:
-    """The output ``gamma (x - running mean)/S(running variance) + beta``."""
+    """Compare with ``gamma (x - running mean)/S(running variance) + beta``."""
     frozen, spec, x = case.tested.at(training=False), case.spec, case.x
     centre, variance = (state[k].reshape(-1, *[1] * (x.dim() - 2)) for k in (mean, var))
     constant = spec.constant(x.dtype)
@@ -112,7 +112,7 @@ def _evaluation(case: LayerCase, state: State, mean: str, var: str) -> tuple[flo
 
 
 def _affine(case: LayerCase, state: State) -> tuple[float, str]:
-    """The value half way between two inputs is half way between their values."""
+    """Compare the output at a midpoint with the mean of the outputs."""
     frozen, x = case.tested.at(training=False), case.x
     y = case.normal(*x.shape)
     ends = [frozen(point, state) for point in (x, y)]

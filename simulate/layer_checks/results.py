@@ -1,4 +1,4 @@
-"""What is reported of a layer: one row a check, and all rows together."""
+"""Results of layer checks: one row per check, and the report of a layer."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """What a row says."""
+    """Outcome of one check."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -22,18 +22,18 @@ class CheckResult:
     Attributes
     ----------
     part
-        What the check belongs to: forward, first derivatives, ...
+        The part of the report it belongs to: forward, first derivatives, ...
     check
-        Its name, unlike all others of the same part.
+        Its name, unique within the part.
     outcome
-        Whether the layer passes, fails, or the check says nothing about it.
+        Whether the layer passes, fails, or the check does not apply.
     measured
-        The error, without unit: over the sum of the absolute values of the terms that cancel.
-        None if nothing was measured; infinite where a value is not finite.
+        The error relative to the sum of the absolute values of the terms that cancel.  None if
+        nothing was measured; infinite if a value is not finite.
     tolerance
-        The largest value that passes; None where a number is stated and not judged.
+        The largest value that passes; None if the number is stated but not judged.
     note
-        What was measured or why not, in words.
+        What was measured, or why not.
     """
 
     part: str
@@ -44,7 +44,7 @@ class CheckResult:
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """The row for JSON; a number that is not finite becomes None."""
+        """Return the row as JSON data; numbers that are not finite become None."""
         finite = self.measured is not None and math.isfinite(self.measured)
         return {
             "part": self.part,
@@ -57,14 +57,14 @@ class CheckResult:
 
 
 def judge(part: str, check: str, measured: float, tolerance: float, note: str = "") -> CheckResult:
-    """A row that passes if `measured` is at most `tolerance`; NaN counts as infinite."""
+    """Return a row that passes if `measured` is at most `tolerance`; NaN counts as infinite."""
     measured = math.inf if math.isnan(measured) else measured
     outcome = Status.PASS if measured <= tolerance else Status.FAIL
     return CheckResult(part, check, outcome, measured, tolerance, note)
 
 
 def skip(part: str, check: str, why: str, measured: float | None = None) -> CheckResult:
-    """A row that does not apply."""
+    """Return a row for a check that does not apply."""
     return CheckResult(part, check, Status.NONE, measured, None, why)
 
 
@@ -76,16 +76,16 @@ def reason(error: Exception) -> str:
 
 
 def share(off: float) -> str:
-    """How far off, in words: percents, or a power of ten where they would be 0."""
+    """Format a relative error: in percent, or as a power of ten below 0.1 %."""
     return f"off by {off:.1%}" if off >= 1e-3 else f"off by {off:.0e}"
 
 
 def attempt(
     part: str, check: str, measure: Callable[[], tuple[float, str]], tolerance: float
 ) -> CheckResult:
-    """Judge the error that `measure` returns; what it says besides is shown if that is too large.
+    """Judge the error returned by `measure`, whose note is shown if the check fails.
 
-    A layer that raises there fails, with the reason as note.
+    If `measure` raises, the check fails with the reason as its note.
     """
     try:
         error, meaning = measure()
@@ -97,16 +97,16 @@ def attempt(
 
 @dataclass(frozen=True)
 class Report:
-    """All rows of one layer.
+    """All results for one layer.
 
     Attributes
     ----------
     layer
-        The module as it prints itself.
-    declared
-        What it was measured against, and how that was found.
+        The repr of the module.
+    spec
+        What it was measured against, and how that was determined.
     shape, device, torch
-        Shape of the input, where it was computed, version of PyTorch.
+        Shape of the input, device, version of PyTorch.
     rows
         The checks in order.
     """
@@ -129,12 +129,12 @@ class Report:
         return not self.failed
 
     def row(self, check: str) -> CheckResult:
-        """The row of that name.
+        """Return the row of that name.
 
         Raises
         ------
         KeyError
-            If there is none.
+            If there is no such row.
         """
         for row in self.rows:
             if row.check == check:
@@ -142,7 +142,7 @@ class Report:
         raise KeyError(f"no check {check!r}; known: {', '.join(row.check for row in self.rows)}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The report for JSON."""
+        """Return the report as JSON data."""
         return {
             "layer": self.layer,
             "spec": self.spec,
@@ -154,20 +154,20 @@ class Report:
         }
 
     def lines(self) -> list[str]:
-        """The report as text, one line a row."""
+        """The report as text, one line per row."""
         shape = " x ".join(map(str, self.shape))
-        found = [self.layer, f"measured against {self.spec}"]
-        found.append(f"input {shape}, {self.device}, PyTorch {self.torch}")
+        lines = [self.layer, f"measured against {self.spec}"]
+        lines.append(f"input {shape}, {self.device}, PyTorch {self.torch}")
         width = max(len(row.check) for row in self.rows)
         part = ""
         for row in self.rows:
             if row.part != part:
                 part = row.part
-                found += ["", part]
-            found.append(_line(row, width))
+                lines += ["", part]
+            lines.append(_line(row, width))
         count = sum(row.outcome is not Status.NONE for row in self.rows)
-        found += ["", f"{count - len(self.failed)} of {count} checks passed"]
-        return found
+        lines += ["", f"{count - len(self.failed)} of {count} checks passed"]
+        return lines
 
 
 def _line(row: CheckResult, width: int) -> str:

@@ -1,4 +1,4 @@
-"""The normaliser that a layer should be: which entries form a group, what they are divided by.
+"""Specification of a layer: which entries form a group, and the normaliser of a group.
 
 Everything is written from primitives, with `bnproof.simulate.samplers.normalizers.Kind` for one
 group, so that it can be differentiated twice by every route.
@@ -21,13 +21,13 @@ class Axis:
     Attributes
     ----------
     name
-        In words, for a reader.
+        Description for display.
     dims
-        The axes of the tensor over which a group runs, counted after the channels are split.
+        The axes of the tensor that form a group, counted after the channels are split.
     parts
-        Into how many parts the channels (axis 1) are split; 0 if they are not.
+        Number of parts into which the channels (axis 1) are split; 0 for no split.
     channelwise
-        Whether gamma and beta are one number a channel, so one of the axis 1.
+        Whether gamma and beta have one entry per channel (axis 1).
     """
 
     name: str
@@ -47,7 +47,7 @@ class Axis:
         return moved.flatten(-len(self.dims)).flatten(0, -2)
 
     def unfold(self, groups: Tensor, shape: torch.Size) -> Tensor:
-        """Groups (groups, m) back to a tensor of that shape."""
+        """Inverse of `fold`: a tensor of that shape from groups (groups, m)."""
         split, last = self._split(shape), tuple(range(-len(self.dims), 0))
         inner = [split[dim] for dim in self.dims]
         outer = [size for dim, size in enumerate(split) if dim not in self.dims]
@@ -59,12 +59,12 @@ class Axis:
         return int(torch.Size(split[dim] for dim in self.dims).numel())
 
     def spread(self, parameter: Tensor, shape: torch.Size) -> Tensor:
-        """A parameter in a form that broadcasts against a tensor of that shape.
+        """Reshape a parameter to broadcast against a tensor of that shape.
 
         Raises
         ------
         ValueError
-            If it does not.
+            If it does not fit.
         """
         channels = shape[1]
         if self.channelwise and parameter.dim() == 1 and len(parameter) == channels:
@@ -77,12 +77,12 @@ class Axis:
 
 
 def batch(dim: int) -> Axis:
-    """One channel over the batch and all places of a tensor with `dim` axes."""
+    """One channel over the batch and all positions of a tensor with `dim` axes."""
     return Axis("one channel over the batch", (0, *range(2, dim)))
 
 
 def instance(dim: int) -> Axis:
-    """One channel of one sample over all places."""
+    """One channel of one sample over all positions."""
     return Axis("one channel of one sample", tuple(range(2, dim)))
 
 
@@ -95,33 +95,33 @@ def layer(dim: int, last: int) -> Axis:
 
 
 def channels() -> Axis:
-    """All channels at one place of one sample."""
+    """All channels at one position of one sample."""
     return Axis("one place of one sample over its channels", (1,))
 
 
 def group(dim: int, parts: int) -> Axis:
-    """The channels of one sample in `parts` parts, with all places."""
+    """The channels of one sample in `parts` parts, over all positions."""
     return Axis(f"one sample over its channels in {parts} parts", tuple(range(2, dim + 1)), parts)
 
 
 @dataclass(frozen=True)
 class NormalizerSpec:
-    """A whole layer: normaliser, axis, eps, gamma and beta.
+    """Specification of a layer: normaliser, axis, eps, gamma and beta.
 
     Attributes
     ----------
     name
         The normaliser's name in `bnproof.theory.normalizers.table`.
     kind, axis
-        Its numbers and its groups.
+        The normaliser for tensors, and which entries form a group.
     eps
-        The constant; None for the machine epsilon of the input's type (PyTorch's RMSNorm).
+        The constant; None for the machine epsilon of the input's dtype (PyTorch's RMSNorm).
     gain, bias
-        Names of the parameters gamma and beta; None where there is none.
+        Names of the parameters gamma and beta, or None.
     offset
         Added to the parameter to give gamma: 0, or 1 for layers that store gamma - 1.
     found
-        How this was found: by type, by fit, as named.
+        How this was determined: by its type, by fit, as named.
     """
 
     name: str
@@ -134,19 +134,19 @@ class NormalizerSpec:
     found: str = "by its type"
 
     def constant(self, dtype: torch.dtype) -> float:
-        """The value of eps for an input of that type."""
+        """The value of eps for an input of that dtype."""
         if not self.kind.eps_at:
             return 0.0
         return torch.finfo(dtype).eps if self.eps is None else self.eps
 
     def gamma(self, state: dict[str, Tensor], like: Tensor) -> Tensor:
-        """Gamma in a form that broadcasts against `like`."""
+        """Gamma, broadcastable against `like`."""
         if self.gain is None:
             return torch.ones((), dtype=like.dtype, device=like.device)
         return self.axis.spread(state[self.gain] + self.offset, like.shape)
 
     def beta(self, state: dict[str, Tensor], like: Tensor) -> Tensor:
-        """Beta in a form that broadcasts against `like`."""
+        """Beta, broadcastable against `like`."""
         if self.bias is None:
             return torch.zeros((), dtype=like.dtype, device=like.device)
         return self.axis.spread(state[self.bias], like.shape)
@@ -167,7 +167,7 @@ class NormalizerSpec:
         return self.gamma(state, x) * self.normalised(x, constant) + self.beta(state, x)
 
     def __str__(self) -> str:
-        """One line: name, group, eps and how they were found."""
+        """One line: name, group, eps and how they were determined."""
         eps = "the machine epsilon" if self.eps is None else f"{self.eps:g}"
         constant = f", eps {eps}" if self.kind.eps_at else ""
         stored = ", gamma = 1 + its parameter" if self.offset else ""

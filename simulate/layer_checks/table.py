@@ -1,4 +1,4 @@
-"""The layers of PyTorch, and wrong ones as controls, by all checks: a table for the report."""
+"""Table of all checks for the layers of PyTorch, with faulty layers as controls."""
 
 from collections.abc import Callable
 from typing import Final
@@ -25,7 +25,7 @@ LAYERS: Final[dict[str, Callable[[], nn.Module]]] = {
 
 
 def table(device: str = "cpu", seed: int = 0) -> list[dict[str, str]]:
-    """One row a layer, one column a part of the checks: what passes, and what fails by name."""
+    """One row per layer, one column per part: the number of passed checks, names of failed ones."""
     rows = []
     for name, make in LAYERS.items():
         module = make()
@@ -40,7 +40,7 @@ def table(device: str = "cpu", seed: int = 0) -> list[dict[str, str]]:
 
 
 def summary(report: Report) -> dict[str, str]:
-    """For each part of the checks, what passes and what fails, in words."""
+    """For each part of the report, a summary of passed and failed checks."""
     parts: dict[str, list[CheckResult]] = {}
     for row in report.rows:
         parts.setdefault(row.part, []).append(row)

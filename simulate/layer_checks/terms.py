@@ -1,7 +1,7 @@
 """Sums of the absolute values of the terms that cancel: the unit of a derivative's rounding error.
 
-Each formula is that of `bnproof.theory.normalizers.groups` with every minus turned into a plus and
-every number into its absolute value.  It serves as a scale only; values come from automatic
+The formulas are those of `bnproof.theory.normalizers.groups` with every minus replaced by a plus
+and every number by its absolute value.  They are only used as scales; values come from automatic
 differentiation.
 """
 
@@ -17,7 +17,7 @@ from bnproof.simulate.layer_checks.spec import NormalizerSpec
 
 @dataclass(frozen=True)
 class GroupTerms:
-    """Terms of a normaliser at a tensor x, in the form (groups, m); directions stand in front."""
+    """Terms of a normaliser at a tensor x, (groups, m), with leading axes for directions."""
 
     spec: NormalizerSpec
     x: Tensor
@@ -35,7 +35,7 @@ class GroupTerms:
         return self.spec.scale(self.u, given)
 
     def centred(self, size: Tensor) -> Tensor:
-        """Terms of a vector less its mean, for a vector of that size."""
+        """Terms of a vector of entrywise `size` after its mean is subtracted."""
         kind = self.spec.kind
         cancels = kind.centred or kind.scale_centred
         return size + size.mean(-1, keepdim=True) if cancels else size
@@ -97,7 +97,7 @@ def gradient_terms(
     g: Tensor,
     constant: float | None = None,
 ) -> Tensor:
-    """Terms of the gradient at x for a gradient of entries at most g at z, of the shape of x."""
+    """Terms of the gradient at x, of the shape of x, for a gradient at z bounded by g."""
     terms = GroupTerms(spec, x, constant)
     f = spec.axis.fold(g.abs() * spec.gamma(state, x).detach().abs())
     w = (terms.slope + terms.slope.mean(-1, keepdim=True)) * (f * terms.n).mean(-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Layers with one defect each: controls that must fail, each by the check that names its defect."""
+"""Layers with one defect each: controls that must fail the check for that defect."""
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ class Batch(nn.Module):
         return x.mean(0), x.var(0, correction=0)
 
     def scale(self, variance: Tensor) -> Tensor:
-        """What is divided by."""
+        """The denominator."""
         return torch.sqrt(variance + self.eps)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class Detached(Batch):
     """Treats its statistics as constants when it is differentiated."""
 
     def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and biased variance, cut off from x."""
+        """Mean and biased variance, detached from x."""
         return x.mean(0).detach(), x.var(0, correction=0).detach()
 
 

@@ -1,1 +1,1 @@
-"""Random instances, one kind of problem a module."""
+"""Samplers of random instances, one kind of problem per module."""

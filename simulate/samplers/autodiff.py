@@ -1,6 +1,6 @@
 """The sampler of random networks: each symbol measured by automatic differentiation.
 
-Nothing here uses a derived formula for the value of a symbol.  Magnitudes stand in
+No value of a symbol uses a derived formula.  The magnitudes are in
 `bnproof.simulate.samplers.unit`; `bnproof.simulate.samplers.closed_form` has the same symbols in
 closed form.
 """
@@ -15,29 +15,29 @@ import torch
 from torch import Tensor
 
 from bnproof.simulate import memory
-from bnproof.simulate.samplers.base import stream
+from bnproof.simulate.samplers.base import dot, stream
 from bnproof.simulate.samplers.losses import LOSSES
 from bnproof.simulate.samplers.networks import EPSILONS, GAMMAS, INPUTS, Problems, block, draw
 from bnproof.simulate.samplers.regimes import REGIMES
-from bnproof.simulate.samplers.unit import Unit, dot
+from bnproof.simulate.samplers.unit import Unit
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import RandomTest
 
-# Batch sizes for a claim that names none of its own.
+# Batch sizes for a claim that does not set its own.
 SIZES: Final = (2, 3, 8, 64, 513, 4096)
-# Up to this batch size as many instances as the scale says; then fewer, for the same work, but at
-# least one of each pair of eps and gamma.
+# Up to this batch size the number of instances is that of the scale; above, it shrinks to keep the
+# work constant, down to one for each pair of eps and gamma.
 FULL: Final = 64
 LEAST: Final = len(EPSILONS) * len(GAMMAS)
-# Vectors of length m that an instance takes while it is measured, graphs included: at most 505 were
-# seen, for `bn_hessian` at m = 5.
+# Vectors of length m that measuring one instance takes, graphs included; the largest number
+# observed is 505, for `bn_hessian` at m = 5.
 VECTORS: Final = 600
 
 
 class Measured(Unit):
-    """The symbols by automatic differentiation, each when first asked for.
+    """The symbols by automatic differentiation, each computed on first use.
 
-    Gradients are taken twice by double backward, which is right for primitives of every kind.
+    Second derivatives use double backward, which is correct for all primitives.
     """
 
     def __init__(self, problems: Problems) -> None:
@@ -62,7 +62,7 @@ class Measured(Unit):
 
     @cached_property
     def at_y(self) -> Tensor:
-        """Gradient of the loss at y itself, as in the network without the layer, (K, m)."""
+        """Gradient of the loss at y, as in the network without the layer, (K, m)."""
         y = self.y.detach().requires_grad_()
         return torch.autograd.grad(self.problems.loss(y).sum(), y)[0]
 
@@ -104,7 +104,7 @@ class Measured(Unit):
 
 
 def epsilons(domain: sp.Basic) -> tuple[float, ...]:
-    """The values of eps that the domain does not exclude by itself.
+    """The values of eps that the domain allows.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def epsilons(domain: sp.Basic) -> tuple[float, ...]:
 
 
 def sizes(spec: RandomTest) -> tuple[int, ...]:
-    """The claim's own batch sizes, or those of this sampler where they are the default ones."""
+    """The claim's batch sizes, or those of this sampler if the claim has the defaults."""
     return SIZES if spec.sizes == RandomTest().sizes else spec.sizes
 
 
@@ -127,9 +127,9 @@ def batches(
 ) -> Iterator[tuple[int, Measured]]:
     """Yield (m, networks) for each loss, batch size and regime, in chunks.
 
-    There are `total` of each loss and size up to m = 64, in equal shares of the regimes.  The
-    budget of `bnproof.simulate.memory` bounds the chunks; what is drawn depends neither on it nor
-    on the device.
+    There are `total` for each loss and size up to m = 64, in equal shares of the regimes.  The
+    budget of `bnproof.simulate.memory` limits the chunks; the networks depend neither on it nor on
+    the device.
     """
     allowed = epsilons(domain)
     jobs = list(product(LOSSES, sizes(spec), REGIMES))
@@ -154,7 +154,7 @@ def batches(
 
 
 def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
-    """What is needed, beside the seed, to draw the same networks."""
+    """Parameters that, with the seed, reproduce the networks."""
     return {
         "batch sizes": list(sizes(spec)),
         "inputs": INPUTS,

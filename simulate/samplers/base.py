@@ -1,4 +1,4 @@
-"""What a sampler of random instances offers: symbols with values, and the size of their terms."""
+"""Base of all samplers: symbols with measured values and the magnitudes of their terms."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeVar
@@ -16,9 +16,9 @@ T = TypeVar("T")
 class Measurements:
     """Symbols measured on a batch of K instances.
 
-    A subclass fills `VALUES`: for each symbol a function of the instance batch that returns (K,),
-    or (K, m, ...) for a symbol with axes.  `MAGNITUDES` gives, for symbols in which terms cancel,
-    the sum of the absolute values of those terms: the unit of their rounding error.
+    Subclasses fill `VALUES`, which maps each symbol to a function of the batch that returns (K,),
+    or (K, m, ...) for a symbol with axes.  `MAGNITUDES` does the same, for symbols in which terms
+    cancel, for the sum of the absolute values of those terms: the unit of their rounding error.
     """
 
     VALUES: ClassVar[Mapping[sp.Symbol, Measure]] = {}
@@ -30,14 +30,14 @@ class Measurements:
         Raises
         ------
         KeyError
-            If this sampler does not know the symbol.
+            If this sampler does not measure the symbol.
         """
         if symbol not in self.VALUES:
             raise KeyError(f"{type(self).__name__} does not measure the symbol {symbol}")
         return self.VALUES[symbol](self).detach()
 
     def magnitude(self, symbol: sp.Symbol) -> Tensor:
-        """Sum of the absolute values of the terms that cancel in `symbol`, same shape."""
+        """Sum of the absolute values of the terms that cancel in `symbol`, of the same shape."""
         if symbol in self.MAGNITUDES:
             return self.MAGNITUDES[symbol](self).detach()
         return self.value(symbol).abs()
@@ -47,25 +47,30 @@ class Measurements:
         return len(self.value(next(iter(self.VALUES))))
 
     def faults(self) -> Mapping[str, Tensor]:
-        """What makes an instance unfit for any verdict, and which it is true of, (K,)."""
+        """Reasons why instances are invalid, each with the mask of these instances, (K,)."""
         return {}
 
     def halves(self) -> "tuple[Measurements, Measurements] | None":
-        """The same symbols for each half of the instances, or None if it cannot be halved."""
+        """The same symbols for each half of the instances, or None if they cannot be halved."""
         return None
 
 
+def dot(left: Tensor, right: Tensor) -> Tensor:
+    """Inner products over the last axis."""
+    return (left * right).sum(-1)
+
+
 def stream(seed: int, number: int) -> int:
-    """Seed of draw `number` of a run with `seed`: no two runs share one before a million draws."""
+    """Seed of draw `number` of a run with `seed`; distinct for different runs up to 10^6 draws."""
     return seed * 1_000_003 + number
 
 
 def chunks(
     cases: Iterable[T], total: int, largest: int, seed: int, *, apart: int = 1
 ) -> Iterator[tuple[T, int, int]]:
-    """Yield (case, instances, stream): `total` of each case, at most `largest` at once.
+    """Yield (case, number of instances, stream): `total` of each case, at most `largest` at once.
 
-    `apart` is how many streams each chunk draws from.
+    `apart` is the number of streams that each chunk uses.
     """
     jobs = ((case, start) for case in cases for start in range(0, total, largest))
     for number, (case, start) in enumerate(jobs):
@@ -75,7 +80,7 @@ def chunks(
 def arrange(tensor: Tensor, symbol: sp.Symbol, axes: str) -> Tensor:
     """Insert axes of length 1 so that symbols with different axes broadcast.
 
-    `axes` is the union, in the order k, i, l, of the axes of a relation's symbols.
+    `axes` is the union of the axes of the relation's symbols, in the order k, i, l.
     """
     own = SYMBOLS[symbol].axes
     for position, axis in enumerate(axes, start=1):

@@ -1,7 +1,7 @@
 """Each symbol of `theory.symbols` in closed form: the fast path of `samplers.autodiff`.
 
-The layer itself is evaluated from its definition, by the same operations, so that both paths speak
-of the same z.  Its derivatives are those derived in `bnproof.theory.layer.batchnorm`, with
+The layer is evaluated from its definition by the same operations, so that both paths have the
+same z.  Its derivatives are those derived in `bnproof.theory.layer.batchnorm`, with
 ``P = I - 11'/m - yhat yhat'/m``: ``D yhat = P/s`` and
 ``D2 yhat[h,k] = -(<k,yhat> Ph + <h,yhat> Pk + <h,Pk> yhat)/(m s^2)``, for every eps >= 0.
 """
@@ -14,14 +14,15 @@ import sympy as sp
 import torch
 from torch import Tensor
 
+from bnproof.simulate.samplers.base import dot
 from bnproof.simulate.samplers.losses import Linear, Loss
 from bnproof.simulate.samplers.networks import Problems
-from bnproof.simulate.samplers.unit import Unit, dot
+from bnproof.simulate.samplers.unit import Unit
 from bnproof.theory import symbols as sym
 
 # Left and right side of Theorems 4.1 and 4.2 of A18.
 BOUNDS: Final = (sym.vv, sym.gg, sym.g1, sym.gy, sym.vKv, sym.vHv)
-# Entries of m-vectors that stay in a processor's cache while a slice is measured.
+# Entries of m-vectors that stay in the CPU cache while a slice is measured.
 CACHED: Final = 160 * 64
 
 
@@ -31,7 +32,7 @@ class Closed(Unit):
     Raises
     ------
     TypeError
-        If it is another: its derivatives are not known in closed form.
+        If the loss is another, whose derivatives have no known closed form.
     """
 
     def __init__(self, problems: Problems) -> None:
@@ -45,7 +46,7 @@ class Closed(Unit):
 
     @cached_property
     def yhat(self) -> Tensor:
-        """Normalised activations, (K, m): the operations of `networks.normalise`."""
+        """Normalised activations, (K, m), by the operations of `networks.normalise`."""
         return self.centred / self.scale
 
     def project(self, u: Tensor) -> Tensor:
@@ -64,7 +65,7 @@ class Closed(Unit):
 
     @cached_property
     def at_y(self) -> Tensor:
-        """Gradient of the loss at y itself, (K, m)."""
+        """Gradient of the loss at y, (K, m)."""
         return self.loss.derivatives(self.y)[0]
 
     @cached_property
@@ -124,7 +125,7 @@ class Closed(Unit):
 
 
 def _curvature(q: Closed) -> Tensor:
-    """``v'Kv`` from inner products: no product with P beyond Pv itself."""
+    """``v'Kv`` from inner products: the only product with P is Pv."""
     gamma, s = q.problems.gamma.squeeze(-1), q.scale.squeeze(-1)
     bend = 2 * dot(q.v, q.yhat) * dot(q.g, q.Pv) + dot(q.g, q.yhat) * dot(q.v, q.Pv)
     own = dot(q.Pv, q.hessian_at_z(q.Pv))
@@ -135,9 +136,9 @@ Closed.VALUES = {**Unit.VALUES, sym.vKv: _curvature}
 
 
 class Rounded(Closed):
-    """The same, for a comparison with another path: magnitudes count the rounding of g as well.
+    """`Closed` with magnitudes that include the rounding of g, to compare with another path.
 
-    Within one path g is the same in every symbol, and its rounding cancels.
+    Within one path g is the same in every symbol, so its rounding cancels.
     """
 
     @cached_property
@@ -149,16 +150,16 @@ class Rounded(Closed):
 def evaluate(
     problems: Problems, symbols: Sequence[sp.Symbol] = BOUNDS, size: int | None = None
 ) -> dict[sp.Symbol, Tensor]:
-    """Values of some symbols on all problems, slice by slice so that each stays in cache.
+    """Evaluate symbols on all problems, in slices that fit into the CPU cache.
 
     Parameters
     ----------
     problems
         K problems with a loss of `bnproof.simulate.samplers.losses`.
     symbols
-        Which; by default both sides of Theorems 4.1 and 4.2 of A18.
+        Symbols to evaluate; by default both sides of Theorems 4.1 and 4.2 of A18.
     size
-        Problems in a slice; by default what suits m on a CPU, and all of them on a GPU.
+        Problems in a slice; by default what fits into the cache of a CPU, and all on a GPU.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Random 3 x 3 convolutions with zero padding: the kernel's gradient by autodiff, and (4) of S3."""
+"""Random 3 x 3 convolutions with zero padding: kernel gradients by autodiff and by (4) of S3."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -30,7 +30,7 @@ class Convolutions(Measurements):
 
     @cached_property
     def output(self) -> Tensor:
-        """``O`` (K, b, o, x, y) by the framework's convolution, one group a problem."""
+        """``O`` (K, b, o, x, y) by PyTorch's convolution, with one group per problem."""
         count, number, _, *plane = self.images.shape
         grouped = self.images.transpose(0, 1).reshape(number, -1, *plane)
         out = functional.conv2d(grouped, self.kernel.flatten(0, 1), padding=1, groups=count)
@@ -44,7 +44,7 @@ class Convolutions(Measurements):
         return at_kernel, at_output
 
     def summed(self, sign: int, *, absolute: bool = False) -> Tensor:
-        """``sum_bxy dL/dO I`` at each kernel entry, the input shifted by sign times (x', y')."""
+        """``sum_bxy dL/dO I`` at each kernel entry, with I shifted by sign times (x', y')."""
         images, back = self.images, self.gradients[1]
         if absolute:
             images, back = images.abs(), back.abs()
@@ -77,7 +77,7 @@ Convolutions.MAGNITUDES = {
 def batches(
     spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Convolutions]]:
-    """Yield (side of the image, convolutions): `total` of each, in chunks."""
+    """Yield (image side, convolutions): `total` of each side, in chunks."""
     del domain
     for side, count, stream in chunks(spec.sizes, total, CHUNK, seed):
         generator = torch.Generator().manual_seed(stream)
@@ -85,7 +85,7 @@ def batches(
         def normal(*shape: int, source: torch.Generator = generator) -> Tensor:
             return torch.randn(*shape, generator=source, dtype=torch.float64).to(device)
 
-        # Sides differ, so that rows and columns cannot be mixed up.
+        # The sides differ, so that swapping rows and columns would show.
         plane = (side, side + 1)
         yield (
             side,
@@ -98,7 +98,7 @@ def batches(
 
 
 def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
-    """What is needed, beside the seed, to draw the same convolutions."""
+    """Parameters that, with the seed, reproduce the convolutions."""
     del domain
     return {
         "image sides": [[side, side + 1] for side in spec.sizes],

@@ -1,8 +1,7 @@
 """Random networks before and after one step of gradient descent: internal covariate shift.
 
-K networks of several layers as one batch, with batch normalisation in every second network.  The
-gradients are taken by autodiff; the measure is the function that defines it,
-`bnproof.theory.training.smoothness`.
+K networks of several layers form one batch; every second one has batch normalisation.  Gradients
+are taken by autodiff, and the shift is computed by `bnproof.theory.training.smoothness`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -111,7 +110,7 @@ Networks.MAGNITUDES = {
 def batches(
     spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Networks]]:
-    """Yield (number of layers, networks): `total` of each, in chunks."""
+    """Yield (number of layers, networks): `total` of each depth, in chunks."""
     del domain
     for depth, count, stream in chunks(spec.sizes, total, CHUNK, seed):
         generator = torch.Generator().manual_seed(stream)
@@ -125,7 +124,7 @@ def batches(
 
 
 def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
-    """What is needed, beside the seed, to draw the same networks."""
+    """Parameters that, with the seed, reproduce the networks."""
     del domain
     return {
         "numbers of layers": list(spec.sizes),

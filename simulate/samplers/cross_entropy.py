@@ -1,4 +1,4 @@
-"""Random logits and classes: the gradient of each image's cross-entropy by autodiff."""
+"""Random logits and classes: the gradient of the cross-entropy of each image by autodiff."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -23,7 +23,7 @@ class Rows(Measurements):
 
     @cached_property
     def gradient(self) -> Tensor:
-        """``dL_b/dO_bj`` for the loss of each image by itself, (K, n)."""
+        """``dL_b/dO_bj`` for the loss of each image, (K, n)."""
         logits = self.logits.clone().requires_grad_()
         loss = torch.nn.functional.cross_entropy(logits, self.target, reduction="sum")
         return torch.autograd.grad(loss, logits)[0]
@@ -42,14 +42,14 @@ Rows.VALUES = {
     backprop.negative_other: lambda q: q.negative[1],
     backprop.row_sum: lambda q: q.gradient.sum(1),
 }
-# Probabilities that add up to 1 and a one-hot row cancel in it.
+# Probabilities and a one-hot row, each of sum 1, cancel in it.
 Rows.MAGNITUDES = {backprop.row_sum: lambda q: torch.full_like(q.logits[:, 0], 2)}
 
 
 def batches(
     spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Rows]]:
-    """Yield (number of classes, images): `total` of each, in chunks; scales of logits vary."""
+    """Yield (number of classes, images): `total` of each number, in chunks; logit scales vary."""
     del domain
     for classes, count, stream in chunks(spec.sizes, total, CHUNK, seed):
         generator = torch.Generator().manual_seed(stream)
@@ -60,7 +60,7 @@ def batches(
 
 
 def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
-    """What is needed, beside the seed, to draw the same images."""
+    """Parameters that, with the seed, reproduce the images."""
     del domain
     return {
         "numbers of classes": list(spec.sizes),

@@ -1,7 +1,7 @@
-"""Random pairs of samples, and the earth mover's distance between them by trying every pairing.
+"""Random pairs of samples, with their earth mover's distance by trying every pairing.
 
-An optimal coupling of two samples of one size is a pairing of their points (Birkhoff), so the least
-mean distance over all n! pairings is the distance exactly, in any dimension.
+An optimal coupling of two samples of equal size is a pairing of their points (Birkhoff), so the
+minimum of the mean distance over all n! pairings is the exact distance, in any dimension.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from bnproof.theory.training import earth_mover as em
 
 CHUNK: Final = 500
 DIMENSIONS: Final = (1, 2, 3)
-LAWS: Final = ("normal", "signs", "rare")  # of the points, in turn
+LAWS: Final = ("normal", "signs", "rare")  # distributions of the points
 
 
 class Samples(Measurements):
@@ -29,7 +29,7 @@ class Samples(Measurements):
         self.first, self.second = first, second
 
     def least(self, lengths: Tensor) -> Tensor:
-        """Least mean of lengths (K, n, n) over all pairings of rows with columns, (K,)."""
+        """Minimum over all pairings of rows with columns of the mean of lengths (K, n, n), (K,)."""
         count = lengths.shape[1]
         orders = torch.tensor(list(permutations(range(count))), device=lengths.device)
         rows = torch.arange(count, device=lengths.device)
@@ -69,12 +69,12 @@ Samples.MAGNITUDES = {
 
 
 def draw(count: int, points: int, dimension: int, law: str, seed: int, device: str) -> Samples:
-    """Draw `count` pairs of samples of so many points; the second sample is scaled and moved.
+    """Draw `count` pairs of samples with `points` points; the second is scaled and shifted.
 
     Raises
     ------
     ValueError
-        If `law` is none of `LAWS`.
+        If `law` is not one of `LAWS`.
     """
     one_of("law", law, LAWS)
     generator = torch.Generator().manual_seed(seed)
@@ -94,7 +94,7 @@ def draw(count: int, points: int, dimension: int, law: str, seed: int, device: s
 def batches(
     spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Samples]]:
-    """Yield (points, pairs): `total` of each number of points, dimension and law, in chunks."""
+    """Yield (points, pairs): `total` for each number of points, dimension and law, in chunks."""
     del domain
     cases = product(spec.sizes, DIMENSIONS, LAWS)
     for (points, dimension, law), count, stream in chunks(cases, total, CHUNK, seed):
@@ -102,7 +102,7 @@ def batches(
 
 
 def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
-    """What is needed, beside the seed, to draw the same pairs."""
+    """Parameters that, with the seed, reproduce the pairs."""
     del domain
     return {
         "numbers of points": list(spec.sizes),

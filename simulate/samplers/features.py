@@ -1,7 +1,7 @@
 """Random features of a linear model: the Hessian of its squared loss by autodiff.
 
-Where the domain asks for features without correlation, they are drawn as integer combinations of
-disjoint sets of orthogonal sign patterns: sums of integers, so that correlations are exactly 0.
+If the domain requires uncorrelated features, they are integer combinations of disjoint sets of
+orthogonal sign patterns: sums of integers, so correlations are exactly 0.
 """
 
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ Features.VALUES = {
     delta_ki: lambda q: q.eye,
 }
 Features.MAGNITUDES = {
-    # Entries as large as the largest curvature cancel in the smallest one, which divides.
+    # Entries as large as the largest curvature cancel in the smallest one, the denominator.
     quadratics.stretch: lambda q: _stretch(q).square(),
     quadratics.scaled_ki: lambda q: _sizes(q.centred / q.deviations),
     quadratics.centred_ki: lambda q: _sizes(q.centred),
@@ -92,12 +92,12 @@ Features.MAGNITUDES = {
 
 
 def sign_patterns(m: int) -> Tensor:
-    """Sylvester's orthogonal matrix of signs, (m, m); its first column is constant.
+    """Sylvester's Hadamard matrix, (m, m); its first column is constant.
 
     Raises
     ------
     ValueError
-        If m is no power of 2 or too small for three features.
+        If m is not a power of 2 or too small for three features.
     """
     if m < 2 * COUNT or m & (m - 1):
         raise ValueError(f"m = {m}: need a power of 2, at least 8")
@@ -132,13 +132,13 @@ def _correlated(domain: sp.Basic) -> bool:
 def batches(
     spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Features]]:
-    """Yield (m, data sets): `total` of each, in chunks."""
+    """Yield (m, data sets): `total` of each m, in chunks."""
     for m, count, stream in chunks(spec.sizes, total, CHUNK, seed):
         yield m, draw(count, m, stream, device, correlated=_correlated(domain))
 
 
 def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
-    """What is needed, beside the seed, to draw the same data sets."""
+    """Parameters that, with the seed, reproduce the data sets."""
     return {
         "samples": list(spec.sizes),
         "features": "2, correlated" if _correlated(domain) else f"{COUNT}, uncorrelated",

@@ -1,12 +1,12 @@
-"""The Fuss-Catalan law from the printed equation (5) alone: integrals and limits in numbers.
+"""Numerical integrals and limits of the Fuss-Catalan law, from the printed equation (5) alone.
 
 Curve and density are those of `bnproof.simulate.samplers.fuss_catalan_curve`, at random angles and
-for whole and real M. Integrals are taken by double exponential quadrature, a limit at the right end
-as a mean over a circle around it, a limit at 0 so close to it that nothing is left to extrapolate,
-and one in M by extrapolation (L. F. Richardson, Phil. Trans. R. Soc. A 226 (1927) 299).  No
-distribution function, moment, entropy or coefficient of
-`bnproof.theory.random_matrices.fuss_catalan_proofs` or
-`bnproof.theory.random_matrices.fuss_catalan_moments` enters.  Angles are given as ``t = (M+1)phi``.
+for integer and real M.  Integrals use double exponential quadrature.  The limit at the right end is
+a mean over a circle around it, the limit at 0 is taken so close to 0 that the error is negligible,
+and the limit in M uses extrapolation (L. F. Richardson, Phil. Trans. R. Soc. A 226 (1927) 299).
+Nothing derived in `bnproof.theory.random_matrices.fuss_catalan_proofs` or
+`bnproof.theory.random_matrices.fuss_catalan_moments` is used.  Angles are given as
+``t = (M+1)phi``.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,21 +27,21 @@ from bnproof.theory.random_matrices import fuss_catalan_proofs as proofs
 from bnproof.theory.symbols import M, phi
 
 CHUNK: Final = 500
-CIRCLE: Final = 64  # points; the first error is of the order of radius/pi to this power
+CIRCLE: Final = 64  # points; the leading error is of the order of (radius/pi) to this power
 RADII: Final = (0.5, 1.0)
 RUNGS: Final = 8
 LEAST_REAL: Final = 1 / 16
-ORDERS: Final = (-0.9, 4.0)  # the first times 1/(M+1)
-DEPTHS: Final = (20, 100, 200)  # digits: how close to 0 the density is evaluated
+ORDERS: Final = (-0.9, 4.0)  # the lower bound is in units of 1/(M+1)
+DEPTHS: Final = (20, 100, 200)  # the density is evaluated at angles within 10^-depth of pi
 
 
 class Law(Measurements):
-    """Symbols of the law for K values of M, whole (K,) and real (K,).
+    """Symbols of the law for K integer values of M and K real ones.
 
     Parameters
     ----------
     factors
-        M, (K,), whole numbers as float64.
+        M, (K,), integers as float64.
     real
         Real M > 0, (K,).
     share
@@ -49,9 +49,9 @@ class Law(Measurements):
     order
         Orders k of the moments, (K,).
     radius
-        Of the circles around the right end, in t, (K,), below pi.
+        Radius in t of the circles around the right end, (K,), below pi.
     shift
-        Where the nodes of `bnproof.simulate.samplers.fuss_catalan_curve.rule` lie, (K,).
+        Offset of the nodes of `bnproof.simulate.samplers.fuss_catalan_curve.rule`, (K,).
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Law(Measurements):
 
     @cached_property
     def whole(self) -> Curve:
-        """Nodes on the whole support for whole M."""
+        """Nodes on the whole support for integer M."""
         return self.support(self.factors)
 
     def expect(self, values: Tensor) -> Tensor:
@@ -102,9 +102,9 @@ class Law(Measurements):
 
     @cached_property
     def chance(self) -> Tensor:
-        """Chance that ``W^M x(U)`` is at most x(phi): the mean over U of that for given U, (K,).
+        """Probability that ``W^M x(U) <= x(phi)``: the mean over U of that for given U, (K,).
 
-        For U beyond t it is 1, as x falls with the angle, and for others the chance of
+        For U > t it is 1, as x decreases with the angle; otherwise it is the probability of
         ``W <= (x/x(U))^(1/M)``.
         """
         near, far, weights = self.rule
@@ -163,7 +163,7 @@ class Law(Measurements):
         return (end / x * (curve.weight / curve.t) / gap.sqrt()).mean(-1).real
 
     def ladder(self, values: Callable[[Tensor], Tensor]) -> Tensor:
-        """The limit of `values` in M, from M, 2M, 4M and so on: a polynomial in 1/M at 0."""
+        """Limit of `values` for large M: extrapolate a polynomial in 1/M from M, 2M, 4M, ..."""
         rows = [values(self.factors * 2**rung) for rung in range(RUNGS)]
         for level in range(1, RUNGS):
             rows = [fine + (fine - coarse) / (2**level - 1) for coarse, fine in pairwise(rows)]
@@ -173,7 +173,7 @@ class Law(Measurements):
     def origin_exponent(self) -> Tensor:
         """Slope of log rho against log x between two points close to 0, (K,).
 
-        What is left to pi is 10^-20 at most and 10^-200 at least, different at each instance.
+        The distances of their angles to pi vary with the instance, between 10^-201 and 10^-20.
         """
         shift = self.phi * (self.factors + 1) / pi
         least, middle, most = DEPTHS
@@ -212,7 +212,7 @@ Law.VALUES = {
 }
 
 Law.MAGNITUDES = {
-    # A logarithm of a mean: the relative error of the mean, which is that of x^k.
+    # The logarithm of a mean has the relative error of the mean, that of x^k.
     moments.log_moment: lambda q: (
         1
         + q.log_moment.abs()
@@ -224,7 +224,7 @@ Law.MAGNITUDES = {
     ),
     moments.entropy: lambda q: q.expect(q.whole.size + q.log_density.abs()),
     moments.clausen: lambda q: -q.clausen(torch.abs),
-    # Its square is a quotient by 1 - x/x_max, and x is a power of order M.
+    # Its square has the denominator 1 - x/x_max, and x is a power of order M.
     moments.edge_constant: lambda q: q.edge_constant * (q.factors + 1).sqrt(),
 }
 
@@ -257,14 +257,14 @@ def draw(count: int, size: int, seed: int, device: str) -> Law:
 def batches(
     spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Law]]:
-    """Yield (least M, instances): `total` of each, in chunks."""
+    """Yield (smallest M, instances): `total` of each, in chunks."""
     del domain
     for size, count, stream in chunks(spec.sizes, total, CHUNK, seed):
         yield size, draw(count, size, stream, device)
 
 
 def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
-    """What is needed, beside the seed, to draw the same instances."""
+    """Parameters that, with the seed, reproduce the instances."""
     del domain
     return {
         "number of factors": [[size, 2 * size - 1] for size in spec.sizes],

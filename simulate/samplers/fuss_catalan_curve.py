@@ -1,8 +1,8 @@
-"""The curve and the density of the printed equation (5), and the rule that integrates on them.
+"""Curve and density of the printed equation (5), and a quadrature rule on them.
 
 Equation (5) of S3 gives x and the density as functions of phi in (0, pi/(M+1)).  Angles are given
-as ``t = (M+1)phi`` in (0, pi).  Near pi, sines are taken of what is left to pi, so that small ones
-keep their digits.
+as ``t = (M+1)phi`` in (0, pi).  Near pi, sines are computed from the distance to pi, so that small
+values keep their digits.
 """
 
 from functools import cached_property
@@ -18,13 +18,13 @@ NEAR: Final = 1e-9  # its square is below rounding
 
 
 class Curve:
-    """Points of the curve (5), ``t = pi - rest``; all arguments broadcast to one shape."""
+    """Points of the curve (5) with ``t = pi - rest``; the arguments broadcast."""
 
     def __init__(self, factors: Tensor, t: Tensor, rest: Tensor) -> None:
         self.factors, self.t, self.rest = factors, t, rest
 
     def sines(self, step: Tensor | float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
-        """Sines of phi, M phi and (M+1)phi, t larger by `step`."""
+        """Sines of phi, M phi and (M+1)phi at t + `step`."""
         t, rest, count = self.t + step, self.rest - step, self.factors + 1
         first = self.t.abs() < self.rest.abs()
         times = torch.where(first, self.factors * t, pi + self.factors * rest) / count
@@ -58,12 +58,12 @@ class Curve:
 
 
 def rule(shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Nodes v of (0, 1), 1 - v, and weights of double exponential quadrature, (K, NODES) each.
+    """Double exponential quadrature on (0, 1): nodes v, 1 - v and weights, (K, NODES) each.
 
-    ``v = 1/(1 + exp(-pi sinh s))`` at equidistant s, moved by `shift` (K,), between 0 and 1, times
-    their distance: the rule is as good wherever its nodes lie.  Algebraic and logarithmic
-    singularities at both ends do no harm, and 1 - v has all its digits (H. Takahasi and M. Mori,
-    Publ. RIMS 9 (1974) 721).
+    The nodes are ``v = 1/(1 + exp(-pi sinh s))`` at equidistant s, offset by `shift` (K,), in
+    (0, 1), times their distance; the rule is equally accurate for every offset.  It tolerates
+    algebraic and logarithmic singularities at both ends, and 1 - v has full precision (H. Takahasi
+    and M. Mori, Publ. RIMS 9 (1974) 721).
     """
     step = 2 * REACH / NODES
     s = step * (torch.arange(NODES, device=shift.device) + shift[:, None]) - REACH
@@ -76,8 +76,8 @@ def rule(shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def right_end(factors: Tensor) -> Tensor:
     """The limit of x as t -> 0, (K,), for M of shape (K,): x, which is even in t, at t = `NEAR`.
 
-    For large M the base of ``(sin (M+1)phi/sin M phi)**M`` is close to 1; its excess is taken from
-    the difference of the two sines as a product.
+    For large M the base of ``(sin (M+1)phi/sin M phi)**M`` is close to 1; its excess over 1 is
+    computed from the difference of the two sines, written as a product.
     """
     t = torch.full_like(factors, NEAR)
     half = t / (factors + 1) / 2

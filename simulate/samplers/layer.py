@@ -1,7 +1,7 @@
-"""A whole batch-normalisation layer: several units on one input, measured in all its weights.
+"""A whole batch-normalisation layer: several units on one input, as a function of all weights.
 
 Shapes: K problems, batch size m, d inputs, n units; weights W (K, d, n), activations and outputs
-(K, m, n).  Hessians come from double backward of the whole map, eigenvalues from a dense solver.
+(K, m, n).  Hessians use double backward through the whole map, eigenvalues a dense solver.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ class Layer(Measurements):
         self.gamma, self.beta, self.eps = gamma, beta, eps
 
     def out(self, y: Tensor) -> Tensor:
-        """The layer's output for activations y, each unit over the batch."""
+        """Output of the layer for activations y, normalised over the batch for each unit."""
         return self.gamma * normalise(y.mT, self.eps).mT + self.beta
 
     @cached_property
@@ -68,7 +68,7 @@ class Layer(Measurements):
 
     @cached_property
     def tops(self) -> Tensor:
-        """Top eigenvalue of each unit's K_j(h), (K, n): of the loss ``<g,z> + h|z - z0|^2/2``."""
+        """Top eigenvalue of each K_j(h), the Hessian for ``<g,z> + h|z - z0|^2/2``, (K, n)."""
         g, start = self.at_z[0], self.out(self.y).detach()
         h = self.h[:, None, None]
 
@@ -83,7 +83,7 @@ class Layer(Measurements):
 
     @cached_property
     def terms(self) -> Tensor:
-        """Absolute terms of the units' curvature, the largest over the units, (K,)."""
+        """Absolute terms of a unit's curvature, maximum over the units, (K,)."""
         y, gamma = self.y.detach(), self.gamma.abs()
         s2 = y.var(1, correction=0, keepdim=True) + self.eps
         hat = (y.abs() + y.abs().mean(1, keepdim=True)) / s2.sqrt()
@@ -116,7 +116,7 @@ Layer.MAGNITUDES = {
 
 
 def _losses(normal: Callable[..., Tensor], count: int, m: int) -> dict[str, Loss]:
-    """The losses of `samplers.networks`, coupling the units: by readout, mix and tanh unit."""
+    """The losses of `samplers.networks` with coupled units: by readout, mixing and tanh."""
     readout, target = normal(count, UNITS, CLASSES), normal(count, m, CLASSES)
     mix = normal(count, UNITS, UNITS)
     label = target.argmax(-1, keepdim=True)
@@ -151,7 +151,7 @@ def draw(
     device: str = "cpu",
     regime: str = "Gaussian",
 ) -> Layer:
-    """Draw `count` layers of a regime on a CPU generator, the same on every device.
+    """Draw `count` layers of a regime from a CPU generator, identical on every device.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def batches(
 ) -> Iterator[tuple[int, Layer]]:
     """Yield (m, layers) for each loss, batch size and regime, in chunks.
 
-    There are `total` of each loss and size, in equal shares of the regimes.
+    There are `total` for each loss and size, in equal shares of the regimes.
     """
     share = -(-total // len(REGIMES))
     cases = product(LOSSES, spec.sizes, REGIMES)
@@ -188,7 +188,7 @@ def batches(
 
 
 def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
-    """What is needed, beside the seed, to draw the same layers."""
+    """Parameters that, with the seed, reproduce the layers."""
     return {
         "batch sizes": list(spec.sizes),
         "inputs": INPUTS,

@@ -1,7 +1,7 @@
 """Pairs of random least-squares problems: curvature by autodiff, learning rates by search.
 
-K pairs of matrices A, A' (K, n, d); A' is the one of larger condition number.  Nothing here knows
-a formula for the best or the largest stable learning rate: both are searched for.
+K pairs of matrices A, A' (K, n, d), where A' has the larger condition number.  The best and the
+largest stable learning rate are found by search, without a formula.
 """
 
 from collections.abc import Callable, Iterator
@@ -64,12 +64,12 @@ class Problem:
 
     @property
     def far(self) -> Tensor:
-        """A learning rate that is unstable for sure, (K,): the trace is at most d lambda_max."""
+        """A learning rate that is certainly unstable, (K,), as trace <= d lambda_max."""
         return 4 * self.curvatures.shape[1] / self.hessian.diagonal(dim1=1, dim2=2).sum(-1)
 
     @cached_property
     def best(self) -> Tensor:
-        """The smallest factor over all learning rates, by ternary search on a convex function."""
+        """The smallest worst factor over all learning rates, by ternary search (it is convex)."""
         low, high = torch.zeros_like(self.far), self.far
         for _ in range(STEPS):
             third = (high - low) / 3
@@ -111,13 +111,13 @@ class Problem:
 
     @property
     def ratio_size(self) -> Tensor:
-        """Ratio, times how much larger than the result the terms of each gradient are."""
+        """The ratio times the relative size of the terms in each gradient, (K,)."""
         along, sizes = self.extremes
         return self.ratio * (sizes / along.abs()).sum(-1)
 
 
 class Pairs(Measurements):
-    """Symbols of `least_squares` on K pairs of problems; the second is worse conditioned."""
+    """Symbols of `training.least_squares` on K pairs; the second is worse conditioned."""
 
     def __init__(self, first: Problem, second: Problem) -> None:
         self.first, self.second = first, second
@@ -150,7 +150,7 @@ Pairs.MAGNITUDES = {
 
 
 def draw(count: int, size: int, seed: int, device: str) -> Pairs:
-    """Draw `count` pairs with `size` unknowns and twice as many equations; columns vary in scale.
+    """Draw `count` pairs with `size` unknowns and twice as many equations; column scales vary.
 
     Raises
     ------
@@ -177,14 +177,14 @@ def draw(count: int, size: int, seed: int, device: str) -> Pairs:
 def batches(
     spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Pairs]]:
-    """Yield (unknowns, pairs): `total` of each, in chunks."""
+    """Yield (unknowns, pairs): `total` of each size, in chunks."""
     del domain
     for size, count, stream in chunks(spec.sizes, total, CHUNK, seed):
         yield size, draw(count, size, stream, device)
 
 
 def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
-    """What is needed, beside the seed, to draw the same pairs."""
+    """Parameters that, with the seed, reproduce the pairs."""
     del domain
     return {
         "unknowns": list(spec.sizes),

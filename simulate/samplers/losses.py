@@ -1,8 +1,8 @@
-"""The losses of random networks: each as primitives, and with its derivatives in closed form.
+"""Losses of random networks, as primitives and with their derivatives in closed form.
 
-Shapes: K problems, batch size m, C classes.  Everything has m as its last, contiguous axis.  A loss
-maps z (K, m) to one number a problem (K,) by plain operations, so that automatic differentiation
-can take any derivative of it.  The closed forms stand beside it and share only the parameters.
+Shapes: K problems, batch size m, C classes; m is the last, contiguous axis.  A loss maps z (K, m)
+to one number per problem (K,) by plain operations, so that automatic differentiation can take any
+derivative.  The closed forms share only the parameters with it.
 """
 
 from abc import ABC, abstractmethod
@@ -41,7 +41,7 @@ class Loss(ABC):
     def terms(self, z: Tensor) -> tuple[Tensor, Linear]:
         """Sums of the absolute values of the terms that cancel in `derivatives`.
 
-        The second maps u >= 0, the size of a direction, to that sum for each entry of ``H u``.
+        The second maps u >= 0, the entrywise size of a direction, to that sum for ``H u``.
         """
 
     def take(self, part: slice) -> Self:
@@ -49,7 +49,7 @@ class Loss(ABC):
         return type(self)(*(getattr(self, field.name)[part] for field in fields(self)))
 
     def to(self, device: str, dtype: torch.dtype) -> Self:
-        """The same losses elsewhere; labels stay integers."""
+        """The same losses on another device or in another dtype; labels stay integers."""
         values = (getattr(self, field.name) for field in fields(self))
         return type(self)(
             *(v.to(device, dtype if v.is_floating_point() else v.dtype) for v in values)
@@ -57,7 +57,7 @@ class Loss(ABC):
 
 
 def joined(losses: Sequence[Loss]) -> Loss:
-    """Losses of one kind as one batch."""
+    """Concatenate losses of one kind into one batch."""
     kind = type(losses[0])
     parts = ([getattr(loss, field.name) for loss in losses] for field in fields(kind))
     return kind(*(torch.cat(values) for values in parts))
@@ -69,14 +69,14 @@ def _diagonal(entries: Tensor) -> Linear:
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
-    """Mean cross-entropy of ``logits = a z + o``: a readout of this unit, o all other units.
+    """Mean cross-entropy of ``logits = a z + o``.
 
     Attributes
     ----------
     readout
-        a, (K, C).
+        a, weights of this unit, (K, C).
     others
-        o, (K, C, m).
+        o, the contribution of all other units, (K, C, m).
     label
         Target class of each sample, (K, m).
     """
@@ -96,7 +96,7 @@ class CrossEntropy(Loss):
         return torch.addcmul(self.others, self.readout.unsqueeze(-1), z.unsqueeze(1))
 
     def _chosen(self) -> Tensor:
-        """Readout to each sample's target class, (K, m)."""
+        """Readout weight for the target class of each sample, (K, m)."""
         return self.readout.gather(1, self.label)
 
     def __call__(self, z: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ class CrossEntropy(Loss):
         return functional.cross_entropy(self._logits(z), self.label, reduction="none").mean(-1)
 
     def derivatives(self, z: Tensor) -> tuple[Tensor, Linear]:
-        """``g = (E a - a_t)/m`` and ``H = diag(Var a)/m``, moments over the softmax."""
+        """``g = (E a - a_t)/m`` and ``H = diag(Var a)/m``, with moments under the softmax."""
         logits, a = self._logits(z), self.readout
         # Exponentials and one product with (1, a, a^2) take half the time of torch.softmax.
         shares = torch.exp_(logits.sub_(logits.amax(1, keepdim=True)))
@@ -115,7 +115,7 @@ class CrossEntropy(Loss):
         return (mean - self._chosen()) * (1 / m), _diagonal(variance * (1 / m))
 
     def terms(self, z: Tensor) -> tuple[Tensor, Linear]:
-        """A small share is the exponential of a large number, rounded: hence ``1 - log``."""
+        """Includes a factor ``1 - log share``: exponentials of large numbers lose digits."""
         log = torch.log_softmax(self._logits(z), 1)
         share, size, m = log.exp() * (1 - log), self.readout.abs(), z.shape[-1]
         mean, square = torch.bmm(torch.stack((size, size.square()), 1), share).unbind(1)
@@ -124,7 +124,7 @@ class CrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """``|A z - t|^2/(2m)``; ``A = diag(d) + U'V`` couples all samples and takes O(m) memory.
+    """``|A z - t|^2/(2m)``, where ``A = diag(d) + U'V`` couples all samples in O(m) memory.
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ class SquaredError(Loss):
 
     @classmethod
     def draw(cls, count: int, m: int, normal: Normal) -> Self:
-        """Entries of U'V have size ``1/sqrt(m)``, as those of a dense Gaussian mix."""
+        """Entries of U'V have size ``1/sqrt(m)``, like those of a dense Gaussian matrix."""
         left, right = normal(count, RANK, m), normal(count, RANK, m) / m**0.5
         return cls(normal(count, m), left, right, normal(count, m))
 
@@ -177,14 +177,14 @@ def _low_rank(left: Tensor, right: Tensor, u: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Logistic(Loss):
-    """Mean of ``log(1 + exp(-q))`` with ``q = w z + b``; w (K, m) bears the sign of the label."""
+    """Mean of ``log(1 + exp(-q))`` with ``q = w z + b``; w (K, m) has the sign of the label."""
 
     weight: Tensor
     bias: Tensor
 
     @classmethod
     def draw(cls, count: int, m: int, normal: Normal) -> Self:
-        """One weight a problem, a label and a bias for each sample."""
+        """One weight per problem, a label and a bias for each sample."""
         return cls(normal(count, 1) * normal(count, m).sign(), normal(count, m))
 
     def __call__(self, z: Tensor) -> Tensor:
@@ -208,7 +208,7 @@ class Logistic(Loss):
 
 @dataclass(frozen=True)
 class NonConvex(Loss):
-    """Squared error after a hidden tanh unit, ``|tanh(w z + b) - t|^2/(2m)``: either curvature.
+    """Squared error after a tanh unit, ``|tanh(w z + b) - t|^2/(2m)``, of indefinite curvature.
 
     Attributes
     ----------
@@ -224,7 +224,7 @@ class NonConvex(Loss):
 
     @classmethod
     def draw(cls, count: int, m: int, normal: Normal) -> Self:
-        """All normal."""
+        """All parameters are normal."""
         return cls(normal(count, 1), normal(count, m), normal(count, m))
 
     def __call__(self, z: Tensor) -> Tensor:

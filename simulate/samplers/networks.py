@@ -1,16 +1,15 @@
 """K random single-BN-layer networks as one batch.
 
-Shapes: K problems, batch size m, d inputs.  Each problem is one unit of one batch-normalisation
+Shapes: K problems, batch size m, d inputs.  Each problem is one unit of a batch-normalisation
 layer: pre-activations ``y = w X`` (K, m) with inputs X (K, d, m) and weights w (K, d) of one of
 `bnproof.simulate.samplers.regimes`; parameters gamma, beta, eps (K, 1); and a loss of ``z =
-gamma*yhat + beta``, one of `bnproof.simulate.samplers.losses`.  Readout and the contribution of all
-other units are drawn as well and kept fixed.
+gamma*yhat + beta``, one of `bnproof.simulate.samplers.losses`.  The readout and the contribution of
+all other units are drawn as well and kept fixed.
 
 Everything is drawn on the CPU and then moved.  Problems come in blocks of 64, or fewer above m = 64
-(`block`); block b of a seed has a generator of its own, numpy's SFC64 seeded by (seed, b).  So
-problem number i of a seed is the same on every device, however many are drawn at once.  Normals are
-drawn with 24 bits and computed with in float64: in float32 a problem is the float64 problem,
-rounded.
+(`block`); block b of a seed has its own generator, NumPy's SFC64 seeded by (seed, b).  Hence
+problem number i of a seed is the same on every device and for every batching.  Normals are drawn in
+float32 and then converted to float64; a float32 problem is the float64 problem, rounded.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +27,7 @@ Loss = Callable[[Tensor], Tensor]
 LOSSES: Final = losses.LOSSES
 CLASSES: Final = losses.CLASSES
 EPSILONS: Final = (0.0, 1e-5, 1e-3, 0.1)
-# Factors on |gamma|, which is log-normal by itself.
+# Factors on |gamma|, which is log-normal.
 GAMMAS: Final = (1.0, 1e-4, 1e4)
 DTYPES: Final = (torch.float64, torch.float32)
 INPUTS: Final = 8
@@ -47,7 +46,7 @@ class Problems:
     gamma, beta, eps
         Layer parameters, (K, 1).
     loss
-        Maps z (K, m) to one loss a problem (K,).
+        Maps z (K, m) to one loss per problem, (K,).
     """
 
     y: Tensor
@@ -62,10 +61,10 @@ class Problems:
         Raises
         ------
         TypeError
-            If the loss is not one of `bnproof.simulate.samplers.losses`: a function cannot be cut.
+            If the loss is not one of `bnproof.simulate.samplers.losses`, so cannot be sliced.
         """
         if not isinstance(self.loss, losses.Loss):
-            raise TypeError("problems with a loss of their own cannot be taken apart")
+            raise TypeError("problems with a user-defined loss cannot be sliced")
         y, gamma, beta, eps = (t[part] for t in (self.y, self.gamma, self.beta, self.eps))
         return Problems(y, gamma, beta, eps, self.loss.take(part))
 
@@ -73,8 +72,8 @@ class Problems:
 def normalise(y: Tensor, eps: Tensor) -> Tensor:
     """Batch normalisation over the last axis, from primitives, before gamma and beta.
 
-    The fused operator is not used: its second derivatives are wrong in some compositions, and it
-    refuses eps = 0.
+    The fused operator is avoided: its second derivatives are wrong in some compositions, and it
+    rejects eps = 0.
     """
     centred = y - y.mean(-1, keepdim=True)
     variance = (centred * centred).mean(-1, keepdim=True)
@@ -82,7 +81,7 @@ def normalise(y: Tensor, eps: Tensor) -> Tensor:
 
 
 def block(m: int) -> int:
-    """How many problems of batch size m are drawn together: 64, or what has 4096 samples."""
+    """Number of problems of batch size m drawn together: 64, or fewer to stay at 4096 samples."""
     return min(BLOCK, max(1, SAMPLES // m))
 
 
@@ -102,8 +101,8 @@ def draw(
 ) -> Problems:
     """Draw problems number `start` to ``start + count - 1`` of a seed, of batch size `m`.
 
-    gamma has either sign and a log-normal size times one of `gammas`.  eps cycles through
-    `epsilons`, and after each round the factor on gamma goes on to the next: every pair appears.
+    gamma has a random sign and a log-normal size times one of `gammas`.  eps cycles through
+    `epsilons`; after each cycle the factor on gamma advances, so that every pair appears.
     `width` is the number d of inputs.
 
     Raises
@@ -114,9 +113,9 @@ def draw(
     _require(count, m, start, width, seed)
     for what, value, known in (("loss", loss, losses.LOSSES), ("regime", regime, REGIMES)):
         if value not in known:
-            raise ValueError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+            raise ValueError(f"{what} {value!r}: must be one of {', '.join(known)}")
     if dtype not in DTYPES:
-        raise ValueError(f"dtype {dtype}: problems are drawn in torch.float64 or torch.float32")
+        raise ValueError(f"dtype {dtype}: must be torch.float64 or torch.float32")
     for name, values in (("epsilons", epsilons), ("gammas", gammas)):
         if not values or not all(0 <= value < np.inf for value in values):
             given = "empty" if not values else f"{tuple(values)}"
@@ -148,7 +147,7 @@ def _require(count: int, m: int, start: int, width: int, seed: int) -> None:
 def _block(
     m: int, loss: str, seed: int, number: int, regime: str, width: int
 ) -> tuple[Tensor, Tensor, Tensor, losses.Loss]:
-    """Activations (B, m), gamma and beta (B, 1), losses: one block of B, on the CPU in float64."""
+    """One block of B problems in float64: activations (B, m), gamma and beta (B, 1), and loss."""
     size, generator = block(m), np.random.Generator(np.random.SFC64([seed, number]))
 
     def normal(*shape: int) -> Tensor:

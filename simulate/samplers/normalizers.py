@@ -1,7 +1,7 @@
 """The sampler of normalisers: random groups through each normaliser, written from primitives.
 
 A normaliser is measured as it is used: a tensor (K, B, C, T) of K problems, B samples, C channels
-and T places goes through the whole layer, with its gamma.  The symbols are those of its first
+and T positions passes through the whole layer with its gamma.  The symbols are those of its first
 group, by automatic differentiation with respect to the whole tensor.
 """
 
@@ -16,7 +16,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.simulate.samplers.base import Measurements, chunks, dot
 from bnproof.simulate.samplers.networks import EPSILONS, LOSSES, Loss
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.normalizers import groups as sym
@@ -37,7 +37,7 @@ class Layout:
     shape
         (B, C, T) for a group size m.
     group
-        Brings a tensor (K, B, C, T) into the form (K, groups, m), given m.
+        Rearranges a tensor (K, B, C, T) to (K, groups, m), given m.
     """
 
     shape: Callable[[int], tuple[int, int, int]]
@@ -60,17 +60,17 @@ SPACE: Final = Layout(lambda size: (3, 2, size), _samples)
 
 @dataclass(frozen=True)
 class Kind:
-    """A normaliser in numbers: layout, centring, exponent, and where eps goes."""
+    """A normaliser for tensors: layout, centring, exponent, and place of eps."""
 
     layout: Layout = BATCH
     centred: bool = True
     scale_centred: bool = True
     power: float = 2.0
     eps_at: str = ""  # "inside" the root, "outside", or nowhere
-    total: bool = False  # the sum of squares, not their mean
+    total: bool = False  # sum of powers instead of their mean
 
     def scale(self, u: Tensor, constant: Tensor) -> Tensor:
-        """S of each group (..., m), the last axis kept."""
+        """S of each group (..., m), keeping the last axis."""
         x = u - u.mean(-1, keepdim=True) if self.scale_centred else u
         if math.isinf(self.power):
             return x.abs().amax(-1, keepdim=True)
@@ -111,7 +111,7 @@ LAYOUTS: Final = {
 
 
 def _kinds() -> Iterator[tuple[str, Kind]]:
-    """The normalisers of the table; of the l_p family, which has a symbol p, those of `POWERS`."""
+    """The normalisers of the table; the l_p family, with its symbol p, for the powers `POWERS`."""
     for entry in NORMALIZERS:
         if not entry.name.startswith("l_"):
             powers = {entry.name: float(entry.power)}
@@ -131,7 +131,7 @@ KINDS: Final = dict(_kinds())
 class Problems:
     """K problems: raw tensor x (K, B, C, T), gamma (K, 1, C, 1), eps (K, 1), loss of the output.
 
-    The loss reads the first group alone: (K, m) to (K,).
+    The loss depends only on the first group: (K, m) to (K,).
     """
 
     kind: Kind
@@ -184,12 +184,12 @@ class Measured(Measurements):
 
     @cached_property
     def gamma(self) -> Tensor:
-        """The factors of the first group's entries, (K, m)."""
+        """Gamma for each entry of the first group, (K, m)."""
         return self._first(self.problems.gamma.expand_as(self.x)).detach()
 
     @cached_property
     def f(self) -> Tensor:
-        """Gradient of the loss at n, (K, m): gamma is in it."""
+        """Gradient of the loss at n, gamma included, (K, m)."""
         n = self.n.detach().requires_grad_()
         return torch.autograd.grad(self.problems.loss(self.gamma * n).sum(), n)[0]
 
@@ -208,7 +208,7 @@ class Measured(Measurements):
 
     @cached_property
     def argument(self) -> Tensor:
-        """``x/S``, x what the scale is taken of."""
+        """``x/S``, where x is the argument of the scale."""
         u = self.u.detach()
         x = u - u.mean(-1, keepdim=True) if self.problems.kind.scale_centred else u
         return x / self.scale.detach()
@@ -227,7 +227,7 @@ class Measured(Measurements):
 
     @cached_property
     def terms(self) -> Tensor:
-        """Entrywise absolute terms of n and of x/S: u and its mean cancel in them."""
+        """Entrywise absolute terms of n and x/S, in which u and its mean cancel."""
         u, kind = self.u.detach().abs(), self.problems.kind
         mean = u.mean(-1, keepdim=True) if kind.centred or kind.scale_centred else 0
         return (u + mean) / self.scale.detach()
@@ -244,13 +244,9 @@ def _all(q: Measured, value: float) -> Tensor:
     return torch.full_like(q.x.detach()[:, 0, 0, 0], value)
 
 
-def _dot(left: Tensor, right: Tensor) -> Tensor:
-    return (left * right).sum(-1)
-
-
 def _omega(q: Measured) -> Tensor:
-    """The factor of ``w = (omega/m) x/S``, by projecting w onto x/S."""
-    return q.m * _dot(q.w, q.argument) / _dot(q.argument, q.argument)
+    """The factor omega in ``w = (omega/m) x/S``, by projecting w onto x/S."""
+    return q.m * dot(q.w, q.argument) / dot(q.argument, q.argument)
 
 
 Measured.VALUES = {
@@ -269,7 +265,7 @@ Measured.VALUES = {
     sym.Dn_ki: lambda q: q.jacobian,
     delta_ki: lambda q: torch.eye(q.m).to(q.x).unsqueeze(0),
     sym.omega: _omega,
-    sym.fn: lambda q: _dot(q.f, q.n),
+    sym.fn: lambda q: dot(q.f, q.n),
     sym.AfAf: lambda q: q.centre(q.f).square().sum(-1),
     sym.var_n: lambda q: q.n.var(-1, correction=0),
     nn: lambda q: q.n.square().sum(-1),
@@ -283,7 +279,7 @@ Measured.MAGNITUDES = {
     sym.n_i: lambda q: q.terms,
     sym.a_i: lambda q: q._slopes(q.terms),
     sym.a_mean: lambda q: q._slopes(q.terms).mean(-1),
-    sym.fn: lambda q: _dot(q.f.abs(), q.terms),
+    sym.fn: lambda q: dot(q.f.abs(), q.terms),
     sym.AfAf: lambda q: (q.f.abs() + q.f.abs().mean(-1, keepdim=True)).square().sum(-1),
     sym.var_n: lambda q: q.terms.square().mean(-1),
     nn: lambda q: q.terms.square().sum(-1),
@@ -305,7 +301,7 @@ def draw(
     epsilons: tuple[float, ...] = (0.0,),
     device: str = "cpu",
 ) -> Problems:
-    """Draw `count` tensors whose groups have `size` entries, with a mean of their own.
+    """Draw `count` tensors with groups of `size` entries and a random mean.
 
     Entries are Gaussian, or heavy-tailed: the third power of a Gaussian.
     """
@@ -324,24 +320,24 @@ def draw(
 
 
 def admitted(domain: sp.Basic) -> dict[str, tuple[float, ...]]:
-    """Normalisers, with values of eps, that the domain does not exclude by their definition.
+    """Normalisers that the domain allows, each with its allowed values of eps.
 
     Raises
     ------
     ValueError
-        If it excludes all of them.
+        If the domain excludes all of them.
     """
-    found = {name: kind.allowed(domain) for name, kind in KINDS.items()}
-    found = {name: values for name, values in found.items() if values}
-    if not found:
+    allowed = {name: kind.allowed(domain) for name, kind in KINDS.items()}
+    allowed = {name: values for name, values in allowed.items() if values}
+    if not allowed:
         raise ValueError(f"domain {domain} excludes every normaliser")
-    return found
+    return allowed
 
 
 def batches(
     spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Measured]]:
-    """Yield (m, groups) for each admitted normaliser, draw and size: `total` for each size."""
+    """Yield (m, groups) for each allowed normaliser, distribution and size: `total` per size."""
     kinds = admitted(domain)
     cases = product(kinds, DRAWS, spec.sizes)
     share = max(20, math.ceil(total / (len(kinds) * len(DRAWS))))
@@ -350,7 +346,7 @@ def batches(
 
 
 def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
-    """What is needed, beside the seed, to draw the same groups."""
+    """Parameters that, with the seed, reproduce the groups."""
     return {
         "group sizes": list(spec.sizes),
         "normalisers": {name: list(values) for name, values in admitted(domain).items()},

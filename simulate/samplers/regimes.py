@@ -1,4 +1,4 @@
-"""The regimes of random networks: how the inputs and weights of a unit are distributed.
+"""Regimes of random networks: distributions of the inputs and weights of a unit.
 
 Shapes: K problems, d inputs, batch size m; inputs X (K, d, m), weights w (K, d).
 """
@@ -22,29 +22,29 @@ def gaussian(X: Tensor, w: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def heavy_tailed(X: Tensor, w: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
-    """Third powers of normals: kurtosis 46."""
+    """Third powers of normals, with kurtosis 46."""
     return X**3, w**3
 
 
 def ill_conditioned(X: Tensor, w: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
-    """Inputs of sizes from 1 down to 1e-6, weights from 1 to 1e3: half of it made good."""
+    """Input scales from 1 down to 1e-6, weight scales from 1 to 1e3, which compensate in part."""
     sizes = torch.logspace(0, 1, X.shape[1], base=CONDITION, dtype=X.dtype, device=X.device)
     return X / sizes.unsqueeze(-1), w * sizes.sqrt()
 
 
 def nearly_constant(X: Tensor, w: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
-    """Samples that differ by 1e-3 of their size; sigma is below the square root of most eps."""
+    """Samples with relative differences of 1e-3; sigma is below sqrt(eps) for most eps."""
     return centre.unsqueeze(-1) + SPREAD * X, w
 
 
 def outliers(X: Tensor, w: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
-    """Every sixteenth sample, from the first on, a hundred times larger."""
+    """Every sixteenth sample, starting with the first, is a hundred times larger."""
     size = torch.ones(X.shape[-1], dtype=X.dtype, device=X.device)
     size[::EVERY] = OUTLIER
     return X * size, w
 
 
-# Each takes standard normals X (K, d, m), w (K, d) and a centre (K, d).
+# Each maps standard normals X (K, d, m), w (K, d) and a centre (K, d) to X and w.
 REGIMES: Final[dict[str, Regime]] = {
     "Gaussian": gaussian,
     "heavy-tailed": heavy_tailed,

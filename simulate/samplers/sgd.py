@@ -2,8 +2,8 @@
 
 K problems, N examples each, d weights.  The loss of an example is that of one tanh unit; its
 gradient is taken by autodiff.  An expectation over batches is the mean over all N^|B| ordered
-batches (with replacement) or all subsets of |B| examples (without), so that it is exact up to
-rounding and knows nothing of means or covariances of counts.
+batches (with replacement) or all subsets of |B| examples (without): exact up to rounding, and
+independent of the means and covariances of counts used in the derivation.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from bnproof.theory.training import sgd
 
 CHUNK: Final = 500
 WEIGHTS: Final = 3
-# Batch size and factor on it: every batch of r|B| examples is listed, so both stay small.
+# Batch size and factor r: every batch of r|B| examples is listed, so both stay small.
 SETTINGS: Final = ((1, 2), (2, 2), (1, 3))
 
 
@@ -50,7 +50,7 @@ class Steps(Measurements):
         return rate * (self.gradients[:, batches].mean(2) - self.mean[:, None])
 
     def sizes(self, batches: Tensor, factor: int = 1) -> Tensor:
-        """Sum of the absolute values of the terms of `errors`, same shape."""
+        """Sum of the absolute values of the terms in `errors`, of the same shape."""
         rate = factor * self.rate[:, None, None]
         absolute = self.gradients.abs()
         return rate * (absolute[:, batches].mean(2) + absolute.mean(1)[:, None])
@@ -138,7 +138,7 @@ def batches(
 
 
 def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
-    """What is needed, beside the seed, to draw the same problems."""
+    """Parameters that, with the seed, reproduce the problems."""
     del domain
     return {
         "numbers of examples": list(spec.sizes),

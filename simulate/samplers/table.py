@@ -1,4 +1,4 @@
-"""The samplers of random instances by name, each imported when it is asked for."""
+"""The samplers of random instances by name, each imported on first use."""
 
 import importlib
 from types import ModuleType
@@ -25,12 +25,12 @@ SAMPLERS: Final = {
 
 
 def sampler_of(spec: RandomTest) -> ModuleType:
-    """Import the sampler that a random test names.
+    """Import the sampler that a `RandomTest` names.
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If the name is unknown.
     """
     if spec.sampler not in SAMPLERS:
         raise ValueError(f"checks: unknown sampler {spec.sampler!r}; known: {', '.join(SAMPLERS)}")

@@ -1,9 +1,8 @@
-"""Symbols of one unit of one layer: what does not depend on how derivatives are taken.
+"""Symbols of one unit of a layer: the part that does not depend on how derivatives are taken.
 
-With each value comes its *magnitude*: the sum of the absolute values of the terms that cancel in
-it, to first order the natural unit of its rounding error.  `bnproof.simulate.samplers.autodiff`
-takes the derivatives by automatic differentiation, `bnproof.simulate.samplers.closed_form` from
-closed forms.
+Each value has a *magnitude*: the sum of the absolute values of the terms that cancel in it, to
+first order the natural unit of its rounding error.  `bnproof.simulate.samplers.autodiff` adds
+derivatives by automatic differentiation, `bnproof.simulate.samplers.closed_form` by closed forms.
 """
 
 from functools import cached_property
@@ -13,26 +12,21 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements
+from bnproof.simulate.samplers.base import Measurements, dot
 from bnproof.simulate.samplers.losses import Linear, Loss
 from bnproof.simulate.samplers.networks import Problems, normalise
 from bnproof.theory import symbols as sym
 
 
-def dot(left: Tensor, right: Tensor) -> Tensor:
-    """Inner products over the last axis."""
-    return (left * right).sum(-1)
-
-
 class Unit(Measurements):
-    """Symbols of `problems`: what does not depend on how derivatives are taken.
+    """Symbols of `problems`; subclasses add the derivatives.
 
-    A subclass gives the gradients `v` at y, `g` at z, `at_y` (of the loss at y itself) and `at_hat`
+    A subclass provides the gradients `v` at y, `g` at z, `at_y` (of the loss at y) and `at_hat`
     (with respect to yhat), each (K, m); `hessian_at_z` and `hessian_at_y`; `jacobian` and
     `second_derivative`.
     """
 
-    BLOCK: ClassVar[int] = 1  # so many problems stay together when they are halved
+    BLOCK: ClassVar[int] = 1  # halves are multiples of this many problems
 
     v: Tensor
     g: Tensor
@@ -65,7 +59,7 @@ class Unit(Measurements):
         raise NotImplementedError
 
     def faults(self) -> dict[str, Tensor]:
-        """Bad input, and where it is, (K,)."""
+        """Invalid inputs, each with the mask of the problems that have it, (K,)."""
         y, p = self.y.detach(), self.problems
         given = torch.cat((p.gamma, p.beta, p.eps), -1)
         flat = (y.amax(-1) == y.amin(-1)) & (p.eps.squeeze(-1) == 0)
@@ -78,7 +72,7 @@ class Unit(Measurements):
         }
 
     def halves(self) -> "tuple[Self, Self] | None":
-        """The same symbols for each half of the problems; None if there is nothing to halve."""
+        """The same symbols for each half of the problems; None if they cannot be halved."""
         cut = len(self.y) // (2 * self.BLOCK) * self.BLOCK
         if not cut or not isinstance(self.problems.loss, Loss):
             return None
@@ -111,7 +105,7 @@ class Unit(Measurements):
 
     @cached_property
     def variance(self) -> Tensor:
-        """``sigma^2``, (K, 1), in two passes: `torch.var` loses digits at nearly constant y."""
+        """``sigma^2``, (K, 1), in two passes: `torch.var` loses digits for nearly constant y."""
         return self.centred.square().mean(-1, keepdim=True)
 
     @cached_property
@@ -123,34 +117,34 @@ class Unit(Measurements):
 
     @cached_property
     def hat_terms(self) -> Tensor:
-        """Entrywise absolute terms of yhat: y and its mean cancel in it."""
+        """Entrywise absolute terms of yhat, in which y and its mean cancel."""
         y = self.y.detach().abs()
         return (y + y.mean(-1, keepdim=True)) / self.scale
 
     @cached_property
     def slides_terms(self) -> Tensor:
-        """Entrywise absolute terms of `slides_hat`, for its own denominator."""
+        """Entrywise absolute terms of `slides_hat`, with its own denominator."""
         size = self.y.detach().abs()
         deviation = self.variance.sqrt() + self.problems.eps
         return (size + size.mean(-1, keepdim=True)) / deviation
 
     @cached_property
     def g_terms(self) -> Tensor:
-        """Entrywise size of g: it is the same g in every symbol, so its own rounding is not."""
+        """Entrywise size of g; its rounding is excluded, as all symbols use the same g."""
         return self.g.abs()
 
     @cached_property
     def H_terms(self) -> Linear:
-        """Maps the size of a direction to the absolute terms of H times it."""
+        """Map from the size of a direction to the absolute terms of H times it."""
         loss = self.problems.loss
         if isinstance(loss, Loss):
             return loss.terms(self.z.detach())[1]
         return lambda size: self.hessian_at_z(size).abs()
 
     def project_terms(self, size: Tensor, terms: Tensor) -> Tensor:
-        """Absolute terms of ``Pu`` for u of entrywise `size`, itself a sum of absolute `terms`.
+        """Absolute terms of ``Pu`` for u of entrywise `size` with absolute `terms`.
 
-        To first order: yhat stands twice in P, and one of both is taken with its own terms.
+        To first order: of the two factors yhat in P, one at a time enters with its terms.
         """
         hat, rough = self.yhat.detach().abs(), self.hat_terms
         inner = dot(rough, size) + dot(hat, terms)
@@ -183,17 +177,17 @@ def _constant(q: Unit, value: float) -> Tensor:
 
 
 def _inner(left: Tensor, left_terms: Tensor, right: Tensor, right_terms: Tensor) -> Tensor:
-    """Absolute terms of an inner product of two vectors that have absolute terms themselves."""
+    """Absolute terms of an inner product of two vectors, each with absolute terms."""
     return dot(_size(left, left_terms), right_terms) + dot(left_terms, _size(right, right_terms))
 
 
 def _size(u: Tensor, terms: Tensor) -> Tensor:
-    """Entrywise size of a computed vector: where all cancels, as v does at m = 2, its rounding."""
+    """Entrywise size of a computed vector, at least its rounding (v cancels to 0 at m = 2)."""
     return u.detach().abs() + torch.finfo(u.dtype).eps * terms
 
 
 def _bent(q: Unit) -> Tensor:
-    """Magnitude of v'Kv: the loss's own curvature and that of the layer."""
+    """Magnitude of v'Kv: the curvature of the loss plus that of the layer."""
     hat, g = q.yhat.detach().abs(), q.g.abs()
     v, Pv = _size(q.v, q.v_terms), _size(q.Pv, q.Pv_terms)
     gy, vy = _magnitude(q, sym.gy), _magnitude(q, sym.vy)

@@ -1,9 +1,8 @@
-"""Random single-BN-layer networks seen from the weights: each symbol measured on ``w -> L(z(Xw))``.
+"""Random single-BN-layer networks as functions of the weights, ``w -> L(z(Xw))``.
 
-Shapes: K problems, batch size m, d inputs.  Everything that `bnproof.simulate.samplers.autodiff`
-measures at y is there too.  Gradients and Hessians in the weights come from automatic
-differentiation of the whole map; largest eigenvalues from a dense eigensolver; maxima and distances
-from numerical methods.
+Shapes: K problems, batch size m, d inputs.  All symbols of `bnproof.simulate.samplers.autodiff` are
+measured as well.  Gradients and Hessians in the weights use automatic differentiation of the whole
+map; largest eigenvalues a dense eigensolver; maxima and distances numerical methods.
 """
 
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from torch import Tensor
 from bnproof.simulate.samplers import autodiff as quantities
 from bnproof.simulate.samplers import lstsq as least_squares
 from bnproof.simulate.samplers.autodiff import Measured, epsilons
-from bnproof.simulate.samplers.base import chunks
+from bnproof.simulate.samplers.base import chunks, dot
 from bnproof.simulate.samplers.networks import LOSSES, Problems, draw, normalise
 from bnproof.simulate.samplers.regimes import REGIMES, drawn
 from bnproof.theory import symbols as sym
@@ -30,11 +29,7 @@ from bnproof.theory.layer import weights as wts
 
 INPUTS: Final = 4
 CHUNK: Final = 500  # a chunk holds (K, m, m) arrays
-ROUNDS: Final = 3  # the objective has rank one: the second step is there already
-
-
-def _dot(left: Tensor, right: Tensor) -> Tensor:
-    return (left * right).sum(-1)
+ROUNDS: Final = 3  # the objective has rank one, so two steps suffice
 
 
 def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
@@ -58,7 +53,7 @@ class Weighted(Measured):
         Any direction in the space of activations, (K, m), not zero.
     """
 
-    BLOCK = 2  # `u` tells even problems from odd ones
+    BLOCK = 2  # `u` distinguishes even and odd problems
 
     def __init__(self, X: Tensor, w: Tensor, problems: Problems, extra: tuple[Tensor, ...]) -> None:
         super().__init__(replace(problems, y=_apply(X, w)))
@@ -108,7 +103,7 @@ class Weighted(Measured):
 
     @cached_property
     def u(self) -> Tensor:
-        """A direction: any for every other problem, else the eigenvector to K's top eigenvalue."""
+        """A direction: `direction` for even problems, the top eigenvector of K for odd ones."""
         top = torch.linalg.eigh(self.K).eigenvectors[..., -1]
         even = torch.arange(len(top), device=top.device).unsqueeze(-1) % 2 == 0
         return torch.where(even, self.direction, top)
@@ -116,8 +111,8 @@ class Weighted(Measured):
     def maximum(self, vector: Tensor) -> Tensor:
         """Maximum of ``|X'vector|^2`` over ``|X| <= radius``, (K,), by conditional gradients.
 
-        The objective is convex, so each step goes to the point of the ball that is furthest along
-        the gradient: radius times the orthogonal factor of its polar decomposition.
+        The objective is convex, so each step goes to the point of the ball furthest along the
+        gradient: radius times the orthogonal factor of its polar decomposition.
         """
         X = self.X
         for _ in range(ROUNDS):
@@ -145,23 +140,23 @@ class Weighted(Measured):
     def normalised_star(self) -> Tensor:
         """Optimal direction of ``|BN(Xw) - t|^2`` with eps = 0, (K, d).
 
-        The candidate best correlated with the target is accepted only where automatic
-        differentiation finds it stationary, and better than its opposite.
+        The candidate best correlated with the target is verified: it must be stationary by
+        automatic differentiation, and better than its opposite.
 
         Raises
         ------
         ArithmeticError
-            If a candidate is not.
+            If a candidate is not an optimum.
         """
         centred = self.X - self.X.mean(1, keepdim=True)
-        found = least_squares.solve(centred, self.target)
-        leaf = found.detach().requires_grad_()
+        candidate = least_squares.solve(centred, self.target)
+        leaf = candidate.detach().requires_grad_()
         loss = self.miss(leaf)
-        # Entry by entry: inputs may differ in size by 1e6, and the weights with them.
-        slope = (torch.autograd.grad(loss.sum(), leaf)[0] * found).abs().sum(-1)
+        # Entry by entry: inputs may differ in size by 1e6, and so may the weights.
+        slope = (torch.autograd.grad(loss.sum(), leaf)[0] * candidate).abs().sum(-1)
         if (slope > 1e-9 * self.m).any() or (loss > self.miss(-leaf)).any():
             raise ArithmeticError("a direction is not an optimum of the normalised regression")
-        return found
+        return candidate
 
     def miss(self, w: Tensor) -> Tensor:
         """``|BN(Xw) - t|^2`` with eps = 0, gamma = 1, beta = 0, (K,)."""
@@ -172,7 +167,7 @@ class Weighted(Measured):
 
     @cached_property
     def hat_terms(self) -> Tensor:
-        """Entrywise absolute terms of yhat: the products of y = Xw cancel in it too."""
+        """Entrywise absolute terms of yhat, including the products in y = Xw."""
         y = _apply(self.X.abs(), self.w.abs())
         return (y + y.mean(-1, keepdim=True)) / self.scale
 
@@ -193,7 +188,7 @@ class Weighted(Measured):
         gamma, s = self.problems.gamma.abs().unsqueeze(-1), self.scale.unsqueeze(-1)
         own = gamma**2 / s**2 * (self.P_terms @ self.H.abs() @ self.P_terms)
         cross = self.hat_terms.unsqueeze(-1) * _apply(self.P_terms, self.g.abs()).unsqueeze(-2)
-        along = _dot(self.hat_terms, self.g.abs())[:, None, None] * self.P_terms
+        along = dot(self.hat_terms, self.g.abs())[:, None, None] * self.P_terms
         return own + gamma / (self.m * s**2) * (cross + cross.mT + along)
 
     @cached_property
@@ -221,7 +216,7 @@ def _wide(factor: Tensor, array: Tensor) -> Tensor:
 
 
 def _through(direction: Tensor, matrix: Tensor) -> Tensor:
-    return _dot(direction, _apply(matrix, direction))
+    return dot(direction, _apply(matrix, direction))
 
 
 def _to_ray(point: Tensor, direction: Tensor) -> Tensor:
@@ -231,21 +226,21 @@ def _to_ray(point: Tensor, direction: Tensor) -> Tensor:
 
 
 def _norm(terms: Tensor) -> Tensor:
-    """Largest row sum: above every eigenvalue."""
+    """Largest row sum, an upper bound of every eigenvalue."""
     return terms.sum(-1).amax(-1)
 
 
 def _loss_terms(q: Weighted) -> Tensor:
     z = q.problems.gamma.abs() * q.hat_terms + q.problems.beta.abs()
-    return q.loss_at(q.w).abs() + _dot(q.g.abs(), z)
+    return q.loss_at(q.w).abs() + dot(q.g.abs(), z)
 
 
 _VALUES = {
     wts.c: lambda q: q.c,
     wts.eta: lambda q: q.eta,
-    wts.ww: lambda q: _dot(q.w, q.w),
-    wts.nw: lambda q: _dot(q.grad, q.w),
-    wts.nn: lambda q: _dot(q.grad, q.grad),
+    wts.ww: lambda q: dot(q.w, q.w),
+    wts.nw: lambda q: dot(q.grad, q.w),
+    wts.nn: lambda q: dot(q.grad, q.grad),
     wts.after: lambda q: (q.w - q.eta.unsqueeze(-1) * q.grad).square().sum(-1),
     wts.loss_w: lambda q: q.loss_at(q.w),
     wts.loss_cw: lambda q: q.loss_at(q.c.unsqueeze(-1) * q.w),
@@ -256,22 +251,22 @@ _VALUES = {
     wts.hessw_k: lambda q: _apply(q.hess, q.w),
     wts.Xy_k: lambda q: _apply(q.X.mT, q.yhat),
     wts.PXHy_k: lambda q: torch.stack(
-        [_dot(q.project(q.X[..., k]), q.hessian_at_z(q.yhat)) for k in range(q.X.shape[-1])],
+        [dot(q.project(q.X[..., k]), q.hessian_at_z(q.yhat)) for k in range(q.X.shape[-1])],
         -1,
     ),
 }
 
 _VALUES |= {
-    cur.gHg: lambda q: _dot(q.g, q.hessian_at_z(q.g)),
-    cur.qKq: lambda q: _dot(q.at_hat, q.hessian_at_y(q.at_hat)),
-    cur.qq: lambda q: _dot(q.at_hat, q.at_hat),
+    cur.gHg: lambda q: dot(q.g, q.hessian_at_z(q.g)),
+    cur.qKq: lambda q: dot(q.at_hat, q.hessian_at_y(q.at_hat)),
+    cur.qq: lambda q: dot(q.at_hat, q.at_hat),
     cur.ordered: lambda q: q.value(cur.gHg) - q.value(sym.vHv),
     cur.relative: lambda q: q.value(cur.gHg) * q.value(sym.vv) - q.value(sym.vHv) * q.value(sym.gg),
-    cur.gz: lambda q: _dot(q.g, q.problems.gamma * q.yhat),
+    cur.gz: lambda q: dot(q.g, q.problems.gamma * q.yhat),
     cur.shrink: lambda q: q.y.detach().var(-1, correction=0) - q.problems.gamma.squeeze(-1) ** 2,
     cur.u1: lambda q: q.u.sum(-1),
-    cur.uy: lambda q: _dot(q.u, q.yhat),
-    cur.uu: lambda q: _dot(q.u, q.u),
+    cur.uy: lambda q: dot(q.u, q.yhat),
+    cur.uu: lambda q: dot(q.u, q.u),
     cur.uKu: lambda q: _through(q.u, q.K),
     cur.tau: lambda q: q.eta,
     cur.lamK: lambda q: torch.linalg.eigvalsh(q.K).amax(-1),
@@ -286,8 +281,8 @@ _VALUES |= {
     mnx.gstd: lambda q: q.maximum(q.g),
     mnx.mu_g: lambda q: q.g.mean(-1),
     mnx.nn_c: lambda q: q.along_shrunk().square().sum(-1),
-    mnx.star: lambda q: _dot(q.star, q.star),
-    mnx.inner: lambda q: _dot(q.star, q.w),
+    mnx.star: lambda q: dot(q.star, q.star),
+    mnx.inner: lambda q: dot(q.star, q.w),
     mnx.d_std: lambda q: (q.w - q.star).square().sum(-1),
     mnx.d_ray: lambda q: _to_ray(q.w, q.star),
     mnx.d_bn: lambda q: _to_ray(q.w, q.normalised_star),
@@ -297,9 +292,9 @@ _VALUES |= {
 }
 
 _MAGNITUDES = {
-    wts.nw: lambda q: _dot(q.grad_terms, q.w.abs()),
-    wts.nn: lambda q: _dot(q.grad.abs(), q.grad_terms),
-    wts.after: lambda q: _dot(
+    wts.nw: lambda q: dot(q.grad_terms, q.w.abs()),
+    wts.nn: lambda q: dot(q.grad.abs(), q.grad_terms),
+    wts.after: lambda q: dot(
         (q.w - q.eta.unsqueeze(-1) * q.grad).abs(),
         q.w.abs() + q.eta.unsqueeze(-1) * q.grad_terms,
     ),
@@ -315,20 +310,20 @@ _MAGNITUDES = {
 }
 
 _MAGNITUDES |= {
-    mnx.ghat: lambda q: q.radius**2 * _dot(q.v_terms, q.v_terms),
+    mnx.ghat: lambda q: q.radius**2 * dot(q.v_terms, q.v_terms),
     mnx.mu_g: lambda q: q.g.abs().mean(-1),
-    mnx.nn_c: lambda q: _dot(q.along_shrunk().abs(), q.grad_terms) * (1 + 1 / q.c) ** 2,
-    mnx.inner: lambda q: _dot(q.star.abs(), q.w.abs()),
+    mnx.nn_c: lambda q: dot(q.along_shrunk().abs(), q.grad_terms) * (1 + 1 / q.c) ** 2,
+    mnx.inner: lambda q: dot(q.star.abs(), q.w.abs()),
     mnx.d_std: lambda q: (q.w.abs() + q.star.abs()).square().sum(-1),
-    mnx.d_ray: lambda q: _dot(q.w, q.w),
-    mnx.d_bn: lambda q: _dot(q.w, q.w),
-    mnx.d_learned: lambda q: _dot(q.w, q.w),
+    mnx.d_ray: lambda q: dot(q.w, q.w),
+    mnx.d_bn: lambda q: dot(q.w, q.w),
+    mnx.d_learned: lambda q: dot(q.w, q.w),
 }
 
 _MAGNITUDES |= {
     cur.qKq: lambda q: _through(q.at_hat.abs(), q.K_terms),
     cur.u1: lambda q: q.u.abs().sum(-1),
-    cur.uy: lambda q: _dot(q.u.abs(), q.hat_terms),
+    cur.uy: lambda q: dot(q.u.abs(), q.hat_terms),
     cur.uKu: lambda q: _through(q.u.abs(), q.K_terms),
     cur.lamK: lambda q: _norm(q.K_terms),
     cur.lamH: lambda q: _norm(q.H.abs()),
@@ -366,7 +361,7 @@ def batches(
 ) -> Iterator[tuple[int, Weighted]]:
     """Yield (m, problems) for each loss, batch size and regime, in chunks.
 
-    There are `total` of each loss and size, in equal shares of the regimes.
+    There are `total` for each loss and size, in equal shares of the regimes.
     """
     share = -(-total // len(REGIMES))
     cases, allowed = product(LOSSES, spec.sizes, REGIMES), epsilons(domain)
@@ -375,6 +370,6 @@ def batches(
 
 
 def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
-    """What is needed, beside the seed, to draw the same problems."""
+    """Parameters that, with the seed, reproduce the problems."""
     own = {"batch sizes": list(spec.sizes), "inputs": INPUTS, "factors on |gamma|": [1.0]}
     return quantities.provenance(spec, domain) | own

@@ -1,1 +1,1 @@
-"""The search for violations of an inequality, one search space a module."""
+"""Search for violations of an inequality, with one search space per module."""

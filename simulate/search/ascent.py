@@ -1,10 +1,10 @@
-"""An adversary against an inequality: projected ascent on its violation, many restarts at once.
+"""Attack an inequality by projected gradient ascent on its violation, with many restarts.
 
-The relation is the SymPy object that is proved and printed.  Its sides are followed uphill by
-automatic differentiation over everything that a `bnproof.simulate.search.base.SearchSpace` leaves
-open; every point passed is judged against rounding, as in `bnproof.simulate.check`, and the best
-ones are measured again by the samplers of that check.  A violation becomes exact data in
-`bnproof.simulate.search.rationalise`.
+The relation is the SymPy object that is proved and printed.  The ascent uses automatic
+differentiation in all free data of a `bnproof.simulate.search.base.SearchSpace`; every point is
+judged with rounding errors taken into account, as in `bnproof.simulate.check`, and the best points
+are measured again by the samplers of that check.  `bnproof.simulate.search.rationalise` turns a
+violation into exact data.
 """
 
 import importlib
@@ -23,12 +23,12 @@ from bnproof.simulate.samplers.base import chunks
 from bnproof.simulate.search import rationalise
 from bnproof.simulate.search.adam import Adam
 from bnproof.simulate.search.base import Params, SearchSpace
-from bnproof.simulate.search.inequality import Verdicts, contest
+from bnproof.simulate.search.inequality import Verdicts, compiled
 from bnproof.theory.claim import Claim
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.symbols import text
 
-# Modules and the spaces in them; the first that has all symbols of a claim is searched.
+# Modules and their search spaces; the first one that has all symbols of a claim is used.
 SPACES: Final = (
     ("layer", "LayerSpace"),
     ("minimax", "RegressionSpace"),
@@ -39,25 +39,25 @@ SPACES: Final = (
     ("weights", "UnitSpace"),
     ("weights", "WholeSpace"),
 )
-RATE: Final = (0.3, 0.01)  # step of Adam, first and last
-BLENDS: Final = (1e-3, 1.0)  # how much of the terms' size the restarts add to that of the sides
-EQUAL: Final = 1e-9  # ratios that differ by less are the same but for rounding
+RATE: Final = (0.3, 0.01)  # learning rate of Adam, first and last
+BLENDS: Final = (1e-3, 1.0)  # range of the weight c of the terms in the height, over restarts
+EQUAL: Final = 1e-9  # ratios that differ by less are equal up to rounding
 CHUNK: Final = 2_000  # restarts that run at once
 
 
 @dataclass(frozen=True)
 class AscentResult:
-    """What K restarts found at one size.
+    """Result of K restarts at one size.
 
     Attributes
     ----------
     worst, tightest
-        For each restart the point of largest scaled excess and of largest ratio that it passed.
+        For each restart, the visited points of largest scaled excess and of largest ratio.
     violated
-        Restarts whose worst point, measured again, breaks the relation inside the domain, (K,).
+        Restarts whose worst point, measured again, violates the relation in the domain, (K,).
     excess, ratio
-        Scaled excess there, (K,), and ratio of both sides at the tightest point, (K,); NaN where
-        the restart never came inside the domain, or never had a ratio.
+        Scaled excess at the worst point and ratio of the sides at the tightest point, (K,) each;
+        NaN if the restart never was inside the domain or never had a ratio.
     """
 
     size: Any
@@ -77,11 +77,11 @@ class Attack:
     configurations
         Points at which the relation was judged: ascents times steps.
     ascents
-        Restarts at all sizes together.
+        Restarts, summed over all sizes.
     violations
         Restarts that ended in a violation confirmed by the samplers of `bnproof.simulate.check`.
     refutation
-        The violation as exact data confirmed by `bnproof.theory.exact.evaluate.check`, or None.
+        Exact data for the violation, confirmed by `bnproof.theory.exact.evaluate.check`, or None.
     ratio
         Largest ratio of left to right side, NaN if no point had one; `case` holds its data.
     ratios
@@ -98,15 +98,15 @@ class Attack:
 
 
 def space_of(claim: Claim) -> SearchSpace:
-    """Return the space whose symbols are those of the claim; its means are not looked at.
+    """Return the search space that has all symbols of the claim; its checks are ignored.
 
     Raises
     ------
     UserError
-        If the claim is no inequality ``<=``, or no space has all its symbols.
+        If the claim is not an inequality ``<=``, or no space has all its symbols.
     """
     if not isinstance(claim.relation, sp.LessThan):
-        raise UserError(f"{claim.id} is no inequality <=; an adversary has nothing to climb")
+        raise UserError(f"{claim.id} is not an inequality <=, so it cannot be attacked")
     symbols = frozenset(claim.relation.free_symbols | claim.domain.free_symbols)
     missing = symbols
     for kind in _spaces():
@@ -115,11 +115,11 @@ def space_of(claim: Claim) -> SearchSpace:
             return space
         missing = min(missing, symbols - kind.known, key=len)
     names = ", ".join(sorted(map(text, missing)))
-    raise UserError(f"{claim.id}: no space to search has the symbols {names}")
+    raise UserError(f"{claim.id}: no search space has the symbols {names}")
 
 
 def _spaces() -> Iterator[Any]:
-    """The classes of `SPACES`, each imported when it is asked for."""
+    """The classes of `SPACES`, each imported on first use."""
     for module, name in SPACES:
         yield getattr(importlib.import_module(f"bnproof.simulate.search.{module}"), name)
 
@@ -135,24 +135,24 @@ def attack(
     confirm: bool = True,
     sizes: Sequence[Any] | None = None,
 ) -> Attack:
-    """Attack one claim at every size of its space, smallest first, until it is refuted exactly.
+    """Attack a claim at every size of its search space, smallest first, until it is refuted.
 
     Parameters
     ----------
     claim
-        Its relation and domain are used; its means are not looked at.
+        Its relation and domain are used; its checks are ignored.
     restarts, steps
         Ascents at each size, and steps of each.
     seed
-        Everything random is drawn from it, on the CPU.
+        Seed of all random numbers, which are drawn on the CPU.
     device
-        Where PyTorch computes.
+        PyTorch device to compute on.
     simplify
-        Whether a refutation is made as simple as possible, which takes most of the time.
+        Whether to simplify a refutation, which takes most of the time.
     confirm
-        Whether violations are turned into exact data at all.
+        Whether to turn violations into exact data.
     sizes
-        Sizes to attack, by default all of the space (`SearchSpace.sizes`).
+        Sizes to attack, by default all of `SearchSpace.sizes`.
 
     Raises
     ------
@@ -163,37 +163,36 @@ def attack(
         if value < 1:
             raise UserError(f"{name} = {value}: give 1 or more")
     space = space_of(claim)
-    climbs, refutation = [], None
+    results, refutation = [], None
     jobs = list(chunks(sizes or space.sizes, restarts, CHUNK, seed))
     progress = tqdm(jobs, desc=claim.id, unit="climb", disable=None, leave=False)
     for size, count, stream in progress:
-        one = climb(claim, space, size, count, steps, stream, device)
-        climbs.append(one)
-        if confirm and one.violated.any():
-            order = one.excess.masked_fill(~one.violated, -torch.inf).argsort(descending=True)
-            bad = order[: int(one.violated.sum())].tolist()
-            refutation = rationalise.refutation(claim, space, one.worst, bad, simplify=simplify)
+        result = climb(claim, space, size, count, steps, stream, device)
+        results.append(result)
+        if confirm and result.violated.any():
+            order = result.excess.masked_fill(~result.violated, -torch.inf).argsort(descending=True)
+            bad = order[: int(result.violated.sum())].tolist()
+            refutation = rationalise.refutation(claim, space, result.worst, bad, simplify=simplify)
             if refutation is not None:
                 break
     progress.close()
-    return _result(climbs, refutation, steps)
+    return _summary(results, refutation, steps)
 
 
-def _result(
-    climbs: list[AscentResult], refutation: rationalise.Refutation | None, steps: int
+def _summary(
+    results: list[AscentResult], refutation: rationalise.Refutation | None, steps: int
 ) -> Attack:
-    ratios = torch.cat([one.ratio.cpu() for one in climbs]).numpy()
-    best = [one.ratio.nan_to_num(-torch.inf).max().item() for one in climbs]
-    # Of cases that are equally tight the smallest is shown.
-    near = (one for one, ratio in zip(climbs, best, strict=True) if ratio >= max(best) - EQUAL)
-    tight = next(near)
+    ratios = torch.cat([result.ratio.cpu() for result in results]).numpy()
+    best = [result.ratio.nan_to_num(-torch.inf).max().item() for result in results]
+    # Of equally tight cases, show the smallest.
+    tight = next(r for r, ratio in zip(results, best, strict=True) if ratio >= max(best) - EQUAL)
     index = int(tight.ratio.nan_to_num(-torch.inf).argmax())
     known = bool(torch.isfinite(tight.ratio[index]))
     data = {name: tensor[index].tolist() for name, tensor in tight.tightest.items()}
     return Attack(
         configurations=len(ratios) * steps,
         ascents=len(ratios),
-        violations=sum(int(one.violated.sum()) for one in climbs),
+        violations=sum(int(result.violated.sum()) for result in results),
         refutation=refutation,
         ratio=tight.ratio[index].item() if known else float("nan"),
         case=data if known else {},
@@ -212,12 +211,12 @@ def climb(
 ) -> AscentResult:
     """Run `restarts` ascents of `steps` steps at one size.
 
-    The height is ``(lhs - rhs)/(|lhs| + |rhs| + c*terms)`` less the distance to the domain.  It
-    is above 0 exactly where the relation fails, and does not change with the unit of the loss.
-    With c near 0 it grows with the ratio of the sides; with c near 1 it has a slope even where
-    they have opposite signs.  Restarts share the values of c out.
+    The height is ``(lhs - rhs)/(|lhs| + |rhs| + c*terms)`` minus the distance to the domain.
+    Inside the domain it is positive where the relation fails; it is invariant under scaling of the
+    loss.  With c near 0 it increases with the ratio of the sides; with c near 1 it has a slope even
+    if they have opposite signs.  Each restart has its own value of c.
     """
-    judge = contest(claim.relation, claim.domain)
+    judge = compiled(claim.relation, claim.domain)
     generator = torch.Generator().manual_seed(seed)
     drawn = space.random(restarts, size, generator)
     params = {name: tensor.to(device) for name, tensor in drawn.items()}
@@ -232,12 +231,11 @@ def climb(
         rate = RATE[0] * (RATE[1] / RATE[0]) ** (step / max(1, steps - 1))
         model = space.model(params)
         sides = judge.sides(model)
-        found = judge.judge(model, sides)
-        best.keep(params, found, space.posed(params))
+        best.keep(params, judge.judge(model, sides), space.posed(params))
         height = sides.height(blend) - judge.outside(model)
         slopes = torch.autograd.grad(height.sum(), list(params.values()), allow_unused=True)
         for tensor, slope in zip(params.values(), slopes, strict=True):
-            # At a kink or a pole there is no slope: that restart stays where it is.
+            # At a kink or a pole there is no slope, and the restart stays where it is.
             tensor.grad = None if slope is None else slope.nan_to_num(0.0, 0.0, 0.0)
         ascent.step(rate)
         with torch.no_grad():
@@ -246,7 +244,7 @@ def climb(
 
 
 class _Best:
-    """The points of largest excess and of largest ratio that each restart passed."""
+    """The visited points of largest excess and of largest ratio for each restart."""
 
     def __init__(self, params: Params) -> None:
         self.points = {
@@ -256,10 +254,10 @@ class _Best:
         start = torch.full_like(next(iter(params.values())).detach().flatten(1)[:, 0], -torch.inf)
         self.value = {name: start.clone() for name in self.points}
 
-    def keep(self, params: Params, found: Verdicts, posed: Tensor) -> None:
-        """Compare the points of this step with the best so far."""
-        for name, value in (("worst", found.excess), ("tightest", found.ratio)):
-            better = posed & found.inside & (value > self.value[name])  # False for NaN
+    def keep(self, params: Params, verdicts: Verdicts, posed: Tensor) -> None:
+        """Update the best points with those of this step."""
+        for name, value in (("worst", verdicts.excess), ("tightest", verdicts.ratio)):
+            better = posed & verdicts.inside & (value > self.value[name])  # False for NaN
             self.value[name] = torch.where(better, value, self.value[name])
             for key, tensor in params.items():
                 wide = better.reshape(-1, *[1] * (tensor.dim() - 1))
@@ -267,8 +265,8 @@ class _Best:
 
 
 def _measured(claim: Claim, space: SearchSpace, size: Any, best: _Best) -> AscentResult:
-    """Measure the best points again, by the samplers of the general check."""
-    judge = contest(claim.relation, claim.domain)
+    """Measure the best points again with the samplers of `bnproof.simulate.check`."""
+    judge = compiled(claim.relation, claim.domain)
     there = best.value["worst"] > -torch.inf
     violated = torch.zeros_like(there)
     excess, ratio = (torch.full_like(value, torch.nan) for value in best.value.values())
@@ -281,8 +279,8 @@ def _measured(claim: Claim, space: SearchSpace, size: Any, best: _Best) -> Ascen
     tight = best.value["tightest"] > -torch.inf
     if tight.any():
         measured = space.recorded(_some(best.points["tightest"], tight))
-        found = judge.judge(measured, judge.sides(measured))
-        ratio[tight] = torch.where(found.inside, found.ratio, torch.nan)
+        verdicts = judge.judge(measured, judge.sides(measured))
+        ratio[tight] = torch.where(verdicts.inside, verdicts.ratio, torch.nan)
     return AscentResult(
         size, best.points["worst"], best.points["tightest"], violated, excess, ratio
     )

@@ -1,9 +1,8 @@
-"""What an adversary may choose: the data behind the symbols of a relation, as a space to search.
+"""Search spaces: the data behind the symbols of a relation, which an attack may vary.
 
-A space draws points, keeps them inside its bounds, measures symbols on them in two independent
-ways, and turns a point of rationals into exact data that `bnproof.theory.exact.evaluate.check`
-re-evaluates. Numbers that are searched are tensors with K points first; a rational point has one
-array a name.
+A space draws points, projects them into its bounds, measures symbols on them in two independent
+ways, and turns a rational point into exact data for `bnproof.theory.exact.evaluate.check`.
+Variables are tensors whose first axis is the K points; a rational point has one array per name.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,12 +21,12 @@ from bnproof.theory.claim import Counterexample, ExactCase
 Params = dict[str, Tensor]
 Point = Mapping[str, np.ndarray]  # arrays of Fraction
 
-BOUND: Final = 8.0  # |entry| of anything searched: what is scale-free is found inside any box
+BOUND: Final = 8.0  # bound on all entries; no restriction for scale-invariant relations
 
 
 @dataclass(frozen=True)
 class Exact:
-    """Exact data: the means that re-evaluates them, and Python source that builds it."""
+    """Exact data as a check, in words, and as Python source that builds the check."""
 
     case: Counterexample | ExactCase
     words: str
@@ -35,19 +34,19 @@ class Exact:
 
 
 class SearchSpace(Protocol):
-    """Data to search for one claim.
+    """Search space of one claim.
 
     Attributes
     ----------
     known
         Symbols that can be measured on these data.
     sizes
-        What is tried, smallest first: batch sizes, or shapes.
+        Batch sizes or shapes to try, smallest first.
     usual
-        The size that will do if there is time for one only.
+        The size to use if there is time for only one.
     fixed
-        Names of numbers that belong to a size: nothing changes them, and all points of a batch
-        have the same.
+        Names of variables that are part of the size: never changed, and equal for all points of
+        a batch.
     """
 
     known: frozenset[sp.Symbol]
@@ -56,7 +55,7 @@ class SearchSpace(Protocol):
     fixed: frozenset[str]
 
     def random(self, count: int, size: Any, generator: torch.Generator) -> Params:
-        """Draw `count` points on the CPU, float64."""
+        """Draw `count` points on the CPU, in float64."""
 
     def project(self, params: Params) -> None:
         """Move points into the bounds, in place."""
@@ -65,26 +64,26 @@ class SearchSpace(Protocol):
         """Which points define every symbol well, (K,)."""
 
     def model(self, params: Params) -> Measurements:
-        """Symbols with their graph; nothing is detached."""
+        """Symbols with their graph, not detached."""
 
     def recorded(self, params: Params) -> Measurements:
         """The same symbols as the samplers of `bnproof.simulate.check` measure them."""
 
     def rounded(self, params: Params, index: int) -> Iterator[Point]:
-        """Rational points near one point, simple ones among them."""
+        """Rational points near one point, including simple ones."""
 
     def repaired(self, point: Point) -> Point | None:
         """Adjust a point so that it can be evaluated exactly, or None."""
 
     def moves(self, point: Point) -> Iterator[Point]:
-        """Changes of several entries at once that may make a point simpler."""
+        """Changes of several entries at once that may simplify a point."""
 
     def exact(self, point: Point) -> Exact:
         """Exact data of a rational point."""
 
 
 class Graphed(Measurements):
-    """Symbols whose values can be differentiated in the data that they are measured on."""
+    """Symbols whose values are differentiable in the data."""
 
     def value(self, symbol: sp.Symbol) -> Tensor:
         """Value of a symbol, with its graph."""
@@ -94,7 +93,7 @@ class Graphed(Measurements):
 
 
 class Boxed:
-    """What most spaces share: entries in a box, any rational point is exact, no joint moves."""
+    """Defaults of search spaces: entries in a box, every rational point is exact, no moves."""
 
     fixed: frozenset[str] = frozenset()
 
@@ -105,8 +104,8 @@ class Boxed:
 
     def posed(self, params: Params) -> Tensor:
         """Every point."""
-        one = next(iter(params.values())).detach()
-        return torch.ones(len(one), dtype=torch.bool, device=one.device)
+        first = next(iter(params.values()))
+        return torch.ones(len(first), dtype=torch.bool, device=first.device)
 
     def rounded(self, params: Params, index: int) -> Iterator[Point]:
         """Multiples of 1, 1/2 and 1/4 that can be evaluated exactly."""
@@ -126,7 +125,7 @@ class Boxed:
 
 
 def stacked(points: list[Point], device: str = "cpu") -> Params:
-    """Rational points as a batch, float64."""
+    """Rational points as a float64 batch."""
     return {
         name: torch.tensor(np.array([point[name].astype(float) for point in points]), device=device)
         for name in points[0]
@@ -134,7 +133,7 @@ def stacked(points: list[Point], device: str = "cpu") -> Params:
 
 
 def normal(count: int, generator: torch.Generator) -> Callable[..., Tensor]:
-    """A function of shapes that draws standard normal numbers for `count` points."""
+    """Return a function that draws standard normals of a given shape for `count` points."""
 
     def draw(*shape: int) -> Tensor:
         return torch.randn(count, *shape, generator=generator, dtype=torch.float64)
@@ -150,7 +149,7 @@ def near(array: Tensor, parts: int) -> np.ndarray:
 
 
 def written(array: Any) -> str:
-    """A rational array as Python source: nested lists of integers and of strings."""
+    """A rational array as Python source: nested lists of integers and strings."""
     entries = array.tolist() if isinstance(array, np.ndarray) else array
     if isinstance(entries, list):
         return "[" + ", ".join(map(written, entries)) + "]"
@@ -158,5 +157,5 @@ def written(array: Any) -> str:
 
 
 def spoken(array: Any) -> str:
-    """A rational array for a reader."""
+    """A rational array formatted for display."""
     return written(array).replace('"', "")

@@ -1,4 +1,4 @@
-"""The space of two samples on a line, for the bound on their earth mover's distance."""
+"""Search space of two samples on a line, for the bound on their earth mover's distance."""
 
 import sympy as sp
 import torch
@@ -21,7 +21,7 @@ from bnproof.theory.training import earth_mover as em
 
 
 class SamplesModel(Graphed):
-    """Symbols of K pairs, differentiable in both samples (K, n); the distance by sorting."""
+    """Symbols of K pairs, differentiable in both samples (K, n); distances by sorting."""
 
     def __init__(self, params: Params) -> None:
         self.first, self.second = params["P"], params["Q"]
@@ -56,7 +56,7 @@ class SampleSpace(Boxed):
     Parameters
     ----------
     symbols, domain
-        Symbols of the relation, and the claim's hypothesis: the same space for all.
+        Unused: the space is the same for all relations.
     """
 
     known = frozenset(SamplesModel.VALUES)

@@ -1,4 +1,4 @@
-"""Both sides of an inequality, compiled once, evaluated on symbols with or without a graph."""
+"""Inequalities compiled for tensors, evaluated on symbols with or without a graph."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor
 from bnproof.simulate.relation import terms
 from bnproof.simulate.samplers.base import Measurements
 
-TRUSTED: Final = 1e-6  # least right side, over the terms that cancel, that gives a ratio
+TRUSTED: Final = 1e-6  # smallest right side, relative to the terms that cancel, for a ratio
 TINY: Final = 1e-300
 
 
@@ -25,22 +25,21 @@ class Sides:
     terms: Tensor
 
     def height(self, blend: Tensor) -> Tensor:
-        """``(lhs - rhs)/(|lhs| + |rhs| + blend*terms)``, (K,): above 0 where ``<=`` fails."""
+        """``(lhs - rhs)/(|lhs| + |rhs| + blend*terms)``, (K,): positive where ``<=`` fails."""
         size = self.lhs.abs() + self.rhs.abs() + blend * self.terms
         return (self.lhs - self.rhs) / size.clamp(min=TINY)
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Judgement of K points, without a graph.
+    """Verdicts on K points, without a graph.
 
     Attributes
     ----------
     excess
-        ``(lhs - rhs)/scale``; the scale is that of `bnproof.simulate.check.compare`, rounding
-        included.
+        ``(lhs - rhs)/scale``, with the scale of `bnproof.simulate.relation.compare`.
     ratio
-        ``lhs/rhs`` where the right side is at least `TRUSTED` times the scale, else NaN.
+        ``lhs/rhs`` if the right side is at least `TRUSTED` times the scale, else NaN.
     inside
         Whether the point satisfies the domain.
     """
@@ -72,12 +71,12 @@ class Inequality:
         self._gaps = _Compiled(self.hypothesis, gaps)
 
     def sides(self, measured: Measurements) -> Sides:
-        """Both sides and the size of their terms, with a graph if the symbols have one."""
+        """Both sides and the sum of their absolute terms, with a graph if the symbols have one."""
         lhs, rhs, *sizes = self._sides([measured.value(symbol) for symbol in self.symbols])
         return Sides(lhs, rhs, torch.stack(sizes).sum(0))
 
     def judge(self, measured: Measurements, sides: Sides) -> Verdicts:
-        """Compare `sides` with the rounding that the symbols' magnitudes allow."""
+        """Compare `sides`, relative to the rounding errors given by the symbols' magnitudes."""
         magnitudes = [measured.magnitude(symbol) for symbol in self.symbols]
         scale = torch.stack(self._sides(magnitudes)[2:]).sum(0).detach()
         lhs, rhs = sides.lhs.detach(), sides.rhs.detach()
@@ -87,32 +86,32 @@ class Inequality:
         return Verdicts(excess, ratio, self.inside(measured).expand_as(excess))
 
     def inside(self, measured: Measurements) -> Tensor:
-        """Which points satisfy the domain, (K,) or one truth for all."""
+        """Which points satisfy the domain, (K,), or (1,) for all."""
         good = torch.ones(1, dtype=torch.bool, device=measured.value(self.symbols[0]).device)
-        for part, gap in zip(self.conditions, self._found(measured), strict=True):
+        for part, gap in zip(self.conditions, self._gaps_of(measured), strict=True):
             good = good & _satisfied(part, gap.detach())
         return good
 
     def outside(self, measured: Measurements) -> Tensor:
-        """How far a point is from the domain: 0 inside, slope 1 over the size of the gap."""
+        """Penalty outside the domain: 0 inside; each violated condition has relative slope 1."""
         total = torch.zeros(1, dtype=torch.float64, device=measured.value(self.symbols[0]).device)
-        for part, gap in zip(self.conditions, self._found(measured), strict=True):
+        for part, gap in zip(self.conditions, self._gaps_of(measured), strict=True):
             wrong = ~_satisfied(part, gap.detach())
             total = total + torch.where(wrong, gap.abs() / gap.detach().abs().clamp(min=TINY), 0.0)
         return total
 
-    def _found(self, measured: Measurements) -> Sequence[Tensor]:
+    def _gaps_of(self, measured: Measurements) -> Sequence[Tensor]:
         return self._gaps([measured.value(symbol) for symbol in self.hypothesis])
 
 
 @cache
-def contest(relation: sp.Basic, domain: sp.Basic) -> Inequality:
-    """The contest of a relation, compiled once."""
+def compiled(relation: sp.Basic, domain: sp.Basic) -> Inequality:
+    """Return the compiled inequality, from a cache if it was compiled before."""
     return Inequality(relation, domain)
 
 
 def _satisfied(part: sp.Basic, gap: Tensor) -> Tensor:
-    """Whether ``part`` holds where its left side exceeds its right side by `gap`."""
+    """Whether ``part`` holds, given the left side minus the right side."""
     if isinstance(part, sp.Eq):
         return gap == 0
     if isinstance(part, sp.LessThan):
@@ -132,6 +131,6 @@ class _Compiled:
         if not values:
             return []
         return [
-            torch.as_tensor(one).to(values[0]).expand_as(values[0])
-            for one in self.function(*values)
+            torch.as_tensor(result).to(values[0]).expand_as(values[0])
+            for result in self.function(*values)
         ]

@@ -1,4 +1,4 @@
-"""The space of one layer before any loss: y, b, A, gamma, beta, eps, and a direction if needed."""
+"""Search space of one layer and a quadratic loss: y, b, A, gamma, beta, eps, and a direction."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -21,9 +21,9 @@ from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.exact.curvature import exactly, top_eigenvalues
 from bnproof.theory.layer import curvature as cur
 
-LEAST: Final = 1 / 8  # standard deviation of y, and size of gamma: below is a change of units
+LEAST: Final = 1 / 8  # bound on std(y) and |gamma|; smaller values only change units
 LEAST_EPS: Final = 1e-3
-NEAREST: Final = 12  # integer vectors tried in place of one y
+NEAREST: Final = 12  # integer vectors tried instead of each y
 LARGEST: Final = {2: 8, 3: 5, 4: 3, 5: 2, 6: 2}  # integers tried as entries of y, by batch size
 UNIT: Final = np.array([Fraction(1)], dtype=object)
 PLAIN: Final = Counterexample.of(y=[0, 1], b=[0, 0])
@@ -37,7 +37,7 @@ class LayerSpace:
     symbols
         Symbols of the relation and its domain.
     domain
-        The claim's hypothesis; what it says of eps alone is kept by projection.
+        The claim's hypothesis; its conditions on eps alone are enforced by projection.
     """
 
     known = frozenset(LocalModel.VALUES)
@@ -52,7 +52,7 @@ class LayerSpace:
         self.free = [name for name, uses in FREE.items() if uses & symbols]
 
     def random(self, count: int, size: int, generator: torch.Generator) -> Params:
-        """Gaussian data; every other loss is linear, gamma has either sign and any size."""
+        """Gaussian data; every other loss is linear, gamma is log-normal with a random sign."""
         draw = normal(count, generator)
         odd = torch.arange(count).remainder(2).double()
         gamma = draw(1).sign() * draw(1).exp()
@@ -99,32 +99,32 @@ class LayerSpace:
         return recorded(params)
 
     def rounded(self, params: Params, index: int) -> Iterator[Point]:
-        """Put integer vectors near it for y, round the rest to multiples of 1, 1/2, 1/4 and 1/8."""
-        one = {name: tensor[index].detach().cpu() for name, tensor in params.items()}
-        y = one.pop("y")
+        """Replace y by close integer vectors, round the rest to multiples of 1, 1/2, 1/4, 1/8."""
+        floats = {name: tensor[index].detach().cpu() for name, tensor in params.items()}
+        y = floats.pop("y")
         for parts in (1, 2, 4, 8):
-            rest = {name: near(tensor, parts) for name, tensor in one.items()}
+            rest = {name: near(tensor, parts) for name, tensor in floats.items()}
             for chosen in self._close(y):
                 point = self.repaired({"y": chosen, **rest})
                 if point is not None:
                     yield point
 
     def _close(self, y: Tensor) -> list[np.ndarray]:
-        """Integer vectors nearest to y, their entries in the order of those of y."""
+        """Integer vectors closest to y, with entries in the same order as those of y."""
         pool = integers(len(y), self.ideal)
         order = np.argsort(y.numpy())
         gap = ((pool - y.numpy()[order]) ** 2).sum(1)
-        found = []
+        closest = []
         for row in np.argsort(gap, kind="stable")[:NEAREST]:
             chosen = np.empty(len(y), dtype=object)
             chosen[order] = [Fraction(int(entry)) for entry in pool[row]]
-            found.append(chosen)
-        return found
+            closest.append(chosen)
+        return closest
 
     def repaired(self, point: Point) -> Point | None:
-        """Make ``sigma**2 + eps`` the square of a rational, by eps where that is free.
+        """Make ``sigma**2 + eps`` the square of a rational by changing eps, if eps is free.
 
-        There is no such point where tau or radius is not positive.
+        Returns None if that is impossible, or if tau or radius is not positive.
         """
         if any(point[name].item() <= 0 for name in ("tau", "radius") if name in point):
             return None
@@ -148,7 +148,7 @@ class LayerSpace:
         return eps == 0 if self.ideal else eps > 0 or (eps == 0 and not self.regular)
 
     def moves(self, point: Point) -> Iterator[Point]:
-        """Other integers as y, a simple A, another root; z and the loss mirrored at 0."""
+        """Other integer vectors y, mirrored z and loss, a multiple of I as A, other roots."""
         size = len(point["y"])
         order = np.argsort(point["y"].astype(float), kind="stable")
         for row in integers(size, self.ideal):
@@ -167,7 +167,7 @@ class LayerSpace:
                 yield {**point, "eps": np.array([eps], dtype=object)}
 
     def exact(self, point: Point) -> Exact:
-        """A `Counterexample`, or an `ExactCase` where symbols of `layer.curvature` are used."""
+        """A `Counterexample`, or an `ExactCase` if symbols of `layer.curvature` are used."""
         data = {"y": point["y"], "b": point["b"]}
         for name, default in (("gamma", 1), ("beta", 0), ("eps", 0)):
             if point[name].item() != default:
@@ -175,10 +175,10 @@ class LayerSpace:
         if point["A"].any():
             data["A"] = point["A"]
         case = Counterexample.of(**{name: array.tolist() for name, array in data.items()})
-        said = ", ".join(f"{name} = {spoken(array)}" for name, array in data.items())
+        shown = ", ".join(f"{name} = {spoken(array)}" for name, array in data.items())
         listed = ", ".join(f"{name}={written(array)}" for name, array in data.items())
         source = f"Counterexample.of({listed})"
-        words = f"L(z) = z'Az/2 + b'z, {said}"
+        words = f"L(z) = z'Az/2 + b'z, {shown}"
         if self.symbols <= set(exact.symbols_of(PLAIN)):
             return Exact(case, words, source)
         return self._curved(point, case, words, source)
@@ -203,24 +203,24 @@ class LayerSpace:
             more.append(partial(exact_cases.ball, radius=radius))
             calls.append(f"exact_cases.ball(case, {written(radius)})")
 
-        def symbols() -> dict[sp.Symbol, sp.Expr]:
-            found = exactly(case)
-            for add in more:
-                found |= add(case)
-            return found
+        def values() -> dict[sp.Symbol, sp.Expr]:
+            known = exactly(case)
+            for extra in more:
+                known |= extra(case)
+            return known
 
         call = " | ".join([f"exactly(case := {source})", *calls])
         return Exact(
-            ExactCase(words, symbols), words, f'ExactCase(\n    "{words}",\n    lambda: {call},\n)'
+            ExactCase(words, values), words, f'ExactCase(\n    "{words}",\n    lambda: {call},\n)'
         )
 
 
 @cache
 def integers(size: int, ideal: bool) -> np.ndarray:
-    """Sorted integer vectors that are not constant, small ones first, (N, size).
+    """Sorted non-constant integer vectors, small ones first, (N, size).
 
-    If `ideal`, only those whose standard deviation is rational.  For 3 entries there are none:
-    ``9 sigma^2 = 2(p^2 - pq + q^2)`` has an odd power of 2, p and q being differences.
+    If `ideal`, only those with a rational standard deviation.  For 3 entries there are none:
+    ``9 sigma^2 = 2(p^2 - pq + q^2)``, with differences p and q, has an odd power of 2.
     """
     largest = LARGEST.get(size, 1)
     rows = itertools.combinations_with_replacement(range(-largest, largest + 1), size)

@@ -1,9 +1,9 @@
-"""One layer before a quadratic loss, with symbols that can be differentiated in all its data.
+"""One layer before a quadratic loss, with symbols that are differentiable in all its data.
 
-Any twice differentiable loss has some gradient g and Hessian H at z, and no symbol of one layer
-looks further: ``L(z) = z'Az/2 + b'z`` is the general case.  `bnproof.simulate.samplers.autodiff`
-measures the same symbols and detaches them; here the graph is kept, so that a side of a relation
-can be followed uphill in y, b, A, gamma, beta and eps.
+The symbols of one layer depend on a loss only through its gradient g and Hessian H at z, so
+``L(z) = z'Az/2 + b'z`` is the general case.  `bnproof.simulate.samplers.autodiff` measures the same
+symbols and detaches them; here the graph is kept, so that both sides of a relation can be
+differentiated in y, b, A, gamma, beta and eps.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from bnproof.simulate.samplers.autodiff import Measured
+from bnproof.simulate.samplers.base import dot
 from bnproof.simulate.samplers.networks import Problems, normalise
 from bnproof.simulate.samplers.weights import Weighted
 from bnproof.simulate.search.base import Graphed, Params
@@ -23,10 +24,6 @@ from bnproof.theory.layer import curvature as cur
 from bnproof.theory.layer import minimax as mnx
 
 TINY: Final = 1e-300
-
-
-def _dot(left: Tensor, right: Tensor) -> Tensor:
-    return (left * right).sum(-1)
 
 
 def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
@@ -43,9 +40,9 @@ class LocalModel(Graphed):
     Parameters
     ----------
     params
-        y, b, u (K, m), A (K, m, m), gamma, beta, eps, tau, radius (K, 1), float64.  A is used
-        through its symmetric part.  u, a direction, tau, a positive number, and radius, a bound on
-        inputs, may be left out where no symbol needs them.
+        y, b, u (K, m), A (K, m, m), gamma, beta, eps, tau, radius (K, 1), float64.  Only the
+        symmetric part of A is used.  The direction u, the positive number tau and the bound radius
+        on inputs are optional if no symbol needs them.
     """
 
     def __init__(self, params: Params) -> None:
@@ -62,7 +59,7 @@ class LocalModel(Graphed):
 
     def loss(self, z: Tensor) -> Tensor:
         """``z'Az/2 + b'z``, (K,)."""
-        return _dot(z, _apply(self.A, z)) / 2 + _dot(self.params["b"], z)
+        return dot(z, _apply(self.A, z)) / 2 + dot(self.params["b"], z)
 
     def after(self, y: Tensor) -> Tensor:
         """``L(z(y))``, (K,)."""
@@ -71,7 +68,7 @@ class LocalModel(Graphed):
     def bend(self, function: Callable[[Tensor], Tensor], at: Tensor, direction: Tensor) -> Tensor:
         """Second derivative of ``t -> function(at + t direction)`` at 0, (K,).
 
-        The line keeps `at` and `direction` constant even where they depend on one another.
+        `at` and `direction` are held fixed along the line, even if one depends on the other.
         """
         t = torch.zeros_like(at[:, :1]).requires_grad_()
         return _slope(_slope(function(at + t * direction), t), t).squeeze(-1)
@@ -100,7 +97,7 @@ class LocalModel(Graphed):
     def Pv(self) -> Tensor:
         """``Pv`` from the definition of P, (K, m)."""
         v = self.v
-        along = _dot(self.yhat, v).unsqueeze(-1)
+        along = dot(self.yhat, v).unsqueeze(-1)
         return v - v.mean(-1, keepdim=True) - self.yhat * along / self.m
 
     @cached_property
@@ -121,12 +118,11 @@ class LocalModel(Graphed):
     def widest(self, vector: Tensor) -> Tensor:
         """Maximum of ``|X'vector|^2`` over ``|X| <= radius``, (K,).
 
-        An X that attains it is held fixed: by the envelope theorem the slopes are those of the
-        maximum.
+        A maximiser X is held fixed: by the envelope theorem this gives the gradient of the maximum.
         """
         still = vector.detach()
         X = self.params["radius"] * still / still.norm(dim=-1, keepdim=True).clamp(min=TINY)
-        return _dot(X, vector).square()
+        return dot(X, vector).square()
 
     @property
     def slides_hat(self) -> Tensor:
@@ -142,12 +138,12 @@ class LocalModel(Graphed):
 
     @cached_property
     def record(self) -> "Measured":
-        """The same data in the samplers of the general check, which share nothing with this one."""
+        """The same data measured by the independent samplers of `bnproof.simulate.check`."""
         return recorded(self.params)
 
 
 class _Directed(Weighted):
-    """A sampler of weights whose direction u is given, not drawn."""
+    """A sampler of weights with a given direction u."""
 
     @property
     def u(self) -> Tensor:
@@ -155,13 +151,13 @@ class _Directed(Weighted):
 
 
 def recorded(params: Params) -> Measured:
-    """Measure the same data by `samplers.weights`: one input a unit, ``X = y`` and ``w = 1``."""
+    """Measure the same data by `samplers.weights`, with one input: ``X = y`` and ``w = 1``."""
     still = {name: tensor.detach() for name, tensor in params.items()}
     y, b = still["y"], still["b"]
     A = (still["A"] + still["A"].mT) / 2
 
     def loss(z: Tensor) -> Tensor:
-        return _dot(z, _apply(A, z)) / 2 + _dot(b, z)
+        return dot(z, _apply(A, z)) / 2 + dot(b, z)
 
     problems = Problems(y, still["gamma"], still["beta"], still["eps"], loss)
     one = torch.ones_like(y[:, 0])
@@ -183,37 +179,37 @@ LocalModel.VALUES = {
     sym.sigma: lambda q: q.deviation.squeeze(-1),
     sym.s: lambda q: q.scale.squeeze(-1),
     sym.g1: lambda q: q.g.sum(-1),
-    sym.gy: lambda q: _dot(q.g, q.yhat),
-    sym.gg: lambda q: _dot(q.g, q.g),
-    sym.vv: lambda q: _dot(q.v, q.v),
-    sym.vy: lambda q: _dot(q.v, q.yhat),
+    sym.gy: lambda q: dot(q.g, q.yhat),
+    sym.gg: lambda q: dot(q.g, q.g),
+    sym.vv: lambda q: dot(q.v, q.v),
+    sym.vy: lambda q: dot(q.v, q.yhat),
     sym.vHv: lambda q: q.bend(q.loss, q.z, q.v),
     sym.vKv: lambda q: q.bend(q.after, q.y, q.v),
-    sym.gPv: lambda q: _dot(q.g, q.Pv),
-    sym.vPv: lambda q: _dot(q.v, q.Pv),
+    sym.gPv: lambda q: dot(q.g, q.Pv),
+    sym.vPv: lambda q: dot(q.v, q.Pv),
     sym.PvHPv: lambda q: q.bend(q.loss, q.z, q.Pv),
     sym.grad_yhat: lambda q: q.q.norm(dim=-1),
-    sym.yy: lambda q: _dot(q.y, q.y),
+    sym.yy: lambda q: dot(q.y, q.y),
     sym.centred_norm: lambda q: (q.y - q.y.mean(-1, keepdim=True)).norm(dim=-1),
     sym.hat_mean: lambda q: q.yhat.mean(-1),
     sym.hat_std: lambda q: q.yhat.std(-1, correction=0),
     sym.hat_norm: lambda q: q.yhat.norm(dim=-1),
     sym.hat_gap: lambda q: (q.slides_hat - q.yhat).norm(dim=-1),
-    sym.ll: lambda q: _dot(q.at_y, q.at_y),
+    sym.ll: lambda q: dot(q.at_y, q.at_y),
     sym.l1: lambda q: q.at_y.sum(-1),
-    sym.ly: lambda q: _dot(q.at_y, q.yhat),
+    sym.ly: lambda q: dot(q.at_y, q.yhat),
     cur.gHg: lambda q: q.bend(q.loss, q.z, q.g),
     cur.qKq: lambda q: q.bend(q.after, q.y, q.q),
-    cur.qq: lambda q: _dot(q.q, q.q),
+    cur.qq: lambda q: dot(q.q, q.q),
     cur.ordered: lambda q: q.value(cur.gHg) - q.value(sym.vHv),
     cur.relative: lambda q: q.value(cur.gHg) * q.value(sym.vv) - q.value(sym.vHv) * q.value(sym.gg),
-    cur.gz: lambda q: _dot(q.g, q.params["gamma"] * q.yhat),
+    cur.gz: lambda q: dot(q.g, q.params["gamma"] * q.yhat),
     cur.shrink: lambda q: (q.deviation**2 - q.params["gamma"] ** 2).squeeze(-1),
     cur.lamK: lambda q: torch.linalg.eigvalsh(q.K).amax(-1),
     cur.lamH: lambda q: torch.linalg.eigvalsh(q.A).amax(-1),
     cur.u1: lambda q: q.params["u"].sum(-1),
-    cur.uy: lambda q: _dot(q.params["u"], q.yhat),
-    cur.uu: lambda q: _dot(q.params["u"], q.params["u"]),
+    cur.uy: lambda q: dot(q.params["u"], q.yhat),
+    cur.uu: lambda q: dot(q.params["u"], q.params["u"]),
     cur.uKu: lambda q: q.bend(q.after, q.y, q.params["u"]),
     cur.tau: _entry("tau"),
     mnx.radius: _entry("radius"),

@@ -1,4 +1,4 @@
-"""The space of pairs of least-squares problems: matrices A and A', the second worse conditioned."""
+"""Search space of pairs of least-squares problems: matrices A and A', A' worse conditioned."""
 
 from functools import partial
 from typing import Final
@@ -23,7 +23,7 @@ from bnproof.theory.claim import ExactCase
 from bnproof.theory.exact import cases as exact_cases
 from bnproof.theory.training import least_squares as quadratics
 
-# Least sigma_min/sigma_max that is judged, so that curvatures keep 12 digits.
+# Smallest sigma_min/sigma_max that is judged, so that curvatures keep 12 digits.
 POSED: Final = 0.02
 LEAST: Final = 1.0  # Frobenius norm of a matrix
 
@@ -43,7 +43,7 @@ class _One(Problem):
     def best(self) -> Tensor:
         """Smallest worst factor of a step, (K,).
 
-        It is convex and piecewise linear in the rate, so smallest where two of its lines meet.
+        It is convex and piecewise linear in the rate: minimal where two of its lines meet.
         """
         c = self.curvatures
         rates = 2 / (c.unsqueeze(-1) + c.unsqueeze(-2)).flatten(1)
@@ -108,8 +108,8 @@ class PairSpace(Boxed):
     symbols
         Symbols of the relation and its domain.
     domain
-        The claim's hypothesis; where it compares the condition numbers, the matrices are exchanged
-        so that the second is the worse one.
+        The claim's hypothesis; if it compares the condition numbers, the matrices are swapped so
+        that the second is worse conditioned.
     """
 
     known = frozenset(PairModel.VALUES)
@@ -126,7 +126,7 @@ class PairSpace(Boxed):
         return {"first": draw(*size), "second": draw(*size)}
 
     def project(self, params: Params) -> None:
-        """Keep matrices in the box and away from 0, and the second the worse conditioned."""
+        """Keep matrices in the box and away from 0, and in the order of their conditioning."""
         super().project(params)
         for matrix in params.values():
             size = torch.linalg.matrix_norm(matrix, keepdim=True)
@@ -138,7 +138,7 @@ class PairSpace(Boxed):
             params["second"].copy_(torch.where(worse, A, B))
 
     def posed(self, params: Params) -> Tensor:
-        """Points at which no condition number is too large for float64."""
+        """Points whose condition numbers are not too large for float64."""
         good = [_One(params[name].detach()).condition * POSED < 1 for name in ("first", "second")]
         return good[0] & good[1]
 
@@ -147,7 +147,7 @@ class PairSpace(Boxed):
         return PairModel(params)
 
     def recorded(self, params: Params) -> Measurements:
-        """Symbols as the sampler ``quadratics`` measures them: rates are searched for."""
+        """Symbols as the sampler ``quadratics`` measures them, with rates found by search."""
         first, second = (params[name].detach() for name in ("first", "second"))
         # No symbol depends on the targets.
         return Pairs(Problem(first, first[:, :, 0]), Problem(second, second[:, :, 0]))

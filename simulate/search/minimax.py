@@ -1,4 +1,4 @@
-"""The space of linear regressions: inputs X, targets t, initial weights w0, with and without BN."""
+"""Search space of linear regressions with inputs X, targets t and initial weights w0."""
 
 from functools import cached_property, partial
 from typing import Final
@@ -7,7 +7,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements
+from bnproof.simulate.samplers.base import Measurements, dot
 from bnproof.simulate.samplers.networks import Problems
 from bnproof.simulate.samplers.weights import Weighted
 from bnproof.simulate.search.base import (
@@ -26,22 +26,18 @@ from bnproof.theory.layer import minimax as mnx
 POSED: Final = 0.05  # least singular value of centred X, and least share of t in its span
 
 
-def _dot(left: Tensor, right: Tensor) -> Tensor:
-    return (left * right).sum(-1)
-
-
 def _centred(array: Tensor) -> Tensor:
     return array - array.mean(1, keepdim=True)
 
 
 def _least_squares(X: Tensor, t: Tensor) -> Tensor:
     """Solution of the normal equations, (K, d), differentiable; not finite if X is singular."""
-    found: Tensor = torch.linalg.solve_ex(X.mT @ X, X.mT @ t.unsqueeze(-1)).result
-    return found.squeeze(-1)
+    solution: Tensor = torch.linalg.solve_ex(X.mT @ X, X.mT @ t.unsqueeze(-1)).result
+    return solution.squeeze(-1)
 
 
 def _to_ray(point: Tensor, direction: Tensor) -> Tensor:
-    along = _dot(point, direction).clamp(min=0) / _dot(direction, direction)
+    along = dot(point, direction).clamp(min=0) / dot(direction, direction)
     return (point - along.unsqueeze(-1) * direction).square().sum(-1)
 
 
@@ -58,22 +54,22 @@ class RegressionModel(Graphed):
 
     @cached_property
     def direction(self) -> Tensor:
-        """Optimal direction of the normalised unit: best correlated with the targets, (K, d)."""
+        """Optimal direction of the normalised unit, best correlated with the targets, (K, d)."""
         return _least_squares(_centred(self.X), self.t)
 
 
 RegressionModel.VALUES = {
-    mnx.star: lambda q: _dot(q.star, q.star),
-    mnx.inner: lambda q: _dot(q.star, q.w0),
+    mnx.star: lambda q: dot(q.star, q.star),
+    mnx.inner: lambda q: dot(q.star, q.w0),
     mnx.d_std: lambda q: (q.w0 - q.star).square().sum(-1),
     mnx.d_ray: lambda q: _to_ray(q.w0, q.star),
     mnx.d_bn: lambda q: _to_ray(q.w0, q.direction),
     mnx.d_learned: lambda q: torch.minimum(_to_ray(q.w0, q.direction), _to_ray(q.w0, -q.direction)),
 }
 RegressionModel.MAGNITUDES = {
-    mnx.inner: lambda q: _dot(q.star.abs(), q.w0.abs()),
+    mnx.inner: lambda q: dot(q.star.abs(), q.w0.abs()),
     mnx.d_std: lambda q: (q.w0.abs() + q.star.abs()).square().sum(-1),
-    **dict.fromkeys((mnx.d_ray, mnx.d_bn, mnx.d_learned), lambda q: _dot(q.w0, q.w0)),
+    **dict.fromkeys((mnx.d_ray, mnx.d_bn, mnx.d_learned), lambda q: dot(q.w0, q.w0)),
 }
 
 
@@ -85,7 +81,7 @@ class RegressionSpace(Boxed):
     symbols
         Symbols of the relation and its domain.
     domain
-        The claim's hypothesis: kept by the search itself, not by projection.
+        The claim's hypothesis, enforced by the ascent, not by projection.
     """
 
     known = frozenset(RegressionModel.VALUES)
@@ -114,7 +110,7 @@ class RegressionSpace(Boxed):
         return RegressionModel(params)
 
     def recorded(self, params: Params) -> Measurements:
-        """Symbols as the sampler ``weights`` measures them, its optimum confirmed by autodiff."""
+        """Symbols as the sampler ``weights`` measures them, with the optimum verified."""
         X, t, w0 = (params[name].detach() for name in ("X", "t", "w0"))
         one = torch.ones_like(w0[:, :1])
         problems = Problems(t, one, 0 * one, 0 * one, lambda z: z.sum(-1))
@@ -125,9 +121,9 @@ class RegressionSpace(Boxed):
         """An `ExactCase` of `bnproof.theory.layer.minimax.regression`."""
         data = {name: point[name] for name in ("X", "t", "w0")}
         case = mnx.Regression.of(**{name: array.tolist() for name, array in data.items()})
-        said = ", ".join(f"{name} = {spoken(array)}" for name, array in data.items())
+        shown = ", ".join(f"{name} = {spoken(array)}" for name, array in data.items())
         goal = "gamma and beta optimal" if self.learned else "gamma = 1, beta = 0"
-        words = f"one linear unit, squared error, {said}, {goal}"
+        words = f"one linear unit, squared error, {shown}, {goal}"
         listed = ", ".join(f"{name}={written(array)}" for name, array in data.items())
         source = (
             f'ExactCase(\n    "{words}",\n    partial(minimax.regression, '

@@ -1,7 +1,7 @@
-"""The space of groups through a normaliser: activations u, the gradient f at the output, eps.
+"""Search space of groups through a normaliser: activations u, gradient f at the output, eps.
 
-Symbols of one group look at the loss through its gradient f at the normalised group alone, so
-``L = <f,n>`` is the general case.  Axes differ in which entries form a group: nothing in one group.
+The symbols of one group depend on the loss only through its gradient f at the normalised group, so
+``L = <f,n>`` is the general case.  The axis only decides which entries form a group.
 """
 
 import math
@@ -14,7 +14,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements
+from bnproof.simulate.samplers.base import Measurements, dot
 from bnproof.simulate.samplers.normalizers import (
     FEATURES,
     KINDS,
@@ -40,14 +40,10 @@ from bnproof.theory.normalizers.oblique import nn, ww
 from bnproof.theory.normalizers.table import NORMALIZERS
 from bnproof.theory.symbols import eps, m, mu, sigma, vv
 
-LEAST: Final = 1 / 8  # scale of a group: below is a change of units
-SAMPLES: Final = 3  # as many as the layout of the sampler asks for
+LEAST: Final = 1 / 8  # bound on the scale of a group; smaller values only change units
+SAMPLES: Final = 3  # as in the layout `FEATURES` of the sampler
 NAMES: Final = tuple(KINDS)
 SIZES: Final = (2, 3, 5)  # entries of a group
-
-
-def _dot(left: Tensor, right: Tensor) -> Tensor:
-    return (left * right).sum(-1)
 
 
 class GroupModel(Graphed):
@@ -74,12 +70,12 @@ class GroupModel(Graphed):
     @cached_property
     def v(self) -> Tensor:
         """Gradient of ``<f, n>`` at u, (K, m)."""
-        total = _dot(self.params["f"], self.n).sum()
+        total = dot(self.params["f"], self.n).sum()
         return torch.autograd.grad(total, self.u, create_graph=True)[0]
 
     @cached_property
     def argument(self) -> Tensor:
-        """``x/S``, x what the scale is taken of, (K, m)."""
+        """``x/S``, where x is the argument of the scale, (K, m)."""
         u = self.u
         x = u - u.mean(-1, keepdim=True) if self.kind.scale_centred else u
         return x / self.scale
@@ -102,7 +98,7 @@ class GroupModel(Graphed):
 
     @cached_property
     def record(self) -> Measured:
-        """The same groups in the sampler of the general check."""
+        """The same groups measured by the sampler of `bnproof.simulate.check`."""
         return recorded(self.params)
 
 
@@ -115,24 +111,24 @@ GroupModel.VALUES = {
     mu: lambda q: q.u.mean(-1),
     sigma: lambda q: q.u.std(-1, correction=0),
     sym.S: lambda q: q.scale.squeeze(-1),
-    sym.omega: lambda q: q.m * _dot(q.w, q.argument) / _dot(q.argument, q.argument),
-    sym.fn: lambda q: _dot(q.params["f"], q.n),
-    sym.AfAf: lambda q: _dot(q.centred, q.centred),
+    sym.omega: lambda q: q.m * dot(q.w, q.argument) / dot(q.argument, q.argument),
+    sym.fn: lambda q: dot(q.params["f"], q.n),
+    sym.AfAf: lambda q: dot(q.centred, q.centred),
     sym.var_n: lambda q: q.n.var(-1, correction=0),
-    nn: lambda q: _dot(q.n, q.n),
-    ww: lambda q: _dot(q.w, q.w),
-    vv: lambda q: _dot(q.v, q.v),
+    nn: lambda q: dot(q.n, q.n),
+    ww: lambda q: dot(q.w, q.w),
+    vv: lambda q: dot(q.v, q.v),
 }
 
 
 def recorded(params: Params) -> Measured:
-    """Measure the same groups by `samplers.normalizers`: features of samples that are all alike."""
+    """Measure the same groups by `samplers.normalizers`, as features of identical samples."""
     still = {name: tensor.detach() for name, tensor in params.items()}
     u, f = still["u"], still["f"]
     x = u[:, None, :, None].expand(-1, SAMPLES, -1, -1)
     gamma = torch.ones_like(u)[:, None, :, None]
     kind = replace(KINDS[_name(params)], layout=FEATURES)
-    return Measured(Problems(kind, u.shape[-1], x, gamma, still["eps"], lambda z: _dot(f, z)))
+    return Measured(Problems(kind, u.shape[-1], x, gamma, still["eps"], lambda z: dot(f, z)))
 
 
 def _name(params: Mapping[str, Any]) -> str:
@@ -140,14 +136,14 @@ def _name(params: Mapping[str, Any]) -> str:
 
 
 class GroupSpace(Boxed):
-    """Groups through each normaliser that the domain admits; exact: `cases.group`.
+    """Groups through each normaliser that the domain allows; exact data go to `cases.group`.
 
     Parameters
     ----------
     symbols
         Symbols of the relation and its domain.
     domain
-        The claim's hypothesis: what it says of the normaliser and of eps is kept.
+        The claim's hypothesis; its conditions on the normaliser and on eps are enforced.
     """
 
     known = frozenset(GroupModel.VALUES)
@@ -162,15 +158,15 @@ class GroupSpace(Boxed):
             kind = replace(KINDS[name], layout=FEATURES)
             names.setdefault(kind if free else replace(kind, eps_at=""), name)
             self.free[name] = free
-        # Which are the same but for their axes, or for eps where it is 0, are searched once.
-        found = list(names.values())
-        self.sizes = tuple((name, size) for size in SIZES for name in found)
-        # Exponents other than 2 are the harder ones.
-        chosen = next((name for name in found if KINDS[name].power == 1), found[0])
+        # Normalisers that differ only in their axis, or in the place of eps = 0, are searched once.
+        distinct = list(names.values())
+        self.sizes = tuple((name, size) for size in SIZES for name in distinct)
+        # Exponents other than 2 are harder.
+        chosen = next((name for name in distinct if KINDS[name].power == 1), distinct[0])
         self.usual = (chosen, SIZES[-1])
 
     def random(self, count: int, size: tuple[str, int], generator: torch.Generator) -> Params:
-        """Gaussian groups with a mean of their own, Gaussian gradients, log-normal eps."""
+        """Gaussian groups with random means, Gaussian gradients, log-normal eps."""
         draw = normal(count, generator)
         name, entries = size
         one = torch.ones(count, 1, dtype=torch.float64)
@@ -182,7 +178,7 @@ class GroupSpace(Boxed):
         }
 
     def project(self, params: Params) -> None:
-        """Keep entries in the box, eps in the domain, u away from where the scale is 0."""
+        """Keep entries in the box, eps in the domain, and the scale of u away from 0."""
         super().project(params)
         name, u = _name(params), params["u"]
         kind = KINDS[name]
@@ -192,7 +188,7 @@ class GroupSpace(Boxed):
         u.copy_(mean + (u - mean) * (LEAST / size.clamp(min=1e-300)).clamp(min=1))
 
     def posed(self, params: Params) -> Tensor:
-        """Groups whose scale is not 0."""
+        """Groups with a positive scale."""
         return KINDS[_name(params)].scale(params["u"].detach(), params["eps"].detach())[:, 0] > 0
 
     def model(self, params: Params) -> Measurements:
@@ -204,7 +200,7 @@ class GroupSpace(Boxed):
         return recorded(params)
 
     def repaired(self, point: Point) -> Point | None:
-        """A scale must not be 0, nor eps negative or outside the domain."""
+        """The point itself, or None if its scale is 0 or eps is outside the domain."""
         u, constant, kind = point["u"], point["eps"].item(), KINDS[_name(point)]
         zero = len(set(u)) == 1 if kind.centred or kind.scale_centred else not u.any()
         legal = constant >= 0 if self.free[_name(point)] else constant == 0

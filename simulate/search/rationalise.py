@@ -1,7 +1,7 @@
-"""From a violation in floating point to a simple one in rational arithmetic.
+"""Turn a violation in floating point into a simple one in rational arithmetic.
 
-Points near the violation are rounded to small rationals.  Those that still violate, by floating
-point, are made simpler one entry at a time; every step is accepted only if
+Points near the violation are rounded to small rationals.  Those that still violate the relation in
+floating point are simplified one entry at a time; a step is accepted only if
 `bnproof.theory.exact.evaluate.check` refutes the relation at the new point.
 """
 
@@ -13,13 +13,13 @@ from typing import Final
 import numpy as np
 
 from bnproof.simulate.search.base import Exact, Params, Point, SearchSpace, stacked
-from bnproof.simulate.search.inequality import contest
+from bnproof.simulate.search.inequality import compiled
 from bnproof.theory.claim import Claim, Evidence, Settings
 from bnproof.theory.exact import evaluate as exact
 
-TRIED: Final = 16  # violations rounded
-KEPT: Final = 3  # rounded points that are simplified
-MARGIN: Final = 1e-9  # scaled excess in floating point that is worth an exact evaluation
+TRIED: Final = 16  # violations to round
+KEPT: Final = 3  # rounded points to simplify
+MARGIN: Final = 1e-9  # scaled excess in floating point that justifies an exact evaluation
 SIMPLE: Final = tuple(
     Fraction(sign * whole, part) for part in (1, 2) for whole in range(5) for sign in (1, -1)
 )
@@ -27,7 +27,7 @@ SIMPLE: Final = tuple(
 
 @dataclass(frozen=True)
 class Refutation:
-    """Exact data that refute a claim, and the evidence of `evaluate.check` that they do."""
+    """Exact data that refute a claim, with the evidence of `evaluate.check`."""
 
     data: Exact
     evidence: Evidence
@@ -35,7 +35,7 @@ class Refutation:
 
 
 def cost(point: Point) -> int:
-    """How long the point is written: twice its bits, more for fractions and signs."""
+    """Complexity of a point: twice its bits, more for fractions and signs."""
     return sum(_bits(entry) for array in point.values() for entry in array.flat)
 
 
@@ -52,28 +52,28 @@ def refutation(
     Parameters
     ----------
     claim
-        Its relation and domain are used, never its means.
+        Its relation and domain are used; its checks are ignored.
     points
         Violations, as a batch.
     order
         Their indices, most promising first.
     simplify
-        If not, the first rounded point that refutes will do.
+        Whether to simplify; otherwise the first rounded point that refutes is returned.
     """
     judge = Judge(claim, space)
     rounded = [point for index in order[:TRIED] for point in space.rounded(points, index)]
-    found = []
+    refutations = []
     for point in judge.refuting(rounded, limit=KEPT if simplify else 1):
         simple = _simplest(point, space, judge) if simplify else point
         data = space.exact(simple)
         evidence = judge.certify(data)
         assert evidence is not None
-        found.append(Refutation(data, evidence, cost(simple)))
-    return min(found, key=lambda one: (one.cost, one.data.source), default=None)
+        refutations.append(Refutation(data, evidence, cost(simple)))
+    return min(refutations, key=lambda item: (item.cost, item.data.source), default=None)
 
 
 def _simplest(point: Point, space: SearchSpace, judge: "Judge") -> Point:
-    """Take the cheapest simpler point that still refutes, until there is none."""
+    """Replace the point by the simplest neighbour that still refutes, until there is none."""
     while True:
         bound = cost(point)
         repaired = (space.repaired(option) for option in _options(point, space))
@@ -85,7 +85,7 @@ def _simplest(point: Point, space: SearchSpace, judge: "Judge") -> Point:
 
 
 def _options(point: Point, space: SearchSpace) -> Iterator[Point]:
-    """Points that differ in one entry (in two that mirror one another, for a symmetric array)."""
+    """Points that differ in one entry, or in two mirrored ones of a symmetric array."""
     yield from space.moves(point)
     for name in sorted(point.keys() - space.fixed):
         array = point[name]
@@ -107,10 +107,10 @@ class Judge:
     def __init__(self, claim: Claim, space: SearchSpace) -> None:
         assert claim.relation is not None
         self.claim, self.space = claim, space
-        self.contest = contest(claim.relation, claim.domain)
+        self.inequality = compiled(claim.relation, claim.domain)
 
     def refuting(self, points: list[Point], limit: int) -> Iterator[Point]:
-        """Yield up to `limit` of the points that refute, simplest first."""
+        """Yield up to `limit` points that refute, simplest first."""
         found = 0
         for point in sorted(self._plausible(points), key=cost):
             if found < limit and self.certify(self.space.exact(point)) is not None:
@@ -118,10 +118,10 @@ class Judge:
                 yield point
 
     def certify(self, data: Exact) -> Evidence | None:
-        """The evidence of `evaluate.check` if it refutes the claim at these data."""
+        """Return the evidence of `evaluate.check` if these data refute the claim, else None."""
         try:
             evidence = exact.check(replace(self.claim, checks=(data.case,)), Settings())
-        except (ValueError, NotImplementedError):  # outside the domain, not refuted, not solved
+        except (ValueError, NotImplementedError):  # outside the domain, or not refuted, or unsolved
             return None
         return evidence if evidence.holds is False else None
 
@@ -131,6 +131,6 @@ class Judge:
         params = stacked(points)
         model = self.space.model(params)
         posed = self.space.posed(params)
-        found = self.contest.judge(model, self.contest.sides(model))
-        good = posed & found.inside & (found.excess > MARGIN)
+        verdicts = self.inequality.judge(model, self.inequality.sides(model))
+        good = posed & verdicts.inside & (verdicts.excess > MARGIN)
         return [point for point, keep in zip(points, good.tolist(), strict=True) if keep]

@@ -1,4 +1,4 @@
-"""The space of sums of N losses: gradients of the examples and a learning rate."""
+"""Search space of sums of N losses: gradients of the examples and a learning rate."""
 
 from functools import partial
 from typing import Final
@@ -29,8 +29,7 @@ WEIGHTS: Final = 2
 class BatchModel(Graphed, Steps):
     """Symbols of K sums of losses, differentiable in gradients (K, N, d) and rates (K, 1).
 
-    The expectations of `bnproof.simulate.samplers.sgd` are plain means over all batches: the same
-    here.
+    The expectations of `bnproof.simulate.samplers.sgd`, means over all batches, are differentiable.
     """
 
     def __init__(self, params: Params) -> None:
@@ -45,7 +44,7 @@ class BatchSpace(Boxed):
     symbols
         Symbols of the relation and its domain.
     domain
-        The claim's hypothesis: kept by the search itself, not by projection.
+        The claim's hypothesis, enforced by the ascent, not by projection.
     """
 
     known = frozenset({sgd.N, sgd.B, sgd.alpha, sgd.C, sgd.noise, sgd.noise_without})
@@ -77,7 +76,7 @@ class BatchSpace(Boxed):
         return Steps(still["gradients"], still["alpha"].squeeze(-1), _size(still), 1)
 
     def repaired(self, point: Point) -> Point | None:
-        """Learning rates are positive."""
+        """The point itself, or None if the learning rate is not positive."""
         return point if point["alpha"].item() > 0 else None
 
     def exact(self, point: Point) -> Exact:

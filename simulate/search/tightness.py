@@ -1,4 +1,4 @@
-"""How tight an inequality is: the ratio of its sides on random instances and by an adversary."""
+"""Tightness of an inequality: the ratio of its sides on random instances and under attack."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from bnproof.simulate.samplers.table import sampler_of
 from bnproof.simulate.search import ascent as adversary
 from bnproof.simulate.search.ascent import Attack, space_of
-from bnproof.simulate.search.inequality import contest
+from bnproof.simulate.search.inequality import compiled
 from bnproof.theory.claim import Claim, RandomTest, Scale, Settings
 
 EFFORT: Final = {Scale.SMOKE: (16, 8), Scale.QUICK: (64, 25), Scale.PAPER: (2_000, 200)}
 RANDOM: Final = {Scale.SMOKE: 16, Scale.QUICK: 200, Scale.PAPER: 20_000}  # for each loss
-SIZE: Final = 8  # their batch size: at 2 most sides are 0, and large ones all look alike
+SIZE: Final = 8  # batch size; at 2 most sides are 0, and large batches are all similar
 SHOWN: Final = 2_000  # ratios kept for a figure
 RANDOMLY, BY_ADVERSARY = "ratio, random instances", "ratio, best of each ascent"
 ATTACKED: Final = "violations found by the adversary"
@@ -27,33 +27,33 @@ QUANTILES: Final = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 def random_ratios(claim: Claim, total: int, seed: int, device: str = "cpu") -> np.ndarray:
     """Ratios of left to right side on random instances of the claim's sampler, (N,).
 
-    About `total` instances of batch size `SIZE` are drawn for each loss; those outside the domain,
-    and those whose right side is not above rounding, give none.  Nor does a claim without
-    `RandomTest`.
+    About `total` instances of batch size `SIZE` are drawn for each loss.  Instances outside the
+    domain, or with a right side not above rounding, have no ratio.  The array is empty for a claim
+    without `RandomTest`.
     """
-    means = claim.check_of(RandomTest)
-    if means is None:
+    check = claim.check_of(RandomTest)
+    if check is None:
         return np.empty(0)
-    spec = replace(means, sizes=(SIZE,))
-    judge = contest(claim.relation, claim.domain)
-    found = []
+    spec = replace(check, sizes=(SIZE,))
+    inequality = compiled(claim.relation, claim.domain)
+    ratios = []
     for _, measured in sampler_of(spec).batches(spec, claim.domain, total, seed, device):
-        judged = judge.judge(measured, judge.sides(measured))
-        ratio = judged.ratio[judged.inside]
-        found.append(ratio[torch.isfinite(ratio)].cpu())
-    return torch.cat(found).numpy()
+        verdicts = inequality.judge(measured, inequality.sides(measured))
+        ratio = verdicts.ratio[verdicts.inside]
+        ratios.append(ratio[torch.isfinite(ratio)].cpu())
+    return torch.cat(ratios).numpy()
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What an attack and random instances say of an inequality.
+    """Results of an attack and of random instances for an inequality.
 
     Attributes
     ----------
     numbers
-        By name, ready for JSON.
+        Results by name, ready for JSON.
     series
-        Ratios for a figure, at most `SHOWN` of each kind; a kind without any is left out.
+        Ratios for a figure, at most `SHOWN` of each kind; empty kinds are omitted.
     """
 
     numbers: dict[str, Any]
@@ -61,30 +61,30 @@ class Summary:
 
     @property
     def words(self) -> str:
-        """`finding` of the numbers."""
+        """The numbers in a few words, by `finding`."""
         return finding(self.numbers)
 
 
 def summary(claim: Claim, settings: Settings) -> Summary:
-    """Attack a claim for as long as the scale allows, and compare with random instances.
+    """Attack a claim with the effort of the scale, and compare with random instances.
 
-    At smoke scale one size is searched, and violations are not turned into exact data.
+    At smoke scale only one size is searched, and violations are not turned into exact data.
 
     Returns
     -------
     Summary
-        The tightest ratio found, the configurations judged, the violations confirmed, the exact
-        refutation in words (None if there is none), and quantiles of the ratio on random
-        instances.  The same for the same seed.
+        The tightest ratio, the number of configurations judged, the confirmed violations, the exact
+        refutation in words (or None), and quantiles of the ratio on random instances.
+        Deterministic for a given seed.
 
     Raises
     ------
     UserError
-        If no space to search fits the claim (`bnproof.simulate.search.ascent.space_of`).
+        If no search space fits the claim (`bnproof.simulate.search.ascent.space_of`).
     """
     restarts, steps = EFFORT[settings.scale]
     smoke = settings.scale is Scale.SMOKE
-    found = adversary.attack(
+    attack = adversary.attack(
         claim,
         restarts=restarts,
         steps=steps,
@@ -95,26 +95,26 @@ def summary(claim: Claim, settings: Settings) -> Summary:
         sizes=[space_of(claim).usual] if smoke else None,
     )
     random = random_ratios(claim, RANDOM[settings.scale], settings.seed, settings.device)
-    known = numbers(found, random)
+    known = numbers(attack, random)
     if smoke:
         del known["refutation found"]
-    return Summary(known, series(found, random))
+    return Summary(known, series(attack, random))
 
 
-def numbers(found: Attack, random: np.ndarray) -> dict[str, Any]:
-    """The result of an attack and the ratios on random instances, ready for JSON."""
+def numbers(attack: Attack, random: np.ndarray) -> dict[str, Any]:
+    """Results of an attack and ratios on random instances, ready for JSON."""
     return {
-        "tightest ratio by the adversary": found.ratio if found.case else None,
-        "configurations tried by the adversary": found.configurations,
-        ATTACKED: found.violations,
-        "refutation found": found.refutation.data.words if found.refutation else None,
+        "tightest ratio by the adversary": attack.ratio if attack.case else None,
+        "configurations tried by the adversary": attack.configurations,
+        ATTACKED: attack.violations,
+        "refutation found": attack.refutation.data.words if attack.refutation else None,
         "ratio on random instances": _quantiles(random),
     }
 
 
-def series(found: Attack, random: np.ndarray) -> dict[str, np.ndarray]:
-    """Ratios for `panel`: quantiles of those there are, smallest and largest among them."""
-    every = {RANDOMLY: random, BY_ADVERSARY: found.ratios}
+def series(attack: Attack, random: np.ndarray) -> dict[str, np.ndarray]:
+    """Ratios for `panel`, thinned to quantiles including the smallest and the largest."""
+    every = {RANDOMLY: random, BY_ADVERSARY: attack.ratios}
     return {
         name: np.quantile(values, np.linspace(0, 1, SHOWN)) if len(values) > SHOWN else values
         for name, values in every.items()
@@ -128,25 +128,25 @@ def _quantiles(values: np.ndarray) -> dict[str, float] | None:
     return {f"{q:.0%}": float(np.quantile(values, q)) for q in QUANTILES}
 
 
-def draw(figure: Figure, claim: Claim, random: np.ndarray, found: Attack) -> str:
-    """Distributions of the ratio, random and by adversary; returns the text alternative.
+def draw(figure: Figure, claim: Claim, random: np.ndarray, attack: Attack) -> str:
+    """Plot the distributions of the ratio, random and under attack; returns the alt text.
 
     Raises
     ------
     ValueError
-        If neither has a ratio: there is nothing to draw.
+        If neither has a ratio.
     """
-    ratios = series(found, random)
+    ratios = series(attack, random)
     if not ratios:
         raise ValueError(f"{claim.id}: no right side is positive; there is no ratio to draw")
     axes = figure.subplots()
-    said = panel(axes, numbers(found, random), ratios)
-    axes.set_title(f"{claim.id}: {finding(numbers(found, random))}")
-    return f"{said} {claim.id}: {finding(numbers(found, random))}."
+    alt_text = panel(axes, numbers(attack, random), ratios)
+    axes.set_title(f"{claim.id}: {finding(numbers(attack, random))}")
+    return f"{alt_text} {claim.id}: {finding(numbers(attack, random))}."
 
 
 def panel(axes: Axes, known: Mapping[str, Any], ratios: Mapping[str, np.ndarray]) -> str:
-    """Draw the distributions of `ratios` (`Summary.series`); returns the text alternative."""
+    """Plot the distributions of `ratios` (`Summary.series`); returns the alt text."""
     styles = {RANDOMLY: ("C0", "-"), BY_ADVERSARY: ("C1", "--")}
     shown = {name: np.sort(ratios[name]) for name in styles if name in ratios}
     for name, values in shown.items():
@@ -174,7 +174,7 @@ def panel(axes: Axes, known: Mapping[str, Any], ratios: Mapping[str, np.ndarray]
 
 
 def finding(known: Mapping[str, Any]) -> str:
-    """What `numbers` say, in a few words."""
+    """Summarise `numbers` in a few words."""
     violations, tightest = (
         known[f"{name} by the adversary"] for name in ("violations found", "tightest ratio")
     )
@@ -188,7 +188,7 @@ def finding(known: Mapping[str, Any]) -> str:
 
 
 def _range(series: Sequence[np.ndarray]) -> tuple[float, float]:
-    """All ascents and the middle 98% of random instances, with the point 1 inside."""
+    """Axis range that shows all ascents and the middle 98% of random instances, including 1."""
     low = min(float(np.quantile(values, 0.01)) for values in series)
     high = max(float(values.max()) for values in series)
     return min(low, 0.0) - 0.05, max(high, 1.0) * 1.15

@@ -1,4 +1,4 @@
-"""The spaces of units and of whole layers seen from their weights: inputs X and weights W."""
+"""Search spaces of units and of whole layers with inputs X and weights W."""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
@@ -30,7 +30,7 @@ from bnproof.theory.exact import cases as exact_cases
 from bnproof.theory.layer import curvature as cur
 from bnproof.theory.layer import layer_curvature as lay
 
-LEAST: Final = 1 / 8  # standard deviation of each unit's activations: below is a change of units
+LEAST: Final = 1 / 8  # bound on the std of each unit's activations; smaller only changes units
 
 
 class WeightModel(Graphed):
@@ -40,8 +40,8 @@ class WeightModel(Graphed):
     ----------
     params
         X (K, m, d), W (K, d, n), b (K, m, n), A (K, mn, mn), gamma and beta (K, 1, n), eps
-        (K, 1, 1), float64.  The loss is ``z'Az/2 + b'z``, z all outputs, A used through its
-        symmetric part.
+        (K, 1, 1), float64.  The loss is ``z'Az/2 + b'z`` for all outputs z; only the symmetric part
+        of A is used.
     """
 
     def __init__(self, params: Params) -> None:
@@ -87,9 +87,9 @@ class WeightModel(Graphed):
 
     @cached_property
     def separate(self) -> Tensor:
-        """Largest, over the units, top eigenvalue of K_j(h), (K,).
+        """Largest top eigenvalue of K_j(h) over the units, (K,).
 
-        Units do not meet in this loss, so one backward pass serves row k of all of them.
+        This loss does not couple units, so one backward pass gives row k of all of them.
         """
 
         def alone(y: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class WeightModel(Graphed):
         return _top(torch.stack(rows, 1).permute(0, 3, 1, 2)).amax(-1)
 
     def magnitude(self, symbol: sp.Symbol) -> Tensor:
-        """Absolute terms of the curvature through the layer; of |X|^2 its own value."""
+        """Absolute terms of the curvature through the layer; for |X|^2 its value."""
         if symbol not in (cur.lamW, cur.lamK, lay.lamW, lay.lamU):
             return self.value(symbol).detach().abs()
         return self.sizes * (1 if symbol in (cur.lamK, lay.lamU) else self.value(cur.opX).detach())
@@ -127,7 +127,7 @@ def _grad(value: Tensor, at: Tensor) -> Tensor:
 
 
 def _slope(function: Callable[[Tensor], Tensor], at: Tensor) -> tuple[Tensor, Tensor]:
-    """A copy of `at`, on which nothing else depends, and the gradient of `function` there."""
+    """A copy of `at` that nothing else depends on, and the gradient of `function` there."""
     copy = at.clone() if at.requires_grad else at.detach().requires_grad_()
     return copy, _grad(function(copy).sum(), copy)
 
@@ -170,11 +170,11 @@ class _WeightSpace(Boxed):
     usual = (3, 2)
 
     def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        # What the domain says of eps, and how eps makes sigma^2 + eps a square, is as there.
+        # Handles eps: the conditions of the domain, and making sigma^2 + eps a square.
         self.layer = LayerSpace(symbols, domain)
 
     def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:
-        """Gaussian data; every other loss is linear, gamma has either sign and any size."""
+        """Gaussian data; every other loss is linear, gamma is log-normal with a random sign."""
         (m, d), n, draw = size, self.units, normal(count, generator)
         drawn = self.layer.random(count, m, generator)
         A = draw(m * n, m * n) * torch.arange(count).remainder(2).double()[:, None, None]
@@ -183,7 +183,7 @@ class _WeightSpace(Boxed):
         return data | {"gamma": gamma, "beta": draw(1, n), "eps": drawn["eps"].unsqueeze(-1)}
 
     def project(self, params: Params) -> None:
-        """Keep entries in the box, eps in the domain, activations from being constant."""
+        """Keep entries in the box, eps in the domain, and activations non-constant."""
         super().project(params)
         params["eps"].clamp_(0.0, 0.0 if self.layer.ideal else BOUND)
         params["A"].copy_((params["A"] + params["A"].mT) / 2)
@@ -191,7 +191,7 @@ class _WeightSpace(Boxed):
         params["W"].mul_((LEAST / spread.clamp(min=1e-300)).clamp(1, 1e6))
 
     def posed(self, params: Params) -> Tensor:
-        """Layers none of whose units is constant."""
+        """Layers without a constant unit."""
         y = params["X"].detach() @ params["W"].detach()
         return y.std(1, correction=0).amin(-1) > LEAST / 2
 
@@ -201,7 +201,7 @@ class _WeightSpace(Boxed):
 
 
 def _stilled(params: Params) -> tuple[Params, Callable[[Tensor], Tensor]]:
-    """The data without a graph, and the loss of flat outputs (K, mn)."""
+    """The data without a graph, and the loss of flattened outputs (K, mn)."""
     still = {name: tensor.detach() for name, tensor in params.items()}
     A, b = (still["A"] + still["A"].mT) / 2, still["b"].flatten(1)
 
@@ -261,8 +261,8 @@ def _activations(point: Point) -> np.ndarray:
 class WholeSpace(_WeightSpace):
     """Two units with a coupled loss.
 
-    There is no exact data: K_j(h) has entries in the field of h, itself an eigenvalue of a matrix
-    of size mn, and sigma^2 + eps would have to be the square of a rational for both units.
+    There are no exact data: the entries of K_j(h) involve h, an eigenvalue of a matrix of size mn,
+    and sigma^2 + eps would have to be the square of a rational for both units.
     """
 
     units = 2
@@ -280,7 +280,7 @@ class WholeSpace(_WeightSpace):
         yield from ()
 
     def exact(self, point: Point) -> Exact:
-        """Refuse: see the class.
+        """Not available for a whole layer.
 
         Raises
         ------

@@ -114,7 +114,7 @@ def test_batches_that_do_not_fit_are_halved(
     assert numbers["memory ran out, batches halved"] > 0
     assert {name: numbers[name] for name in COUNTS} == {name: known[name] for name in COUNTS}
     assert (
-        "santurkar_4_1: out of memory with 40 instances at once; going on with 20"
+        "santurkar_4_1: out of memory with 40 instances at once; continuing with 20"
         in capsys.readouterr().err
     )
 

@@ -130,7 +130,7 @@ def test_a_module_or_a_class_serves_as_well(run) -> None:
         ("layers_of_a_person:broken", (), "NaN or infinity for a finite input of shape 8x6"),
         ("layers_of_a_person:good", ("--shape", "8"), "give at least two positive sizes"),
         ("layers_of_a_person:good", ("--shape", "8,0"), "give at least two positive sizes"),
-        ("layers_of_a_person:good", ("--shape", "8,5"), "refuses an input of shape 8x5"),
+        ("layers_of_a_person:good", ("--shape", "8,5"), "raises for an input of shape 8x5"),
         ("layers_of_a_person:good", ("--as", "rsm"), "did you mean rms?"),
         ("layers_of_a_person:good", ("--as", "instance"), "forms no group"),
         ("layers_of_a_person:good", ("--eps", "-1"), "eps = -1: give a finite constant"),

@@ -106,5 +106,5 @@ def test_a_loss_without_closed_form_is_refused() -> None:
     own = Problems(problems.y, problems.gamma, problems.beta, problems.eps, lambda z: z.sum(-1))
     with pytest.raises(TypeError, match="no closed form of a function"):
         Closed(own)
-    with pytest.raises(TypeError, match="cannot be taken apart"):
+    with pytest.raises(TypeError, match="cannot be sliced"):
         own.take(slice(0, 1))

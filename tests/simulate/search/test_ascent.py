@@ -14,7 +14,7 @@ from bnproof.simulate.relation import inside
 from bnproof.simulate.search import ascent as adversary
 from bnproof.simulate.search import tightness
 from bnproof.simulate.search.ascent import attack, climb, space_of
-from bnproof.simulate.search.inequality import contest
+from bnproof.simulate.search.inequality import compiled
 from bnproof.simulate.search.layer import LayerSpace
 from bnproof.simulate.search.layer_model import LocalModel, recorded
 from bnproof.simulate.search.minimax import RegressionSpace
@@ -143,7 +143,7 @@ def test_rounding_is_no_violation() -> None:
     params = layers(200, 2)
     params["eps"].zero_()
     symbols = recorded(params)
-    judge = contest(claim.relation, claim.domain)
+    judge = compiled(claim.relation, claim.domain)
     sides = judge.sides(symbols)
     assert (sides.lhs > sides.rhs).any(), "noise has either sign"
     judged = judge.judge(symbols, sides)
@@ -155,7 +155,7 @@ def test_rounding_is_no_violation() -> None:
     ("relation", "words"),
     [
         (sp.Eq(sym.gg, sym.vv), "no inequality"),
-        (sp.Le(sym.gg, sym.rho), "no space to search has the symbols rho"),
+        (sp.Le(sym.gg, sym.rho), "no search space has the symbols rho"),
     ],
 )
 def test_what_cannot_be_attacked_is_said_in_one_line(relation: sp.Basic, words: str) -> None:
