@@ -1,14 +1,10 @@
 """Carry out experiments, seed by seed, each kept in its own folder as soon as it is measured."""
 
-import ast
-import importlib.metadata
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +15,10 @@ from tqdm import tqdm
 from bnproof.empirical.data.load import Images, load
 from bnproof.empirical.experiment import Series, experiment_of, judge
 from bnproof.empirical.training.loop import exactly
-from bnproof.empirical.training.run_folder import RunFolder, State, digest, plain
-from bnproof.empirical.trial import Conduct, MissingRunsError, Size, Trained, Trial, train_here
+from bnproof.empirical.training.run_folder import RunFolder, State, plain
+from bnproof.empirical.trial import Conduct, MissingError, Size, Trained, Trial, here
 from bnproof.theory.claim import Claim, Evidence, Settings
+from bnproof.theory.common.code import code_hash
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ def trial_of(
     seed: int,
     *,
     root: Path,
-    runner: Conduct = train_here,
+    runner: Conduct = here,
 ) -> Trial:
     """One seed of the experiment of `claim`; `conduct` is that of `Trial`."""
     return Trial(
@@ -154,8 +151,8 @@ def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
     """What the measurements of one seed depend on, the code of the experiment included."""
     return {
         "experiment": claim.id,
-        "code": code_of(experiment_of(claim).run.__module__),
-        "bnproof": importlib.metadata.version("bnproof"),
+        "code": code_hash(experiment_of(claim).run.__module__, within="bnproof"),
+        "torch": torch.__version__,
         "scale": trial.scale.value,
         "size": asdict(trial.size),
         "seed": trial.seed,
@@ -164,39 +161,13 @@ def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
     }
 
 
-@cache
-def code_of(name: str) -> str:
-    """Hash of a loaded module's source and of all modules of `empirical` that it builds on."""
-    sources: dict[str, bytes] = {}
-    waiting = [name]
-    while waiting:
-        module = sys.modules.get(waiting.pop())
-        path = getattr(module, "__file__", None)
-        if module is None or path is None or module.__name__ in sources:
-            continue
-        sources[module.__name__] = Path(path).read_bytes()
-        waiting += _imported(sources[module.__name__])
-    return digest(b"".join(sources[name] for name in sorted(sources)))
-
-
-def _imported(source: bytes) -> Iterator[str]:
-    """Names of modules of `empirical` in import statements; some may be no modules."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bnproof.empirical"):
-            yield from (str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names))
-        elif isinstance(node, ast.Import):
-            yield from (
-                alias.name for alias in node.names if alias.name.startswith("bnproof.empirical")
-            )
-
-
 def measure_seed(claim: Claim, trial: Trial) -> State:
     """Measurements of one seed: read if they are there, else made and kept.
 
     Raises
     ------
-    bnproof.empirical.trial.MissingRunsError
-        If the trial looks training runs up (`Trial.conduct`), and some are not done.
+    bnproof.empirical.trial.MissingError
+        If the trial only looks parts of it up (`Trial.conduct`), and some are not done.
     """
     assert trial.runs is not None
     run = RunFolder(trial.runs, trial_config(claim, trial))
@@ -214,7 +185,7 @@ def _measured(claim: Claim, trial: Trial) -> State:
     with exactly():
         measured = experiment_of(claim).run(trial)
     if trial.missing:
-        raise MissingRunsError(trial.missing)
+        raise MissingError(trial.missing)
     found: State = plain(
         {
             "measured": measured,

@@ -48,9 +48,9 @@ class Ray:
         self._running: dict[Any, Job] = {}
         self._connect(address)
         try:
-            _check(ray.nodes(), threads, gpus)
+            _check(self._ray.nodes(), threads, gpus)
         except UserError:
-            ray.shutdown()
+            self._ray.shutdown()
             raise
         self._jobs = jobs
         # A job that vanishes is tried again by the scheduler, which counts.
