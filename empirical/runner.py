@@ -1,6 +1,5 @@
 """Carry out experiments, seed by seed, each kept in its own folder as soon as it is measured."""
 
-import importlib.metadata
 import tempfile
 import time
 import uuid
@@ -20,7 +19,7 @@ from bnproof.empirical.experiment import Series, experiment_of, judge
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import exactly
 from bnproof.empirical.training.run_folder import RunFolder, State, plain
-from bnproof.empirical.trial import Conduct, MissingRunsError, Size, Trained, Trial, train_here
+from bnproof.empirical.trial import Conduct, MissingError, Size, Trained, Trial, here
 from bnproof.simulate.threads import one_thread
 from bnproof.theory.claim import Claim, Evidence, Settings
 from bnproof.theory.common.code import code_hash
@@ -145,7 +144,7 @@ def trial_of(
     seed: int,
     *,
     root: Path,
-    runner: Conduct = train_here,
+    runner: Conduct = here,
 ) -> Trial:
     """One seed of the experiment of `claim`; `conduct` is that of `Trial`."""
     return Trial(
@@ -165,7 +164,7 @@ def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
     return {
         "experiment": claim.id,
         "code": code_of(experiment_of(claim).run.__module__),
-        "bnproof": importlib.metadata.version("bnproof"),
+        "torch": torch.__version__,
         "scale": trial.scale.value,
         "size": asdict(trial.size),
         "seed": trial.seed,
@@ -177,13 +176,13 @@ def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
 
 @cache  # what was loaded is what runs, whatever is edited meanwhile
 def code_of(name: str) -> str:
-    """Hash of the code of a loaded module and of all modules of `empirical` that it imports.
+    """Hash of the code of a loaded module and of all modules of `bnproof` that it imports.
 
     Code that is in no file, typed at a prompt, gets a hash that no other process gives: what was
     measured with it is not taken for what other code would measure.
     """
     try:
-        return code_hash(name, within="bnproof.empirical")
+        return code_hash(name, within="bnproof")
     except ValueError:
         return uuid.uuid4().hex
 
@@ -193,8 +192,8 @@ def measure_seed(claim: Claim, trial: Trial) -> State:
 
     Raises
     ------
-    bnproof.empirical.trial.MissingRunsError
-        If the trial looks training runs up (`Trial.conduct`), and some are not done.
+    bnproof.empirical.trial.MissingError
+        If the trial only looks parts of it up (`Trial.conduct`), and some are not done.
     """
     assert trial.runs is not None
     run = RunFolder(trial.runs, trial_config(claim, trial))
@@ -212,7 +211,7 @@ def _measured(claim: Claim, trial: Trial) -> State:
     with exactly():
         measured = experiment_of(claim).run(trial)
     if trial.missing:
-        raise MissingRunsError(trial.missing)
+        raise MissingError(trial.missing)
     found: State = plain(
         {
             "measured": measured,

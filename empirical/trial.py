@@ -31,21 +31,23 @@ RESNET: Final[Mapping[str, str]] = {
     "initialisation": "convolutions Xavier uniform, linear layer PyTorch's default",
 }
 APART: Final = 1_000  # seeds of an experiment and of its control
+UPDATE: Final = 0.05  # seconds of an update, and of a shared part: guesses, for the order of work
+SHARED: Final = 10.0
 POOL: Final = 5_000  # images that batches are drawn from: 10 batches of 128 hardly overlap
 
 
-class MissingRunsError(Exception):
-    """Training runs that an experiment reads and that are not done yet.
+class MissingError(Exception):
+    """Parts of an experiment, such as training runs, that it reads and that are not done yet.
 
     Attributes
     ----------
-    runs
+    parts
         Those that were asked for so far, by the name of their run folder.
     """
 
-    def __init__(self, runs: Mapping[str, TrainingConfig]) -> None:
-        super().__init__(f"{len(runs)} training runs are not done")
-        self.runs = dict(runs)
+    def __init__(self, parts: "Mapping[str, Part]") -> None:
+        super().__init__(f"{len(parts)} parts are not done")
+        self.parts = dict(parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +128,23 @@ class _Missing(Trained):
     """A training run that is not done: it cannot be read."""
 
     def __init__(
-        self, training_config: TrainingConfig, data: str, missing: Mapping[str, TrainingConfig]
+        self, training_config: TrainingConfig, data: str, missing: "Mapping[str, Part]"
     ) -> None:
         vars(self).update(training_config=training_config, data=data, _missing=missing)
 
     def __getattr__(self, name: str) -> Any:
-        raise MissingRunsError(vars(self)["_missing"])
+        raise MissingError(vars(self)["_missing"])
+
+
+class _MissingState(State):
+    """A result that is not there: nothing of it can be read."""
+
+    def __init__(self, missing: "Mapping[str, Part]") -> None:
+        super().__init__()
+        self._missing = missing
+
+    def __missing__(self, key: str) -> Any:
+        raise MissingError(self._missing)
 
 
 def _entry(row: Any, path: tuple[str, ...]) -> Any:
@@ -140,21 +153,40 @@ def _entry(row: Any, path: tuple[str, ...]) -> Any:
     return math.nan if row is None else row
 
 
-# What gives the result of a training run, in a folder of runs and on a device; None if it is not
-# done and is not to be carried out here.
-Conduct = Callable[[TrainingConfig, Data, Path, str], State | None]
+@dataclass(frozen=True)
+class Part:
+    """A part of an experiment that others may share, with a run folder of its own.
+
+    Attributes
+    ----------
+    run
+        The folder.
+    name
+        What a person calls it.
+    seconds
+        About how long it takes.
+    carry_out
+        Does what is left of it, waits while another process does, and gives the result.
+    """
+
+    run: RunFolder
+    name: str
+    seconds: float
+    carry_out: Callable[[], State | None] = field(repr=False)
 
 
-def train_here(
-    training_config: TrainingConfig, data: Data, root: Path, device: str
-) -> State | None:
-    """Carry out what is left of a training run; waits while another process does."""
-    return train(training_config, data, root=root, device=device, wait=-1)
+# What gives the result of a part; None if it is not done and is not to be carried out here.
+Conduct = Callable[[Part], State | None]
 
 
-def look_up(training_config: TrainingConfig, data: Data, root: Path, device: str) -> State | None:
-    """The result of a training run, or None if it is not done."""
-    return RunFolder(root, training_config.config(data, device)).result()
+def here(part: Part) -> State | None:
+    """Carry the part out, or read it if it is done."""
+    return part.carry_out()
+
+
+def look_up(part: Part) -> State | None:
+    """The result, or None if it is not done."""
+    return part.run.result()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,11 +204,11 @@ class Trial:
     precision
         Of training.
     runner
-        What gives the result of a training run: `train_here`, or `look_up`.
+        What gives the results of training runs and shared parts: `here`, or `look_up`.
     trained
         The training runs of this trial, in order.
     missing
-        Those that were asked for and are not done, by the name of their run folder.
+        Parts that were asked for and are not done, by the name of their run folder.
     """
 
     images: Images
@@ -187,9 +219,9 @@ class Trial:
     depth: int = DEPTH
     runs: Path | None = None
     precision: Precision = "float32"
-    runner: Conduct = train_here
+    runner: Conduct = here
     trained: list[Trained] = field(default_factory=list)
-    missing: dict[str, TrainingConfig] = field(default_factory=dict)
+    missing: dict[str, Part] = field(default_factory=dict)
 
     @property
     def other_seed(self) -> int:
@@ -246,9 +278,9 @@ class Trial:
         `TrainingConfig`.  Updates, batch, seed and precision are those of the trial unless `recipe`
         says otherwise.
 
-        Where runs are only looked up (`conduct`), reading one that is not done raises
-        `MissingRunsError` with all that were asked for until then.  So ask for several before
-        reading the first: they are then carried out side by side.
+        Where parts are only looked up (`conduct`), reading a run that is not done raises
+        `MissingError` with all that were asked for until then.  So ask for several before reading
+        the first: they are then carried out side by side.
         """
         usual = {
             "steps": self.size.updates,
@@ -258,12 +290,18 @@ class Trial:
         }
         made = TrainingConfig(network=network, rate=rate, **(usual | training_config))
         chosen = self.images if data is None else data
-        if self.runs is None:
+        root = self.runs
+        if root is None:
             raise ValueError("this trial has no folder for training runs")
-        result = self.runner(made, chosen, self.runs, self.device)
+        part = Part(
+            RunFolder(root, made.config(chosen, self.device)),
+            made.words,
+            UPDATE * made.steps,
+            lambda: train(made, chosen, root=root, device=self.device, wait=-1),
+        )
+        result = self.runner(part)
         if result is None:
-            run = RunFolder(self.runs, made.config(chosen, self.device))
-            self.missing[run.folder.name] = made
+            self.missing[part.run.folder.name] = part
             return _Missing(made, chosen.name, self.missing)
         found = Trained(
             made,
@@ -276,3 +314,48 @@ class Trial:
         if (made, chosen.name) not in [(one.training_config, one.data) for one in self.trained]:
             self.trained.append(found)
         return found
+
+    def shared(self, name: str, config: Mapping[str, Any], compute: Callable[[], State]) -> State:
+        """Measure something that other experiments measure too, or read it if it is done.
+
+        Parameters
+        ----------
+        name
+            What a person calls it.
+        config
+            All that it depends on beside the trial, the hash of its code included.
+        compute
+            Gives numbers, as JSON knows them.
+
+        Returns
+        -------
+        dict
+            Reading it raises `MissingError` where parts are only looked up and it is not done.
+        """
+        if self.runs is None:
+            return compute()
+        whole = {
+            **config,
+            "shared": name,
+            "torch": torch.__version__,
+            "batch": self.size.batch,
+            "depth": self.depth,
+            "seed": self.seed,
+            "data": self.images.config,
+            "device": self.device,
+        }
+        run = RunFolder(self.runs, whole)
+
+        def carry_out() -> State:
+            with run.held(wait=-1):
+                kept = run.result()
+                if kept is None:
+                    run.finish(kept := compute())
+                return kept
+
+        part = Part(run, f"{name}, seed {self.seed}", SHARED, carry_out)
+        result = self.runner(part)
+        if result is None:
+            self.missing[run.folder.name] = part
+            return _MissingState(self.missing)
+        return result

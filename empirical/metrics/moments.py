@@ -14,10 +14,14 @@ from bnproof.empirical.networks.undisturbed import captured, undisturbed
 
 @dataclass(frozen=True)
 class Moments:
-    """Moments over (b, x, y) of the output of each block, one tensor of (channels,) a block."""
+    """Moments over (b, x, y) of the output of each block, one tensor of (channels,) a block.
+
+    `logits` are what the network puts out, (b, classes).
+    """
 
     means: tuple[Tensor, ...]
     variances: tuple[Tensor, ...]
+    logits: Tensor
 
 
 def block_moments(model: ResNet, inputs: Tensor) -> Moments:
@@ -31,12 +35,12 @@ def block_moments(model: ResNet, inputs: Tensor) -> Moments:
     means, variances = [], []
     blocks = dict(enumerate(model.blocks))
     with undisturbed(model), torch.no_grad(), captured(blocks) as (_, outputs):
-        model(inputs)
+        logits = model(inputs)
         for number in blocks:
             variance, mean = torch.var_mean(outputs[number].double(), dim=(0, 2, 3), correction=0)
             means.append(mean.cpu())
             variances.append(variance.cpu())
-    return Moments(tuple(means), tuple(variances))
+    return Moments(tuple(means), tuple(variances), logits)
 
 
 @dataclass(frozen=True)

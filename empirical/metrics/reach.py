@@ -1,7 +1,7 @@
 """How far along minus the gradient every step lowers the loss, to a stated precision."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,12 +21,15 @@ class Reach:
         loss than w; 0 if the smallest does not.
     loss
         At w.
+    losses
+        At the steps of the span that were looked at, the smallest first.
     gradient
         g, by the names of the parameters.
     """
 
     step: float
     loss: float
+    losses: tuple[float, ...]
     gradient: Mapping[str, Tensor]
 
 
@@ -40,6 +43,7 @@ def reach(
     steps: int,
     finer: int = 1,
     rounding: float = 0.0,
+    ceiling: float | None = None,
     statistics: Statistics = "batch",
 ) -> Reach:
     """Walk along minus the gradient until the loss is no longer lower; the model stays as it is.
@@ -57,6 +61,9 @@ def reach(
     rounding
         A loss that is higher by less than this share counts as lower: steps too small for the
         arithmetic.
+    ceiling
+        Where given, the walk through the span goes on beyond the end of the descent, until a loss
+        is not below it.
 
     Raises
     ------
@@ -65,9 +72,9 @@ def reach(
 
     Notes
     -----
-    One gradient, and a forward pass for each step size.  The walk ends at the first step that does
-    not lower the loss: a huge one may kill every unit and leave a constant, lower loss, from which
-    nothing is learned.
+    One gradient, and a forward pass for each step size.  The descent ends at the first step that
+    does not lower the loss: a huge one may kill every unit and leave a constant, lower loss, from
+    which nothing is learned.
     """
     first, last = span
     if not 0 < first <= last < math.inf:
@@ -78,24 +85,35 @@ def reach(
     start, parts = objective.gradient(objective.point)
     point, gradient = flatten(objective.point), flatten(parts)
 
-    def lowers(step: float) -> bool:
+    def at(step: float) -> float:
         # A mode for each: it begins the random numbers of random layers anew.
         with objective.mode(), torch.no_grad():
-            value = objective.value(*objective.parts(point - step * gradient)).item()
+            return objective.value(*objective.parts(point - step * gradient)).item()
+
+    def lower(value: float) -> bool:
         return value < start * (1 + rounding)
 
-    def walk(reached: float, factor: float, count: int) -> float:
-        for _ in range(count):
-            if not lowers(reached * factor):
+    # Rounding must not take off the step that ends the span.
+    count = math.floor(steps * math.log10(last / first) + 1e-9) + 1
+    reached, losses, ended = 0.0, [], False
+    for size in _sizes(first, 10 ** (1 / steps), count):
+        losses.append(at(size))
+        ended = ended or not lower(losses[-1])
+        if not ended:
+            reached = size
+        elif ceiling is None or not losses[-1] < ceiling:
+            break
+    if ended and reached:
+        factor = 10 ** (1 / (steps * finer))
+        for size in _sizes(reached * factor, factor, finer - 1):
+            if not lower(at(size)):
                 break
-            reached *= factor
-        return reached
+            reached = size
+    return Reach(reached, start, tuple(losses), dict(zip(objective.names, parts, strict=True)))
 
-    reached = 0.0
-    if lowers(first):
-        # Rounding must not take off the step that ends the span.
-        count = math.floor(steps * math.log10(last / first) + 1e-9)
-        reached = walk(first, 10 ** (1 / steps), count)
-        if reached * 10 ** (1 / steps) <= last * (1 + 1e-9):
-            reached = walk(reached, 10 ** (1 / (steps * finer)), finer - 1)
-    return Reach(reached, start, dict(zip(objective.names, parts, strict=True)))
+
+def _sizes(first: float, factor: float, count: int) -> Iterator[float]:
+    """So many sizes, each larger than the one before by a factor."""
+    for _ in range(count):
+        yield first
+        first *= factor

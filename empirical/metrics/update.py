@@ -23,14 +23,14 @@ class Update:
         The parameters that require a gradient, in the order of ``model.parameters()``.
     loss_before, loss_after
         Losses of two successive mini-batches: of the one that the update was computed on, before
-        it, and of the next one, after it.
+        it, and of the next one, after it; NaN if that was not looked at.
     """
 
     number: int
     before: Parts
     after: Parts
     loss_before: float
-    loss_after: float
+    loss_after: float = math.nan
 
     @property
     def length(self) -> float:
@@ -89,6 +89,8 @@ def diverging_update(
 def nth_update(model: nn.Module, step: Callable[[], float], number: int) -> Update:
     """Train for `number` updates, counted from 1, and return the last; arguments as above.
 
+    What it does to the loss is not looked at.
+
     Raises
     ------
     ValueError
@@ -100,8 +102,7 @@ def nth_update(model: nn.Module, step: Callable[[], float], number: int) -> Upda
         step()
     before = _parameters(model)
     last = step()
-    after = _parameters(model)
-    return Update(number, before, after, last, step())
+    return Update(number, before, _parameters(model), last)
 
 
 @dataclass(frozen=True, eq=False)

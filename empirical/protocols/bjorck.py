@@ -69,7 +69,7 @@ def resnet(
 
     Raises
     ------
-    bnproof.empirical.trial.MissingRunsError
+    bnproof.empirical.trial.MissingError
         As `Trial.train`.
     """
     usual = {

@@ -56,7 +56,7 @@ def deep_linear(
 
     Raises
     ------
-    bnproof.empirical.trial.MissingRunsError
+    bnproof.empirical.trial.MissingError
         As `Trial.train`.
     """
     return trial.train(

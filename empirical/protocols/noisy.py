@@ -58,7 +58,7 @@ def noisy(trial: Trial, arm: str, *, data: Data | None = None) -> Trained:
 
     Raises
     ------
-    bnproof.empirical.trial.MissingRunsError
+    bnproof.empirical.trial.MissingError
         As `Trial.train`.
     """
     norm, noise = ARMS[arm]

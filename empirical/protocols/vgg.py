@@ -68,7 +68,7 @@ def vgg(
 
     Raises
     ------
-    bnproof.empirical.trial.MissingRunsError
+    bnproof.empirical.trial.MissingError
         As `Trial.train`.
     """
     more = MORE.get(norm, ()) if rate == RATE and init == "xavier" else ()

@@ -86,6 +86,12 @@ class TrainingConfig:
         for name, kind in (("schedule", Schedule), ("precision", Precision)):
             one_of(name, getattr(self, name), get_args(kind))
 
+    @property
+    def words(self) -> str:
+        """Network, rate and seed, for a person."""
+        network = " ".join(str(value) for value in self.network.values())
+        return f"{network}, rate {self.rate:g}, seed {self.seed}"
+
     def config(self, data: HasConfig, device: str) -> dict[str, Any]:
         """The configuration of its run on `data` and `device`."""
         return {

@@ -132,7 +132,17 @@ def test_report_builds_the_page_again(run, tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_evidence(run, tmp_path: Path) -> None:
     def numbers(seed: int) -> list:
-        run("verify", "slides_4_1", "--scale", "smoke", "--seed", seed, "--json", "e.json")
+        run(
+            "verify",
+            "slides_4_1",
+            "--scale",
+            "smoke",
+            "--seed",
+            seed,
+            "--json",
+            "e.json",
+            "--fresh",
+        )
         claims = json.loads((tmp_path / "e.json").read_text())["claims"]
         return [item["numbers"] for item in claims[0]["evidence"]]
 
@@ -148,7 +158,7 @@ def test_an_unexpected_verdict_exits_with_1(run, monkeypatch: pytest.MonkeyPatch
 
     wrong = replace(bn_jacobian.CLAIM, expected=Verdict.REFUTED)
     monkeypatch.setattr(catalogue_module, "_files", lambda outside: {wrong.id: lambda: wrong})
-    result = run("verify", "--scale", "smoke")
+    result = run("verify", "--scale", "smoke", "--jobs", 1)  # others have the true catalogue
     assert result.status == 1
     assert "proved (!)" in result.out
     assert "expected refuted" in result.out
@@ -173,7 +183,7 @@ def test_a_broken_claim_is_an_error_and_the_others_run(
     }
     files = {name: partial(table.get, name) for name in table}
     monkeypatch.setattr(catalogue_module, "_files", lambda outside: files)
-    result = run("verify", "--scale", "smoke")
+    result = run("verify", "--scale", "smoke", "--jobs", 1)  # others have the true catalogue
     assert result.status == 1
     assert "does not load: SyntaxError" in result.out
     assert "ZeroDivisionError: a bug in the claim" in result.out

@@ -1,16 +1,16 @@
 """Conducting experiments: each seed kept, resumed, and measured anew when its code changes."""
 
 import math
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from bnproof.empirical import runner as runner
+from bnproof.empirical.data.load import load
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
-from bnproof.empirical.runner import check, measure
-from bnproof.empirical.trial import Size, UnfinishedError
+from bnproof.empirical.runner import check, measure, measure_seed, trial_of
+from bnproof.empirical.trial import MissingError, Size, look_up
 from bnproof.theory.claim import Claim, Scale, Settings, Verdict, decide
 from bnproof.theory.common.code import reached
 from bnproof.theory.sources import Source
@@ -80,14 +80,41 @@ def test_what_is_measured_is_read_and_not_measured_again(tmp_path, monkeypatch):
         measure(CLAIM, SMOKE, root=tmp_path, seeds=3)  # the third seed is new
 
 
-def test_stopped_by_the_clock_it_goes_on_to_the_same_numbers(tmp_path):
+def test_runs_that_are_only_looked_up_are_asked_for(tmp_path):
+    """All that come before the first that is read; the rest when these are done."""
     whole = measure(CLAIM, SMOKE, root=tmp_path / "whole")
-    with pytest.raises(UnfinishedError):
-        measure(CLAIM, SMOKE, root=tmp_path / "parts", deadline=time.monotonic())
-    parts = measure(CLAIM, SMOKE, root=tmp_path / "parts")
+    images, root = load(None, limit=20), tmp_path / "parts"
+
+    def measured(runner):
+        trial = trial_of(CLAIM, SMOKE, images, 0, root=root, runner=runner)
+        return measure_seed(CLAIM, trial)
+
+    asked = []
+    for _ in range(2):  # with BN, then without, whose recipe is that of the control
+        with pytest.raises(MissingError) as missing:
+            measured(look_up)
+        (part,) = missing.value.parts.values()
+        asked.append(part.name)
+        part.carry_out()
+        assert (root / part.run.folder.name / "result.json").exists()
+    assert asked == [f"resnet 8 {norm}, rate 0.01, seed 0" for norm in ("batch", "none")]
+    measured(look_up)
+    parts = measure(CLAIM, SMOKE, root=root, seeds=1)
     for net, rows in whole.series.items():
         for name, values in rows.items():
-            assert np.array_equal(values, parts.series[net][name], equal_nan=True)
+            assert np.array_equal(values[:1], parts.series[net][name], equal_nan=True)
+
+
+def test_a_run_that_is_asked_for_and_never_read_is_missing_too(tmp_path):
+    def asks(trial):
+        trial.train(NETWORK, rate=0.01)
+        trial.train(NETWORK, rate=0.02)
+        return {net: {"order": 1.0} for net in (WITH, WITHOUT, CONTROL)}
+
+    claim = replace(CLAIM, checks=(replace(CLAIM.checks[0], run=asks),))
+    trial = trial_of(claim, SMOKE, load(None, limit=20), 0, root=tmp_path, runner=look_up)
+    with pytest.raises(MissingError, match="2 parts are not done"):
+        measure_seed(claim, trial)
 
 
 def test_other_code_data_or_device_is_another_measurement(tmp_path):
@@ -121,8 +148,6 @@ def test_runs_say_what_was_trained_and_how_it_began(tmp_path):
 
 
 def test_shuffled_labels_keep_the_images_and_the_counts():
-    from bnproof.empirical.data.load import load
-
     images = load("digits", limit=100)
     shuffled = images.shuffled(3)
     assert shuffled.train.pixels is images.train.pixels
@@ -136,7 +161,7 @@ def test_the_code_of_an_experiment_is_all_that_it_builds_on():
     """A metric that changes makes another measurement; an experiment beside it does not."""
     here = "bnproof.empirical.experiments.initialisation"
     assert runner.code_of(f"{here}.bjorck_fig6") != runner.code_of(f"{here}.bjorck_table1")
-    names = set(reached(f"{here}.bjorck_fig6", within="bnproof.empirical"))
+    names = set(reached(f"{here}.bjorck_fig6", within="bnproof"))
     assert {"bnproof.empirical.experiment", "bnproof.empirical.trial"} <= names
     assert not any("table1" in name for name in names)
 

@@ -641,14 +641,11 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in (
         *(
-            "bnproof.verification.gather",
+            "bnproof.scheduler.options.Workers.start",
             "bnproof.simulate.search.ascent.attack",
             "bnproof.derive.lines",
         ),
-        *(
-            "bnproof.simulate.random_matrices.spectra.spectrum.sampled",
-            "bnproof.empirical.runner.measure",
-        ),
+        "bnproof.simulate.random_matrices.spectra.spectrum.sampled",
         "bnproof.simulate.layer_checks.measure.check_layer",
     ):
         monkeypatch.setattr(name, stop)

@@ -6,25 +6,23 @@ forking it is safe.  Run as ``python victims.py``; see `conftest.py`.
 """
 
 import json
+import multiprocessing
 import os
 import resource
 import signal
-import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 
 import bnproof.commands.sweep
+import bnproof.commands.verify
 import bnproof.report.figures
 import bnproof.report.page
-import bnproof.sweep.trials
-import bnproof.verification  # noqa: F401  # so that no child imports it
+import bnproof.sweep.trials  # noqa: F401  # so that no child imports it
 from bnproof import catalogue, cli
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
 from bnproof.empirical.training import loop as training
@@ -32,7 +30,7 @@ from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.tasks import LinearMap
 from bnproof.empirical.trial import Size, Trial
 from bnproof.results import published
-from bnproof.sweep import process, worker
+from bnproof.scheduler import jobs, local
 from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.sources import Source
@@ -66,28 +64,40 @@ def report(folder: Path) -> None:
 
 
 def verify(folder: Path) -> None:
-    """Evidence, figure and page of one claim."""
-    _cli("verify", "bn_jacobian", "--scale", "smoke", "--device", "cpu", "--report", folder)
+    """Evidence, figures and page of two claims, two at a time."""
+    _forked(folder)
+    words = ("bn_jacobian", "report_3_4", "--scale", "smoke", "--device", "cpu")
+    _cli("verify", *words, "--jobs", "2", "--report", folder)
 
 
 def publish(folder: Path) -> None:
     """Training runs, seeds, result, figure and published record of an experiment."""
-    catalogue.experiment = lambda _: CLAIM
+    _forked(folder)
+    catalogue.experiment = jobs.one = lambda *_: CLAIM
     published.write = lambda record, to=folder / "published": _write(record, to)
     _cli("experiment", "run", CLAIM.id, "--scale", "smoke", "--publish", "--out", folder)
 
 
 def sweep(folder: Path) -> None:
-    """A sweep of four training runs, two at a time; its workers are forked."""
-    process.subprocess = SimpleNamespace(
-        Popen=partial(Forked, folder / "workers"),
-        PIPE=subprocess.PIPE,
-        DEVNULL=subprocess.DEVNULL,
-    )
+    """A sweep of four training runs, two at a time."""
+    _forked(folder)
     (folder / "sweep.toml").write_text(SWEEP)
     _cli("sweep", folder / "sweep.toml", "--out", folder / "runs", "--jobs", "2", "--threads", "1")
 
 
+def _forked(folder: Path) -> None:
+    """Processes that work on jobs are forked, and write down who they are."""
+
+    def noted(*arguments: Any) -> None:
+        with (folder / "workers").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        serve(*arguments)
+
+    local.CONTEXT = multiprocessing.get_context("fork")
+    local.serve = noted
+
+
+serve = local.serve
 _write = published.write
 JOBS = {job.__name__: job for job in (train, report, verify, publish, sweep)}
 
@@ -99,41 +109,6 @@ def _cli(*words: object) -> None:
     except SystemExit as end:
         if end.code:
             raise
-
-
-class Forked:
-    """What `bnproof.sweep.process` uses of a `subprocess.Popen`, with `worker.main` in a fork."""
-
-    def __init__(self, workers: Path, args: list[str], *, stderr: Any, **_: Any) -> None:
-        theirs, ours = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.setsid()
-            os.dup2(theirs, 0)
-            os.dup2(stderr.fileno(), 2)
-            os.closerange(3, 256)  # a copy of the driver's end would keep the pipe open
-            with workers.open("a") as file:
-                file.write(f"{os.getpid()}\n")
-            _ending(lambda: worker.main(args[-1]))
-        os.close(theirs)
-        self.stdin = os.fdopen(ours, "wb")
-        self.returncode: int | None = None
-
-    def poll(self) -> int | None:
-        if self.returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
-        return self.returncode
-
-    def _send(self, number: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def terminate(self) -> None:
-        self._send(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self._send(signal.SIGKILL)
 
 
 def _measured(trial: Trial) -> dict[str, dict[str, float]]:

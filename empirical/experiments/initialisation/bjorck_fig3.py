@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from torch.nn import functional
 
 from bnproof.empirical.experiment import (
     CONTROL,
@@ -16,43 +15,44 @@ from bnproof.empirical.experiment import (
     Experiment,
     Measured,
 )
-from bnproof.empirical.metrics.landscape import losses_along_gradient
-from bnproof.empirical.networks.table import ResNet
+from bnproof.empirical.metrics.landscape import Path
 from bnproof.empirical.plots import STYLES, median_band
+from bnproof.empirical.protocols.first_step import (
+    ROUNDING,
+    SPAN,
+    first_step,
+    measured,
+    step_sizes,
+)
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Evidence, Verdict
 from bnproof.theory.sources import Source
 
 PRINTED = {WITH: 0.1, WITHOUT: 1e-4}  # "the normal learning rate"
-DECADES = (-5, 0)  # of step sizes, around the printed ones
-ROUNDING = 1e-5  # of a loss in float32 after 110 layers; the smallest steps change it by less
-CEILING = 1e30  # stands for a loss that is not finite
 DIVERGED = 1e3  # S3, section 3: a loss from which networks never recovered
 OVER = "largest descent over that with BN"
 
 
 def run(trial: Trial) -> Measured:
     """Walk along the gradient of one batch in the three networks."""
+    with_bn, without = first_step(trial, "batch"), first_step(trial, "none")
     found = {
-        WITH: _path(trial, trial.network("batch")),
-        WITHOUT: _path(trial, trial.network("none")),
-        CONTROL: _path(trial, trial.network("none", init="torch")),
+        WITH: _path(trial, with_bn),
+        WITHOUT: _path(trial, without),
+        CONTROL: _path(trial, measured(trial, trial.network("none", init="torch"), whole=True)),
     }
-    shortest = 10.0 ** DECADES[0]  # stands for a descent that ends before the first step
+    shortest = SPAN[0]  # stands for a descent that ends before the first step
     reached = {net: max(row["largest descent"], shortest) for net, row in found.items()}
     return {net: {**row, OVER: reached[net] / reached[WITH]} for net, row in found.items()}
 
 
-def _path(trial: Trial, net: ResNet) -> Mapping[str, Any]:
-    first, last = DECADES
-    rates = np.logspace(first, last, (last - first) * trial.steps + 1)
-    path = losses_along_gradient(
-        net, functional.cross_entropy, trial.inputs, trial.labels, rates.tolist()
-    )
-    losses = np.array([loss if loss < CEILING else CEILING for loss in path.losses])
+def _path(trial: Trial, found: Mapping[str, Any]) -> Mapping[str, Any]:
+    sizes = step_sizes(trial)
+    losses = np.array(found["losses"])
+    path = Path(tuple(sizes), found["loss"], found["length"], tuple(losses))
     descent = path.largest_descent(ROUNDING)
     return {
-        "step size": rates,
+        "step size": sizes,
         "relative loss": losses / path.loss,
         "loss": path.loss,
         "largest loss": losses.max(),

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import (
@@ -18,7 +17,6 @@ from bnproof.empirical.experiment import (
 )
 from bnproof.empirical.metrics.table import block_moments, growth
 from bnproof.empirical.networks.table import ResNet
-from bnproof.empirical.networks.undisturbed import undisturbed
 from bnproof.empirical.plots import STYLES, legend_below, median_band, rounded
 from bnproof.empirical.trial import DEPTH, Trial
 from bnproof.theory.claim import Claim, Evidence, Verdict
@@ -42,11 +40,9 @@ def run(trial: Trial) -> Measured:
 
 def _moments(trial: Trial, net: ResNet) -> Mapping[str, Any]:
     measured = block_moments(net, trial.inputs)
-    with undisturbed(net), torch.no_grad():
-        logits = net(trial.inputs)
     found: dict[str, Any] = {
         LARGEST: measured.means[-1].max().item(),
-        LOGIT: logits.mean(dim=0).abs().max().item(),
+        LOGIT: measured.logits.mean(dim=0).abs().max().item(),
     }
     for name, channels in zip(MOMENTS, (measured.means, measured.variances), strict=True):
         average = np.array([block.mean().item() for block in channels])

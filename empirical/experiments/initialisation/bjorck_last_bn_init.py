@@ -6,31 +6,27 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 from torch import nn
-from torch.nn import functional
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from bnproof.empirical.metrics.reach import reach
 from bnproof.empirical.networks.table import ResNet
 from bnproof.empirical.plots import LAST, rounded, seed_marks
+from bnproof.empirical.protocols.first_step import LAYER, SPAN, first_step, measured
 from bnproof.empirical.trial import SIZES, Size, Trial
 from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
 from bnproof.theory.sources import Source
 
-LAYER = 55  # figure 2's
-SPAN = (1e-5, 1.0)  # of step sizes, as figure 3
-ROUNDING = 1e-5  # as figure 3: of a loss in float32 after 110 layers
-FINER = 2  # times the steps of the size: a reach is known to a factor 10^(1/8) at quick
 PART = 2 / 3  # "two-thirds of the overall BN improvement"
 GAINS = {"scale": "scale without BN over it", "reach": "reach over that without BN"}
 
 
 def run(trial: Trial) -> Measured:
     """Measure gradient and reach of networks with BN everywhere, in one place, and nowhere."""
+    with_bn, without = first_step(trial, "batch"), first_step(trial, "none")
     found = {
-        WITH: _measures(trial, trial.network("batch")),
-        LAST: _measures(trial, trial.network("last")),
-        WITHOUT: _measures(trial, trial.network("none")),
-        CONTROL: _measures(trial, _first_only(trial)),
+        WITH: _measures(with_bn),
+        LAST: _measures(measured(trial, trial.network("last"), whole=False)),
+        WITHOUT: _measures(without),
+        CONTROL: _measures(measured(trial, _first_only(trial), whole=False)),
     }
     gains = {net: _gains(row, found[WITHOUT]) for net, row in found.items()}
     return {
@@ -48,23 +44,9 @@ def _first_only(trial: Trial) -> ResNet:
     return net
 
 
-def _measures(trial: Trial, net: ResNet) -> dict[str, float]:
-    found = reach(
-        net,
-        functional.cross_entropy,
-        trial.inputs,
-        trial.labels,
-        span=SPAN,
-        steps=trial.steps,
-        finer=FINER * trial.steps,
-        rounding=ROUNDING,
-    )
-    kernel = net.layer(LAYER).get_parameter("weight")
-    gradient = next(found.gradient[name] for name, p in net.named_parameters() if p is kernel)
-    return {
-        "scale": gradient.double().square().mean().sqrt().item(),
-        "reach": max(found.step, SPAN[0]),  # for a descent that ends before the first step
-    }
+def _measures(found: Mapping[str, float]) -> dict[str, float]:
+    # For a descent that ends before the first step.
+    return {"scale": found["scale"], "reach": max(found["reach"], SPAN[0])}
 
 
 def _gains(row: Mapping[str, float], without: Mapping[str, float]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from cyclopts import App
 
 from bnproof.commands.common import LEFT, OUT
-from bnproof.scheduler.options import HERE, Workers
+from bnproof.scheduler.options import TRAINERS, Trainers
 from bnproof.theory.common.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ def run(
     precision: Literal["float32", "bfloat16"] = "float32",
     minutes: float | None = None,
     publish: bool = False,
-    threads: int | None = None,
-    workers: Workers = HERE,
+    workers: Trainers = TRAINERS,
 ) -> int:
     """Run experiments; what is done is kept, and a second call goes on where the first stopped.
 
@@ -124,8 +123,6 @@ def run(
         Stop, resumable, after so many minutes.
     publish
         Write the measurements to src/bnproof/published too.
-    threads
-        Threads of a job. Local: the cores divided among the jobs if not given. Ray: 1.
     """
     from bnproof.catalogue import experiment, experiments
     from bnproof.empirical.data.load import load
@@ -152,7 +149,7 @@ def run(
     )
     deadline = _deadline(minutes)
     request.keep(out)
-    return _carry_out([request], out, deadline, publish, workers, threads)
+    return _carry_out([request], out, deadline, publish, workers)
 
 
 @app.command
@@ -161,8 +158,7 @@ def resume(
     out: Path = OUT,
     minutes: float | None = None,
     publish: bool = False,
-    threads: int | None = None,
-    workers: Workers = HERE,
+    workers: Trainers = TRAINERS,
 ) -> int:
     """Go on with everything that was asked for in a folder of runs.
 
@@ -174,8 +170,6 @@ def resume(
         Stop, resumable, after so many minutes.
     publish
         Write the measurements to src/bnproof/published too.
-    threads
-        Threads of a job. Local: the cores divided among the jobs if not given. Ray: 1.
     """
     from bnproof.results.run_requests import requests
 
@@ -184,7 +178,7 @@ def resume(
     asked = requests(out)
     if not asked:
         raise UserError(f"{out}: nothing was asked for there; use `bnproof experiment run` first")
-    return _carry_out(asked, out, deadline, publish, workers, threads)
+    return _carry_out(asked, out, deadline, publish, workers)
 
 
 @app.command
@@ -260,8 +254,7 @@ def _carry_out(
     out: Path,
     deadline: float,
     publish: bool,
-    workers: Workers,
-    threads: int | None,
+    workers: Trainers,
 ) -> int:
     """Measure and judge; 1 if a verdict is not the expected one, `LEFT` if work is left."""
     from bnproof.scheduler.drive import drive, pending
@@ -269,7 +262,7 @@ def _carry_out(
     wanted = [_Wanted(request, name, out) for request in requests for name in request.ids]
     jobs = [seed for one in wanted for seed in one.seeds]
     device = "cuda" if any(request.device == "cuda" for request in requests) else "cpu"
-    engine = workers.start(len(pending(jobs)), device=device, each=EACH, threads=threads)
+    engine = workers.start(len(pending(jobs)), device=device, each=EACH, threads=workers.threads)
 
     def ended(job: "Job", outcome: "Outcome") -> str | None:
         lines = []

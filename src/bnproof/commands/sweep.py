@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from cyclopts import Parameter
 
 from bnproof.commands.common import LEFT, OUT
-from bnproof.scheduler.options import HERE, Workers
+from bnproof.scheduler.options import TRAINERS, Trainers
 from bnproof.theory.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,10 +27,9 @@ def sweep(
     data: str | None = None,
     out: Path = OUT,
     device: Literal["auto", "cpu", "cuda"] = "auto",
-    threads: int | None = None,
     retries: int = 1,
     time_limit: float | None = None,
-    workers: Workers = HERE,
+    workers: Trainers = TRAINERS,
 ) -> int:
     """Carry out every combination of a grid; what is done is kept, and a second call does the rest.
 
@@ -45,8 +44,6 @@ def sweep(
         it must be on a file system that all machines share, like the data.
     device
         Where PyTorch computes; auto takes a GPU if there is one, with Ray if a job has one.
-    threads
-        Threads of a job. Local: the cores divided among the jobs if not given. Ray: 1.
     retries
         Further attempts at a job whose process is killed.
     time_limit
@@ -58,9 +55,8 @@ def sweep(
     from bnproof.theory.common import files
 
     workers.check()
-    for name, value, low in (("threads", threads, 1), ("retries", retries, 0)):
-        if value is not None and value < low:
-            raise UserError(f"--{name} {value}: must be at least {low}")
+    if retries < 0:
+        raise UserError(f"--retries {retries}: must be at least 0")
     if time_limit is not None and not 0 < time_limit < math.inf:
         raise UserError(f"--time-limit {time_limit}: must be positive and finite")
     place = workers.device(device)
@@ -68,7 +64,7 @@ def sweep(
     table = out / f"{file.stem}.csv"
     files.probe(table)
     jobs = [job_of(trial, out.resolve(), place) for trial in trials]
-    engine = workers.start(len(pending(jobs)), device=place, each=EACH, threads=threads)
+    engine = workers.start(len(pending(jobs)), device=place, each=EACH, threads=workers.threads)
     limit = 60 * time_limit if time_limit else math.inf
     return _carry_out(trials, jobs, engine, table, retries, limit)
 

@@ -136,6 +136,7 @@ def build(document: Mapping[str, Any], figures: Path | None) -> str:
             known=(document["settings"], document["environment"]),
             script=Markup(script),  # a file of ours
             digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            left=document.get("left", ()),
             surprises=[claim for claim in claims if not claim["as_expected"]],
             titles={claim["id"]: claim["title"] or claim["id"] for claim in claims},
             corrections={claim["corrects"]: claim["id"] for claim in claims},

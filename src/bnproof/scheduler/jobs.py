@@ -1,27 +1,26 @@
 """The jobs of `experiment run` and of sweeps: seeds of experiments, and training runs."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bnproof.catalogue import one
 from bnproof.empirical.data.load import load
 from bnproof.empirical.experiment import experiment_of
 from bnproof.empirical.runner import measure_seed, seeds_of, size_of, trial_config, trial_of
 from bnproof.empirical.training.config import TrainingConfig
-from bnproof.empirical.training.loop import train
+from bnproof.empirical.training.loop import exactly, train
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data, LinearMap
-from bnproof.empirical.trial import Conduct, MissingRunsError, look_up, train_here
+from bnproof.empirical.trial import UPDATE, Conduct, MissingError, Part, look_up
 from bnproof.scheduler.folder import InFolder
 from bnproof.scheduler.job import Job, WaitError
 from bnproof.theory.claim import Settings
 
-# Seconds, on one core, of what is measured at initialisation, and of an update: only guesses.
-AT_INITIALISATION = 10.0
-UPDATE = 0.05
+AT_INITIALISATION: Final = 10.0  # seconds of a seed: a guess, for the order of work
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Training(InFolder):
     @property
     def name(self) -> str:
         """Network, rate and seed."""
-        return described(self.training_config)
+        return self.training_config.words
 
     @property
     def cost(self) -> float:
@@ -106,7 +105,7 @@ class Seed(InFolder):
         return RunFolder(self.root, trial_config(claim, trial))
 
     def carry_out(self) -> None:
-        """Measure; training runs are jobs of their own.
+        """Measure; training runs and shared parts are jobs of their own.
 
         Raises
         ------
@@ -115,30 +114,24 @@ class Seed(InFolder):
         """
         try:
             measure_seed(*self._parts(look_up))
-        except MissingRunsError as missing:
+        except MissingError as missing:
+            parts = missing.parts.items()
             raise WaitError(
-                [
-                    SeedRun(self, key, training_config)
-                    for key, training_config in missing.runs.items()
-                ]
+                [SharedPart(self, key, part.name, part.seconds) for key, part in parts]
             ) from None
 
-    def train(self, key: str) -> None:
-        """Carry out one of its training runs, by the name of its folder."""
+    def carry_out_part(self, key: str) -> None:
+        """Carry out one of its parts, by the name of its folder."""
 
-        def runner(
-            training_config: TrainingConfig, data: Data, root: Path, device: str
-        ) -> State | None:
-            if RunFolder(root, training_config.config(data, device)).folder.name != key:
-                return look_up(training_config, data, root, device)
-            train_here(training_config, data, root, device)
-            raise _TrainedError
+        def runner(part: Part) -> State | None:
+            if part.run.folder.name != key:
+                return look_up(part)
+            part.carry_out()
+            raise _DoneError
 
         claim, trial = self._parts(runner)
-        try:
+        with suppress(_DoneError), exactly():
             experiment_of(claim).run(trial)
-        except _TrainedError:
-            return
 
     def _parts(self, runner: Conduct) -> Any:
         claim = one(self.id, self.outside)
@@ -147,27 +140,26 @@ class Seed(InFolder):
         return claim, trial_of(claim, self.settings, images, seed, root=self.root, runner=runner)
 
 
-class _TrainedError(Exception):
-    """The run that was wanted is done; the rest of the experiment is not."""
+class _DoneError(Exception):
+    """The part that was wanted is done; the rest of the experiment is not."""
 
 
 @dataclass(frozen=True)
-class SeedRun:
-    """A training run that a seed of an experiment asked for; others that ask for it share it."""
+class SharedPart:
+    """A part of an experiment that a seed of it asked for; others that ask for it share it.
+
+    Attributes
+    ----------
+    seed
+        The one that asked.
+    key, name, cost
+        As for `bnproof.scheduler.job.Job`.
+    """
 
     seed: Seed
     key: str
-    training_config: TrainingConfig
-
-    @property
-    def name(self) -> str:
-        """Network, rate and seed."""
-        return described(self.training_config)
-
-    @property
-    def cost(self) -> float:
-        """In proportion to the updates."""
-        return UPDATE * self.training_config.steps
+    name: str
+    cost: float
 
     @property
     def needs(self) -> Sequence[Job]:
@@ -179,14 +171,8 @@ class SeedRun:
         return (self.seed.root / self.key / "result.json").exists()
 
     def carry_out(self) -> None:
-        """Train."""
-        self.seed.train(self.key)
-
-
-def described(training_config: TrainingConfig) -> str:
-    """Network, rate and seed of a training run."""
-    network = " ".join(str(value) for value in training_config.network.values())
-    return f"{network}, rate {training_config.rate:g}, seed {training_config.seed}"
+        """Do it, in the course of the experiment."""
+        self.seed.carry_out_part(self.key)
 
 
 def seeds(

@@ -50,7 +50,7 @@ class Ray:
         try:
             _check(self._ray.nodes(), threads, gpus)
         except UserError:
-            ray.shutdown()
+            self._ray.shutdown()
             raise
         self._jobs = jobs
         # A job that vanishes is tried again by the scheduler, which counts.

@@ -113,4 +113,25 @@ class Workers:
         return Processes(threads, resources.environments(count, threads, places))
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Trainers(Workers):
+    """Workers that train.
+
+    Attributes
+    ----------
+    threads
+        Threads of a job. Local: the cores divided among the jobs if not given. Ray: 1.
+    """
+
+    threads: int | None = None
+
+    def check(self) -> None:
+        """Refuse what contradicts itself, as `Workers.check`."""
+        super().check()
+        if self.threads is not None and self.threads < 1:
+            raise UserError(f"--threads {self.threads}: must be at least 1")
+
+
 HERE: Final = Workers()
+TRAINERS: Final = Trainers()

@@ -3,7 +3,7 @@
 import heapq
 import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Final, Protocol
 
@@ -13,6 +13,7 @@ from bnproof.theory.common.files import WriteError
 POLL: Final = 1.0  # seconds between looks at the clock while nothing ends
 RETRIES: Final = 1  # further attempts at a job whose process vanishes
 KEPT: Final = Outcome("kept")
+GOOD: Final = ("done", "kept")
 
 
 class Engine(Protocol):
@@ -70,14 +71,13 @@ def run(
     """
     plan = _Plan(jobs)
     running: dict[str, Job] = {}
-    attempts: Counter[str] = Counter()
+    crashes: Counter[str] = Counter()
     try:
         yield from plan.settled()
         while plan.ready or running:
             left = deadline - time.monotonic()
             while plan.ready and left > 0 and engine.room():
                 job = plan.next()
-                attempts[job.key] += 1
                 running[job.key] = job
                 watch(list(running.values()))
                 engine.start(job, min(limit, left))
@@ -88,10 +88,11 @@ def run(
                 if outcome.status == "refused":
                     raise WriteError(outcome.note)
                 if outcome.status == "crashed":
-                    if attempts[job.key] <= retries:
-                        plan.again(job)
+                    crashes[job.key] += 1
+                    if crashes[job.key] <= retries:
+                        plan.push(job)
                         continue
-                    times = f", {attempts[job.key]} times" if retries else ""
+                    times = f", {retries + 1} times" if retries else ""
                     outcome = Outcome("failed", f"{job.name}: {outcome.note}{times}", outcome.log)
                 plan.end(job, outcome)
                 yield from plan.settled()
@@ -103,13 +104,14 @@ def run(
 
 
 class _Plan:
-    """Jobs that are not yet settled, and what each of them waits for."""
+    """Jobs, what each of them waits for, and how those ended that have."""
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         self._known: dict[str, Job] = {}
-        self._unmet: dict[str, set[str]] = {}
+        self._places: dict[str, int] = {}
+        self._needs: dict[str, set[str]] = {}  # of the jobs that wait
         self._ended: dict[str, Outcome] = {}
-        self._told: list[tuple[Job, Outcome]] = []
+        self._told: deque[tuple[Job, Outcome]] = deque()
         self.ready: list[tuple[float, int, str]] = []  # a heap
         for job in jobs:
             self._add(job)
@@ -118,31 +120,24 @@ class _Plan:
         """Take the longest of those that are ready."""
         return self._known[heapq.heappop(self.ready)[-1]]
 
-    def again(self, job: Job) -> None:
-        """Put a job back."""
-        self._push(job)
+    def push(self, job: Job) -> None:
+        """Put a job among those that are ready."""
+        heapq.heappush(self.ready, (-job.cost, self._places[job.key], job.key))
 
     def end(self, job: Job, outcome: Outcome) -> None:
         """Note how a job ended, and what can begin, or cannot, in consequence."""
         if outcome.status == "waiting":
             self._wait(job, outcome.needs)
             return
-        self._settle(job, outcome)
-        for key, unmet in list(self._unmet.items()):
-            if job.key not in unmet:
-                continue
-            unmet.discard(job.key)
-            waiting = self._known[key]
-            if outcome.status not in ("done", "kept"):
-                unmet.clear()
-                self.end(waiting, Outcome(outcome.status, outcome.note))
-            elif not unmet:
-                self._push(waiting)
+        self._ended[job.key] = outcome
+        self._told.append((job, outcome))
+        for key in [key for key, needs in self._needs.items() if job.key in needs]:
+            self._look(key)
 
     def settled(self) -> Generator[tuple[Job, Outcome], None, None]:
         """Each job that has ended, once."""
         while self._told:
-            yield self._told.pop(0)
+            yield self._told.popleft()
 
     def left(self) -> list[Job]:
         """Jobs that have not ended."""
@@ -152,29 +147,30 @@ class _Plan:
         if job.key in self._known:
             return
         self._known[job.key] = job
+        self._places[job.key] = len(self._places)
         if job.done():
-            self._settle(job, KEPT)
+            self.end(job, KEPT)
         else:
             self._wait(job, job.needs)
 
     def _wait(self, job: Job, needs: Sequence[Job]) -> None:
-        """Make a job wait for others, some of which may have ended."""
+        """Let a job wait for others, some of which may have ended."""
+        self._needs[job.key] = {need.key for need in needs}
         for need in needs:
             self._add(need)
-        self._unmet[job.key] = {need.key for need in needs} - self._ended.keys()
-        failed = [self._ended[need.key] for need in needs if need.key in self._ended]
-        failed = [outcome for outcome in failed if outcome.status not in ("done", "kept")]
-        if failed:
-            self.end(job, Outcome(failed[0].status, failed[0].note))
-        elif not self._unmet[job.key]:
-            self._push(job)
+        self._look(job.key)
 
-    def _push(self, job: Job) -> None:
-        self._unmet.pop(job.key, None)
-        place = list(self._known).index(job.key)
-        heapq.heappush(self.ready, (-job.cost, place, job.key))
-
-    def _settle(self, job: Job, outcome: Outcome) -> None:
-        self._unmet.pop(job.key, None)
-        self._ended[job.key] = outcome
-        self._told.append((job, outcome))
+    def _look(self, key: str) -> None:
+        """Settle a job that waits, if what it needs has ended."""
+        if key not in self._needs:  # it failed already
+            return
+        needs = self._needs[key]
+        found = [self._ended[need] for need in needs if need in self._ended]
+        bad = next((outcome for outcome in found if outcome.status not in GOOD), None)
+        if bad is None and len(found) < len(needs):
+            return
+        del self._needs[key]
+        if bad is None:
+            self.push(self._known[key])
+        else:
+            self.end(self._known[key], Outcome(bad.status, bad.note))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ import torch
 from bnproof.empirical.data.load import load
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import train
+from bnproof.report import document
+from bnproof.scheduler import on_ray
+from bnproof.theory.common.errors import UserError
 
 FILE = """
 [run]
@@ -68,24 +72,39 @@ def wait(until: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def workers(out: Path) -> dict[int, int]:
-    """Processes of trials below a folder, and the process that started each."""
+def workers(pid: int, engine: str) -> set[int]:
+    """Processes that work on jobs below a driver."""
     command = ["ps", "-Awwo", "pid=,ppid=,stat=,args="]
     listed = subprocess.run(command, capture_output=True, text=True, check=True)
     rows = [line.split(None, 3) for line in listed.stdout.splitlines()]
-    mine = (row for row in rows if "bnproof.sweep.worker" in row[-1] and str(out) in row[-1])
-    return {int(row[0]): int(row[1]) for row in mine if not row[2].startswith("Z")}
+    family, mark = {pid}, "ray::captured" if engine == "ray" else "spawn_main"
+    for _ in range(4):  # driver, raylet, worker
+        family |= {int(row[0]) for row in rows if int(row[1]) in family}
+    return {
+        int(row[0])
+        for row in rows
+        if int(row[0]) in family and mark in row[-1] and not row[2].startswith("Z")
+    }
 
 
-def driver(file: Path, out: Path, *options: str) -> subprocess.Popen:
-    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+def alive(pids: set[int]) -> set[int]:
+    command = ["ps", "-Awwo", "pid=,stat="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return pids & {int(row[0]) for row in rows if not row[1].startswith("Z")}
+
+
+def driver(file: Path, out: Path, *words: str, option: str = "--out") -> subprocess.Popen:
+    if option == "--out":
+        words = ("sweep", str(file), *words)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     environment.pop("RAY_ADDRESS", None)
-    if "ray" in options:  # else Ray makes a token of its own, in the home of who runs the tests
+    if "ray" in words:  # else Ray makes a token of its own, in the home of who runs the tests
         token = file.with_name("token")
         token.write_text(secrets.token_hex(32))
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
     return subprocess.Popen(
-        [sys.executable, "-c", MAIN, "sweep", str(file), "--out", str(out), *options],
+        [sys.executable, "-c", MAIN, *words, option, str(out)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -103,28 +122,24 @@ def table(out: Path) -> list[dict[str, str]]:
 
 
 def test_a_killed_worker_and_a_killed_driver(file, out, engine, tmp_path) -> None:
-    first = driver(file, out, "--jobs", "1", "--engine", engine)
+    first = driver(file, out, "--jobs", "2", "--engine", engine)
     seen: set[int] = set()
     try:
-        wait(lambda: len(list(out.glob("*/metrics.jsonl"))) == 2)  # the second one is training
+        # One is done, and the other is training.
+        wait(lambda: len(list(out.glob("*/metrics.jsonl"))) == 2 and len(results(out)) == 1)
         before = results(out)
-        assert len(before) == 1
-        (killed,) = workers(out)
-        seen.add(killed)
-        os.kill(killed, signal.SIGKILL)
-        wait(lambda: set(workers(out)) - seen)  # another attempt
-        if engine == "ray":  # and now the process of Ray that started it
-            seen |= set(workers(out))
-            (parent,) = {parent for pid, parent in workers(out).items() if pid != killed}
-            os.kill(parent, signal.SIGKILL)
-            wait(lambda: set(workers(out)) - seen)
+        seen |= workers(first.pid, engine)
+        for pid in alive(seen):
+            os.kill(pid, signal.SIGKILL)
+        wait(lambda: workers(first.pid, engine) - seen)  # another attempt
+        seen |= workers(first.pid, engine)
     finally:
         first.kill()
         first.communicate()
-    wait(lambda: not workers(out))  # none outlives its driver
+    wait(lambda: not alive(seen))  # none outlives its driver
     assert results(out) == before
 
-    second = driver(file, out, "--engine", engine)
+    second = driver(file, out, "--jobs", "2", "--engine", engine)
     text, err = second.communicate(timeout=PATIENCE)
     assert (second.returncode, err) == (0, "")
     assert text.splitlines()[-2:] == ["2 done", str(out / "sweep.csv")]
@@ -139,33 +154,35 @@ def test_a_killed_worker_and_a_killed_driver(file, out, engine, tmp_path) -> Non
 
 
 def test_ctrl_c_ends_all_with_a_checkpoint(file, out, engine) -> None:
-    file.write_text(FILE.replace("[2, 100]", "[100000]"))
-    first = driver(file, out, "--engine", engine)
+    file.write_text(FILE.replace("[2, 100]", "[100000, 200000]"))
+    first = driver(file, out, "--jobs", "2", "--engine", engine)
     try:
-        wait(lambda: list(out.glob("*/metrics.jsonl")))
+        wait(lambda: len(list(out.glob("*/metrics.jsonl"))) == 2)
+        seen = workers(first.pid, engine)
         first.send_signal(signal.SIGINT)
         text, _ = first.communicate(timeout=PATIENCE)
     finally:
         first.kill()
         first.communicate()
-    assert first.returncode == 130
-    assert "1 unfinished" in text
-    assert not workers(out)
-    assert list(out.glob("*/checkpoint-*"))
-    assert [row["status"] for row in table(out)] == ["unfinished"]
+    assert first.returncode == 3
+    assert "2 unfinished" in text
+    assert seen
+    assert not alive(seen)
+    assert len({path.parent for path in out.glob("*/checkpoint-*")}) == 2
+    assert [row["status"] for row in table(out)] == ["unfinished"] * 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--gpus-per-trial", "1"), "no machine of the cluster has a GPU; use 0"),
+        (("--gpus-per-job", "1"), "no machine of the cluster has so many"),
         (("--address", "127.0.0.1:9"), "127.0.0.1:9: no Ray cluster lets us in there"),
     ],
 )
 def test_what_no_cluster_has_is_one_line(file, out, options, message) -> None:
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    if "--gpus-per-trial" in options and torch.cuda.is_available():
+    if "--gpus-per-job" in options and torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     refused = driver(file, out, "--engine", "ray", *options)
     text, err = refused.communicate(timeout=PATIENCE)
@@ -173,3 +190,42 @@ def test_what_no_cluster_has_is_one_line(file, out, options, message) -> None:
     assert err.startswith(f"bnproof: {options[0]}")
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_claims_on_ray_give_the_same_evidence(tmp_path) -> None:
+    """A claim whose experiment has seeds and a part that another shares, and one without."""
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    found = []
+    for words in (("--jobs", "1"), ("--engine", "ray", "--jobs", "2")):
+        folder = tmp_path / words[-1]
+        line = ("verify", "bjorck_fig3", "bn_jacobian", "--scale", "smoke", "--device", "cpu")
+        run = driver(tmp_path / "x", folder, *line, *words, option="--report")
+        _, err = run.communicate(timeout=PATIENCE)
+        assert (run.returncode, err) == (0, "")
+        found.append(document.load(folder / document.NAME)["claims"])
+        for record in found[-1]:
+            record["seconds"] = 0
+    assert found[0] == found[1]
+
+
+MACHINES = [
+    {"Alive": True, "Resources": {"CPU": 4.0}},
+    {"Alive": True, "Resources": {"CPU": 2.0, "GPU": 1.0}},
+    {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
+]
+
+
+@pytest.mark.parametrize(
+    ("machines", "threads", "gpus", "message"),
+    [
+        (MACHINES, 4, 1, None),
+        (MACHINES, 1, 0.25, None),
+        (MACHINES, 5, 0, "--threads 5: no machine of the cluster has more than 4"),
+        (MACHINES, 1, 2, "--gpus-per-job 2: no machine of the cluster has so many"),
+        (MACHINES[::2], 1, 1, "--gpus-per-job 1: no machine of the cluster has so many"),
+    ],
+)
+def test_ray_is_not_asked_for_what_no_machine_has(machines, threads, gpus, message) -> None:
+    with pytest.raises(UserError, match=message) if message else nullcontext():
+        on_ray._check(machines, threads, gpus)

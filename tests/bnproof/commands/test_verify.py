@@ -1,0 +1,243 @@
+"""`bnproof verify`: the same bytes in parallel, after a kill and after Ctrl-C; what is kept."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bnproof import cli
+from bnproof.commands import verify as command
+from bnproof.report import document
+
+# A derivation, a counterexample, random instances with an attack, random matrices, and experiments
+# of which two share a part.
+FEW = ("report_3_4", "bn_jacobian", "liu_density_squared", "bjorck_fig6", "notes_vanishing")
+MAIN = "from bnproof.cli import main; main()"
+PATIENCE = 300.0  # seconds; a test that waits longer fails
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: object) -> tuple[int, str, str]:
+        words = ("verify", *words, "--scale", "smoke", "--device", "cpu")
+        monkeypatch.setattr(sys, "argv", ["bnproof", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+def started(folder: Path, *words: str) -> subprocess.Popen:
+    line = ("verify", *words, "--scale", "smoke", "--device", "cpu", "--report", str(folder))
+    return subprocess.Popen(
+        [sys.executable, "-c", MAIN, *line],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that starts the tests in the background makes all that they start deaf to SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def wait(until: Callable[[], object]) -> None:
+    begun = time.monotonic()
+    while not until():
+        assert time.monotonic() - begun < PATIENCE
+        time.sleep(0.01)
+
+
+def done(folder: Path) -> set[Path]:
+    return set((folder / command.STORE).glob("*/result.json"))
+
+
+def timeless(folder: Path) -> Any:
+    """The evidence without times, and the figures."""
+    content = document.load(folder / document.NAME)
+    for name in ("created", "command"):
+        del content[name]
+    for record in content["claims"]:
+        record["seconds"] = 0
+    figures = {path.name: path.read_bytes() for path in (folder / document.PICTURES).iterdir()}
+    return json.dumps(content), figures
+
+
+def test_in_one_process_or_in_two_the_evidence_is_the_same(run, tmp_path) -> None:
+    assert run(*FEW, "--jobs", 1, "--report", "one")[0] == 0
+    status, out, err = run(*FEW, "--jobs", 2, "--report", "two")
+    assert (status, err) == (0, "")
+    assert sorted(line.split()[0] for line in out.splitlines()[:-2]) == sorted(FEW)
+    assert timeless(tmp_path / "one") == timeless(tmp_path / "two")
+
+
+def test_killed_it_takes_up_what_is_done(tmp_path, run) -> None:
+    """kill -9 of the driver while two processes work; then the same command."""
+    folder = tmp_path / "killed"
+    first = started(folder, *FEW, "--jobs", "2")
+    try:
+        wait(lambda: len(done(folder)) >= 3 or first.poll() is not None)
+    finally:
+        first.kill()
+        first.communicate()
+    before = {path: path.stat().st_mtime_ns for path in done(folder)}
+    status, out, _ = run(*FEW, "--jobs", 2, "--report", folder)
+    assert status == 0
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+    whole = tmp_path / "whole"
+    assert run(*FEW, "--jobs", 1, "--report", whole)[0] == 0
+    assert timeless(folder) == timeless(whole)
+    status, out, _ = run(*FEW, "--report", folder)
+    assert status == 0
+    assert out.startswith(f"{len(FEW)} of {len(FEW)} claims are verified already; --fresh")
+    assert timeless(folder) == timeless(whole)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_leaves_a_partial_page_and_goes_on(tmp_path, run, jobs) -> None:
+    folder = tmp_path / "stopped"
+    first = started(folder, *FEW, "bjorck_fig7", "loss_surface_initial", "--jobs", jobs)
+    try:
+        wait(lambda: any("figures" in p.parts for p in folder.rglob("*.svg")))
+        first.send_signal(signal.SIGINT)
+        out, err = first.communicate(timeout=PATIENCE)
+    finally:
+        first.kill()
+        first.communicate()
+    assert (first.returncode, err) == (3, "")
+    assert "are left; the same command goes on with them" in out
+    content = document.load(folder / document.NAME)
+    found = {record["id"] for record in content["claims"]}
+    assert found
+    assert found.isdisjoint(content["left"])
+    assert found | set(content["left"]) == {*FEW, "bjorck_fig7", "loss_surface_initial"}
+    page = (folder / "index.html").read_text()
+    assert "This page is not complete" in page
+    assert "not verified yet" in page
+    status, out, _ = run(*FEW, "bjorck_fig7", "loss_surface_initial", "--report", folder)
+    assert status == 0
+    assert "claims are verified already" in out
+    assert "not verified yet" not in (folder / "index.html").read_text()
+    assert "left" not in document.load(folder / document.NAME)
+
+
+def test_settings_and_fresh_make_other_results(run, tmp_path) -> None:
+    store = tmp_path / "r" / command.STORE
+    words = ("bn_jacobian", "--report", "r")
+    run(*words)
+    (first,) = store.iterdir()
+    run(*words, "--seed", 1)
+    assert len(list(store.iterdir())) == 2
+    before = (first / "result.json").stat().st_mtime_ns
+    assert run(*words)[1].startswith("1 of 1 claims are verified already")
+    assert (first / "result.json").stat().st_mtime_ns == before
+    assert "already" not in run(*words, "--fresh")[1]
+    assert (first / "result.json").stat().st_mtime_ns > before
+
+
+def test_a_result_that_was_changed_is_named(run, tmp_path) -> None:
+    run("bn_jacobian", "--report", "r")
+    (path,) = done(tmp_path / "r")
+    path.write_text(path.read_text().replace("proved", "refuted"))
+    status, _, err = run("bn_jacobian", "--report", "r")
+    assert status == 2
+    assert err.startswith(f"bnproof: {path}: was changed after it was written")
+
+
+def test_a_record_with_an_error_is_not_kept(run, tmp_path) -> None:
+    folder = tmp_path / "claims"
+    folder.mkdir()
+    (folder / "flaky.py").write_text(FLAKY)
+    status, out, _ = run("--claims", "claims", "--report", "r", "--jobs", 1)
+    assert (status, "RuntimeError: not yet" in out) == (1, True)
+    (tmp_path / "now").touch()
+    status, out, _ = run("--claims", "claims", "--report", "r", "--jobs", 1)
+    assert status == 0
+    assert "already" not in out
+
+
+FLAKY = """
+from dataclasses import replace
+from pathlib import Path
+from bnproof.theory.claims.gradient.bn_jacobian import CLAIM as WHOLE
+
+def prove():
+    if not Path("now").exists():
+        raise RuntimeError("not yet")
+    return WHOLE.means[0].prove()
+
+CLAIM = replace(WHOLE, id="flaky", means=(replace(WHOLE.means[0], prove=prove), *WHOLE.means[1:]))
+"""
+
+
+def test_a_process_that_is_killed_is_reported_by_the_name_of_its_claim(run, tmp_path) -> None:
+    folder = tmp_path / "claims"
+    folder.mkdir()
+    for name in ("fine", "greedy"):
+        text = FLAKY.replace('"flaky"', f'"{name}"').replace("not Path", "Path")
+        if name == "greedy":
+            text = text.replace(
+                "WHOLE.means[0].prove()", "__import__('os').kill(__import__('os').getpid(), 9)"
+            )
+        (folder / f"{name}.py").write_text(text)
+    status, out, err = run("--claims", "claims", "--report", "r", "--jobs", 2)
+    assert (status, err) == (1, "")
+    lines = {line.split()[0]: line for line in out.splitlines()}
+    assert "proved" in lines["fine"]
+    assert "greedy: its process was killed by SIGKILL, 2 times" in lines["greedy"]
+    assert "1 of 2 verdicts as expected" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--jobs", 0), "--jobs 0: must be at least 1"),
+        (("--jobs", "many"), "jobs"),
+        (("--engine", "slurm"), "slurm"),
+        (("--address", "x:1"), "--address x:1: is for --engine ray"),
+        (("--gpus", "7"), "--gpus 7: "),
+        (("--gpus", "first"), "--gpus first: "),
+        (("--gpus-per-job", 0), "--gpus-per-job 0: must be a fraction of 1, or a whole number"),
+    ],
+)
+def test_bad_options_are_one_line(run, tmp_path, words, message) -> None:
+    status, out, err = run("bn_jacobian", *words)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.startswith("bnproof: ")
+    assert err.count("\n") == 1
+    assert not done(tmp_path / "bnproof-report")
+
+
+def test_more_jobs_than_memory_holds(run, monkeypatch) -> None:
+    monkeypatch.setattr("bnproof.scheduler.resources.free_memory", lambda: 4 << 30)
+    status, _, err = run("bn_jacobian", "report_3_4", "bjorck_fig6", "--jobs", 3)
+    assert status == 2
+    assert "so 2 fit; give --jobs 2 or less" in err
+
+
+def test_a_lock_that_a_crash_left_is_no_obstacle(run, tmp_path) -> None:
+    run("bjorck_fig6", "--report", "r")
+    for folder in (tmp_path / "r" / command.STORE).iterdir():
+        (folder / "result.json").unlink()
+        (folder / "lock").touch()
+    (tmp_path / "r" / ".lock").touch()
+    assert run("bjorck_fig6", "--report", "r")[0] == 0
+
+
+def test_threads_of_the_environment_are_told(tmp_path) -> None:
+    line = ("verify", "bn_jacobian", "--scale", "smoke", "--report", str(tmp_path))
+    variables = {name: value for name, value in os.environ.items() if "THREADS" not in name}
+    subprocess.run(
+        [sys.executable, "-c", MAIN, *line], env=variables, check=True, capture_output=True
+    )
+    assert document.load(tmp_path / document.NAME)["environment"]["threads"] == 1

@@ -1,0 +1,143 @@
+"""Seeds of experiments and what they share: asked for once, carried out once, the same numbers."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnproof.catalogue import one
+from bnproof.empirical.runner import measure
+from bnproof.scheduler.drive import drive, pending
+from bnproof.scheduler.job import WaitError
+from bnproof.scheduler.jobs import Seed, SharedPart, seeds
+from bnproof.scheduler.local import Inline
+from bnproof.theory.claim import Scale, Settings
+
+SMOKE = Settings(scale=Scale.SMOKE)
+CLAIM = """
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
+from bnproof.empirical.trial import Size
+from bnproof.theory.claim import Claim, Scale, Verdict
+from bnproof.theory.sources import Source
+
+NETWORK = {{"family": "resnet", "depth": 8}}
+SIZES = {{scale: Size(batch=8, seeds=2, updates=3, images=20) for scale in Scale}}
+DIGITS = "digits of the seed"
+
+
+def run(trial):
+    runs = {{
+        net: trial.train(NETWORK | {{"norm": norm}}, rate=0.01, every=1, tested=10)
+        for net, norm in ((WITH, "batch"), (WITHOUT, "none"), (CONTROL, "layer"))
+    }}
+    shared = trial.shared(DIGITS, {{"code": "1"}}, lambda: {{"digits": {{"sum": trial.seed}}}})
+    return {{
+        net: {{"curve": found.column("loss"), "{quantity}": shared["digits"]["sum"] + 1.0}}
+        for net, found in runs.items()
+    }}
+
+
+CLAIM = Claim(
+    id="{id}",
+    title="t",
+    sources=(Source("derived", "test"),),
+    statement="x",
+    expected=Verdict.REPRODUCED,
+    means=(
+        Experiment(
+            run=run,
+            criteria=(Criterion(net=WITHOUT, quantity="{quantity}", at_most=9, words="w"),),
+            control="made up",
+            draw=lambda fig, evidence: "a toy",
+            sizes=SIZES,
+        ),
+    ),
+)
+"""
+
+
+@pytest.fixture
+def outside(tmp_path) -> Path:
+    folder = tmp_path / "claims"
+    folder.mkdir()
+    for name in ("first", "second"):
+        (folder / f"{name}.py").write_text(CLAIM.format(id=name, quantity=f"order of {name}"))
+    return folder
+
+
+def test_a_seed_asks_for_all_at_once(outside, tmp_path) -> None:
+    (seed, _) = seeds("first", SMOKE, tmp_path, outside=outside)
+    with pytest.raises(WaitError) as wait:
+        seed.carry_out()
+    found = {part.name: part for part in wait.value.needs}
+    norms = ("batch", "none", "layer")
+    runs = [f"resnet 8 {norm}, rate 0.01, seed 0" for norm in norms]
+    assert list(found) == [*runs, "digits of the seed, seed 0"]
+    assert not any(part.done() for part in found.values())
+    found[runs[1]].carry_out()
+    assert [part.done() for part in found.values()] == [False, True, False, False]
+    with pytest.raises(WaitError) as wait:
+        seed.carry_out()
+    assert [part.name for part in wait.value.needs] == [runs[0], runs[2], list(found)[-1]]
+
+
+def test_what_two_experiments_share_is_done_once_to_the_same_numbers(
+    outside, tmp_path, monkeypatch
+) -> None:
+    jobs = [
+        seed
+        for name in ("first", "second")
+        for seed in seeds(name, SMOKE, tmp_path, outside=outside)
+    ]
+    done = []
+    carry_out = SharedPart.carry_out
+    monkeypatch.setattr(
+        SharedPart, "carry_out", lambda job: (done.append(job.name), carry_out(job))
+    )
+    lines = []
+
+    def ended(job, outcome):
+        assert outcome.status == "done", outcome
+        lines.append(job.name)
+
+    assert drive(jobs, Inline(1), ended, unit="seeds", total=4)
+    assert len(done) == len(set(done)) == 8  # three runs and a part for each of two seeds
+    assert len(lines) == 12
+    assert pending(jobs) == []
+    monkeypatch.setattr("bnproof.empirical.runner._measured", None)  # to measure would fail
+    found = measure(one("second", outside), SMOKE, root=tmp_path)
+    monkeypatch.undo()
+    alone = measure(one("second", outside), SMOKE, root=tmp_path / "alone")
+    for net, rows in alone.series.items():
+        for name, values in rows.items():
+            assert np.array_equal(values, found.series[net][name], equal_nan=True)
+
+
+def test_an_experiment_that_fails_in_a_part_fails_by_its_own_words(outside, tmp_path) -> None:
+    text = CLAIM.format(id="first", quantity="q").replace('"layer"', '"no such norm"')
+    (outside / "first.py").write_text(text)
+    (seed, _) = seeds("first", SMOKE, tmp_path, outside=outside)
+    ended = {}
+    drive(
+        [seed], Inline(1), lambda job, outcome: ended.update({job.name: outcome}), unit="", total=1
+    )
+    assert ended["first, seed 0"].status == "failed"
+    assert "no such norm" in ended["first, seed 0"].note
+
+
+def test_keys_tell_what_a_seed_depends_on(outside, tmp_path) -> None:
+    seed = Seed("first", SMOKE, tmp_path, outside=outside)
+    keys = {
+        seed.key,
+        replace(seed, settings=replace(SMOKE, seed=1)).key,
+        replace(seed, settings=replace(SMOKE, scale=Scale.QUICK)).key,
+        replace(seed, settings=replace(SMOKE, data=Path("digits"))).key,
+        replace(seed, id="second").key,
+    }
+    assert len(keys) == 5
+    path = outside / "first.py"
+    path.write_text("# a comment\n" + path.read_text())
+    assert Seed("first", SMOKE, tmp_path, outside=outside).key == seed.key
+    path.write_text(path.read_text().replace("rate=0.01", "rate=0.02"))
+    assert Seed("first", SMOKE, tmp_path, outside=outside).key != seed.key

@@ -1,0 +1,122 @@
+"""Cores, memory and GPUs: what is counted, and what is refused."""
+
+import pytest
+
+from bnproof.scheduler import resources
+from bnproof.theory.common.errors import UserError
+
+GIB = resources.GIB
+
+
+@pytest.fixture
+def container(tmp_path, monkeypatch):
+    monkeypatch.setattr(resources, "CGROUP", tmp_path)
+
+    def limits(**files: str) -> None:
+        for name, text in files.items():
+            (tmp_path / name.replace("_", ".")).write_text(text)
+
+    return limits
+
+
+def test_a_container_has_its_share_of_the_cores(container, monkeypatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)), raising=False)
+    assert resources.cores() == 16
+    container(cpu_max="max 100000\n")
+    assert resources.cores() == 16
+    container(cpu_max="250000 100000\n")
+    assert resources.cores() == 2
+    container(cpu_max="50000 100000\n")
+    assert resources.cores() == 1
+
+
+def test_a_container_has_what_it_leaves_of_the_memory(container) -> None:
+    whole = resources.free_memory()
+    assert whole > 0
+    container(memory_max="max\n", memory_current="5\n")
+    assert resources.free_memory() == pytest.approx(whole, rel=0.5)
+    container(memory_max=f"{3 << 20}\n", memory_current=f"{1 << 20}\n")
+    assert resources.free_memory() == 2 << 20
+
+
+@pytest.mark.parametrize(
+    ("asked", "most", "cores", "free", "count"),
+    [
+        (None, 99, 4, 99, 4),
+        (None, 3, 4, 99, 3),
+        (None, 99, 4, 5, 2),  # two of 2 GiB
+        (None, 99, 4, 1, 1),  # one, whatever comes of it
+        (7, 99, 4, 99, 7),
+        (7, 2, 4, 4, 2),  # five would have nothing to do
+    ],
+)
+def test_how_many_processes(monkeypatch, asked, most, cores, free, count) -> None:
+    monkeypatch.setattr(resources, "cores", lambda: cores)
+    monkeypatch.setattr(resources, "free_memory", lambda: free * GIB)
+    assert resources.processes(asked, 2 * GIB, most) == count
+
+
+def test_more_than_memory_holds_are_refused_with_the_number_that_fits(monkeypatch) -> None:
+    monkeypatch.setattr(resources, "free_memory", lambda: 7 * GIB)
+    with pytest.raises(UserError, match=r"--jobs 5: .* 2 GiB and 7 GiB are free, so 3 fit"):
+        resources.processes(5, 2 * GIB, 99)
+
+
+@pytest.mark.parametrize(
+    ("share", "places"),
+    [
+        (1, ["0", "1", "3"]),
+        (0.5, ["0", "1", "3", "0", "1", "3"]),
+        (1 / 3, ["0", "1", "3"] * 3),
+        (0.4, ["0", "1", "3"] * 2),
+        (2, ["0,1"]),
+        (3, ["0,1,3"]),
+    ],
+)
+def test_every_gpu_has_one_job_before_any_has_two(share, places) -> None:
+    assert resources.slots(["0", "1", "3"], share) == places
+
+
+def test_more_gpus_than_there_are() -> None:
+    with pytest.raises(UserError, match="--gpus-per-job 4: 3 can be used"):
+        resources.slots(["0", "1", "3"], 4)
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.5, float("inf"), float("nan")])
+def test_a_share_is_a_fraction_or_a_whole_number(share) -> None:
+    with pytest.raises(UserError, match="must be a fraction of 1, or a whole number"):
+        resources.check_share(share)
+
+
+def test_gpus_by_number(monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert resources.gpus(None) == ["0", "1", "2"]
+    assert resources.gpus("2, 0,2") == ["2", "0"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-x,6")
+    assert resources.gpus(None) == ["4", "GPU-x", "6"]
+    assert resources.gpus("1") == ["GPU-x"]
+    for listed in ("3", "-1", "a", "", "0,,1"):
+        with pytest.raises(
+            UserError, match=r"--gpus .*: is no GPU; the GPUs here are 0 to 2|is no"
+        ):
+            resources.gpus(listed)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    with pytest.raises(UserError, match="there is no GPU here"):
+        resources.gpus("0")
+
+
+def test_threads_of_the_environment_go_first(monkeypatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert resources.threads(3) == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert resources.threads(3) == 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert resources.threads(3) == 3
+
+
+def test_environments() -> None:
+    one, other = resources.environments(2, 3, ["0", "1", "0"])
+    assert one == dict.fromkeys(resources.THREADS, "3") | {"CUDA_VISIBLE_DEVICES": "0"}
+    assert other["CUDA_VISIBLE_DEVICES"] == "1"
+    assert resources.environments(1, 1, []) == [dict.fromkeys(resources.THREADS, "1")]
