@@ -1,1 +1,6 @@
-"""Products of Gaussian matrices: the limiting law, samplers, and the comparison of both."""
+"""Products of Gaussian matrices: limit laws, sampled spectra, and studies that compare them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]

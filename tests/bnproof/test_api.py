@@ -221,7 +221,7 @@ def test_spectrum_takes_a_matrix_names_or_a_network() -> None:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ([], "no weight matrix was given"),
+        ([], "no weight matrices given"),
         (np.zeros((2, 2, 2)), r"weights: shape \(2, 2, 2\); it must be a matrix"),
         ([np.eye(2), np.full((2, 2), np.nan)], r"weights\[1\]: holds NaN or infinity"),
         ({"a": np.zeros((2, 2))}, "a: all entries are 0"),

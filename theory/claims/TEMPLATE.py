@@ -16,7 +16,7 @@ BOUND = gamma**2 / sigma**2 * (gg - g1**2 / m)
 
 
 def prove() -> DerivationResult:
-    """Derive |v|^2 for symbolic m; what is missing to the bound is a square."""
+    """Derive |v|^2 for symbolic m; the gap to the bound is a square."""
     d = Derivation()
     batchnorm.gradient_steps(d)
     missing = gamma**2 / sigma**2 * gy**2 / m
@@ -35,19 +35,19 @@ CLAIM = Claim(
     ),
     # The object that is proved, evaluated on random networks and shown in the report.
     relation=sp.Le(vv, BOUND),
-    # The hypothesis, over the same symbols; leave it out if there is none.
+    # The hypothesis, over the same symbols; omit it if there is none.
     domain=IDEAL,
     # Must get the opposite answer: a wrong variant of a true statement, or the right variant of a
     # false one.
     control=sp.Le(vv, BOUND / 2),
     checks=(
-        # `attained`: exact data at which both sides are equal and not 0, so that no smaller
-        # constant would do.
+        # `attained`: exact data at which both sides are equal and nonzero, so that the constant
+        # cannot be improved.
         Proof(prove, attained=Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0])),
-        # The independent path: random networks, derivatives by automatic differentiation.
+        # The independent check: random networks, derivatives by automatic differentiation.
         RandomTest(),
     ),
-    # Decides nothing; a difference fails `bnproof verify`.
+    # Does not influence the verdict; `bnproof verify` fails if they differ.
     expected=Verdict.PROVED,
     remark="What a reader should know: conventions, misprints, what the control is.",
 )

@@ -1,1 +1,1 @@
-"""Limiting laws of singular values, like frozen scipy distributions."""
+"""Limiting laws of singular values, used like frozen `scipy.stats` distributions."""

@@ -1,9 +1,9 @@
-"""What the laws of extreme singular values share: a distribution function carried as log(-log).
+"""Base of the laws of extreme singular values: a distribution function represented as log(-log).
 
-The law is given by ``h = log(-log E)``, where E is the distribution or the survival function, as a
-function of x or of log x.  This h is smooth, monotone and of moderate size even where E or 1 - E is
-far below the smallest float.  So it can be interpolated, once, and it gives E, 1 - E and the
-density with small relative error in both tails:
+A law is given by ``h = log(-log E)`` as a function of x or of log x, where E is the distribution
+or the survival function.  This h is smooth, monotone and of moderate size even where E or 1 - E is
+far below the smallest float.  It can be interpolated once, and gives E, 1 - E and the density with
+small relative errors in both tails:
 
     E = exp(-e**h),   1 - E = -expm1(-e**h),   density = e**h E |dh/dx|.
 """
@@ -16,24 +16,24 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.polynomial.legendre import leggauss
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
+from bnproof.simulate.random_matrices import Array
 
 NEWTON_STEPS: Final = 5
-GAUSS: Final = 32  # points of quadrature between two of the quantiles, for moments
+GAUSS: Final = 32  # quadrature points between adjacent quantiles, for moments
 QUANTILES: Final = np.array([1e-40, 1e-24, 1e-12, 1e-6, 1e-3, 0.03, 0.2, 0.5])
 
 
 class Piecewise:
-    """Chebyshev interpolant of a function, of one degree on each of several adjoining pieces.
+    """Piecewise Chebyshev interpolant of a function, of the same degree on adjacent intervals.
 
     Parameters
     ----------
     function
-        Takes and returns a vector.
+        Vectorised function.
     edges
-        Ends of the pieces, ascending.
+        Ends of the intervals, ascending.
     degree
         Degree of the polynomials.
     """
@@ -70,7 +70,7 @@ class Piecewise:
 
 
 class EdgeLaw(ABC):
-    """A continuous law given by its h, with methods in the manner of `scipy.stats`.
+    """A continuous law given by its h, with methods like those of `scipy.stats`.
 
     Methods take numbers or arrays and return float64 arrays of the same shape.  NaN gives NaN.
     """
@@ -80,12 +80,12 @@ class EdgeLaw(ABC):
 
     @abstractmethod
     def _log_log(self, y: Array) -> tuple[Array, Array]:
-        """The function h and its derivative at a vector of numbers."""
+        """The function h and its derivative at a vector of points."""
 
     @property
     @abstractmethod
     def _points(self) -> Array:
-        """Ascending, dense y that reach to quantiles of the order of 1e-300."""
+        """A dense ascending grid of y that reaches quantiles of the order of 1e-300."""
 
     def support(self) -> tuple[float, float]:
         """Both ends of the support."""
@@ -149,7 +149,7 @@ class EdgeLaw(ABC):
         return float(self._moments[2] / self._moments[1] ** 1.5)
 
     def kurtosis(self) -> float:
-        """Fourth central moment over the squared variance, less 3: the excess, 0 for a normal."""
+        """Excess kurtosis: fourth central moment over the squared variance, minus 3."""
         return float(self._moments[3] / self._moments[1] ** 2 - 3)
 
     @cached_property
@@ -166,13 +166,13 @@ class EdgeLaw(ABC):
 
     @cached_property
     def _grid(self) -> tuple[Array, Array]:
-        """Values of h, ascending, and the y at which it takes them."""
+        """Values of h, ascending, and the corresponding y."""
         points = self._points
         values = self._log_log(points)[0]
         return (values, points) if self._survival else (values[::-1], points[::-1])
 
     def _inverse(self, p: ArrayLike, one_minus: bool, at_zero: float, at_one: float) -> Array:
-        """Solve E = p, or 1 - E = p, by Newton's method on h from a tabulated guess."""
+        """Solve E = p or 1 - E = p, by Newton's method on h from a tabulated guess."""
         p = np.asarray(p, dtype=float)
         inner = (p > 0) & (p < 1)
         result = np.where(p == 0, at_zero, np.where(p == 1, at_one, np.nan))

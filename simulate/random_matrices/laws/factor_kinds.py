@@ -1,7 +1,8 @@
-"""The kinds of factors whose products have a known limit law, and how to draw each.
+"""Kinds of factors whose products have a known limit law, and how to sample them.
 
-A factor is an ``out x in`` matrix A, wide as the layers it joins.  As the widths grow, `A'A` has a
-limit law, given here by its S-transform with respect to the normalised trace over the input
+A factor is an ``out x in`` matrix A, where `out` and `in` are the widths of the layers it joins.
+As the widths grow, `A'A` has a limit law, given by its S-transform with respect to the normalised
+trace over the input
 
     S(z) = prod (p_j + z) / (variance * prod (c_i + z)),
 
@@ -45,23 +46,23 @@ class Gaussian:
         exact("variance", self.variance)
 
     def roots(self, width: Fraction) -> Roots:
-        """Roots c and p of the S-transform, times the relative input width, with signs changed."""
+        """Negated roots c and p of the S-transform, times the relative input width."""
         return (width * exact("ratio", self.ratio),), ()
 
     def scale(self, width: Fraction) -> Fraction:
-        """What multiplies the squares beside the monic fraction of the roots."""
+        """Scale of the squares: the factor beside the monic fraction of the roots."""
         return exact("variance", self.variance) / width
 
     def out(self, width: Fraction) -> Fraction:
-        """Relative width behind the factor."""
+        """Relative output width of the factor."""
         return width * exact("ratio", self.ratio)
 
     def rank(self, fan: int) -> int:
-        """Upper bound of the rank by the factor itself, beside its two widths."""
+        """Upper bound on the rank, in addition to the two widths."""
         return fan
 
     def matrix(self, out: int, fan: int, beta: int, rng: np.random.Generator) -> NDArray[Any]:
-        """One such matrix, real (beta 1) or complex (beta 2)."""
+        """Sample one matrix, real (beta 1) or complex (beta 2)."""
         return standard_gaussian((out, fan), beta, rng) * sqrt(float(self.variance) / fan)
 
 
@@ -86,7 +87,7 @@ class Truncated:
         if exact("ambient", self.ambient) < low:
             raise ValueError(
                 f"ambient must be >= max(1, ratio) = {float(low):g}, not {self.ambient!r}: "
-                "a corner is no larger than its matrix"
+                "a corner cannot be larger than its matrix"
             )
 
     def roots(self, width: Fraction) -> Roots:
@@ -117,7 +118,7 @@ class Truncated:
 
 @dataclass(frozen=True)
 class Diagonal:
-    """A square diagonal matrix: a share `weights[k]` of its entries has the square `squares[k]`.
+    """A square diagonal matrix in which a share `weights[k]` of entries has square `squares[k]`.
 
     Raises
     ------
@@ -134,7 +135,7 @@ class Diagonal:
         object.__setattr__(self, "weights", tuple(self.weights))
         if len(self.squares) != len(self.weights) or not self.squares:
             raise ValueError(
-                f"squares and weights must be as many, and at least one, "
+                "squares and weights must have the same length, at least 1, "
                 f"not {len(self.squares)} and {len(self.weights)}"
             )
         for value in self.squares:
@@ -157,7 +158,7 @@ class Diagonal:
         return Diagonal([d for d, _ in pairs], [p for _, p in pairs])
 
     def law(self) -> dict[Fraction, Fraction]:
-        """Share of each square other than 0, in ascending order of the squares."""
+        """Share of each nonzero square, in ascending order of the squares."""
         total = self._total()
         shares: dict[Fraction, Fraction] = {}
         for value, weight in zip(self.squares, self.weights, strict=True):
@@ -167,12 +168,12 @@ class Diagonal:
         return dict(sorted(shares.items()))
 
     def roots(self, width: Fraction) -> Roots:
-        """As `Gaussian.roots`, if only one square differs from 0: a scaled projection."""
+        """As `Gaussian.roots`, for a single nonzero square: a scaled projection."""
         ((_, share),) = self.law().items()
         return (width * share,), (width,)
 
     def scale(self, width: Fraction) -> Fraction:
-        """As `Gaussian.scale`, if only one square differs from 0."""
+        """As `Gaussian.scale`, for a single nonzero square."""
         del width
         ((square, _),) = self.law().items()
         return square
@@ -182,13 +183,13 @@ class Diagonal:
         return width
 
     def matrix(self, out: int, fan: int, beta: int, rng: np.random.Generator) -> NDArray[Any]:
-        """As `Gaussian.matrix`: shares of `fan` rounded to whole numbers, in random order."""
+        """As `Gaussian.matrix`: shares of `fan` rounded to integers, in random order."""
         del out
         values = np.repeat(np.sqrt(np.array(self.squares, dtype=float)), self._counts(fan))
         return np.diag(rng.permutation(values)).astype(float if beta == 1 else complex)
 
     def rank(self, fan: int) -> int:
-        """As `Gaussian.rank`: as many entries as `matrix` sets to other than 0."""
+        """As `Gaussian.rank`: the number of nonzero entries in `matrix`."""
         return int(sum(self._counts(fan)[np.array(self.squares) != 0]))
 
     def _counts(self, fan: int) -> NDArray[np.int_]:
@@ -197,7 +198,7 @@ class Diagonal:
 
 
 def mask(rate: Number) -> Diagonal:
-    """A diagonal of zeros and ones, ones at a share `rate`: S = (1 + z)/(rate + z).
+    """A diagonal of zeros and ones with a share `rate` of ones: S = (1 + z)/(rate + z).
 
     The derivative of ReLU at activations of random sign is such a mask with rate 1/2.  J.
     Pennington, S. S. Schoenholz and S. Ganguli, AISTATS (2018) 1924, arXiv:1802.09979.
@@ -217,7 +218,7 @@ Factor = Gaussian | Truncated | Diagonal
 
 
 def exact(name: str, value: Number) -> Fraction:
-    """The simple fraction that rounds to `value`, so that equal widths are seen to be equal.
+    """The simplest fraction that rounds to `value`, so that equal widths compare as equal.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""The Fuss-Catalan law in float64, vectorised: the law of the singular values of X_1 ... X_M.
+"""The Fuss-Catalan law, vectorised in float64: the law of the singular values of X_1 ... X_M.
 
 `FussCatalan` is the law of the squared singular values, `FussCatalan.root` that of the singular
-values themselves; both are used like a frozen distribution of scipy.stats.  The formulas are
-those of `bnproof.theory.random_matrices.fuss_catalan` (equation (5) of S3), evaluated as
-`bnproof.simulate.random_matrices.laws.fuss_catalan_kernel` says.
+values; both are used like frozen `scipy.stats` distributions.  The formulas are those of
+`bnproof.theory.random_matrices.fuss_catalan` (equation (5) of S3), in the form derived in
+`bnproof.simulate.random_matrices.laws.fuss_catalan_kernel`.
 """
 
 import warnings
@@ -36,12 +36,12 @@ class Values(NamedTuple):
 
 @dataclass(frozen=True)
 class _Law:
-    """What the laws of X and of its root share; see `FussCatalan`."""
+    """Common base of the laws of X and of its root; see `FussCatalan`."""
 
     factors: float
     scale: float = 1.0
 
-    power: ClassVar[int]  # of the variable: that power of it is X
+    power: ClassVar[int]  # X is this power of the variable
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "factors", reference.check_factors(self.factors))
@@ -56,13 +56,13 @@ class _Law:
         return 0.0, self._placed.end[0]
 
     def evaluate(self, x: Points) -> Values:
-        """`pdf`, `cdf` and `sf` at once, for little more than the price of one."""
+        """`pdf`, `cdf` and `sf` at once, at little more than the cost of one."""
         return Values(
             *self._placed.values(x, points.density(self._placed.at_zero), points.CDF, points.SF)
         )
 
     def pdf(self, x: Points) -> Points:
-        """Density; at 0 its limit.
+        """Density; at 0, its limit.
 
         It overflows to infinity for the smallest floats if M is large: see `logpdf`.
         """
@@ -77,7 +77,7 @@ class _Law:
         return self._placed.values(x, points.CDF)[0]
 
     def logcdf(self, x: Points) -> Points:
-        """Logarithm of `cdf`, with full relative accuracy near the right end too."""
+        """Logarithm of `cdf`, with full relative accuracy also near the right end."""
         return self._placed.values(x, points.LOG_CDF)[0]
 
     def sf(self, x: Points) -> Points:
@@ -85,18 +85,18 @@ class _Law:
         return self._placed.values(x, points.SF)[0]
 
     def logsf(self, x: Points) -> Points:
-        """Logarithm of `sf`, with full relative accuracy near 0 too."""
+        """Logarithm of `sf`, with full relative accuracy also near 0."""
         return self._placed.values(x, points.LOG_SF)[0]
 
     def ppf(self, q: Points) -> Points:
         """Point below which the mass is q.
 
-        It underflows to 0, with a RuntimeWarning, where M is large and q small: see `logppf`.
+        It underflows to 0, with a RuntimeWarning, if M is large and q small: see `logppf`.
         """
         return self._point(self._placed.fall_of(q, upper=False))
 
     def logppf(self, q: Points) -> Points:
-        """Logarithm of `ppf`, for every q that float64 holds."""
+        """Logarithm of `ppf`, for every q in float64."""
         return self._placed.log_end - self._placed.fall_of(q, upper=False)
 
     def isf(self, q: Points) -> Points:
@@ -108,12 +108,12 @@ class _Law:
         return float(self.ppf(0.5))
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Ends of the range that holds `confidence` of the mass and leaves equal tails."""
+        """Ends of the interval with mass `confidence` and equal tails."""
         tail = (1 - confidence) / 2
         return float(self.ppf(tail)), float(self.isf(tail))
 
     def rvs(self, size: Any = None, rng: Generator = None) -> Points:
-        """Independent draws, by an exact method from two uniform numbers each.
+        """Independent draws, by an exact method that uses two uniform numbers each.
 
         ``X = W**M x(U)`` with W uniform on (0, 1), U on (0, pi), and x(t) the parametrisation of
         the support (`bnproof.theory.claims.random_matrices.fuss_catalan_draw`).  Underflow as for
@@ -146,12 +146,12 @@ class _Law:
         return (fall - curve.M * xp.log(second)) / self.power
 
     def moment(self, order: float) -> float:
-        """Mean of the variable to the power `order`, any real number for which it is finite.
+        """Mean of the variable to the power `order`, a real number.
 
         Raises
         ------
         ValueError
-            If it is infinite: unless order > -1/(M+1), or -2/(M+1) for the root.
+            If it is infinite: for order <= -1/(M+1), or <= -2/(M+1) for the root.
         OverflowError
             If it is too large for a float.
         """
@@ -203,7 +203,7 @@ class _Law:
         return points.Placed(self.factors, self.scale, self.power)
 
     def _point(self, fall: Points) -> Points:
-        """The point at log(right end/x) = `fall`; warns where it underflows."""
+        """The point at log(right end/x) = `fall`; warns if it underflows."""
         result = self._placed.end[0] * kernel.namespace(fall).exp(-fall)
         if ((result == 0) & (fall < np.inf)).any():
             warnings.warn(
@@ -223,32 +223,32 @@ class FussCatalan(_Law):
     power of the law for M = 1, a law for every M > 0 (claim `fuss_catalan_real`).
 
     Methods take numbers, arrays or tensors and return the same kind, tensors on their device.
-    All is computed in float64; float32 in gives float32 out.  As in scipy, outside the support
-    the density is 0, NaN gives NaN, and a probability outside [0, 1] gives NaN.
+    Computations use float64; float32 input gives float32 output.  As in SciPy, the density is 0
+    outside the support, and NaN or a probability outside [0, 1] gives NaN.
 
     Parameters
     ----------
     factors
         Number M of factors, or any real M > 0.
     scale
-        The product of all ``sigma_i**2``, by which X is stretched.  For factors whose entries have
-        variances v_i: the product of all ``N v_i``.
+        Scale of X: the product of all ``sigma_i**2``, that is of all ``N v_i`` for factors whose
+        entries have variances v_i.
 
     Raises
     ------
     TypeError
         If `factors` or `scale` is not a real number.
     ValueError
-        If one of them is not finite and above 0.
+        If one of them is not positive and finite.
 
     Notes
     -----
-    Relative error of pdf, cdf and sf at most 1e-13 from ``1e-300 x_max`` to ``(1 - 1e-14) x_max``,
-    tested against `bnproof.theory.random_matrices.fuss_catalan` at 60 digits.  It is the error for
-    the point as a float64. Rounding *to* float64 is not in it: at a relative distance d from the
-    right end one unit in the last place of x moves pdf by about 1e-16/d, sf by thrice as much.  For
-    the same reason the end is carried as a sum of two floats, of which `support` returns the
-    larger.
+    The relative error of pdf, cdf and sf is at most 1e-13 from ``1e-300 x_max`` to
+    ``(1 - 1e-14) x_max``, compared with `bnproof.theory.random_matrices.fuss_catalan` at 60 digits.
+    It excludes the effect of rounding x to float64: at a relative distance d from the right end,
+    one unit in the last place of x changes pdf by about 1e-16/d and sf by three times as much.  For
+    the same reason the end is represented as a sum of two floats, the larger of which `support`
+    returns.
 
     Examples
     --------
@@ -265,23 +265,23 @@ class FussCatalan(_Law):
     power: ClassVar[int] = 1
 
     def root(self) -> "FussCatalanRoot":
-        """Law of the singular values themselves."""
+        """Law of the singular values."""
         return FussCatalanRoot(self.factors, self.scale)
 
     def stieltjes(self, z: Points) -> Points:
-        """The transform G(z) = E 1/(z - X), right branch everywhere; complex128.
+        """Stieltjes transform G(z) = E 1/(z - X), in complex128.
 
-        On the support it is the limit from the side that the sign of the imaginary part names, +0
-        being above: there ``-imag/pi`` is the density and ``real`` the principal value.  The
+        On the support it is the limit from the side given by the sign of the imaginary part, where
+        +0 is above: there ``-imag/pi`` is the density and ``real`` the principal value.  The
         transform of a singular value with a random sign is ``z G(z**2)``.
         """
         return stieltjes(z, self.factors, self.scale, self._placed.end)
 
 
 class FussCatalanRoot(_Law):
-    """Limiting law of the singular values of a product: that of sqrt(X), X as in `FussCatalan`.
+    """Limiting law of the singular values of a product: the law of sqrt(X), X as in `FussCatalan`.
 
-    Made by `FussCatalan.root`; `scale` is that of X.
+    Created by `FussCatalan.root`; `scale` is that of X.
     """
 
     power: ClassVar[int] = 2

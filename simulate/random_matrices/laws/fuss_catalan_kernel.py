@@ -1,4 +1,4 @@
-"""The curve on which the Fuss-Catalan law lives, and its inversion, for NumPy and PyTorch alike.
+"""The curve that parametrises the Fuss-Catalan law, and its inversion, for NumPy and PyTorch.
 
 A point of the support is given by an angle ``t`` in (0, pi); ``v = t/(M+1)``, ``u = pi - t``.
 With ``c(y) = 1/y - cot y``, ``L(y) = log(sin y/y)``, ``D = c(t) - c(v)`` and ``A = M + tD``
@@ -6,13 +6,13 @@ With ``c(y) = 1/y - cot y``, ``L(y) = log(sin y/y)``, ``D = c(t) - c(v)`` and ``
     fall = log(x_max/x) = M log(1 + tD/M) - L(t) + (M+1) L(v)
     weight = x pdf = t/(pi A),   cdf = u/pi + M weight,   sf = t**2 D/(pi A),
 
-in which nothing cancels at either end.  The curves of M and 1/M are one: ``x_M = x_(1/M)**M`` at
-the same t.  So all is computed for ``P = max(M, 1/M)``, and for M < 1 (a ``swapped`` curve) with
-``weight = A (sin t)**2/(pi t)`` and ``pi sf/t = 1 - (sin t/t)**2 (1 + tD/P)``.
+which have no cancellation at either end.  The curves of M and 1/M coincide: ``x_M = x_(1/M)**M`` at
+the same t.  Hence everything is computed for ``P = max(M, 1/M)``, and for M < 1 (a ``swapped``
+curve) with ``weight = A (sin t)**2/(pi t)`` and ``pi sf/t = 1 - (sin t/t)**2 (1 + tD/P)``.
 
 The unknown of an inversion is ``eta = log tan(t/2)**2``, any real number.  It is read from a table
-to about 1e-9, the curve is evaluated there once, and what is wanted is corrected to first order:
-that leaves the square of 1e-9.  The formulas are derived in
+to about 1e-9, the curve is evaluated there once, and the result is corrected to first order, which
+leaves an error of the order of 1e-18.  The formulas are derived in
 `bnproof.theory.random_matrices.fuss_catalan_proofs`.
 """
 
@@ -27,28 +27,28 @@ from mpmath import mp
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-# A NumPy array or a tensor, and the module whose functions go with it.
+# A NumPy array or a tensor, and the module with its functions.
 Array = Any
 Namespace = Any
 
-BLOCK: Final = 8192  # points at a time on a processor: what is computed of them fits its cache
-SERIES_BELOW: Final = 0.5  # c(t) and L(t) by their series below, where the closed forms cancel
-TINY: Final = 1e-290  # smaller points and masses are reached by the power laws at the left end
+BLOCK: Final = 8192  # points per block on a CPU, so that intermediate results fit its cache
+SERIES_BELOW: Final = 0.5  # below, c(t) and L(t) use series, as the closed forms cancel
+TINY: Final = 1e-290  # below, points and masses use the power laws at the left end
 _ETA: Final = np.linspace(-44.0, 84.0, 6401)  # beyond it both tables are straight lines to 1e-9
 
 
 def namespace(x: Any) -> Namespace:
-    """The module of x: torch for tensors, numpy for all else."""
+    """The module of x: torch for tensors, numpy otherwise."""
     return torch if isinstance(x, torch.Tensor) else np
 
 
 def whole(x: Array) -> Array:
-    """The whole part of numbers >= 0, as indices."""
+    """The integer part of numbers >= 0, as indices."""
     return x.long() if isinstance(x, torch.Tensor) else x.astype(np.intp)
 
 
 def like(table: NDArray[np.float64], x: Array) -> Array:
-    """A table where x is."""
+    """A table of the kind and on the device of x."""
     return torch.as_tensor(table, device=x.device) if isinstance(x, torch.Tensor) else table
 
 
@@ -71,7 +71,7 @@ def horner(coefficients: list[float], square: Array) -> Array:
 
 
 class Point(NamedTuple):
-    """What the curve knows at t: see the module; `slope` is d fall/dt, `bend` d log weight/dt."""
+    """Values of the curve at t; `slope` is d fall/dt, `bend` is d log weight/dt."""
 
     fall: Array
     slope: Array
@@ -82,7 +82,7 @@ class Point(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A cubic spline on equal steps: row k of `rows` holds the coefficients of (x - x_i)**k."""
+    """A cubic spline on a uniform grid; row k of `rows` has the coefficients of (x - x_i)**k."""
 
     start: float
     step: float
@@ -103,12 +103,12 @@ class Table(NamedTuple):
 
 
 def _table(x: NDArray[np.float64], y: NDArray[np.float64]) -> Table:
-    """Table of y over ascending x, as many steps as there are points."""
+    """Table of y over ascending x, with as many intervals as points."""
     spline = CubicSpline(x, y)
     nodes, step = np.linspace(x[0], x[-1], len(x), retstep=True)
     even = CubicSpline(nodes, spline(nodes))
     rows = [even.c[3 - k] * step**k for k in range(4)]
-    # A last row of its own, so that the right end itself can be looked up.
+    # An extra last row, so that the right end can be looked up.
     last = [float(even(x[-1])), 0.0, 0.0, 0.0]
     return Table(
         float(x[0]),
@@ -189,7 +189,7 @@ class Curve:
         logit = xp.log(safe / above)
         table = self._tables(xp, below)[1]
         clipped = xp.clip(logit, table.start, table.end - table.step)
-        # Beyond the table cdf goes as exp(-eta/2), at the left end, and sf as exp(3 eta/2).
+        # Beyond the table, cdf behaves as exp(-eta/2) at the left end and sf as exp(3 eta/2).
         beyond = logit - clipped
         eta = table(clipped) - xp.where(beyond < 0, 2.0, 2 / 3) * beyond
         point = self.at(xp, xp.exp(eta / 2))
@@ -210,7 +210,7 @@ class Curve:
 
 @lru_cache(maxsize=128)
 def curve(factors: float) -> Curve:
-    """The curve of M, whose tables are built once."""
+    """The curve of M; its tables are cached."""
     return Curve(float(factors))
 
 
@@ -220,14 +220,14 @@ def log_excess(xp: Namespace, exponent: Array) -> Array:
 
 
 def _short_arc(P: float) -> tuple[list[float], list[float]]:
-    """Polynomials in v**2 for c(v)/v and L(v)/v**2 over all v that occur, 0 to pi/(P+1) <= pi/2.
+    """Polynomials in v**2 for c(v)/v and L(v)/v**2 on the range of v, 0 to pi/(P+1) <= pi/2.
 
-    Interpolated at Chebyshev points in high precision.  The nearest singularity, v = pi, is at four
-    times the end of the interval in v**2 or beyond, so that 17 coefficients always do.
+    They interpolate at Chebyshev points in high precision.  In v**2 the nearest singularity,
+    v = pi, is at least four times as far as the end of the interval, so 17 coefficients suffice.
     """
     with mp.workdps(60):
         end = (mp.pi / (mp.mpf(P) + 1)) ** 2
-        # error of n points goes as r**-n, r = the sum of the semi-axes of the largest ellipse
+        # the error with n points behaves as r**-n, r = sum of the semi-axes of the largest ellipse
         centre = 2 * mp.pi**2 / end - 1
         n = int(mp.ceil(40 / mp.log(centre + mp.sqrt(centre**2 - 1)))) + 1
         nodes = [end * (1 + mp.cos(mp.pi * (k + mp.mpf(1) / 2) / n)) / 2 for k in range(n)]
@@ -244,7 +244,7 @@ def _short_arc(P: float) -> tuple[list[float], list[float]]:
 
 
 def mapped(function: Callable[[Namespace, Array], tuple[Array, ...]], x: Any) -> tuple[Any, ...]:
-    """`function` of x, a block at a time (on a GPU all at once), in float64.
+    """Apply `function` to x in blocks (on a GPU all at once), in float64.
 
     The results have the kind, shape and device of x, and are float32 if x is.
     """

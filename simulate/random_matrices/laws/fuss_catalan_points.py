@@ -1,4 +1,4 @@
-"""From points to values of the Fuss-Catalan law: scale, root, both ends and what lies outside."""
+"""Values of the Fuss-Catalan law at given points: scale, root, ends, and points outside."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from bnproof.simulate.random_matrices.laws import fuss_catalan_kernel as kernel
 from bnproof.theory.random_matrices import fuss_catalan as reference
 
-# A number, anything that numpy.asarray takes, or a tensor; results are of the same kind.
+# A number, an array-like object or a tensor; results are of the same kind.
 Points = Any
 
-FAR: Final = 40.0  # of fall/(M+1): there x pdf and cdf are C x**(1/(M+1)) to 17 digits
-BITS: Final = 32  # powers of two by which far points are moved
+FAR: Final = 40.0  # bound on fall/(M+1): above, x pdf and cdf are C x**(1/(M+1)) to 17 digits
+BITS: Final = 32  # powers of two by which far points are shifted
 LIFTS: Final = np.exp2(BITS * np.arange(32.0))
 
 
 class Inside(NamedTuple):
-    """Points inside the support, `weight` = x pdf, and the masses below and above."""
+    """Points inside the support with `weight` = x pdf and the masses below and above."""
 
     x: Points
     weight: Points
@@ -30,7 +30,7 @@ class Inside(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A function of points inside, and its values below 0, at 0, and above the right end."""
+    """A function of inside points, and its values below 0, at 0, and above the right end."""
 
     inside: Callable[[Any, Inside], Points]
     below: float
@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Placed:
-    """The law of ``(scale X)**(1/power)``, X of the law for M on its own scale."""
+    """The law of ``(scale X)**(1/power)``, where X has the unscaled law for M."""
 
     factors: float
     scale: float
@@ -55,8 +55,8 @@ class Placed:
     def end(self) -> tuple[float, float]:
         """Right end of the support as a sum of two floats: the second is the rounding error.
 
-        Near the end the density goes as the square root of the distance to it, so that an end
-        rounded to float64 would cost 1e-6 at a relative distance of 1e-10.
+        Near the end the density is proportional to the square root of the distance to it, so that
+        rounding the end to float64 would cause an error of 1e-6 at a relative distance of 1e-10.
         """
         with mp.workdps(50):
             square = mp.mpf(self.scale) * reference.support(self.factors)
@@ -71,20 +71,20 @@ class Placed:
 
     @cached_property
     def at_zero(self) -> float:
-        """The density at 0, where it goes as x**(power/(M+1) - 1)."""
+        """The density at 0, near which it behaves as x**(power/(M+1) - 1)."""
         if self.power == self.factors + 1:
             return float(2 / (np.pi * np.sqrt(self.scale)))
         return 0.0 if self.power > self.factors + 1 else np.inf
 
     @cached_property
     def _drops(self) -> NDArray[np.float64]:
-        """By what moving a far point by each of `LIFTS` is made good."""
+        """Corrections for shifting a far point by each of `LIFTS`."""
         with mp.workdps(30):
             share = -mp.mpf(self.power * BITS) / (mp.mpf(self.factors) + 1)
             return np.array([float(mp.mpf(2) ** (share * k)) for k in range(len(LIFTS))])
 
     def values(self, x: Points, *outcomes: Outcome) -> tuple[Points, ...]:
-        """What is asked for at x, block by block."""
+        """Evaluate `outcomes` at x, block by block."""
         high, low = self.end
 
         def block(xp: Any, x: Points) -> tuple[Points, ...]:
@@ -113,7 +113,7 @@ class Placed:
         steps = far / (power * BITS * np.log(2))
         drop: Any = 1.0
         if (steps >= 1).any():
-            # The rounding of log x would cost digits: nearer by an exact power of two.
+            # Rounding of log x would cost digits: shift by an exact power of two.
             count = kernel.whole(xp.clip(steps, 0, len(LIFTS) - 1))
             nearer = x * kernel.like(LIFTS, x)[count]
             fall = xp.where(count > 0, power * xp.log(self.end[0] / nearer), fall)
@@ -122,7 +122,7 @@ class Placed:
         return Inside(x, power * weight * drop, cdf * drop, sf)
 
     def fall_of(self, q: Points, *, upper: bool) -> Points:
-        """Logarithm of (right end)/x, x the point below which, or above which, the mass is q."""
+        """Logarithm of (right end)/x at the point x with mass q below it, or above it."""
 
         def block(xp: Any, q: Points) -> tuple[Points, ...]:
             inner = (q > 0) & (q < 1)

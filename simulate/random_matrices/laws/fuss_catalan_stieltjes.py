@@ -5,9 +5,10 @@ B with ``beta = theta + (M+1) psi`` the outer angle at 1, the law of sines gives
 
     r = sin beta/sin(beta - psi),   |z| = r**M sin beta/sin psi,
 
-and |z| falls from infinity to 0 as psi runs from 0 to ``(pi - theta)/(M+1)``: one real unknown in
-a bracket, and no choice of a root.  At ``theta = 0`` this is the parametrisation of the support.
-Near the right end, a branch point, the angle t of the support is continued to complex numbers.
+and |z| decreases from infinity to 0 as psi runs from 0 to ``(pi - theta)/(M+1)``: one real unknown
+in a bracket, without a choice of roots.  At ``theta = 0`` this is the parametrisation of the
+support.  Near the right end, a branch point, the angle t of the support is continued to complex
+numbers.
 """
 
 from typing import Any, Final, NamedTuple
@@ -19,23 +20,23 @@ from bnproof.simulate.random_matrices.laws import fuss_catalan_kernel as kernel
 
 Array = Any
 
-LEAST_ANGLE: Final = 1e-120  # stands for 0: a point of the real axis, seen from above
-NEAR: Final = 0.05  # of z/x_max - 1, both parts: there the series in t**2 are used
-STEPS: Final = 300  # more than bisection needs; some ten are usual
+LEAST_ANGLE: Final = 1e-120  # replaces 0: the limit from above on the real axis
+NEAR: Final = 0.05  # bound on both parts of z/x_max - 1 for the series in t**2
+STEPS: Final = 300  # more than bisection needs; about ten are typical
 
 
 def stieltjes(z: Any, factors: float, scale: float, end: tuple[float, float]) -> Any:
-    """G(z) = E 1/(z - X), X of the law for M times `scale`.
+    """Stieltjes transform G(z) = E 1/(z - X), where X has the law for M times `scale`.
 
     Parameters
     ----------
     z
-        Complex or real numbers, an array or a tensor.  On the support the limit from the side that
-        the sign of the imaginary part names, +0 being above, as for any branch cut.
+        Complex or real numbers, an array or a tensor.  On the support, the limit from the side
+        given by the sign of the imaginary part, where +0 is above.
     factors
         M > 0.
     scale
-        By which the law is stretched.
+        Scale of the law.
     end
         Right end of its support, as a sum of two floats.
 
@@ -66,7 +67,7 @@ def stieltjes(z: Any, factors: float, scale: float, end: tuple[float, float]) ->
     norm = (x * x + y * y) * size
     up, side = (up * x + side * y) / norm, (side * x - up * y) / norm
     side = xp.where(xp.signbit(z.imag), -side, side)
-    # At infinity 0; at 0 minus the mean of 1/X, which is infinite.
+    # 0 at infinity; at 0 minus the mean of 1/X, which is infinite.
     up = xp.where(usable, up, xp.where(finite, -np.inf, 0.0))
     side = xp.where(usable, side, 0.0)
     lost = xp.isnan(z.real) | xp.isnan(z.imag)
@@ -82,7 +83,7 @@ class _Angle(NamedTuple):
 
 
 def _angle(xp: Any, angle: Array, supplement: Array) -> _Angle:
-    """From the angle and pi minus it, both of full relative accuracy."""
+    """From the angle and its supplement, both with full relative accuracy."""
     least = xp.minimum(angle, supplement)
     return _Angle(xp.sin(least), xp.where(angle <= supplement, 1.0, -1.0) / xp.tan(least))
 
@@ -90,7 +91,7 @@ def _angle(xp: Any, angle: Array, supplement: Array) -> _Angle:
 def _by_triangle(xp: Any, x: Array, y: Array, M: float) -> tuple[Array, Array]:
     """Real and imaginary part of B at x + iy, y >= 0, for the law of scale 1.
 
-    Newton's method, inside a bracket, for the logit of the share that psi has of its range.
+    Newton's method, inside a bracket, for the logit of psi relative to its range.
     """
     theta = xp.clip(xp.arctan2(y, x), LEAST_ANGLE, None)
     rest = xp.clip(xp.arctan2(y, -x), LEAST_ANGLE, None)
@@ -124,7 +125,7 @@ def _by_triangle(xp: Any, x: Array, y: Array, M: float) -> tuple[Array, Array]:
 def _by_series(xp: Any, a: Array, b: Array, M: float) -> tuple[Array, Array]:
     """B at x_max(1 + a + ib), for a and b >= 0 below `NEAR`.
 
-    t**2 is a power series in log(z/x_max); it is corrected by the factor by which it misses.
+    t**2 is a power series in log(z/x_max), corrected by one multiplicative step.
     """
     P = max(M, 1 / M)
     target = -max(1.0, 1 / M) * _log1p(xp, a, b)
@@ -133,7 +134,7 @@ def _by_series(xp: Any, a: Array, b: Array, M: float) -> tuple[Array, Array]:
     for _ in range(12):
         fall = _fall(xp, square, P)
         square = square * (target / xp.where(nought, 1.0, fall))
-    # Seen from above: t is imaginary and positive beyond the end, real and negative before it.
+    # From above, t is imaginary and positive beyond the end, real and negative before it.
     side = xp.sqrt(-square)
     phi = 1j * (side.real + 1j * abs(side.imag)) / (M + 1)
     below = xp.where(nought, 1.0, xp.sin(M * phi))
@@ -142,7 +143,7 @@ def _by_series(xp: Any, a: Array, b: Array, M: float) -> tuple[Array, Array]:
 
 
 def _fall(xp: Any, square: Array, P: float) -> Array:
-    """`Point.fall` of the kernel as a power series in t**2, a complex number."""
+    """`Point.fall` of the kernel as a power series in complex t**2."""
     short = square / (P + 1) ** 2
     c, c_v = (kernel.horner(kernel.C_SERIES, part) for part in (square, short))
     rise = square * (c - c_v / (P + 1)) / P

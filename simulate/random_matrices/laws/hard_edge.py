@@ -1,7 +1,7 @@
 """The law of the smallest squared singular value of a product of complex Gaussian matrices.
 
 Let X_1, ..., X_M have independent standard complex entries (of mean square 1), X_i being
-N_i x N_(i-1) with ``N_i = N + nu_i`` and ``nu_0 = 0``.  If the nu_i stay and N tends to infinity,
+N_i x N_(i-1) with ``N_i = N + nu_i`` and ``nu_0 = 0``.  For fixed nu_i, as N tends to infinity,
 N times the squared singular values of X_M ... X_1 tends to a determinantal process with the kernel
 
     K(x, y) = integral over u from 0 to 1 of f(ux) g(uy),
@@ -15,8 +15,8 @@ smooths the logarithms of g at 0.
 
 f and g are Mellin-Barnes integrals.  At ``r = x**(1/(M+1))`` their integrands have saddle points at
 ``r e**(+-i alpha)``, alpha = pi M/(M+1) for f and pi/(M+1) for g.  The parabola with focus 0
-through both crosses them in the direction of steepest descent, so that nothing cancels, and the
-trapezoidal rule on it converges exponentially.
+through both crosses them in the direction of steepest descent, so that there is no cancellation and
+the trapezoidal rule converges exponentially.
 """
 
 from collections.abc import Callable
@@ -30,9 +30,9 @@ from numpy.polynomial.polynomial import polyval
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, loggamma
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.edge_law import EdgeLaw, Piecewise
 
-Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 MOST_FACTORS: Final = 8
@@ -40,19 +40,19 @@ MOST_EXCESS: Final = 10
 CONTOUR: Final = 128  # nodes on one half of the parabola
 SERIES_TO: Final = 2.0  # f by its power series for r up to this
 SERIES_TERMS: Final = 40
-NODES: Final = 40  # of the quadrature for the determinant
+NODES: Final = 40  # quadrature nodes for the determinant
 POWER: Final = 3  # the variable of the quadrature is (x/s)**(1/(POWER (M+1)))
-LAST: Final = 21.0  # determinants are used down to exp(-21); their error is some 1e-15
-LEFT: Final = tuple(-(2.0**k) for k in range(11, -1, -1))  # pieces in log s or log x, left of 0
-WIDTH: Final = 0.375  # of a piece to the right of 0
-DEGREE: Final = 20  # of the interpolants of f and g
+LAST: Final = 21.0  # determinants are used down to exp(-21); their error is about 1e-15
+LEFT: Final = tuple(-(2.0**k) for k in range(11, -1, -1))  # intervals in log s or log x below 0
+WIDTH: Final = 0.375  # width of the intervals above 0
+DEGREE: Final = 20  # degree of the interpolants of f and g
 DEGREE_LAW: Final = 15
 
 
 def growing(log_x: ArrayLike, excess: tuple[int, ...]) -> Array:
     """Evaluate f = G^{1,0}_{0,M+1}(-; 0, -nu_1, ..., -nu_M | x) at a vector of log x.
 
-    It oscillates, and grows as exp((M+1) cos(pi/(M+1)) x**(1/(M+1))).
+    It oscillates and grows as exp((M+1) cos(pi/(M+1)) x**(1/(M+1))).
     """
     log_x, M = np.asarray(log_x, dtype=float), len(excess)
     r = np.exp(log_x / (M + 1))
@@ -74,10 +74,10 @@ def growing(log_x: ArrayLike, excess: tuple[int, ...]) -> Array:
 def decaying(log_x: ArrayLike, excess: tuple[int, ...]) -> Array:
     """Evaluate g/x**nu, g = G^{M,0}_{0,M+1}(-; nu_1, ..., nu_M, 0 | x), nu = min(nu_i), by log x.
 
-    It oscillates, and decays as f grows.
+    It oscillates and decays at the rate at which f grows.
     """
     log_x, M = np.asarray(log_x, dtype=float), len(excess)
-    # x**-nu moves the first pole to 0, the focus of the parabola.
+    # The factor x**-nu moves the first pole to 0, the focus of the parabola.
     least = min(excess)
     logs = np.maximum(-log_x, 0.0)
     r = np.maximum(np.exp(log_x / (M + 1)), M / (M + logs))
@@ -107,10 +107,10 @@ def log_log_gap(
     excess: tuple[int, ...],
     nodes: int = NODES,
 ) -> Array:
-    """Find log(-log det(1 - K)) on (0, s) at a vector of log s.
+    """Compute log(-log det(1 - K)) on (0, s) at a vector of log s.
 
-    The determinant has an absolute error of some 1e-15, and one minus it a small relative one.
-    `f` and `g` take vectors of log x and return what `growing` and `decaying` do.
+    The absolute error of the determinant is about 1e-15; the relative error of one minus it is
+    small.  `f` and `g` take vectors of log x, like `growing` and `decaying`.
     """
     least, power = min(excess), POWER * (len(excess) + 1)
     points, weights = leggauss(nodes)
@@ -123,7 +123,7 @@ def log_log_gap(
         values = of(log_x).reshape(len(log_s), -1) * root[row] * root[column]
         matrix[:, row, column] = matrix[:, column, row] = values
     values = np.linalg.eigvals(pair[0] @ pair[1])
-    # The eigenvalues of K less a factor of s**(1+nu), kept apart so that nothing underflows.
+    # Eigenvalues of K without the factor s**(1+nu), which is kept apart to avoid underflow.
     log_scale = (1 + least) * log_s
     scale = np.exp(log_scale)[:, None]
     change = scale * np.abs(values) ** 2 - 2 * values.real
@@ -135,7 +135,7 @@ def log_log_gap(
 
 @lru_cache(maxsize=32)
 def _interpolant(excess: tuple[int, ...]) -> Piecewise:
-    """Interpolate log(-log det(1 - K)/s**(1+nu)) over log s, up to where -log det is LAST."""
+    """Interpolant of log(-log det(1 - K)/s**(1+nu)) in log s, up to -log det = LAST."""
     f, g = (partial(of, excess=excess) for of in (growing, decaying))
     pieces = 1
     while log_log_gap(np.array([(pieces + 1) * WIDTH]), f, g, excess, NODES // 2) < np.log(LAST):
@@ -155,10 +155,10 @@ class HardEdge(EdgeLaw):
     Parameters
     ----------
     excess
-        nu_1, ..., nu_M: the widths of the network but one smallest, less that one, in any order.
-        For M square factors ``(0,) * M``: there it is the limit of ``N**(M+1) s_N**2``, with
-        entries of mean square 1/N.  In general it is the limit of ``N * prod_i n_i * s_N**2``, N
-        being the smallest width and 1/n_i the mean square of the entries of the i-th factor.
+        nu_1, ..., nu_M: all widths of the network except one smallest, minus that one, in any
+        order.  For M square factors ``(0,) * M``, which gives the limit of ``N**(M+1) s_N**2`` for
+        entries of mean square 1/N.  In general it is the limit of ``N * prod_i n_i * s_N**2``,
+        where N is the smallest width and 1/n_i the mean square of the entries of the i-th factor.
 
     Raises
     ------
@@ -168,10 +168,10 @@ class HardEdge(EdgeLaw):
 
     Notes
     -----
-    For up to five factors the absolute error of cdf and sf is at most 1e-12, beyond 1e-11, and the
-    relative error of cdf as small.  The relative error of sf is 1e-15/sf and more, so that sf below
-    some 1e-9 is extrapolated, by the form that its logarithm has for large x.  The law is computed
-    at the first call, in a second or so.
+    The absolute error of cdf and sf is at most 1e-12 for up to five factors, and 1e-11 beyond; the
+    relative error of cdf is as small.  The relative error of sf is at least 1e-15/sf, so that sf
+    below about 1e-9 is extrapolated by the asymptotic form of its logarithm.  The law is computed
+    at the first call, in about a second.
     """
 
     excess: tuple[int, ...]
@@ -180,9 +180,7 @@ class HardEdge(EdgeLaw):
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.excess) <= MOST_FACTORS:
-            raise ValueError(
-                f"excess must hold 1 to {MOST_FACTORS} integers, one a factor, not {self.excess!r}"
-            )
+            raise ValueError(f"excess must hold 1 to {MOST_FACTORS} integers, not {self.excess!r}")
         for nu in self.excess:
             if not isinstance(nu, int) or isinstance(nu, bool) or not 0 <= nu <= MOST_EXCESS:
                 raise ValueError(f"excess must hold integers from 0 to {MOST_EXCESS}, not {nu!r}")
@@ -201,8 +199,8 @@ class HardEdge(EdgeLaw):
     def _beyond(self, law: Piecewise, y: Array) -> tuple[Array, Array]:
         """Continue h to the right by -log sf = a X**2 + b X + c, X = x**(1/(M+1)).
 
-        These are the leading terms for large x but for a multiple of log x (C. Charlier,
-        J. Lenells, J. Mauersberger, 2019, arXiv:1910.12098), put through three values at the end.
+        These are the leading terms for large x up to a multiple of log x (C. Charlier, J. Lenells,
+        J. Mauersberger, 2019, arXiv:1910.12098), fitted to the last three values.
         """
         order = 1 / (len(self.excess) + 1)
         at = law.edges[-1] - WIDTH * np.array([4.0, 2.0, 0.0])

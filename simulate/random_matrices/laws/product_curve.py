@@ -1,4 +1,4 @@
-"""The algebraic curve of a product law: the right branch, edges, atoms, density and mass.
+"""The algebraic curve of a product law: physical branch, edges, atoms, density and mass.
 
 For the law of squared singular values let ``psi(z) = E zX/(1 - zX)``, and ``y = psi(1/w)`` with w
 in the lower half-plane, so that y is in the upper one.  The S-transforms give w as a function of y;
@@ -7,19 +7,19 @@ a new unknown v turns it into
     -w = X(v) = scale * prod (v + s_j)**e_j,   y = -sum r_k/(v + q_k),
 
 with real s_j >= 0, integers e_j of sum 1 and s_0 = 0 < e_0: v runs from 0 to infinity as w runs
-through the negative numbers from 0.
+from 0 to minus infinity.
 
 **The branch.**  In the upper half-plane every log(v + s_j) is principal, with an argument in
 (0, pi).  ``F(v) = log scale + sum e_j log(v + s_j)`` equals log(-w), Im F in (0, pi), for large w
-and therefore, by continuation, for all w of the lower half-plane.  It is this equation that is
-solved, not the polynomial in v that comes of it by exponentiation: other roots of the polynomial
-are not in the upper half-plane or have an Im F that is wrong by a multiple of 2 pi.  There is only
-one such v, by the argument principle: it counts how often Im log w, along the real axis of y from
-right to left, falls across (-pi, 0).  Im log w falls by pi at 0 and at the poles -p of w, and rises
-by pi at its roots -c.  Each factor joins two widths c and has at most one p, no smaller than both.
-So of the roots and poles to the right of any point the roots are more, if there are any, and only
-the fall at y = 0 is left.  A diagonal's factor ``y/(u(c + y))`` has the argument 0 or pi on the
-real axis: it adds no fall to -pi.
+and therefore, by continuation, for all w of the lower half-plane.  This equation is solved, not the
+polynomial in v that follows by exponentiation, whose other roots are not in the upper half-plane or
+have an Im F that is off by a multiple of 2 pi.  By the argument principle there is only one such v:
+the principle counts how often Im log w falls across (-pi, 0) along the real axis of y from right to
+left.  Im log w falls by pi at 0 and at the poles -p of w, and rises by pi at its roots -c.  Each
+factor joins two widths c and has at most one p, which is no smaller than both.  So to the right of
+any point there are more roots than poles, if there are any, and only the fall at y = 0 remains.
+The factor ``y/(u(c + y))`` of a diagonal has the argument 0 or pi on the real axis: it adds no fall
+to -pi.
 """
 
 from functools import cached_property
@@ -31,13 +31,14 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
-Array = NDArray[np.float64]
+from bnproof.simulate.random_matrices import Array
+
 Complex = NDArray[np.complex128]
 
 HALVINGS: Final = 52
 CORRECTIONS: Final = 2  # Newton steps after each halving
-LEAST: Final = 1e-12  # mass of an atom: less is rounding of an atom that is none
-SEARCH: Final = np.linspace(-36.0, 36.0, 4001)  # where signs of F' are looked at, between poles
+LEAST: Final = 1e-12  # smallest mass of an atom; less is a rounding error
+SEARCH: Final = np.linspace(-36.0, 36.0, 4001)  # grid for signs of F' between poles
 
 
 class Piece(NamedTuple):
@@ -50,14 +51,14 @@ class Piece(NamedTuple):
 
 
 class Curve:
-    """The function F of this module's formula, its inverse, and what is read off it.
+    """The function F of the module's docstring, its inverse, and the quantities derived from it.
 
     Parameters
     ----------
     log_scale
         Logarithm of the scale.
     zeros
-        s_j with e_j; those with e_j = 0 are left out.
+        s_j with e_j; those with e_j = 0 are omitted.
     poles
         q_k with r_k.
     """
@@ -92,7 +93,7 @@ class Curve:
 
     @cached_property
     def gaps(self) -> list[Piece]:
-        """Where there is no density, ascending: the real v with Im F = pi and F' < 0."""
+        """Intervals without density, ascending: the real v with Im F = pi and F' < 0."""
         found = []
         ends = np.append(self.s[1:], np.inf)
         for start, end, height in zip(self.s, ends, np.cumsum(self.e), strict=True):
@@ -102,7 +103,7 @@ class Curve:
 
     @cached_property
     def intervals(self) -> list[Piece]:
-        """The pieces of the continuous part, ascending: between the gaps."""
+        """The intervals of the continuous part, ascending, between the gaps."""
         lows = [Piece(0.0, 0.0, 0.0, 0.0), *self.gaps]
         if lows[1].low == 0:
             del lows[0]
@@ -111,7 +112,7 @@ class Curve:
         ]
 
     def atom_masses(self) -> list[float]:
-        """Mass of the atom at each pole q_k; 0 where there is none: an atom is a pole in a gap."""
+        """Mass of the atom at each pole q_k, which is 0 unless the pole lies in a gap."""
         masses = []
         for q, r in zip(self.q, self.r, strict=True):
             in_gap = self.e[self.s < q].sum() == 1 and q not in self.s
@@ -120,7 +121,7 @@ class Curve:
         return masses
 
     def log_below(self) -> float:
-        """A log x below which v is a pure power of x, to rounding."""
+        """A log x below which v is a power of x, up to rounding."""
         return float(self.log(np.log(self.s[1]) - 37.0)) if len(self.s) > 1 else 0.0
 
     def mass_at(self, v: float) -> float:
@@ -133,14 +134,14 @@ class Curve:
         return self.log_scale + float((self.e * np.log(np.abs(v + self.s))).sum())
 
     def _gaps_between(self, start: float, end: float) -> list[Piece]:
-        """Gaps among real v from -end to -start, between which F has no singularity."""
+        """Gaps for real v from -end to -start, where F has no singularity in between."""
         width = end - start
 
         def from_start(tau: Array) -> Array:
             return np.exp(tau) if width == np.inf else width * expit(tau)
 
         def slope(tau: Array) -> Array:
-            # v + s by the distance to the nearer end, which may be too small to be a difference.
+            # v + s from the distance to the nearer end, which a difference could not resolve.
             tau = np.asarray(tau)[..., None]
             near = self.s - start - from_start(tau)
             if width < np.inf:
@@ -193,8 +194,8 @@ class Curve:
     def invert(self, target: Complex) -> Complex:
         """Logarithm of the v with F = target, Im target in [0, pi], by continuation.
 
-        It starts on the negative axis, where v is real and F monotone.  Then Im F rises towards
-        its target, each time by half of what is missing to pi: there the inverse is singular.
+        It starts on the negative axis, where v is real and F monotone.  Then Im F increases to its
+        target in steps that halve the distance to pi, where the inverse is singular.
         """
         lam = self._real_inverse(target.real).astype(complex)
         reached = np.zeros(target.shape)
@@ -211,7 +212,7 @@ class Curve:
         return self.newton(lam, target, CORRECTIONS)
 
     def newton(self, lam: Complex, target: NDArray[Any], steps: int) -> Complex:
-        """Improve lam inside the closed strip 0 <= Im <= pi: beyond it logarithms change branch."""
+        """Refine lam within the strip 0 <= Im <= pi, outside of which logarithms change branch."""
         lam.imag = np.clip(lam.imag, 0, np.pi)
         for _ in range(steps):
             with np.errstate(divide="ignore", invalid="ignore"):

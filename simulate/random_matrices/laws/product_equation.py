@@ -1,7 +1,7 @@
-"""The equation of a product of factors, exact: w as a function of y, its curve, its moments.
+"""The exact equation of a product of factors: w as a function of y, its curve, its moments.
 
-With relative widths and roots as fractions, equal widths cancel exactly, and whether the law has an
-atom, a hard or a soft edge is decided without rounding.
+Relative widths and roots are fractions, so that equal widths cancel exactly, and atoms, hard and
+soft edges are identified without rounding.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ class Equation(NamedTuple):
 
     @property
     def rank(self) -> Fraction:
-        """Share of eigenvalues other than 0."""
+        """Share of nonzero eigenvalues."""
         ranks = [c for c, power in self.powers.items() if power > 0]
         if self.times:
             ranks.append(self.width * sum(self.squares.values()))
@@ -42,7 +42,7 @@ class Equation(NamedTuple):
 
     @property
     def poles(self) -> list[Fraction]:
-        """Where atoms may lie: w where y is infinite, if w is finite there."""
+        """Possible locations of atoms: finite w at which y is infinite."""
         return [self.scale * d**self.times for d in self.squares or (Fraction(1),)]
 
 
@@ -52,7 +52,7 @@ def equation(factors: Sequence[Factor]) -> Equation:
     Raises
     ------
     ValueError
-        If two diagonals with several squares other than 0 differ in law or width.
+        If two diagonals with several nonzero squares differ in law or width.
     """
     scale, width = Fraction(1), Fraction(1)
     powers: Counter[Fraction] = Counter({Fraction(1): 1})
@@ -69,8 +69,8 @@ def equation(factors: Sequence[Factor]) -> Equation:
         width = factor.out(width)
     if any(item != several[0] for item in several):
         raise ValueError(
-            "diagonals with several squares other than 0 must have one law and one width: "
-            "for two different ones the equation is not solved here"
+            "diagonals with several nonzero squares must have the same law and width: "
+            "the equation for different ones is not implemented"
         )
     at, squares = several[0] if several else (Fraction(1), {})
     kept = {c: power for c, power in powers.items() if power}
@@ -78,7 +78,7 @@ def equation(factors: Sequence[Factor]) -> Equation:
 
 
 def _merged(factors: Sequence[Factor]) -> list[Factor]:
-    """Multiply diagonals that are neighbours: they commute, and are not free."""
+    """Multiply adjacent diagonals, which commute and are not free."""
     merged: list[Factor] = []
     for factor in factors:
         if isinstance(factor, Diagonal) and merged and isinstance(merged[-1], Diagonal):
@@ -89,10 +89,10 @@ def _merged(factors: Sequence[Factor]) -> list[Factor]:
 
 
 def curve(equation: Equation) -> Curve:
-    """The curve in the unknown v = t - t_0, ``t = -1/u``; without a diagonal ``u/(1 - u)`` is y/r.
+    """The curve in the unknown v = t - t_0, ``t = -1/u``; without a diagonal, ``u/(1 - u) = y/r``.
 
-    Then y has a single pole: the parametrisation is one of y by itself, ``y = -r/(1 + t)`` with the
-    rank r.  t_0 is the zero of w farthest to the right.
+    Without a diagonal y has a single pole, ``y = -r/(1 + t)`` with the rank r.  t_0 is the
+    rightmost zero of w.
     """
     if equation.times:
         poles = {float(d): float(equation.width * p * d) for d, p in equation.squares.items()}
@@ -118,7 +118,7 @@ def curve(equation: Equation) -> Curve:
 
 
 def _roots(poles: dict[float, float], c: Fraction, at_zero: bool) -> list[float]:
-    """Real t with ``sum r/(t + d) = c``: one right of each -d, the last of them unless c = 0."""
+    """Real t with ``sum r/(t + d) = c``: one to the right of each -d, except the last if c = 0."""
     places = sorted(poles)
     total = sum(poles.values())
     if len(poles) == 1:

@@ -1,16 +1,16 @@
 """Limit laws of products of rectangular Gaussian, truncated Haar and diagonal factors.
 
-``W = A_M ... A_1`` joins layers of widths n_0, ..., n_M, all of which tend to infinity in fixed
-ratios.  With respect to the normalised trace over the input layer, S-transforms multiply where each
-is taken at y over the relative width of its own input (rho_i = n_i/n_0):
+``W = A_M ... A_1`` joins layers of widths n_0, ..., n_M, which tend to infinity with fixed ratios.
+With respect to the normalised trace over the input layer, S-transforms multiply if each is taken
+at y over the relative width of its own input (rho_i = n_i/n_0):
 
     1/w = y/(1 + y) * prod_i S_i(y/rho_(i-1)),   y = psi(1/w) = E (X/w)/(1 - X/w).
 
 Sources: D. Voiculescu, J. Operator Theory 18 (1987) 223; Z. Burda, A. Jarosz, G. Livan, M. A. Nowak
 and A. Swiech, Phys. Rev. E 82 (2010) 061114, arXiv:1007.3594 (rectangular Gaussian factors);
 G. Akemann, J. R. Ipsen and M. Kieburg, Phys. Rev. E 88 (2013) 052118, arXiv:1307.7560; T. Dupic and
-I. Perez Castillo, arXiv:1401.7802.  Which root of the equation belongs to the law is said and
-shown in `product_curve`.
+I. Perez Castillo, arXiv:1401.7802.  `product_curve` shows which root of the equation belongs to the
+law.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.factor_kinds import (
     Diagonal,
     Factor,
@@ -33,14 +34,13 @@ from bnproof.simulate.random_matrices.laws.factor_kinds import (
 from bnproof.simulate.random_matrices.laws.product_curve import Curve, Piece
 from bnproof.simulate.random_matrices.laws.product_equation import Equation, curve, equation, moment
 
-Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-STEPS: Final = 2  # of Newton's method from the guess of a spline
-RESIDUE: Final = 1e-7  # of log x: a guess that ends above it is replaced by continuation
-ROUNDING: Final = 4e-16  # of cdf: ppf is not improved beyond it
-HARD: Final = 1e-9  # a pole of y as near as this to an end is at it
-SOFT_END: Final = 20.0  # of log((x - low)/(high - x)): beyond it guesses are straight lines
+STEPS: Final = 2  # Newton steps from the guess of a spline
+RESIDUE: Final = 1e-7  # residual of log x above which a guess is replaced by continuation
+ROUNDING: Final = 4e-16  # rounding error of cdf, at which ppf stops
+HARD: Final = 1e-9  # a pole of y within this distance of an end counts as at the end
+SOFT_END: Final = 20.0  # |log((x - low)/(high - x))| beyond which guesses are linear
 
 
 @dataclass(frozen=True)
@@ -54,21 +54,21 @@ class ProductLaw:
     Parameters
     ----------
     factors
-        `Gaussian`, `Truncated` and `Diagonal` factors (`mask` makes a ReLU mask), in the order in
-        which they act: the input's first.  Diagonals that follow one another directly are
-        independent, in the sense of ordinary random variables.
+        `Gaussian`, `Truncated` and `Diagonal` factors (`mask` gives a ReLU mask), in the order in
+        which they act, starting at the input.  Adjacent diagonals are independent in the classical
+        sense.
 
     Raises
     ------
     ValueError
-        If there is no factor, one is of another kind, or there are two different diagonals each
-        with several squares other than 0.
+        If there is no factor, one is of another kind, or two different diagonals both have several
+        nonzero squares.
 
     Notes
     -----
-    At the relative distance d from the nearest end of its interval that is not 0, the relative
-    error of `pdf` is at most 1e-12 + 1e-15 M/d.  That of `cdf` is at most 1e-12 in absolute terms.
-    Checked against mpmath at 40 digits for M up to 4, and against `FussCatalan` for M up to 50.
+    At a relative distance d from the nearest nonzero end of its interval, the relative error of
+    `pdf` is at most 1e-12 + 1e-15 M/d.  The absolute error of `cdf` is at most 1e-12.  Tested
+    against mpmath at 40 digits for M up to 4, and against `FussCatalan` for M up to 50.
 
     Examples
     --------
@@ -83,7 +83,7 @@ class ProductLaw:
     def __post_init__(self) -> None:
         factors = tuple(self.factors)
         if not factors:
-            raise ValueError("factors must be at least one, not none")
+            raise ValueError("factors must hold at least one factor")
         for factor in factors:
             if not isinstance(factor, Gaussian | Truncated | Diagonal):
                 raise ValueError(
@@ -94,7 +94,7 @@ class ProductLaw:
 
     @classmethod
     def of_widths(cls, widths: Sequence[float]) -> Self:
-        """Law of Gaussian layers of n_0, ..., n_M units, entries of mean square 1/fan-in.
+        """Law of Gaussian layers with n_0, ..., n_M units and entries of mean square 1/fan-in.
 
         Raises
         ------
@@ -107,18 +107,18 @@ class ProductLaw:
         return cls([Gaussian(out / fan) for fan, out in pairwise(units)])
 
     def support(self) -> tuple[float, float]:
-        """Lowest and highest point of the law, atoms included."""
+        """Smallest and largest point of the law, including atoms."""
         points = [*self.atoms, *(end for piece in self.intervals for end in piece)]
         return min(points), max(points)
 
     @property
     def intervals(self) -> list[tuple[float, float]]:
-        """The intervals with a density, ascending; none for a product of masks alone."""
+        """The intervals with a density, ascending; none for a product of masks."""
         return [(piece.low, piece.high) for piece in self._curve.intervals]
 
     @cached_property
     def atoms(self) -> dict[float, float]:
-        """Places and masses of the atoms, ascending."""
+        """Locations and masses of the atoms, ascending."""
         missing = 1 - self._equation.rank
         masses = zip(self._equation.poles, self._curve.atom_masses(), strict=True)
         positive = {float(place): mass for place, mass in masses if mass}
@@ -149,9 +149,9 @@ class ProductLaw:
         return result
 
     def ppf(self, p: ArrayLike) -> Array:
-        """Lowest point at or below which the mass is p; NaN unless 0 <= p <= 1.
+        """Smallest point at or below which the mass is p; NaN unless 0 <= p <= 1.
 
-        It is found from `cdf`, absolutely: a p below 1e-15 says nothing about the point.
+        It inverts `cdf` with its absolute error, so it is meaningless for p below 1e-15.
         """
         p = np.asarray(p, dtype=float)
         result = np.where((p >= 0) & (p <= 1), self.support()[1], np.nan)
@@ -166,7 +166,7 @@ class ProductLaw:
         return np.where(p == 0, low, np.where(p == 1, high, result))
 
     def moment(self, order: int) -> float:
-        """Mean of the order-th power of the squared singular value, rounded from an exact fraction.
+        """Moment of the squared singular value, rounded from an exact fraction.
 
         Raises
         ------
@@ -242,18 +242,18 @@ class _Branch:
 
     @property
     def hard_ends(self) -> list[float]:
-        """Ends where the density is infinite: 0, and where a pole of y lies."""
+        """Ends with infinite density: 0, and poles of y."""
         ends = [(self.piece.low, self.piece.v_low), (self.piece.high, self.piece.v_high)]
         poles = self.curve.q
         return [x for x, v in ends if x == 0 or (np.abs(v + poles) < HARD * poles).any()]
 
     def point(self, where: Array) -> Array:
-        """Where log((x - low)/(high - x)) has a given value."""
+        """The point at which log((x - low)/(high - x)) has a given value."""
         low, high = self.piece.low, self.piece.high
         return low + (high - low) / (1 + np.exp(-where))
 
     def derivative(self, where: Array) -> Array:
-        """Of `point`."""
+        """Derivative of `point`."""
         return (self.piece.high - self.piece.low) / (2 + 2 * np.cosh(where))
 
     def __call__(self, x: Array) -> Complex:

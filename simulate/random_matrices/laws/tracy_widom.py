@@ -1,14 +1,14 @@
-"""Tracy-Widom laws for beta = 1 and 2, of the largest eigenvalue of large random matrices.
+"""Tracy-Widom laws of the largest eigenvalue of large random matrices, for beta = 1 and 2.
 
 With the integral operator A_s on (0, infinity) whose kernel is ``Ai(x + y + s)``,
 
     F_1(s) = det(1 - A_s),   F_2(s) = det(1 - A_s) det(1 + A_s) = det(1 - K_s),
 
-K_s = A_s**2 being the Airy kernel on (s, infinity).  The first form is that of P. L. Ferrari and
+where K_s = A_s**2 is the Airy kernel on (s, infinity).  The first form is due to P. L. Ferrari and
 H. Spohn (2005, math-ph/0505012).  Gauss-Legendre quadrature turns A_s into a symmetric matrix,
-whose eigenvalues give both determinants with errors that fall exponentially in the number of nodes
-(F. Bornemann, 2010, arXiv:0804.2543 and 0904.1581).  In the right tail ``-log F`` is the trace of
-A_s or of its square; Ai(s) is divided out, so that nothing underflows.
+whose eigenvalues give both determinants with errors that decrease exponentially in the number of
+nodes (F. Bornemann, 2010, arXiv:0804.2543 and 0904.1581).  In the right tail ``-log F`` is the
+trace of A_s or of its square; Ai(s) is divided out to avoid underflow.
 
 Where F is small both determinants cancel.  There q of the Painleve equation ``q'' = s q + 2 q**3``
 gives ``(log F_2)'' = -q**2`` and ``(log F_1)' = ((log F_2)' + q)/2`` (C. A. Tracy, H. Widom, 1996,
@@ -28,20 +28,18 @@ from numpy.polynomial import Chebyshev
 from numpy.polynomial.chebyshev import chebint, chebpts1, chebvander
 from numpy.polynomial.legendre import leggauss
 from numpy.polynomial.polynomial import polyder, polyval
-from numpy.typing import NDArray
 from scipy.special import airy, airye
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.edge_law import EdgeLaw, Piecewise
 
-Array = NDArray[np.float64]
-
-NODES: Final = 56  # of the quadrature; 48 give the same distribution functions to 1e-15
-DECAY: Final = 42.0  # the kernel is cut off where it has fallen by exp(-42)
-SERIES_BELOW: Final = -10.0  # where the series of q, which does not converge, is good to 1e-13
-MATCH: Final = 0.0  # where determinants and Painleve equation meet
-TRACE_ABOVE: Final = 16.0  # where 1 - F is below 1e-19, and its square does not count
-TERMS: Final = 12  # of the series
-COLLOCATION: Final = 80  # points for the Painleve equation
+NODES: Final = 56  # quadrature nodes; 48 give the same distribution functions to 1e-15
+DECAY: Final = 42.0  # the kernel is truncated where it has decayed by exp(-42)
+SERIES_BELOW: Final = -10.0  # below, the asymptotic series of q is accurate to 1e-13
+MATCH: Final = 0.0  # determinants above, Painleve equation below
+TRACE_ABOVE: Final = 16.0  # above, 1 - F is below 1e-19 and its square is negligible
+TERMS: Final = 12  # terms of the series
+COLLOCATION: Final = 80  # collocation points for the Painleve equation
 NEWTON_STEPS: Final = 12
 LEFT: Final = (SERIES_BELOW, -6.0, -4.0, -2.0, MATCH)
 CENTRE: Final = (MATCH, 2.0, 4.0, 8.0, TRACE_ABOVE)
@@ -50,9 +48,9 @@ DEGREE: Final = 26
 
 
 def log_log_determinants(s: float, nodes: int = NODES) -> tuple[float, float]:
-    """Find log(-log F_1(s)) and log(-log F_2(s)) from the eigenvalues of A_s.
+    """Compute log(-log F_1(s)) and log(-log F_2(s)) from the eigenvalues of A_s.
 
-    F_1 and F_2 have absolute errors of 1e-15 for s >= -10, and 1 - F relative ones of 1e-14 for
+    F_1 and F_2 have absolute errors of 1e-15 for s >= -10; 1 - F has a relative error of 1e-14 for
     0 <= s <= 16.
     """
     x, roots = _rule(s, nodes)
@@ -69,9 +67,9 @@ def log_log_determinants(s: float, nodes: int = NODES) -> tuple[float, float]:
 
 
 def log_traces(s: float, nodes: int = NODES) -> tuple[float, float]:
-    """Find log tr A_s and log tr A_s**2, for s > 0: log(-log F) where 1 - F is below 1e-16.
+    """Compute log tr A_s and log tr A_s**2 for s > 0: log(-log F) where 1 - F is below 1e-16.
 
-    They are the integrals over x from 0 to infinity of Ai(s+x)/2 and of x Ai(s+x)**2.
+    The traces are the integrals over x from 0 to infinity of Ai(s+x)/2 and of x Ai(s+x)**2.
     """
     x, roots = _rule(s, nodes)
     scaled, log_scale = _airy_ratio(s, x)
@@ -80,7 +78,7 @@ def log_traces(s: float, nodes: int = NODES) -> tuple[float, float]:
 
 
 def _rule(s: float, nodes: int) -> tuple[Array, Array]:
-    """Points and square roots of weights of the quadrature on (0, infinity), cut off."""
+    """Nodes and square roots of weights of the truncated quadrature on (0, infinity)."""
     length = (max(s, 0.0) ** 1.5 + 1.5 * DECAY) ** (2 / 3) - s
     points, weights = leggauss(nodes)
     return (points + 1) / 2 * length, np.sqrt(weights / 2 * length)
@@ -118,10 +116,10 @@ def _interpolants() -> tuple[Piecewise, Piecewise]:
 
 @lru_cache(maxsize=1)
 def painleve() -> tuple[Chebyshev, Chebyshev]:
-    """Find log F_1 and log F_2 from `SERIES_BELOW` to `MATCH`, from the Painleve equation.
+    """Compute log F_1 and log F_2 from `SERIES_BELOW` to `MATCH` by the Painleve equation.
 
-    The unknown of Newton's method is q'' at Chebyshev points; q is its double integral that takes
-    the right values at both ends.
+    The unknown of Newton's method is q'' at Chebyshev points; q is its double integral with the
+    boundary values at both ends.
     """
     half = (MATCH - SERIES_BELOW) / 2
     t = chebpts1(COLLOCATION)
@@ -190,8 +188,8 @@ def _left_q(s: float) -> float:
 
 
 def _left(beta: int, s: Array) -> tuple[Array, Array]:
-    """Find log(-log F) and its derivative by the series."""
-    x = np.minimum(-s, 1e90)  # whose cube does not overflow
+    """Compute log(-log F) and its derivative by the series."""
+    x = np.minimum(-s, 1e90)  # so that the cube does not overflow
     _, a, b = _left_series()
     t = x**-3.0
     log = -(x**3) / 12 - np.log(x) / 8 + polyval(t, a)
@@ -219,9 +217,9 @@ class TracyWidom(EdgeLaw):
 
     Notes
     -----
-    Absolute error of cdf and sf at most 1e-14, of pdf 1e-13.  Relative error: of sf and pdf at
-    most 1e-12 for 0 <= x <= 1000, of cdf 1e-9 for x <= 0 (asymptotic series below -5.5).  Beyond
-    1000, sf is 0.
+    The absolute error is at most 1e-14 for cdf and sf, and 1e-13 for pdf.  The relative error is at
+    most 1e-12 for sf and pdf for 0 <= x <= 1000, and 1e-9 for cdf for x <= 0 (asymptotic series
+    below -5.5).  Beyond 1000, sf is 0.
 
     Examples
     --------

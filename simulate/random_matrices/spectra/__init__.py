@@ -1,1 +1,1 @@
-"""Spectra of products: sampled ones, and those of given factors."""
+"""Spectra of products of matrices, sampled or given."""

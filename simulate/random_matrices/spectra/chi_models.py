@@ -6,10 +6,11 @@ mean square 1, for which ``chi_k`` stands for the square root of a Gamma(k) vari
 *Triangular.*  A Gaussian matrix is Q R with independent Q and R, and Q is absorbed by the factor on
 its left.  So ``W_M ... W_1`` with widths n_0, ..., n_M has the singular values of a product of M
 upper triangular r x r matrices, r the smallest width, with standard normal entries above the
-diagonal and ``chi_n, chi_(n-1), ..., chi_(n-r+1)`` on it, where n runs over all widths but one
-smallest.  (Factors on the input's side of the smallest layer are L Q first.  Times a Haar matrix, L
-is invariant on both sides, and ``Q R`` again.  That the order of the widths does not matter is the
-weak commutation relation of J. R. Ipsen and M. Kieburg, Phys. Rev. E 89 (2014) 032106.)
+diagonal and ``chi_n, chi_(n-1), ..., chi_(n-r+1)`` on it, where n runs over all widths except one
+smallest.  (Factors on the input side of the smallest layer are first decomposed as L Q.  Times a
+Haar matrix, L is invariant on both sides, and is decomposed as Q R again.  The order of the widths
+does not matter by the weak commutation relation of J. R. Ipsen and M. Kieburg, Phys. Rev. E 89
+(2014) 032106.)
 
 *Bidiagonal.*  For one factor ``chi_n, ..., chi_(n-r+1)`` on the diagonal and ``chi_(r-1), ...,
 chi_1`` beside it (I. Dumitriu and A. Edelman, J. Math. Phys. 43 (2002) 5830).
@@ -27,11 +28,11 @@ from torch import Tensor
 
 from bnproof.simulate.random_matrices.laws.factor_kinds import standard_gaussian
 
-LEAF: Final = 128  # triangular blocks up to this size are multiplied as full ones
+LEAF: Final = 128  # triangular blocks up to this size are multiplied as full matrices
 
 
 def degrees(size: int, count: int, beta: int) -> NDArray[np.int_]:
-    """Degrees of freedom of chi_size, chi_(size-1), ..., `count` of them."""
+    """Degrees of freedom of the first `count` of chi_size, chi_(size-1), ..."""
     return beta * np.arange(size, size - count, -1)
 
 
@@ -51,7 +52,7 @@ def bidiagonal_values(
     )
     if info == 0:
         return np.sqrt(values)
-    # A pivot was lost to rounding.  The matrix [[0, B], [B', 0]], with its rows shuffled, has none.
+    # A pivot was lost to rounding.  The matrix [[0, B], [B', 0]] with permuted rows has no pivots.
     shuffled = np.empty(2 * rank - 1)
     shuffled[::2], shuffled[1::2] = np.sqrt(on), np.sqrt(beside)
     return np.abs(eigvalsh_tridiagonal(np.zeros(2 * rank), shuffled)[: rank - 1 : -1])
@@ -79,7 +80,7 @@ def triangular_products(
 def _fill_upper(
     matrix: NDArray[np.float64], size: int, beta: int, rng: np.random.Generator
 ) -> None:
-    """Fill one zero matrix as the triangular factor of a size x rank Gaussian one."""
+    """Fill a zero matrix with the triangular factor of a size x rank Gaussian matrix."""
     rank = len(matrix)
     squares = rng.chisquare(degrees(size, rank, beta)) / (beta * size)
     np.fill_diagonal(matrix, np.sqrt(squares))
@@ -89,7 +90,7 @@ def _fill_upper(
 
 
 def upper_product(left: Tensor, right: Tensor) -> Tensor:
-    """Product of upper triangular matrices by blocks: a third of the work of a full product."""
+    """Blocked product of upper triangular matrices, with a third of the work of a full product."""
     size = left.shape[-1]
     if size <= LEAF:
         return left @ right

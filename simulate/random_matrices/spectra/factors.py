@@ -1,18 +1,17 @@
-"""Given factors of a product of matrices, checked."""
+"""Validated factors of a product of matrices."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-Array = NDArray[np.float64]
+from bnproof.simulate.random_matrices import Array
 
 
 class Factors:
-    """The factors of a product as float64 or complex128 tensors of one batch.
+    """The factors of a product as float64 or complex128 tensors with a common batch axis.
 
     Attributes
     ----------
@@ -40,7 +39,7 @@ class Factors:
             if factor.shape[:-2] != tensors[0].shape[:-2]:
                 raise ValueError(
                     f"factors[{i}] has the batch shape {_shape(factor)[:-2]}, the first one "
-                    f"{_shape(tensors[0])[:-2]}: give all the same"
+                    f"{_shape(tensors[0])[:-2]}: they must be equal"
                 )
             if i and factor.shape[-2] != tensors[i - 1].shape[-1]:
                 raise ValueError(
@@ -59,7 +58,7 @@ class Factors:
         self.widths = [f.shape[-2] for f in tensors] + [tensors[-1].shape[-1]]
 
     def like_input(self, values: Array) -> Any:
-        """Values (K, r) in the batch shape and the kind of the factors."""
+        """Values (K, r) with the batch shape and the array type of the factors."""
         shaped = values.reshape(*self.batch, values.shape[-1])
         return shaped if self.first is None else torch.from_numpy(shaped).to(self.first.device)
 

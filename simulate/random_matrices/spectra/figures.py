@@ -1,8 +1,8 @@
-"""Figures of spectra beside the law of their widths; figures 8, 9 and 20 of S3 with the law mended.
+"""Figures of spectra and the law of their widths; figures 8, 9 and 20 of S3 with the law corrected.
 
-S3 gives density (5) as that of the singular values; it is that of their squares.  Solid lines are
-the right reading, dashed ones the printed one.  Each function draws on a figure that is passed in
-and returns the text alternative.
+S3 prints density (5) as that of the singular values; it is that of their squares.  Solid lines show
+the corrected law, dashed lines the printed one.  Each function draws on a given figure and returns
+the alt text.
 """
 
 from collections.abc import Sequence
@@ -11,24 +11,22 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
 from bnproof.simulate.random_matrices.spectra.spectrum import Spectrum, condition_digits
 from bnproof.theory.common.errors import UserError
-
-Array = NDArray[np.float64]
 
 RIGHT, PRINTED = "#0072B2", "#D55E00"  # Okabe and Ito (2008)
 POINTS: Final = 400
 BINS: Final = 60
 PANELS: Final = 6
 TICKS: Final = (0, 0.1, 0.5, 1, 2, 4, 8, 16, 32)
-SMALLEST: Final = 1e-300  # a value below it cannot stand on an axis of s
+SMALLEST: Final = 1e-300  # smallest value that an axis of s can show
 
 
 def draw_spectra(figure: Figure, spectra: Sequence[Spectrum], *, log: bool = False) -> str:
-    """Histogram of each spectrum with its law, and the printed law where the widths are equal.
+    """Histogram of each spectrum with its law, and the printed law if the widths are equal.
 
     Parameters
     ----------
@@ -37,7 +35,7 @@ def draw_spectra(figure: Figure, spectra: Sequence[Spectrum], *, log: bool = Fal
     spectra
         One to `PANELS`.
     log
-        Show the distribution of log10 s, not of s.
+        Whether to show the distribution of log10 s instead of s.
 
     Raises
     ------
@@ -45,7 +43,7 @@ def draw_spectra(figure: Figure, spectra: Sequence[Spectrum], *, log: bool = Fal
         If there are too many, or a singular value is too small for an axis of s.
     """
     if len(spectra) > PANELS:
-        raise UserError(f"{len(spectra)} spectra; at most {PANELS} go into a figure: name layers")
+        raise UserError(f"{len(spectra)} spectra: a figure has at most {PANELS}; name layers")
     panels = figure.subplots(1, len(spectra), squeeze=False)[0]
     words = []
     for axes, spectrum in zip(panels, spectra, strict=True):
@@ -73,7 +71,7 @@ def _printed(spectrum: Spectrum) -> bool:
 
 
 def _panel(axes: Axes, spectrum: Spectrum, ticks: Sequence[float]) -> None:
-    """Density of s, the axis scaled as its root, so that the rise at 0 can be seen."""
+    """Density of s on a square-root axis, which resolves the rise at 0."""
     smallest = spectrum.logs.min()
     if np.isfinite(smallest) and smallest < np.log(SMALLEST):
         raise UserError(
@@ -122,7 +120,7 @@ def _log_panel(axes: Axes, spectrum: Spectrum) -> None:
 
 
 def draw_laws(figure: Figure, factors: Sequence[int]) -> str:
-    """Figure 8 of S3: density (5) for several M, read rightly and as printed."""
+    """Figure 8 of S3: density (5) for several M, corrected and as printed."""
     panels = figure.subplots(1, len(factors), sharey=True, squeeze=False)[0]
     for axes, M in zip(panels, factors, strict=True):
         for law, colour, line, label in (
@@ -153,7 +151,7 @@ def draw_laws(figure: Figure, factors: Sequence[int]) -> str:
 def draw_condition(figure: Figure, spectra: Sequence[Spectrum]) -> str:
     """Figure 20 of S3: condition number of the product against the number of factors.
 
-    `spectra` are of square factors of one size, one for each number of factors.
+    `spectra` has one spectrum per number of factors, all of square factors of the same size.
     """
     axes = figure.subplots()
     factors = [len(spectrum.widths) - 1 for spectrum in spectra]

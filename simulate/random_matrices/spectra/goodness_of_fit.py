@@ -1,13 +1,13 @@
 """P-values for the distance of one spectrum from a law, calibrated by simulation.
 
 The Kolmogorov-Smirnov distance D of N independent points from their law is of the order
-N**(-1/2), and tables of its distribution are made for that.  Singular values of one matrix repel
-one another: they lie nearly equally spaced in probability, and their D is of the order log(N)/N.
-So the ordinary p-value of a spectrum that does follow the law is close to 1, always (real factors,
-N = 400: above 1 - 1e-9 in every one of 60), and another passes though it lies several times too
-far off (3 times at N = 32, 7 times at N = 400; complex factors 4 and 10).  A calibrated p-value
-compares D with the distances, from the same limiting law, of simulated spectra of the same size.
-That takes account of the repulsion and of the bias that is left at finite N.
+N**(-1/2), which the usual tables assume.  Singular values of one matrix repel each other: they are
+nearly equally spaced in probability, and their D is of the order log(N)/N.  The ordinary p-value of
+a spectrum that follows the law is therefore always close to 1 (real factors, N = 400: above
+1 - 1e-9 in all of 60 cases), and a spectrum several times too far away still passes (3 times at
+N = 32, 7 times at N = 400; complex factors 4 and 10).  A calibrated p-value compares D with the
+distances of simulated spectra of the same size from the same limiting law, which accounts for the
+repulsion and for the bias at finite N.
 """
 
 from collections.abc import Sequence
@@ -17,23 +17,22 @@ from math import sqrt
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import kstwo
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
 from bnproof.simulate.random_matrices.spectra.sampling import Field, sample_singular_values
 
-Array = NDArray[np.float64]
-
 REPEATS: Final = 1000
 LEVEL: Final = 0.05
-# Added to the seed of the null, so that a spectrum drawn with the same seed is not part of it.
+# Added to the seed of the null, so that it does not contain a spectrum drawn with the same seed.
 APART: Final = 2**32
 
 
 @dataclass(frozen=True)
 class PValue:
-    """How likely a spectrum of the law's own kind lies at least as far from the law.
+    """Probability that a spectrum that follows the law is at least as far from it.
 
     Attributes
     ----------
@@ -47,7 +46,7 @@ class PValue:
     repeats
         Number of simulated spectra.
     ordinary
-        The p-value for N independent points, for comparison only: it is wrong.
+        The p-value for N independent points, which is wrong; for comparison only.
     """
 
     distance: float
@@ -65,7 +64,7 @@ class PValue:
         return cls(found, value, error, len(null), float(kstwo.sf(found, size)))
 
     def numbers(self) -> dict[str, Any]:
-        """The same, rounded, ready for JSON."""
+        """The rounded values as JSON data."""
         return {
             "distance": float(f"{self.distance:.3e}"),
             "calibrated p-value": float(f"{self.value:.3g}"),
@@ -75,14 +74,14 @@ class PValue:
 
 
 def distance(values: ArrayLike, law: Any) -> float:
-    """Kolmogorov-Smirnov distance: largest difference of both distribution functions.
+    """Kolmogorov-Smirnov distance: the largest difference of the distribution functions.
 
     Parameters
     ----------
     values
         At least one number; of any shape.
     law
-        Anything with a vectorised `cdf`.
+        An object with a vectorised `cdf` method.
 
     Raises
     ------
@@ -91,7 +90,7 @@ def distance(values: ArrayLike, law: Any) -> float:
     """
     points = np.sort(np.asarray(values, dtype=float), axis=None)
     if not len(points) or np.isnan(points[-1]):
-        raise ValueError(f"values must be at least one number and none NaN, not {values!r}")
+        raise ValueError(f"values must be one or more numbers, none of them NaN, not {values!r}")
     mass = law.cdf(points)
     ranks = np.arange(len(mass) + 1) / len(mass)
     return float(max((mass - ranks[:-1]).max(), (ranks[1:] - mass).max()))
@@ -101,16 +100,16 @@ def distance(values: ArrayLike, law: Any) -> float:
 def null_distances(
     factors: int, size: int, *, field: Field = "real", repeats: int = REPEATS, seed: int = 0
 ) -> Array:
-    """Distances from the law of simulated spectra of products, ascending, read-only, kept.
+    """Distances of simulated spectra of products from the law, ascending; cached and read-only.
 
     Parameters
     ----------
     factors, size
         M square Gaussian factors, N x N.
     field
-        "real" or "complex".  Complex spectra are stiffer: their distances are smaller.
+        "real" or "complex".  Complex spectra are more rigid, so their distances are smaller.
     repeats, seed
-        Number of spectra, and the seed they are drawn with.
+        Number of spectra and their seed.
 
     Raises
     ------
@@ -137,17 +136,16 @@ def p_value(
     Parameters
     ----------
     values
-        The N singular values of one product, normalised as `FussCatalan` has them: entries of
-        variance 1/N.
+        The N singular values of one product with entries of variance 1/N, as in `FussCatalan`.
     factors, field
-        M, and the kind of entries.
+        M, and the field of the entries.
     repeats, seed
-        Spectra that the null is simulated with; kept for the next call with the same numbers.
+        Number and seed of the simulated spectra, which are cached.
 
     Raises
     ------
     ValueError
-        If `values` are not at least one number, or an option is out of range.
+        If `values` is empty or has NaN, or an option is out of range.
 
     Examples
     --------
@@ -164,21 +162,20 @@ def p_value(
 
 @dataclass(frozen=True)
 class Repulsion:
-    """How far the ordinary test is off for spectra of one size.
+    """How wrong the ordinary test is for spectra of one size.
 
     Attributes
     ----------
     size
         N.
     median, limit
-        Median of D over spectra of the law, and the value that 5 % of them exceed.
+        Median and 95 % quantile of D over spectra that follow the law.
     ordinary_limit
-        The value that D of N independent points exceeds with probability 5 %.
+        95 % quantile of D for N independent points.
     smallest_ordinary
-        The least ordinary p-value of all those spectra: with a right test it would be near
-        1/repeats.
+        Smallest ordinary p-value of these spectra; a correct test would give about 1/repeats.
     ordinary_at_limit
-        Ordinary p-value of a spectrum whose right p-value is 5 %.
+        Ordinary p-value of a spectrum whose calibrated p-value is 5 %.
     rejected
         Share of the spectra that the ordinary test rejects at 5 %.
     """
@@ -193,7 +190,7 @@ class Repulsion:
 
     @property
     def factor(self) -> float:
-        """How many times too far a spectrum must lie for the ordinary test to notice."""
+        """Factor by which a spectrum must exceed `limit` for the ordinary test to reject it."""
         return self.ordinary_limit / self.limit
 
 
@@ -205,7 +202,7 @@ def repulsion(
     repeats: int = REPEATS,
     seed: int = 0,
 ) -> list[Repulsion]:
-    """Compare the calibrated with the ordinary test for spectra that do follow the law.
+    """Compare the calibrated with the ordinary test on spectra that follow the law.
 
     Raises
     ------

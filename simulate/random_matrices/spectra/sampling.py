@@ -1,19 +1,20 @@
-"""Singular values of products of independent Gaussian matrices, drawn at random.
+"""Sample singular values of products of independent Gaussian matrices.
 
-A network of linear layers with widths n_0 (input), n_1, ..., n_M (output) has the weights
-``W_i``, n_i x n_(i-1) with independent entries of mean 0 and variance 1/n_(i-1), real or complex.
-Drawn are the r = min(n_0, ..., n_M) singular values of ``W_M ... W_1`` that are not surely 0.
+A network of linear layers with widths n_0 (input), n_1, ..., n_M (output) has weights ``W_i``,
+n_i x n_(i-1), with independent entries of mean 0 and variance 1/n_(i-1), real or complex.  The
+samples are the r = min(n_0, ..., n_M) singular values of ``W_M ... W_1`` that are almost surely
+nonzero.
 
 Three methods have the same law:
 
 `dense`
-    The matrices as they are, multiplied and decomposed.  The definition, and the reference.
+    Multiplies and decomposes the matrices, by definition.  The reference.
 `triangular`
     For any number of factors: triangular matrices with the law of the factors of a QR chain.
 `bidiagonal`
     For one factor.
 
-Why the last two have the law of the first stands in `chi_models`.
+`chi_models` explains why the last two have the same law as the first.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ Field = Literal["real", "complex"]
 Method = Literal["auto", "bidiagonal", "triangular", "dense"]
 
 BETA: Final = {"real": 1, "complex": 2}  # real dimensions of an entry
-ENTRIES: Final = 2**22  # of one factor, over all products that are multiplied at once
+ENTRIES: Final = 2**22  # entries of one factor over all products that are multiplied at once
 
 
 def sample_singular_values(
@@ -52,7 +53,7 @@ def sample_singular_values(
 ) -> Tensor:
     """Singular values of independent products ``W_M ... W_1`` of Gaussian layers.
 
-    Random numbers are drawn on the CPU, so that they are the same whatever device takes them.
+    Random numbers are drawn on the CPU, so that they are the same for every device.
 
     Parameters
     ----------
@@ -66,16 +67,16 @@ def sample_singular_values(
     method
         "auto" is `bidiagonal` for one factor and `triangular` for more.
     seed
-        At least 0.  With `widths`, `field` and `method` it determines the numbers; the first
-        products are the same however many follow.
+        At least 0.  With `widths`, `field` and `method` it determines the result; the first
+        products do not depend on `repeats`.
     device
-        Where matrices are multiplied and decomposed.  `bidiagonal` stays on the CPU.
+        Device on which matrices are multiplied and decomposed.  `bidiagonal` runs on the CPU.
 
     Returns
     -------
     Tensor
-        Float64, shape (repeats, min(widths)), each row descending, on the CPU.  The rounding error
-        is some 1e-15 times the row's largest value with `dense`: a value below that is lost.
+        Float64, shape (repeats, min(widths)), each row descending, on the CPU.  With `dense` the
+        rounding error is about 1e-15 times the largest value of the row; smaller values are lost.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def sample_singular_values(
         method = "bidiagonal" if factors == 1 else "triangular"
     if method == "bidiagonal" and factors > 1:
         raise ValueError(
-            f"method 'bidiagonal' is for one factor, not {factors}: take 'triangular' or 'auto'"
+            f"method 'bidiagonal' is for one factor, not {factors}: use 'triangular' or 'auto'"
         )
     rngs = _generators((seed, beta, *widths), repeats)
     with one_thread():
@@ -106,7 +107,7 @@ def sample_singular_values(
             return _decompose(
                 lambda batch: _dense(layers, widths, beta, batch, device), rngs, max(widths), rank
             )
-        sizes = sorted(widths)[1:]  # all but one smallest
+        sizes = sorted(widths)[1:]  # all except one smallest
         values = _decompose(
             lambda batch: triangular_products(sizes, rank, beta, batch, device), rngs, rank, rank
         )
@@ -124,12 +125,12 @@ def sample_product(
 ) -> Tensor:
     """Singular values of independent products ``A_M ... A_1`` of factors of any kind.
 
-    The matrices are drawn, multiplied and decomposed as they are.
+    The matrices are sampled, multiplied and decomposed directly.
 
     Parameters
     ----------
     factors
-        In the order in which they act: the input's first.
+        In the order in which they act, starting at the input.
     size
         Input width n_0.  The others are n_0 times the factors' ratios, rounded.
     repeats, field, seed, device
@@ -138,26 +139,26 @@ def sample_product(
     Returns
     -------
     Tensor
-        Float64, shape (repeats, size), each row descending, on the CPU.  Values that are surely 0,
-        for want of rank, are exactly 0: the squares are all eigenvalues of W'W.
+        Float64, shape (repeats, size), each row descending, on the CPU.  Values that vanish because
+        of the rank are exactly 0: the squares are all eigenvalues of W'W.
 
     Raises
     ------
     ValueError
-        If there is no factor, a layer is rounded to no unit, or as `sample_singular_values`.
+        If there is no factor, a width is rounded to 0, or as `sample_singular_values`.
     """
     for name, value, low in (("size", size, 1), ("repeats", repeats, 1), ("seed", seed, 0)):
         _at_least(name, value, low)
     one_of("field", field, tuple(BETA))
     if not factors:
-        raise ValueError("factors must be at least one, not none")
+        raise ValueError("factors must hold at least one factor")
     width, widths, rank = Fraction(size), [size], size
     for factor in factors:
         width = factor.out(width)
         widths.append(round(width))
         rank = min(rank, widths[-1], factor.rank(widths[-2]))
     if rank < 1:
-        raise ValueError(f"size {size} leaves a layer without units, {widths}: take a larger one")
+        raise ValueError(f"size {size} gives a layer without units, {widths}: use a larger size")
     rngs = _generators((seed, BETA[field], *widths), repeats)
     with one_thread():
         values = _decompose(
@@ -179,7 +180,7 @@ def product_singular_values(
 
 
 def _generators(entropy: tuple[int, ...], repeats: int) -> list[np.random.Generator]:
-    """One generator a product: the first are the same however many follow."""
+    """One generator per product; the first ones do not depend on `repeats`."""
     children = np.random.SeedSequence(entropy).spawn(repeats)
     return [np.random.default_rng(child) for child in children]
 
@@ -190,7 +191,7 @@ def _decompose(
     width: int,
     rank: int,
 ) -> Tensor:
-    """The first `rank` singular values of each product, as many at once as memory suggests."""
+    """The first `rank` singular values of each product, in batches that fit into memory."""
     together = max(1, ENTRIES // width**2)
     parts = [
         torch.linalg.svdvals(draw(rngs[k : k + together]))[:, :rank].cpu()

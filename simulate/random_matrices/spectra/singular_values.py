@@ -1,20 +1,21 @@
 """Singular values of the product of given matrices, each with a small relative error.
 
-The singular values of a product X_1 X_2 ... X_M spread over ever more orders of magnitude.  Once
-their ratio passes 1e16, the product multiplied out in float64 holds nothing of the smallest.  Here
-it is never multiplied out.  From the right it is kept as ``U diag(2**e) T``: orthonormal columns
-in U, integers e of any size, rows of norm about 1 in T.  A factor X is absorbed by ``X U = Q R``,
-the columns in descending order of their size in the product; R goes into T, rescaled by powers of
-two, which is exact.  What grades the product stands in e, so that T remains well conditioned, and
-one-sided Jacobi rotations (LAPACK's ``gejsv``) give the singular values of ``diag(2**e) T``.
+The singular values of a product X_1 X_2 ... X_M spread over many orders of magnitude.  Once their
+ratio exceeds 1e16, the product in float64 has lost the smallest.  The product is therefore never
+multiplied out.  Starting from the right it is represented as ``U diag(2**e) T`` with orthonormal
+columns in U, integers e of any size, and rows of norm about 1 in T.  A factor X is absorbed by
+``X U = Q R``, with columns in descending order of their size in the product; R is multiplied into
+T, rescaled by powers of two, which is exact.  The grading of the product is in e, so that T remains
+well conditioned, and one-sided Jacobi rotations (LAPACK's ``gejsv``) give the singular values of
+``diag(2**e) T``.
 
-What can be proved, by the usual analysis of rounding errors: the values are those of a product of
-slightly other factors, each moved by some 1e-16 times its norm; on top of it each value moves by a
-relative 1e-16 times the condition number of T.  The first is what the entries of a factor may be in
-doubt by anyway, and in ``X inv(X)`` the condition number of X enters whatever the method.  What is
-measured, not proved: for Gaussian factors both stay harmless however large M is (singular vectors
-of long products align with the grading), and for graded factors ``D B D'`` with diagonal D and D'
-errors are relative to B, because rows are sorted and scales of columns are moved to the neighbour.
+The usual rounding error analysis proves: the values are those of a product of perturbed factors,
+each perturbed by about 1e-16 times its norm; in addition, each value has a relative error of 1e-16
+times the condition number of T.  The first error is comparable to that of the input, and for
+``X inv(X)`` the condition number of X enters with any method.  Measured, not proved: for Gaussian
+factors both errors stay small for every M (singular vectors of long products align with the
+grading), and for graded factors ``D B D'`` with diagonal D and D' errors are relative to B, because
+rows are sorted and scales of columns are moved to the adjacent factor.
 
 Products by QR decompositions: G. W. Stewart, Electron. Trans. Numer. Anal. 3 (1995) 39; G. Golub,
 K. Solna and P. Van Dooren, SIAM J. Matrix Anal. Appl. 22 (2000) 1.  Accuracy of Jacobi's method:
@@ -31,16 +32,15 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from torch import Tensor
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.spectra.factors import Factors
-
-Array = NDArray[np.float64]
 
 EPS: Final = float(np.finfo(float).eps)
 NOTHING: Final = -(2**40)  # exponent of 0
 SPREAD: Final = 8  # columns of a factor that differ by more bits are scaled first
-RANK: Final = 4 * EPS  # a column depends on others if no more is left, times the width
-# Bits of the singular values that are found at once, and of their neighbours that take part.  What
-# is left out changes them by 2**-MARGIN times the condition number of T; all that takes part must
+RANK: Final = 4 * EPS  # times the width: a column with a smaller remainder is linearly dependent
+# Bits spanned by the singular values computed at once, and by the neighbours that take part.  The
+# rest changes them by 2**-MARGIN times the condition number of T; everything that takes part must
 # lie within the square root of the range of float64.
 CORE: Final = 200
 MARGIN: Final = 100
@@ -60,28 +60,29 @@ def log_singular_values(factors: Sequence[Any]) -> Any:
     Parameters
     ----------
     factors
-        PyTorch tensors or NumPy arrays (..., n_(i-1), n_i), real or complex, of one batch shape.
+        PyTorch tensors or NumPy arrays (..., n_(i-1), n_i), real or complex, with the same batch
+        shape.
 
     Returns
     -------
     Tensor or ndarray
-        Float64, shape (..., min(n_0, ..., n_M)), descending; the product's other singular values
-        are surely 0.  A tensor on the device of the first tensor, if there is one.  Minus infinity
-        where a factor's rank is deficient to within rounding.
+        Float64, shape (..., min(n_0, ..., n_M)), descending; the other singular values of the
+        product are 0.  A tensor on the device of the first tensor, if there is one.  Minus infinity
+        where a factor is rank deficient up to rounding.
 
     Raises
     ------
     ValueError
-        If there is no factor, one is no matrix, is empty, is not finite or is on another device, or
-        if widths do not chain or batch shapes differ.
+        If there is no factor, one is not a matrix, is empty, not finite or on another device, or if
+        widths do not chain or batch shapes differ.
     ArithmeticError
         If all factors are square and the sum of the logarithms is not ``sum log|det X_i|``.
 
     Notes
     -----
-    Accuracy: see the module.  Measured against 1800 digits, real Gaussian factors: relative errors
-    of 1e-13 in every value for N = 12, M = 50 (condition number 1e36), and of 2e-11 for N = 20,
-    M = 1000 (1e907).
+    For the error analysis see the module.  Compared with 1800 digits for real Gaussian factors, the
+    relative error of every value is 1e-13 for N = 12, M = 50 (condition number 1e36), and 2e-11 for
+    N = 20, M = 1000 (1e907).
 
     Examples
     --------
@@ -98,12 +99,12 @@ def log_singular_values(factors: Sequence[Any]) -> Any:
 
 
 def singular_values(factors: Sequence[Any]) -> Any:
-    """Singular values of ``factors[0] @ factors[1] @ ...``; as `log_singular_values`.
+    """Singular values of ``factors[0] @ factors[1] @ ...``; see `log_singular_values`.
 
     Raises
     ------
     OverflowError
-        If a value lies beyond the range of float64 and is not 0: take `log_singular_values`.
+        If a nonzero value is outside the range of float64: use `log_singular_values`.
 
     Examples
     --------
@@ -119,14 +120,14 @@ def singular_values(factors: Sequence[Any]) -> Any:
     if lost.any():
         power = int(exponents[lost][0] * np.log10(2.0))
         raise OverflowError(
-            f"a singular value near 1e{power:+d} is beyond the range of float64: "
-            "take log_singular_values"
+            f"a singular value near 1e{power:+d} is outside the range of float64: "
+            "use log_singular_values"
         )
     return given.like_input(values)
 
 
 def _solve(given: Factors) -> tuple[Array, NDArray[np.int64]]:
-    """Singular values as mantissas times powers of two, descending; checked by determinants."""
+    """Singular values as mantissas and powers of two, descending, verified by determinants."""
     factors = given.tensors
     if given.widths[0] < given.widths[-1]:  # start at the narrow end
         factors = [factor.mH for factor in reversed(factors)]
@@ -144,7 +145,7 @@ def _solve(given: Factors) -> tuple[Array, NDArray[np.int64]]:
 
 
 def _absorb(factor: Tensor, product: _Product | None) -> _Product:
-    """The product with `factor` on its left."""
+    """Multiply the product by `factor` from the left."""
     shift = _exponent(factor.abs().amax((-2, -1))).clamp(min=-2000)
     factor = _scaled(factor, -shift[:, None, None])
     if product is None:
@@ -161,7 +162,7 @@ def _absorb(factor: Tensor, product: _Product | None) -> _Product:
 def _split(factor: Tensor, product: _Product) -> tuple[Tensor, _Product]:
     """Move the scales of the factor's columns into the product, if they differ much.
 
-    In ``X U`` the columns of X are mixed, and small ones would drown in the rounding of large ones.
+    ``X U`` mixes the columns of X, and small ones would be lost in the rounding of large ones.
     """
     scale = _exponent(factor.abs().amax(-2))
     scale = torch.where(scale == NOTHING, 0, scale)
@@ -185,9 +186,9 @@ def _push(factor: Tensor, product: _Product) -> _Product:
 def _graded_qr(matrix: Tensor, e: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Q, R and `order` with ``(matrix diag(2**e))[:, order] = Q R diag(2**e[order])``.
 
-    The columns stand in descending order, those that depend on others last, with exact zeros in R
-    below the rank.  Rows are sorted for the decomposition, which keeps the relative error of small
-    ones small.
+    The columns are in descending order, with linearly dependent ones last and exact zeros in R
+    below the rank.  Rows are sorted before the decomposition, which keeps the relative errors of
+    small rows small.
     """
     columns = torch.linalg.vector_norm(matrix, dim=-2)
     size = e + torch.where(columns > 0, columns.log2(), NOTHING)
@@ -203,7 +204,7 @@ def _graded_qr(matrix: Tensor, e: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rank = R.shape[-2]
         pivots = R.diagonal(dim1=-2, dim2=-1).abs()
         dependent = pivots <= noise[:, :rank] * columns.gather(-1, order)[:, :rank]
-        # A dependent column that comes before another one spoils the rows below: it goes last.
+        # A dependent column before another one would spoil the rows below, so it goes last.
         others = (~last).gather(-1, order)
         others[:, :rank] &= ~dependent
         early = dependent & (others.flip(-1).cumsum(-1).flip(-1)[:, :rank] > 0)
@@ -216,7 +217,7 @@ def _graded_qr(matrix: Tensor, e: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _decompose(T: Tensor, e: Tensor, count: int) -> tuple[Array, NDArray[np.int64]]:
-    """Singular values of one ``diag(2**e) T``: mantissas and exponents, `count` of them."""
+    """The first `count` singular values of one ``diag(2**e) T``, as mantissas and exponents."""
     columns = T.mH
     size = e + torch.linalg.vector_norm(columns, dim=-2).log2()
     order = size.argsort(descending=True)
@@ -257,7 +258,7 @@ def _values(R: NDArray[Any], e: NDArray[np.int64]) -> Array:
 
 
 def _jacobi(matrix: NDArray[Any]) -> Array:
-    """Singular values, descending, with errors that no scaling of columns makes worse."""
+    """Singular values, descending, with errors invariant under scaling of columns."""
     twice = np.iscomplexobj(matrix)
     if twice:  # gejsv is real in SciPy: as a real matrix of twice the size, every value twice
         matrix = np.kron(matrix.real, np.eye(2)) + np.kron(matrix.imag, [[0, -1], [1, 0]])
@@ -272,7 +273,7 @@ def _jacobi(matrix: NDArray[Any]) -> Array:
 
 
 def _check_determinant(factors: Sequence[Tensor], total: Array) -> None:
-    """Compare the sum of the logarithms with that of log|det|, found by LU decompositions.
+    """Compare the sum of the logarithms with that of log|det| from LU decompositions.
 
     Raises
     ------
@@ -289,7 +290,7 @@ def _check_determinant(factors: Sequence[Tensor], total: Array) -> None:
     tolerance = 64 * EPS * allowed.cpu().numpy()
     with np.errstate(invalid="ignore"):
         gap = np.abs(total - expected.cpu().numpy())
-    # Above 1 a factor is singular to within rounding, and neither side means anything.
+    # Above 1 a factor is singular up to rounding, and neither side is meaningful.
     wrong = np.flatnonzero((tolerance < 1) & ~(gap <= tolerance))
     if len(wrong):
         raise ArithmeticError(
@@ -304,7 +305,7 @@ def _exponent(x: Tensor) -> Tensor:
 
 
 def _scaled(x: Tensor, shift: Tensor) -> Tensor:
-    """X times 2**shift: exact, unless it leaves the range of float64."""
+    """X times 2**shift, exact within the range of float64."""
     shift = shift.clamp(-2000, 2000)
     half = shift // 2
     return x * _power(half) * _power(shift - half)

@@ -1,8 +1,8 @@
-"""Spectra of Gaussian products and of given weights, each beside the limiting law of its widths.
+"""Spectra of Gaussian products and of given weights, compared with the limiting law.
 
 Everything is on the scale of the law: entries of the i-th matrix have mean square 1/n_(i-1).
-Given weights are brought to it by their own mean squares, which changes no ratio of singular
-values.  Logarithms are kept, because the values of a long product leave the range of float64.
+Given weights are normalised by their own mean squares, which preserves the ratios of singular
+values.  Logarithms are stored, as the values of a long product leave the range of float64.
 """
 
 import re
@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import psi
 from torch import Tensor
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
 from bnproof.simulate.random_matrices.laws.products import ProductLaw
 from bnproof.simulate.random_matrices.spectra.goodness_of_fit import distance
@@ -27,20 +28,18 @@ from bnproof.simulate.random_matrices.spectra.sampling import BETA, Field, sampl
 from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
 from bnproof.theory.common.errors import UserError
 
-Array = NDArray[np.float64]
-
 LARGEST: Final = 4 * 2**30  # bytes that an archive may unpack to
-LONGEST: Final = 80  # symbols of a name that is shown
-DIGITS: Final = 12.0  # of a condition number up to which multiplying out leaves the rest exact
+LONGEST: Final = 80  # characters of a displayed name
+DIGITS: Final = 12.0  # digits of the condition number up to which multiplying out is accurate
 
 
 class SingularLaw:
-    """Limiting law of the singular values of ``W_M ... W_1`` that are not surely 0.
+    """Limiting law of the nonzero singular values of ``W_M ... W_1``.
 
     Parameters
     ----------
     widths
-        n_0, ..., n_M; the law depends on their ratios alone.
+        n_0, ..., n_M; the law depends only on their ratios.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:
@@ -51,7 +50,7 @@ class SingularLaw:
         self._zeros = 1 - min(widths) / widths[0]
 
     def support(self) -> tuple[float, float]:
-        """Both ends, 0 for the lower one where the density reaches it."""
+        """Both ends of the support."""
         low, high = self._law.support()
         return float(np.sqrt(low)), float(np.sqrt(high))
 
@@ -68,18 +67,18 @@ class SingularLaw:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Logarithms of singular values, and what they are of.
+    """Logarithms of singular values with their origin.
 
     Attributes
     ----------
     name
-        What the figure calls it.
+        Name shown in figures.
     widths
         n_0, ..., n_M.
     logs
         Natural logarithms, (repeats, min(widths)), each row descending; minus infinity for 0.
     provenance
-        What is needed to have them again.
+        Data needed to reproduce them.
     """
 
     name: str
@@ -101,15 +100,15 @@ class Spectrum:
     def distances(self) -> Array:
         """Kolmogorov-Smirnov distance of each product's values from the law, (repeats,).
 
-        Values below the range of float64 count as 0, which changes a distance by what the law has
-        there: nothing that float64 shows.
+        Values below the range of float64 count as 0, which changes a distance only by the mass of
+        the law there, below rounding.
         """
         with np.errstate(under="ignore"):
             values = np.exp(self.logs)
         return np.array([distance(row, self.law) for row in values])
 
     def numbers(self) -> dict[str, Any]:
-        """What was measured, ready for JSON."""
+        """Measured values as JSON data."""
         low, high = self.law.support()
         finite = np.isfinite(self.condition)
         return {
@@ -129,10 +128,10 @@ class Spectrum:
 
 
 def condition_digits(widths: Sequence[int], kind: Field) -> float:
-    """About how many decimal digits the condition number of a product has (Newman's exponents).
+    """Estimate log10 of the condition number of a product from its Lyapunov exponents.
 
-    From the exponents of the smallest width, largest minus smallest, which is exact for square
-    factors in the limit of many of them.
+    Uses the largest minus the smallest exponent for the smallest width, which is exact for square
+    factors in the limit of large M.
     """
     size, beta = min(widths), BETA[kind]
     gap = float(psi(beta * size / 2) - psi(beta / 2)) / 2
@@ -149,8 +148,8 @@ def sampled(
 ) -> Spectrum:
     """Spectra of independent Gaussian products ``W_M ... W_1``.
 
-    Where the condition number leaves the range in which multiplying out is accurate, the factors
-    are drawn as they are and every value is found with a small relative error; that takes longer.
+    If the condition number is too large for multiplying out to be accurate, dense factors are
+    sampled and every value is computed with a small relative error, which takes longer.
 
     Raises
     ------
@@ -175,7 +174,7 @@ def sampled(
 
 
 def _exact_logs(layers: Sequence[Tensor]) -> NDArray[np.float64]:
-    """Logarithms of the singular values of a product of given layers, a row a product."""
+    """Logarithms of the singular values of products of given layers, one row per product."""
     return np.atleast_2d(log_singular_values(layers).cpu().numpy())
 
 
@@ -194,20 +193,20 @@ def _layers(
 
 
 def given(weights: Mapping[str, Tensor]) -> list[Spectrum]:
-    """The spectrum of each weight matrix, and of their product if there are several that chain.
+    """The spectrum of each weight matrix, and of their product if they chain.
 
     Parameters
     ----------
     weights
-        Matrices (n_i, n_(i-1)) as PyTorch's linear layers have them, the input's first.
+        Matrices (n_i, n_(i-1)) as in PyTorch's linear layers, starting at the input.
 
     Raises
     ------
     UserError
-        If there is none, one is no matrix, holds NaN or infinity, or is 0.
+        If there is none, or one is not a matrix, is not finite, or is 0.
     """
     if not weights:
-        raise UserError("no weight matrix was given; name layers that are matrices")
+        raise UserError("no weight matrices given; name layers that are matrices")
     standard = {name: _standard(name, weight) for name, weight in weights.items()}
     found = [_spectrum(name, [matrix]) for name, matrix in standard.items()]
     chain = list(standard.values())
@@ -223,7 +222,7 @@ def _spectrum(name: str, matrices: Sequence[Tensor]) -> Spectrum:
 
 
 def _shown(name: str) -> str:
-    """A name out of a file as it can stand in a terminal and in a figure."""
+    """A name from a file, made safe for a terminal and a figure."""
     return "".join(symbol if symbol.isprintable() else "?" for symbol in name)[:LONGEST]
 
 
@@ -233,7 +232,7 @@ def _standard(name: str, weight: Tensor) -> Tensor:
         raise UserError(f"{name}: shape {tuple(weight.shape)}; it must be a matrix")
     matrix = weight.to(torch.complex128 if weight.is_complex() else torch.float64)
     if not torch.isfinite(matrix).all():
-        raise UserError(f"{name}: holds NaN or infinity; mend the weights")
+        raise UserError(f"{name}: holds NaN or infinity; fix the weights")
     scale = matrix.abs().square().mean().sqrt()
     if scale == 0:
         raise UserError(f"{name}: all entries are 0; leave it out")
@@ -241,14 +240,14 @@ def _standard(name: str, weight: Tensor) -> Tensor:
 
 
 def read_matrices(path: Path, layers: Sequence[str] = ()) -> dict[str, Tensor]:
-    """Matrices of a .safetensors or .npz file, in the order of `layers`.
+    """Read matrices from a .safetensors or .npz file, in the order of `layers`.
 
-    Without `layers` all of them, in the order of their names, numbers in these read as numbers.
+    Without `layers` all matrices are read, in natural order of their names.
 
     Raises
     ------
     UserError
-        If the file cannot be read, is of another kind, holds no matrix or not the layers named.
+        If the file cannot be read, is of another type, or lacks matrices or the named layers.
     """
     if path.suffix not in (".safetensors", ".npz"):
         raise UserError(f"{path}: name a .safetensors or .npz file")
@@ -256,7 +255,7 @@ def read_matrices(path: Path, layers: Sequence[str] = ()) -> dict[str, Tensor]:
         tensors = _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
     except UserError:
         raise
-    except Exception as error:  # each reader has exceptions of its own
+    except Exception as error:  # each reader has its own exceptions
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: cannot be read ({reason})") from None
     matrices = {name: tensor for name, tensor in tensors.items() if tensor.dim() == 2}
@@ -271,7 +270,7 @@ def read_matrices(path: Path, layers: Sequence[str] = ()) -> dict[str, Tensor]:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Key of an order in which layer 2 comes before layer 10."""
+    """Sort key for natural order, in which layer 2 comes before layer 10."""
     parts = re.split(r"(\d+)", name)
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 

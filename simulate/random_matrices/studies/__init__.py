@@ -1,1 +1,1 @@
-"""Comparisons of sampled spectra with laws, one a file."""
+"""Studies that compare sampled spectra with laws, one per module."""

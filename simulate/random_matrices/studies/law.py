@@ -1,16 +1,16 @@
 """Compare sampled singular values of products of Gaussian matrices with the Fuss-Catalan law.
 
-Measured is the Kolmogorov-Smirnov distance of **one** spectrum of N values from the law, averaged
-over independent spectra, for a ladder of N.  If the law is the right one the distance tends to 0;
-the singular values repel one another, so that it goes nearly as 1/N (fitted slopes -0.78 to -0.92
-over 20 seeds of these ladders), where N independent points would give N**(-1/2).  If the law is a
-wrong one the distance tends to its distance from the right one: 0.18 to 0.20 for singular values
-in place of their squares.  For the spectra of the smallest N the evidence gives p-values too, both
-the calibrated ones and, to show how far off they are, those for independent points.
+The study measures the Kolmogorov-Smirnov distance D of **one** spectrum of N values from the law,
+averaged over independent spectra, for a ladder of N.  If the law is correct, D tends to 0; as
+singular values repel each other, it behaves nearly as 1/N (fitted slopes -0.78 to -0.92 over 20
+seeds of these ladders), while N independent points would give N**(-1/2).  If the law is wrong, D
+tends to its distance from the correct one: 0.18 to 0.20 for singular values instead of their
+squares.  For the spectra of the smallest N the evidence also has p-values, both calibrated and, to
+show how wrong these are, those for independent points.
 
-The criterion, the same for statement and control, for every M: the fitted slope of log D against
-log N lies in `SLOPE`, and D at the largest N is below `BOUND`, a tenth of the distance between
-the two laws.
+The criterion, for statement and control and for every M: the fitted slope of log D against log N
+lies in `SLOPE`, and D at the largest N is below `BOUND`, a tenth of the distance between the two
+laws.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from tqdm import tqdm
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
 from bnproof.simulate.random_matrices.spectra.goodness_of_fit import (
     PValue,
@@ -31,8 +31,6 @@ from bnproof.simulate.random_matrices.spectra.goodness_of_fit import (
 from bnproof.simulate.random_matrices.spectra.sampling import product_singular_values
 from bnproof.simulate.random_matrices.studies import table as studies
 from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings, SpectrumTest
-
-Array = NDArray[np.float64]
 
 SLOPE: Final = (-1.5, -0.5)
 BOUND: Final = 0.02
@@ -47,7 +45,7 @@ NULL: Final = 200  # simulated spectra behind a calibrated p-value
 BINS: Final = 60
 TICKS: Final = (0, 0.2, 1, 2, 4, 8)
 EACH: Final = "distance of one spectrum"
-# What may follow density (5): singular values, or their squares.
+# The variable whose density is (5): singular values, or their squares.
 POWERS: Final = {"s": 1, "s^2": 2}
 
 
@@ -60,7 +58,7 @@ class Trend:
     sizes
         The sizes N, ascending.
     distances
-        Mean distance of one spectrum from the law, one a size.
+        Mean distance of one spectrum from the law, for each size.
     errors
         Standard errors of these means.
     pooled
@@ -79,11 +77,11 @@ class Trend:
 
     @property
     def shrinks(self) -> bool:
-        """Whether the distance goes to 0 by the criterion of this module."""
+        """Whether the distance tends to 0 by the criterion of this module."""
         return SLOPE[0] <= self.slope <= SLOPE[1] and self.distances[-1] < BOUND
 
     def numbers(self) -> dict[str, Any]:
-        """What was measured, ready for JSON."""
+        """Measured values as JSON data."""
         return {
             EACH: [float(f"{value:.3e}") for value in self.distances],
             "standard error": [float(f"{value:.1e}") for value in self.errors],
@@ -95,7 +93,7 @@ class Trend:
 
 @lru_cache(maxsize=64)
 def spectra(factors: int, size: int, repeats: int, seed: int, device: str) -> Array:
-    """Sampled singular values, (repeats, size), read-only and kept for the next claim."""
+    """Sampled singular values, (repeats, size), read-only and cached for the next claim."""
     values = product_singular_values(factors, size, repeats, seed=seed, device=device).numpy()
     values.flags.writeable = False
     return values
@@ -113,7 +111,7 @@ def trend(samples: list[Array], power: int, law: FussCatalan) -> Trend:
 
 
 def p_values(rows: Array, answer: str, factors: int, seed: int) -> dict[str, Any]:
-    """P-values of spectra (repeats, N) for `answer` to follow the law, ready for JSON."""
+    """P-values of spectra (repeats, N) under the hypothesis `answer`, as JSON data."""
     size, law = rows.shape[1], FussCatalan(factors)
     null = null_distances(factors, size, repeats=NULL, seed=seed)
     found = [PValue.of(distance(row ** POWERS[answer], law), size, null) for row in rows]
@@ -130,12 +128,12 @@ def p_values(rows: Array, answer: str, factors: int, seed: int) -> dict[str, Any
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Compare s or its square, as the claim's `SpectrumTest` means say, with density (5).
+    """Compare s or its square, as given by the claim's `SpectrumTest`, with density (5).
 
     Raises
     ------
     ValueError
-        If the means name another answer than those of `POWERS`.
+        If the check names an answer that is not in `POWERS`.
     """
     spec = studies.spec_of(claim, POWERS)
     sizes, repeats = SIZES[settings.scale], REPEATS[settings.scale]
@@ -190,7 +188,7 @@ def _summary(spec: SpectrumTest, stated: dict[int, Trend], control: dict[int, Tr
 
 
 def _histogram(sample: Array, factors: int) -> dict[str, Array]:
-    """Density of the sampled singular values, in bins equally wide in the square root of s."""
+    """Density of the sampled singular values, in bins of equal width in sqrt(s)."""
     right = np.sqrt(FussCatalan(factors).support()[1]) * 1.02
     edges = np.linspace(0, np.sqrt(right), BINS + 1) ** 2
     counts = np.histogram(sample, edges)[0]
@@ -200,13 +198,13 @@ def _histogram(sample: Array, factors: int) -> dict[str, Array]:
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     """Histograms of the singular values with both densities, as in Figures 8 and 9 of S3.
 
-    Solid: (5) as the density of s**2, turned into one of s.  Dashed: (5) taken for the density of
-    s itself.  The horizontal axis is scaled as the square root, so that the rise at 0 can be seen.
+    Solid: (5) as the density of s**2, transformed to s.  Dashed: (5) as the density of s.  The
+    square-root scale of the horizontal axis resolves the rise at 0.
 
     Returns
     -------
     str
-        The text alternative.
+        The alt text.
     """
     panels = figure.subplots(1, len(evidence.series), sharey=True, squeeze=False)[0]
     for axes, (name, data) in zip(panels, evidence.series.items(), strict=True):

@@ -1,4 +1,4 @@
-"""Lyapunov exponents of products of Gaussian matrices: the exact ones, and simulated.
+"""Lyapunov exponents of products of Gaussian matrices, exact and simulated.
 
 For X = X_1 ... X_M with independent N x N factors of entries of variance 1/N, the QR chain
 ``X_i Q_(i+1) = Q_i R_i`` has independent R_i, and ``N r_kk^2`` follows chi-squared with N-k+1
@@ -6,14 +6,14 @@ degrees of freedom (real; for complex entries ``N |r_kk|^2`` follows a Gamma(N-k
 mean of ``log r_kk`` is exact at every M, and log s_k/M tends to it: C. M. Newman, Commun. Math.
 Phys. 103 (1986) 121.
 
-The study of the claim `lyapunov` draws dense factors, and finds the singular values of their
-products with `singular_values` and the diagonals with plain QR decompositions.  The criterion,
-stated beforehand, the same for statement and control:
+The study of the claim `lyapunov` samples dense factors, and computes the singular values of their
+products by `singular_values` and the diagonals by plain QR decompositions.  The criterion, fixed
+beforehand and the same for statement and control:
 
-* the mean of log r_kk over all factors lies within `SIGMAS` standard errors of the stated
-  exponent, for every k; a true statement fails by chance once in 1e5 runs;
-* the mean over products and k of ``|log s_k - sum_i log r_kk|/M``, which does not depend on what is
-  stated, falls with M by an exponent in `SLOPE` (1/M is expected) and is below `BOUND` at the end.
+* for every k, the mean of log r_kk over all factors is within `SIGMAS` standard errors of the
+  stated exponent; a true statement fails by chance once in 1e5 runs;
+* the mean over products and k of ``|log s_k - sum_i log r_kk|/M``, which does not depend on the
+  statement, decreases with M with an exponent in `SLOPE` (1/M is expected), to below `BOUND`.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,17 +22,15 @@ from typing import Any, Final
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from scipy.special import polygamma
 from torch import Tensor
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.spectra.sampling import BETA, Field
 from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
 from bnproof.simulate.random_matrices.studies import table as studies
 from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings
 from bnproof.theory.common.errors import one_of
-
-Array = NDArray[np.float64]
 
 SIZE: Final = 12
 PRODUCTS: Final = {Scale.SMOKE: 20, Scale.QUICK: 100, Scale.PAPER: 400}
@@ -60,7 +58,7 @@ def exponents(size: int, field: Field = "real") -> Array:
 
 
 def deviations(size: int, field: Field = "real") -> Array:
-    """Standard deviations of log r_kk, one factor: log s_k has nearly sqrt(M) times that."""
+    """Standard deviations of log r_kk for one factor; log s_k has about sqrt(M) times that."""
     return np.sqrt(_polygamma(1, size, field))
 
 
@@ -75,7 +73,7 @@ def _polygamma(order: int, size: int, field: Field) -> Array:
 
 
 def _mean_square(size: int) -> Array:
-    """Half the logarithm of E r_kk^2: what the exponents are not."""
+    """Half the logarithm of E r_kk^2, a wrong value of the exponents."""
     return np.log(np.arange(size, 0, -1) / size) / 2
 
 
@@ -86,7 +84,7 @@ ANSWERS: Final[Mapping[str, Callable[[int], Array]]] = {
 
 
 def log_diagonals(factors: list[Tensor]) -> Tensor:
-    """Log absolute values of r_kk of each factor of a QR chain from the right.
+    """Logarithms of the absolute values of r_kk for each factor in a QR chain from the right.
 
     Parameters
     ----------
@@ -114,12 +112,12 @@ def _draw(count: int, products: int, settings: Settings) -> tuple[Array, Array]:
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Compare simulated exponents with those that the claim's means and its control state.
+    """Compare simulated exponents with those of the claim's statement and control.
 
     Raises
     ------
     ValueError
-        If the means name another answer than those of `ANSWERS`.
+        If the check names an answer that is not in `ANSWERS`.
     """
     spec = studies.spec_of(claim, ANSWERS)
     products = PRODUCTS[settings.scale]

@@ -1,7 +1,7 @@
-"""Figures of spectra beside their law: density, quantiles, distance by size, p-values.
+"""Figures of spectra and their law: density, quantiles, distance by size, p-values.
 
-Each function draws on a figure that is passed in and returns the text alternative.  Titles state
-what was found.  Colours are those of Okabe and Ito (2008), with a line or a mark of its own each.
+Each function draws on a given figure and returns the alt text.  Titles state the finding.  Colours
+are those of Okabe and Ito (2008), each with its own line style or marker.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import kstwo
 
 from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
@@ -22,25 +22,23 @@ from bnproof.simulate.random_matrices.spectra.goodness_of_fit import (
 )
 from bnproof.simulate.random_matrices.spectra.sampling import Field, sample_singular_values
 
-Array = NDArray[np.float64]
-
 BLUE, RED, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 STYLES: Final = ((BLUE, "-"), (RED, "--"), (GREEN, "-."), (PINK, ":"))
 POINTS: Final = 400
 BINS: Final = 60
-NULL: Final = 5  # simulated spectra a tested one, behind the calibrated p-values
+NULL: Final = 5  # simulated spectra per tested one, for the calibrated p-values
 
 
 def draw_density(figure: Figure, values: ArrayLike, factors: int) -> str:
-    """Histogram of log10 of singular values with the law's density.
+    """Histogram of log10 of singular values with the density of the law.
 
     Parameters
     ----------
     figure
         An empty figure.
     values
-        Singular values of products of M = `factors` square matrices, entries of variance 1/N; the
-        last axis is one spectrum.  Values that are 0 are left out of the picture.
+        Singular values of products of M = `factors` square matrices with entries of variance 1/N;
+        the last axis is one spectrum.  Zeros are not shown.
     """
     values = np.asarray(values, dtype=float)
     law = FussCatalan(factors).root()
@@ -63,9 +61,9 @@ def draw_density(figure: Figure, values: ArrayLike, factors: int) -> str:
 
 
 def draw_quantiles(figure: Figure, values: ArrayLike, factors: int, *, seed: int = 0) -> str:
-    """Sorted singular values against the law's quantiles, both logarithmic, and their ratio.
+    """Sorted singular values against quantiles of the law, on logarithmic axes, and their ratio.
 
-    `values` is one spectrum, with at least one value above 0.
+    `values` is one spectrum with at least one positive value.
     """
     found = np.sort(np.asarray(values, dtype=float), axis=None)
     law = FussCatalan(factors).root()
@@ -99,7 +97,7 @@ def draw_quantiles(figure: Figure, values: ArrayLike, factors: int, *, seed: int
 
 
 def draw_trend(figure: Figure, trends: dict[str, Any]) -> str:
-    """Distance of one spectrum from the law against N, both logarithmic, one line a trend.
+    """Distance of one spectrum from the law against N, on logarithmic axes, one line per trend.
 
     `trends` are `bnproof.simulate.random_matrices.studies.law.Trend` by name, at most four.
     """
@@ -136,9 +134,9 @@ def draw_p_values(
     repeats: int = 200,
     seed: int = 0,
 ) -> str:
-    """Both kinds of p-value of spectra that follow the law, at most three sizes.
+    """Both kinds of p-values of spectra that follow the law, for up to three sizes.
 
-    A p-value is right if its distribution is uniform: if its curve is the diagonal.
+    A p-value is correct if its distribution is uniform, so that its curve is the diagonal.
     """
     law = FussCatalan(factors).root()
     axes = figure.subplots()

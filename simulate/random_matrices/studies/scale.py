@@ -1,9 +1,9 @@
-"""Constants of an initialisation against the condition number of a product of layers.
+"""Effect of initialisation constants on the condition number of a product of layers.
 
-The criterion, stated beforehand, the same for statement and control: the logarithm of the condition
-number of the scaled product differs from that of the product itself by at most `ALLOWED` for every
-product.  Statement: the factor of each layer is the constant of an initialisation, or any number
-from 1e-3 to 1e3.  Control: each row of a layer has a constant of its own.
+The criterion, fixed beforehand and the same for statement and control: for every product, scaling
+changes the logarithm of the condition number by at most `ALLOWED`.  Statement: each layer is
+scaled by the constant of an initialisation, or by any number from 1e-3 to 1e3.  Control: each row
+of a layer has its own constant.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,19 +12,17 @@ from typing import Final
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
 from bnproof.simulate.random_matrices.studies import table as studies
 from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings
 
-Array = NDArray[np.float64]
-
 SIZE: Final = 50
 PRODUCTS: Final = {Scale.SMOKE: 10, Scale.QUICK: 50, Scale.PAPER: 400}
-# Rounding of 1e-16 times the condition number of a factor (up to some 1e4), for each factor.
+# Rounding errors of 1e-16 times the condition number of a factor (up to about 1e4), per factor.
 ALLOWED: Final = 1e-9
-# Standard deviations of an entry, for layers of width N in and out, over that of N(0, 1/N).
+# Standard deviation of an entry relative to N(0, 1/N), for input and output width N.
 INITIALISATIONS: Final[Mapping[str, float]] = {"Xavier": 1.0, "Kaiming": 2**0.5}
 
 
@@ -33,7 +31,7 @@ def _any(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def _per_factor(rng: np.random.Generator, number: int, products: int) -> Array:
-    """One constant a layer, (products, 1, 1): those of the initialisations come first."""
+    """One constant per layer, (products, 1, 1), starting with those of the initialisations."""
     constants = _any(rng, (products, 1, 1))
     for row, value in enumerate(INITIALISATIONS.values()):
         constants[row] = value
@@ -56,7 +54,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     Raises
     ------
     ValueError
-        If the means name another answer than those of `ANSWERS`.
+        If the check names an answer that is not in `ANSWERS`.
     """
     spec = studies.spec_of(claim, ANSWERS)
     products = PRODUCTS[settings.scale]
@@ -99,7 +97,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
 
 
 def _log_condition(layers: list[Array], device: str) -> Array:
-    """log(s_1/s_N), one number a product."""
+    """log(s_1/s_N), one number per product."""
     logs = log_singular_values([torch.from_numpy(layer).to(device) for layer in layers])
     found: Array = (logs[..., 0] - logs[..., -1]).cpu().numpy()
     return found

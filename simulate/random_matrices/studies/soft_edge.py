@@ -11,20 +11,20 @@ x_max)``, so that
     z = N**(2/3) (2(M+1)/M**3)**(1/3) (s_1**2/x_max - 1)
 
 tends to the Tracy-Widom law of the field (D.-Z. Liu, D. Wang, L. Zhang, 2016, arXiv:1412.6777, for
-complex factors).  At finite N the mean of z is off by terms of order N**(-2/3), and for real
-factors by another of order N**(-1/3), which goes if every width N is replaced by N - 1/2, that is
-x_max by ``x_max (1 - M/(2N))``: so for M = 1 by Z. Ma, 2012, arXiv:1203.0839, and by measurement
-for more.  In the limit this centre makes no difference.
+complex factors).  At finite N the mean of z has a bias of order N**(-2/3), and for real factors
+another of order N**(-1/3), which vanishes if every width N is replaced by N - 1/2, that is x_max by
+``x_max (1 - M/(2N))``: proved for M = 1 (Z. Ma, 2012, arXiv:1203.0839), measured for larger M.  In
+the limit this shift makes no difference.
 
-The criterion, the same for statement and control, for every M and both fields: mean and standard
-deviation of z, each extrapolated linearly in N**(-2/3), lie within `SIGMAS` standard errors of
-those of the law.  The matrices are independent, so that Kolmogorov-Smirnov distances may be
-compared with their usual quantiles, as long as these are above the bias.
+The criterion, for statement and control, every M and both fields: mean and standard deviation of
+z, each extrapolated linearly in N**(-2/3), are within `SIGMAS` standard errors of those of the law.
+The matrices are independent, so that Kolmogorov-Smirnov distances may be compared with their usual
+quantiles, as long as these exceed the bias.
 
-**Hard edge.**  For complex factors ``N * prod_i n_i * s_N**2``, 1/n_i being the mean square of the
-entries, tends to the law of `bnproof.simulate.random_matrices.laws.hard_edge`.  One square factor
-follows it at every N; otherwise the distance falls as 1/N (measured: 0.09, 0.05, 0.025 at N = 2, 4,
-8 for M = 2).
+**Hard edge.**  For complex factors whose entries have mean square 1/n_i, ``N * prod_i n_i *
+s_N**2`` tends to the law of `bnproof.simulate.random_matrices.laws.hard_edge`.  One square factor
+follows it at every N; otherwise the distance decreases as 1/N (measured: 0.09, 0.05, 0.025 at
+N = 2, 4, 8 for M = 2).
 """
 
 from collections.abc import Sequence
@@ -32,10 +32,10 @@ from dataclasses import dataclass
 from typing import Any, Final, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import kstwo
 from tqdm import tqdm
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.edge_law import EdgeLaw
 from bnproof.simulate.random_matrices.laws.tracy_widom import TracyWidom
 from bnproof.simulate.random_matrices.spectra.goodness_of_fit import distance
@@ -43,8 +43,6 @@ from bnproof.simulate.random_matrices.spectra.sampling import Field, sample_sing
 from bnproof.simulate.random_matrices.studies import table as studies
 from bnproof.simulate.random_matrices.studies.soft_edge_figures import draw as draw
 from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings
-
-Array = NDArray[np.float64]
 
 SIGMAS: Final = 4.0
 RATE: Final = -2 / 3  # power of N that the moments are extrapolated in
@@ -58,7 +56,7 @@ REPEATS: Final = {
     Scale.QUICK: (1200, 700, 400),
     Scale.PAPER: (4000, 2000, 1000, 500),
 }
-# Which law real and complex factors follow: beta = 1 and 2, or the other way about.
+# The laws of real and complex factors: beta = 1 and 2, or the reverse.
 ANSWERS: Final = {"Tracy-Widom law of the field": (1, 2), "of the other field": (2, 1)}
 LEVEL: Final = 0.95
 FIELDS: Final[tuple[Field, ...]] = get_args(Field)
@@ -73,18 +71,18 @@ class Ladder:
     sizes
         The sizes N, ascending.
     values
-        One vector a size.
+        One vector per size.
     """
 
     sizes: tuple[int, ...]
     values: tuple[Array, ...]
 
     def distances(self, law: EdgeLaw) -> list[float]:
-        """Kolmogorov-Smirnov distances from `law`, one a size."""
+        """Kolmogorov-Smirnov distances from `law`, one per size."""
         return [distance(values, law) for values in self.values]
 
     def null(self) -> list[float]:
-        """Distances that as many draws from the law itself exceed in 5 % of cases, one a size."""
+        """95 % quantiles of the distance for as many draws from the law, one per size."""
         return [float(kstwo.ppf(LEVEL, len(values))) for values in self.values]
 
     def limits(self) -> dict[str, tuple[float, float]]:
@@ -106,7 +104,7 @@ class Ladder:
         )
 
     def numbers(self, law: EdgeLaw) -> dict[str, Any]:
-        """What was measured against `law`, ready for JSON."""
+        """Measured values compared with `law`, as JSON data."""
         expected = {"mean": law.mean(), "standard deviation": law.std()}
         return {
             name: {
@@ -123,7 +121,7 @@ class Ladder:
 
 
 def extrapolated(sizes: Sequence[int], pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Value at N to infinity of a weighted fit a + b N**RATE, and its standard error."""
+    """Limit a of a weighted fit a + b N**RATE, and its standard error."""
     values, errors = np.array(pairs).T
     terms = np.stack([np.ones(len(sizes)), np.array(sizes, dtype=float) ** RATE], axis=1)
     covariance = np.linalg.inv(terms.T @ (terms / errors[:, None] ** 2))
@@ -143,7 +141,7 @@ def standardised(
 ) -> Array:
     """Standardise the largest singular values s_1 of products of square factors to z.
 
-    `shifted` takes the centre of order 1/N for real factors; without it, it is x_max.
+    With `shifted` the centre has the correction of order 1/N for real factors; else it is x_max.
     """
     end = (factors + 1) ** (factors + 1) / factors**factors
     shift = factors / (2 * size) if shifted and field == "real" else 0.0
@@ -188,7 +186,7 @@ def hard_edge(
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `SpectrumTest` checks: the largest singular values of both fields."""
+    """Run the claim's `SpectrumTest` on the largest singular values of both fields."""
     spec = studies.spec_of(claim, ANSWERS)
     sizes, repeats = SIZES[settings.scale], REPEATS[settings.scale]
     jobs = [(M, field) for M in spec.factors for field in FIELDS]

@@ -1,7 +1,7 @@
-"""Figures of extreme singular values beside their limit laws.
+"""Figures of extreme singular values and their limit laws.
 
-Solid lines with the first colour are the law that is claimed, dashed ones with the second the
-control, so that both can be told apart in grey.
+Solid lines in the first colour show the claimed law, dashed lines in the second the control, so
+that they can be distinguished in greyscale.
 """
 
 from collections.abc import Mapping
@@ -9,13 +9,11 @@ from typing import Final
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.edge_law import EdgeLaw
 from bnproof.simulate.random_matrices.laws.tracy_widom import TracyWidom
 from bnproof.theory.claim import Claim, Evidence
-
-Array = NDArray[np.float64]
 
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
@@ -69,11 +67,11 @@ def draw_hard_edge(
     Parameters
     ----------
     figure
-        To draw in.
+        Figure to draw on.
     samples
-        For every M, the scaled smallest squared singular values of every size N.
+        For each M, the scaled smallest squared singular values for each size N.
     laws
-        For every M, the limit law.
+        For each M, the limit law.
 
     Returns
     -------

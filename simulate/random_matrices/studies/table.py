@@ -1,8 +1,8 @@
-"""What can be measured on random matrices for a claim: one module a study, by name.
+"""The studies of random matrices by name, one per module.
 
-A study is a module with two functions.  ``check(claim, settings)`` measures what the claim's
-`SpectrumTest` means ask for and returns one `Evidence` of `Kind.SPECTRA`; ``draw(figure, claim,
-evidence)`` draws it and returns the text alternative.  Its docstring states the criterion.
+A study is a module with two functions.  ``check(claim, settings)`` runs the claim's `SpectrumTest`
+and returns one `Evidence` of `Kind.SPECTRA`; ``draw(figure, claim, evidence)`` plots it and returns
+the alt text.  The docstring of the module states the criterion.
 """
 
 import importlib
@@ -27,30 +27,30 @@ STUDIES: Final = {
 
 @one_thread()
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `SpectrumTest` means.
+    """Run the claim's `SpectrumTest`.
 
     Raises
     ------
     ValueError
-        If the claim has no such means, or they name an unknown study.
+        If the claim has no such check, or its study is unknown.
     """
     evidence: Evidence = _study(claim).check(claim, settings)
     return evidence
 
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
-    """Draw the evidence of `check`; returns the text alternative."""
+    """Plot the evidence of `check`; returns the alt text."""
     text: str = _study(claim).draw(figure, claim, evidence)
     return text
 
 
 def spec_of(claim: Claim, answers: Iterable[str]) -> SpectrumTest:
-    """The claim's `SpectrumTest` means, its statement and control found among `answers`.
+    """Return the claim's `SpectrumTest`, with its statement and control among `answers`.
 
     Raises
     ------
     ValueError
-        If the claim has no such means, or an answer is not one of the study's.
+        If the claim has no such check, or the study does not have an answer.
     """
     spec, known = _means(claim), tuple(answers)
     for name in (spec.statement, spec.control):
@@ -63,7 +63,7 @@ def spec_of(claim: Claim, answers: Iterable[str]) -> SpectrumTest:
 
 
 def provenance(spec: SpectrumTest, settings: Settings, **rest: Any) -> dict[str, Any]:
-    """What is needed to repeat a study; `rest` are its own sizes."""
+    """Parameters that reproduce a study; `rest` are its sizes."""
     return {
         "study": spec.study,
         "factors": list(spec.factors),

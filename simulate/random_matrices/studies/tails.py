@@ -1,13 +1,13 @@
 """Tails and condition number of products of Gaussian matrices as the number of factors grows.
 
-The criterion, stated beforehand, the same for statement and control.  From each M to the next,
-twice as large, all at N = 100, over independent products:
+The criterion, fixed beforehand and the same for statement and control.  From each M to the next,
+twice as large, at N = 100, over independent products:
 
-* the median condition number grows at least `WORSE` times;
-* with the squares divided by their mean, the largest hundredth begins at least `RIGHT` times
-  higher, and the smallest hundredth ends at least `LEFT` times lower.
+* the median condition number increases at least by the factor `WORSE`;
+* for the squares divided by their mean, the 99 % quantile increases at least by the factor `RIGHT`
+  and the 1 % quantile decreases at least by the factor `LEFT`.
 
-The control has as many factors, all of them orthogonal but for a Gaussian one.
+The control has the same number of factors, all orthogonal except for one Gaussian factor.
 """
 
 from itertools import pairwise
@@ -16,19 +16,17 @@ from typing import Any, Final
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
 from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
 from bnproof.simulate.random_matrices.studies import table as studies
 from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings
 
-Array = NDArray[np.float64]
-
 ANSWERS: Final = ("Gaussian factors", "one Gaussian factor")
 SIZE: Final = 100
 PRODUCTS: Final = {Scale.SMOKE: 20, Scale.QUICK: 50, Scale.PAPER: 400}
-TOGETHER: Final = 10  # products at a time, which bounds the memory
+TOGETHER: Final = 10  # products at once, to limit memory
 WORSE: Final = 10.0
 RIGHT: Final = 1.2
 LEFT: Final = 5.0
@@ -41,7 +39,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     Raises
     ------
     ValueError
-        If the means name another answer than those of `ANSWERS`.
+        If the check names an answer that is not in `ANSWERS`.
     """
     spec = studies.spec_of(claim, ANSWERS)
     products = PRODUCTS[settings.scale]
@@ -114,7 +112,7 @@ def _grows(rows: list[dict[str, float]]) -> bool:
 
 
 def _law_quantiles(factors: int) -> Array:
-    """Logarithms of the law's quantiles for the ranks of a spectrum, descending."""
+    """Logarithms of the quantiles of the law at the ranks of a spectrum, descending."""
     ranks = 1 - (np.arange(SIZE) + 0.5) / SIZE
     found: Array = FussCatalan(factors).root().logppf(ranks)
     return found
@@ -125,7 +123,7 @@ def _listed(values: list[float]) -> str:
 
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
-    """Mean logarithm of each singular value against its rank, with the law's quantiles."""
+    """Mean logarithm of each singular value against its rank, with quantiles of the law."""
     spec = studies.spec_of(claim, ANSWERS)
     axes = figure.subplots()
     ranks = (np.arange(SIZE) + 0.5) / SIZE

@@ -1,4 +1,4 @@
-"""Mean 0 and standard deviation 1: the first exactly, the second at eps = 0 only."""
+"""Mean 0 and standard deviation 1: the first holds exactly, the second only at eps = 0."""
 
 import sympy as sp
 
@@ -37,10 +37,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "The mean is 0 for every eps; the relation is the part on the standard deviation, which "
-        "is sigma/s: below 1 for eps > 0, 1 - eps/(2 sigma^2) for small eps, and near 0 for a "
-        "unit whose sigma is far below sqrt(eps). At eps = 0 it is 1. All of it holds before "
-        "gamma and beta, as S4 says; after them mean and standard deviation are beta and "
-        "|gamma| sigma/s. The control is the exact value."
+        "The mean is 0 for every eps; the relation is about the standard deviation, which is "
+        "sigma/s: 1 at eps = 0, below 1 for eps > 0, 1 - eps/(2 sigma^2) for small eps, and near "
+        "0 for a unit with sigma far below sqrt(eps). This is before gamma and beta, as S4 says; "
+        "after them mean and standard deviation are beta and |gamma| sigma/s. The control is the "
+        "exact value."
     ),
 )

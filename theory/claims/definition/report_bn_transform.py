@@ -41,8 +41,8 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "The report's x and y are y and z here. In a convolution the batch is all activations of "
-        "a channel, over samples and places (S3): m is their number. S3 says in words that it "
+        "a channel, over samples and positions (S3), and m is their number. In its text S3 "
         "divides by 'the standard deviation (plus eps)'; its equation (1) has eps under the root, "
-        "and PyTorch's operator agrees with the equation. The control follows the words."
+        "as PyTorch does. The control follows the text."
     ),
 )

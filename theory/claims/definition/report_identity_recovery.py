@@ -1,4 +1,4 @@
-"""Recovering the input: gamma = sqrt(Var) undoes the layer at eps = 0 only."""
+"""Recovering the input: gamma = sqrt(Var) undoes the layer only at eps = 0."""
 
 import sympy as sp
 
@@ -10,12 +10,12 @@ from bnproof.theory.symbols import REGULAR, mu, s, sigma, y_k, yhat_k
 
 
 def prove() -> DerivationResult:
-    """Put gamma = sigma and gamma = s into the layer, beta = mu."""
+    """Substitute gamma = sigma, then gamma = s, into the layer with beta = mu."""
     d = Derivation()
     layer_definition.layer_steps(d)
     yhat = layer_definition.hat().entry(layer_definition.ENTRIES)
     d.equal(
-        "With gamma = sigma, beta = mu the layer misses its input by",
+        "With gamma = sigma, beta = mu the output differs from the input by",
         (r"\sigma\hat y_k + \mu - y_k", "sigma yhat_k + mu - y_k"),
         sigma * yhat + mu - y_k,
         -(1 - sigma / s) * (y_k - mu),
@@ -47,10 +47,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "The report's own algorithm has eps > 0: then the input comes back with its deviations "
-        "from the mean shortened by the factor sigma/s. Exact recovery needs "
-        "gamma = sqrt(Var + eps), the control, which is proved here; at eps = 0 the two are one. "
-        "Var and E are those of the batch: with moments of the whole data the input is not "
-        "recovered either."
+        "The report's own algorithm has eps > 0: then the input is returned with deviations from "
+        "the mean reduced by the factor sigma/s. Exact recovery needs gamma = sqrt(Var + eps), "
+        "the control, which is proved here; at eps = 0 both agree. Var and E are those of the "
+        "batch: with moments of the whole data set the input is not recovered either."
     ),
 )

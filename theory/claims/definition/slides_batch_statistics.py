@@ -32,7 +32,7 @@ def prove() -> DerivationResult:
 
 CLAIM = Claim(
     id="slides_batch_statistics",
-    title="With 1/B in both, sigma^2 is the batch's mean square less its mean squared.",
+    title="With 1/B in both, sigma^2 is the mean square of the batch minus its squared mean.",
     sources=(Source("S0", "'Batch Normalization (BatchNorm)', 'Batch Statistics'"),),
     statement=(
         r"\mu = \mathbb{E}[y],\ \sigma^2 = \mathrm{Var}(y):\quad "
@@ -44,9 +44,9 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
-        "E and Var are those of a sample drawn from the batch. As an estimate of the variance of "
-        "the whole data, sigma^2 is too small by the factor 1 - 1/B; PyTorch normalises with this "
-        "biased value and keeps the unbiased one, with 1/(B - 1), for evaluation. "
+        "E and Var are those of a random sample of the batch. As an estimate of the variance of "
+        "the data distribution, sigma^2 is too small by the factor 1 - 1/B; PyTorch normalises "
+        "with this biased value and stores the unbiased one, with 1/(B - 1), for evaluation. "
         "The control has 1/(B - 1)."
     ),
 )

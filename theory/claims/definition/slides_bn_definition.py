@@ -32,10 +32,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "The slides print it under the name of Ioffe and Szegedy (arXiv:1502.03167), who divide "
-        "by s = sqrt(sigma^2 + eps), as S1, S3 and every framework do; yhat is measured there. "
-        "As a definition of its own the slides' layer is lawful; slides_bn_definition_bound says "
-        "how near it is. The two agree for eps = 0 and where sigma = (1 - eps)/2. "
-        "The control is the layer with the root."
+        "The slides attribute it to Ioffe and Szegedy (arXiv:1502.03167), who divide by "
+        "s = sqrt(sigma^2 + eps), as S1, S3 and every framework do; yhat is measured there. As a "
+        "definition the slides' layer is legitimate; slides_bn_definition_bound bounds the "
+        "difference. The two agree for eps = 0 and for sigma = (1 - eps)/2. The control is the "
+        "layer with the root."
     ),
 )

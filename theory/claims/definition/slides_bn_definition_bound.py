@@ -1,4 +1,4 @@
-"""How far the slides' layer is from that of the frameworks."""
+"""The difference between the slides' layer and that of the frameworks."""
 
 import sympy as sp
 
@@ -32,7 +32,7 @@ def prove() -> DerivationResult:
     size = sp.Abs(eps * (1 - 2 * sigma - eps)) * sigma * sp.sqrt(m) / s
     slack = Term(
         size * excess / (2 * sigma**2 * a * (s + a)),
-        "an absolute value times positive factors and the excess just found",
+        "an absolute value times positive factors and the excess just derived",
     )
     return d.finish(
         [slack],
@@ -42,7 +42,7 @@ def prove() -> DerivationResult:
 
 CLAIM = Claim(
     id="slides_bn_definition_bound",
-    title="The slides' layer and the frameworks' differ, relatively, by O(eps) at fixed sigma.",
+    title="The layers of the slides and the frameworks differ relatively by O(eps) at fixed sigma.",
     sources=(
         Source("derived", "the two denominators, sigma + eps and sqrt(sigma^2 + eps)"),
         Source("S0", "'Batch Normalization (BatchNorm)' and 'Batch Statistics'"),
@@ -59,9 +59,9 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "For every eps >= 0. Where sigma is of order 1, the relative difference is of order eps: "
-        "5e-6 at sigma = 1, eps = 1e-5. No such bound is uniform in sigma: between eps and "
-        "sqrt(eps) the slides' output has standard deviation sigma/(sigma + eps) near 1, the "
-        "other sigma/s near 0. The control halves the bound."
+        "5e-6 at sigma = 1, eps = 1e-5. No such bound is uniform in sigma: for sigma between eps "
+        "and sqrt(eps) the standard deviation of the output is sigma/(sigma + eps), near 1, for "
+        "the slides, and sigma/s, near 0, for the frameworks. The control halves the bound."
     ),
     corrects="slides_bn_definition",
 )

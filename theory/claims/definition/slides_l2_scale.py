@@ -28,7 +28,7 @@ def prove() -> DerivationResult:
     )
     d.value(centred_norm, "Take the root", sp.sqrt(square), sigma * sp.sqrt(m))
     d.equal(
-        "so the printed scale is too small by the root of the batch size",
+        "so the printed scale is too small by the square root of the batch size",
         (r"C = \tfrac1m\|y - \mu\mathbf{1}\|", "C = |y - mu 1|/m"),
         sp.sqrt(square) / m,
         sigma / sp.sqrt(m),
@@ -55,7 +55,7 @@ CLAIM = Claim(
     remark=(
         "Printed C is sigma/sqrt(B); the layer divides by sigma, which is the control. "
         "With the printed C every activation would be sqrt(B) times as large, and the scale would "
-        "not agree with the slides' own l_p norm at p = 2, ((1/B) sum |y_i|^2)^(1/2). "
+        "disagree with the slides' own l_p norm at p = 2, ((1/B) sum |y_i|^2)^(1/2). "
         "The relation is false for every B > 1."
     ),
 )

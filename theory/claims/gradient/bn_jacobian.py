@@ -35,7 +35,7 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(2, 3, 5))),
     expected=Verdict.PROVED,
     remark=(
-        "Printed at eps = 0; it holds for every eps >= 0 with s = sqrt(sigma^2 + eps) for sigma. "
-        "The control drops 1/m from the last term."
+        "Printed for eps = 0; it holds for every eps >= 0 with s = sqrt(sigma^2 + eps) in place "
+        "of sigma. The control drops 1/m from the last term."
     ),
 )

@@ -1,4 +1,4 @@
-"""The gradient bound of Theorem 4.1 for the normalisers of other axes."""
+"""The gradient bound of Theorem 4.1 for normalisers along other axes."""
 
 import sympy as sp
 
@@ -17,7 +17,7 @@ OTHER_AXES = ("LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm", "WeightNorm")
 
 
 def prove() -> DerivationResult:
-    """Derive |v|^2 for a group, read off omega and theta of each normaliser."""
+    """Derive |v|^2 for a group, in terms of omega and theta of the normaliser."""
     d = Derivation()
     d.given(
         "A group u in R^m: the features of one sample (LayerNorm, RMSNorm), some channels of one "
@@ -30,7 +30,7 @@ def prove() -> DerivationResult:
     groups.gradient_steps(d)
     d.given(
         "Each scale is S = G(R), R^2 the mean square of x = Au, so dR = <x,h>/(mR): the slope is "
-        "w = G'(R) x/(mR), omega = G'(R) S/R, and <w,u> = G'(R) R. Remain omega and theta"
+        "w = G'(R) x/(mR), omega = G'(R) S/R, and <w,u> = G'(R) R. Only omega and theta remain"
     )
     for kind in NORMALIZERS:
         if kind.name in OTHER_AXES:
@@ -92,14 +92,14 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "m is the size of a group; omega is 1, m for WeightNorm; for BatchNorm, which the random "
-        "instances include, 1 or, with eps added outside the root, S/(S - eps). Where gamma is one "
-        "number a feature, the gradient at n is gamma times that at z entry by entry: |gamma| does "
-        "not come out of the norm as in Theorem 4.1. RMSNorm and WeightNorm do not centre: the "
-        "term in the mean gradient is missing. The group of LayerNorm is one sample, so the bound "
-        "does not depend on the batch, as S1 says; random instances take the gradient over the "
-        "whole tensor, where anything that leaked out of the group would break the bound at "
-        "eps = 0. Theorem 4.2 carries over at eps = 0, omega/m for 1/m. "
-        "The control subtracts the last term twice."
+        "m is the size of a group; omega is 1, except m for WeightNorm and S/(S - eps) for "
+        "BatchNorm with eps outside the root, which the random instances include. If gamma has "
+        "one entry per feature, the gradient at n is gamma times that at z entry by entry, so "
+        "|gamma| does not factor out of the norm as in Theorem 4.1. RMSNorm and WeightNorm do not "
+        "centre, so the term in the mean gradient is missing. The group of LayerNorm is one "
+        "sample, so the bound does not depend on the batch, as S1 says; random instances take the "
+        "gradient over the whole tensor, where any leak out of the group would break the bound at "
+        "eps = 0. Theorem 4.2 carries over at eps = 0 with omega/m for 1/m. The control subtracts "
+        "the last term twice."
     ),
 )

@@ -26,7 +26,7 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "False for every m > 1 wherever <g,yhat> is not 0, since the bound with 1/m is an "
+        "False for every m > 1 whenever <g,yhat> is not 0, since the bound with 1/m is an "
         "identity and this one subtracts more. The control is the bound with 1/m."
     ),
 )

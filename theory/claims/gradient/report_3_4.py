@@ -1,4 +1,4 @@
-"""Theorem 3.4 of the student report: Theorem 4.1 copied with two slips."""
+"""Theorem 3.4 of the student report: Theorem 4.1 copied with two errors."""
 
 import sympy as sp
 
@@ -26,8 +26,8 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "Two slips against Theorem 4.1: the norm is not squared, so the sides differ in degree, "
-        "and the gradient is taken at yhat, before the layer projects it. "
+        "Two errors relative to Theorem 4.1: the norm is not squared, so the sides differ in "
+        "degree, and the gradient is taken at yhat, before the layer projects it. "
         "The control is Theorem 4.1."
     ),
 )

@@ -1,4 +1,4 @@
-"""When the layer shortens the gradient, its scaling unchanged."""
+"""When the layer shortens the gradient at unchanged scaling."""
 
 import sympy as sp
 
@@ -16,7 +16,7 @@ def prove() -> DerivationResult:
     lost = gg - d.values[vv].subs(gamma, s)
     name = (r"\|g\|^2 - \|v\|^2", "|g|^2 - |v|^2")
     d.equal(
-        "At unchanged scaling, gamma^2 = s^2, the layer takes from the squared norm",
+        "At unchanged scaling, gamma^2 = s^2, the layer reduces the squared norm by",
         name,
         lost,
         (g1**2 + (1 + eps / s**2) * gy**2) / m,
@@ -44,11 +44,11 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
-        "The relation is the statement for every scaling: divided by gamma^2 = sigma^2 its right "
-        "side is what the squared norm loses, positive exactly under the report's 'or'. The report "
-        "takes the gradient at yhat, gamma g, which changes neither condition unless gamma = 0. "
-        "Both gradients belong to the same point z, and it is the norm at a point that shrinks; a "
-        "Lipschitz constant would be its supremum. For eps > 0 the derivation finds that even more "
-        "is lost. 'Significantly' is not decided here. The control leaves out the correlation."
+        "The relation is the statement for every scaling: divided by gamma^2 = sigma^2, its right "
+        "side is the reduction of the squared norm, positive exactly under the report's 'or'. The "
+        "report takes the gradient at yhat, gamma g, which changes neither condition unless "
+        "gamma = 0. Both gradients are taken at the same point z, and the norm at a point shrinks; "
+        "a Lipschitz constant would be its supremum. For eps > 0 the derivation shows an even "
+        "larger reduction. 'Significantly' is not tested here. The control omits the correlation."
     ),
 )

@@ -42,7 +42,7 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "No longer an identity: the slack is (1 - kappa) gamma^2 <g,yhat>^2/(m s^2) with "
-        "kappa = sigma^2/s^2. The printed theorem leaves eps out; frameworks do not. "
+        "kappa = sigma^2/s^2. The printed theorem omits eps; frameworks do not. "
         "The control subtracts the last term twice."
     ),
 )

@@ -38,9 +38,9 @@ CLAIM = Claim(
     checks=(Proof(prove, attained=CASE), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
-        "True but loose: equality in general needs m mu(grad)^2, as in Theorem 4.1. Read with the "
-        "gradient of L_Std at z, and with sigma for the slides' sigma + eps, that is at eps = 0. "
-        "One slide draws the brace 'additive' around the first term too, which is not subtracted. "
+        "True but loose: equality in general needs m mu(grad)^2, as in Theorem 4.1. The gradient "
+        "of L_Std is taken at z, and the slides' sigma + eps as sigma, that is at eps = 0. One "
+        "slide draws the brace 'additive' also around the first term, which is not subtracted. "
         "The control has m^2 mu(grad)^2."
     ),
 )

@@ -1,4 +1,4 @@
-"""The slides' theorem taken at its word: L_Std in the network without the layer, at y."""
+"""The slides' theorem taken literally: L_Std in the network without the layer, at y."""
 
 import sympy as sp
 
@@ -31,9 +31,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "With the same weights the two networks feed their loss different points: y without the "
-        "layer, z = gamma yhat + beta with it. In the counterexample y is a minimum of L, so the "
-        "right side is 0, while the layer moves away from it. The theorem needs both gradients at "
-        "the same point z; that reading is the control, slides_4_1. l is the gradient of L at y."
+        "With the same weights the two networks evaluate their loss at different points: y "
+        "without the layer, z = gamma yhat + beta with it. In the counterexample y is a minimum of "
+        "L, so the right side is 0, while the layer moves away from it. The theorem needs both "
+        "gradients at the same point z; that reading is the control, slides_4_1. l is the gradient "
+        "of L at y."
     ),
 )

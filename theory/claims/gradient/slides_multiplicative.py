@@ -16,12 +16,12 @@ def prove() -> DerivationResult:
     """The factor exceeds 1 exactly where |gamma| exceeds sigma."""
     d = Derivation()
     d.given(
-        "gamma is a learned parameter and sigma a statistic of the batch: neither bounds the other",
+        "gamma is a learned parameter and sigma a batch statistic: neither bounds the other",
         r"\gamma\in\mathbb{R},\quad \sigma > 0",
         "gamma real, sigma > 0",
     )
     d.equal(
-        "The factor less 1",
+        "The factor minus 1",
         (r"\frac{\gamma^2}{\sigma^2} - 1", "gamma^2/sigma^2 - 1"),
         gamma**2 / sigma**2 - 1,
         -(sigma - sp.Abs(gamma)) * (sigma + sp.Abs(gamma)) / sigma**2,
@@ -67,10 +67,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "A reduction where |gamma| < sigma and only there: that is the control, which multiplies "
-        "by sigma - |gamma| and so turns the inequality where that is negative. The slide gives no "
-        "condition. "
-        "On the random networks |gamma| is log-normal with median 1: the share of violations is "
-        "that of this draw, not of trained networks."
+        "It is a reduction if and only if |gamma| < sigma: that is the control, which multiplies "
+        "by sigma - |gamma| and so reverses the inequality if that is negative. The slide gives no "
+        "condition. On the random networks |gamma| is log-normal with median 1, so the share of "
+        "violations says nothing about trained networks."
     ),
 )

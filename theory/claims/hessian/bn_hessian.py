@@ -47,7 +47,7 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(2, 3, 5))),
     expected=Verdict.PROVED,
     remark=(
-        "Holds for every eps >= 0; P is a projector at eps = 0 only. "
-        "The control drops the third term, the one that makes the formula symmetric in i, k, l."
+        "Holds for every eps >= 0; P is a projector only at eps = 0. "
+        "The control drops the third term, which makes the formula symmetric in i, k, l."
     ),
 )

@@ -27,7 +27,7 @@ def two_units() -> Mapping[sp.Symbol, sp.Expr]:
 
 
 def prove() -> DerivationResult:
-    """Compare the loss with h|z|^2/2, unit by unit; three definitions do the rest."""
+    """Compare the loss with h|z|^2/2, unit by unit; the rest follows from three definitions."""
     d = Derivation()
     layer_curvature.steps(d)
     return d.finish(
@@ -63,9 +63,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "For every eps. H is the Hessian at z of all units together, cross terms included. At "
-        "eps = 0 each K_j(h) has its top eigenvalue in closed form: hessian_spectral_bound is an "
-        "equality for h I. So a layer is no more curved than its worst unit would be under the "
-        "loss h|z|^2/2 with the same gradient. The control leaves out |X|^2."
+        "For every eps. H is the Hessian at z of all units together, including cross terms. At "
+        "eps = 0 the top eigenvalue of each K_j(h) has a closed form: hessian_spectral_bound is an "
+        "equality for h I. So a layer is no more curved than its worst unit under the loss "
+        "h|z|^2/2 with the same gradient. The control omits |X|^2."
     ),
 )

@@ -26,7 +26,7 @@ def prove() -> DerivationResult:
     factor = gamma**2 / (sigma**2 * Pu2)
     return d.finish(
         [
-            Term(factor * lamK * below_H, "the largest eigenvalues are what they are"),
+            Term(factor * lamK * below_H, "definition of the largest eigenvalues"),
             Term(factor * gram_det / (m * sigma**2), "Cauchy-Schwarz"),
         ],
         equality="if Pu is along Pg and reaches lambda_max(H): always where H = h I",
@@ -56,10 +56,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "For eps = 0. The relation is the bound squared out: lambda^2 <= a lambda + b with lambda "
-        ">= 0 says that lambda is at most the larger root. Theorem 4.2 bounds one direction and "
-        "there the layer's own term vanishes with <g,yhat>; in the plane of yhat and Pg it does "
-        "not: even for H = 0 the largest curvature is |v|/(sigma sqrt(m)) where <g,yhat> = 0. "
+        "For eps = 0. The relation is the bound in quadratic form: lambda^2 <= a lambda + b with "
+        "lambda >= 0 means that lambda is at most the larger root. Theorem 4.2 bounds one "
+        "direction, where the layer's own term vanishes with <g,yhat>; in the plane of yhat and Pg "
+        "it does not: even for H = 0, <g,yhat> = 0 the largest curvature is |v|/(sigma sqrt(m)). "
         "For H = h I the bound is the top eigenvalue. The control drops that term."
     ),
 )

@@ -50,7 +50,7 @@ def prove() -> DerivationResult:
     curvature.form_steps(d)
     return d.finish(
         [
-            Term(gamma**2 / s**2 * below_H, "the largest eigenvalue is what it is"),
+            Term(gamma**2 / s**2 * below_H, "definition of the largest eigenvalue"),
             Term(
                 tau / (m * KAPPA) * (uy + gamma * KAPPA / (s**2 * tau) * QgQu) ** 2,
                 "a square times tau/(m kappa)",
@@ -94,10 +94,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "kappa = sigma^2/s^2, and Q projects across 1 and yhat. The relation is the first bound; "
-        "the second is the first at the tau that makes both weights equal. At eps = 0, A = 0 and "
-        "that is hessian_spectral_bound. With eps > 0 the part along yhat has curvature of its "
-        "own, with the factor 3 of the term that Theorem 4.2 loses. The control drops the cross "
-        "term."
+        "kappa = sigma^2/s^2, and Q projects orthogonally to 1 and yhat. The relation is the first "
+        "bound; the second is the first at the tau that makes both weights equal. At eps = 0, "
+        "A = 0, which gives hessian_spectral_bound. With eps > 0 the part along yhat has its own "
+        "curvature, with the factor 3 of the term that Theorem 4.2 omits. The control drops the "
+        "cross term."
     ),
 )

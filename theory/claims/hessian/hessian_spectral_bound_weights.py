@@ -36,7 +36,7 @@ def prove() -> DerivationResult:
         "Hess_w = X'KX",
     )
     d.equal(
-        "The layer does not see a shift of y: K1 = 0, so the largest eigenvalue is not negative",
+        "The layer is invariant under a shift of y: K1 = 0, so the largest eigenvalue is >= 0",
         (r"u^\top K\mathbf{1}", "u'K1"),
         curvature.bilinear(ONE, U),
         sp.Integer(0),
@@ -49,7 +49,7 @@ def prove() -> DerivationResult:
     room = {Xu2: opX - below_X, XuKXu: lamK * (opX - below_X) - below_K}
     d.value(
         lamW,
-        "With what each leaves over",
+        "Together, with the slack of each inequality",
         XuKXu.subs(room),
         lamK * opX - lamK * below_X - below_K,
     )
@@ -82,7 +82,7 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "For every eps. With hessian_spectral_bound it is explicit in the loss: curvature at z, "
-        "gradient at y, sigma and the spectral norm of the inputs. The control leaves out |X|^2."
+        "For every eps. With hessian_spectral_bound it is explicit in the curvature at z, the "
+        "gradient at y, sigma and the spectral norm of the inputs. The control omits |X|^2."
     ),
 )

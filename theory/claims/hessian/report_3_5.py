@@ -1,4 +1,4 @@
-"""Theorem 3.5 of the student report: Theorem 4.2 copied with slips."""
+"""Theorem 3.5 of the student report: Theorem 4.2 copied with errors."""
 
 import sympy as sp
 
@@ -36,9 +36,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "Slips against Theorem 4.2: the gradient is taken at yhat, before the layer projects it, "
-        "in the outer factors and in the last norm, but at y in the middle; 'dL/d2y' and "
-        "'dL/d2y_j' are read as second derivatives, for a first one makes no quadratic form; and "
-        "i and j name one unit. The control is Theorem 4.2."
+        "Errors relative to Theorem 4.2: the gradient is taken at yhat, before the layer projects "
+        "it, in the outer factors and in the last norm, but at y in the middle; 'dL/d2y' and "
+        "'dL/d2y_j' are read as second derivatives, as a first derivative gives no quadratic form; "
+        "and i and j denote the same unit. The control is Theorem 4.2."
     ),
 )

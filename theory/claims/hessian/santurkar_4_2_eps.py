@@ -10,7 +10,7 @@ from bnproof.theory.symbols import REGULAR, gamma, gy, m, s, vHv, vKv, vv
 
 
 def prove() -> DerivationResult:
-    """Derive the form that is right for every eps, for symbolic m."""
+    """Derive the form that is exact for every eps, for symbolic m."""
     d = Derivation()
     batchnorm.curvature_steps(d)
     return d.finish(equality="always: the corrected form is an identity for every eps >= 0")
@@ -34,8 +34,8 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "Off in either direction on random networks: with eps > 0, Pv is not v and <v,yhat> is "
-        "not 0. The control is the exact form, with Pv for v and the term in <v,yhat>; "
-        "it is proved here."
+        "Violated in both directions on random networks: with eps > 0, Pv is not v and <v,yhat> "
+        "is not 0. The control is the exact form, with Pv for v and a term in <v,yhat>; it is "
+        "proved here."
     ),
 )

@@ -44,7 +44,7 @@ PRESERVING = ExactCase(
 
 
 def prove() -> DerivationResult:
-    """Theorem 4.2, then |v|^2 <= (gamma/sigma)^2 |g|^2 with all that it leaves."""
+    """Theorem 4.2, then |v|^2 <= (gamma/sigma)^2 |g|^2 with its slack."""
     first = santurkar_4_2.prove()
     d = Derivation(list(first.steps), dict(first.values))
     d.given(
@@ -57,7 +57,7 @@ def prove() -> DerivationResult:
     length = gamma**2 / s**2 * (gg - g1**2 / m - gy**2 / m)
     along_g, along_v = g.through(g), d.values[vHv]
     d.equal(
-        "What the first hypothesis leaves over, solved for the curvature along v",
+        "The slack of the first hypothesis, solved for the curvature along v",
         (latex(vHv), text(vHv)),
         along_v,
         ((gHg * vv - relative) / gg)
@@ -108,11 +108,11 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "H = I preserves every norm, yet the bound fails wherever |v| > |g|: the printed right "
+        "H = I preserves every norm, yet the bound fails whenever |v| > |g|: the printed right "
         "side scales as 1/sigma^2, the left side as 1/sigma^4. The control has (gamma/sigma)^4 "
-        "before g'Hg and is proved here. Read literally, the hypothesis is an equation, which no "
-        "random network meets; tested is the weaker one that v has, for unit length, at most the "
-        "curvature of g, and g not a negative one. The printed form itself holds just where "
+        "before g'Hg and is proved here. Literally the hypothesis is an equation, which no random "
+        "network satisfies; the tested one is weaker: the curvature along v, for unit vectors, is "
+        "at most that along g, which is not negative. The printed form holds if and only if "
         "g'Hg >= v'Hv: santurkar_4_2_ordered."
     ),
 )

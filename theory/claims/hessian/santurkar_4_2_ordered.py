@@ -14,11 +14,11 @@ from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma, vHv, vKv, vv
 
 
 def prove() -> DerivationResult:
-    """Theorem 4.2 is an identity, so the hypothesis is all that is missing."""
+    """Theorem 4.2 is an identity, so only the hypothesis is needed."""
     first = santurkar_4_2.prove()
     d = Derivation(list(first.steps), dict(first.values))
     d.given(
-        "That is an identity, so putting g'Hg for v'Hv is right just where it is not smaller",
+        "That is an identity, so replacing v'Hv by g'Hg is valid if and only if it is not smaller",
         r"g^\top H g - v^\top H v \ge 0",
         "g'Hg - v'Hv >= 0",
     )
@@ -31,7 +31,7 @@ def prove() -> DerivationResult:
 
 CLAIM = Claim(
     id="santurkar_4_2_ordered",
-    title="The second form of Theorem 4.2 holds as printed where g'Hg is at least v'Hv.",
+    title="The second form of Theorem 4.2 holds as printed if g'Hg is at least v'Hv.",
     sources=(Source("derived", "Theorem 4.2 of A18, second form, with the hypothesis it needs"),),
     statement=(
         r"v^\top H v \le g^\top H g\ \Rightarrow\ v^\top K v \le \frac{\gamma^2}{\sigma^2}\Big("
@@ -52,8 +52,8 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "Necessary as well, for gamma not 0: without it the printed form fails. It says that the "
-        "layer shortens the gradient as H measures length. The control doubles the last term."
+        "For gamma not 0 the hypothesis is also necessary. It says that the layer shortens the "
+        "gradient in the norm given by H. The control doubles the last term."
     ),
     corrects="santurkar_4_2_norm_preserving",
 )

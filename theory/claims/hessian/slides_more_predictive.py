@@ -1,4 +1,4 @@
-"""Gradients become more predictive: the curvature along them gets smaller, whatever the loss."""
+"""Gradients become more predictive: the curvature along them decreases for every loss."""
 
 import sympy as sp
 
@@ -29,7 +29,7 @@ CLAIM = Claim(
         "Read as: for any weights and loss, the curvature along the gradient v is not larger with "
         "the layer than without, both at the same z, for eps = 0. The counterexample is convex "
         "with gamma = sigma; only gamma <g,yhat> is negative. The control is Theorem 4.2, the "
-        "identity that says by how much; slides_more_predictive_if has the hypotheses. Whether "
-        "trained networks are more predictive is for experiments to say."
+        "identity for the change; slides_more_predictive_if has sufficient hypotheses. Whether "
+        "trained networks are more predictive is a question for experiments."
     ),
 )

@@ -13,7 +13,7 @@ from bnproof.theory.symbols import IDEAL, gamma, gy, latex, m, sigma, text, vHv,
 
 
 def prove() -> DerivationResult:
-    """Theorem 4.2, with each of its two changes signed by a hypothesis."""
+    """Theorem 4.2, where the hypotheses give the signs of its two changes."""
     first = santurkar_4_2.prove()
     d = Derivation(list(first.steps), dict(first.values))
     rest = (1 - shrink / sigma**2) * vHv - gz * vv / (m * sigma**2)
@@ -30,7 +30,7 @@ def prove() -> DerivationResult:
             Term(shrink / sigma**2 * vHv, "two hypotheses: gamma^2 <= sigma^2 and v'Hv >= 0"),
             Term(gz * vv / (m * sigma**2), "the third hypothesis times a square"),
         ],
-        equality="if v = 0; else if <g,gamma yhat> = 0 and, besides, |gamma| = sigma or v'Hv = 0",
+        equality="if v = 0, or if <g,gamma yhat> = 0 and either |gamma| = sigma or v'Hv = 0",
     )
 
 
@@ -60,9 +60,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "Of the hypotheses |gamma| <= sigma is the layer's, and fails as weights shrink; a "
-        "positive semi-definite H gives v'Hv >= 0; <g,gamma yhat> >= 0 says that shrinking the "
-        "layer's output lowers the loss. The share of random networks that meet all three is "
+        "The hypothesis |gamma| <= sigma concerns the layer and fails as weights shrink; a "
+        "positive semi-definite H implies v'Hv >= 0; <g,gamma yhat> >= 0 means that shrinking the "
+        "layer's output lowers the loss. The share of random networks that satisfy all three is "
         "reported. The control subtracts the last term of Theorem 4.2 twice."
     ),
     corrects="slides_more_predictive",

@@ -68,9 +68,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "For every p from 1 to infinity. The factor is 1 only where w is parallel to n, always at "
-        "p = 2; its suprema over activations stand in lp_constant and in the table of "
-        "normalisers. The control is what Theorem 4.1 would entail: lp_contraction."
+        "For every p from 1 to infinity. The factor is 1 only if w is parallel to n, which is "
+        "always true at p = 2; lp_constant and the table of normalisers have its suprema over "
+        "activations. The control is the analogue of Theorem 4.1: lp_contraction."
     ),
     corrects="lp_contraction",
 )

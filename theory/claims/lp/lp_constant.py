@@ -19,7 +19,7 @@ BOUND = square_bound(p) * AfAf / S**2
 
 
 def prove() -> DerivationResult:
-    """Derive the constant without centring, what centring leaves of it, and the gradient."""
+    """Derive the constant without centring, bounds with centring, and the gradient."""
     d = Derivation()
     amplification_proofs.steps(d)
     amplification_proofs.centred_steps(d)
@@ -30,15 +30,15 @@ def prove() -> DerivationResult:
             Term(square / S**2, "a square"),
             Term(remainder / S**2, "Cauchy-Schwarz times a square"),
         ],
-        equality="only if f = 0; approached at p = 1 and inf without centring, at other p but 2 as "
-        "m grows",
+        equality="only if f = 0; approached at p = 1 and inf without centring, and as m grows at "
+        "all other p except 2",
     )
 
 
 def one_large() -> Mapping[sp.Symbol, sp.Expr]:
     """l_4 normalisation of one entry 3n and 27n^4 entries 1 and -1 of total -3n.
 
-    Equal entries move together: the derivative along them all is their number times that of one.
+    Equal entries move together: the derivative along all is their number times that along one.
     """
     values = (3 * n, sp.Integer(1), sp.Integer(-1))
     counts = (sp.Integer(1), (27 * n**4 - 3 * n) / 2, (27 * n**4 + 3 * n) / 2)
@@ -97,9 +97,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "For p from 1 to infinity (kappa = 1 at both ends). The factor is an upper bound of the "
-        "constant c_p(m)^2, which the derivation gives exactly for a scale and a numerator that "
-        "are not centred; with centring c_p(m) is the limit for large m at every p but 1, 2 and "
-        "infinity, and the exact constant of a given m is open. The control leaves out the 1."
+        "For p from 1 to infinity (kappa = 1 at both ends). The factor is an upper bound on the "
+        "constant c_p(m)^2, which is derived exactly for a scale and a numerator without centring; "
+        "with centring c_p(m) is sharp for large m at every p except 1, 2 and infinity, and the "
+        "exact constant for a given m is open. The control omits the 1."
     ),
 )

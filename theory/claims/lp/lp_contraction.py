@@ -1,4 +1,4 @@
-"""What Theorem 4.1 entails for BatchNorm, said of every l_p normalisation."""
+"""A consequence of Theorem 4.1 for BatchNorm, claimed for every l_p normalisation."""
 
 import sympy as sp
 

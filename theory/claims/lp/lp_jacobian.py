@@ -1,4 +1,4 @@
-"""Jacobian of l_p batch normalisation (derived; the slides ask, no source answers)."""
+"""Jacobian of l_p batch normalisation (derived; the slides ask for it, no source has it)."""
 
 import sympy as sp
 
@@ -16,7 +16,7 @@ FORMULA = (delta_ki - 1 / m - n_k * (a_i - c_S * a_mean) / m) / S
 
 
 def prove() -> DerivationResult:
-    """Derive the Jacobian for symbolic p and m, then what it does to the length of a gradient."""
+    """Derive the Jacobian for symbolic p and m, then its effect on the length of a gradient."""
     d = Derivation()
     groups.slope_steps(d)
     groups.jacobian_steps(d)
@@ -42,12 +42,12 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(2, 3, 5, 16), sampler="normalizers")),
     expected=Verdict.PROVED,
     remark=(
-        "For p from 1 to infinity, where S is differentiable; c_S = 1: the scale is taken of the "
-        "centred group, c_S = 0: of the group itself, as the slides print it. With c_S = 1, S "
-        "times the Jacobian is a projector for every p, oblique in general. It is orthogonal for "
-        "all activations only at p = 2, if m > 3; at m = 3 at p = 4 as well, at m = 2 at every p. "
-        "Elsewhere it lengthens some gradients, by |n||w|: at most sqrt(m/2) at p = 1 and "
-        "sqrt(m - 1) at p = infinity (the suprema for even m); lp_constant has the other p. "
+        "For p from 1 to infinity, where S is differentiable; the scale is that of the centred "
+        "group for c_S = 1, and of the group itself, as the slides print it, for c_S = 0. With "
+        "c_S = 1, S times the Jacobian is a projector for every p, oblique in general. For m > 3 "
+        "it is orthogonal for all activations only at p = 2; for m = 3 also at p = 4, for m = 2 at "
+        "every p. Otherwise it lengthens some gradients, by |n||w|: at most sqrt(m/2) at p = 1 and "
+        "sqrt(m - 1) at p = infinity (the suprema for even m); lp_constant covers the other p. "
         "The control has the formula of p = 2 for every p."
     ),
 )

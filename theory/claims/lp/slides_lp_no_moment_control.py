@@ -13,7 +13,7 @@ from bnproof.theory.symbols import eps, latex, m, mu, sigma, text
 
 
 def prove() -> DerivationResult:
-    """Derive the output's variance for symbolic p; a shift of y takes it to 0."""
+    """Derive the variance of the output for symbolic p; a shift of y makes it tend to 0."""
     d = Derivation()
     groups.moment_steps(d)
     y, one = groups.MOMENTS.vector("y"), groups.MOMENTS.vector("1")
@@ -38,8 +38,8 @@ def prove() -> DerivationResult:
     )
     d.values[var_n] = variance.subs(S, sp.sqrt(mu**2 + above))
     d.equal(
-        "Add a constant t to y: mu becomes mu + t, the numerator stays, and what the bound leaves "
-        "for the variance goes to 0",
+        "Add a constant t to y: mu becomes mu + t, the numerator does not change, and the bound on "
+        "the variance tends to 0",
         (r"\lim_{t\to\infty} \frac{\sigma^2}{(\mu+t)^2}", "lim sigma^2/(mu + t)^2"),
         sp.limit(sigma**2 / (mu + t) ** 2, t, sp.oo),
         sp.Integer(0),
@@ -81,11 +81,11 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "The relation makes it exact: sigma does not change when a constant is added to y, while "
-        "mu^2 grows, so the variance of the output takes values as small as one likes, for every p "
-        "from 1 to infinity, p = 2 included. What is controlled is the first moment, by centring, "
-        "and the mean of |y_i/C|^p, which is 1. With the scale of the centred y the p-th absolute "
-        "moment of the output is 1, so the variance is 1 at p = 2 and elsewhere only bounded. "
-        "The control says that the variance is 1."
+        "The relation makes it precise: adding a constant to y does not change sigma but increases "
+        "mu^2, so the variance of the output can be arbitrarily small for every p from 1 to "
+        "infinity, including p = 2. Only the first moment, by centring, and the mean of "
+        "|y_i/C|^p, which is 1, are controlled. With the scale of the centred y the p-th absolute "
+        "moment of the output is 1, so the variance is 1 at p = 2 and only bounded otherwise. The "
+        "control is that the variance is 1."
     ),
 )

@@ -20,12 +20,12 @@ def prove() -> DerivationResult:
     y = groups.MOMENTS.vector("y")
     d.value(
         S,
-        "At p = 2 the printed scale is the root mean square of y itself",
+        "At p = 2 the printed scale is the root mean square of y",
         sp.sqrt(sp.expand(y.dot(y) / m)),
         sp.sqrt(mu**2 + sigma**2),
     )
     d.equal(
-        "It moves when y does not change but for a constant, where sigma does not: along y + t1",
+        "Unlike sigma, it changes when a constant is added to y: along y + t1",
         (r"\frac{d}{dt}\sqrt{(\mu+t)^2+\sigma^2}\,\Big|_{t=0}", "d sqrt((mu + t)^2 + sigma^2)/dt"),
         sp.diff(sp.sqrt((mu + groups.t) ** 2 + sigma**2), groups.t).subs(groups.t, 0),
         mu / sp.sqrt(mu**2 + sigma**2),
@@ -47,9 +47,9 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sampler="normalizers")),
     expected=Verdict.PROVED,
     remark=(
-        "The relation is what the printed definition says at p = 2 (B is m, C is S). So l_2 "
-        "BatchNorm as printed is BatchNorm only where mu = 0; in the words of A18, section 3.3, "
-        "the norm is taken before the mean is shifted. The power mean is B^(-1/p) times the l_p "
-        "norm that the slide equates it with. The control has sigma for the scale."
+        "The relation is the printed definition at p = 2 (B is m, C is S). So l_2 BatchNorm as "
+        "printed is BatchNorm only if mu = 0; in the words of A18, section 3.3, the norm is taken "
+        "before the mean is shifted. The power mean is B^(-1/p) times the l_p norm, with which the "
+        "slide equates it. The control has sigma as the scale."
     ),
 )

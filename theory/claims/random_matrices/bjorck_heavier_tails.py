@@ -21,8 +21,8 @@ CLAIM = Claim(
     ),
     expected=Verdict.SUPPORTED,
     remark=(
-        "Compared at equal mean square. The criterion was stated before measuring; see the module "
-        "of the study. In the control all factors but one are orthogonal: products as long, whose "
-        "spectrum does not spread."
+        "Compared at equal mean square. The criterion was fixed before measuring; see the module "
+        "of the study. In the control all factors except one are orthogonal: products of the same "
+        "length whose spectrum does not spread."
     ),
 )

@@ -1,4 +1,4 @@
-"""Section 5 of S3: the constant of an initialisation does not touch the conditioning."""
+"""Section 5 of S3: the constant of an initialisation does not affect the conditioning."""
 
 import sympy as sp
 
@@ -34,8 +34,8 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "True of linear layers of equal width, whatever the matrices are: an initialisation only "
-        "chooses the constant. A constant for each row, in the simulation's control, does change "
-        "the condition number."
+        "True for linear layers of equal width and any matrices: an initialisation only chooses "
+        "the constant. A constant for each row, the control of the simulation, does change the "
+        "condition number."
     ),
 )

@@ -35,6 +35,6 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "With u the root of u = 1 + u^(M+1)/x above the real axis, F = 1 + Im(M u - log(u-1))/pi. "
-        "The control leaves out the factor M; it is right for M = 1 only."
+        "The control omits the factor M; it is correct only for M = 1."
     ),
 )

@@ -29,7 +29,5 @@ CLAIM = Claim(
     control=sp.Eq(fuss_catalan_proofs.draw_cdf, 1 - (M + 1) * phi / sp.pi),
     checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
-    remark=(
-        "The closed distribution function is proved in fuss_catalan_cdf. The control leaves W out."
-    ),
+    remark=("The closed distribution function is proved in fuss_catalan_cdf. The control omits W."),
 )

@@ -28,7 +28,7 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
-        "A square root is what fluctuations of Tracy and Widom's law go with; the coefficient "
-        "sets their scale. The relation is its square, times pi. The control exchanges M and M+1."
+        "A square root goes with Tracy-Widom fluctuations, and its coefficient sets their scale. "
+        "The relation is the squared coefficient times pi. The control exchanges M and M+1."
     ),
 )

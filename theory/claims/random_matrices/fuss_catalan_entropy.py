@@ -31,8 +31,8 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
-        "The relation leaves log 2 pi out on both sides. On the way: E log x = -M and Var log x = "
-        "M^2 + M pi^2/3, so that log x spreads as far as its mean lies from 0. The control is the "
-        "entropy of log x."
+        "The relation omits log 2 pi on both sides. The derivation also gives E log x = -M and "
+        "Var log x = M^2 + M pi^2/3, so that the spread of log x is of the order of its mean. The "
+        "control is the entropy of log x."
     ),
 )

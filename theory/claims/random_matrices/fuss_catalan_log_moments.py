@@ -31,8 +31,8 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
-        "Relation and control, both divided by pi, are in terms of the mean, -M, which is derived "
-        "too. The control is what M independent factors of the variance for M = 1 would give: "
-        "squared singular values of a product are not products of squared singular values."
+        "Relation and control, both divided by pi, are in terms of the mean, -M, which is also "
+        "derived. The control is M times the variance for M = 1: squared singular values of a "
+        "product are not products of independent squared singular values."
     ),
 )

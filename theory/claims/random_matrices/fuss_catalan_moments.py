@@ -11,7 +11,7 @@ from bnproof.theory.symbols import M
 
 
 def prove() -> DerivationResult:
-    """Moments of symbolic order for symbolic M; for whole orders a second time, by residues."""
+    """Moments of symbolic order for symbolic M; integer orders also by residues."""
     d = Derivation()
     fuss_catalan_proofs.parametrisation_steps(d)
     moments.moment_steps(d)
@@ -32,7 +32,7 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
-        "The mean is 1 and the mean square M+1. For k = 1/2 it is the mean of the singular values "
-        "themselves. The relation is that of the logarithms. The control leaves out Gamma(k+1)."
+        "The mean is 1 and the mean square M+1; k = 1/2 gives the mean of the singular values. The "
+        "relation is between the logarithms. The control omits Gamma(k+1)."
     ),
 )

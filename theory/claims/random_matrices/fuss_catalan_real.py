@@ -46,7 +46,7 @@ CLAIM = Claim(
     remark=(
         "It is the law with the moments A_k(M+1, 1) of Fuss and Raney, which W. Mlotkowski "
         "(Documenta Math. 15 (2010) 939) shows to be moments exactly for M+1 >= 1; here the "
-        "density is checked directly. As M tends to 0 the law tends to the point 1. The control is "
-        "a mass that tends to 1 only as M grows."
+        "density is checked directly. As M tends to 0 the law tends to a point mass at 1. The "
+        "control is a mass that tends to 1 only as M grows."
     ),
 )

@@ -74,9 +74,9 @@ CLAIM = Claim(
     checks=(Disproof(prove), SpectrumTest(study="law", statement="s", control="s^2")),
     expected=Verdict.REFUTED,
     remark=(
-        "The relation is what the statement entails for sigma_i = 1. The control puts the first "
-        "moment of (5) in place of the second, as it must be if x is the squared singular value; "
-        "it holds, and liu_density_squared is the corrected theorem. Printed (5) leaves out the "
-        "sigma_i as well: x is to be divided by the product of the sigma_i^2."
+        "The relation is a consequence of the statement for sigma_i = 1. The control has the first "
+        "moment of (5) instead of the second, which is correct if x is the squared singular value; "
+        "it holds, and liu_density_squared is the corrected theorem. Printed (5) also omits the "
+        "sigma_i: x must be divided by the product of the sigma_i^2."
     ),
 )

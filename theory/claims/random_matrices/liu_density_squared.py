@@ -36,10 +36,10 @@ CLAIM = Claim(
     checks=(Proof(prove), SpectrumTest(study="law", statement="s^2", control="s")),
     expected=Verdict.PROVED,
     remark=(
-        "The proof rests on two theorems of free probability, named with the steps; all else is "
-        "checked for symbolic M. The control of the derivation exchanges M and M+1; that of the "
-        "spectra takes the singular values themselves, as printed. With variances sigma_i^2/N, "
-        "x is s^2 over the product of the sigma_i^2, which (5) leaves out."
+        "The proof rests on two theorems of free probability, cited in the steps; everything else "
+        "is checked for symbolic M. The control of the derivation exchanges M and M+1; that of the "
+        "spectra uses the singular values, as printed. With variances sigma_i^2/N, x is s^2 over "
+        "the product of the sigma_i^2, which (5) omits."
     ),
     corrects="liu_density",
 )

@@ -27,9 +27,9 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(4, 8), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
-        "For x = s^2, as (5): the largest singular value itself goes as sqrt(e M), so that O(M) "
-        "is right as a bound, and as a rate for the square only. The relation is the logarithm of "
-        "the limit. The control is growth by the mean alone, which is 1. The derivation also "
+        "For x = s^2, as in (5): the largest singular value grows as sqrt(e M), so O(M) is correct "
+        "as a bound, but as a rate only for its square. The relation is the logarithm of the "
+        "limit. The control is growth like that of the mean, which is 1. The derivation also "
         "gives the soft edge, x_max rho = sqrt(2(M+1)/M^3)/pi sqrt(1 - x/x_max) to leading order."
     ),
 )

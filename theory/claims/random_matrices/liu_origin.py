@@ -26,8 +26,8 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
-        "For x = s^2, as (5) itself (liu_density_squared). For the singular values s the exponent "
-        "is -(M-1)/(M+1), the control: no blow-up at all for one factor. The derivation also gives "
-        "the coefficient, sin(pi/(M+1))/pi."
+        "For x = s^2, as in (5) (liu_density_squared). For the singular values s the exponent is "
+        "-(M-1)/(M+1), the control: no blow-up for one factor. The derivation also gives the "
+        "coefficient, sin(pi/(M+1))/pi."
     ),
 )

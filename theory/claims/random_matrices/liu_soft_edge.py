@@ -29,8 +29,9 @@ CLAIM = Claim(
     expected=Verdict.SUPPORTED,
     remark=(
         "D.-Z. Liu, D. Wang and L. Zhang (2016, arXiv:1412.6777) prove it for complex factors; "
-        "real ones are ours. The constant follows from the density near x_max (liu_edge). Mean and "
-        "standard deviation are extrapolated in N^(-2/3), the real ones with the centre "
+        "real factors are an extension made here. The constant follows from the density near x_max "
+        "(liu_edge). Mean and standard deviation are extrapolated in N^(-2/3), for real factors "
+        "with the centre "
         "x_max (1 - M/(2N)), which makes no difference in the limit; with x_max itself the mean of "
         "real factors is off by about -(2(M+1))^(1/3)/2 N^(-1/3). The control exchanges the laws."
     ),

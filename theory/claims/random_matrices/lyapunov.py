@@ -10,7 +10,7 @@ from bnproof.theory.sources import Source
 
 
 def prove() -> DerivationResult:
-    """Derive E log r_kk for every N and k; what it says of s_k is Newman's theorem."""
+    """Derive E log r_kk for every N and k; Newman's theorem relates it to s_k."""
     d = Derivation()
     random_products.triangular_steps(d)
     d.cite(
@@ -48,7 +48,7 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "The relation holds for every M; that log s_k/M has the same limit is Newman's theorem, "
-        "and the distance of both goes to 0 as 1/M in the simulation. The control puts the "
-        "logarithm of the mean of r_kk^2 in place of the mean of its logarithm."
+        "and their distance tends to 0 as 1/M in the simulation. The control has the logarithm of "
+        "the mean of r_kk^2 instead of the mean of its logarithm."
     ),
 )

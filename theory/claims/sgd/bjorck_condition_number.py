@@ -11,7 +11,7 @@ from bnproof.theory.training.least_squares import best, best_2, cond, increase
 
 
 def prove() -> DerivationResult:
-    """Derive the best worst factor of gradient descent and compare two problems."""
+    """Derive the best worst-case factor of gradient descent and compare two problems."""
     d = Derivation()
     quadratics.step_steps(d)
     quadratics.factor_steps(d)
@@ -40,8 +40,8 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "Speed is the factor on the error per step, in the worst direction, at the best learning "
-        "rate of each problem. At a given learning rate it depends on all singular values, not on "
-        "the condition number alone. The control exchanges the two problems."
+        "Speed is the factor of the error per step, in the worst direction, at the best learning "
+        "rate of each problem. At a given learning rate it depends on all singular values, not "
+        "only on the condition number. The control exchanges the two problems."
     ),
 )

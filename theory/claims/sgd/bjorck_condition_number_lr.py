@@ -47,7 +47,7 @@ def prove() -> DerivationResult:
 
 CLAIM = Claim(
     id="bjorck_condition_number_lr",
-    title="With a larger condition number least squares need a smaller learning rate.",
+    title="With a larger condition number least squares needs a smaller learning rate.",
     sources=(Source("S3", "section 5, effect 2 of the condition number"),),
     statement=(
         r"\text{increasing }\kappa\text{ has the following effects on solving a linear system}"
@@ -66,9 +66,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "The largest stable rate is 2/sigma_max^2 for f = |Ax - y|^2/2, half of it without the "
-        "1/2: the control. It is no function of kappa. If kappa grows because sigma_min falls, it "
-        "stays, and the best rate 2/(sigma_max^2 + sigma_min^2) even grows. The statement is true "
-        "if kappa grows because sigma_max does: condition_number_lr."
+        "The largest stable rate is 2/sigma_max^2 for f = |Ax - y|^2/2, and half of it without the "
+        "1/2; this is the control. It is not a function of kappa. If kappa grows because sigma_min "
+        "decreases, it does not change, and the best rate 2/(sigma_max^2 + sigma_min^2) even "
+        "grows. The statement is true if kappa grows because sigma_max does: condition_number_lr."
     ),
 )

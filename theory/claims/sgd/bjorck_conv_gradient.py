@@ -30,9 +30,9 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "Definition (3) is a cross-correlation, as in every framework; the control shifts the "
-        "input the other way, which is right for a convolution in the strict sense. S3 does not "
-        "say what I is outside the image: the derivation holds for any values there, the random "
-        "instances have zero padding. S3 says 'its derivative with respect to the loss' for the "
+        "input the other way, which is correct for a convolution in the strict sense. S3 does not "
+        "define I outside the image: the derivation holds for any values there, and the random "
+        "instances use zero padding. S3 says 'its derivative with respect to the loss' for the "
         "derivative of the loss."
     ),
 )

@@ -32,8 +32,8 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "The first count is 0 or 1 and the second is not negative, so their difference is 1 only "
-        "if exactly the true class has a negative entry. S3 gives as reason that initially all "
-        "predictions are arbitrary; none is needed: it is so for every network at every time. "
-        "The control puts the one negative entry at a wrong class."
+        "if exactly the true class has a negative entry. S3 explains it by arbitrary initial "
+        "predictions, but it is true for every network at every time. The control has the one "
+        "negative entry at a wrong class."
     ),
 )

@@ -68,10 +68,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "'Similarly' is not defined there. Read as equally: from (alpha, r|B|), the rate times r "
-        "on the left, the batch size over r on the right. In the weak sense, that both raise "
-        "the noise, it is true. Per step the noise is alpha^2 C/|B|: the rate enters squared, and "
-        "the left side is r times the right, which is the control. What is equal is the noise "
-        "over the same progress: sgd_noise_per_progress."
+        "S3 does not define 'similarly'. Read as equally: from (alpha, r|B|), the rate is "
+        "multiplied by r on the left, the batch size divided by r on the right. In the weak sense, "
+        "that both increase the noise, it is true. The noise per step is alpha^2 C/|B|: the rate "
+        "enters squared, and the left side is r times the right, which is the control. The noise "
+        "over the same progress is equal: sgd_noise_per_progress."
     ),
 )

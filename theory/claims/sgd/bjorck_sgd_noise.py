@@ -13,7 +13,7 @@ from bnproof.theory.training.sgd import B, C, alpha, noise
 
 
 def prove() -> DerivationResult:
-    """Derive the mean squared error term for symbolic N and |B|; nothing is left over."""
+    """Derive the mean squared error term for symbolic N and |B|; there is no slack."""
     d = Derivation()
     sgd.define(d)
     sgd.replaced_steps(d)
@@ -39,7 +39,7 @@ CASE = ExactCase("one weight, gradients 0, 1 and 5, |B| = 2, alpha = 1", three_e
 
 CLAIM = Claim(
     id="bjorck_sgd_noise",
-    title="The noise of a step is at most alpha^2 C/|B|, examples drawn with replacement.",
+    title="The noise of a step is at most alpha^2 C/|B| for examples drawn with replacement.",
     sources=(Source("S3", "section 2.1, equation (2)"),),
     statement=(
         r"\mathbb{E}\big[\|\alpha\nabla\ell(x) - \alpha\nabla_{SGD}(x)\|^2\big]"
@@ -52,6 +52,6 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "An identity for draws with replacement, as S3 assumes; its 'depending on the tightness "
-        "of this bound' is not needed. The control divides by |B|^2: equal at |B| = 1 only."
+        "of this bound' is not needed. The control divides by |B|^2, which agrees only at |B| = 1."
     ),
 )

@@ -32,8 +32,8 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "Component by component, for draws with replacement as in S3; without replacement the "
-        "mean count is |B|/N as well, so the same holds. On random data the expectation is the "
-        "exact mean over all N^|B| batches. The control is what one gets by dividing the sum by "
-        "N, not by |B|; the two agree only if |B| = N."
+        "mean count is also |B|/N, so the same holds. On random data the expectation is the exact "
+        "mean over all N^|B| batches. The control divides the sum by N instead of |B|; the two "
+        "agree only if |B| = N."
     ),
 )

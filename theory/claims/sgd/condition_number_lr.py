@@ -1,4 +1,4 @@
-"""What is true of condition number and learning rate: they are bound at a given sigma_min."""
+"""How condition number and learning rate are related: through a given sigma_min."""
 
 import sympy as sp
 
@@ -20,7 +20,7 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "So at a given sigma_min a larger condition number does need a smaller rate, by its "
-        "square; at that rate the flattest direction keeps 1 - 2/kappa^2 of its error a step. "
+        "square; at that rate the flattest direction keeps 1 - 2/kappa^2 of its error per step. "
         "The control has kappa unsquared."
     ),
     corrects="bjorck_condition_number_lr",

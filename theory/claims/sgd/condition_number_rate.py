@@ -1,4 +1,4 @@
-"""How fast gradient descent on least squares can be: the condition number enters squared."""
+"""Optimal speed of gradient descent on least squares: the condition number enters squared."""
 
 import sympy as sp
 
@@ -10,7 +10,7 @@ from bnproof.theory.training.least_squares import best, cond
 
 
 def prove() -> DerivationResult:
-    """Derive the best worst factor: a bound for every learning rate, and that it is attained."""
+    """Derive the best worst-case factor: a bound for every learning rate, which is attained."""
     d = Derivation()
     quadratics.step_steps(d)
     quadratics.factor_steps(d)
@@ -33,7 +33,7 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(2, 3, 5), sampler="quadratics")),
     expected=Verdict.PROVED,
     remark=(
-        "S3 defines kappa as that of A. The Hessian of |Ax - y|^2 has the condition number "
-        "kappa^2, and that governs: steps grow as kappa^2. The control has kappa in its place."
+        "S3 defines kappa as the condition number of A. The Hessian of |Ax - y|^2 has kappa^2, "
+        "which is decisive: the number of steps grows as kappa^2. The control has kappa instead."
     ),
 )

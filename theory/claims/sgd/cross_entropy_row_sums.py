@@ -1,4 +1,4 @@
-"""The output gradients of one image add up to 0."""
+"""The output gradients of one image sum to 0."""
 
 import sympy as sp
 
@@ -18,7 +18,7 @@ def prove() -> DerivationResult:
 
 CLAIM = Claim(
     id="cross_entropy_row_sums",
-    title="Each row of output gradients of the cross-entropy adds up to 0.",
+    title="Each row of output gradients of the cross-entropy sums to 0.",
     sources=(Source("derived", "the heat map of figure 6 of S3, row by row"),),
     statement=(
         r"\frac{\partial L_b}{\partial O_{b,j}} = p_{b,j} - \delta_{j,c_b},\quad "
@@ -29,8 +29,8 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(2, 3, 10, 100), sampler="cross_entropy")),
     expected=Verdict.PROVED,
     remark=(
-        "So the one negative entry of a row weighs as much as all positive ones together. A "
-        "column that is positive in almost all rows, as in figure 6 without the layer, is no "
-        "contradiction: columns are not bound to any sum. The control forgets the one-hot part."
+        "So the one negative entry of a row balances all positive ones. A column that is positive "
+        "in almost all rows, as in figure 6 without the layer, is no contradiction: columns need "
+        "not sum to 0. The control omits the one-hot part."
     ),
 )

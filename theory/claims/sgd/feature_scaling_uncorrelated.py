@@ -1,4 +1,4 @@
-"""Feature scaling makes the contours spheres where no two features are correlated."""
+"""Feature scaling makes the contours spheres if no two features are correlated."""
 
 import sympy as sp
 
@@ -33,8 +33,8 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "For any number of features; one step of rate 1 then reaches the minimum. Random features "
-        "are never uncorrelated exactly: the instances are drawn so that they are, from "
-        "orthogonal sign patterns. The control centres the features without scaling them."
+        "are never exactly uncorrelated, so the instances are constructed from orthogonal sign "
+        "patterns. The control centres the features without scaling them."
     ),
     corrects="notes_feature_scaling",
 )

@@ -57,8 +57,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "Read for the squared loss of a linear model of two features, the only loss for which "
-        "contours are ellipses. Scaling gives both features mean 0 and variance 1 but leaves "
-        "their correlation: the ratio of curvatures is the control, 1 only if it is 0."
+        "Read for the squared loss of a linear model with two features, the only loss for which "
+        "contours are ellipses. Scaling gives both features mean 0 and variance 1 but does not "
+        "change their correlation. The control is the ratio of curvatures, which is 1 only for "
+        "correlation 0."
     ),
 )

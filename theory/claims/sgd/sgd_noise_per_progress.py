@@ -23,8 +23,8 @@ CLAIM = Claim(
     remark=(
         "One step at (r alpha, r|B|) goes as far as r steps at (alpha, |B|), both r alpha times "
         "the gradient, and is as noisy: noise over progress is alpha C/|B|. 'At fixed gradients' "
-        "is a hypothesis: between the r steps the gradients change by terms of order alpha, so "
-        "for small alpha only. The control leaves out that the noise of r steps adds up."
+        "is a hypothesis: between the r steps the gradients change by terms of order alpha, so it "
+        "holds only for small alpha. The control ignores that the noise of r steps adds up."
     ),
     corrects="bjorck_noise_tradeoff",
 )

@@ -33,7 +33,7 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(2, 3, 4, 5), sampler="sgd")),
     expected=Verdict.PROVED,
     remark=(
-        "How batches are drawn in practice. Bound (2) of S3 holds here too and is strict for "
+        "This is how batches are drawn in practice. Bound (2) of S3 also holds and is strict for "
         "|B| > 1, C > 0; at |B| = N there is no noise. The control is (2) as an equation."
     ),
 )

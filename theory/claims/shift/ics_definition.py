@@ -1,4 +1,4 @@
-"""Internal covariate shift as defined: what its two measures, distance and cosine, share."""
+"""Internal covariate shift as defined: the relation of its two measures, distance and cosine."""
 
 import sympy as sp
 
@@ -18,7 +18,7 @@ def prove() -> DerivationResult:
 
 CLAIM = Claim(
     id="ics_definition",
-    title="Covariate shift as a distance is fixed by two gradient lengths and their cosine.",
+    title="Covariate shift as a distance is determined by two gradient lengths and their cosine.",
     sources=(Source("S1", "Definition 3.1"), Source("S4", "'Expanding the scope'")),
     statement=(
         r"\|G_{t,i} - G'_{t,i}\|_2,\quad "
@@ -32,8 +32,8 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "The definition is recorded as printed; (x^(k), y^(k)) is a misprint for (t), the batch "
-        "of the step. Its two measures are not the same: the distance grows with the gradients, "
-        "so networks of different gradient size compare by the cosine, or by the distance over "
-        "|G|. The control is the distance of the two directions alone."
+        "of the step. The two measures differ: the distance scales with the gradients, so networks "
+        "with different gradient sizes should be compared by the cosine, or by the distance over "
+        "|G|. The control is the distance of the two directions."
     ),
 )

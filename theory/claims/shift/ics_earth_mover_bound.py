@@ -21,7 +21,7 @@ MOMENTS = gap + spread_p + spread_q
 
 
 def prove() -> DerivationResult:
-    """Compare the least coupling with the independent one."""
+    """Compare the optimal coupling with the independent one."""
     d = Derivation()
     earth_mover.bound_steps(d)
     return d.finish(
@@ -30,7 +30,7 @@ def prove() -> DerivationResult:
             Term(2 * distance * excess, "neither factor is negative"),
             Term(variance, "a variance"),
         ],
-        equality="if independent x and y have one and the same distance almost surely",
+        equality="if the distance of independent x and y is almost surely constant",
     )
 
 
@@ -38,7 +38,7 @@ CASE = ExactCase("P on 0 and 0, Q on -1 and 1, equal weights", Samples.of([0, 0]
 
 CLAIM = Claim(
     id="ics_earth_mover_bound",
-    title="Means and variances bound the earth mover's distance, by sqrt(2d) where standardised.",
+    title="Means and variances bound the earth mover's distance, by sqrt(2d) if standardised.",
     sources=(
         Source("S1", "section 3.3: 'batch normalization could provide bounds for ICS'"),
         Source("derived", "by the independent coupling"),
@@ -53,16 +53,16 @@ CLAIM = Claim(
     checks=(Proof(prove, attained=CASE), RandomTest(sizes=(2, 3, 4), sampler="earth_mover")),
     expected=Verdict.PROVED,
     remark=(
-        "What batch normalisation can promise of internal covariate shift in the sense of Huang "
-        "and Yu (2020, arXiv:2001.02814), whose own bounds are of another form: the outputs of a "
-        "layer have means beta and variances gamma^2 sigma^2/s^2, so that an update moves them by "
-        "at most sqrt(|beta-beta'|^2 + |gamma|^2 + |gamma'|^2), whatever its length; without the "
-        "layer the moments, hence the distance, have no bound. It bounds and does not reduce: "
-        "two standardised units are never further apart than sqrt 2, and an update moves them far "
-        "less. Standardised, the bound is of the right order in d: for d = 2^k, the distributions "
-        "on +-sqrt(d) times the unit vectors and on +- the columns of a Hadamard matrix are at "
-        "least sqrt(2d - 2 sqrt d) apart. At d = 1 no standardised distributions attain it. "
-        "Equality needs independent x and y at one constant distance, as in the data given. The "
+        "This is what batch normalisation guarantees for internal covariate shift in the sense of "
+        "Huang and Yu (2020, arXiv:2001.02814), whose own bounds have another form: the outputs of "
+        "a layer have means beta and variances gamma^2 sigma^2/s^2, so an update of any length "
+        "moves them by at most sqrt(|beta-beta'|^2 + |gamma|^2 + |gamma'|^2); without the layer "
+        "the moments, hence the distance, are unbounded. It is a bound, not a reduction: two "
+        "standardised units are never further apart than sqrt 2, and an update moves them far "
+        "less. For standardised distributions the bound has the right order in d: for d = 2^k, "
+        "those on +-sqrt(d) times the unit vectors and on +- the columns of a Hadamard matrix are "
+        "at least sqrt(2d - 2 sqrt d) apart. At d = 1 no standardised distributions attain it. "
+        "Equality needs independent x and y at constant distance, as in the given data. The "
         "control has half the bound."
     ),
 )

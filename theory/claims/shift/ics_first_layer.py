@@ -26,8 +26,9 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(2, 3, 5), sampler="covariate_shift")),
     expected=Verdict.PROVED,
     remark=(
-        "'Previous layers' is meant: its input is the data, which no update changes. The control "
-        "updates all layers, as a loose reading of S4 ('the gradients of all the layers before "
-        "and after the updates') might; that is another quantity, the change from step to step."
+        "Only previous layers are updated, and the input of the first layer is the data, which no "
+        "update changes. The control updates all layers, as a loose reading of S4 ('the gradients "
+        "of all the layers before and after the updates') might; that is another quantity, the "
+        "change from step to step."
     ),
 )

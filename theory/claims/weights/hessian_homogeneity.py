@@ -19,7 +19,7 @@ def prove() -> DerivationResult:
 
 CLAIM = Claim(
     id="hessian_homogeneity",
-    title="Weights c times as long have a Hessian c^2 times as small.",
+    title="Scaling the weights by c divides the weight Hessian by c^2.",
     sources=(Source("derived", "standard; stated in arXiv:2206.07085"),),
     statement=(
         r"\nabla^2\hat{\mathcal L}(cW) = \tfrac{1}{c^2}\nabla^2\hat{\mathcal L}(W),\quad c > 0"
@@ -31,7 +31,7 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "For eps = 0, entry by entry, for every twice differentiable loss. Long weights look "
-        "smooth whatever the loss: sharpness alone says nothing of a normalised unit, sharpness "
-        "times |W|^2 does. The control has 1/c for 1/c^2."
+        "smooth for every loss: for a normalised unit sharpness is only meaningful times |W|^2. "
+        "The control has 1/c for 1/c^2."
     ),
 )

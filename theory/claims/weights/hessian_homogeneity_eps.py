@@ -21,7 +21,7 @@ WRONG = eps / s**2 * (grad_k + gamma**2 / s * PXHy_k - gamma / (m * s) * Xy_k * 
 
 CLAIM = Claim(
     id="hessian_homogeneity_eps",
-    title="With eps > 0 the Hessian times the weights misses minus the gradient by eps/s^2 terms.",
+    title="With eps > 0 the Hessian times the weights is minus the gradient plus eps/s^2 terms.",
     sources=(Source("derived", "homogeneity for the layer of frameworks, eps > 0"),),
     statement=(
         r"\nabla^2\hat{\mathcal L}\,W = -\nabla\hat{\mathcal L} + \frac{\varepsilon}{s^2}\Big("
@@ -34,7 +34,7 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(2, 3, 8, 32), sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
-        "The bracket is what differentiating <grad,W> = gamma (eps/s^2) <g,yhat> leaves; all of it "
-        "carries the share eps/s^2 = 1 - kappa. The control has 1 for the factor 2."
+        "The bracket comes from differentiating <grad,W> = gamma (eps/s^2) <g,yhat>; all its terms "
+        "have the factor eps/s^2 = 1 - kappa. The control has 1 instead of the factor 2."
     ),
 )

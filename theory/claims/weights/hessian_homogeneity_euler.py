@@ -11,7 +11,7 @@ from bnproof.theory.symbols import IDEAL
 
 
 def prove() -> DerivationResult:
-    """Derive Hess w for every eps; at eps = 0 only minus the gradient is left."""
+    """Derive Hess w for every eps; at eps = 0 only minus the gradient remains."""
     d = Derivation()
     weights.euler_steps(d)
     return d.finish()
@@ -28,8 +28,8 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(2, 3, 8, 32), sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
-        "For eps = 0. So W'Hess W = -<grad,W> = 0, and where the gradient is not 0 the Hessian "
-        "has a negative eigenvalue: the loss is convex in the weights nowhere but at stationary "
+        "For eps = 0. So W'Hess W = -<grad,W> = 0, and if the gradient is not 0 the Hessian has a "
+        "negative eigenvalue: the loss is not convex in the weights except possibly at stationary "
         "points. For eps > 0 see hessian_homogeneity_eps. The control has the wrong sign."
     ),
 )

@@ -65,10 +65,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "The printed terms scale differently: g_j is a squared norm already and is squared again, "
+        "The printed terms scale differently: g_j is already a squared norm and is squared again, "
         "the second term lacks lambda^2, the third 1/m, so the right side can even be negative. "
         "Read with g, yhat and sigma held fixed while X runs over the ball. The control, proved "
-        "here, is an equation. Read with y = Xw put in, the maximum does not exist: "
+        "here, is an equation. With y = Xw substituted the maximum does not exist: "
         "santurkar_4_4_unbounded."
     ),
 )

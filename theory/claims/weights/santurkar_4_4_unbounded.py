@@ -1,4 +1,4 @@
-"""Why Theorem 4.4 has no meaning once y = Xw is put in: the maximum does not exist."""
+"""Theorem 4.4 is meaningless if y = Xw is substituted: the maximum does not exist."""
 
 import sympy as sp
 
@@ -20,7 +20,7 @@ def prove() -> DerivationResult:
 
 CLAIM = Claim(
     id="santurkar_4_4_unbounded",
-    title="Inputs shrunk along w, and so no longer than before, have a gradient 1/c times as long.",
+    title="Shrinking the inputs along w by c < 1 makes the gradient 1/c times as long.",
     sources=(Source("derived", "on Theorem 4.4 of A18, where y, sigma and g depend on X"),),
     statement=(
         r"X_c = X\Big(I - (1-c)\frac{ww^\top}{\|w\|^2}\Big),\ 0 < c \le 1:\quad "
@@ -33,8 +33,8 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
-        "For eps = 0. So wherever one gradient is not 0, the maximum over |X| <= lambda is "
-        "infinite. With eps > 0 it is finite, for |v| <= |gamma||g|/sqrt(eps); no closed form "
-        "is known to us, as g depends on X through z. The relation is checked for c > 1 as well."
+        "For eps = 0. So if any gradient is not 0, the maximum over |X| <= lambda is infinite. "
+        "With eps > 0 it is finite, as |v| <= |gamma||g|/sqrt(eps); no closed form is known, as g "
+        "depends on X through z. The relation is also checked for c > 1."
     ),
 )

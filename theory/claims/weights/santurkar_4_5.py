@@ -17,7 +17,7 @@ STATEMENT = (
 
 
 def prove() -> DerivationResult:
-    """The distance to the ray through W*, which is what the lemma takes it to be."""
+    """The distance to the ray through W*, on which the lemma relies."""
     d = Derivation()
     minimax.ray_steps(d)
     return d.finish(equality="always, for the distance to the ray through W*")
@@ -42,10 +42,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "For eps = 0. The proof takes every positive multiple of W* for an optimum of the "
+        "For eps = 0. The proof takes every positive multiple of W* as an optimum of the "
         "normalised network. That is false: the layer centres and rescales, so its optima lie in "
         "another direction; here the closest point of their ray is its end at 0. The geometry of "
-        "the ray is right: the control, and santurkar_4_5_ray. With gamma and beta optimal it "
-        "fails as well: santurkar_4_5_learned."
+        "the ray is correct: the control, and santurkar_4_5_ray. The lemma also fails if gamma and "
+        "beta are optimal: santurkar_4_5_learned."
     ),
 )

@@ -1,4 +1,4 @@
-"""Lemma 4.5 with the layer's own parameters optimal too."""
+"""Lemma 4.5 with optimal parameters of the layer."""
 
 from functools import partial
 
@@ -30,8 +30,8 @@ CLAIM = Claim(
     expected=Verdict.REFUTED,
     remark=(
         "For eps = 0. gamma may have either sign, so both rays of a line are optimal; beta acts as "
-        "an intercept, which the unit without the layer does not have. Give it one, and for one "
-        "linear unit and squared error both directions are the same and the lemma holds. "
+        "an intercept, which the unit without the layer does not have. With an intercept, for one "
+        "linear unit and squared error, both directions are the same and the lemma holds. "
         "The control is the geometry of the ray, proved here."
     ),
 )

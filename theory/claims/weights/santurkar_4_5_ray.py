@@ -21,9 +21,8 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sizes=(8, 64), sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
-        "An identity of plane geometry. Nothing of the layer is in it but the premise that the ray "
-        "consists of optima, which is false in general: santurkar_4_5. "
-        "The control leaves out the division."
+        "An identity of plane geometry. The layer enters only by the premise that the ray consists "
+        "of optima, which is false in general: santurkar_4_5. The control omits the division."
     ),
     corrects="santurkar_4_5",
 )

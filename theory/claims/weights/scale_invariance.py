@@ -1,4 +1,4 @@
-"""The loss of a batch-normalised unit does not see the length of its weights."""
+"""The loss of a batch-normalised unit does not depend on the length of its weights."""
 
 import sympy as sp
 
@@ -43,8 +43,8 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
-        "For eps = 0 and c > 0: a negative c turns yhat into -yhat. What follows from it stands in "
-        "scale_invariance_gradient, scale_invariance_growth and hessian_homogeneity; what is lost "
-        "for eps > 0 in scale_invariance_eps. The control lets the loss scale with c."
+        "For eps = 0 and c > 0: a negative c turns yhat into -yhat. For consequences see "
+        "scale_invariance_gradient, scale_invariance_growth and hessian_homogeneity; for the "
+        "defect at eps > 0 see scale_invariance_eps. The control lets the loss scale with c."
     ),
 )

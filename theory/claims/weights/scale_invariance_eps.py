@@ -1,4 +1,4 @@
-"""How far from scale invariant the layer of frameworks is: eps > 0 under the root."""
+"""The defect of scale invariance in the layer of frameworks: eps > 0 under the root."""
 
 import sympy as sp
 
@@ -34,7 +34,7 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
-        "The share eps/s^2 = 1 - kappa measures the defect: weights shrink in a step where "
+        "The factor eps/s^2 = 1 - kappa measures the defect: weights shrink in a step if "
         "gamma <g,yhat> > 0 and the rate is below 2<grad,w>/|grad|^2. "
         "The control has eps/s for eps/s^2."
     ),

@@ -19,7 +19,7 @@ def prove() -> DerivationResult:
 
 CLAIM = Claim(
     id="scale_invariance_gradient",
-    title="Weights c times as long have a gradient c times as short.",
+    title="Scaling the weights by c divides the weight gradient by c.",
     sources=(Source("derived", "standard; stated in arXiv:1812.03981"),),
     statement=r"\nabla\hat{\mathcal L}(cW) = \tfrac1c\nabla\hat{\mathcal L}(W),\quad c > 0",
     relation=sp.Eq(grad_ck, grad_k / c),
@@ -28,7 +28,7 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
-        "For eps = 0, entry by entry. Hence a step of rate eta on long weights turns them less: "
-        "the effective rate is eta/|W|^2. The control leaves out 1/c."
+        "For eps = 0, entry by entry. Hence a step of rate eta rotates long weights less: the "
+        "effective rate is eta/|W|^2. The control omits 1/c."
     ),
 )

@@ -26,7 +26,7 @@ def prove() -> DerivationResult:
 
 CLAIM = Claim(
     id="scale_invariance_growth",
-    title="The gradient is orthogonal to the weights, so that each step lengthens them.",
+    title="The gradient is orthogonal to the weights, so each step lengthens them.",
     sources=(Source("derived", "standard; stated in arXiv:1812.03981"),),
     statement=(
         r"\langle\nabla\hat{\mathcal L}(W), W\rangle = 0,\quad "
@@ -38,8 +38,9 @@ CLAIM = Claim(
     checks=(Proof(prove), RandomTest(sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
-        "For eps = 0, plain gradient descent, no weight decay. The two parts say the same, since "
-        "the squared step differs from the right side by -2 eta <grad,w>. For eps > 0 see "
+        "For eps = 0 and plain gradient descent without weight decay. The two parts are "
+        "equivalent, since the squared norm differs from the right side by -2 eta <grad,w>. For "
+        "eps > 0 see "
         "scale_invariance_eps. The control has eta for eta^2."
     ),
 )

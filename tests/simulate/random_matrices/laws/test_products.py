@@ -394,7 +394,7 @@ def test_jacobians_of_batch_normalisation_leave_the_limit_as_it_is() -> None:
         (lambda: Truncated(2, 3), r"ambient must be >= max\(1, ratio\) = 3, not 2"),
         (lambda: mask(0), r"rate must be a finite number > 0, not 0"),
         (lambda: mask(1.5), r"rate must be in \(0, 1\], not 1.5"),
-        (lambda: Diagonal((1,), (0.5, 0.5)), "squares and weights must be as many"),
+        (lambda: Diagonal((1,), (0.5, 0.5)), "squares and weights must have the same length"),
         (lambda: Diagonal((), ()), "at least one"),
         (lambda: Diagonal((1, -1), (0.5, 0.5)), "squares other than 0 must be a finite number > 0"),
         (lambda: Diagonal((1, 2), (0.5, 0.6)), "weights must sum to 1, not 1.1"),

@@ -101,7 +101,7 @@ def test_the_table_by_size() -> None:
 
 @pytest.mark.parametrize("values", [[], [0.1, np.nan]])
 def test_bad_values(values: list[float]) -> None:
-    with pytest.raises(ValueError, match="at least one number and none NaN"):
+    with pytest.raises(ValueError, match="one or more numbers, none of them NaN"):
         p_value(values, 1)
 
 

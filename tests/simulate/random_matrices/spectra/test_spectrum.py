@@ -105,7 +105,7 @@ def test_a_rank_deficient_matrix_has_zeros() -> None:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({}, "no weight matrix was given"),
+        ({}, "no weight matrices given"),
         ({"a": torch.ones(3)}, r"a: shape \(3,\); it must be a matrix"),
         ({"a": torch.full((2, 2), float("nan"))}, "a: holds NaN or infinity"),
         ({"a": torch.zeros(2, 2)}, "a: all entries are 0"),
