@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-import scipy.linalg  # noqa: F401  # loads SciPy's BLAS, which `_pools` must find
+import scipy.linalg  # noqa: F401  # loads SciPy's BLAS, which `_blas` must find
 import torch
 from threadpoolctl import ThreadpoolController
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute with one thread in PyTorch, OpenMP and BLAS; afterwards with as many as before.
+    """Compute with one thread in PyTorch, NumPy and SciPy; afterwards with as many as before.
 
     Also a decorator.
 
@@ -28,15 +28,15 @@ def one_thread() -> Iterator[None]:
     1
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # of MKL too, which is hidden inside PyTorch's own library
+    torch.set_num_threads(1)  # of its OpenMP and MKL too
     try:
-        with _pools().limit(limits=1):
+        with _blas().limit(limits=1):
             yield
     finally:
         torch.set_num_threads(threads)
 
 
 @cache
-def _pools() -> ThreadpoolController:
-    """The thread pools of this process, listed once: listing takes 2 ms."""
-    return ThreadpoolController()
+def _blas() -> ThreadpoolController:
+    """The BLAS libraries of NumPy and SciPy, listed once: listing takes 2 ms."""
+    return ThreadpoolController().select(user_api="blas")

@@ -1,5 +1,6 @@
 """Work on small matrices has one thread, whatever the process has before and afterwards."""
 
+import importlib
 from collections.abc import Iterator
 
 import pytest
@@ -22,7 +23,9 @@ class SeenError(Exception):
 
 
 def count() -> set[int]:
-    return {torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())}
+    blas = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    assert blas
+    return {torch.get_num_threads(), *(pool["num_threads"] for pool in blas)}
 
 
 def look(*_: object, **__: object) -> None:
@@ -36,6 +39,14 @@ def three_threads() -> Iterator[None]:
     with threadpool_limits(3):
         yield
     torch.set_num_threads(before)
+
+
+def test_a_library_that_is_loaded_later_does_not_matter() -> None:
+    with one_thread():
+        pass
+    importlib.import_module("sklearn.cluster")  # brings an OpenMP of its own
+    with one_thread():
+        assert count() == {1}
 
 
 def test_every_pool_has_one_thread_and_gets_its_own_back() -> None:
