@@ -3,18 +3,32 @@
 import resource
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+
+def command(*words: str) -> str:
+    """Python that carries out a command."""
+    return f"import sys; sys.argv = {['bnproof', *words]}; from bnproof.cli import main; main()"
+
+
+REPORT = Path(tempfile.gettempdir()) / "bnproof-bench-start"
 # A process of its own is measured: what it starts with, and what it does.
 ACTIONS = {
     "python": "",
-    "help": "import sys; sys.argv = ['bnproof', '--help']; from bnproof.cli import main; main()",
-    "claims": "import sys; sys.argv = ['bnproof', 'claims']; from bnproof.cli import main; main()",
+    "help": command("--help"),
+    "claims": command("claims"),
+    "experiment list": command("experiment", "list"),
+    "show": command("show", "santurkar_4_1"),
+    "verify": command(
+        *("verify", "santurkar_4_1", "--scale", "smoke", "--device", "cpu"),
+        *("--report", str(REPORT)),
+    ),
     "theory": "from bnproof.theory import claims, loading; loading.load_folder(claims)",
     "torch": "import torch",
 }
-LAYERS = ("theory", "simulate", "empirical", "ledger")
+PACKAGE = "bnproof"
 HEAVY = {"torch", "sympy", "matplotlib", "numpy", "scipy"}
 # Before the action, for `main` exits: what the process had loaded, and the most memory it held.
 AT_EXIT = """
@@ -44,7 +58,7 @@ def spent() -> float:
 
 
 class Start:
-    """`bnproof --help`, `bnproof claims`, and imports, beside bare Python and PyTorch."""
+    """Commands of `bnproof`, and imports, beside bare Python and PyTorch."""
 
     params = (list(ACTIONS),)
     param_names = ("action",)
@@ -64,6 +78,13 @@ class Start:
         return len(HEAVY & set(run(action, AT_EXIT).stderr.split()))
 
     track_heavy_packages.unit = "packages"
+
+    def track_modules(self, action: str) -> int:
+        """How many modules of the project it loads."""
+        loaded = run(action, AT_EXIT).stderr.split()
+        return sum(name.partition(".")[0] == PACKAGE for name in loaded)
+
+    track_modules.unit = "modules"
 
 
 class Size:
