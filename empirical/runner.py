@@ -1,13 +1,12 @@
 """Carry out experiments, seed by seed, each kept in its own folder as soon as it is measured."""
 
 import importlib.metadata
-import math
 import tempfile
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,11 @@ from tqdm import tqdm
 
 from bnproof.empirical.data.load import Images, load
 from bnproof.empirical.experiment import Series, experiment_of, judge
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import exactly
 from bnproof.empirical.training.run_folder import RunFolder, State, plain
-from bnproof.empirical.trial import Size, Trained, Trial, UnfinishedError
+from bnproof.empirical.trial import Conduct, MissingRunsError, Size, Trained, Trial, train_here
+from bnproof.simulate.threads import one_thread
 from bnproof.theory.claim import Claim, Evidence, Settings
 from bnproof.theory.common.code import code_hash
 
@@ -39,16 +40,21 @@ class Results:
         The same by name.
     seconds
         Spent on all seeds, training included, in all parts of the run.
+    runs
+        Of each training run its recipe, where that differs from the default; its data; and its
+        first losses, in which rounding has hardly grown yet.
     """
 
     series: Series
     where: str
     provenance: Mapping[str, Any]
     seconds: float
+    runs: Sequence[Mapping[str, Any]] = ()
 
 
+@one_thread()
 def check(claim: Claim, settings: Settings, *, root: Path | None = None) -> Evidence:
-    """Carry out the experiment of `claim` and judge it.
+    """Carry out the experiment of `claim` with one thread and judge it.
 
     Parameters
     ----------
@@ -82,7 +88,6 @@ def measure(
     *,
     root: Path,
     seeds: int | None = None,
-    deadline: float = math.inf,
 ) -> Results:
     """Measure every seed, or read those that are measured already.
 
@@ -92,20 +97,13 @@ def measure(
         Folder of all runs.
     seeds
         Number of seeds, from `settings.seed` on; that of the scale if None.
-    deadline
-        Reading of `time.monotonic` at which training stops, resumable.
-
-    Raises
-    ------
-    bnproof.empirical.trial.UnfinishedError
-        When the deadline has passed.
     """
     experiment = experiment_of(claim)
-    numbers = [settings.seed + number for number in range(seeds or size_of(claim, settings).seeds)]
+    numbers = seeds_of(claim, settings, seeds)
     images = load(settings.data, limit=size_of(claim, settings).images)
     name = experiment.data or images.name
     found = [
-        _seed(claim, trial_of(claim, settings, images, seed, root=root, deadline=deadline))
+        measure_seed(claim, trial_of(claim, settings, images, seed, root=root))
         for seed in tqdm(numbers, desc=claim.id, unit="seed", leave=False, disable=None)
     ]
     return Results(
@@ -119,17 +117,25 @@ def measure(
             "scale": settings.scale.value,
             "device": settings.device,
             "torch": torch.__version__,
+            "precision": "float32",  # of every network that is not trained
             **_training(found),
             **experiment.networks,
             "control": experiment.control,
         },
         seconds=sum(row["seconds"] for row in found),
+        runs=[_begun(run) for row in found for run in row["trained"]],
     )
 
 
 def size_of(claim: Claim, settings: Settings) -> Size:
     """What the scale that was chosen means for the experiment of `claim`."""
     return experiment_of(claim).sizes[settings.scale]
+
+
+def seeds_of(claim: Claim, settings: Settings, seeds: int | None = None) -> list[int]:
+    """The seeds that are measured: so many, or as many as the scale asks for."""
+    count = seeds or size_of(claim, settings).seeds
+    return [settings.seed + number for number in range(count)]
 
 
 def trial_of(
@@ -139,9 +145,9 @@ def trial_of(
     seed: int,
     *,
     root: Path,
-    deadline: float = math.inf,
+    runner: Conduct = train_here,
 ) -> Trial:
-    """One seed of the experiment of `claim`."""
+    """One seed of the experiment of `claim`; `conduct` is that of `Trial`."""
     return Trial(
         images=images,
         seed=seed,
@@ -149,7 +155,8 @@ def trial_of(
         size=size_of(claim, settings),
         scale=settings.scale,
         runs=root,
-        deadline=deadline,
+        precision=settings.precision,
+        runner=runner,
     )
 
 
@@ -164,6 +171,7 @@ def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
         "seed": trial.seed,
         "data": trial.images.config,
         "device": trial.device,
+        "precision": trial.precision,
     }
 
 
@@ -180,16 +188,20 @@ def code_of(name: str) -> str:
         return uuid.uuid4().hex
 
 
-def _seed(claim: Claim, trial: Trial) -> State:
-    """Measurements of one seed: read if they are there, else made and kept."""
+def measure_seed(claim: Claim, trial: Trial) -> State:
+    """Measurements of one seed: read if they are there, else made and kept.
+
+    Raises
+    ------
+    bnproof.empirical.trial.MissingRunsError
+        If the trial looks training runs up (`Trial.conduct`), and some are not done.
+    """
     assert trial.runs is not None
     run = RunFolder(trial.runs, trial_config(claim, trial))
     with run.held(wait=-1):
         kept = run.result()
         if kept is not None:
             return kept
-        if not experiment_of(claim).trains and time.monotonic() > trial.deadline:
-            raise UnfinishedError  # training looks at the clock itself, step by step
         result = _measured(claim, trial)
         run.finish(result)
         return result
@@ -199,6 +211,8 @@ def _measured(claim: Claim, trial: Trial) -> State:
     begun = time.monotonic()
     with exactly():
         measured = experiment_of(claim).run(trial)
+    if trial.missing:
+        raise MissingRunsError(trial.missing)
     found: State = plain(
         {
             "measured": measured,
@@ -214,7 +228,19 @@ def _summary(one: Trained) -> State:
     return asdict(one.training_config) | {
         "data": one.data,
         "diverged": one.diverged,
+        "first losses": one.losses,
         "seconds": one.seconds,
+    }
+
+
+def _begun(run: State) -> State:
+    """What was trained, and how it began."""
+    training_config = {field.name: run[field.name] for field in fields(TrainingConfig)}
+    usual = {field.name: plain(field.default) for field in fields(TrainingConfig)}
+    return {
+        "recipe": {name: value for name, value in training_config.items() if value != usual[name]},
+        "data": run["data"],
+        "first losses": run.get("first losses", []),
     }
 
 

@@ -1,7 +1,7 @@
 """What an experiment is given for one seed: images, networks, and training runs."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +16,11 @@ from bnproof.empirical.data.images import stream
 from bnproof.empirical.data.load import Images, batch
 from bnproof.empirical.networks.resnet import resnet
 from bnproof.empirical.networks.table import Initialisation, Norm, ResNet, Shortcut
-from bnproof.empirical.training.config import TrainingConfig, fast_precision
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import train
-from bnproof.empirical.training.run_folder import State
+from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data
-from bnproof.theory.claim import Scale
+from bnproof.theory.claim import Precision, Scale
 
 DEPTH: Final = 110  # S3, section 1.2
 SHORTCUT: Shortcut = "projection"  # ours; the paper does not say
@@ -34,8 +34,18 @@ APART: Final = 1_000  # seeds of an experiment and of its control
 POOL: Final = 5_000  # images that batches are drawn from: 10 batches of 128 hardly overlap
 
 
-class UnfinishedError(Exception):
-    """The time that was given is over; what was done is kept, and a later call goes on."""
+class MissingRunsError(Exception):
+    """Training runs that an experiment reads and that are not done yet.
+
+    Attributes
+    ----------
+    runs
+        Those that were asked for so far, by the name of their run folder.
+    """
+
+    def __init__(self, runs: Mapping[str, TrainingConfig]) -> None:
+        super().__init__(f"{len(runs)} training runs are not done")
+        self.runs = dict(runs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +99,8 @@ class Trained:
         The evaluations, the first before any update (`Trainer.evaluate`).
     seconds
         Spent on the run.
+    losses
+        Before each of the first updates; none of a run kept by an older version.
     """
 
     training_config: TrainingConfig
@@ -96,6 +108,7 @@ class Trained:
     diverged: int | None
     curve: Sequence[State]
     seconds: float
+    losses: Sequence[float] = ()
 
     def column(self, *path: str) -> NDArray[np.float64]:
         """One quantity at every evaluation; NaN where it was not measured.
@@ -109,10 +122,39 @@ class Trained:
         return float(_entry(self.curve[-1], path))
 
 
+class _Missing(Trained):
+    """A training run that is not done: it cannot be read."""
+
+    def __init__(
+        self, training_config: TrainingConfig, data: str, missing: Mapping[str, TrainingConfig]
+    ) -> None:
+        vars(self).update(training_config=training_config, data=data, _missing=missing)
+
+    def __getattr__(self, name: str) -> Any:
+        raise MissingRunsError(vars(self)["_missing"])
+
+
 def _entry(row: Any, path: tuple[str, ...]) -> Any:
     for name in path:
         row = row.get(name) if isinstance(row, Mapping) else None
     return math.nan if row is None else row
+
+
+# What gives the result of a training run, in a folder of runs and on a device; None if it is not
+# done and is not to be carried out here.
+Conduct = Callable[[TrainingConfig, Data, Path, str], State | None]
+
+
+def train_here(
+    training_config: TrainingConfig, data: Data, root: Path, device: str
+) -> State | None:
+    """Carry out what is left of a training run; waits while another process does."""
+    return train(training_config, data, root=root, device=device, wait=-1)
+
+
+def look_up(training_config: TrainingConfig, data: Data, root: Path, device: str) -> State | None:
+    """The result of a training run, or None if it is not done."""
+    return RunFolder(root, training_config.config(data, device)).result()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,10 +169,14 @@ class Trial:
         How much.
     runs
         Folder of training runs; an experiment that trains needs one.
-    deadline
-        Reading of `time.monotonic` at which training stops, resumable.
+    precision
+        Of training.
+    runner
+        What gives the result of a training run: `train_here`, or `look_up`.
     trained
         The training runs of this trial, in order.
+    missing
+        Those that were asked for and are not done, by the name of their run folder.
     """
 
     images: Images
@@ -140,8 +186,10 @@ class Trial:
     scale: Scale = Scale.SMOKE
     depth: int = DEPTH
     runs: Path | None = None
-    deadline: float = math.inf
+    precision: Precision = "float32"
+    runner: Conduct = train_here
     trained: list[Trained] = field(default_factory=list)
+    missing: dict[str, TrainingConfig] = field(default_factory=dict)
 
     @property
     def other_seed(self) -> int:
@@ -195,37 +243,36 @@ class Trial:
         """Carry out a training run, or read it if it is done.
 
         `data` are the trial's images unless others are given, `recipe` are other fields of
-        `TrainingConfig`.  Updates, batch and seed are those of the trial, and the precision is the
-        device's fast one, or float32 at the smallest scale, whose numbers are to be the same
-        everywhere; unless `recipe` says otherwise.
+        `TrainingConfig`.  Updates, batch, seed and precision are those of the trial unless `recipe`
+        says otherwise.
 
-        Raises
-        ------
-        UnfinishedError
-            When `deadline` has passed.
+        Where runs are only looked up (`conduct`), reading one that is not done raises
+        `MissingRunsError` with all that were asked for until then.  So ask for several before
+        reading the first: they are then carried out side by side.
         """
-        if self.runs is None:
-            raise ValueError("this trial has no folder for training runs")
-        small = self.scale is Scale.SMOKE
         usual = {
             "steps": self.size.updates,
             "batch": self.size.batch,
             "seed": self.seed,
-            "precision": "float32" if small else fast_precision(self.device),
+            "precision": self.precision,
         }
         made = TrainingConfig(network=network, rate=rate, **(usual | training_config))
         chosen = self.images if data is None else data
-        result = train(
-            made,
-            chosen,
-            root=self.runs,
-            device=self.device,
-            deadline=self.deadline,
-            wait=-1,
-        )
+        if self.runs is None:
+            raise ValueError("this trial has no folder for training runs")
+        result = self.runner(made, chosen, self.runs, self.device)
         if result is None:
-            raise UnfinishedError
-        found = Trained(made, chosen.name, result["diverged"], result["curve"], result["seconds"])
+            run = RunFolder(self.runs, made.config(chosen, self.device))
+            self.missing[run.folder.name] = made
+            return _Missing(made, chosen.name, self.missing)
+        found = Trained(
+            made,
+            chosen.name,
+            result["diverged"],
+            result["curve"],
+            result["seconds"],
+            result.get("first losses", ()),
+        )
         if (made, chosen.name) not in [(one.training_config, one.data) for one in self.trained]:
             self.trained.append(found)
         return found

@@ -22,6 +22,7 @@ from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.networks import Problems
 from bnproof.simulate.samplers.table import sampler_of
 from bnproof.simulate.search import tightness
+from bnproof.simulate.threads import one_thread
 from bnproof.theory.claim import Claim, Counterexample, Evidence, Kind, RandomTest, Scale, Settings
 from bnproof.theory.common.errors import UserError
 
@@ -105,6 +106,7 @@ def _evaluated(
         yield from _evaluated(claim, part, budget)
 
 
+@one_thread()
 def check(claim: Claim, settings: Settings) -> Evidence:
     """Evaluate a claim's relation and its control on random instances."""
     found = sample(claim, settings)

@@ -227,12 +227,12 @@ def test_a_broken_file_does_not_hide_the_others(
     assert set(broken) == set(entries) - {"good"}
     assert "ModuleNotFoundError: No module named 'does_not_exist_at_all'" in broken["no_import"]
     assert "must be the file's name" in broken["misnamed"]
-    assert "is a int, not a Claim" in broken["not_a_claim"]
+    assert "CLAIM must be a Claim, not int" in broken["not_a_claim"]
     assert broken["letter"].startswith("letter.py: relation: unknown symbol q;")
     assert broken["strict"].startswith("strict.py: relation: |g|^2 < |v|^2 is neither")
-    assert broken["empty"] == "empty.py: domain: excludes every case"
-    assert "control: control: a relation and a control" in broken["control"]
-    assert broken["python"].endswith("False is no SymPy relation; write sp.Eq(a, b) for a == b")
+    assert broken["empty"] == "empty.py: domain: is false in every case"
+    assert "control: control: these checks need both" in broken["control"]
+    assert broken["python"].endswith("False is not a SymPy relation; write sp.Eq(a, b) for a == b")
     assert "SystemExit: bye" in broken["leaves"]
     assert broken["comma"] == "comma.py: sources: must be a tuple; one entry needs a comma after it"
     assert broken["untitled"] == "untitled.py: title: must be a string"

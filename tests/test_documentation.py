@@ -82,7 +82,7 @@ def test_a_page_says_what_the_file_says(
         proof = cache.recall(spec.prove) if spec else None  # kept when the page was made
         if proof is not None:
             steps += len(proof.steps)
-            assert all(step.told() in text for step in proof.steps)
+            assert all(step.caption() in text for step in proof.steps)
     assert steps > 30
 
 

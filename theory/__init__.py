@@ -1,1 +1,1 @@
-"""What is claimed, and why it is so: statements, derivations, exact counterexamples. No torch."""
+"""Statements, their derivations and exact counterexamples. Never imports PyTorch."""

@@ -1,10 +1,10 @@
-"""A claim: a statement as printed, the means to decide it, and how evidence becomes a verdict.
+"""Claims: a statement as printed, the checks that test it, and how evidence becomes a verdict.
 
-The whole vocabulary of the project stands here.  A `Claim` is data.  Its `means` say how it can be
-decided; each kind of means is carried out by one module (`bnproof.theory.prove`,
+This module defines the vocabulary of the project.  A `Claim` is data.  Its `checks` say how it is
+tested; each kind of check is run by one module (`bnproof.theory.prove`,
 `bnproof.theory.exact.evaluate`, `bnproof.simulate.check`,
 `bnproof.simulate.random_matrices.studies.table`, `bnproof.empirical.runner`) and yields one
-`Evidence`.  `decide` turns evidence into a `Verdict`: nothing else does.
+`Evidence`.  Only `decide` turns evidence into a `Verdict`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import sympy as sp
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """What the evidence says of a statement."""
+    """What the evidence says about a statement."""
 
     PROVED = "proved"
     REFUTED = "refuted"
@@ -55,13 +55,16 @@ class Scale(StrEnum):
     PAPER = "paper"
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 @dataclass(frozen=True)
 class Settings:
-    """What the user chose for a run of `verify`.
+    """User options of a `verify` run.
 
-    `device` is a concrete PyTorch device name (``cpu``, ``cuda``); `data` a folder that holds
-    CIFAR-10, or None for the embedded data; `memory` the bytes that a batch of random instances
-    may take, or None for the default.
+    `device` is a concrete PyTorch device name (``cpu``, ``cuda``); `data` is a folder that holds
+    CIFAR-10, or None for the embedded data; `memory` limits the bytes of a batch of random
+    instances, or None for the default; `precision` is that of training.
     """
 
     scale: Scale = Scale.QUICK
@@ -69,26 +72,27 @@ class Settings:
     seed: int = 0
     data: Path | None = None
     memory: int | None = None
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one means found.
+    """Result of one check.
 
     Attributes
     ----------
     kind
-        Which means it was.
+        Where the evidence comes from.
     holds
-        True if the statement holds by this means, False if it fails, None if it cannot tell.
+        True if the check finds that the statement holds, False if it fails, None if undecided.
     control_differs
-        Whether the control got the opposite answer.  Evidence whose control did not is void.
+        Whether the control got the opposite answer.  Otherwise the evidence is void.
     summary
         One sentence for a reader.
     numbers
-        What was measured, by name, ready for JSON.
+        Measured values by name, ready for JSON.
     provenance
-        Seeds, sizes, device, data set, scale: what is needed to repeat it.
+        Seeds, sizes, device, data set, scale: everything needed to repeat the check.
     series
         Arrays for the figure (not written to JSON).
     """
@@ -105,9 +109,10 @@ class Evidence:
 def decide(evidence: Sequence[Evidence]) -> Verdict:
     """Return the verdict that the evidence supports.
 
-    A control that did not get the opposite answer, means that contradict one another, or no
-    answer at all leave the claim undecided.  Otherwise the strongest kind names the verdict.
-    An experiment on images decides ``reproduced`` whatever else is known.
+    The claim stays undecided if a control did not get the opposite answer, if checks contradict
+    each other, or if none has an answer.  Otherwise the strongest kind of evidence names the
+    verdict.  An experiment on images gives ``reproduced`` or ``not reproduced``, whatever the
+    other checks are.
     """
     answers = {item.holds for item in evidence if item.holds is not None}
     if len(answers) != 1 or not all(item.control_differs for item in evidence):
@@ -123,13 +128,13 @@ def decide(evidence: Sequence[Evidence]) -> Verdict:
 
 @dataclass(frozen=True)
 class Proof:
-    """Means: a machine-checked derivation, carried out by `bnproof.theory.prove.check`.
+    """Check: a machine-checked derivation, run by `bnproof.theory.prove.check`.
 
-    `prove` is given for the claim's relation; for a claim that is refuted it proves the claim's
-    control instead, which is then the corrected statement (`of_control`).  `attained` is exact
-    data at which an inequality is an equality with sides that are not 0, or an `ExactCase` whose
-    symbols depend on `bnproof.theory.exact.evaluate.n`: a family along which the ratio of the sides
-    goes to 1. Either way the inequality cannot be improved by a factor.
+    `prove` derives the claim's relation.  With `of_control` it derives the control instead, which
+    is then the corrected form of a refuted statement.  `attained` shows that the constant of an
+    inequality is best possible: exact data at which both sides are equal and nonzero, or an
+    `ExactCase` in `bnproof.theory.exact.evaluate.n`, a family along which the ratio of the sides
+    tends to 1.
     """
 
     prove: Callable[[], "DerivationResult"]
@@ -139,9 +144,9 @@ class Proof:
 
 @dataclass(frozen=True)
 class Disproof:
-    """Means: a derivation that both sides of the relation, an equation, differ for every case.
+    """Check: a derivation that the two sides of an equation differ in every case.
 
-    Carried out by `bnproof.theory.prove.check_disproof`; the control is the equation that holds.
+    Run by `bnproof.theory.prove.check_disproof`; the control is the equation that holds.
     """
 
     prove: Callable[[], "DerivationResult"]
@@ -149,10 +154,10 @@ class Disproof:
 
 @dataclass(frozen=True)
 class Counterexample:
-    """Means: exact rational data that violate the relation, re-evaluated by `evaluate.check`.
+    """Check: exact rational data that violate the relation, evaluated by `evaluate.check`.
 
     The loss is ``L(z) = z'Az/2 + b'z``.  ``sigma**2 + eps`` must be the square of a rational, so
-    that the whole layer is evaluated in rational arithmetic.
+    that the layer can be evaluated in rational arithmetic.
     """
 
     y: tuple[Fraction, ...]
@@ -174,11 +179,10 @@ class Counterexample:
 
 @dataclass(frozen=True)
 class ExactCase:
-    """Means: an exact counterexample of any kind, carried out by `evaluate.check`.
+    """Check: an exact counterexample of any kind, evaluated by `evaluate.check`.
 
-    `symbols` computes the symbols of the relation straight from raw data, in
-    `fractions.Fraction` or exact SymPy numbers, and uses no derived formula; `words` describe the
-    data.
+    `values` computes the symbols of the relation from raw data, in `fractions.Fraction` or exact
+    SymPy numbers, without any derived formula; `words` describes the data.
     """
 
     words: str
@@ -187,11 +191,11 @@ class ExactCase:
 
 @dataclass(frozen=True)
 class RandomTest:
-    """Means: the relation on random instances, carried out by `bnproof.simulate.check`.
+    """Check: the relation on random instances, run by `bnproof.simulate.check`.
 
-    `sampler` names a family of random instances in `bnproof.simulate.samplers.table.SAMPLERS`, by
-    default random single-BN-layer networks measured by autodiff; `sizes` are the batch sizes m that
-    are drawn.
+    `sampler` names an entry of `bnproof.simulate.samplers.table.SAMPLERS`; the default draws
+    random networks with one BN layer and measures them by automatic differentiation.  `sizes` are
+    the batch sizes m to draw.
     """
 
     sizes: tuple[int, ...] = (2, 3, 8, 64)
@@ -200,11 +204,11 @@ class RandomTest:
 
 @dataclass(frozen=True, kw_only=True)
 class SpectrumTest:
-    """Means: random matrices, carried out by `bnproof.simulate.random_matrices.studies.table`.
+    """Check: random matrices, run by `bnproof.simulate.random_matrices.studies.table`.
 
-    `study` names what is measured, in `bnproof.simulate.random_matrices.studies.table.STUDIES`.
-    `statement` and `control` name two answers that the study can test: that of the claim, and one
-    that must get the opposite result.  `factors` are the numbers M of factors of the products.
+    `study` names an entry of `bnproof.simulate.random_matrices.studies.table.STUDIES`.
+    `statement` and `control` name two hypotheses that the study can test: the claim's, and one
+    that must get the opposite result.  `factors` are the numbers M of factors in the products.
     """
 
     study: str
@@ -215,12 +219,12 @@ class SpectrumTest:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One statement of one source, with the means to decide it.
+    """One statement from the sources, with the checks that decide it.
 
     Attributes
     ----------
     id
-        Name of the file, of the test, of the anchor in the report.
+        Name of the file, of the test, and of the anchor in the report.
     title
         The statement in one plain sentence.
     sources
@@ -228,21 +232,26 @@ class Claim:
     statement
         LaTeX, as printed there.
     expected
-        The verdict that the evidence is expected to give; a difference fails `verify`.
-    means
-        How it is decided.
+        The expected verdict; `verify` fails if the evidence gives another.
+    checks
+        How it is tested.
     relation
         The statement as a SymPy relation over `bnproof.theory.symbols`: the object that is proved,
         printed and evaluated on random networks.
     domain
         Condition under which it is claimed (SymPy Boolean over the same symbols).
     control
-        A relation that must get the opposite answer: a wrong variant of a true statement, the
-        right variant of a false one.  An experiment brings its own control.
+        A relation that must get the opposite answer: a wrong variant of a true statement, or the
+        correct variant of a false one.  An experiment brings its own control.
     remark
         What a reader should know: misprints, conventions, when equality holds.
     corrects
         Id of the claim that this one corrects.
+
+    Raises
+    ------
+    ValueError
+        If a source, a check or a needed control is missing, or the checks do not fit the relation.
     """
 
     id: str
@@ -261,36 +270,36 @@ class Claim:
         if not self.sources:
             raise ValueError(f"{self.id}: sources: a claim needs at least one source")
         if not self.checks:
-            raise ValueError(f"{self.id}: checks: a claim needs at least one means to decide it")
+            raise ValueError(f"{self.id}: checks: a claim needs at least one check")
         needs_control = any(
             isinstance(spec, Proof | Disproof | Counterexample | ExactCase | RandomTest)
             for spec in self.checks
         )
         if needs_control and (self.relation is None or self.control is None):
-            raise ValueError(f"{self.id}: control: a relation and a control must both be given")
+            raise ValueError(f"{self.id}: control: these checks need both a relation and a control")
         self._validate_checks()
 
     def _validate_checks(self) -> None:
-        """Refuse means whose check could not do its work."""
+        """Reject combinations of checks that could not decide anything."""
         exact = self.check_of(Counterexample) is not None and self.check_of(ExactCase) is not None
         if exact or len({type(spec) for spec in self.checks}) < len(self.checks):
             raise ValueError(
-                f"{self.id}: checks: one of a kind, and one exact case, is carried out"
+                f"{self.id}: checks: give at most one check of each kind, and one exact case"
             )
         if self.check_of(Disproof) and not isinstance(self.relation, sp.Eq):
             raise ValueError(
-                f"{self.id}: checks: Disproved is for an equation, which sides that differ break"
+                f"{self.id}: checks: Disproof needs an equation; write the relation as sp.Eq"
             )
         spec = self.check_of(Proof)
         wrong = spec and (self.relation if spec.of_control else self.control)
         others = (self.check_of(kind) for kind in (Counterexample, ExactCase, RandomTest))
         if isinstance(wrong, sp.LessThan) and not any(others):
-            # That a slack proves one inequality says nothing of another.
+            # A slack that proves one inequality does not refute another.
             raise ValueError(
-                f"{self.id}: checks: an inequality as control needs Instances or an exact case, "
+                f"{self.id}: checks: an inequality as control needs RandomTest or an exact case, "
                 "which can refute it"
             )
 
     def check_of(self, kind: type) -> Any:
-        """Return the first of the means that is of type `kind`, or None."""
+        """Return the check of type `kind`, or None."""
         return next((spec for spec in self.checks if isinstance(spec, kind)), None)

@@ -1,8 +1,7 @@
-"""What claim files say of their claims, read without running them: a list needs no SymPy.
+"""Read claim files without running them, so that listing claims does not import SymPy.
 
-A claim is a call ``CLAIM = Claim(...)`` whose words are literals, or names of literals in modules
-of this project.  Where a file says them in another way, `read` gives up and the claim is to be
-loaded.
+A claim is a call ``CLAIM = Claim(...)`` whose text fields are literals, or names of literals in
+modules of this project.  For anything else `read` returns None and the claim must be loaded.
 """
 
 import ast
@@ -18,13 +17,13 @@ if TYPE_CHECKING:
     from bnproof.theory.claim import Claim
 
 WORDS: Final = ("id", "title", "sources", "statement", "expected", "corrects")
-# Raised where a file says something in a way that is not read here.
+# Raised where a field is neither a literal nor a name of one.
 UNCLEAR: Final = (KeyError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A claim as a list shows it.
+    """A claim as it appears in listings.
 
     Attributes
     ----------
@@ -50,7 +49,7 @@ class Entry:
 
     @classmethod
     def of(cls, claim: "Claim") -> "Entry":
-        """The entry of a claim that is loaded."""
+        """Return the entry of a loaded claim."""
         return cls(
             id=claim.id,
             title=claim.title,
@@ -65,9 +64,9 @@ class Entry:
 
 
 def read(path: Path) -> Entry | None:
-    """Read the entry of a claim from its file; None if only running the file tells it.
+    """Return the entry of a claim from its file, or None if the file must be run to know it.
 
-    That a file can be read so does not say that it loads.
+    A file that can be read this way may still fail to load.
     """
     try:
         module = _Module(path)
@@ -88,7 +87,7 @@ def _arguments(call: Any) -> dict[str, Any]:
 
 
 def _text(node: ast.AST | None, module: "_Module") -> str | None:
-    """A text, empty if it is not given, None if only running the file tells it."""
+    """Value of a text field: empty if it is not given, None if the file must be run to know it."""
     try:
         return "" if node is None else str(_value(node, module))
     except UNCLEAR:
@@ -96,7 +95,7 @@ def _text(node: ast.AST | None, module: "_Module") -> str | None:
 
 
 class _Module:
-    """What the names at the top of a module stand for."""
+    """Top-level names of a module and the syntax nodes they are bound to."""
 
     def __init__(self, path: Path) -> None:
         self.bound: dict[str, ast.AST] = {}
@@ -114,12 +113,12 @@ class _Module:
                         self.imported[alias.asname or alias.name] = f"{origin}.{alias.name}"
 
     def find(self, name: str) -> "tuple[ast.AST, _Module]":
-        """What a name stands for, and the module in which that is written.
+        """Return the node that a name is bound to and the module that defines it.
 
         Raises
         ------
         KeyError
-            If it does not stand for anything in a file of this project.
+            If no file of this project defines it.
         """
         if name in self.bound:
             return self.bound[name], self
@@ -136,7 +135,7 @@ def _imported(name: str) -> _Module:
 
 
 def _value(node: ast.AST, module: _Module) -> Any:
-    """The value of a literal, of a name of one, or of strings that are joined."""
+    """Value of a literal, of a name of one, or of a concatenation."""
     match node:
         case ast.Constant(value=value):
             return value
@@ -152,11 +151,11 @@ def _value(node: ast.AST, module: _Module) -> Any:
             return _value(*_imported(module.imported[owner]).find(name))
         case ast.Name(id=name):
             return _value(*module.find(name))
-    raise ValueError(f"{type(node).__name__} is no literal")
+    raise ValueError(f"{type(node).__name__} is not a literal")
 
 
 def _kind(node: ast.AST, module: _Module) -> str:
-    """The class of what an expression makes: a call of it, of its method, or of a function."""
+    """Name of the class that a call creates: by the class, its classmethod, or a function."""
     match node:
         case ast.Call(func=ast.Attribute(value=maker)) | ast.Call(func=maker):
             return _kind(maker, module)
@@ -164,4 +163,4 @@ def _kind(node: ast.AST, module: _Module) -> str:
             return _kind(*module.find(name))
         case ast.ClassDef(name=name) | ast.FunctionDef(returns=ast.Name(id=name)):
             return name
-    raise ValueError(f"{type(node).__name__} makes nothing that is known")
+    raise ValueError(f"{type(node).__name__}: its class is not known")

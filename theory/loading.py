@@ -1,4 +1,4 @@
-"""Load the claims of a folder: one file, one claim, the file's name its id.
+"""Load the claims of a folder: one claim per file, named after its id.
 
 SymPy is imported with the first claim, not before.
 """
@@ -21,13 +21,13 @@ from bnproof.theory.sources import Source
 if TYPE_CHECKING:
     from bnproof.theory.claim import Claim
 
-# A claim to start one of your own from; every installation has it.
+# A claim to copy as a starting point; every installation has it.
 EXAMPLE: Final = Path(claims.__path__[0]) / "gradient" / "bn_jacobian.py"
 
 
 @dataclass(frozen=True)
 class LoadError:
-    """A claim file that could not be loaded, and why (one line)."""
+    """A claim file that could not be loaded, and the reason in one line."""
 
     id: str
     error: str
@@ -39,13 +39,13 @@ Load = Callable[[], Union["Claim", LoadError]]
 def load_folder(package: ModuleType) -> "list[Claim | LoadError]":
     """Return the claims of `package`, sorted by id; a file that fails becomes a `LoadError`.
 
-    Whatever a claim file raises is caught: one bad file must not hide the others.
+    All exceptions of a claim file are caught, so that one bad file does not hide the others.
     """
     return [load() for load in files_of(package).values()]
 
 
 def files_of(package: ModuleType) -> dict[str, Load]:
-    """How to load each claim of `package`, by id, in order; nothing is imported before."""
+    """Return a loader for each claim of `package`, sorted by id; importing happens on call."""
     return {
         name: partial(_load, name, partial(importlib.import_module, module))
         for name, (module, _) in modules_of(package).items()
@@ -53,23 +53,23 @@ def files_of(package: ModuleType) -> dict[str, Load]:
 
 
 def modules_of(package: ModuleType) -> dict[str, tuple[str, Path]]:
-    """Module and file of each claim of `package`, by id, in order: one folder a subject."""
-    found = {}
+    """Return module name and file of each claim of `package`, sorted by id."""
+    modules = {}
     for path in Path(package.__path__[0]).glob("*/*.py"):
         if path.stem != "__init__":
-            found[path.stem] = (f"{package.__name__}.{path.parent.name}.{path.stem}", path)
-    return dict(sorted(found.items()))
+            modules[path.stem] = (f"{package.__name__}.{path.parent.name}.{path.stem}", path)
+    return dict(sorted(modules.items()))
 
 
 def files_in(folder: Path) -> dict[str, Load]:
-    """How to load each claim of a folder anywhere on disk, by id, in order.
+    """Return a loader for each claim of a folder anywhere on disk, sorted by id.
 
-    A claim file is code and is run as such: load only what you would run.
+    Claim files are Python code and are executed: load only files that you trust.
 
     Raises
     ------
     UserError
-        If there is no such folder or no file of claims in it.
+        If the folder does not exist or holds no claim files.
     """
     if not folder.is_dir():
         raise UserError(f"no folder of claims at {folder}; name one that holds claim files (*.py)")
@@ -80,7 +80,7 @@ def files_in(folder: Path) -> dict[str, Load]:
 
 
 def _run(path: Path) -> ModuleType:
-    """Import one file under a name of its own, so that it can hide no other module."""
+    """Import one file under a unique name, so that it cannot shadow another module."""
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
     spec = importlib.util.spec_from_file_location(f"claims_{digest}.{path.stem}", path)
     if spec is None or spec.loader is None:
@@ -97,19 +97,19 @@ def _load(claim_id: str, run: Callable[[], ModuleType]) -> "Claim | LoadError":
     except (Exception, SystemExit) as error:
         reason = str(error).splitlines()[0] if str(error) else "no message"
         return LoadError(claim_id, f"{claim_id}.py does not load: {type(error).__name__}: {reason}")
-    flaw = _flaw(claim, claim_id)
+    flaw = flaw_of(claim, claim_id)
     return claim if flaw is None else LoadError(claim_id, f"{claim_id}.py: {flaw}")
 
 
-def _flaw(claim: object, claim_id: str) -> str | None:
-    """What is wrong with a claim, field first; None if nothing is seen."""
+def flaw_of(claim: object, claim_id: str) -> str | None:
+    """Return the first flaw of a claim, as ``"field: reason"``, or None."""
     import sympy as sp
 
     from bnproof.theory.claim import Claim
     from bnproof.theory.symbols import SYMBOLS
 
     if not isinstance(claim, Claim):
-        return f"CLAIM is a {type(claim).__name__}, not a Claim"
+        return f"CLAIM must be a Claim, not {type(claim).__name__}"
     if claim.id != claim_id:
         return f"id: {claim.id!r} must be the file's name"
     for name in ("title", "statement", "remark"):
@@ -125,12 +125,12 @@ def _flaw(claim: object, claim_id: str) -> str | None:
         if part is None:
             continue
         if not isinstance(part, sp.Basic):
-            return f"{name}: {part!r} is no SymPy relation; write sp.Eq(a, b) for a == b"
+            return f"{name}: {part!r} is not a SymPy relation; write sp.Eq(a, b) for a == b"
         unknown = sorted(map(str, part.free_symbols - SYMBOLS.keys()))
         if unknown:
             return f"{name}: unknown symbol {unknown[0]}; symbols come from bnproof.theory.symbols"
         if name != "domain" and not isinstance(part, sp.Eq | sp.LessThan):
             return f"{name}: {part} is neither an equation nor a weak inequality <="
     if claim.domain == sp.false:
-        return "domain: excludes every case"
+        return "domain: is false in every case"
     return None

@@ -1,4 +1,4 @@
-"""Carry out the means `Proof` and `Disproof`: derive or recall, then check the certificate."""
+"""Run the checks `Proof` and `Disproof`: derive or load from cache, then check the certificate."""
 
 import sympy as sp
 
@@ -11,11 +11,11 @@ from bnproof.theory.symbols import text
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `Proof` checks: derive, check, and see the control rejected.
+    """Run the claim's `Proof`: derive, check the certificate, and test that the control fails.
 
-    An inequality is rejected if this slack does not prove it, which another might: what decides
-    there is the other means that `Claim` asks for.
-    A derivation is exact and the same at every scale: `settings` is part of the common signature.
+    An inequality as control counts as rejected if this slack does not prove it.  Another slack
+    might, which is why `Claim` then requires a further check.
+    A derivation is the same at every scale; `settings` is only part of the common signature.
     """
     del settings
     spec = claim.check_of(Proof)
@@ -23,7 +23,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         (claim.control, claim.relation) if spec.of_control else (claim.relation, claim.control)
     )
     proof, certificate = _proved(spec, target, claim.domain)
-    # Checked as others will read it: from its text.
+    # Check the serialised form, which is what others will read.
     holds = Certificate.from_json(certificate.to_json()).holds()
     rejected = not proves(proof, other, claim.domain)
     what = "the corrected form" if spec.of_control else "the statement"
@@ -41,7 +41,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     if spec.attained is not None:
         numbers["attained"] = exact.attained(target, claim.domain, spec.attained)
         summary += f" Tight: {numbers['attained']}."
-    # A proof of the correction says nothing of the printed statement: the counterexample does.
+    # A proof of the correction does not refute the printed statement; the counterexample does.
     answer = None if spec.of_control else (True if holds else None)
     return Evidence(
         Kind.PROOF,
@@ -55,9 +55,9 @@ def check(claim: Claim, settings: Settings) -> Evidence:
 
 
 def check_disproof(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `Disproof` checks: both sides derived, their difference of one sign.
+    """Run the claim's `Disproof`: derive both sides and the sign of their difference.
 
-    The equation fails in every case when right minus left is positive, or negative, by the
+    The equation fails in every case if right minus left is positive, or negative, by the
     assumptions on the symbols alone.
     """
     del settings
@@ -85,15 +85,15 @@ def check_disproof(claim: Claim, settings: Settings) -> Evidence:
 def _proved(
     spec: Proof, target: sp.Basic, domain: sp.Basic
 ) -> tuple[DerivationResult, Certificate]:
-    """The proof kept on disk if its certificate still holds, else a fresh one.
+    """Return the cached proof if its certificate still holds, else a fresh one.
 
-    `bnproof.theory.proving.cache` says what of it is trusted.
+    `bnproof.theory.proving.cache` says which parts of the cache are trusted.
     """
-    kept = cache.recall(spec.prove)
-    if kept is not None:
-        certificate = certify(kept, target, domain)
+    cached = cache.recall(spec.prove)
+    if cached is not None:
+        certificate = certify(cached, target, domain)
         if certificate.holds():
-            return kept, certificate
+            return cached, certificate
     proof = spec.prove()
     cache.keep(spec.prove, proof)
     return proof, certify(proof, target, domain)

@@ -6,7 +6,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Document:
-    """One source document: who said it, what it is called, and where it can be found."""
+    """One source document: authors, title, year, and where it can be found."""
 
     authors: str
     title: str
@@ -47,7 +47,7 @@ DOCUMENTS: Final = {
         2018,
         "arXiv:1805.11604",
     ),
-    "derived": Document("bnproof", "derived or completed here; no source prints it so", 2026),
+    "derived": Document("bnproof", "derived or completed here, not printed in any source", 2026),
 }
 
 
@@ -67,10 +67,10 @@ class Source:
     def __post_init__(self) -> None:
         if self.document not in DOCUMENTS:
             known = ", ".join(DOCUMENTS)
-            raise ValueError(f"unknown document {self.document!r}; known: {known}")
+            raise ValueError(f"document {self.document!r}: must be one of {known}")
         if not self.locator.strip():
             raise ValueError(
-                f"source {self.document} needs a locator (a theorem, equation or page)"
+                f"source {self.document}: give a locator, such as a theorem, an equation or a page"
             )
 
     def __str__(self) -> str:

@@ -1,13 +1,13 @@
-"""Every symbol that a relation may use: what it means, its shape and how it is printed.
+"""The symbols that relations may use: meaning, shape and printed form.
 
-One unit of one batch-normalisation layer is studied.  Index convention: ``m`` is the batch size;
+They describe one unit of a batch-normalisation layer.  Index convention: ``m`` is the batch size;
 ``i, k, l`` run over the batch.  ``y`` (m) are the activations before normalisation, ``mu`` and
 ``sigma**2`` their biased moments, ``s = sqrt(sigma**2 + eps)``, ``yhat = (y - mu)/s``,
 ``z = gamma*yhat + beta``.  The loss ``L`` is a function of ``z``; ``g`` and ``H`` are its gradient
 and Hessian at ``z``; ``v`` and ``K`` are the gradient and Hessian of ``y -> L(z(y))`` at ``y``.
 
-A symbol is a SymPy symbol whose *name* is what text output shows (``<g,yhat>``); its *axes* say
-which tensor measures it: ``""`` is one number a problem, ``"ki"`` an m x m array, and so on.
+The *name* of a SymPy symbol is what text output shows (``<g,yhat>``); its *axes* give the shape of
+its measurements: ``""`` is one number per instance, ``"ki"`` an m x m array, and so on.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from sympy.printing.str import StrPrinter
 
 @dataclass(frozen=True)
 class SymbolInfo:
-    """One symbol: its symbol, meaning, LaTeX and the axes of the array that measures it."""
+    """A symbol with its meaning, LaTeX and the axes of its measurements."""
 
     symbol: sp.Symbol
     meaning: str
@@ -32,21 +32,21 @@ SYMBOLS: Final[dict[sp.Symbol, SymbolInfo]] = {}
 
 
 def symbol(name: str, tex: str, meaning: str, axes: str = "", **assumptions: bool) -> sp.Symbol:
-    """Create a symbol, real unless told otherwise, and enter it in `SYMBOLS`.
+    """Create a symbol, real by default, and register it in `SYMBOLS`.
 
-    Symbols of the layer stand below; those of one subject stand in its module
-    (`bnproof.theory.training.sgd`, say).
+    Symbols of the layer are defined below; symbols of one subject are defined in its module, such
+    as `bnproof.theory.training.sgd`.
 
     Raises
     ------
     ValueError
-        If the symbol is there already.
+        If the symbol exists already.
     """
-    symbol = sp.Symbol(name, **(assumptions or {"real": True}))
-    if symbol in SYMBOLS:
-        raise ValueError(f"the symbol {name} is there already: {SYMBOLS[symbol].meaning}")
-    SYMBOLS[symbol] = SymbolInfo(symbol, meaning, tex, axes)
-    return symbol
+    created = sp.Symbol(name, **(assumptions or {"real": True}))
+    if created in SYMBOLS:
+        raise ValueError(f"the symbol {name} exists already: {SYMBOLS[created].meaning}")
+    SYMBOLS[created] = SymbolInfo(created, meaning, tex, axes)
+    return created
 
 
 # The layer.
@@ -56,6 +56,8 @@ mu = symbol("mu", r"\mu", "batch mean of y")
 sigma = symbol("sigma", r"\sigma", "biased standard deviation of y", positive=True)
 eps = symbol("eps", r"\varepsilon", "constant under the root", nonnegative=True)
 s = symbol("s", "s", "sqrt(sigma^2 + eps)", positive=True)
+IDEAL: Final = sp.Eq(eps, 0)  # the hypothesis of A18's theorems
+REGULAR: Final = sp.Gt(eps, 0)  # what every framework computes
 
 # Gradient and Hessian of the loss, contracted to numbers.
 g1 = symbol("<1,g>", r"\langle \mathbf{1}, g\rangle", "sum of the gradient at z")
@@ -167,8 +169,8 @@ def _positive_first(terms: list[Any]) -> list[Any]:
 
 
 def latex(expr: Any) -> str:
-    """LaTeX of a SymPy object, every symbol printed as `SYMBOLS` says."""
-    names = {symbol: symbol.latex for symbol, symbol in SYMBOLS.items()}
+    """LaTeX of a SymPy object, with symbols printed as registered in `SYMBOLS`."""
+    names = {symbol: info.latex for symbol, info in SYMBOLS.items()}
     return str(_Tex({"symbol_names": names}).doprint(expr))
 
 

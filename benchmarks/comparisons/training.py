@@ -12,8 +12,9 @@ from benchmarks.comparisons.row import Row, alternate
 from bnproof.empirical.data.images import Images, stream
 from bnproof.empirical.data.load import load
 from bnproof.empirical.networks.resnet import resnet
-from bnproof.empirical.training.config import TrainingConfig, fast_precision
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer
+from bnproof.theory.claim import Precision
 
 PROMISED = {20: 1.6, 110: 2.0}  # on a processor with bfloat16 instructions
 BATCH = 128
@@ -90,9 +91,16 @@ def _outside(trainer: Trainer, steps: int) -> float:
         Tensor.backward = backward
 
 
+def _precision() -> Precision:
+    """bfloat16 where the processor has instructions for it: elsewhere it is emulated, slowly."""
+    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    found = (getattr(torch.cpu, name, None) for name in checks)
+    return "bfloat16" if any(check is not None and check() for check in found) else "float32"
+
+
 def _row(depth: int) -> Row:
     images = load("photos")
-    precision = fast_precision("cpu")
+    precision = _precision()
     training_config = TrainingConfig(
         network={"family": "resnet", "depth": depth},
         steps=10**6,

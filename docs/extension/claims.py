@@ -194,10 +194,7 @@ def _result(found: Evidence, figure: tuple[str, str] | None) -> list[nodes.Node]
             [
                 ["command: ", code(about["command"])],
                 [f"data: {about['data set']}, {seeds} seeds"],
-                [
-                    f"device: {about['device']}, threads: {about['threads']}, PyTorch "
-                    f"{about['torch']}, {about['seconds']:.0f} s"
-                ],
+                [f"device: {published.machine(found)}"],
                 [f"date: {about['measured']}, commit {about['commit']}"],
             ]
         ),

@@ -45,4 +45,4 @@ def _numbered(steps: Sequence[Step]) -> nodes.enumerated_list:
 
 def _item(step: Step) -> nodes.list_item:
     shown = [formula(step.latex)] if step.latex else []
-    return nodes.list_item("", paragraph(step.told()), *shown)
+    return nodes.list_item("", paragraph(step.caption()), *shown)

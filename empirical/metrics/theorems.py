@@ -210,6 +210,17 @@ def theorem_terms(
         not called just once, `curvature` is negative, or the precision is another.
     FloatingPointError
         If an activation or a gradient at a layer is not finite.
+
+    Examples
+    --------
+    >>> import bnproof, torch
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    >>> x, y = torch.randn(16, 4), torch.randint(3, (16,))
+    >>> terms = bnproof.theorem_terms(net, nn.functional.cross_entropy, x, y)["1"]
+    >>> sides = terms.sides["santurkar_4_1_eps"]
+    >>> bool((sides.left <= sides.right * 1.001).all())
+    True
     """
     if curvature < 0:
         raise ValueError(f"curvature {curvature}: how many units of each layer, 0 or more")

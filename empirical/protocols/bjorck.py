@@ -69,7 +69,7 @@ def resnet(
 
     Raises
     ------
-    bnproof.empirical.trial.UnfinishedError
+    bnproof.empirical.trial.MissingRunsError
         As `Trial.train`.
     """
     usual = {

@@ -56,7 +56,7 @@ def deep_linear(
 
     Raises
     ------
-    bnproof.empirical.trial.UnfinishedError
+    bnproof.empirical.trial.MissingRunsError
         As `Trial.train`.
     """
     return trial.train(

@@ -58,7 +58,7 @@ def noisy(trial: Trial, arm: str, *, data: Data | None = None) -> Trained:
 
     Raises
     ------
-    bnproof.empirical.trial.UnfinishedError
+    bnproof.empirical.trial.MissingRunsError
         As `Trial.train`.
     """
     norm, noise = ARMS[arm]

@@ -2,7 +2,7 @@
 
 Found in A18, section 2 and appendix A: VGG, plain SGD at a rate of 0.1, batches of 128, 15,000
 steps, Glorot's initialisation, no augmentation.  Ours: VGG-A with the widths below, no weight
-decay, bfloat16 where the device is fast in it, and how often a run is looked at.
+decay, and how often a run is looked at.
 """
 
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ def vgg(
 
     Raises
     ------
-    bnproof.empirical.trial.UnfinishedError
+    bnproof.empirical.trial.MissingRunsError
         As `Trial.train`.
     """
     more = MORE.get(norm, ()) if rate == RATE and init == "xavier" else ()

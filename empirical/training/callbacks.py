@@ -95,5 +95,5 @@ def callback(name: str) -> Callback:
     UserError
         If there is none.
     """
-    one_of("probe", name, tuple(CALLBACKS))
+    one_of("metric", name, tuple(CALLBACKS))
     return CALLBACKS[name]

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import Any, Final, Literal, Protocol, get_args
 
-import torch
-
+from bnproof.theory.claim import Precision
 from bnproof.theory.common.errors import UserError, one_of
 
 Schedule = Literal["constant", "step", "plateau"]
-Precision = Literal["float32", "bfloat16"]
 
 DROP: Final = 10.0  # what a schedule divides the learning rate by
 MILESTONES: Final = (0.5, 0.75)  # shares of all steps where "step" drops, as He et al. (2015)
@@ -46,7 +43,8 @@ class TrainingConfig:
     augment
         Random crops of images padded by `PAD` zeros, and random reflections.
     precision
-        ``"float32"``, or ``"bfloat16"`` for the forward and backward pass under autocast.
+        ``"float32"``, or ``"bfloat16"`` for the forward and backward pass under autocast.  Never
+        chosen by the device: a recipe is the same everywhere.
     limit
         A mini-batch loss above it ends the run as diverged (S3, section 3: 10^3).
     every
@@ -93,21 +91,7 @@ class TrainingConfig:
         return {
             **asdict(self),
             "network": dict(self.network),
-            "probes": list(self.metrics),
+            "metrics": list(self.metrics),
             "data": data.config,
             "device": device,
         }
-
-
-@lru_cache(maxsize=1)
-def fast_precision(device: str) -> Precision:
-    """bfloat16 where the device has instructions for it, else float32.
-
-    Measured on a CPU with AMX, 2 threads: ResNet-20 trains 1.6 times as fast in bfloat16.  A CPU
-    without such instructions emulates it, many times slower.
-    """
-    if device.startswith("cuda"):
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    found = (getattr(torch.cpu, name, None) for name in checks)
-    return "bfloat16" if any(check is not None and check() for check in found) else "float32"

@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -25,11 +25,12 @@ from bnproof.empirical.metrics.step import TrainingState
 from bnproof.empirical.networks.table import build
 from bnproof.empirical.training.callbacks import callback
 from bnproof.empirical.training.config import DROP, MILESTONES, PATIENCE, TrainingConfig
-from bnproof.empirical.training.run_folder import RunFolder, State
+from bnproof.empirical.training.run_folder import RunFolder, State, plain
 from bnproof.empirical.training.tasks import Data, task
 from bnproof.theory.common.errors import UserError
 
 EVERY: Final = 30.0  # seconds between checkpoints
+FIRST: Final = 5  # updates whose losses are kept: rounding has hardly grown yet
 
 
 @dataclass
@@ -44,6 +45,8 @@ class Progress:
         Sums of the mini-batch losses since the last evaluation and in the present epoch.
     best, waited
         Lowest mean loss of an epoch, and epochs since.
+    first
+        Losses before each of the first `FIRST` updates.
     seconds
         Time spent on steps and evaluations, in all parts of the run.
     """
@@ -55,6 +58,7 @@ class Progress:
     epoch: float = 0.0
     best: float = float("inf")
     waited: int = 0
+    first: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -130,6 +134,8 @@ class Trainer:
         self.model.train()
         loss = self.task.loss(self.forward(inputs), targets)
         value = loss.item()
+        if progress.step < FIRST:
+            progress.first.append(value)
         progress.step += 1
         if not value <= self.training_config.limit:
             progress.diverged = True
@@ -213,8 +219,9 @@ def train(
     -------
     dict or None
         ``"diverged"``: the step at which the loss passed the limit, or None; ``"curve"``: the
-        evaluations (`Trainer.evaluate`), the first before any step; ``"seconds"`` spent
-        on it.  None if `until` or `deadline` stopped it.
+        evaluations (`Trainer.evaluate`), the first before any step; ``"first losses"``, before
+        each of the first `FIRST` updates; ``"seconds"`` spent on it.  None if `until` or `deadline`
+        stopped it.
 
     Raises
     ------
@@ -293,6 +300,7 @@ def _finish(run: RunFolder, trainer: Trainer) -> State:
     result = {
         "diverged": progress.step if progress.diverged else None,
         "curve": run.records(),
+        "first losses": plain(progress.first),
         "seconds": round(progress.seconds, 3),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),

@@ -23,7 +23,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from bnproof.theory.common.checksum import canonical, parse
 from bnproof.theory.common.checksum import digest as digest  # of `bnproof.empirical.runner` too
 from bnproof.theory.common.errors import UserError
-from bnproof.theory.common.files import probe, write_bytes, write_text
+from bnproof.theory.common.files import WriteError, probe, write_bytes, write_text
 
 KEPT: Final = 2  # checkpoints; the older one is for the case that the newer is damaged
 
@@ -115,7 +115,7 @@ class RunFolder:
             if wait:
                 print(f"{busy}; waiting for it", file=sys.stderr)
         except OSError as error:
-            raise UserError(
+            raise WriteError(
                 f"cannot write {self.folder}/lock: {error.strerror}; choose another folder"
             ) from None
         else:
@@ -186,7 +186,7 @@ class RunFolder:
             with self._metrics.open("a", encoding="utf-8") as file:
                 file.write(line)
         except OSError as error:
-            raise UserError(f"cannot write {self._metrics}: {error.strerror}") from None
+            raise WriteError(f"cannot write {self._metrics}: {error.strerror}") from None
 
     def records(self) -> list[State]:
         """All lines of ``metrics.jsonl``."""

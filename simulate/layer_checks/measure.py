@@ -21,6 +21,7 @@ from bnproof.simulate.layer_checks.modes import MODES, mode_rows
 from bnproof.simulate.layer_checks.module import ModuleUnderTest, name_of, undisturbed
 from bnproof.simulate.layer_checks.results import CheckResult, Report
 from bnproof.simulate.relation import TOLERANCE
+from bnproof.simulate.threads import one_thread
 from bnproof.theory.common.errors import UserError
 
 PARTS: Final[dict[str, Callable[[LayerCase], Iterable[CheckResult]]]] = {
@@ -35,6 +36,7 @@ PARTS: Final[dict[str, Callable[[LayerCase], Iterable[CheckResult]]]] = {
 }
 
 
+@one_thread()
 def check_layer(
     module: nn.Module,
     *,
@@ -88,8 +90,8 @@ def check_layer(
 
     Examples
     --------
-    >>> import torch, simulate
-    >>> report = simulate.check_layer(torch.nn.RMSNorm(6, eps=1e-5))
+    >>> import bnproof, torch
+    >>> report = bnproof.check_layer(torch.nn.RMSNorm(6, eps=1e-5))
     >>> report.passed
     True
     """

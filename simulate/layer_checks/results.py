@@ -145,7 +145,7 @@ class Report:
         """The report for JSON."""
         return {
             "layer": self.layer,
-            "declared": self.spec,
+            "spec": self.spec,
             "shape": list(self.shape),
             "device": self.device,
             "torch": self.torch,

@@ -21,6 +21,7 @@ from bnproof.simulate.samplers.networks import EPSILONS, LOSSES, Loss
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.normalizers import groups as sym
 from bnproof.theory.normalizers.oblique import nn, ww
+from bnproof.theory.normalizers.table import NORMALIZERS, Axis
 from bnproof.theory.symbols import delta_ki, eps, m, mu, sigma, vv
 
 CHUNK: Final = 2_000
@@ -100,20 +101,30 @@ class Kind:
 
 
 POWERS: Final = {"1": 1.0, "3/2": 1.5, "2": 2.0, "4": 4.0, "inf": math.inf}
-KINDS: Final = {
-    "BatchNorm, eps inside": Kind(eps_at="inside"),
-    "BatchNorm, eps outside": Kind(eps_at="outside"),
-    **{f"l_{name} BatchNorm": Kind(power=power) for name, power in POWERS.items()},
-    **{
-        f"l_{name} BatchNorm, printed": Kind(scale_centred=False, power=power)
-        for name, power in POWERS.items()
-    },
-    "LayerNorm": Kind(FEATURES, eps_at="inside"),
-    "RMSNorm": Kind(FEATURES, centred=False, scale_centred=False, eps_at="inside"),
-    "GroupNorm": Kind(CHANNEL_GROUPS, eps_at="inside"),
-    "InstanceNorm": Kind(SPACE, eps_at="inside"),
-    "WeightNorm": Kind(FEATURES, centred=False, scale_centred=False, total=True),
+LAYOUTS: Final = {
+    Axis.UNIT: BATCH,
+    Axis.FEATURES: FEATURES,
+    Axis.CHANNELS: CHANNEL_GROUPS,
+    Axis.SPACE: SPACE,
+    Axis.WEIGHTS: FEATURES,
 }
+
+
+def _kinds() -> Iterator[tuple[str, Kind]]:
+    """The normalisers of the table; of the l_p family, which has a symbol p, those of `POWERS`."""
+    for entry in NORMALIZERS:
+        if not entry.name.startswith("l_"):
+            powers = {entry.name: float(entry.power)}
+        elif entry.power == sym.p:
+            powers = {entry.name.replace("l_p", f"l_{q}"): power for q, power in POWERS.items()}
+        else:
+            continue
+        for name, power in powers.items():
+            layout, centred, scale = LAYOUTS[entry.axis], entry.centred, entry.scale_centred
+            yield name, Kind(layout, centred, scale, power, entry.eps_at, entry.total)
+
+
+KINDS: Final = dict(_kinds())
 
 
 @dataclass(frozen=True)

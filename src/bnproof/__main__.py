@@ -2,4 +2,5 @@
 
 from bnproof.cli import main
 
-main()
+if __name__ == "__main__":  # a process of its own that runs jobs imports this module too
+    main()

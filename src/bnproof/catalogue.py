@@ -43,8 +43,8 @@ def entries(outside: Path | None = None) -> dict[str, Entry | LoadError]:
     UserError
         If two files have the same name.
     """
-    known = _known()
-    return {name: _entry(load, known.get(name)) for name, load in _files(outside).items()}
+    files = {name: path for name, (_, path) in _known().items()}
+    return {name: _entry(load, files.get(name)) for name, load in _files(outside).items()}
 
 
 def entry(claim_id: str, outside: Path | None = None) -> Entry:
@@ -57,7 +57,7 @@ def entry(claim_id: str, outside: Path | None = None) -> Entry:
     """
     table = _files(outside)
     _check_known([claim_id], table)
-    return _whole(_entry(table[claim_id], _known().get(claim_id)))
+    return _whole(_entry(table[claim_id], file_of(claim_id)))
 
 
 def experiment_entries() -> list[Entry]:
@@ -97,14 +97,19 @@ def _files(outside: Path | None) -> dict[str, Load]:
 
 def file_of(claim_id: str) -> Path | None:
     """The file of a claim of the catalogue; None for another."""
-    path = _known().get(claim_id)
-    return None if path is None else path.resolve()
+    found = _known().get(claim_id)
+    return found[1].resolve() if found else None
 
 
-def _known() -> dict[str, Path]:
-    """The files of the catalogue by id."""
-    modules = modules_of(claim_files) | modules_of(experiment_files)
-    return {name: path for name, (_, path) in modules.items()}
+def module_of(claim_id: str) -> str | None:
+    """The module of a claim of the catalogue; None for another."""
+    found = _known().get(claim_id)
+    return found[0] if found else None
+
+
+def _known() -> dict[str, tuple[str, Path]]:
+    """Module and file of each claim of the catalogue, by id."""
+    return modules_of(claim_files) | modules_of(experiment_files)
 
 
 def select(ids: Sequence[str], outside: Path | None = None) -> "list[Claim | LoadError]":

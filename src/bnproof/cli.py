@@ -1,7 +1,7 @@
 """The command line `bnproof`.
 
 Heavy imports happen inside commands: `bnproof --help` answers at once.  Exit status: 0 when every
-verdict is the expected one, 1 when one differs, 2 for usage.
+verdict is the expected one, 1 when one differs, 2 for usage, 3 where work is left.
 """
 
 import contextlib
@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from bnproof.commands.common import convert_exactly
+from bnproof.scheduler.options import HERE, Workers
 from bnproof.theory.common import interrupts
-from bnproof.theory.common.errors import UserError, valid_seed
+from bnproof.theory.common.errors import UserError, not_importable, require, valid_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bnproof.theory.claim import Claim, Settings
+    from bnproof.theory.claim import Settings
     from bnproof.theory.listing import Entry
-    from bnproof.theory.loading import LoadError
 
 REPORT: Final = Path("bnproof-report")
 
@@ -143,8 +141,12 @@ def verify(
     json: Path | None = None,
     report: Path = REPORT,
     claims: Path | None = None,
+    fresh: bool = False,
+    workers: Workers = HERE,
 ) -> int:
     """Verify the claims named, or all, and write the report.
+
+    What is done is kept in the report's folder, and the same command goes on where it was stopped.
 
     Parameters
     ----------
@@ -169,52 +171,27 @@ def verify(
     claims
         Folder of claim files of your own; without ID, just these are verified. They are code and
         are run as such.
+    fresh
+        Verify again what is done already.
     """
     from bnproof.catalogue import select
-    from bnproof.commands.common import alone
-    from bnproof.report import document
-    from bnproof.theory.common import files
 
+    workers.check()
+    require("matplotlib")  # for the figures, which come last
     entries = select(ids, claims)
-    settings = _settings(scale, device, seed, data, memory)
-    for path in (report / document.NAME, *([json] if json else [])):
-        files.probe(path)
-    with alone(report):
-        return _verified(entries, settings, report, json, layers=not ids and not claims)
+    settings = _settings(scale, workers.device(device), seed, data, memory)
+    from bnproof.commands.verify import verify as run
 
-
-def _verified(
-    entries: "Sequence[Claim | LoadError]",
-    settings: "Settings",
-    report: Path,
-    json: Path | None,
-    *,
-    layers: bool,
-) -> int:
-    """Verify and write it all down; 1 if a verdict is not the expected one."""
-    from bnproof.commands.common import command_line, threads
-    from bnproof.report import document, page
-    from bnproof.verification import verify as run
-
-    records = []
-    width = max(len(entry.id) for entry in entries)
-    for record in run(entries, settings, report):
-        outcome = record["verdict"] if record["as_expected"] else f"{record['verdict']} (!)"
-        note = record["error"] or f"{record['seconds']:.1f} s"
-        if not record["as_expected"] and not record["error"]:
-            note += f"  expected {record['expected']}"
-        print(f"{record['id']:{width}}  {outcome:18}  {note}", flush=True)
-        records.append(record)
-    measured = _layers(settings.device) if layers else []
-    content = document.document(records, settings, command_line(), threads(), measured)
-    document.save(content, report / document.NAME)
-    if json:
-        document.save(content, json)
-    path = page.write(content, report)
-    wrong = sum(not record["as_expected"] for record in records)
-    print(f"{len(records) - wrong} of {len(records)} verdicts as expected")
-    print(path.resolve())
-    return 1 if wrong else 0
+    return run(
+        entries,
+        settings,
+        report,
+        workers,
+        outside=claims,
+        json=json,
+        fresh=fresh,
+        layers=not ids and not claims,
+    )
 
 
 @app.command
@@ -264,20 +241,11 @@ def _summary(entry: "Entry") -> dict[str, Any]:
 
 
 def _settings(scale: str, device: str, seed: int, data: Path | None, memory: str) -> "Settings":
-    """Check what the user chose; the data are opened once so that a bad folder fails at once."""
-    from bnproof.commands.common import device as concrete
-    from bnproof.simulate.memory import asked
-    from bnproof.theory.claim import Scale, Settings
+    """Check what the user chose."""
+    from bnproof.api import settings
 
     valid_seed("--seed", seed)
-    chosen = concrete(device)
-    if data is not None:
-        from bnproof.empirical.data.load import load
-        from bnproof.empirical.trial import POOL
-
-        load(data, limit=POOL)
-    budget = asked(memory)
-    return Settings(scale=Scale(scale), device=chosen, seed=seed, data=data, memory=budget)
+    return settings(scale, device, seed, data, memory)
 
 
 def _layers(device: str) -> list[dict[str, str]]:
@@ -288,6 +256,9 @@ def _layers(device: str) -> list[dict[str, str]]:
 
 def main() -> None:
     """Entry point: run a command, turn bad input into one line and exit status 2."""
+    # Read by OpenMP when PyTorch is loaded, later: threads that wait for others, as in training,
+    # sleep.  By default they spin, which on a busy machine takes the time of those waited for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     _require_output()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a letter that the terminal has not is no error
@@ -311,6 +282,8 @@ def main() -> None:
     except OSError as error:  # a file or a disk that refuses: no fault of the program
         _drop_output()
         _fail(f"{error.filename or 'output'}: {error.strerror or error}; mend it, or name another")
+    except ImportError as error:
+        _fail(not_importable(error))
     except (MemoryError, RuntimeError) as error:
         from bnproof.simulate.memory import exhausted
 

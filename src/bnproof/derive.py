@@ -45,7 +45,7 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
 
 def _steps(proof: DerivationResult, latex: bool) -> Iterator[str]:
     for number, step in enumerate(proof.steps, start=1):
-        yield from textwrap.wrap(f"{number}. {step.told()}", 96)
+        yield from textwrap.wrap(f"{number}. {step.caption()}", 96)
         equation = step.latex if latex else step.text
         if equation:
             yield f"       {equation}"

@@ -99,15 +99,17 @@ def findings(evidence: Mapping[str, Any]) -> str:
 
 def experiments_table() -> str:
     """Markdown table of the published experiments, the largest scale of each."""
-    rows = ["| experiment | verdict | scale | data, seeds, size | date |", "|---|---|---|---|---|"]
+    rows = [
+        "| experiment | verdict | scale | precision | data, seeds, size | date |",
+        "|---|---|---|---|---|---|",
+    ]
     for claim in experiments():
         found = published.evidence(claim)
         if found is not None:
             about = found.provenance
             where = found.summary.split(" (measured")[0].removeprefix("On ")
-            rows.append(
-                row(f"`{claim.id}`", decide([found]), about["scale"], where, about["measured"])
-            )
+            setting = (about["scale"], about["precision"], where, about["measured"])
+            rows.append(row(f"`{claim.id}`", decide([found]), *setting))
     return "\n".join(rows)
 
 
@@ -136,8 +138,7 @@ def _result(claim: Claim, found: Evidence) -> str:
         f"{claim.title} ({'; '.join(map(str, claim.sources))})",
         "",
         f"**{decide([found])}** at scale {about['scale']}. `{about['command']}`, "
-        f"{about['data set']}, {len(about['seeds'])} seeds, {about['device']}, "
-        f"{about['threads']} threads, PyTorch {about['torch']}, {about['seconds']:.0f} s, "
+        f"{about['data set']}, {len(about['seeds'])} seeds, {published.machine(found)}, "
         f"{about['measured']}, commit {about['commit']}. Control: {about['control']}.",
         "",
         "| measured | asked | found | seeds | control |",

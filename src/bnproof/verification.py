@@ -1,7 +1,7 @@
 """Gather the evidence for a claim, decide, and write it down as a record."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +21,8 @@ from bnproof.theory.claim import (
     SpectrumTest,
     decide,
 )
+from bnproof.theory.common.errors import described
+from bnproof.theory.common.files import WriteError
 from bnproof.theory.loading import LoadError
 from bnproof.theory.symbols import latex, text
 
@@ -34,6 +36,7 @@ THEORETICAL: Final = (Proof, Disproof, Counterexample, ExactCase, RandomTest, Sp
 # The kinds of evidence that can be drawn; the first that a claim has is its figure.
 DRAWN: Final = (Kind.EXPERIMENT, Kind.SPECTRA, Kind.INSTANCES)
 ORDER: Final = tuple(Scale)  # from the smallest to the largest
+THREADS: Final = 1  # of every worker: see `bnproof.simulate.threads`
 # A record before anything is known; one that stays so is an error.
 UNKNOWN: Final[Record] = {
     "id": "",
@@ -57,11 +60,16 @@ UNKNOWN: Final[Record] = {
 }
 
 
-def gather(claim: Claim, settings: Settings) -> list[Evidence]:
+def gather(claim: Claim, settings: Settings, runs: Path | None = None) -> list[Evidence]:
     """Carry out each of the claim's means, in order; add what is published of its experiment.
 
-    An experiment that trains takes too long to be carried out here: where its measurements are
-    published, these are judged.  Of two scales the larger comes first.
+    Where the measurements of an experiment that trains are published, these are judged: it takes
+    too long to be carried out here.  Of two scales the larger comes first.
+
+    Parameters
+    ----------
+    runs
+        Folder in which the seeds of an experiment are kept; None keeps nothing.
     """
     trial = experiment_among(claim)
     kept = None
@@ -69,8 +77,8 @@ def gather(claim: Claim, settings: Settings) -> list[Evidence]:
         from bnproof.results import published
 
         kept = published.evidence(claim)
-    checks = [one for one in claim.checks if one is not trial or kept is None or not trial.trains]
-    found = [carry_out(check, claim, settings) for check in checks]
+    checks = [check for check in claim.checks if check is not trial or measures(claim)]
+    found = [carry_out(check, claim, settings, runs) for check in checks]
     if kept is None:
         return found
     larger = ORDER.index(kept.provenance["scale"]) > ORDER.index(settings.scale)
@@ -86,8 +94,18 @@ def experiment_among(claim: Claim) -> "Experiment | None":
     return experiment_of(claim)
 
 
-def carry_out(check: Any, claim: Claim, settings: Settings) -> Evidence:
-    """Carry out one of a claim's checks; what it needs is imported then."""
+def measures(claim: Claim) -> bool:
+    """Whether verifying the claim measures an experiment; else it judges what is published."""
+    trial = experiment_among(claim)
+    if trial is None or not trial.trains:
+        return trial is not None
+    from bnproof.results import record_files
+
+    return not record_files.files(claim.id)
+
+
+def carry_out(check: Any, claim: Claim, settings: Settings, runs: Path | None = None) -> Evidence:
+    """Carry out one of a claim's checks; what it needs is imported then.  `runs`: see `gather`."""
     match check:
         case Proof():
             from bnproof.theory.prove import check as run
@@ -100,7 +118,9 @@ def carry_out(check: Any, claim: Claim, settings: Settings) -> Evidence:
         case SpectrumTest():
             from bnproof.simulate.random_matrices.studies.table import check as run
         case _:
-            from bnproof.empirical.runner import check as run
+            from bnproof.empirical.runner import check as measure
+
+            return measure(claim, settings, root=runs)
     return run(claim, settings)
 
 
@@ -120,26 +140,36 @@ def _drawer(kind: Kind) -> "Draw":
             return check.draw
 
 
-def verify(
-    entries: Sequence[Claim | LoadError], settings: Settings, folder: Path
-) -> Iterator[Record]:
-    """Verify one claim after the other; figures go to ``folder/figures``.
+def verify(claim: Claim, settings: Settings, folder: Path, runs: Path | None = None) -> Record:
+    """Verify one claim; its figure goes to ``folder/figures``.
 
-    A claim whose code fails becomes a record with an error; the others still run.
+    A claim whose code fails becomes a record with an error.
+
+    Parameters
+    ----------
+    runs
+        As for `gather`.
+
+    Raises
+    ------
+    bnproof.theory.common.files.WriteError
+        If a folder cannot be written.
     """
-    for entry in entries:
-        start = time.perf_counter()
-        if isinstance(entry, LoadError):
-            yield UNKNOWN | {"id": entry.id, "error": entry.error}
-            continue
-        try:
-            evidence = gather(entry, settings)
-            figure = _figure(entry, evidence, folder)
-            yield _record(entry, evidence, figure, time.perf_counter() - start)
-        except (Exception, SystemExit) as error:
-            reason = str(error).splitlines()[0] if str(error) else "no message"
-            name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-            yield _said(entry) | {"error": f"{name}{reason}"}
+    start = time.perf_counter()
+    try:
+        evidence = gather(claim, settings, runs)
+        figure = _figure(claim, evidence, folder)
+        return _record(claim, evidence, figure, time.perf_counter() - start)
+    except WriteError:
+        raise
+    except (Exception, SystemExit) as error:
+        return failed(claim, described(error))
+
+
+def failed(entry: Claim | LoadError, error: str) -> Record:
+    """The record of a claim that could not be verified."""
+    said = _said(entry) if isinstance(entry, Claim) else UNKNOWN | {"id": entry.id}
+    return said | {"error": error}
 
 
 def _figure(claim: Claim, evidence: Sequence[Evidence], folder: Path) -> dict[str, str] | None:

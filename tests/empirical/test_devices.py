@@ -56,7 +56,7 @@ RUNS = [
 ]
 
 
-@pytest.mark.parametrize(("family", "network", "probes"), RUNS, ids=str)
+@pytest.mark.parametrize(("family", "network", "metrics"), RUNS, ids=str)
 def test_a_training_takes_the_same_steps(family, network, metrics, pretended_gpu, tmp_path) -> None:
     assert family in FAMILIES
     training_config = TrainingConfig(

@@ -100,6 +100,26 @@ def test_other_code_data_or_device_is_another_measurement(tmp_path):
     assert before <= after
 
 
+def test_the_precision_is_what_was_asked_for_and_part_of_the_key(tmp_path):
+    first = measure(CLAIM, SMOKE, root=tmp_path)
+    short = measure(CLAIM, replace(SMOKE, precision="bfloat16"), root=tmp_path)
+    assert first.provenance["precision"] == "float32"
+    assert short.provenance["precision"] == "bfloat16"
+    assert [run["recipe"].get("precision") for run in first.runs] == [None] * 4
+    assert [run["recipe"].get("precision") for run in short.runs] == ["bfloat16"] * 4
+
+
+def test_runs_say_what_was_trained_and_how_it_began(tmp_path):
+    runs = measure(CLAIM, SMOKE, root=tmp_path).runs
+    assert [run["recipe"]["seed"] for run in runs if "seed" in run["recipe"]] == [1, 1]
+    for run in runs:
+        assert run["data"] == "photos"
+        assert run["recipe"]["network"]["family"]
+        assert "momentum" not in run["recipe"]  # the default
+        assert len(run["first losses"]) == run["recipe"]["steps"]
+        assert np.isfinite(run["first losses"]).all()
+
+
 def test_shuffled_labels_keep_the_images_and_the_counts():
     from bnproof.empirical.data.load import load
 

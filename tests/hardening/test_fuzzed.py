@@ -371,7 +371,9 @@ def test_files_of_a_run(begun, confined, name, damage) -> None:
 
 
 @fuzzed(
-    60, st.dictionaries(st.sampled_from(["ids", "scale", "seeds", "data", "x"]), VALUES), DAMAGE
+    60,
+    st.dictionaries(st.sampled_from(["ids", "scale", "seeds", "data", "precision", "x"]), VALUES),
+    DAMAGE,
 )
 def test_requests_of_a_folder(confined, fields, damage) -> None:
     folder = confined / "requests"

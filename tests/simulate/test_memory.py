@@ -188,7 +188,7 @@ PEAK = """
 import json, resource, sys
 from bnproof.simulate import memory; from bnproof.simulate.samplers import autodiff as quantities
 from bnproof.simulate.relation import compare
-from bnproof.theory.claim import Instances
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.claims.gradient.santurkar_4_1 import CLAIM
 import torch
 
@@ -197,7 +197,7 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 start, count, worst = peak(), 0, 0.0
 with memory.limited(budget):
-    for _, q in quantities.batches(Instances(sizes=(8,)), CLAIM.domain, total // 4, 0, "cpu"):
+    for _, q in quantities.batches(RandomTest(sizes=(8,)), CLAIM.domain, total // 4, 0, "cpu"):
         worst = max(worst, compare(CLAIM.relation, q).excess.max().item())
         count += len(q.y)
 print(json.dumps({"count": count, "bytes": peak() - start, "worst": worst}))

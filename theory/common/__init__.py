@@ -1,1 +1,1 @@
-"""Errors, files written whole, checksums: what every layer above uses."""
+"""Errors, atomic file writes, checksums and code hashes, used by every layer above."""

@@ -1,4 +1,4 @@
-"""JSON that tells whether it was changed: one spelling, the hash of it, and reading with limits."""
+"""JSON with a checksum: canonical form, its hash, and parsing with limits."""
 
 import hashlib
 import json
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 DIGITS: Final = 16  # of a hash in a name or a file
-DEEPEST: Final = 64  # levels of lists and objects; what we write has about ten
+DEEPEST: Final = 64  # levels of lists and objects; files written here have about ten
 SEAL: Final = "sha256"
 
 
 def canonical(content: Any) -> str:
-    """JSON in one spelling: sorted keys, no spaces, NaN refused."""
+    """Canonical JSON: sorted keys, no spaces; ValueError for NaN."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -21,12 +21,12 @@ def digest(content: bytes) -> str:
 
 
 def parse(text: str) -> Any:
-    """Read JSON, whoever wrote it.
+    """Parse untrusted JSON.
 
     Raises
     ------
     ValueError
-        If it is none, or nested more deeply than `DEEPEST` levels.
+        If it is not JSON, or nested more than `DEEPEST` levels deep.
     """
     try:
         value = json.loads(text)
@@ -46,17 +46,20 @@ def parse(text: str) -> Any:
 
 
 def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content as JSON gives it back, and its hash."""
+    """Return the content, as read back from JSON, with its hash added."""
     plain = json.loads(json.dumps(content, allow_nan=False))
     return {**plain, SEAL: digest(canonical(plain).encode())}
 
 
 def checksum_matches(content: Any) -> bool:
-    """Whether `content` is what `sealed` gave; a seal shows change, not who wrote it."""
+    """Whether `content` matches its checksum.
+
+    A checksum detects accidental changes; it does not authenticate the author.
+    """
     if not isinstance(content, dict):
         return False
     bare = {name: value for name, value in content.items() if name != SEAL}
     try:
         return bool(content.get(SEAL) == digest(canonical(bare).encode()))
-    except ValueError:  # NaN, which JSON has not
+    except ValueError:  # NaN, which is not JSON
         return False

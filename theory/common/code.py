@@ -1,7 +1,7 @@
-"""Which code a module runs: the modules that it imports, and one hash of them all.
+"""The code that a module depends on: the modules it imports, and one hash of them all.
 
-Files are read as syntax and nothing is imported.  What is hashed is the syntax tree without
-docstrings, so that an edit of a comment, a docstring or the layout changes no hash.
+Files are parsed, never imported.  The hash covers the syntax tree without docstrings, so that
+edits of comments, docstrings or layout do not change it.
 """
 
 import ast
@@ -17,10 +17,10 @@ from bnproof.theory.common.checksum import digest
 
 
 def code_hash(*modules: str, within: str) -> str:
-    """Hash of the code of some modules and of every module of a package that they import.
+    """Hash the code of some modules and of every module of a package that they import.
 
-    Two hashes are equal when the same modules are reached and each has the same syntax tree,
-    docstrings apart.  Versions of Python and of other packages are not part of it.
+    Two hashes are equal if the same modules are reached and each has the same syntax tree, apart
+    from docstrings.  Versions of Python and of other packages are not included.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def code_hash(*modules: str, within: str) -> str:
 
     Examples
     --------
-    >>> one = code_hash("bnproof.theory.sources", within="bnproof.theory")
-    >>> one == code_hash("bnproof.theory.common.errors", within="bnproof.theory")
+    >>> sources = code_hash("bnproof.theory.sources", within="bnproof.theory")
+    >>> sources == code_hash("bnproof.theory.common.errors", within="bnproof.theory")
     False
     """
     files = reached(*modules, within=within)
@@ -51,20 +51,25 @@ def code_hash(*modules: str, within: str) -> str:
 
 
 def reached(*modules: str, within: str) -> dict[str, Path]:
-    """Files of some modules and of every module of a package that they import, by full name.
+    """Return the files of some modules and of every module of a package that they import.
 
-    Imports are followed from file to file, those inside functions too, but not those for type
-    checkers (``if TYPE_CHECKING:``).  ``from package import name`` counts as an import of the
-    module ``package.name`` where there is one, and importing a module imports the packages that it
-    lies in.  A module that is only named in a string, for `importlib`, is not seen.
+    Imports are followed from file to file, including those inside functions but not those for
+    type checkers (``if TYPE_CHECKING:``).  ``from package import name`` counts as an import of the
+    module ``package.name`` if it exists, and importing a module imports its parent packages.
+    Modules that are only named in a string, for `importlib`, are not found.
 
     Parameters
     ----------
     modules
-        Full names.  A module outside `within`, such as a claim file of one's own, must have been
+        Full names.  A module outside `within`, such as a user's claim file, must have been
         imported; the modules in its folder are followed too.
     within
         The package whose modules are followed, such as ``"bnproof.theory"``.
+
+    Returns
+    -------
+    dict
+        File of each module, by full name.
 
     Raises
     ------
@@ -93,13 +98,13 @@ def reached(*modules: str, within: str) -> dict[str, Path]:
 
 
 def _packages(module: str) -> Iterator[str]:
-    """Full names of the packages that a module lies in, the outermost first."""
+    """Full names of the parent packages of a module, outermost first."""
     parts = module.split(".")
     yield from (".".join(parts[:count]) for count in range(1, len(parts)))
 
 
 def module_file(name: str, package: str) -> Path | None:
-    """File of a module of a package, by its full name; None if there is no such module."""
+    """File of a module of a package, given its full name; None if it does not exist."""
     if name != package and not name.startswith(f"{package}."):
         return None
     return _below(_folder(package), name.removeprefix(package).split(".")[1:])
@@ -129,21 +134,21 @@ def _loaded(name: str) -> Path:
 
 
 def _beside(name: str, folders: set[Path]) -> Path | None:
-    """File of a module that lies in one of some folders."""
-    found = (_below(folder, name.split(".")) for folder in folders)
-    return next(filter(None, found), None)
+    """File of a module that lies in one of `folders`."""
+    candidates = (_below(folder, name.split(".")) for folder in folders)
+    return next(filter(None, candidates), None)
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What was read from one file: a hash of its tree, and names in its import statements."""
+    """A parsed file: the hash of its tree and the names in its import statements."""
 
     path: Path
     tree: str
     imports: tuple[str, ...]
 
     def imported_by(self, module: str) -> Iterator[str]:
-        """Full names in its import statements, as the module of that name; some are no modules."""
+        """Full names in its import statements; not all of them are modules."""
         package = module if self.path.stem == "__init__" else module.rpartition(".")[0]
         for name in self.imports:
             try:
@@ -165,7 +170,7 @@ def _parsed(path: Path, content: bytes) -> _Source:
 
 
 def _write(node: Any, out: Callable[[str], None]) -> None:
-    """Write a syntax tree without docstrings and without empty fields, which differ by Python."""
+    """Write a syntax tree without docstrings and empty fields, which vary with Python's version."""
     if isinstance(node, ast.AST):
         out(f"({type(node).__name__}")
         for name in node._fields:
@@ -179,7 +184,7 @@ def _write(node: Any, out: Callable[[str], None]) -> None:
         for item in node:
             match item:
                 case ast.Expr(value=ast.Constant(value=str())):
-                    pass  # a docstring, or another string that nothing uses
+                    pass  # a docstring, or another unused string
                 case _:
                     _write(item, out)
         out("]")
@@ -188,7 +193,7 @@ def _write(node: Any, out: Callable[[str], None]) -> None:
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
-    """Names in import statements; relative ones begin with dots."""
+    """Names in import statements; relative names begin with dots."""
     waiting = [tree]
     while waiting:
         match waiting.pop():

@@ -20,12 +20,18 @@ def kept() -> Iterator[None]:
     before = sys.unraisablehook
     pending: list[threading.Timer] = []
 
+    def send_again() -> None:
+        pending.append(threading.Timer(PAUSE, _interrupt))
+        pending[-1].start()
+
     def hook(dropped: Any) -> None:
-        if isinstance(dropped.exc_value, KeyboardInterrupt):
-            pending.append(threading.Timer(PAUSE, _interrupt))
-            pending[-1].start()
-        else:
+        if not isinstance(dropped.exc_value, KeyboardInterrupt):
             before(dropped)
+            return
+        try:
+            send_again()
+        except KeyboardInterrupt:  # on a busy machine it can arrive while the timer starts
+            send_again()
 
     sys.unraisablehook = hook
     try:

@@ -1,1 +1,1 @@
-"""Exact data: relations evaluated in rational arithmetic, counterexamples, tight cases."""
+"""Exact evaluation of relations: counterexamples and tight cases in rational arithmetic."""

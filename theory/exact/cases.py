@@ -1,7 +1,7 @@
-"""Exact symbols of raw rational data for the samplers that are not one layer before a loss.
+"""Exact values of symbols from rational data, for subjects beyond one layer before a loss.
 
-What an adversary finds in floating point is evaluated again here, in rational and algebraic
-numbers, from the definitions of the symbols: see `bnproof.theory.exact.evaluate` for one layer.
+Points that a search finds in floating point are re-evaluated here in rational and algebraic
+numbers, from the definitions of the symbols.  For one layer see `bnproof.theory.exact.evaluate`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 import sympy as sp
 
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Counterexample
+from bnproof.theory.claim import Counterexample, ExactCase
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.exact.curvature import eigenvalues, hessians
 from bnproof.theory.layer import curvature as cur
@@ -37,7 +37,7 @@ def _matrix(rows: Rows) -> sp.Matrix:
 
 
 def pair(A: Rows, B: Rows) -> Measurements:
-    """Symbols of `training.least_squares`: least squares with matrix A, and with B for A'.
+    """Symbols of `training.least_squares` for the matrices A and A' = B.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def _problem(matrix: sp.Matrix) -> dict[sp.Symbol, sp.Expr]:
         raise ValueError(f"A = {matrix.tolist()}: its columns are dependent; change one")
     values = eigenvalues(hessian)
     low, high = values[0], values[-1]
-    # The worst factor is convex and piecewise linear in the rate, so least where two lines meet.
+    # The worst factor is convex and piecewise linear in the rate: minimal where two lines meet.
     rates = [2 / (one + two) for one, two in combinations_with_replacement(values, 2)]
     factors = [sp.Max(*(sp.Abs(1 - rate * value) for value in values)) for rate in rates]
     return {
@@ -69,7 +69,7 @@ def _problem(matrix: sp.Matrix) -> dict[sp.Symbol, sp.Expr]:
         quadratics.best: sp.Min(*factors),
         # Component i does not grow while |1 - rate*value_i| <= 1: all, up to the steepest's limit.
         quadratics.limit: 2 / high,
-        # The gradient A'Ae at a unit error along an eigenvector is its eigenvalue long.
+        # At a unit error along an eigenvector the gradient A'Ae has the eigenvalue as its norm.
         quadratics.ratio: high / low,
     }
 
@@ -114,7 +114,7 @@ def group(
     name
         A normaliser of `bnproof.theory.normalizers.table`.
     power
-        The exponent, where the name leaves it open: ``l_p BatchNorm``.
+        The exponent p, for ``l_p BatchNorm``.
 
     Raises
     ------
@@ -128,15 +128,15 @@ def group(
     entry = sp.symbols(f"u1:{size + 1}", real=True)
     at = dict(zip(entry, start, strict=True))
 
-    def centred(values: Sequence[sp.Expr], *, really: bool) -> list[sp.Expr]:
-        mean = sum(values) / len(values) if really else sp.Integer(0)
+    def shifted(values: Sequence[sp.Expr], *, centred: bool) -> list[sp.Expr]:
+        mean = sum(values) / len(values) if centred else sp.Integer(0)
         return [value - mean for value in values]
 
-    argument = centred(entry, really=kind.scale_centred)
+    argument = shifted(entry, centred=kind.scale_centred)
     scale = (
         kind.outer(_power_mean(argument, at, kind.power)).subs(sym.eps, constant).subs(sym.m, size)
     )
-    n = [top / scale for top in centred(entry, really=kind.centred)]
+    n = [top / scale for top in shifted(entry, centred=kind.centred)]
     loss = sum(a * b for a, b in zip(slope, n, strict=True))
     here = sp.simplify(scale.subs(at))
     if here == 0:
@@ -153,17 +153,17 @@ def group(
         sym.sigma: sp.sqrt(sum((value - mean) ** 2 for value in start) / size),
         groups.S: here,
         groups.fn: loss.subs(at),
-        groups.AfAf: sum(value**2 for value in centred(slope, really=kind.centred)),
+        groups.AfAf: sum(value**2 for value in shifted(slope, centred=kind.centred)),
         groups.var_n: sum((value - hat_mean) ** 2 for value in hats) / size,
         nn: sum(value**2 for value in hats),
-        ww: sum(sp.diff(scale, one).subs(at) ** 2 for one in entry),
-        sym.vv: sum(sp.diff(loss, one).subs(at) ** 2 for one in entry),
+        ww: sum(sp.diff(scale, variable).subs(at) ** 2 for variable in entry),
+        sym.vv: sum(sp.diff(loss, variable).subs(at) ** 2 for variable in entry),
         **(_omega(entry, at, scale, argument, here) if kind.power == 2 else {}),
     }
 
 
 def _power_mean(argument: list[sp.Expr], at: Measurements, power: sp.Expr) -> sp.Expr:
-    """``(mean |x_i|^p)^(1/p)`` near u, where no |x_i| that counts has a corner."""
+    """``(mean |x_i|^p)^(1/p)`` near u, where it must be differentiable."""
     sizes = [sp.sign(value.subs(at)) * value for value in argument]
     if power == sp.oo:
         best = max(value.subs(at) for value in sizes)
@@ -173,7 +173,7 @@ def _power_mean(argument: list[sp.Expr], at: Measurements, power: sp.Expr) -> sp
         return largest[0]
     if power <= 1 and any(value.subs(at) == 0 for value in argument):
         raise ValueError("an entry is 0: the scale has a corner there")
-    # For p > 1 the power of an entry that is 0 has slope 0: its sign, 0, leaves it out.
+    # For p > 1 the p-th power of a zero entry has slope 0, so the entry can be dropped.
     powers = [value**power for value in sizes if value != 0]
     return (sp.Add(*powers) / len(sizes)) ** (1 / power)
 
@@ -185,15 +185,15 @@ def _omega(
     argument: list[sp.Expr],
     here: sp.Expr,
 ) -> dict[sp.Symbol, sp.Expr]:
-    """The factor of ``w = (omega/m) x/S``, from w and x."""
-    slopes = [sp.diff(scale, one).subs(at) for one in entry]
+    """The factor omega in ``w = (omega/m) x/S``, from w and x."""
+    slopes = [sp.diff(scale, variable).subs(at) for variable in entry]
     x = [value.subs(at) / here for value in argument]
     along = sum(a * b for a, b in zip(slopes, x, strict=True))
     return {groups.omega: len(entry) * along / sum(value**2 for value in x)}
 
 
 def along(case: Counterexample, u: Sequence[Any], tau: Any = 1) -> Measurements:
-    """Symbols of `layer.curvature` that look along a direction u, with a positive number tau."""
+    """Symbols of `layer.curvature` along a direction u, with a positive number tau."""
     direction = list(map(Fraction, u))
     hats, path = exact.layer(exact.line(case.y, direction), case)
     return {
@@ -208,8 +208,7 @@ def along(case: Counterexample, u: Sequence[Any], tau: Any = 1) -> Measurements:
 def ball(case: Counterexample, radius: Any) -> Measurements:
     """Symbols of Theorem 4.4: maxima over ``|X| <= radius`` with the layer held fixed.
 
-    ``|X'v| <= |X||v|`` by definition of the norm, and ``X = radius vv'/|v|^2`` attains it: the
-    maximum is its value there, put in.
+    ``|X'v| <= |X||v|`` by definition of the norm, with equality at ``X = radius vv'/|v|^2``.
     """
     size, bound = len(case.y), sp.Rational(Fraction(radius))
     basis = [[Fraction(int(i == j)) for j in range(size)] for i in range(size)]
@@ -234,28 +233,52 @@ def ball(case: Counterexample, radius: Any) -> Measurements:
 
 
 def unit(X: Rows, w: Sequence[Any], case: Counterexample) -> Measurements:
-    """Largest curvatures of one unit ``y = Xw``: in its weights, at y and at z; and |X|^2.
+    """Largest curvatures of one unit ``y = Xw`` in its weights, at y and at z; and |X|^2.
 
-    `case` has ``y = Xw``.  The Hessian in the weights is differentiated along straight lines of
-    weights, from the definition of the layer.
+    `case` must have ``y = Xw``.  The Hessian in the weights comes from second derivatives along
+    lines of weights, by the definition of the layer.
+
+    Raises
+    ------
+    ValueError
+        If ``y != Xw``.
     """
     rows = [list(map(Fraction, row)) for row in X]
     count = len(w)
     if [sum(a * Fraction(b) for a, b in zip(row, w, strict=True)) for row in rows] != [*case.y]:
-        raise ValueError("y of the case is not Xw")
+        raise ValueError("y of the case must equal Xw")
 
     def bent(i: int, j: int) -> Fraction:
         direction = [row[i] + row[j] for row in rows]
         return exact.loss(exact.layer(exact.line(case.y, direction), case)[1], case).c
 
     def entry(i: int, j: int) -> sp.Expr:
-        # bent is half the second derivative along e_i + e_j, and bent(i, i) goes twice as far.
+        # bent(i, j) is half the second derivative along e_i + e_j; bent(i, i) is along 2 e_i.
         if i == j:
             return sp.Rational(bent(i, i) / 2)
         return sp.Rational(bent(i, j) - bent(i, i) / 4 - bent(j, j) / 4)
 
     inputs = _matrix(rows)
     K, H = hessians(case)
-    found = {cur.lamW: sp.Matrix(count, count, entry), cur.lamK: K, cur.lamH: H}
-    found[cur.opX] = inputs.T * inputs
-    return {symbol: eigenvalues(matrix)[-1] for symbol, matrix in found.items()}
+    matrices = {cur.lamW: sp.Matrix(count, count, entry), cur.lamK: K, cur.lamH: H}
+    matrices[cur.opX] = inputs.T * inputs
+    return {symbol: eigenvalues(matrix)[-1] for symbol, matrix in matrices.items()}
+
+
+def vanishing_eps() -> Measurements:
+    """Symbols of `layer.definition` for both layers at y = (-1, 1) and eps = 1/n."""
+    y, small = (sp.Integer(-1), sp.Integer(1)), 1 / exact.n
+    centred = [entry - sum(y) / 2 for entry in y]
+    deviation = sp.sqrt(sum(entry**2 for entry in centred) / 2)
+    root = [entry / sp.sqrt(deviation**2 + small) for entry in centred]
+    slides = [entry / (deviation + small) for entry in centred]
+    gap = sp.sqrt(sum((a - b) ** 2 for a, b in zip(slides, root, strict=True)))
+    return {
+        sym.eps: small,
+        sym.sigma: deviation,
+        sym.hat_gap: gap,
+        sym.hat_norm: sp.sqrt(sum(entry**2 for entry in root)),
+    }
+
+
+VANISHING = ExactCase("y = (-1, 1), eps = 1/n", vanishing_eps)

@@ -1,4 +1,4 @@
-"""Exact values of the symbols of `layer.curvature`, by power series from the definition."""
+"""Exact values of the symbols of `layer.curvature`, by power series of the definition."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -23,7 +23,7 @@ def hessians(case: Counterexample) -> tuple[sp.Matrix, sp.Matrix]:
             return exact.loss(exact.layer(path, case)[1] if layer else path, case).c
 
         def entry(i: int, j: int) -> sp.Expr:
-            # along is half the second derivative, and along(i, i) goes twice as far.
+            # along(i, j) is half the second derivative along e_i + e_j; along(i, i) is along 2 e_i.
             return sp.Rational(along(i, j) - along(i, i) / 4 - along(j, j) / 4)
 
         return sp.Matrix(
@@ -36,7 +36,7 @@ def hessians(case: Counterexample) -> tuple[sp.Matrix, sp.Matrix]:
 
 
 def eigenvalues(matrix: sp.Matrix) -> list[sp.Expr]:
-    """Eigenvalues of a symmetric rational matrix, ascending: all roots are real."""
+    """Eigenvalues of a symmetric rational matrix, in ascending order."""
     return list(matrix.charpoly().real_roots())
 
 
@@ -47,7 +47,7 @@ def top_eigenvalues(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
 
 
 def exactly(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
-    """`evaluate.measure` with the symbols of this module, from power series as well."""
+    """Values of `evaluate.measure`, extended by the symbols of `layer.curvature`."""
 
     def after(direction: list[sp.Rational]) -> sp.Rational:
         series = exact.loss(exact.layer(exact.line(case.y, direction), case)[1], case)

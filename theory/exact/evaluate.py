@@ -1,8 +1,8 @@
-"""Exact evaluation of a counterexample, straight from the layer's definition.
+"""Exact evaluation of counterexamples from the definition of the layer.
 
 The layer and a quadratic loss are evaluated on truncated power series in t with rational
-coefficients: along y + t d the coefficient of t is the derivative along d, twice the coefficient
-of t^2 the second derivative.  Nothing here knows a derived formula, and nothing is rounded.
+coefficients: along y + t d the coefficient of t is the derivative along d, and twice the
+coefficient of t^2 is the second derivative.  No derived formula is used and nothing is rounded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +17,12 @@ from bnproof.theory.symbols import text
 
 Numbers = Sequence[Fraction]
 
-# The symbols of an `ExactCase` that depend on n are those of a family, n = 1, 2, ...
+# The values of an `ExactCase` may depend on n: they then describe a family, n = 1, 2, ...
 n = sp.Symbol("n", integer=True, positive=True)
 
 
 class Series:
-    """``a + b t + c t^2`` with rational coefficients, higher powers dropped."""
+    """Truncated power series ``a + b t + c t^2`` with rational coefficients."""
 
     def __init__(self, a: Fraction, b: Fraction = Fraction(0), c: Fraction = Fraction(0)) -> None:
         self.a, self.b, self.c = a, b, c
@@ -56,8 +56,7 @@ def _root(value: Fraction) -> Fraction:
     root = Fraction(isqrt(value.numerator), isqrt(value.denominator)) if value > 0 else Fraction(0)
     if root * root != value or root == 0:
         raise ValueError(
-            f"sigma^2 + eps = {value} is not the square of a positive rational; "
-            "choose y and eps so that it is"
+            f"sigma^2 + eps = {value}: must be the square of a positive rational; change y or eps"
         )
     return root
 
@@ -115,7 +114,7 @@ def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
     """
     size = len(case.y)
     if len(set(case.y)) < 2 or case.eps < 0:
-        raise ValueError(f"y = {case.y}, eps = {case.eps}: y must vary, and eps be at least 0")
+        raise ValueError(f"y = {case.y}, eps = {case.eps}: y must vary and eps must be at least 0")
     if len(case.b) != size or any(len(row) != size for row in case.A):
         raise ValueError(f"y has {size} entries; b, and A if given, must match")
 
@@ -170,29 +169,29 @@ def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
 
 
 def entries(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
-    """Exact values of the symbols with index k, at the first sample."""
+    """Exact values of the symbols with index k, at the first sample of the batch."""
     yhat, z = layer(line(case.y, [Fraction(0)] * len(case.y)), case)
     first = {sym.y_k: case.y[0], sym.yhat_k: yhat[0].a, sym.z_k: z[0].a}
     return {symbol: sp.Rational(value) for symbol, value in first.items()}
 
 
 def symbols_of(case: Counterexample | ExactCase) -> Mapping[sp.Symbol, sp.Expr]:
-    """Exact values of the symbols of a case of either form."""
+    """Exact values of the symbols for a case of either kind."""
     if isinstance(case, ExactCase):
         return case.values()
     return measure(case) | entries(case)
 
 
 def attained(relation: sp.Basic, domain: sp.Basic, case: Counterexample | ExactCase) -> str:
-    """Say at which exact data both sides of an inequality are equal and not 0.
+    """Describe the exact data at which both sides of an inequality are equal and nonzero.
 
-    Symbols that depend on `n` are those of a family: then it is the ratio of the sides that must
-    go to 1 as n grows.
+    If the values depend on `n` they describe a family, and the ratio of the sides must tend to 1
+    as n grows.
 
     Raises
     ------
     ValueError
-        If they are not, or the data lie outside the domain.
+        If the sides differ or the data lie outside the domain.
     """
     values = symbols_of(case)
     lhs, rhs = (side.subs(values) for side in relation.args)
@@ -210,7 +209,7 @@ def attained(relation: sp.Basic, domain: sp.Basic, case: Counterexample | ExactC
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `Counterexample` or `ExactCase`: relation and control, exactly.
+    """Evaluate relation and control exactly for the claim's `Counterexample` or `ExactCase`.
 
     The counterexample must lie in the claim's domain, violate the relation and satisfy the
     control (the corrected statement).  Symbols with index k are taken at the first sample.
@@ -218,7 +217,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     Raises
     ------
     ValueError
-        If it does not refute: the line names the claim and the field.
+        If the data do not refute the relation; names the claim and the field.
     """
     del settings
     case = claim.check_of(Counterexample) or claim.check_of(ExactCase)
@@ -231,8 +230,8 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     if not inside:
         raise ValueError(f"{claim.id}.py: checks: the counterexample lies outside {claim.domain}")
     if claim.relation.subs(values) != sp.false:
-        said = f"{text(lhs)} {sign} {text(rhs)}"
-        raise ValueError(f"{claim.id}.py: checks: the counterexample does not refute {said}")
+        printed = f"{text(lhs)} {sign} {text(rhs)}"
+        raise ValueError(f"{claim.id}.py: checks: the counterexample does not refute {printed}")
     control_holds = claim.control.subs(values) == sp.true
     summary = (
         f"{_words(case)} the statement would say {text(lhs)} {sign} {text(rhs)}, which is false."

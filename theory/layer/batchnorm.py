@@ -1,8 +1,8 @@
-"""Batch normalisation from its definition, its derivatives, and what they do to a gradient.
+"""Derivatives of the batch-normalisation layer, and the gradient and curvature through it.
 
 Everything is derived for a symbolic batch size m and symbolic eps, by differentiating the layer
-along lines y + t h + r k: the line stays in the span of (1, yhat, h, k), whose Gram matrix is all
-that mean and variance need.  Entry formulas follow by taking basis vectors e_i, e_l as directions.
+along y + t h + r k.  This stays in the span of (1, yhat, h, k), whose Gram matrix determines mean
+and variance.  Formulas for entries follow with the basis vectors e_i, e_l as directions.
 The definition is that of Ioffe and Szegedy (arXiv:1502.03167), printed in S1, section 2.2.
 """
 
@@ -53,7 +53,7 @@ LINE = Space(
     | {("1", "k"): k1, ("yhat", "k"): ky, ("k", "k"): kk, ("h", "k"): hk}
     | {("1", "g"): g1, ("yhat", "g"): gy, ("g", "g"): gg, ("g", "h"): gh}
 )
-# Curvature along v, right for every eps (derived in `curvature_steps`).
+# Curvature along v, exact for every eps (derived in `curvature_steps`).
 EXACT_CURVATURE = gamma**2 / s**2 * PvHPv - gamma / (m * s**2) * (2 * vy * gPv + gy * vPv)
 
 _PAIRS = [("1", "1"), ("1", "yhat"), ("1", "g"), ("yhat", "yhat"), ("yhat", "g"), ("g", "g")]
@@ -103,7 +103,7 @@ def second() -> Vector:
 
 
 def first_along(v: Vector) -> Vector:
-    """``D yhat[v]`` for a vector of another space."""
+    """``D yhat[v]`` for a vector of any space with basis vectors 1 and yhat."""
     one, yhat = v.space.vector("1"), v.space.vector("yhat")
     inner = {h1: one.dot(v), hy: yhat.dot(v), hh: v.dot(v)}
     general = first()
@@ -112,7 +112,7 @@ def first_along(v: Vector) -> Vector:
 
 
 def second_along(a: Vector, b: Vector) -> Vector:
-    """``D2 yhat[a, b]`` for vectors of another space (their own inner products put in)."""
+    """``D2 yhat[a, b]`` for vectors of any space with basis vectors 1 and yhat."""
     one, yhat = a.space.vector("1"), a.space.vector("yhat")
     inner = {h1: one.dot(a), k1: one.dot(b), hy: yhat.dot(a), ky: yhat.dot(b), hk: a.dot(b)}
     general = second()
@@ -127,7 +127,7 @@ def project(u: Vector) -> Vector:
 
 
 def define(d: Derivation) -> None:
-    """Open a derivation with the layer's definition and the check that y has the stated yhat."""
+    """Start a derivation: define the layer and check that y = mu 1 + s yhat is sent to yhat."""
     d.given(
         "Definition of the layer, with biased batch moments",
         r"\mu = \tfrac1m\langle \mathbf{1}, y\rangle,\quad "
@@ -166,21 +166,21 @@ def jacobian_steps(d: Derivation) -> None:
 
 
 def jacobian_entry() -> sp.Expr:
-    """Entry (k, i) of the Jacobian: direction e_i, component k."""
+    """Entry (k, i) of the Jacobian: component k in direction e_i."""
     at_basis_vector = {h1: 1, hy: yhat_i, hh: 1}
     entries = {"1": sp.Integer(1), "yhat": yhat_k, "h": delta_ki}
     return sp.expand(first().entry(entries).subs(at_basis_vector))
 
 
 def hessian_entry() -> sp.Expr:
-    """Entry (k; i, l) of the second derivative: directions e_i and e_l, component k."""
+    """Entry (k; i, l) of the second derivative: component k in directions e_i and e_l."""
     at_basis_vectors = {h1: 1, k1: 1, hy: yhat_i, ky: yhat_l, hk: delta_il}
     entries = {"1": sp.Integer(1), "yhat": yhat_k, "h": delta_ki, "k": delta_kl}
     return sp.expand(second().entry(entries).subs(at_basis_vectors))
 
 
 def gradient() -> Vector:
-    """The gradient ``v`` of ``y -> L(z(y))`` as a vector: ``(gamma/s) P g``."""
+    """The gradient ``v = (gamma/s) P g`` of ``y -> L(z(y))``."""
     return project(LOSS.vector("g")) * (gamma / s)
 
 
@@ -211,7 +211,7 @@ def hessian_steps(d: Derivation) -> None:
 
 
 def second_step(d: Derivation) -> None:
-    """State ``D2 yhat[h, k]``, checked against the formula through P."""
+    """Record ``D2 yhat[h, k]`` in terms of P, checked against the derivative."""
     H, K, yhat = (LINE.vector(name) for name in ("h", "k", "yhat"))
     d.vectors(
         "Differentiate the definition along the plane y + th + rk at t = r = 0",
@@ -226,7 +226,7 @@ def second_step(d: Derivation) -> None:
 def curvature_steps(d: Derivation) -> None:
     """Derive ``v'Kv``, the curvature of ``y -> L(z(y))`` along its own gradient v.
 
-    Recorded besides: the symbols in which the form that is right for every eps is written.
+    Also records the values of the symbols in `EXACT_CURVATURE`.
     """
     gradient_steps(d)
     v, g = gradient(), LOSS.vector("g")

@@ -1,7 +1,7 @@
 """Curvature through the layer along any direction, not only along the gradient.
 
-With ``K`` the Hessian of ``y -> L(z(y))``, the chain rule gives ``a'Kb`` for any two vectors; a
-direction u is known by its inner products with 1, yhat and g.
+With ``K`` the Hessian of ``y -> L(z(y))``, the chain rule gives ``a'Kb`` for any two vectors.  A
+direction u is given by its inner products with 1, yhat and g.
 """
 
 from itertools import combinations_with_replacement
@@ -27,12 +27,12 @@ qq = symbol(
     nonnegative=True,
 )
 ordered = symbol(
-    "(g'Hg - v'Hv)", r"(g^\top H g - v^\top H v)", "what the Hessian along g has over that along v"
+    "(g'Hg - v'Hv)", r"(g^\top H g - v^\top H v)", "Hessian at z along g less that along v"
 )
 relative = symbol(
     "(|v|^2 g'Hg - |g|^2 v'Hv)",
     r"(\|v\|^2\,g^\top H g - \|g\|^2\,v^\top H v)",
-    "|g|^2 |v|^2 times: curvature at z along g less that along v, for unit vectors",
+    "curvature at z along g/|g| less that along v/|v|, times |g|^2 |v|^2",
 )
 gz = symbol(
     "<g,gamma yhat>", r"\langle g, \gamma\hat y\rangle", "gradient at z against the layer's output"
@@ -60,12 +60,14 @@ lamK = symbol(
 )
 lamH = symbol("lambda_max(H)", r"\lambda_{\max}(H)", "largest eigenvalue of the Hessian at z")
 lamW = symbol(
-    "lambda_max(Hess_w)", r"\lambda_{\max}(\nabla^2_w\hat{\mathcal L})", "of the weight Hessian"
+    "lambda_max(Hess_w)",
+    r"\lambda_{\max}(\nabla^2_w\hat{\mathcal L})",
+    "largest eigenvalue of the weight Hessian",
 )
 opX = symbol("|X|^2", r"\|X\|^2", "squared spectral norm of the inputs", nonnegative=True)
 Xu2 = symbol("|Xu|^2", r"\|Xu\|^2", "squared norm of Xu", nonnegative=True)
 XuKXu = symbol("(Xu)'K(Xu)", r"(Xu)^\top K (Xu)", "K along Xu")
-# What definitions and the Cauchy-Schwarz inequality say to be non-negative.
+# Non-negative by definition or by the Cauchy-Schwarz inequality.
 below_H = symbol(
     "(lambda_max(H)|Pu|^2 - (Pu)'H(Pu))",
     r"\big(\lambda_{\max}(H)\|Pu\|^2 - (Pu)^\top H(Pu)\big)",
@@ -129,7 +131,7 @@ def _directions(d: Derivation) -> dict[sp.Symbol, sp.Expr]:
 
 
 def eigenvector_steps(d: Derivation) -> None:
-    """At eps = 0: what ``Ku = mu u`` says of a unit eigenvector, and the bound that follows."""
+    """At eps = 0, derive the bound on lambda_max(K) from the equations of a unit eigenvector u."""
     batchnorm.gradient_steps(d)
     batchnorm.second_step(d)
     symbols = _directions(d)
@@ -200,7 +202,7 @@ def eigenvector_steps(d: Derivation) -> None:
 
 
 def form_steps(d: Derivation) -> None:
-    """Derive ``u'Ku`` for any u and every eps, split into its parts along yhat and across."""
+    """Derive ``u'Ku`` for any u and eps, with u split along yhat and orthogonal to it."""
     batchnorm.define(d)
     batchnorm.second_step(d)
     symbols = _directions(d)

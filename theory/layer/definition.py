@@ -1,17 +1,12 @@
-"""The layer's definition from the raw batch: its moments, its two denominators, its inverse.
+"""Definition of the layer from the raw batch: moments, both denominators, moments of yhat.
 
-The derivations in `bnproof.theory.layer.batchnorm` start from yhat; here nothing is known but the
-batch y, by its sum and its squared norm.  `RAW` knows those two, `BATCH` writes them through mean
-and variance.
+The derivations in `bnproof.theory.layer.batchnorm` start from yhat; those here start from the sum
+and the squared norm of the batch y.  `RAW` uses these directly, `BATCH` writes them in terms of
+mean and variance.
 """
-
-from collections.abc import Mapping
-from typing import Final
 
 import sympy as sp
 
-from bnproof.theory.claim import ExactCase
-from bnproof.theory.exact.evaluate import n
 from bnproof.theory.layer.batchnorm import centre, mean, normalise, variance
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
@@ -37,28 +32,9 @@ BATCH = Space({("1", "1"): m, ("1", "y"): m * mu, ("y", "y"): m * (mu**2 + sigma
 ONE, Y = BATCH.vector("1"), BATCH.vector("y")
 ENTRIES = {"1": sp.Integer(1), "y": y_k}
 
-# The layer of Ioffe and Szegedy, of S1 and S3, and of every framework; and that of S0.
+# The layer of Ioffe and Szegedy, of S1, S3 and every framework; and the layer of S0.
 ROOT_FORM = (y_k - mu) / sp.sqrt(sigma**2 + eps)
 SLIDES_FORM = (y_k - mu) / (sigma + eps)
-
-
-def vanishing_eps() -> Mapping[sp.Symbol, sp.Expr]:
-    """Both layers at y = (-1, 1), entry by entry."""
-    y, small = (sp.Integer(-1), sp.Integer(1)), 1 / n
-    centred = [entry - sum(y) / 2 for entry in y]
-    deviation = sp.sqrt(sum(entry**2 for entry in centred) / 2)
-    root = [entry / sp.sqrt(deviation**2 + small) for entry in centred]
-    slides = [entry / (deviation + small) for entry in centred]
-    gap = sp.sqrt(sum((a - b) ** 2 for a, b in zip(slides, root, strict=True)))
-    return {
-        eps: small,
-        sigma: deviation,
-        hat_gap: gap,
-        hat_norm: sp.sqrt(sum(entry**2 for entry in root)),
-    }
-
-
-VANISHING: Final = ExactCase("y = (-1, 1), eps = 1/n", vanishing_eps)
 
 
 def named(u: Vector) -> Vector:
@@ -67,12 +43,12 @@ def named(u: Vector) -> Vector:
 
 
 def hat() -> Vector:
-    """``yhat`` from the definition, with s for the root."""
+    """``yhat`` from the definition, with s for ``sqrt(sigma**2 + eps)``."""
     return named(normalise(Y))
 
 
 def moment_steps(d: Derivation) -> None:
-    """Derive that the biased variance is the mean square less the square of the mean."""
+    """Derive that the biased variance is the mean square minus the squared mean."""
     d.given(
         "Definition of the batch statistics, with 1/m (the slides write B for m)",
         r"\mu = \tfrac1m\sum_{i=1}^m y_i = \tfrac1m\langle \mathbf{1}, y\rangle,\quad "
@@ -138,7 +114,7 @@ def hat_moment_steps(d: Derivation) -> None:
 
 
 def denominator_steps(d: Derivation) -> None:
-    """Compare sigma + eps with s: neither is always the larger one."""
+    """Compare sigma + eps with s: either can be the larger one."""
     d.equal(
         "The squares of the two denominators",
         (r"s^2 - (\sigma+\varepsilon)^2", "s^2 - (sigma+eps)^2"),
@@ -166,11 +142,11 @@ def gap_steps(d: Derivation) -> None:
         hat() * factor,
     )
     norm = sp.sqrt(sp.simplify(hat().dot(hat())))
-    d.value(hat_norm, "yhat is as long as", norm, sigma * sp.sqrt(m) / s)
+    d.value(hat_norm, "The norm of yhat", norm, sigma * sp.sqrt(m) / s)
     top = sp.Abs(eps * (1 - 2 * sigma - eps))
     d.value(
         hat_gap,
-        "so the two are apart by |c| times that",
+        "so the distance of the two layers is |c| times that",
         top / ((sigma + eps) * (s + sigma + eps)) * norm,
         top / ((sigma + eps) * (s + sigma + eps)) * sigma * sp.sqrt(m) / s,
     )

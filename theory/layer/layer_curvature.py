@@ -1,7 +1,8 @@
-"""Curvature in all weights of a layer: units j = 1..n with weights w_j and one input X.
+"""Curvature in all weights of a layer: units j = 1..n with weights w_j and a common input X.
 
-A direction is ``U = (u_1, ..., u_n)`` with ``|U|^2 = sum |u_j|^2``; it moves unit j's activations
-along ``a_j = X u_j``.  H is the Hessian of the loss at z = (z_1, ..., z_n), coupling included.
+A direction ``U = (u_1, ..., u_n)`` with ``|U|^2 = sum |u_j|^2`` moves the activations of unit j
+along ``a_j = X u_j``.  H is the Hessian of the loss at z = (z_1, ..., z_n), including the coupling
+of the units.
 """
 
 import sympy as sp
@@ -47,7 +48,7 @@ _units = sp.Symbol("sum_j a_j'K_j(h)a_j", real=True)
 
 
 def steps(d: Derivation) -> None:
-    """Derive lambda_max(Hess_W) from three definitions, unit by unit."""
+    """Derive lambda_max(Hess_W) from the definitions of three largest eigenvalues."""
     batchnorm.define(d)
     batchnorm.second_step(d)
     d.given(
@@ -65,7 +66,7 @@ def steps(d: Derivation) -> None:
     form = {symbol: h * SPACE.gram[pair] for pair, symbol in SPACE.form.items()}
     pushed = first_along(U)
     d.equal(
-        "What is left of a unit is its own curvature K_j(h), with h I for the Hessian at z_j",
+        "What remains for each unit is its own curvature K_j(h), with h I for the Hessian at z_j",
         (r"a^\top K_j(h)\,a", "a'K_j(h)a"),
         bilinear(U, U).subs(form),
         h * gamma**2 * pushed.dot(pushed) + gamma * curvature.G.dot(batchnorm.second_along(U, U)),
@@ -86,7 +87,7 @@ def steps(d: Derivation) -> None:
     room = {_units: lamU * _moved - below_K}
     d.value(
         lamW,
-        "With what each leaves over",
+        "Together, with the slack of each inequality",
         (_units - below_H).subs(room).subs(_moved, opX - below_X),
         lamU * opX - lamU * below_X - below_K - below_H,
     )

@@ -1,4 +1,4 @@
-"""Bounds over a ball of inputs, and distances from an initialisation to optimal weights."""
+"""Maxima over a ball of inputs, and distances from an initialisation to optimal weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -162,16 +162,16 @@ PLANE: Final = Regression.of(X=[[1, 0], [0, 1], [1, 1]], t=[1, 2, 0], w0=[0, 1])
 
 
 def regression(data: Regression = PLANE, *, learned: bool) -> Mapping[sp.Symbol, sp.Expr]:
-    """Exact symbols of one regression with one or two weights.
+    """Exact values of the symbols for one regression with one or two weights.
 
-    Optima are stationary points of the loss, written out from its definition.
+    Optima are stationary points of the loss, from its definition.
 
     Raises
     ------
     ValueError
-        If the columns of X, less their means, are dependent: optima are not unique then, or the
-        normalised unit is not defined; or t is orthogonal to them, or to X: every direction is as
-        good then, or the plain optimum is 0.
+        If the centred columns of X are linearly dependent (optima are then not unique, or the
+        normalised unit is undefined), or if t is orthogonal to them or to X (every direction is
+        then optimal, or the plain optimum is 0).
     """
     X, t, w0 = (_matrix(array) for array in (data.X, data.t, data.w0))
     point = sp.Matrix(sp.symbols(f"a:{X.cols}", real=True))
@@ -180,11 +180,11 @@ def regression(data: Regression = PLANE, *, learned: bool) -> Mapping[sp.Symbol,
     plain = X * point - t
     centred = X - ones * (ones.T * X) / X.rows
     if centred.rank() < X.cols:
-        raise ValueError(f"X = {X.tolist()}: columns less their means are dependent; change one")
-    found = sp.solve([sp.diff(plain.dot(plain), var) for var in point], [*point], dict=True)
-    best = point.subs(found[0])
+        raise ValueError(f"X = {X.tolist()}: centred columns are dependent; change one")
+    (optimum,) = sp.solve([sp.diff(plain.dot(plain), var) for var in point], [*point], dict=True)
+    best = point.subs(optimum)
     if (centred.T * t).is_zero_matrix or best.is_zero_matrix:
-        raise ValueError(f"t = {[*t]}: is orthogonal to X or to its deviations; change one entry")
+        raise ValueError(f"t = {[*t]}: is orthogonal to X or to centred X; change one entry")
 
     def loss(w: sp.Matrix) -> sp.Expr:
         y = X * w
@@ -197,7 +197,7 @@ def regression(data: Regression = PLANE, *, learned: bool) -> Mapping[sp.Symbol,
         at = sp.solve([sp.diff(total, var) for var in (p, q)], [p, q], dict=True)[0]
         return sp.simplify(total.subs(at))
 
-    # The loss sees the direction of w alone: (x, 1), (x, -1), and (1, 0), (-1, 0) as limits.
+    # The loss depends on the direction of w only: (x, 1), (x, -1) and their limits (1, 0), (-1, 0).
     axis = sp.Matrix([1, *[0] * (X.cols - 1)])
     directions = [axis, -axis]
     for sign in (1, -1) if X.cols == 2 else ():
@@ -207,7 +207,7 @@ def regression(data: Regression = PLANE, *, learned: bool) -> Mapping[sp.Symbol,
     values = [sp.nsimplify(sp.simplify(loss(w))) for w in directions]
     least = min(values)
     optima = [w for w, value in zip(directions, values, strict=True) if value == least]
-    # Distance to the ray of each: W0 itself less its part along the ray, if that points forward.
+    # Squared distance of W0 to each ray: |W0|^2 less its part along the ray, if that is positive.
     away = [w0.dot(w0) - sp.Max(w0.dot(w), 0) ** 2 / w.dot(w) for w in optima]
     gap, forward = w0 - best, sp.Max(w0.dot(best), 0)
     return {
@@ -220,5 +220,5 @@ def regression(data: Regression = PLANE, *, learned: bool) -> Mapping[sp.Symbol,
 
 
 def _matrix(array: Sequence[Any]) -> sp.Matrix:
-    """A SymPy matrix of a vector, as a column, or of rows."""
+    """A SymPy matrix from a vector (as a column) or from rows."""
     return sp.Matrix(sp.sympify(array))

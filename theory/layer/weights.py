@@ -1,8 +1,8 @@
-"""The layer seen from the weights: y = Xw, one unit, so that scaling w scales y.
+"""Gradient and Hessian of the loss in the weights of one unit, y = Xw.
 
-Gradient and Hessian of ``Lhat(w) = L(z(Xw))`` are those of ``y -> L(z(y))`` taken along columns of
-X: entry k of the gradient is the derivative along ``h = X e_k``.  All that is used of X is its
-adjoint, ``<X'v, w> = <v, Xw>``, so every step is one of `bnproof.theory.layer.batchnorm`'s.
+Gradient and Hessian of ``Lhat(w) = L(z(Xw))`` are those of ``y -> L(z(y))`` along columns of X:
+entry k of the gradient is the derivative along ``h = X e_k``.  Of X only its adjoint is used,
+``<X'v, w> = <v, Xw>``, so the steps reduce to those of `bnproof.theory.layer.batchnorm`.
 """
 
 from functools import cache
@@ -66,9 +66,9 @@ PXHy_k = symbol(
     "(PX e_k)'H yhat", r"(PXe_k)^\top H\hat y", "Hessian at z between PX e_k and yhat", "k"
 )
 
-# What is lost for eps > 0: <grad, w> is this, not 0.
+# The value of <grad, w>, which vanishes only for eps = 0.
 RADIAL = gamma * eps / s**2 * gy
-# Euler's relation for eps >= 0: (Hess w)_k + grad_k is this, not 0.
+# The value of (Hess w)_k + grad_k, which vanishes for eps = 0 (Euler's relation).
 EULER = eps / s**2 * (grad_k + gamma**2 / s * PXHy_k - 2 * gamma / (m * s) * Xy_k * gy)
 
 _FORM = [("1", "1"), ("1", "yhat"), ("1", "h"), ("1", "k"), ("yhat", "yhat")]
@@ -80,12 +80,12 @@ _BENT = Space(
 
 
 def _bent(u: Vector) -> Vector:
-    """The same vector in the space that knows H as well."""
+    """The same vector in the space that also has the form H."""
     return Vector(_BENT, u.parts)
 
 
 def chain(first_h: Vector, first_k: Vector, second: Vector) -> sp.Expr:
-    """Second derivative of the loss, by the chain rule, from derivatives of yhat."""
+    """Second derivative of the loss by the chain rule, from derivatives of yhat."""
     own = gamma**2 * _bent(first_h).through(_bent(first_k))
     return own + gamma * _BENT.vector("g").dot(_bent(second))
 
@@ -100,7 +100,7 @@ def scaled() -> tuple[Vector, Vector, Vector]:
 
 
 def same_point_steps(d: Derivation) -> None:
-    """At eps = 0 the layer does not see the length of w: yhat(cy) = yhat(y)."""
+    """Derive that at eps = 0 the layer ignores the length of w: yhat(cy) = yhat(y)."""
     batchnorm.define(d)
     d.given("The unit is linear in its weights", r"y = Xw,\quad X(cw) = cy", "y = Xw, X(cw) = cy")
     d.vectors(
@@ -155,7 +155,7 @@ def gradient_entry_steps(d: Derivation) -> None:
         batchnorm.first().at({eps: 0}) / c,
     )
     d.given(
-        "Entry k of the weight gradient is the derivative along h = X e_k; g is the same, for z is",
+        "Entry k of the weight gradient is the derivative along h = X e_k; g is the same, as z is",
         r"\partial_k\hat{\mathcal L} = \gamma\,\langle g, D\hat y[Xe_k]\rangle",
         "grad_k = gamma <g, D yhat[X e_k]>",
     )
@@ -184,7 +184,7 @@ def hessian_entry_steps(d: Derivation) -> None:
         project(LINE.vector("h")) / (c * s),
     )
     d.given(
-        "Chain rule along h = X e_k, k = X e_i; g and H are the same at cw, for z is",
+        "Chain rule along h = X e_k, k = X e_i; g and H are the same at cw, as z is",
         r"\partial_k\partial_i\hat{\mathcal L} = \gamma^2\, D\hat y[h]^\top H\, D\hat y[k]"
         r" + \gamma\langle g, D^2\hat y[h,k]\rangle",
         "Hess_ki = gamma^2 (D yhat[h])' H (D yhat[k]) + gamma <g, D2 yhat[h,k]>",
@@ -212,7 +212,7 @@ def euler_steps(d: Derivation) -> None:
     along_y = _replace_k(batchnorm.second().at(y))
     kappa = 1 - eps / s**2
     d.vectors(
-        "Along y itself the first derivative is all but gone",
+        "Along y itself the first derivative almost vanishes",
         r"D\hat y[y] = \frac{\varepsilon}{s^2}\hat y",
         "D yhat[y] = (eps/s^2) yhat",
         batchnorm.first_along(activations(LINE)),
@@ -253,6 +253,6 @@ def _hy_full() -> sp.Expr:
 
 
 def _replace_k(u: Vector) -> Vector:
-    """Put y for the basis vector k."""
+    """Replace the basis vector k by y."""
     rest = Vector(LINE, {name: part for name, part in u.parts.items() if name != "k"})
     return rest + activations(LINE) * u.coefficient("k")

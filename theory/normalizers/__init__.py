@@ -1,1 +1,1 @@
-"""Every other normaliser from centring, scale and axis; l_p constants."""
+"""Normalisers other than BatchNorm, given by centring, scale and axis; l_p constants."""

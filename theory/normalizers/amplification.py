@@ -1,8 +1,8 @@
-"""How much l_p normalisation lengthens a gradient at most: one constant for every p and size m.
+"""Largest amplification of a gradient by l_p normalisation, for every p and group size m.
 
-Without centring, ``S Dn`` is the oblique projector ``I - q w'``, q = u/S, of norm ``|q||w|``.  Its
-maximum over all activations is written c_p(m) here: exact for every p from 1 to infinity, with the
-activations that reach it.  With centring c_p(m) is an upper bound, and the limit for large m.
+Without centring, ``S Dn`` is the oblique projector ``I - q w'``, q = u/S, norm ``|q||w|``.  Its
+maximum over all activations, c_p(m), is computed exactly for every p from 1 to infinity, with the
+activations that attain it.  With centring, c_p(m) is an upper bound that is sharp for large m.
 """
 
 import mpmath
@@ -12,7 +12,7 @@ from bnproof.theory.symbols import m
 
 
 def theta(power: sp.Expr) -> sp.Expr:
-    """``|1 - 2/p|``: all of p that matters; the same for p and for p/(p - 1)."""
+    """``|1 - 2/p|``, the same for p and p/(p - 1); c_p(m) depends on p only through it."""
     return sp.S.One if power == sp.oo else sp.Abs(1 - 2 / power)
 
 
@@ -31,7 +31,7 @@ def square_bound(power: sp.Expr) -> sp.Expr:
 def square(power: sp.Expr, size: sp.Expr = m) -> sp.Expr | None:
     """c_p(m)^2 in closed form for p = 1, 4/3, 2, 4 and inf; None for other p.
 
-    At p = 1 and p = inf it is a supremum, which no activations reach.
+    At p = 1 and p = inf it is a supremum that is not attained.
     """
     if power == 2:
         return sp.S.One
@@ -44,12 +44,12 @@ def square(power: sp.Expr, size: sp.Expr = m) -> sp.Expr | None:
 
 
 def log_odds(power: float, size: int) -> mpmath.mpf:
-    """Where c_p(m) is reached: log of ``|u_1|^p/sum_{i>1} |u_i|^p``, the others of one modulus.
+    """Return ``log(|u_1|^p/sum_{i>1} |u_i|^p)`` at the maximum c_p(m); all others are equal.
 
     Parameters
     ----------
     power
-        1 < p < inf, and not 2, where all activations are alike.
+        1 < p < inf, and not 2, where every group has the same value.
     size
         m >= 2.
 
@@ -72,7 +72,13 @@ def log_odds(power: float, size: int) -> mpmath.mpf:
 
 
 def constant(power: float, size: int) -> float:
-    """c_p(m) as a number, for 1 <= p <= inf and m >= 2; see `log_odds` for the errors raised."""
+    """c_p(m) as a number, for 1 <= p <= inf and m >= 2.
+
+    Raises
+    ------
+    ValueError
+        If p or m is outside that range.
+    """
     if size < 2:
         raise ValueError(f"m = {size}: must be at least 2")
     if power == 2:
@@ -80,7 +86,7 @@ def constant(power: float, size: int) -> float:
     if power in (1, mpmath.inf):
         return float(mpmath.sqrt(size))
     t = abs(1 - mpmath.mpf(2) / power)
-    if t == 1:  # to as many digits as are computed
+    if t == 1:  # in working precision
         return float(mpmath.sqrt(size))
     s = log_odds(power, size)
     slope = mpmath.sinh(t * (s + mpmath.log(size - 1)) / 2) / mpmath.cosh(s / 2)

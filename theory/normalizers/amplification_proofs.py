@@ -1,4 +1,4 @@
-"""Derivations for `normalizers.amplification`: its constant, and what centring leaves of it."""
+"""Derivations for `normalizers.amplification`: the constant, and bounds with centring."""
 
 from itertools import combinations
 
@@ -13,7 +13,7 @@ from bnproof.theory.symbols import latex, m, symbol, text, vv
 lack = symbol(
     "(1 + kappa(m-1)^theta - |q|^2|w|^2)",
     r"\big(1 + \kappa(m-1)^\theta - \|q\|^2\|w\|^2\big)",
-    "what the amplification of these activations lacks to the bound: non-negative",
+    "gap between the bound and the amplification of these activations: non-negative",
     nonnegative=True,
 )
 
@@ -23,7 +23,7 @@ _s, _L = sp.symbols("s L", real=True)
 
 
 def steps(d: Derivation) -> None:
-    """Derive c_p(m): two moduli suffice, one entry has the larger, and by how much."""
+    """Derive c_p(m): the maximum has two moduli, and one entry has the larger one."""
     _weights(d)
     _two_values(d)
     _one_entry(d)
@@ -32,7 +32,7 @@ def steps(d: Derivation) -> None:
 
 
 def centred_steps(d: Derivation) -> None:
-    """Derive what centring leaves of c_p(m): bounds from both sides that meet for large m."""
+    """Derive upper and lower bounds with centring, which agree for large m."""
     d.given(
         "As printed (numerator centred, scale not) S Dn = C(I - q w'), C centring: at most c_p(m). "
         "Give the m - 1 small entries signs: what C takes from the unit vector z that I - q w' "
@@ -48,14 +48,14 @@ def centred_steps(d: Derivation) -> None:
         r"c_p(\lfloor m/2\rfloor) \le \sup\|Q\| \le c_p(m)",
         "c_p(floor(m/2)) <= sup |Q| <= c_p(m)",
     )
-    # Rows: entry of n, entry of a, how often.
+    # Rows: entry of n, entry of a, multiplicity.
     group = ((_rho, _A, 1), (1, 1, (m - 1 - _rho) / 2), (-1, -1, (m - 1 + _rho) / 2))
 
     def total(power_n: int, power_a: int) -> sp.Expr:
         return sum((count * n**power_n * a**power_a for n, a, count in group), sp.S.Zero)
 
     d.equal(
-        "A large one: rho once, the others 1 and -1 in such numbers that the sum is 0, for an "
+        "One large entry rho, the others 1 and -1 in such numbers that the sum is 0, for an "
         "integer rho with m - 1 - rho even",
         (r"\langle\mathbf{1},n\rangle", "<1,n>"),
         total(1, 0),
@@ -69,7 +69,7 @@ def centred_steps(d: Derivation) -> None:
     )
     d.given(
         "Take for rho the nearest such integer to (o(m-1))^(1/p), o = (1+theta)/(1-theta): it is "
-        "off by at most 1, which matters less and less as rho grows with m; the last square is "
+        "off by at most 1, which becomes negligible as rho grows with m; the last square is "
         "small against A^2 + m - 1 for every p > 1. So for 1 < p < inf the supremum over centred "
         "activations is c_p(m) in the limit (not uniformly in p: at p = 1 it is c_1(m/2))",
         r"\lim_{m\to\infty}\frac{\sup\|Q\|}{c_p(m)} = 1",
@@ -78,12 +78,12 @@ def centred_steps(d: Derivation) -> None:
     _four_of_four(d)
     d.given(
         "For other m > 2 and 1 < p < inf, p not 2, the exact supremum over centred activations is "
-        "open; m = 3, p = 4 excepted, where it is 1"
+        "open, except for m = 3, p = 4, where it is 1"
     )
 
 
 def gradient_steps(d: Derivation) -> tuple[sp.Expr, sp.Expr]:
-    """Record |v|^2 against the bound of every l_p; return a square and a non-negative rest."""
+    """Record |v|^2 in terms of the bound; return its slack: a square and a non-negative rest."""
     q, w, r = (OBLIQUE.vector(name) for name in ("n", "w", "r"))
     alpha, beta = sp.symbols("alpha beta", real=True)
     along = sp.Symbol("<w,f>", real=True)
@@ -106,7 +106,7 @@ def gradient_steps(d: Derivation) -> tuple[sp.Expr, sp.Expr]:
         f"|q|^2|w|^2 = 1 + kappa (m-1)^|1-2/p| - {text(lack)}",
     )
     d.equal(
-        "What is missing to |q|^2|w|^2 |f|^2 is non-negative, as |q||w| >= <w,q> = 1",
+        "The gap to |q|^2|w|^2 |f|^2 is non-negative, as |q||w| >= <w,q> = 1",
         (latex(S**2 * vv), text(S**2 * vv)),
         back.dot(back).subs(known),
         ((1 + excess) * f.dot(f) - long * w.dot(f) ** 2 - remainder).subs(known),
@@ -324,15 +324,15 @@ def _bound(d: Derivation) -> None:
         1 + (_R - 1) / _R,
     )
     d.cite(
-        "and what is left, t(1-t) R = (m-1)^theta t^(1+theta) (1-t)^(1-theta), is largest at "
+        "and the rest, t(1-t) R = (m-1)^theta t^(1+theta) (1-t)^(1-theta), is largest at "
         "t = (1+theta)/2",
         "weighted inequality of arithmetic and geometric mean",
         r"t^{1+\theta}(1-t)^{1-\theta} \le \kappa = "
         r"\tfrac14(1+\theta)^{1+\theta}(1-\theta)^{1-\theta} = \frac{(p-1)^{2-2/p}}{p^2}",
     )
     d.given(
-        "There the product is itself 1 + kappa (m-1)^theta (1 - 1/R)^2: the two agree more and "
-        "more as m grows",
+        "There the product is 1 + kappa (m-1)^theta (1 - 1/R)^2: the ratio of the two tends to 1 "
+        "as m grows",
         r"c_p(m)^2 \le 1 + \kappa\,(m-1)^{|1-2/p|},\quad "
         r"\lim_{m\to\infty}\frac{c_p(m)^2}{\kappa\,(m-1)^{|1-2/p|}} = 1\ (p\ne2)",
         "c_p(m)^2 <= 1 + kappa (m-1)^|1-2/p|, with ratio -> 1 as m -> infinity for p not 2",

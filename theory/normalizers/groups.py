@@ -1,8 +1,8 @@
-"""Derivatives of a normaliser of any scale: what holds whatever it centres and divides by.
+"""Derivatives of a general normaliser, for any centring and scale.
 
 A normaliser sends a group u in R^m to ``n = A u/S(u)``, where A is centring or the identity.  With
-w the gradient of S at u and W its Hessian, everything follows from n, w and W, in the Gram algebra:
-for every m, every scale and every axis along which the groups are taken.
+w the gradient of S at u and W its Hessian, everything follows from n, w and W in the Gram algebra,
+for every m, every scale and every axis that defines the groups.
 """
 
 import sympy as sp
@@ -24,7 +24,7 @@ n_i = symbol("n_i", "n_i", "entry i of the normalised group n = Au/S", "i")
 a_i = symbol("a_i", "a_i", "sign(x_i)|x_i/S|^(p-1); at p = inf m sign(x_i) at the largest", "i")
 a_mean = symbol("mean(a)", r"\bar a", "mean of the a_i")
 Dn_ki = symbol("Dn_ki", r"\frac{\partial n_k}{\partial u_i}", "Jacobian of the normaliser", "ki")
-# The gradient f at n; gamma, one number or one a feature, is in it.
+# The gradient f at n includes gamma, whether it is one number or one per feature.
 AfAf = symbol(
     "|Af|^2", r"\|Af\|^2", "squared norm of the gradient at n, A applied", nonnegative=True
 )
@@ -37,7 +37,7 @@ def _number(name: str, **more: bool) -> sp.Symbol:
     return sp.Symbol(name, real=True, **more)
 
 
-# Inner products that occur in steps only: no relation uses them.
+# Inner products that occur only in steps, not in relations.
 _wh, _wk, _Whk, _fh = map(_number, ("<w,h>", "<w,k>", "W(h,k)", "<Af,h>"))
 _wf, _ww = map(_number, ("<w,Af>", "|w|^2"))
 _wv, _Wvv, _fv = map(_number, ("<w,v>", "W(v,v)", "<f,v>"))
@@ -109,13 +109,13 @@ def first() -> Vector:
 
 
 def second() -> Vector:
-    """``D2 n[h, k]``: S moves by t<w,h> + r<w,k> + t r W(h,k)."""
+    """``D2 n[h, k]``: S changes by t<w,h> + r<w,k> + t r W(h,k)."""
     scale = S + t * _wh + _r * _wk + t * _r * _Whk
     return ((N * S + AH * t + AK * _r) / scale).diff(t, _r).at({t: 0, _r: 0})
 
 
 def moment_steps(d: Derivation) -> None:
-    """Write down the printed layer and the inner products of y by its mean and variance."""
+    """Record the printed layer, and express inner products of y by its mean and variance."""
     d.given(
         "As the slides print it: the numerator is centred, the scale is that of y itself",
         r"n = (y - \mu\mathbf{1})/S,\quad S = \Big(\tfrac1m\sum_{i=1}^m |y_i|^p\Big)^{1/p},\quad "
@@ -171,7 +171,7 @@ def gradient_steps(d: Derivation) -> None:
 
 
 def curvature_steps(d: Derivation) -> None:
-    """Derive what the normaliser adds to the curvature along v, where Av = v."""
+    """Derive the term that the normaliser adds to the curvature along v, where Av = v."""
     d.vectors(
         "Differentiate once more, with W the Hessian of S",
         r"D^2n[h,k] = -\tfrac{1}{S^2}\big(\langle w,k\rangle Ah + \langle w,h\rangle Ak\big) + "
@@ -182,7 +182,7 @@ def curvature_steps(d: Derivation) -> None:
     )
     bend = -2 * _fv * _wv / S**2 + fn * (2 * _wv**2 / S**2 - _Wvv / S)
     d.equal(
-        "Along v, where Av = v and so <f,v> = S|v|^2 + <f,n><w,v>, f sees of the second derivative",
+        "The second derivative along v against f, where Av = v, so <f,v> = S|v|^2 + <f,n><w,v>",
         (r"\langle f, D^2n[v,v]\rangle", "<f, D2n[v,v]>"),
         bend.subs(_fv, S * vv + fn * _wv),
         -2 * _wv * vv / S - fn * _Wvv / S,

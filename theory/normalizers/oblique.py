@@ -1,4 +1,4 @@
-"""Centred l_p normalisation is an oblique projector over S: how much it lengthens a gradient."""
+"""Centred l_p normalisation: ``S Dn`` is an oblique projector, which can lengthen a gradient."""
 
 import sympy as sp
 
@@ -30,7 +30,7 @@ OBLIQUE = Space(
 
 
 def oblique_steps(d: Derivation) -> None:
-    """Show that ``Q = S Dn`` is an oblique projector for every p, and how much it lengthens."""
+    """Derive that ``Q = S Dn`` is an oblique projector for every p, and bounds on its norm."""
     n, w, h, r = (OBLIQUE.vector(name) for name in ("n", "w", "h", "r"))
 
     def project(u: Vector) -> Vector:
@@ -41,7 +41,7 @@ def oblique_steps(d: Derivation) -> None:
         "for every p, p = inf included. On centred h, Q = S Dn is h - <w,h> n",
     )
     d.vectors(
-        "Q is a projector for every p, not for p = 2 alone",
+        "Q is a projector for every p, not only for p = 2",
         r"Q^2h = Qh",
         "QQh = Qh",
         project(project(h)),
@@ -52,7 +52,7 @@ def oblique_steps(d: Derivation) -> None:
     back = f - w * n.dot(f)
     d.equal(
         "The gradient goes back through Q'f = f - <n,f> w. Split f along n, w and a rest r "
-        "orthogonal to both: what is missing to the bound is non-negative, as |n||w| >= <w,n> = 1",
+        "orthogonal to both: the gap to the bound is non-negative, as |n||w| >= <w,n> = 1",
         (r"\|n\|^2\|w\|^2\|f\|^2 - \|Q^\top f\|^2", "|n|^2|w|^2|f|^2 - |Q'f|^2"),
         sp.expand(_nn * _ww * f.dot(f) - back.dot(back)),
         sp.expand(_nn * w.dot(f) ** 2 + (_nn * _ww - 1) * r.dot(r)),
@@ -72,7 +72,7 @@ def oblique_steps(d: Derivation) -> None:
     triple = (x1, x2, -x1 - x2)
     d.equal(
         "One exception: m = 3, p = 4. Of three centred numbers the fourth powers are known from "
-        "the squares, so l_4 normalisation of a group of three is l_2 normalisation but for a "
+        "the squares, so l_4 normalisation of a group of three is l_2 normalisation up to a "
         "factor. Other p: (1, 2, -3) and its image a lie on one line iff 4 2^(p-1) = 5 + 3^(p-1), "
         "which has the two solutions p = 2 and p = 4",
         (r"x_1^4 + x_2^4 + x_3^4", "x_1^4 + x_2^4 + x_3^4"),
@@ -117,7 +117,7 @@ def oblique_steps(d: Derivation) -> None:
 
 
 def amplification_steps(d: Derivation) -> tuple[sp.Expr, sp.Expr]:
-    """Record |v|^2 for a gradient split along n, w and a rest; return what the bound leaves."""
+    """Record |v|^2 for a gradient split along n, w and a rest; return the slack of the bound."""
     n, w, r = (OBLIQUE.vector(name) for name in ("n", "w", "r"))
     alpha, beta, rest = _number("alpha"), _number("beta"), _number("|r|^2")
     known = {_nn: nn, _ww: (1 + excess) / nn, rest: sp.Symbol("|r|^2", nonnegative=True)}

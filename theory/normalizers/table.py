@@ -1,16 +1,15 @@
-"""Every normaliser at once: centring or not, a scale, an axis; all else is derived from these.
+"""Table of normalisers: which entries form a group, centring, exponent, place of eps.
 
-Which entries form a group (the axis) changes nothing in the algebra of
-`bnproof.theory.normalizers.groups`.  Every scale in use is ``S = G(R)``, where ``R = (mean
-|x_i|^p)^(1/p)`` and x is u, or u centred.
+The algebra of `bnproof.theory.normalizers.groups`, the samplers, the layer checks and the networks
+all read this table.  Every scale in use is ``S = G(R)``, where ``R = (mean |x_i|^p)^(1/p)`` and x
+is u or u centred.
 
-``python -m bnproof.theory.normalizers.table`` prints what is derived for each normaliser as a
-table.
+``python -m bnproof.theory.normalizers.table`` prints the derived properties of each normaliser.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from enum import StrEnum
+from typing import Final, Literal
 
 import sympy as sp
 
@@ -23,36 +22,60 @@ R = symbol("R", "R", "power mean (mean |x_i|^p)^(1/p)", positive=True)
 SQUARE: Final = sp.Integer(2)
 
 
+class Axis(StrEnum):
+    """Which entries form a group; the algebra is the same for all."""
+
+    UNIT = "one unit over the batch"
+    FEATURES = "one sample over its features"
+    CHANNELS = "one sample over a group of channels"
+    SPACE = "one channel of one sample over space"
+    WEIGHTS = "the incoming weights of one unit"
+
+
 @dataclass(frozen=True)
 class Normalizer:
-    """A normaliser: its definition and nothing else.
+    """Definition of a normaliser.
 
     Attributes
     ----------
     name
-        What it is called.
+        Its name in the table.
     axis
         Which entries form a group.
     centred, scale_centred
         Whether the numerator, and the argument x of the scale, have their mean subtracted.
     power
         The exponent p: a number, infinity, or the symbol p.
-    outer
-        The function G in ``S = G(R)``.
+    eps_at
+        Place of eps: ``"inside"`` the root, ``"outside"`` it, or ``""`` if there is none.
+    total
+        Whether S is the l_p norm of x instead of its power mean, which is ``m^(1/p)`` times larger.
+    option
+        Its name on command lines (``bnproof check-layer --as``); ``""`` if it has none.
     """
 
     name: str
-    axis: str
+    axis: Axis
     centred: bool = True
     scale_centred: bool = True
     power: sp.Expr = SQUARE
-    outer: Callable[[sp.Expr], sp.Expr] = lambda mean: mean
+    eps_at: Literal["", "inside", "outside"] = ""
+    total: bool = False
+    option: str = ""
+
+    def outer(self, mean: sp.Expr) -> sp.Expr:
+        """The function G in ``S = G(R)``."""
+        if self.total:
+            return m ** (1 / self.power) * mean
+        if self.eps_at == "inside":
+            return sp.sqrt(mean**2 + eps)
+        return mean + eps if self.eps_at == "outside" else mean
 
     @property
     def omega(self) -> sp.Expr:
-        """``w_i = (omega/m)(a_i - c_S mean(a))``: here omega as a function of R."""
+        """The factor omega of ``w_i = (omega/m)(a_i - c_S mean(a))``, as a function of R."""
         scale = self.outer(R)
-        # Where p = inf, S = R: the power of S/R = 1 does not matter.
+        # For p = inf, S = R: the power of S/R = 1 does not matter.
         power = p if self.power == sp.oo else self.power
         return sp.simplify(sp.diff(scale, R) * (scale / R) ** (power - 1))
 
@@ -69,9 +92,9 @@ class Normalizer:
 
 
 def gain_bound(power: sp.Expr, centred: bool) -> sp.Expr:
-    """Most that ``S Dn`` lengthens for l_p normalisation: an upper bound for every u.
+    """Upper bound on the norm of ``S Dn`` for l_p normalisation, for every u.
 
-    Without centring of the scale it is c_p(m) of `bnproof.theory.normalizers.amplification` where
+    Without centring of the scale it is c_p(m) of `bnproof.theory.normalizers.amplification` if
     that has a closed form.  With centring it is the supremum for p = 1 and inf and even m.
     """
     if centred and power in (1, sp.oo):
@@ -81,7 +104,7 @@ def gain_bound(power: sp.Expr, centred: bool) -> sp.Expr:
 
 
 def gain(kind: Normalizer) -> str:
-    """The largest ``|S Dn|`` over activations, in words; derived in `normalizers.amplification`."""
+    """Describe the largest ``|S Dn|`` over activations; see `normalizers.amplification`."""
     if kind.power == 2:
         return "1"
     exact = amplification.square(kind.power)
@@ -97,57 +120,45 @@ def gain(kind: Normalizer) -> str:
     return f"{low} to c(m), {constant}"
 
 
-_ONE = "one unit over the batch"
-_FEATURES = "one sample over its features"
 _lp: dict[str, sp.Expr] = {"1": sp.S.One, "4/3": sp.Rational(4, 3), "2": SQUARE}
 _lp |= {"4": sp.Integer(4), "inf": sp.oo, "p": p}
 
 
-# Centred activations at the corners of the scale need as many of one sign as of the other; the
-# printed layer at p = inf needs one more of the sign of the largest.
+# The supremum needs as many entries of one sign as of the other if the scale is centred; the
+# printed layer at p = inf needs one more of the sign of the largest entry.
 EVEN: Final = {True: " for even m", False: " for odd m"}
 
 
-def _root(mean: sp.Expr) -> sp.Expr:
-    return sp.sqrt(mean**2 + eps)
-
-
-NORMALIZERS = (
-    Normalizer("BatchNorm, eps inside", _ONE, outer=_root),
-    Normalizer("BatchNorm, eps outside", _ONE, outer=lambda mean: mean + eps),
-    *(Normalizer(f"l_{q} BatchNorm", _ONE, power=power) for q, power in _lp.items()),
+NORMALIZERS: Final = (
+    Normalizer("BatchNorm, eps inside", Axis.UNIT, eps_at="inside", option="batch"),
+    Normalizer("BatchNorm, eps outside", Axis.UNIT, eps_at="outside"),
+    *(Normalizer(f"l_{q} BatchNorm", Axis.UNIT, power=power) for q, power in _lp.items()),
     *(
-        Normalizer(f"l_{q} BatchNorm, printed", _ONE, scale_centred=False, power=power)
+        Normalizer(f"l_{q} BatchNorm, printed", Axis.UNIT, scale_centred=False, power=power)
         for q, power in _lp.items()
     ),
-    Normalizer("LayerNorm", _FEATURES, outer=_root),
-    Normalizer("RMSNorm", _FEATURES, centred=False, scale_centred=False, outer=_root),
-    Normalizer("GroupNorm", "one sample over a group of channels", outer=_root),
-    Normalizer("InstanceNorm", "one channel of one sample over space", outer=_root),
-    Normalizer(
-        "WeightNorm",
-        "the incoming weights of one unit",
-        centred=False,
-        scale_centred=False,
-        outer=lambda mean: sp.sqrt(m) * mean,
-    ),
+    Normalizer("LayerNorm", Axis.FEATURES, eps_at="inside", option="layer"),
+    Normalizer("RMSNorm", Axis.FEATURES, False, False, eps_at="inside", option="rms"),
+    Normalizer("GroupNorm", Axis.CHANNELS, eps_at="inside", option="group"),
+    Normalizer("InstanceNorm", Axis.SPACE, eps_at="inside", option="instance"),
+    Normalizer("WeightNorm", Axis.WEIGHTS, False, False, total=True),
 )
 
 
 def find(name: str) -> Normalizer:
-    """The normaliser of that name.
+    """Return the normaliser of that name.
 
     Raises
     ------
     UserError
-        If there is none.
+        If the name is not in the table.
     """
     one_of("normaliser", name, [entry.name for entry in NORMALIZERS])
     return next(entry for entry in NORMALIZERS if entry.name == name)
 
 
 def facts(kind: Normalizer) -> dict[str, str]:
-    """What is derived for one normaliser, a row of the table."""
+    """Derived properties of one normaliser: a row of the comparison."""
     square = kind.power == 2
     exact = kind.theta == 0  # S is of degree 1 in u
     null = ["1"] if kind.centred and kind.scale_centred else []
@@ -166,7 +177,7 @@ def facts(kind: Normalizer) -> dict[str, str]:
             second_bound += ", 1 for 1/m"
     else:
         first_bound = "fails; |v| <= (longest) |Af|/S"
-        second_bound = "fails" + ("; -2<w,v>|v|^2/S besides" if kind.one_centring else "")
+        second_bound = "fails" + ("; extra term -2<w,v>|v|^2/S" if kind.one_centring else "")
         second_bound += "; no term in W" if kind.power in (1, sp.oo) else ""
     return {
         "normaliser": kind.name,
@@ -184,7 +195,7 @@ def facts(kind: Normalizer) -> dict[str, str]:
 
 
 def table() -> str:
-    """The comparison of all normalisers as plain text, one block a normaliser."""
+    """Comparison of all normalisers as plain text, one block per normaliser."""
     blocks = []
     for kind in NORMALIZERS:
         name, *rest = facts(kind).items()

@@ -1,1 +1,1 @@
-"""Derivations and their certificates."""
+"""Derivations, certificates and their cache."""

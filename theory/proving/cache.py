@@ -1,11 +1,11 @@
-"""Derivations kept on disk, so that SymPy works once; losing them costs time and nothing else.
+"""Disk cache of derivations; deleting it only costs time.
 
-An entry is keyed by the code that the derivation reaches (its module and the modules of `theory`
-that this imports, comments and docstrings apart), by the code of this package, and by the versions
-of SymPy and Python: an edit of one claim leaves the entries of the others as they are.  It is
-sealed: one that is damaged is not used.  It is plain JSON whose expressions are read without being
-executed.  What it says of the symbols is trusted as the derivation's own word is; that this proves
-the relation is checked anew.
+The key of an entry covers the code that the derivation depends on (its module and the modules of
+`theory` that it imports, without comments and docstrings), the code of this package, and the
+versions of SymPy and Python, so editing one claim keeps the entries of the others valid.  Entries
+are JSON with a checksum; damaged ones are ignored, and their expressions are parsed, never
+executed.  The values of the symbols are trusted as those of a fresh derivation are; that they prove
+the relation is checked on every use.
 """
 
 import inspect
@@ -34,7 +34,10 @@ STARTED: Final = time.time()
 
 
 def folder() -> Path | None:
-    """Where entries lie: ``$BNPROOF_CACHE``, or below the user's cache; None if that is empty."""
+    """Folder of the cache: ``$BNPROOF_CACHE``, or one below the user's cache folder.
+
+    None, which disables the cache, if ``BNPROOF_CACHE`` is set but empty.
+    """
     named = os.environ.get("BNPROOF_CACHE")
     if named is not None:
         return Path(named) if named else None
@@ -43,7 +46,7 @@ def folder() -> Path | None:
 
 
 def recall(prove: Prove) -> DerivationResult | None:
-    """The proof kept for `prove`, or None if there is none that can be read."""
+    """Return the cached proof of `prove`, or None if there is no readable entry."""
     path = _path(prove)
     if path is None:
         return None
@@ -55,7 +58,7 @@ def recall(prove: Prove) -> DerivationResult | None:
 
 
 def keep(prove: Prove, proof: DerivationResult) -> None:
-    """Keep `proof` if it survives the way to text and back; a folder that refuses is no error."""
+    """Store `proof` if it survives a round trip through JSON; write errors are ignored."""
     path = _path(prove)
     content = to_json(proof)
     try:
@@ -66,7 +69,7 @@ def keep(prove: Prove, proof: DerivationResult) -> None:
 
 
 def to_json(proof: DerivationResult) -> dict[str, Any]:
-    """A proof as strings and lists."""
+    """Return a proof as JSON data."""
     return {
         "steps": [vars(step) for step in proof.steps],
         "values": {dumps(symbol): dumps(value) for symbol, value in proof.values.items()},
@@ -82,7 +85,7 @@ def from_json(content: Any) -> DerivationResult:
     Raises
     ------
     ValueError, KeyError, TypeError, AttributeError
-        If it is something else.
+        If `content` has another form.
     """
     return DerivationResult(
         tuple(Step(**step) for step in content["steps"]),
@@ -94,10 +97,9 @@ def from_json(content: Any) -> DerivationResult:
 
 
 def _path(prove: Prove) -> Path | None:
-    """Where the proof of a function of a module lies; None for what has no such name of its own.
+    """File of the cached proof; None if `prove` is not a plain function or its code changed.
 
-    None too if a file was edited since this process began: what is loaded may not be what the file
-    says.
+    A file edited since this process started may differ from the code that is loaded.
     """
     base = folder()
     if base is None or not inspect.isfunction(prove) or prove.__closure__:
@@ -108,7 +110,7 @@ def _path(prove: Prove) -> Path | None:
         if any(file.stat().st_mtime > STARTED for file in files):
             return None
         code = code_hash(*modules, within=PACKAGE)
-    except (OSError, ValueError, SyntaxError, RecursionError):  # removed, or half-edited
+    except (OSError, ValueError, SyntaxError, RecursionError):  # deleted, or being edited
         return None
     key = f"{code} {prove.__qualname__} {sp.__version__} {platform.python_version()}"
     return base / f"{prove.__module__}-{digest(key.encode())}.json"

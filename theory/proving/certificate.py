@@ -1,9 +1,9 @@
-"""Certificates: what a proof found, in a form that is checked again without deriving anything.
+"""Certificates: the result of a proof, in a form that can be checked without deriving it again.
 
-A certificate holds a relation, the substitution rules for its symbols, and, for an inequality,
-its slack as a sum of terms that are non-negative for a stated reason.  Checking it uses none of
-the code that derived it: the rules are put into the relation, and right side minus left side minus
-slack must vanish, as a symbolic identity and at random points in exact arithmetic.
+A certificate holds a relation, the substitution rules for its symbols and, for an inequality, its
+slack as a sum of terms that are non-negative for a stated reason.  The check uses none of the code
+that derived it: it substitutes the rules into the relation, and right side minus left side minus
+slack must vanish, both as a symbolic identity and at random points in exact arithmetic.
 """
 
 import random
@@ -23,7 +23,7 @@ SEED: Final = 20
 
 @dataclass(frozen=True)
 class Term:
-    """One summand of a slack, non-negative for a stated reason."""
+    """One term of a slack, non-negative for a stated reason."""
 
     expr: sp.Expr
     reason: str
@@ -31,7 +31,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A relation on a domain, with what it takes to see that it holds.
+    """A relation on a domain, with the data needed to check that it holds.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Certificate:
     domain
         The hypotheses.
     rules
-        Symbols of the relation expressed through others, applied all at once.
+        Symbols of the relation expressed through others, substituted simultaneously.
     slack
         For an inequality: terms whose sum is right side minus left side.
     """
@@ -51,7 +51,7 @@ class Certificate:
     slack: tuple[Term, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary of strings; `from_json` reads it."""
+        """Return the certificate as JSON data, which `from_json` reads."""
         return {
             "relation": dumps(self.relation),
             "domain": dumps(self.domain),
@@ -79,12 +79,12 @@ class Certificate:
             raise ValueError(f"not a certificate: {type(error).__name__} {error}") from None
 
     def residual(self) -> sp.Expr:
-        """Right side minus left side minus slack, rules put in, not simplified."""
+        """Right side minus left side minus slack, with the rules substituted, not simplified."""
         total = self.relation.rhs - self.relation.lhs - sp.Add(*(t.expr for t in self.slack))
-        return in_basic_letters(total.subs(dict(self.rules), simultaneous=True), self.domain)
+        return in_basic_symbols(total.subs(dict(self.rules), simultaneous=True), self.domain)
 
     def flaws(self) -> Iterator[str]:
-        """Yield what is wrong; nothing, if the certificate proves its relation."""
+        """Yield the flaws; there are none if the certificate proves its relation."""
         if not isinstance(self.relation, sp.Eq | sp.LessThan):
             yield f"a proof is for = or <=, not {type(self.relation).__name__}"
             return
@@ -92,7 +92,7 @@ class Certificate:
             yield "an equation has no slack"
         for term in self.slack:
             if not non_negative(term.expr, self.domain):
-                yield f"slack term {sym.text(term.expr)} is not seen to be non-negative"
+                yield f"slack term {sym.text(term.expr)} is not known to be non-negative"
         residual = self.residual()
         for values in _points(residual.free_symbols):
             if not _vanishes(residual.subs(values)):
@@ -106,8 +106,8 @@ class Certificate:
         return next(self.flaws(), None) is None
 
 
-def in_basic_letters(expr: sp.Expr, domain: sp.Basic) -> sp.Expr:
-    """Eliminate sigma by ``s**2 = sigma**2 + eps``, and eps where the domain says eps = 0."""
+def in_basic_symbols(expr: sp.Expr, domain: sp.Basic) -> sp.Expr:
+    """Eliminate sigma by ``s**2 = sigma**2 + eps``, and eps if the domain has eps = 0."""
     expr = expr.subs(sym.sigma, sp.sqrt(sym.s**2 - sym.eps))
     return expr.subs(sym.eps, 0) if implies_eps_zero(domain) else expr
 
@@ -120,8 +120,7 @@ def implies_eps_zero(domain: sp.Basic) -> bool:
 def non_negative(expr: sp.Expr, domain: sp.Basic = sp.true) -> bool:
     """Whether `expr` is non-negative by the assumptions on its symbols and by `domain`.
 
-    The domain counts where it says ``symbol >= 0`` or ``symbol > 0``: a hypothesis such as
-    ``v'Hv >= 0``.
+    Of the domain, hypotheses of the form ``symbol >= 0`` or ``symbol > 0`` are used.
     """
     expr = expr.subs(sym.s, sp.sqrt(sym.sigma**2 + sym.eps))
     for part in sp.And.make_args(domain):
@@ -132,10 +131,10 @@ def non_negative(expr: sp.Expr, domain: sp.Basic = sp.true) -> bool:
 
 
 def _points(symbols: set[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Rational]]:
-    """Random rational points that respect the assumptions, with eps below s^2.
+    """Random rational points that satisfy the assumptions, with eps below s^2.
 
-    A rational function of degree d that is not 0 vanishes at one of them with a chance of at most
-    d/10^6 (Schwartz and Zippel).
+    A nonzero rational function of degree d vanishes at one of them with probability at most
+    d/10^6 (Schwartz-Zippel lemma).
     """
     source = random.Random(SEED)
     for _ in range(POINTS):
@@ -153,7 +152,7 @@ def _points(symbols: set[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Rational]]:
 
 
 def _vanishes(value: sp.Expr) -> bool:
-    """Exactly 0 for rational numbers; for others to 35 digits of the sum of its terms' sizes."""
+    """Whether a rational is 0, or another number is 0 to 35 digits relative to its terms."""
     value = sp.expand(value)
     if value.has(sp.nan, sp.zoo):
         return False

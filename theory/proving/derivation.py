@@ -1,4 +1,4 @@
-"""Derivations whose every step SymPy checks, and the check that a derivation proves a relation."""
+"""Derivations checked step by step by SymPy, and whether a derivation proves a relation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from bnproof.theory.proving.certificate import Certificate, Term
 from bnproof.theory.proving.gram import Vector
 from bnproof.theory.symbols import latex, text
 
-# What vouches for a step of each kind, where SymPy does not.
+# Label of each kind of step; steps that SymPy checks need none.
 KINDS: Final = {"checked": "", "given": "stated", "cited": "cited from elsewhere"}
 
 
@@ -20,15 +20,15 @@ class ProofError(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """One line of a derivation: words and, where there is one, the equation that was checked."""
+    """One line of a derivation: words and, if there is one, the equation that was checked."""
 
     words: str
     latex: str = ""
     text: str = ""
     kind: str = "checked"  # one of `KINDS`
 
-    def told(self) -> str:
-        """The words, and in brackets what vouches for them where SymPy does not."""
+    def caption(self) -> str:
+        """The words, followed by the kind of step in brackets unless SymPy checked it."""
         return f"{self.words} ({KINDS[self.kind]})" if KINDS[self.kind] else self.words
 
 
@@ -39,15 +39,15 @@ class DerivationResult:
     Attributes
     ----------
     steps
-        What a reader sees, in order.
+        The lines of the derivation, in order.
     values
-        Symbols of the relation expressed through the basic symbols, as the derivation found them.
+        Derived expressions of the relation's symbols in basic symbols.
     slack
         For an inequality: terms whose sum is right side minus left side.
     equality
         When the inequality is an equality, in words.
     rests_on
-        Theorems of others that the derivation uses.
+        Cited theorems that the derivation uses.
     """
 
     steps: tuple[Step, ...]
@@ -59,18 +59,18 @@ class DerivationResult:
 
 @dataclass
 class Derivation:
-    """A derivation under construction: each `equal` is checked before it is written down."""
+    """A derivation under construction: each equation is checked before it is recorded."""
 
     steps: list[Step] = field(default_factory=list)
     values: dict[sp.Symbol, sp.Expr] = field(default_factory=dict)
     rests_on: list[str] = field(default_factory=list)
 
     def given(self, words: str, tex: str = "", plain: str = "") -> None:
-        """Write down a definition or an argument in words, which SymPy does not check."""
+        """Record a definition or an argument in words, which SymPy does not check."""
         self.steps.append(Step(words, tex, plain or tex, kind="given"))
 
     def cite(self, words: str, theorem: str, tex: str = "") -> None:
-        """Use a theorem proved elsewhere; it is listed in `DerivationResult.rests_on`."""
+        """Use a theorem proved elsewhere, listed in `DerivationResult.rests_on`."""
         self.steps.append(Step(words, tex, tex, kind="cited"))
         self.rests_on.append(theorem)
 
@@ -82,10 +82,10 @@ class Derivation:
         right: sp.Expr,
         shown: sp.Expr | None = None,
     ) -> None:
-        """Check ``left == right`` and write it down as ``name = right``.
+        """Check ``left == right`` and record it as ``name = right``.
 
-        `name` is the left side in LaTeX and in text; `shown` is `right` in the symbols in which
-        it reads best, where those were expanded for the check.
+        `name` is the left side in LaTeX and in text; `shown` is a more readable form of `right`,
+        if that had to be expanded for the check.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class Derivation:
         self.steps.append(Step(words, f"{tex} = {latex(shown)}", f"{plain} = {text(shown)}"))
 
     def vectors(self, words: str, tex: str, plain: str, left: Vector, right: Vector) -> None:
-        """Check that two vectors are equal, coefficient by coefficient, and write it down.
+        """Check that two vectors are equal, coefficient by coefficient, and record it.
 
         Raises
         ------
@@ -108,7 +108,7 @@ class Derivation:
             If a coefficient differs.
         """
         if not left.equals(right):
-            raise ProofError(f"{words}: the difference has parts {(left - right).parts}")
+            raise ProofError(f"{words}: the vectors differ by {(left - right).parts}")
         self.steps.append(Step(words, tex, plain))
 
     def value(
@@ -124,21 +124,21 @@ class Derivation:
         self.values[symbol] = equivalent
 
     def finish(self, slack: Sequence[Term] = (), equality: str = "") -> DerivationResult:
-        """Close the derivation."""
+        """Return the finished derivation."""
         return DerivationResult(
             tuple(self.steps), dict(self.values), tuple(slack), equality, tuple(self.rests_on)
         )
 
 
 def certify(proof: DerivationResult, relation: sp.Basic, domain: sp.Basic = sp.true) -> Certificate:
-    """What `proof` found, as a certificate that it proves `relation` on `domain`."""
+    """Certificate that `proof` proves `relation` on `domain`; it may have flaws."""
     symbols = relation.free_symbols
     rules = {symbol: value for symbol, value in proof.values.items() if symbol in symbols}
     return Certificate(relation, domain, rules, proof.slack)
 
 
 def proves(proof: DerivationResult, relation: sp.Basic, domain: sp.Basic = sp.true) -> bool:
-    """Whether `proof` entails `relation` on `domain`: whether its certificate has no flaw."""
+    """Whether `proof` entails `relation` on `domain`, that is, its certificate has no flaw."""
     return certify(proof, relation, domain).holds()
 
 

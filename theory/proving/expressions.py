@@ -1,7 +1,7 @@
-"""SymPy objects as text and back, without evaluating text as code.
+"""Serialise SymPy objects as text, and parse the text without executing it.
 
-`dumps` is SymPy's ``srepr``; `loads` walks the syntax tree and builds only what `ALLOWED` names,
-so that an evidence file or a cache entry can be read whoever wrote it.
+`dumps` is SymPy's ``srepr``; `loads` walks the syntax tree and builds only the classes in
+`ALLOWED`, so that untrusted evidence files and cache entries can be read safely.
 """
 
 import ast
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sympy as sp
 
-# What a relation, a rule or a slack is made of.
+# Classes that occur in relations, rules and slacks.
 # fmt: off
 ALLOWED: Final = frozenset({
     "Abs", "Add", "And", "Derivative", "Equality", "GreaterThan", "Integer", "LessThan", "Max",
@@ -18,7 +18,7 @@ ALLOWED: Final = frozenset({
     "factorial", "gamma", "log", "sign", "sin", "tan",
 })
 # fmt: on
-# Functions of whose last argument a number grows so fast that evaluating it would not end.
+# Functions that grow so fast in their last argument that evaluation might not finish.
 GROWS: Final = frozenset({"Pow", "factorial", "binomial", "gamma"})
 LARGEST_POWER: Final = 1_000
 LARGEST: Final = 2**10_000
@@ -33,18 +33,17 @@ CONSTANTS: Final = {
 
 
 def dumps(expr: sp.Basic) -> str:
-    """Text from which `loads` builds an equal object, assumptions on symbols included."""
+    """Return text from which `loads` builds an equal object, with assumptions on symbols."""
     return str(sp.srepr(expr))
 
 
 def loads(text: str) -> sp.Basic:
-    """Build the object that `dumps` wrote.
+    """Build the object that `dumps` wrote, without executing the text.
 
     Raises
     ------
     ValueError
-        If the text is not of that form, or asks for a number beyond `LARGEST`; nothing in it is
-        executed.
+        If the text is not of that form or needs a number beyond `LARGEST`.
     """
     try:
         return _build(ast.parse(text, mode="eval").body)
@@ -60,7 +59,7 @@ def _build(node: ast.expr) -> Any:
             return -value
         case ast.Name(id=name) if name in CONSTANTS:
             return CONSTANTS[name]
-        # Of a symbol alone: anything else that is given a string evaluates it as code.
+        # Only Symbol may take a string: other SymPy classes evaluate strings as code.
         case ast.Call(
             func=ast.Name(id="Symbol"), args=[ast.Constant(value=str() as label)], keywords=words
         ):
@@ -70,7 +69,7 @@ def _build(node: ast.expr) -> Any:
             parts = [_build(item) for item in args]
             if name in GROWS and any(_size(part) > LARGEST_POWER for part in parts[-1:]):
                 raise ValueError(f"too large a number: {ast.unparse(node)[:60]!r}")
-            # Stored sums and products are in normal form: building them evaluates to the same.
+            # Stored sums and products are in canonical form, so evaluation reproduces them.
             made = getattr(sp, name)(*parts, **options)
             if _size(made) > LARGEST:
                 raise ValueError(f"too large a number: {ast.unparse(node)[:60]!r}")
@@ -79,7 +78,7 @@ def _build(node: ast.expr) -> Any:
 
 
 def _size(value: Any) -> int:
-    """The larger of numerator and denominator of a rational number; 0 for anything else."""
+    """The larger of |numerator| and denominator of a rational number; 0 for anything else."""
     if isinstance(value, int):
         return abs(value)
     return max(abs(value.p), value.q) if isinstance(value, sp.Rational) else 0
@@ -88,4 +87,4 @@ def _size(value: Any) -> int:
 def _flag(node: ast.expr) -> bool:
     if isinstance(node, ast.Constant) and isinstance(node.value, bool):
         return node.value
-    raise ValueError(f"an assumption is True or False, not {ast.unparse(node)[:60]!r}")
+    raise ValueError(f"an assumption must be True or False, not {ast.unparse(node)[:60]!r}")

@@ -1,9 +1,8 @@
-"""Vectors of unknown length known only by their inner products.
+"""Vectors of any dimension, given by their inner products.
 
-A statement about vectors in R^m that uses only sums, scalar multiples, inner products and a
-symmetric bilinear form is proved here for every m at once: a vector is a linear combination of
-named basis vectors, and `Space` knows the inner product of each pair (the Gram matrix).  No index
-is ever written.
+Statements about vectors in R^m that use only sums, scalar multiples, inner products and a
+symmetric bilinear form can be proved for all m at once: a vector is a linear combination of named
+basis vectors, and a `Space` holds the inner product of each pair (the Gram matrix).
 """
 
 from collections.abc import Callable, Mapping

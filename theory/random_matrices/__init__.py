@@ -1,1 +1,1 @@
-"""The limiting law of singular values of Gaussian products, derived."""
+"""Derivations of the limiting law of singular values of Gaussian products."""

@@ -1,14 +1,14 @@
-"""The law of squared singular values of products of M Gaussian matrices, to any precision.
+"""Fuss-Catalan law of squared singular values of products of Gaussian matrices, to any precision.
 
-``X = X_1 ... X_M`` with independent N x N factors whose entries are independent N(0, 1/N).  As N
-grows, the spectrum of ``X'X`` tends to the Fuss-Catalan law on ``(0, (M+1)**(M+1)/M**M)``, which
-equation (5) of S3 parametrises by ``phi`` in ``(0, pi/(M+1))``.  It is a law for every real M > 0
-(`bnproof.theory.claims.random_matrices.fuss_catalan_real`), the M-th free multiplicative power of
-the law for M = 1.
+Let ``X = X_1 ... X_M`` with independent N x N factors whose entries are independent N(0, 1/N).  As
+N grows, the spectrum of ``X'X`` tends to the Fuss-Catalan law on ``(0, (M+1)**(M+1)/M**M)``, which
+equation (5) of S3 parametrises by ``phi`` in ``(0, pi/(M+1))``.  It is a probability law for every
+real M > 0 (`bnproof.theory.claims.random_matrices.fuss_catalan_real`), the M-th free
+multiplicative power of the law for M = 1.
 
-Reference values with mpmath, by two paths: through ``phi`` (`pdf`, `cdf`, `sf`), and through the
-algebraic equation of the moment generating function, which knows nothing of ``phi``
-(`generating_function`, `pdf_algebraic`, `stieltjes`).  The derivations stand in
+Reference values are computed with mpmath in two independent ways: through ``phi`` (`pdf`, `cdf`,
+`sf`), and through the algebraic equation of the moment generating function
+(`generating_function`, `pdf_algebraic`, `stieltjes`).  The derivations are in
 `bnproof.theory.random_matrices.fuss_catalan_proofs`.
 
 Sources: D. Voiculescu, J. Operator Theory 18 (1987) 223 and Invent. Math. 104 (1991) 201;
@@ -25,14 +25,14 @@ from mpmath import mp
 
 
 def check_factors(factors: Any) -> int | float:
-    """`factors` as an int, where it is a whole number, or a float.
+    """Return `factors` as an int if it is a whole number, else as a float.
 
     Raises
     ------
     TypeError
         If it is not a real number.
     ValueError
-        If it is not finite and above 0.
+        If it is not positive and finite.
     """
     if isinstance(factors, bool) or not isinstance(factors, Real):
         raise TypeError(f"factors must be a real number > 0, not {factors!r}")
@@ -43,12 +43,12 @@ def check_factors(factors: Any) -> int | float:
 
 
 def check_order(order: float, factors: float) -> float:
-    """`order`, where the moment of that order is finite.
+    """Return `order` if the moment of that order exists.
 
     Raises
     ------
     ValueError
-        Unless it is finite and above -1/(M+1).
+        If it is not finite or not above -1/(M+1).
     """
     if not (isfinite(order) and order * (factors + 1) > -1):
         least = -1 / (factors + 1)
@@ -103,7 +103,10 @@ def support(factors: float, dps: int = 50) -> Any:
 def pdf(point: Any, factors: float, dps: int = 30) -> Any:
     """Density at `point` to about `dps` digits, through phi.
 
-    Here and below `point` is a number strictly inside the support; otherwise ValueError.
+    Raises
+    ------
+    ValueError
+        If `point` is not strictly inside the support; `cdf` and `sf` do the same.
     """
     with mp.workdps(_digits(point, factors, dps)):
         _, weight = _solve(point, factors)
@@ -125,7 +128,7 @@ def sf(point: Any, factors: float, dps: int = 30) -> Any:
 
 
 def _digits(point: Any, factors: float, dps: int) -> int:
-    """Working digits: `dps`, up to thrice what cancels near the right end, and a margin.
+    """Working digits: `dps`, three times the digits lost near the right end, and a margin.
 
     Raises
     ------
@@ -152,7 +155,7 @@ def _solve(point: Any, factors: float) -> tuple[Any, Any]:
         _, _, log_x, slope = _curve(eta, M)
         step = (log_x - target) / slope
         eta += step
-        if abs(step) <= mp.eps**0.6:  # quadratic convergence: what is left is its square
+        if abs(step) <= mp.eps**0.6:  # quadratic convergence: the remaining error is its square
             return _curve(eta, M)[:2]
     raise ArithmeticError(f"no angle found for x = {point}, M = {factors}")
 
@@ -160,8 +163,8 @@ def _solve(point: Any, factors: float) -> tuple[Any, Any]:
 def _curve(eta: Any, M: Any) -> tuple[Any, Any, Any, Any]:
     """tan(t/2), the weight, log x and -d log x/d eta.
 
-    The derivative is the sum of squares of
-    `bnproof.theory.random_matrices.fuss_catalan_proofs.parametrisation_steps`.
+    The derivative is a sum of squares, derived in
+    `bnproof.theory.random_matrices.fuss_catalan_proofs.slope_steps`.
     """
     half = mp.exp(eta / 2)
     angle, top = 2 * mp.atan(half) / (M + 1), 2 / (half + 1 / half)
@@ -174,15 +177,20 @@ def _curve(eta: Any, M: Any) -> tuple[Any, Any, Any, Any]:
 def generating_function(point: Any, factors: float, dps: int = 30) -> Any:
     """B(1/(z + i0)) at z = `point`: the physical root of B = 1 + B**(M+1)/z.
 
-    The root is followed by Newton's method from B near 1 at a far point of the imaginary axis,
-    down the axis to the modulus of z and along the circle to z: a path in the upper half-plane,
-    where the generating function is analytic.  Neither phi nor any closed form enters.
+    Newton's method follows the root from B near 1 at a distant point of the imaginary axis, down
+    the axis to the modulus of z, and along the circle to z.  This path lies in the upper
+    half-plane, where the generating function is analytic.  Neither phi nor a closed form is used.
 
     Parameters
     ----------
     point
-        Any complex number but 0 and the right end of the support.  On the support the value from
-        above is meant; below the real axis the root is the conjugate of that above.
+        Any complex number except 0 and the right end of the support.  On the support the limit
+        from above is returned; below the real axis, the conjugate of the value above.
+
+    Raises
+    ------
+    ValueError
+        If `point` is 0 or the right end of the support.
     """
     with mp.workdps(2 * dps + 50):
         z = mp.mpmathify(point)
@@ -195,7 +203,7 @@ def generating_function(point: Any, factors: float, dps: int = 30) -> Any:
             return mp.conj(generating_function(mp.conj(z), factors, dps))
         size, angle = mp.log(abs(z)), mp.arg(z)
         here = mp.mpc(mp.log(1000 * support(factors, mp.dps)), mp.pi / 2)
-        # The right end is a branch point: towards z the way that is left is halved again and again.
+        # The right end is a branch point: approach z in steps that halve the remaining angle.
         halvings = 4 + int(-mp.log(min(1, apart), 2))
         angles = [angle + (mp.pi / 2 - angle) / 2**number for number in range(halvings)]
         root = mp.mpc(1)
@@ -222,19 +230,19 @@ def _newton(root: Any, z: Any, factors: float) -> Any:
         root -= step
         if abs(step) <= mp.eps**0.6 * abs(root):
             return root
-    raise ArithmeticError(f"Newton's method does not settle at z = {z}, M = {factors}")
+    raise ArithmeticError(f"Newton's method does not converge at z = {z}, M = {factors}")
 
 
 def pdf_algebraic(point: Any, factors: float, dps: int = 30) -> Any:
     """Density at `point` to about `dps` digits: -Im B(1/(x+i0))/(pi x), without phi."""
-    _digits(point, factors, dps)  # refuses what lies outside
+    _digits(point, factors, dps)  # raises outside the support
     root = generating_function(point, factors, dps)
     with mp.workdps(dps + 5):
         return -root.imag / (mp.pi * mp.mpf(point))
 
 
 def stieltjes(point: Any, factors: float, dps: int = 30) -> Any:
-    """The transform G(z) = E 1/(z - X) = B(1/z)/z; on the support its limit from above."""
+    """Stieltjes transform G(z) = E 1/(z - X) = B(1/z)/z; on the support, its limit from above."""
     root = generating_function(point, factors, dps)
     with mp.workdps(dps + 5):
         return root / mp.mpmathify(point)

@@ -1,9 +1,8 @@
-"""Moments, logarithmic moments, entropy and both ends of the Fuss-Catalan law, derived.
+"""Derivations of moments, log-moments, entropy and edge behaviour of the Fuss-Catalan law.
 
-Each function writes steps for symbolic M into a derivation; the claims of the same subject use
-them.  The parametrisation by ``phi`` and ``u`` is that of
-`bnproof.theory.random_matrices.fuss_catalan_proofs`, whose distribution function is taken from
-there.
+Each function adds steps for symbolic M to a derivation, for use by the claims.  The
+parametrisation by ``phi`` and ``u`` and the distribution function come from
+`bnproof.theory.random_matrices.fuss_catalan_proofs`.
 """
 
 from typing import Final
@@ -70,7 +69,7 @@ _WEIGHT: Final[sp.Expr] = sp.sin(phi) * sp.sin((M + 1) * phi) / sp.sin(M * phi)
 
 
 def moment_steps(d: Derivation) -> None:
-    """E x**k for real k > -1/(M+1), by one integral over the real axis."""
+    """Derive E x**k for real k > -1/(M+1), by an integral over the real axis."""
     d.given(
         "For 0 < k < 1 integrate x^k rho = x^(k-1) Im u/pi by parts along u(phi); at both ends "
         "x^k Im u is 0",
@@ -134,7 +133,7 @@ def moment_steps(d: Derivation) -> None:
 
 
 def log_moment_steps(d: Derivation) -> None:
-    """Mean and variance of log x: the first two derivatives of log E x**k at k = 0."""
+    """Derive mean and variance of log x, the first two derivatives of log E x**k at k = 0."""
     moment_steps(d)
     d.given(
         "Cumulants of log x are its derivatives at k = 0",
@@ -152,7 +151,7 @@ def log_moment_steps(d: Derivation) -> None:
 
 
 def entropy_steps(d: Derivation) -> None:
-    """The entropy, E log x - E log(x rho), the second by parts with the closed cdf."""
+    """Derive the entropy E log x - E log(x rho), the second term by parts with the cdf."""
     log_moment_steps(d)
     d.equal(
         "With w = pi x rho the mass above x is",
@@ -197,7 +196,7 @@ def entropy_steps(d: Derivation) -> None:
 
 
 def origin_steps(d: Derivation) -> None:
-    """What (5) is near 0: a power of x and its coefficient."""
+    """Derive exponent and coefficient of the power law of (5) at 0."""
     delta = sp.Symbol("delta", positive=True)
     end = sp.Symbol("alpha", positive=True)
     law.parametrisation_steps(d)
@@ -234,7 +233,7 @@ def origin_steps(d: Derivation) -> None:
 
 
 def edge_steps(d: Derivation) -> None:
-    """What (5) is near the right end, and how the end grows with M."""
+    """Derive the square-root law of (5) at the right end, and how the end grows with M."""
     law.parametrisation_steps(d)
     a = sp.Symbol("a", positive=True)
     d.equal(

@@ -1,8 +1,8 @@
-"""Where the Fuss-Catalan law comes from: derivations for symbolic M, used by the claims.
+"""Derivations of the Fuss-Catalan law for symbolic M, used by the claims.
 
-A sine of an integer multiple of ``phi`` is a rational function of ``q = e^(i phi)`` and
-``Q = q**M``, so that each step is an identity of rational functions.  Numbers to any precision
-are in `bnproof.theory.random_matrices.fuss_catalan`, which also names the law and its sources.
+The sines of ``phi``, ``M phi`` and ``(M+1) phi`` are rational functions of ``q = e^(i phi)`` and
+``Q = q**M``, so that each step is an identity of rational functions.  For numbers to any precision
+and the sources of the law see `bnproof.theory.random_matrices.fuss_catalan`.
 """
 
 from typing import Final
@@ -22,13 +22,13 @@ MARCHENKO_PASTUR: Final = (
 )
 RESIDUES: Final = "A. L. Cauchy (1825): the residue theorem"
 
-# What the claims state of the law.
-real = symbol("M (real)", "M", "any real number in place of the factors' number", positive=True)
+# Quantities that the claims are about.
+real = symbol("M (real)", "M", "any real number in place of the number of factors", positive=True)
 law_mass = symbol("F(x_max) - F(0)", r"\int\rho_M(x)\,dx", "total mass of (5)", nonnegative=True)
 draw_cdf = symbol(
     "P(W^M x(U) <= x)",
     r"\mathbb{P}(W^M x(U) \le x)",
-    "chance of W^M x(U) <= x, W uniform on (0, 1), U = (M+1)phi uniform on (0, pi)",
+    "probability of W^M x(U) <= x, W uniform on (0, 1), U = (M+1)phi uniform on (0, pi)",
     nonnegative=True,
 )
 law_cdf = symbol("F(x)", "F_M(x)", "mass of (5) at or below x = x(phi)", nonnegative=True)
@@ -52,8 +52,8 @@ _SLOPE: Final[sp.Expr] = sp.diff((M + 1) * sp.log(_SIN_M1) - sp.log(_SIN) - M * 
 def rational(expr: sp.Expr, factors: sp.Symbol = M) -> sp.Expr:
     """Rewrite sines and exponentials of phi, M phi, (M+1) phi as a rational function of q and Q.
 
-    Two expressions are equal for every phi and every M, whole or not, if their forms are:
-    q = e^(i phi) and Q = e^(i M phi) are taken as independent.
+    q = e^(i phi) and Q = e^(i M phi) are treated as independent, so two expressions with equal
+    forms are equal for all phi and all real M.
     """
     powers = expr.rewrite(sp.exp).replace(
         lambda part: isinstance(part, sp.exp), lambda part: _monomial(part.args[0], factors)
@@ -83,7 +83,7 @@ def _same(
 
 
 def equation_steps(d: Derivation) -> None:
-    """From free probability to the equation B = 1 + w B**(M+1) of the generating function."""
+    """Derive the equation B = 1 + w B**(M+1) of the generating function from free probability."""
     z = sp.Symbol("z", positive=True)
     psi = sp.Symbol("psi", positive=True)
     d.cite("The factors are asymptotically free, and S-transforms multiply", FREENESS)
@@ -101,7 +101,7 @@ def equation_steps(d: Derivation) -> None:
 
 
 def parametrisation_steps(d: Derivation) -> None:
-    """What x and density (5) are in terms of u, a complex root of u = 1 + u**(M+1)/x."""
+    """Derive x and density (5) in terms of u, a complex root of u = 1 + u**(M+1)/x."""
     d.given(
         "Take u as below, 0 < phi < pi/(M+1): both sines are positive, so 0 < arg u < pi",
         r"u = e^{i\varphi}\,\frac{\sin((M+1)\varphi)}{\sin(M\varphi)}",
@@ -127,7 +127,7 @@ def parametrisation_steps(d: Derivation) -> None:
 
 
 def density_steps(d: Derivation) -> None:
-    """Which root the generating function takes on the support, and the density it gives."""
+    """Derive the root that the generating function takes on the support, and the density."""
     parametrisation_steps(d)
     d.equal(
         "Two roots of B = 1 + B^(M+1)/x meet where dx/dB = 0",
@@ -177,7 +177,7 @@ def mass_steps(d: Derivation, factors: sp.Symbol = M) -> None:
 
 
 def integral_steps(d: Derivation) -> None:
-    """The distribution function as an integral of (5), along the path of u; then `mass_steps`."""
+    """Derive the distribution function as an integral of (5) along the path of u."""
     parametrisation_steps(d)
     d.equal(
         "rho dx = Im u d(log x)/pi, and along the path",
@@ -209,10 +209,10 @@ def integral_steps(d: Derivation) -> None:
 
 
 def draw_steps(d: Derivation) -> None:
-    """The distribution of W**M x(U), W and U independent and uniform."""
+    """Derive the distribution of W**M x(U) for W and U independent and uniform."""
     slope_steps(d)
     d.given(
-        "For U = t the chance is 1 where x(t) <= x, so for t >= (M+1)phi, and (x/x(t))^(1/M) else",
+        "Given U = t the probability is 1 if x(t) <= x, that is t >= (M+1)phi, else (x/x(t))^(1/M)",
         r"\mathbb{P} = \frac{\pi-(M+1)\varphi}{\pi}"
         r"+\frac{x^{1/M}}{\pi}\int_0^{(M+1)\varphi}x(t)^{-1/M}\,dt",
         "P = (pi-(M+1)phi)/pi + x^(1/M)/pi int_0^((M+1)phi) x(t)^(-1/M) dt",
@@ -235,7 +235,7 @@ def draw_steps(d: Derivation) -> None:
 
 
 def moment_steps(d: Derivation) -> None:
-    """First and second moment of (5) for symbolic M, by residues; see `parametrisation_steps`."""
+    """Derive first and second moment of (5) for symbolic M by residues."""
     d.given(
         "Integrate x^k rho = x^(k-1) Im u/pi by parts along u(phi), with x = u^(M+1)/(u-1); with "
         "its mirror image the path is a closed loop around u = 1",
@@ -243,7 +243,7 @@ def moment_steps(d: Derivation) -> None:
         r" = \frac{1}{k!}\,\frac{d^{k-1}}{du^{k-1}}u^{(M+1)k}\Big|_{u=1}",
         "int x^k rho dx = (1/k!) (d/du)^(k-1) u^((M+1)k) at u = 1",
     )
-    d.cite("Where the loop integral is 2 pi i times the residue", RESIDUES)
+    d.cite("The loop integral is 2 pi i times the residue", RESIDUES)
     for moment, order, value in ((law_first, 1, sp.Integer(1)), (law_second, 2, M + 1)):
         derived = sp.diff(_B ** ((M + 1) * order), _B, order - 1).subs(_B, 1)
         d.value(moment, f"k = {order}", derived / sp.factorial(order), value)

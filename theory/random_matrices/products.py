@@ -1,7 +1,7 @@
-"""Products of Gaussian matrices, exactly and for every number of factors: symbols and steps.
+"""Symbols and derivations for products of Gaussian matrices, for every number of factors.
 
-X = X_1 ... X_M with independent N x N factors whose entries are independent N(0, 1/N), and its
-singular values s_1 >= ... >= s_N.
+X = X_1 ... X_M has independent N x N factors whose entries are independent N(0, 1/N), and singular
+values s_1 >= ... >= s_N.
 """
 
 from typing import Final
@@ -43,7 +43,7 @@ EXPONENT: Final[sp.Expr] = (sp.log(2 / N) + psi) / 2
 
 
 def triangular_steps(d: Derivation) -> None:
-    """E log r_kk of the QR chain of a product, for every M, from the chi-squared law."""
+    """Derive E log r_kk of the QR chain of a product, for every M, from the chi-squared law."""
     t, u = sp.symbols("t u", positive=True)
     d.given(
         "Decompose from the right: X_M = Q_M R_M, X_i Q_(i+1) = Q_i R_i.  Q_(i+1) is independent "
@@ -75,7 +75,7 @@ def triangular_steps(d: Derivation) -> None:
 
 
 def scaling_steps(d: Derivation) -> None:
-    """Constants of the factors multiply every singular value alike."""
+    """Derive that scaling the factors multiplies all singular values by the same number."""
     d.given(
         "Constants can be taken out of a product, and singular values are absolutely homogeneous",
         r"s_k(c_1X_1\cdots c_MX_M) = |c|\,s_k(X),\quad c = c_1\cdots c_M \ne 0",

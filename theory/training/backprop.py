@@ -1,8 +1,7 @@
-"""Two backward passes with symbolic sizes: cross-entropy to the logits, convolution to its kernel.
+"""Gradients of cross-entropy at the logits and of a convolution at its kernel, symbolic sizes.
 
-Sums over classes, channels, images and positions are kept as sums with symbolic limits; a
-derivative with respect to one indexed entry puts a Kronecker delta into them, and a sum over a
-Kronecker delta picks one summand.
+Sums over classes, channels, images and positions have symbolic limits; a derivative with respect
+to one indexed entry introduces Kronecker deltas, and summing over a delta selects one term.
 """
 
 from typing import Final
@@ -54,7 +53,7 @@ _Z: Final = sp.Sum(sp.exp(_O[_j]), (_j, 1, classes))
 
 
 def _pick(total: sp.Sum) -> sp.Expr:
-    """A sum over Kronecker deltas, each index within the limits by definition."""
+    """Evaluate a sum over Kronecker deltas whose indices are within the limits."""
     for limit in total.limits:
         total = deltasummation(
             total.function if isinstance(total, sp.Sum) else total, limit, no_piecewise=True
@@ -63,7 +62,7 @@ def _pick(total: sp.Sum) -> sp.Expr:
 
 
 def softmax_steps(d: Derivation) -> None:
-    """The gradient at logit k is softmax minus one-hot, for a symbolic number of classes."""
+    """Derive that the gradient at the logits is softmax minus one-hot."""
     d.given(
         "Cross-entropy of an image of class c with logits O_1, ..., O_n (its index b left out)",
         r"L = \log Z - O_c,\quad Z = \sum_{j=1}^{n} e^{O_j}",
@@ -71,7 +70,7 @@ def softmax_steps(d: Derivation) -> None:
     )
     picked = sp.diff(_Z, _O[_k])
     d.equal(
-        "The derivative of Z picks one summand",
+        "The derivative of Z selects one term",
         (r"\frac{\partial Z}{\partial O_k}", "dZ/dO_k"),
         _pick(picked),
         sp.exp(_O[_k]),
@@ -85,7 +84,7 @@ def softmax_steps(d: Derivation) -> None:
 
 
 def sign_steps(d: Derivation) -> None:
-    """The entry of the true class is negative, all others are positive."""
+    """Derive that the entry of the true class is negative and all others are positive."""
     own, rest, other = sp.symbols("e_c rest e_j", positive=True)
     at_true, at_other = -rest / (own + rest), other / (own + rest)
     d.given(
@@ -114,21 +113,19 @@ def sign_steps(d: Derivation) -> None:
 
 
 def row_sum_steps(d: Derivation) -> None:
-    """Softmax adds up to 1 and so does one-hot."""
+    """Derive that each row of the gradient sums to 0, as softmax and one-hot both sum to 1."""
     one_hot = _pick(sp.Sum(sp.KroneckerDelta(_c, _j), (_j, 1, classes)))
-    d.equal(
-        "One-hot adds up to 1", (r"\sum_j\delta_{cj}", "sum_j delta_cj"), one_hot, sp.Integer(1)
-    )
+    d.equal("One-hot sums to 1", (r"\sum_j\delta_{cj}", "sum_j delta_cj"), one_hot, sp.Integer(1))
     d.value(
         row_sum,
-        "Softmax adds up to Z/Z = 1 as well",
+        "Softmax sums to Z/Z = 1 as well",
         sp.Sum(sp.exp(_O[_j]), (_j, 1, classes)) / _Z - one_hot,
         sp.Integer(0),
     )
 
 
 def convolution_steps(d: Derivation) -> None:
-    """From (3) to (4) by the chain rule, for symbolic sizes and kernels of 2 rho + 1 entries."""
+    """Derive (4) from (3) by the chain rule, for symbolic sizes and kernels of radius rho."""
     b, c, o, i, u, v, x, y, p, q = sp.symbols("b c o i u v x y x' y'", integer=True)
     channel = sp.Symbol("c'", integer=True)
     images, inputs, outputs, width, height = sp.symbols(
@@ -139,14 +136,14 @@ def convolution_steps(d: Derivation) -> None:
     window = ((v, -radius, radius), (u, -radius, radius), (channel, 1, inputs))
     output = sp.Sum(image[b, channel, x + u, y + v] * kernel[c, channel, u, v], *window)
     d.given(
-        "Definition (3): a cross-correlation; I is given a value outside the image, 0 for zero "
-        "padding, and S is the square of radius rho (1 in S3)",
+        "Definition (3): a cross-correlation; outside the image I has a padding value, such as 0, "
+        "and S is the square of radius rho (1 in S3)",
         r"O_{b,c,x,y} = \sum_{c'}\sum_{x',y'\in S} I_{b,c',x+x',y+y'}K_{c,c',x',y'}",
         "O_bcxy = sum_c' sum_(x',y' in S) I_(b,c',x+x',y+y') K_(c,c',x',y')",
     )
     picked = _pick(sp.diff(output, kernel[o, i, p, q]))
     d.equal(
-        "Differentiate (3): the sums pick the entry's own channel and shift",
+        "Differentiate (3): the sums select the entry's own channel and shift",
         (
             r"\frac{\partial O_{b,c,x,y}}{\partial K_{o,i,x',y'}}",
             "dO_(b,c,x,y)/dK_(o,i,x',y')",
@@ -157,8 +154,8 @@ def convolution_steps(d: Derivation) -> None:
     chain = _pick(sp.Sum(back[b, c, x, y] * picked, (c, 1, outputs)))
     everywhere = ((b, 1, images), (x, 1, width), (y, 1, height))
     d.equal(
-        "Chain rule over all entries of O, with G = dL/dO: only output channel o is left, and that "
-        "is the sum of (4)",
+        "Chain rule over all entries of O, with G = dL/dO: only output channel o remains, which "
+        "gives the sum of (4)",
         (latex(kernel_gradient), text(kernel_gradient)),
         sp.Sum(chain, *everywhere),
         sp.Sum(back[b, o, x, y] * image[b, i, x + p, y + q], *everywhere),

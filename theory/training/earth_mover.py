@@ -1,8 +1,8 @@
-"""Earth mover's distance of two distributions, bounded by their first two moments.
+"""Bound on the earth mover's distance of two distributions by their first two moments.
 
-The distance is ``W_1(P,Q) = min E|x-y|`` over all couplings of x ~ P and y ~ Q in R^d.  Moments are
-all that batch normalisation sets, so this bound is what it can give (S1, section 3.3; Huang and Yu
-2020, arXiv:2001.02814, have bounds for their own measure).
+The distance is ``W_1(P,Q) = min E|x-y|`` over all couplings of x ~ P and y ~ Q in R^d.  Batch
+normalisation controls the first two moments only, so a bound in these is what it can guarantee
+(S1, section 3.3; Huang and Yu 2020, arXiv:2001.02814, have bounds for their own measure).
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,13 +32,13 @@ spread_q = symbol(
 excess = symbol(
     "delta_W",
     r"\delta",
-    "mean distance of independent x and y less the least mean distance",
+    "mean distance of independent x and y less W_1(P,Q)",
     nonnegative=True,
 )
 variance = symbol(
     "Var|x-y|",
     r"\operatorname{Var}\|x-y\|",
-    "variance of it, x and y independent",
+    "variance of the distance |x-y|, x and y independent",
     nonnegative=True,
 )
 
@@ -55,9 +55,9 @@ CENTRED = Space(
 
 
 def bound_steps(d: Derivation) -> None:
-    """The squared means of the independent coupling, solved for the distance of the means."""
+    """Derive |mu_P-mu_Q|^2 from the mean square E|x-y|^2 of the independent coupling."""
     d.given(
-        "Independent x and y are one coupling, so the mean of their distance is at least the least",
+        "Independent x and y are one coupling, so their mean distance is at least the minimum",
         r"\mathbb E\|x-y\| = W_1(P,Q) + \delta,\quad \delta \ge 0",
         "E|x-y| = W_1(P,Q) + delta, delta >= 0",
     )
@@ -76,7 +76,7 @@ def bound_steps(d: Derivation) -> None:
         gap + spread_p + spread_q,
     )
     d.given(
-        "A mean square is the square of the mean and the variance",
+        "A mean square is the squared mean plus the variance",
         r"\mathbb E\|x-y\|^2 = (W_1(P,Q)+\delta)^2 + \operatorname{Var}\|x-y\|",
         "E|x-y|^2 = (W_1(P,Q)+delta)^2 + Var|x-y|",
     )
@@ -91,7 +91,7 @@ def bound_steps(d: Derivation) -> None:
 
 @dataclass(frozen=True)
 class Samples:
-    """Two samples of one size on a line, each point of weight 1/n."""
+    """Two samples of equal size n on a line, each point with weight 1/n."""
 
     P: tuple[Fraction, ...]
     Q: tuple[Fraction, ...]
@@ -106,11 +106,11 @@ class Samples:
             If the samples are empty or differ in size.
         """
         if len(P) != len(Q) or not P:
-            raise ValueError(f"samples of {len(P)} and {len(Q)} points: must be of one size, not 0")
+            raise ValueError(f"samples of {len(P)} and {len(Q)} points: sizes must be equal, not 0")
         return cls(tuple(map(Fraction, P)), tuple(map(Fraction, Q)))
 
     def values(self) -> Mapping[sp.Symbol, sp.Expr]:
-        """Distance as the least over all ways of pairing the points, and the moments."""
+        """Exact distance, the minimum over all pairings of the points, and the moments."""
         count = len(self.P)
         pairings = (
             sum(abs(x - y) for x, y in zip(self.P, order, strict=True))

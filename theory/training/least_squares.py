@@ -1,8 +1,8 @@
 """Gradient descent on least squares, and the contours of the loss of a linear model.
 
-``f(x) = |Ax - y|^2/2``.  In the right singular basis of A the error ``e = x - x*`` falls apart into
-scalars, so that a step multiplies component i by ``1 - alpha sigma_i^2``: all that S3, section 5,
-says of the condition number is about the largest and the smallest of these factors.  A' is a
+Let ``f(x) = |Ax - y|^2/2``.  In the right singular basis of A the components of the error
+``e = x - x*`` decouple: a step multiplies component i by ``1 - alpha sigma_i^2``.  What S3,
+section 5, says about the condition number concerns the extremes of these factors.  A' denotes a
 second, worse conditioned problem.
 """
 
@@ -24,7 +24,7 @@ cond = symbol("cond(A)", r"\kappa", "condition number sigma_max/sigma_min of A",
 best = symbol(
     "best factor",
     r"\min_\alpha\max_i|1-\alpha\sigma_i^2|",
-    "smallest worst factor by which a step of gradient descent can multiply the error",
+    "worst factor of the error in one step of gradient descent, at the best learning rate",
 )
 limit = symbol(
     "largest stable rate",
@@ -35,7 +35,7 @@ limit = symbol(
 ratio = symbol(
     "gradient ratio",
     r"\frac{|\partial_{\max}f|}{|\partial_{\min}f|}",
-    "gradient along the top singular direction over that along the last, errors being equal",
+    "gradient along the top singular direction over that along the last, at equal errors",
     positive=True,
 )
 
@@ -94,7 +94,7 @@ _squared = cond**2 + increase
 
 
 def _best(matrix: sp.Matrix) -> sp.Expr:
-    """The smallest norm of ``1 - rate A'A``: convex and piecewise linear, so least at a kink."""
+    """Minimal norm of ``1 - rate A'A``; convex and piecewise linear, so attained at a kink."""
     curvatures = list((matrix.T * matrix).eigenvals())
     kinks = [1 / value for value in curvatures]
     kinks += [2 / sp.Add(*pair) for pair in combinations(curvatures, 2)]
@@ -123,7 +123,7 @@ SAME: Final = ExactCase("A = diag(2, 1) and A' = diag(6, 3)", same_condition)
 
 
 def step_steps(d: Derivation) -> None:
-    """Gradient descent in the singular basis."""
+    """Derive the factor of each error component in a step, in the singular basis."""
     d.given(
         "A = U diag(sigma_i) V'; x* solves A'(Ax - y) = 0; error e = V'(x - x*); then "
         "f(x) - f(x*) = sum_i (sigma_i e_i)^2/2",
@@ -139,7 +139,7 @@ def step_steps(d: Derivation) -> None:
         _s**2 * _e,
     )
     d.equal(
-        "A step of gradient descent multiplies each error component by a factor of its own",
+        "A step of gradient descent multiplies each error component by its own factor",
         (r"(e_i - \alpha\,\partial_i f)/e_i", "(e_i - alpha df/de_i)/e_i"),
         (_e - _alpha * gradient) / _e,
         1 - _alpha * _s**2,
@@ -148,12 +148,12 @@ def step_steps(d: Derivation) -> None:
 
 
 def factor_steps(d: Derivation) -> None:
-    """The best worst factor over all learning rates is (cond^2 - 1)/(cond^2 + 1)."""
+    """Derive that the best worst-case factor is (cond^2 - 1)/(cond^2 + 1)."""
     top, low = largest**2, smallest**2
     falling, rising = 1 - _alpha * low, _alpha * top - 1
     value = (top - low) / (top + low)
     d.given(
-        "The worst factor is the larger of two lines in alpha: no other sigma_i gives more",
+        "The worst factor is the larger of two lines in alpha: no other sigma_i exceeds both",
         r"\max_i|1-\alpha\sigma_i^2| = \max(1-\alpha\sigma_{\min}^2,\ \alpha\sigma_{\max}^2-1)",
         "max_i |1 - alpha sigma_i^2| = max(1 - alpha sigma_min^2, alpha sigma_max^2 - 1)",
     )
@@ -191,7 +191,7 @@ def factor_steps(d: Derivation) -> None:
 
 
 def worse_factor_steps(d: Derivation) -> None:
-    """The same for A', its condition number written through the increase."""
+    """Derive the same for A', with its condition number in terms of the increase."""
     d.value(
         best_2,
         "The same for A', whose squared condition number is larger by the increase",
@@ -201,7 +201,7 @@ def worse_factor_steps(d: Derivation) -> None:
 
 
 def limit_steps(d: Derivation) -> None:
-    """The largest stable learning rate is 2/sigma_max^2."""
+    """Derive that the largest stable learning rate is 2/sigma_max^2."""
     excess = _alpha * _s**2 * (_alpha * _s**2 - 2)
     d.equal(
         "Component i does not grow as long as its factor squared is at most 1",
@@ -220,7 +220,7 @@ def limit_steps(d: Derivation) -> None:
 
 
 def ratio_steps(d: Derivation) -> None:
-    """At equal errors the gradients along the two extreme directions have ratio cond^2."""
+    """Derive that at equal errors the gradients along the extreme directions have ratio cond^2."""
     gradient = _s**2 * _e
     d.value(
         ratio,
@@ -232,7 +232,7 @@ def ratio_steps(d: Derivation) -> None:
 
 
 def scaling_steps(d: Derivation) -> None:
-    """A scaled feature has mean 0 and mean square 1; the Hessian of the loss is a Gram matrix."""
+    """Derive that the Hessian for scaled features is their correlation matrix."""
     space = Space({("1", "1"): m, ("1", "x"): m * mu, ("x", "x"): m * (mu**2 + sigma**2)})
     one, raw = space.vector("1"), space.vector("x")
     scaled = (raw - one * mu) / sigma
@@ -258,8 +258,8 @@ def scaling_steps(d: Derivation) -> None:
     )
     fit = pair.vector("k") * w + pair.vector("i") * v - pair.vector("t")
     d.given(
-        "Squared loss of a linear model, all other weights held in the target t; the correlation "
-        "of two features is the mean product of the scaled ones",
+        "Squared loss of a linear model, with all other weights absorbed in the target t; the "
+        "correlation of two features is the mean product of the scaled ones",
         r"\ell(w) = \tfrac{1}{2m}\|w_k u_k + w_i u_i - t\|^2,\quad "
         r"\varrho_{ki} = \tfrac1m\langle u_k,u_i\rangle",
         "l(w) = |w_k u_k + w_i u_i - t|^2/(2m), corr_ki = <u_k,u_i>/m",
@@ -280,12 +280,12 @@ def scaling_steps(d: Derivation) -> None:
 
 
 def stretch_steps(d: Derivation) -> None:
-    """The two curvatures of the loss of two scaled features."""
+    """Derive the two curvatures of the loss of two scaled features, and their ratio."""
     hessian = sp.Matrix([[1, correlation], [correlation, 1]])
     size = sp.Abs(correlation)
     high, low = 1 + size, 1 - size
     d.equal(
-        "The curvatures 1 + |corr| and 1 - |corr| have the product that they must have",
+        "The curvatures 1 + |corr| and 1 - |corr| have the right product",
         (r"\det\nabla^2\ell", "det Hess"),
         hessian.det(),
         sp.expand(high * low),
@@ -295,7 +295,7 @@ def stretch_steps(d: Derivation) -> None:
 
 
 def uncorrelated_steps(d: Derivation) -> None:
-    """Without correlations the Hessian is the identity, for any number of features."""
+    """Derive that the Hessian of uncorrelated features is the identity, for any number of them."""
     general = delta_ki + (1 - delta_ki) * correlation
     d.value(
         scaled_ki,

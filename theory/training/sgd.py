@@ -1,9 +1,9 @@
-"""The noise of a minibatch gradient, exactly, for every number of examples and batch size.
+"""Exact noise of a minibatch gradient, for every number of examples and batch size.
 
 The model is that of S3, section 2.1: ``l(x)`` is the mean of N losses ``l_i(x)``, and a step uses
 the mean of ``grad l_i`` over a batch of ``|B|`` examples.  A batch enters only through the counts
-``R_i``, how often example i is in it; mean and covariance of the counts are all that first and
-second moments of the gradient need.  Nothing else is assumed: the gradients are any vectors.
+``R_i`` of how often example i is in it; mean and covariance of the counts determine the first two
+moments of the minibatch gradient.  The gradients of the examples are arbitrary vectors.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ noise_steps = symbol(
     nonnegative=True,
 )
 
-# Sums over the data, to which everything is reduced; `total` is component k of sum grad_i.
+# Sums over the data that everything reduces to; `total` is component k of sum grad_i.
 squares = sp.Symbol("sum|g_i|^2", nonnegative=True)
 square = sp.Symbol("|sum g_i|^2", nonnegative=True)
 total = sp.Symbol("sum(g_i)_k", real=True)
@@ -71,7 +71,7 @@ PROPER: Final = sp.And(sp.Gt(N, 1), sp.Le(B, N))
 
 @dataclass(frozen=True)
 class Counts:
-    """Moments of the counts R_i, the same for every i and for every pair i, j that differs."""
+    """Moments of the counts R_i, equal for all i and for all pairs i != j."""
 
     mean: sp.Expr
     variance: sp.Expr
@@ -83,7 +83,7 @@ KEPT: Final = Counts(B / N, B / N * (N - B) / N, -B * (N - B) / (N**2 * (N - 1))
 
 
 def define(d: Derivation) -> None:
-    """Write the step through the counts."""
+    """Record the minibatch gradient in terms of the counts."""
     d.given(
         "Let g_i be the gradient of example i, R_i how often it is in the batch",
         r"\nabla\ell = \tfrac1N\sum_i g_i,\quad "
@@ -93,11 +93,11 @@ def define(d: Derivation) -> None:
 
 
 def replaced_steps(d: Derivation) -> None:
-    """Moments of the counts for |B| independent uniform draws."""
+    """Derive the moments of the counts for |B| independent uniform draws."""
     a = sp.Symbol("a", integer=True, positive=True)
     d.given(
         "With replacement the |B| draws are independent and each is i with probability 1/N, so "
-        "that means and covariances of R_i add up over the draws",
+        "means and covariances of the R_i add up over the draws",
         r"R_i = \sum_{a=1}^{|\mathcal{B}|} [I_a = i]",
         "R_i = sum_a [I_a = i]",
     )
@@ -118,7 +118,7 @@ def replaced_steps(d: Derivation) -> None:
 
 
 def kept_steps(d: Derivation) -> None:
-    """Moments of the counts for a uniform subset of |B| examples."""
+    """Derive the moments of the counts for a uniform subset of |B| examples."""
     subsets = sp.binomial(N, B)
     one, both = (
         sp.gammasimp(sp.binomial(N - n, B - n).rewrite(sp.gamma) / subsets.rewrite(sp.gamma))
@@ -144,7 +144,7 @@ def kept_steps(d: Derivation) -> None:
 
 def _sum_rule(d: Derivation, counts: Counts) -> None:
     d.equal(
-        "Check: the counts add up to |B|, so a row of their covariance matrix adds up to 0",
+        "Check: the counts sum to |B|, so each row of their covariance matrix sums to 0",
         (
             r"\mathrm{Var}\,R_i + (N-1)\,\mathrm{Cov}(R_i, R_j)",
             "Var R_i + (N-1) Cov(R_i, R_j)",
@@ -155,7 +155,7 @@ def _sum_rule(d: Derivation, counts: Counts) -> None:
 
 
 def bias_steps(d: Derivation, counts: Counts) -> None:
-    """The expected error term is 0."""
+    """Derive that the expected error term is 0."""
     d.value(
         error_k,
         "Expectation is linear: the error term is alpha/|B| sum_i R_i g_i - alpha/N sum_i g_i",
@@ -165,9 +165,9 @@ def bias_steps(d: Derivation, counts: Counts) -> None:
 
 
 def spread_steps(d: Derivation) -> None:
-    """The noise quantity C through two sums over the data."""
+    """Derive the noise constant C in terms of two sums over the data."""
     d.given(
-        "Two sums over the data, S and T, are all that is needed",
+        "Two sums over the data suffice, S and T",
         r"T = \sum_i \|g_i\|^2,\quad S = \Big\|\sum_i g_i\Big\|^2 = \sum_{i,j}\langle g_i, g_j"
         r"\rangle = N^2\|\nabla\ell\|^2",
         f"T = {squares}, S = {square} = sum_ij <g_i,g_j> = N^2 |grad|^2",
@@ -181,7 +181,7 @@ def spread_steps(d: Derivation) -> None:
 
 
 def noise_steps_of(d: Derivation, counts: Counts, target: sp.Symbol, formula: sp.Expr) -> None:
-    """The mean squared error term as a double sum over the covariance of the counts."""
+    """Derive the mean squared error term as a double sum over the covariance of the counts."""
     i, j = sp.symbols("i j", integer=True, positive=True)
     v, w = sp.symbols("v w", real=True)
     inner = sp.IndexedBase("G", real=True)
@@ -203,7 +203,7 @@ def noise_steps_of(d: Derivation, counts: Counts, target: sp.Symbol, formula: sp
     v, w = counts.variance, counts.covariance
     d.value(
         target,
-        "Sum over i: (v - w) T + w S; with v and w put in, both sums enter only through C",
+        "Sum over i: (v - w) T + w S; with v and w substituted, both sums enter only through C",
         alpha**2 / B**2 * ((v - w) * squares + w * square),
         formula.subs(C, SPREAD),
         shown=formula,
@@ -211,7 +211,7 @@ def noise_steps_of(d: Derivation, counts: Counts, target: sp.Symbol, formula: sp
 
 
 def scaling_steps(d: Derivation) -> None:
-    """One step of rate r alpha and batch r|B|, and r steps of rate alpha and batch |B|."""
+    """Derive the noise of one step at r alpha and r|B|, and of r steps at alpha and |B|."""
     t = sp.Symbol("t", integer=True, positive=True)
     scaled = WITH.subs({alpha: r * alpha, B: r * B}, simultaneous=True)
     d.value(
@@ -223,7 +223,7 @@ def scaling_steps(d: Derivation) -> None:
     )
     d.given(
         "In r steps at fixed gradients the batches are independent and each error term has mean "
-        "0, so that the mixed terms vanish",
+        "0, so the cross terms vanish",
         r"\mathbb{E}\langle e_s, e_t\rangle = \langle\mathbb{E}e_s, \mathbb{E}e_t\rangle = 0"
         r"\quad (s \ne t)",
         "E <e_s,e_t> = <E e_s, E e_t> = 0 for s != t",

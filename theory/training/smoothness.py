@@ -1,10 +1,9 @@
-"""What the sources measure: Lipschitz and smoothness constants, predictiveness, covariate shift.
+"""Quantities measured in the sources: smoothness constants, predictiveness, covariate shift.
 
-Each is written once, for any kind of array: only arithmetic is used, and the inner product is
-passed in, so that numbers, NumPy arrays and tensors serve alike.  ``inner(u, v)`` returns a number,
-or one number an instance where arrays hold a batch of instances (not for `lipschitz` and
-`effective_smoothness`, which compare).  Simulations and experiments call these functions, so that
-what they measure is what is defined here.
+The functions use only arithmetic and an inner product that is passed in, so they work with
+numbers, NumPy arrays and tensors.  ``inner(u, v)`` returns a number, or one number per instance if
+arrays hold a batch of instances (except in `lipschitz` and `effective_smoothness`, which take
+maxima).  Simulations and experiments call these functions.
 
 Sources: S1, Definitions 3.1 to 3.3; A18, sections 2.2 and 3.1.
 """
@@ -42,12 +41,12 @@ def quotient(values: tuple[Any, Any], points: tuple[Any, Any], of: Inner, at: In
 
 
 def lipschitz(values: Sequence[Any], points: Sequence[Any], of: Inner, at: Inner) -> Any:
-    """The least beta for which f is beta-Lipschitz on the given points (S1, Definition 3.2).
+    """The smallest beta such that f is beta-Lipschitz on the given points (S1, Definition 3.2).
 
     Raises
     ------
     ValueError
-        If fewer than two points are given or their number is not that of the values.
+        If there are fewer than two points, or not as many values as points.
     """
     if len(values) != len(points) or len(points) < 2:
         raise ValueError(f"{len(values)} values at {len(points)} points: need two or more of each")
@@ -56,7 +55,7 @@ def lipschitz(values: Sequence[Any], points: Sequence[Any], of: Inner, at: Inner
 
 
 def smoothness(gradients: Sequence[Any], points: Sequence[Any], inner: Inner) -> Any:
-    """The least beta for which f is beta-smooth on the given points (S1, Definition 3.3).
+    """The smallest beta such that f is beta-smooth on the given points (S1, Definition 3.3).
 
     A function is beta-smooth if its gradient is beta-Lipschitz.
     """
@@ -72,7 +71,7 @@ def effective_smoothness(gradients: Sequence[Any], points: Sequence[Any], inner:
     Raises
     ------
     ValueError
-        If fewer than two points are given or their number is not that of the gradients.
+        If there are fewer than two points, or not as many gradients as points.
     """
     if len(gradients) != len(points) or len(points) < 2:
         raise ValueError(f"{len(gradients)} gradients at {len(points)} points: need two or more")
@@ -82,7 +81,7 @@ def effective_smoothness(gradients: Sequence[Any], points: Sequence[Any], inner:
 
 
 def predictiveness(gradients: Sequence[Any], inner: Inner) -> list[Any]:
-    """``|g(w) - g(w + d)|`` for each step d of a path (A18, section 3.1), smaller is better."""
+    """``|g(w) - g(w + d)|`` for each step d of a path (A18, section 3.1); smaller is better."""
     return [length(gradients[0] - gradient, inner) for gradient in gradients[1:]]
 
 
@@ -100,7 +99,7 @@ class Shift:
     distance
         ``|G - G'|`` (S1, Definition 3.1).
     cosine
-        ``<G,G'>/(|G||G'|)``, which A18 shows beside it; 1 if the directions agree.
+        ``<G,G'>/(|G||G'|)``, which A18 reports as well; 1 if the directions agree.
     """
 
     distance: Any
@@ -108,7 +107,7 @@ class Shift:
 
 
 def mixed(before: Sequence[Any], after: Sequence[Any], layer: int) -> list[Any]:
-    """Parameters of all layers with those before `layer` (counted from 1) updated.
+    """Parameters of all layers, updated only before `layer` (counted from 1).
 
     Raises
     ------
@@ -130,9 +129,9 @@ def internal_covariate_shift(
     """Internal covariate shift of a layer (S1, Definition 3.1).
 
     ``gradient(parameters, layer)`` is the gradient of the loss with respect to the parameters of
-    that layer, on the batch of this step both times.  S1 writes ``(x^(k), y^(k))`` for that batch,
-    k being the number of layers: a misprint for t.  S4 speaks of "the gradients of all the layers
-    before and after the updates to its previous layers", which is the same, layer by layer.
+    that layer, both times on the batch of this step.  S1 writes ``(x^(k), y^(k))`` for that batch,
+    where k is the number of layers: a misprint for t.  S4 speaks of "the gradients of all the
+    layers before and after the updates to its previous layers", which is the same for each layer.
     """
     usual = gradient(before, layer)
     shifted = gradient(mixed(before, after, layer), layer)
@@ -162,7 +161,7 @@ GRADIENTS = Space({("G", "G"): usual**2, ("G'", "G'"): shifted**2, ("G", "G'"): 
 
 
 def shift_steps(d: Derivation) -> None:
-    """The squared distance through lengths and cosine."""
+    """Derive the squared distance in terms of lengths and cosine."""
     before, after = GRADIENTS.vector("G"), GRADIENTS.vector("G'")
     d.given(
         "Definition, G and G' taken on the same batch, and the cosine",
@@ -186,10 +185,10 @@ def shift_steps(d: Derivation) -> None:
 
 
 def first_layer_steps(d: Derivation) -> None:
-    """Nothing comes before the first layer."""
+    """Derive that the first layer has no shift, as no layer precedes it."""
     gradient = GRADIENTS.vector("G")
     d.given(
-        "For i = 1 the list of updated layers is empty, so that G' is taken where G is",
+        "For i = 1 the list of updated layers is empty, so G' is taken at the same point as G",
         r"G_1' = \nabla_{W_1}\mathcal L(W_1^{(t)},\ldots,W_k^{(t)}) = G_1",
         "G_1' = grad_1 L(W_1(t), ..., W_k(t)) = G_1",
     )

@@ -16,8 +16,7 @@ Three methods have the same law:
 Why the last two have the law of the first stands in `chi_models`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import sqrt
@@ -32,6 +31,7 @@ from bnproof.simulate.random_matrices.spectra.chi_models import (
     bidiagonal_values,
     triangular_products,
 )
+from bnproof.simulate.threads import one_thread
 from bnproof.theory.common.errors import one_of
 
 Field = Literal["real", "complex"]
@@ -97,7 +97,7 @@ def sample_singular_values(
             f"method 'bidiagonal' is for one factor, not {factors}: take 'triangular' or 'auto'"
         )
     rngs = _generators((seed, beta, *widths), repeats)
-    with _one_thread():
+    with one_thread():
         if method == "bidiagonal":
             rows = [bidiagonal_values(max(widths), rank, beta, rng) for rng in rngs]
             return torch.from_numpy(np.stack(rows)) / sqrt(widths[0])
@@ -159,7 +159,7 @@ def sample_product(
     if rank < 1:
         raise ValueError(f"size {size} leaves a layer without units, {widths}: take a larger one")
     rngs = _generators((seed, BETA[field], *widths), repeats)
-    with _one_thread():
+    with one_thread():
         values = _decompose(
             lambda batch: _dense(factors, widths, BETA[field], batch, device),
             rngs,
@@ -214,20 +214,6 @@ def _dense(
         product = matrix if product is None else matrix @ product
     assert product is not None
     return product
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let PyTorch use one CPU thread, so that the numbers do not depend on how many there are.
-
-    Small decompositions are slower on more threads, on a busy machine by far.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _checked(widths: Sequence[int]) -> tuple[int, ...]:

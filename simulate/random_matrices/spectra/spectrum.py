@@ -84,7 +84,7 @@ class Spectrum:
 
     name: str
     widths: tuple[int, ...]
-    logs: Array
+    logs: Array = field(repr=False)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property

@@ -13,6 +13,7 @@ from typing import Any, Final
 import torch
 from matplotlib.figure import Figure
 
+from bnproof.simulate.threads import one_thread
 from bnproof.theory.claim import Claim, Evidence, Settings, SpectrumTest
 
 STUDIES: Final = {
@@ -24,6 +25,7 @@ STUDIES: Final = {
 }
 
 
+@one_thread()
 def check(claim: Claim, settings: Settings) -> Evidence:
     """Carry out the claim's `SpectrumTest` means.
 
@@ -86,5 +88,5 @@ def _study(claim: Claim) -> ModuleType:
 def _means(claim: Claim) -> SpectrumTest:
     spec: SpectrumTest | None = claim.check_of(SpectrumTest)
     if spec is None:
-        raise ValueError(f"{claim.id}: has no Spectra among its means")
+        raise ValueError(f"{claim.id}: has no SpectrumTest among its checks")
     return spec

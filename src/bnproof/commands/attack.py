@@ -53,9 +53,10 @@ def attack(
         Folder of claim files of your own. They are code and are run as such.
     """
     from bnproof.catalogue import one
-    from bnproof.commands import common
+    from bnproof.scheduler import resources
     from bnproof.simulate.search import ascent as adversary
     from bnproof.simulate.search import tightness
+    from bnproof.simulate.threads import one_thread
     from bnproof.theory.common import files
 
     valid_seed("--seed", seed)
@@ -64,9 +65,10 @@ def attack(
             raise UserError(f"--out {out}: end the name in .json, .svg, .png or .pdf")
         files.probe(out)
     claim = one(claim_id, claims)
-    place = common.device(device)
-    found = adversary.attack(claim, restarts=restarts, steps=steps, seed=seed, device=place)
-    random = tightness.random_ratios(claim, RANDOM, seed, place)
+    place = resources.device(device)
+    with one_thread():
+        found = adversary.attack(claim, restarts=restarts, steps=steps, seed=seed, device=place)
+        random = tightness.random_ratios(claim, RANDOM, seed, place)
     outcome, expected = _outcome(found), _expected(claim)
     print("\n".join(_lines(claim, found, random, outcome)))
     if outcome != expected:

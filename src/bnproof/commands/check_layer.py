@@ -54,7 +54,7 @@ def check_layer(
     json
         Also write all rows to this file.
     """
-    from bnproof.commands import common
+    from bnproof.scheduler import resources
     from bnproof.theory.common import files
 
     valid_seed("--seed", seed)
@@ -66,7 +66,7 @@ def check_layer(
             module = _module(target)
             from bnproof.simulate.layer_checks.measure import check_layer as measure
 
-            place = common.device(device)
+            place = resources.device(device)
             report = measure(module, spec=as_, shape=sizes, eps=eps, device=place, seed=seed)
         except SystemExit:  # which would end this program with the status of a layer that is right
             raise UserError(f"{target}: calls sys.exit, which no layer may") from None

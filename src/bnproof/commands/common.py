@@ -69,20 +69,7 @@ def require(package: str, *, extra: str) -> None:
         raise UserError(f"{package} is not installed; run `pip install 'bnproof[{extra}]'`")
 
 
-def device(name: str) -> str:
-    """Return the concrete device, ``cpu`` or ``cuda``, for ``auto``, ``cpu`` or ``cuda``.
-
-    Raises
-    ------
-    UserError
-        If a GPU is asked for and there is none.
-    """
-    import torch
-
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise UserError("--device cuda: PyTorch finds no GPU here; use --device cpu or auto")
-    return "cuda" if there and name != "cpu" else "cpu"
+LEFT: Final = 3  # exit status where work is left that the same command goes on with
 
 
 @contextmanager

@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from cyclopts import App
 
-from bnproof.commands.common import OUT
+from bnproof.commands.common import LEFT, OUT
+from bnproof.scheduler.options import HERE, Workers
 from bnproof.theory.common.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bnproof.results.run_requests import Request
+    from bnproof.scheduler.job import Job, Outcome
 
 RESULTS: Final = "results"
+EACH: Final = 2 << 30  # bytes that a process may take
 ScaleName = Literal["smoke", "quick", "paper"]
 
 app = App(name="experiment")
@@ -88,8 +93,11 @@ def run(
     data: Path | None = None,
     out: Path = OUT,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["float32", "bfloat16"] = "float32",
     minutes: float | None = None,
     publish: bool = False,
+    threads: int | None = None,
+    workers: Workers = HERE,
 ) -> int:
     """Run experiments; what is done is kept, and a second call goes on where the first stopped.
 
@@ -110,17 +118,21 @@ def run(
         Folder of all runs and results.
     device
         Where PyTorch computes; auto takes a GPU if there is one.
+    precision
+        Of training. bfloat16 is faster on GPUs and on processors with instructions for it.
     minutes
         Stop, resumable, after so many minutes.
     publish
         Write the measurements to src/bnproof/published too.
+    threads
+        Threads of a job. Local: the cores divided among the jobs if not given. Ray: 1.
     """
     from bnproof.catalogue import experiment, experiments
-    from bnproof.commands.common import device as concrete
     from bnproof.empirical.data.load import load
     from bnproof.empirical.trial import APART
     from bnproof.results.run_requests import Request
 
+    workers.check()
     valid_seed("--seed", seed)
     if seeds is not None and not 1 <= seeds <= APART:
         raise UserError(
@@ -135,14 +147,23 @@ def run(
         seeds=seeds,
         seed=seed,
         data=None if data is None else str(data.resolve()),
-        device=concrete(device),
+        device=workers.device(device),
+        precision=precision,
     )
+    deadline = _deadline(minutes)
     request.keep(out)
-    return _carry_out(request, out, _deadline(minutes), publish)
+    return _carry_out([request], out, deadline, publish, workers, threads)
 
 
 @app.command
-def resume(*, out: Path = OUT, minutes: float | None = None, publish: bool = False) -> int:
+def resume(
+    *,
+    out: Path = OUT,
+    minutes: float | None = None,
+    publish: bool = False,
+    threads: int | None = None,
+    workers: Workers = HERE,
+) -> int:
     """Go on with everything that was asked for in a folder of runs.
 
     Parameters
@@ -153,14 +174,17 @@ def resume(*, out: Path = OUT, minutes: float | None = None, publish: bool = Fal
         Stop, resumable, after so many minutes.
     publish
         Write the measurements to src/bnproof/published too.
+    threads
+        Threads of a job. Local: the cores divided among the jobs if not given. Ray: 1.
     """
     from bnproof.results.run_requests import requests
 
+    workers.check()
     deadline = _deadline(minutes)
     asked = requests(out)
     if not asked:
         raise UserError(f"{out}: nothing was asked for there; use `bnproof experiment run` first")
-    return max(_carry_out(request, out, deadline, publish) for request in asked)
+    return _carry_out(asked, out, deadline, publish, workers, threads)
 
 
 @app.command
@@ -195,39 +219,74 @@ def _deadline(minutes: float | None) -> float:
     return time.monotonic() + 60 * minutes
 
 
-def _carry_out(request: "Request", out: Path, deadline: float, publish: bool) -> int:
-    """Measure, judge and write one request; 1 if a verdict is not the expected one."""
-    from bnproof.catalogue import experiment
-    from bnproof.commands.common import threads
-    from bnproof.empirical.experiment import draw, experiment_of
-    from bnproof.empirical.runner import measure
-    from bnproof.empirical.trial import UnfinishedError
-    from bnproof.report import figures
-    from bnproof.results import published
-    from bnproof.theory.claim import Scale, decide
+class _Wanted:
+    """One experiment of a request: its seeds, and what becomes of them."""
 
-    wrong = 0
-    for name in request.ids:
-        claim = experiment(name)
-        try:
-            results = measure(
-                claim, request.settings(), root=out, seeds=request.seeds, deadline=deadline
-            )
-        except UnfinishedError:
-            print(f"{name}: not done; `bnproof experiment resume --out {out}` goes on")
-            continue
-        record = published.record(
-            claim, Scale(request.scale), results, command=request.command(name), threads=threads()
-        )
-        path = published.write(record, out / RESULTS)
+    def __init__(self, request: "Request", name: str, out: Path) -> None:
+        from bnproof.scheduler.jobs import seeds
+
+        self.request, self.name, self.out = request, name, out
+        self.seeds = seeds(name, request.settings(), out.resolve(), count=request.seeds)
+        self.left = {seed.key for seed in self.seeds}
+        self.wrong = False
+
+    def judge(self, threads: int, publish: bool) -> str:
+        """Write result and figure; returns the lines that say so."""
+        from bnproof.catalogue import experiment
+        from bnproof.empirical.experiment import draw, experiment_of
+        from bnproof.empirical.runner import measure
+        from bnproof.report import figures
+        from bnproof.results import published
+        from bnproof.theory.claim import Scale, decide
+
+        claim, request = experiment(self.name), self.request
+        results = measure(claim, request.settings(), root=self.out, seeds=request.seeds)
+        command, scale = request.command(self.name), Scale(request.scale)
+        record = published.record(claim, scale, results, command=command, threads=threads)
+        path = published.write(record, self.out / RESULTS)
         evidence = published.judged(claim, record)
         figures.write(path.with_suffix(".svg"), partial(draw, claim=claim, evidence=evidence))
         if publish:
             path = published.write(record)
         verdict = decide([evidence])
-        print(f"{name}  {verdict} ({request.scale})  {evidence.summary}")
-        print(path.resolve(), flush=True)
         # At the smallest scale training shows only that it runs.
-        counts = request.scale != Scale.SMOKE or not experiment_of(claim).trains
-        wrong += counts and verdict != claim.expected
-    return 1 if wrong else 0
+        counts = scale is not Scale.SMOKE or not experiment_of(claim).trains
+        self.wrong = counts and verdict != claim.expected
+        return f"{self.name}  {verdict} ({scale})  {evidence.summary}\n{path.resolve()}"
+
+
+def _carry_out(
+    requests: "Sequence[Request]",
+    out: Path,
+    deadline: float,
+    publish: bool,
+    workers: Workers,
+    threads: int | None,
+) -> int:
+    """Measure and judge; 1 if a verdict is not the expected one, `LEFT` if work is left."""
+    from bnproof.scheduler.drive import drive, pending
+
+    wanted = [_Wanted(request, name, out) for request in requests for name in request.ids]
+    jobs = [seed for one in wanted for seed in one.seeds]
+    device = "cuda" if any(request.device == "cuda" for request in requests) else "cpu"
+    engine = workers.start(len(pending(jobs)), device=device, each=EACH, threads=threads)
+
+    def ended(job: "Job", outcome: "Outcome") -> str | None:
+        lines = []
+        for one in wanted:
+            if job.key not in one.left or outcome.status == "unfinished":
+                continue
+            if outcome.status == "failed":
+                one.wrong = True
+                lines.append(f"{job.name}: failed: {outcome.note}")
+                continue
+            one.left.discard(job.key)
+            if not one.left:
+                lines.append(one.judge(engine.threads, publish))
+        return "\n".join(lines) or None
+
+    drive(jobs, engine, ended, unit="experiments", total=len(wanted), deadline=deadline)
+    unfinished = [one.name for one in wanted if one.left and not one.wrong]
+    for name in unfinished:
+        print(f"{name}: not done; `bnproof experiment resume --out {out}` goes on")
+    return LEFT if unfinished else 1 if any(one.wrong for one in wanted) else 0

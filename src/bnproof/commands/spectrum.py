@@ -65,6 +65,7 @@ def spectrum(
         Where PyTorch computes; auto takes a GPU if there is one.
     """
     from bnproof.commands import common
+    from bnproof.scheduler import resources
     from bnproof.theory.common import files
 
     for path in out:
@@ -80,7 +81,7 @@ def spectrum(
         raise UserError(f"give one of {', '.join(ways)}, not {' and '.join(chosen) or 'none'}")
     if figure == 8 and any(path.suffix in TABLES for path in out):
         raise UserError("--figure 8 draws laws and has no values; name a figure with --out")
-    place = common.device(device)
+    place = resources.device(device)
     if source is not None:
         spectra = _given(source, layers)
     else:

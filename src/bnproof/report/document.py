@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from bnproof.report.machine import features
 from bnproof.theory.claim import Settings
 from bnproof.theory.common.checksum import SEAL, checksum_matches, parse, with_checksum
 from bnproof.theory.common.errors import UserError
@@ -28,11 +29,13 @@ def document(
     command: str,
     threads: int,
     layers: Sequence[dict[str, str]] = (),
+    left: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Join `records` with settings and environment.
 
     `layers` is the table of `bnproof.simulate.layer_checks.table`, where it was measured; the table
-    of normalisers goes with it.
+    of normalisers goes with it.  `left` names the claims that are not verified yet, where the
+    verification was interrupted.
     """
     return {
         "schema": SCHEMA,
@@ -50,6 +53,7 @@ def document(
         "claims": list(records),
         "normalizers": _normalizers() if layers else [],
         "layers": list(layers),
+        **({"left": list(left)} if left else {}),
     }
 
 
@@ -60,13 +64,14 @@ def _normalizers() -> list[dict[str, str]]:
 
 
 def environment(device: str, threads: int) -> dict[str, Any]:
-    """What is installed here and what computes."""
+    """What is installed here, and the machine that computes."""
     return {
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in PACKAGES},
         "device": device,
         "platform": f"{platform.system()} {platform.machine()}",
         "threads": threads,
+        **features(device),
     }
 
 

@@ -1,10 +1,12 @@
 """Published measurements: what an experiment gave on a named data set, device and day.
 
-One JSON file an experiment and scale, in ``src/bnproof/published``: the measurements of every seed,
-their configuration, versions, commit and duration, and a hash of it all.  A verdict is never
-stored: the claim's criteria are applied to the measurements each time.  ``lock`` lists
-the version of every package that has a part in the numbers; a record of before there was a lock
-has those of five packages, in ``environment``.
+One JSON file an experiment and scale, in ``src/bnproof/results/published``: the measurements of
+every seed, their configuration, versions, commit and duration, and a hash of it all.  A verdict is
+never stored: the claim's criteria are applied to the measurements each time.  ``lock`` lists the
+version of every package that has a part in the numbers; a record of before there was a lock has
+those of five packages, in ``environment``.  ``environment`` also names what the last digits depend
+on (`bnproof.report.machine`), and ``runs`` the first losses of every training run; in older records
+both are missing.
 """
 
 import json
@@ -30,6 +32,9 @@ from bnproof.theory.common.files import write_text
 FIGURES: Final = 7  # significant digits, a float32's
 PICTURE_FIGURES: Final = 3  # of quantities that are only drawn
 
+NOT_RECORDED: Final = "not recorded"  # in an older record
+SHOWN: Final = ("processor", "capability", "gpu", "cuda", "cudnn")
+
 
 def record(claim: Claim, scale: Scale, results: Results, *, command: str, threads: int) -> Record:
     """Measurements with all that is needed to repeat them, and a hash of the whole."""
@@ -53,6 +58,10 @@ def record(claim: Claim, scale: Scale, results: Results, *, command: str, thread
             }
             for net, rows in results.series.items()
         },
+        "runs": [
+            {**run, "first losses": _rounded(np.array(run["first losses"], float), FIGURES)}
+            for run in results.runs
+        ],
     }
     return with_checksum(whole)
 
@@ -94,19 +103,31 @@ def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
         "commit": record["commit"],
         "seconds": record["seconds"],
         "threads": record["environment"]["threads"],
+        "processor": NOT_RECORDED,
+        **{name: value for name, value in record["environment"].items() if name in SHOWN},
     }
     try:
         return judge(
             experiment_of(claim),
             series,
             where=f"{record['where']} (measured {about['measured']}, scale {record['scale']})",
-            provenance={**record["provenance"], **about},
+            provenance={"precision": NOT_RECORDED, **record["provenance"], **about},
         )
     except KeyError as missing:
         raise UserError(
             f"{claim.id}: {missing} is not among the measurements published at scale "
             f"{record['scale']}; publish them again"
         ) from None
+
+
+def machine(found: Evidence) -> str:
+    """What computed the measurements that were judged, and in which precision, in words."""
+    about = found.provenance
+    names = [f"{name} {about[name]}" for name in SHOWN if name in about]
+    return (
+        f"{about['device']} ({', '.join(names)}), {about['threads']} threads, "
+        f"precision {about['precision']}, PyTorch {about['torch']}, {about['seconds']:.0f} s"
+    )
 
 
 def criteria_rows(found: Evidence) -> list[tuple[str, ...]]:

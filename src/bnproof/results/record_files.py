@@ -16,10 +16,15 @@ SCALES: Final = ("smoke", "quick", "paper")  # from the smallest to the largest
 Record = dict[str, Any]
 
 
+def files(claim_id: str, folder: Path = FOLDER) -> list[Path]:
+    """The published records of an experiment, the largest scale last."""
+    paths = (folder / f"{claim_id}.{scale}.json" for scale in SCALES)
+    return [path for path in paths if path.exists()]
+
+
 def largest(claim_id: str, folder: Path = FOLDER) -> Path | None:
     """The file of the largest scale at which an experiment is published; None if it is not."""
-    paths = (folder / f"{claim_id}.{scale}.json" for scale in reversed(SCALES))
-    return next((path for path in paths if path.exists()), None)
+    return next(reversed(files(claim_id, folder)), None)
 
 
 def read(path: Path) -> Record:

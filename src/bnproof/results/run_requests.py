@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from bnproof.empirical.training.run_folder import config_of
-from bnproof.theory.claim import Scale, Settings
+from bnproof.theory.claim import Precision, Scale, Settings
 from bnproof.theory.common.checksum import canonical, digest, parse
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
@@ -16,7 +16,7 @@ FOLDER: Final = "requests"
 
 @dataclass(frozen=True)
 class Request:
-    """Experiments, scale, seeds, data and device of one call of `bnproof experiment run`."""
+    """Experiments, scale, seeds, data, device, precision of one `bnproof experiment run`."""
 
     ids: tuple[str, ...]
     scale: str
@@ -24,11 +24,18 @@ class Request:
     seed: int
     data: str | None
     device: str
+    precision: Precision = "float32"  # a request of an older version does not say
 
     def settings(self) -> Settings:
         """As `bnproof.empirical.runner.measure` takes them."""
         data = None if self.data is None else Path(self.data)
-        return Settings(scale=Scale(self.scale), seed=self.seed, data=data, device=self.device)
+        return Settings(
+            scale=Scale(self.scale),
+            device=self.device,
+            seed=self.seed,
+            data=data,
+            precision=self.precision,
+        )
 
     def command(self, name: str) -> str:
         """What to type to get the measurements of one experiment again, whatever the machine."""
@@ -39,6 +46,8 @@ class Request:
             words += ["--seeds", str(self.seeds)]
         if self.seed:
             words += ["--seed", str(self.seed)]
+        if self.precision != "float32":
+            words += ["--precision", self.precision]
         return " ".join(words)
 
     def keep(self, out: Path) -> None:
@@ -71,11 +80,13 @@ def requests(out: Path) -> list[Request]:
 
 
 def _sane(asked: Request) -> bool:
-    """Whether its fields are of the types that they say."""
+    """Whether its fields are of the types that they say, and the precision is known."""
     numbers = asked.seed, 1 if asked.seeds is None else asked.seeds
     words = *asked.ids, asked.device
-    return all(type(n) is int and n >= 0 for n in numbers) and all(
-        isinstance(w, str) for w in words
+    return (
+        all(type(n) is int and n >= 0 for n in numbers)
+        and all(isinstance(w, str) for w in words)
+        and asked.precision in get_args(Precision)
     )
 
 

@@ -1,6 +1,6 @@
 """The file of a sweep: what all trials share, what varies, and every combination of it.
 
-A table ``[run]`` (fields of `bnproof.empirical.training.config.Recipe`, and the images) or
+A table ``[run]`` (fields of `bnproof.empirical.training.config.TrainingConfig`, and the images) or
 ``[experiment]`` holds what all trials share; ``[grid]`` gives a list to every name that varies::
 
     [run]
@@ -27,7 +27,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 from bnproof.catalogue import experiment
 from bnproof.empirical.networks.table import FAMILIES
 from bnproof.empirical.training.config import TrainingConfig
-from bnproof.theory.claim import Scale
+from bnproof.theory.claim import Precision, Scale
 from bnproof.theory.common.errors import UserError, one_of, valid_seed, whole
 
 Fields = dict[str, Any]
@@ -43,7 +43,7 @@ WORDS: Final[Mapping[type, str]] = {
 }
 MOST: Final = 100_000  # trials of one file
 IMAGES: Final[Hints] = {"data": str, "images": int}
-EXPERIMENT: Final[Hints] = {"id": str, "scale": str, "seed": int, "data": str}
+EXPERIMENT: Final[Hints] = {"id": str, "scale": str, "seed": int, "data": str, "precision": str}
 
 
 @dataclass(frozen=True)
@@ -190,14 +190,15 @@ def _run(fields: Fields) -> Fields:
 def training_config(fields: Mapping[str, Any]) -> TrainingConfig:
     """The recipe of a training run."""
     given = {name: value for name, value in fields.items() if name not in IMAGES}
-    return TrainingConfig(**given | {"probes": tuple(given.get("probes", ()))})
+    return TrainingConfig(**given | {"metrics": tuple(given.get("metrics", ()))})
 
 
 def _experiment(fields: Fields) -> Fields:
     """Check one seed of an experiment."""
-    fields = {"scale": "quick", "seed": 0} | fields
+    fields = {"scale": "quick", "seed": 0, "precision": "float32"} | fields
     fields = _typed(fields, EXPERIMENT, required=("id",))
     one_of("scale", fields["scale"], [scale.value for scale in Scale])
+    one_of("precision", fields["precision"], get_args(Precision))
     valid_seed("seed", fields["seed"])
     experiment(fields["id"])
     return fields

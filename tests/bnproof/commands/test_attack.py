@@ -101,5 +101,5 @@ def test_bad_input_is_one_line(claim_id: str, options: dict, words: str) -> None
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_said() -> None:
-    with pytest.raises(UserError, match="--device cuda"):
+    with pytest.raises(UserError, match="device cuda"):
         attack("slides_4_1", device="cuda")

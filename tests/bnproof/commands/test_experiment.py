@@ -8,8 +8,9 @@ import pytest
 
 from bnproof import cli
 from bnproof.results import published
-from bnproof.results.run_requests import requests
+from bnproof.results.run_requests import Request, requests
 from bnproof.theory import claim
+from bnproof.theory.common.checksum import canonical, digest
 
 CHEAP = "bjorck_fig6"
 
@@ -75,6 +76,26 @@ def test_run_writes_result_and_figure_and_is_not_repeated(run, tmp_path, monkeyp
     assert "elsewhere: no such folder" in err
 
 
+def test_the_precision_is_part_of_the_command(run, tmp_path):
+    out = tmp_path / "bnproof-runs"
+    run("run", CHEAP, "--scale", "smoke", "--minutes", 1e-9, "--precision", "bfloat16")
+    (asked,) = requests(out)
+    assert asked.settings().precision == "bfloat16"
+    assert asked.command(CHEAP).endswith("--scale smoke --precision bfloat16")
+
+
+def test_a_request_of_before_there_was_a_precision_is_read(tmp_path):
+    Request((CHEAP,), "smoke", None, 0, None, "cpu").keep(tmp_path)
+    (path,) = (tmp_path / "requests").iterdir()
+    fields = json.loads(path.read_text())
+    del fields["precision"]
+    path.unlink()
+    text = canonical(fields)
+    (path.parent / f"{digest(text.encode())}.json").write_text(text)
+    (asked,) = requests(tmp_path)
+    assert asked.precision == "float32"
+
+
 def test_publish_writes_a_copy(run, tmp_path, monkeypatch):
     monkeypatch.setattr(published.write, "__defaults__", (tmp_path / "published",))
     status, out, _ = run("run", CHEAP, "--scale", "smoke", "--seeds", 2, "--publish")
@@ -84,6 +105,8 @@ def test_publish_writes_a_copy(run, tmp_path, monkeypatch):
     record = json.loads(path.read_text())
     assert record["command"].startswith("bnproof experiment run bjorck_fig6")
     assert record["environment"]["torch"]
+    assert record["environment"]["processor"]
+    assert record["provenance"]["precision"] == "float32"
 
 
 def test_stopped_by_the_clock_it_says_how_to_go_on(run, tmp_path):
@@ -113,6 +136,7 @@ def test_a_verdict_that_is_not_the_expected_one_gives_status_1(run, monkeypatch)
         (("run", CHEAP, "--minutes", "0"), "--minutes 0.0: must be positive and finite"),
         (("run", CHEAP, "--minutes", "nan"), "--minutes nan"),
         (("run", CHEAP, "--scale", "huge"), "huge"),
+        (("run", CHEAP, "--precision", "float16"), "float16"),
         (("run", CHEAP, "--data", "nowhere"), "nowhere"),
         (("run", CHEAP, "--scale", "smoke", "--out", "/proc/none"), "cannot write /proc/none"),
         (("resume",), "nothing was asked for there"),

@@ -62,10 +62,10 @@ def test_probe_finds_what_cannot_be_written(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(UserError, match="cannot write"):
-        files.metric(file / "below" / "x.json")
+        files.probe(file / "below" / "x.json")
     with pytest.raises(UserError, match="is a folder"):
-        files.metric(tmp_path)
-    files.metric(tmp_path / "new" / "x.json")
+        files.probe(tmp_path)
+    files.probe(tmp_path / "new" / "x.json")
     assert json.loads("[]") == list((tmp_path / "new").iterdir())
 
 

@@ -14,7 +14,7 @@ CONFIG = {
     "network": {"depth": 8, "family": "resnet", "norm": "batch"},
     "rate": 0.1,
     "seed": 3,
-    "probes": ["landscape"],
+    "metrics": ["landscape"],
     "data": {"name": "digits"},
 }
 ROWS = [

@@ -66,7 +66,8 @@ def test_a_whole_network_may_vary_and_one_option_with_it() -> None:
 def test_experiments() -> None:
     text = '[experiment]\nscale = "smoke"\n[grid]\nid = ["bjorck_fig2"]\nseed = [3, 4]\n'
     (first, second) = trials(text, data="digits")
-    assert first.fields == {"id": "bjorck_fig2", "scale": "smoke", "seed": 3, "data": "digits"}
+    said = {"id": "bjorck_fig2", "scale": "smoke", "seed": 3, "data": "digits"}
+    assert first.fields == said | {"precision": "float32"}
     assert second.point == {"id": "bjorck_fig2", "seed": 4}
 
 
@@ -101,7 +102,7 @@ def test_data_of_the_call_goes_before_those_of_the_file() -> None:
         (RUN.replace("3", "true") + GRID, "steps True: must be an integer"),
         (RUN.replace("= 8", "= 1979-05-27") + GRID, "network.depth .*must be an integer"),
         (RUN.replace("resnet", "resent") + GRID, "network.family 'resent'.*nearest is resnet"),
-        (RUN + "probes = [1]\n" + GRID, "probes .*must be a list of texts in quotes"),
+        (RUN + "metrics = [1]\n" + GRID, "metrics .*must be a list of texts in quotes"),
         (RUN + "images = 0\n" + GRID, "images 0: must be an integer, at least 1"),
         (RUN + "[grid]\nseed = [-1]\n", "seed -1: must be an integer, 0 to 4294967295"),
         ("run = 1\n" + GRID, r"run: must be a table; write \[run\]"),
@@ -109,6 +110,10 @@ def test_data_of_the_call_goes_before_those_of_the_file() -> None:
         ('[experiment]\nid = "bjorck_fig22"\n' + GRID, "did you mean bjorck_fig2"),
         ('[experiment]\nid = "thm41_gradient"\n' + GRID, "unknown claim|has no experiment"),
         ('[experiment]\nid = "bjorck_fig2"\nscale = "huge"\n' + GRID, "scale 'huge': must be one"),
+        (
+            '[experiment]\nid = "bjorck_fig2"\nprecision = "half"\n' + GRID,
+            "precision 'half': must be one of float32, bfloat16",
+        ),
         ("[experiment]\n" + GRID, "id is missing"),
         (
             '[run]\nsteps = 3\nrate = 0.1\nnetwork = {family = "dense"}\n' + GRID,

@@ -120,7 +120,7 @@ def test_a_bad_trial_is_one_line_of_the_table(run, tmp_path) -> None:
     assert status == 1
     (row,) = table(tmp_path / "runs")
     assert row["status"] == "failed"
-    assert row["note"].startswith("digits: a batch of 41 was asked for")
+    assert row["note"].startswith("digits: batch 41: choose")
     assert "1 failed" in text
 
 

@@ -343,7 +343,7 @@ def in_training(norm="batch", device="cpu"):
 
 @NORMS
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("probe", METRICS)
+@pytest.mark.parametrize("metric", METRICS)
 def test_probes_leave_no_trace(norm, training, metric, device):
     net, inputs, labels = in_training(norm, device)
     net.train(training).blocks[1].train(not training)  # flags that differ come back too
@@ -357,7 +357,7 @@ def test_probes_leave_no_trace(norm, training, metric, device):
     assert torch.equal(pixels, inputs)
 
 
-@pytest.mark.parametrize("probe", METRICS)
+@pytest.mark.parametrize("metric", METRICS)
 def test_probes_leave_no_trace_after_an_error(metric, device):
     net, inputs, labels = in_training(device=device)
     net.linear = Fails(64, 10, device=device)
@@ -368,7 +368,7 @@ def test_probes_leave_no_trace_after_an_error(metric, device):
 
 
 @pytest.mark.parametrize("calls", [1, 2])
-@pytest.mark.parametrize("probe", OF_A_LOSS)
+@pytest.mark.parametrize("metric", OF_A_LOSS)
 def test_probes_leave_no_trace_after_a_loss_that_fails(metric, calls, device):
     net, inputs, labels = in_training(device=device)
     before, left = traces(net), [calls]
@@ -384,7 +384,7 @@ def test_probes_leave_no_trace_after_a_loss_that_fails(metric, calls, device):
     assert same(before, traces(net))
 
 
-@pytest.mark.parametrize("probe", [*OF_A_LOSS, "activation_moments", "activation_shift"])
+@pytest.mark.parametrize("metric", [*OF_A_LOSS, "activation_moments", "activation_shift"])
 def test_probes_measure_training_mode_whatever_the_mode(metric):
     net, (inputs, labels) = network(), images()
     rows = [
@@ -395,7 +395,7 @@ def test_probes_measure_training_mode_whatever_the_mode(metric):
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("probe", [*OF_A_LOSS, "activation_moments", "activation_shift"])
+@pytest.mark.parametrize("metric", [*OF_A_LOSS, "activation_moments", "activation_shift"])
 def test_probes_refuse_a_model_without_parameters_that_need_gradients(metric):
     net, (inputs, labels) = network().requires_grad_(False), images()
     with pytest.raises(ValueError, match="no parameter that requires a gradient"):

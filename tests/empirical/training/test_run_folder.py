@@ -109,8 +109,8 @@ def test_another_configuration_in_the_folder_is_refused(tmp_path) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from bnproof.empirical.training.run_folder import Run
-with Run(Path(sys.argv[1]), {"a": 1}).held():
+from bnproof.empirical.training.run_folder import RunFolder
+with RunFolder(Path(sys.argv[1]), {"a": 1}).held():
     print("held", flush=True)
     sys.stdin.read()
 """

@@ -38,7 +38,7 @@ def test_three_routes_agree_on_a_line(first, second):
     for symbol, value in exact.items():
         for symbols in (space.model(params), space.recorded(params)):
             assert symbols.value(symbol).item() == pytest.approx(float(value), abs=1e-12)
-    assert space.exact(point).checks.values() == exact
+    assert space.exact(point).case.values() == exact
     assert exact[em.distance] ** 2 <= exact[em.gap] + exact[em.spread_p] + exact[em.spread_q]
 
 

@@ -117,7 +117,7 @@ def test_hessians_of_primitives_agree(count: int) -> None:
     assert near(by_hessian(primitive, count), along_lines(primitive, count))
 
 
-@pytest.mark.parametrize("way", [*RIGHT, "jacfwd(jacfwd)"])
+@pytest.mark.parametrize("spec", [*RIGHT, "jacfwd(jacfwd)"])
 def test_compositions_of_primitives_agree(spec: str) -> None:
     assert near(composed(primitive, spec), composed(primitive, "double backward"))
 
@@ -140,7 +140,7 @@ def test_double_backward_of_the_operator_is_right(count: int) -> None:
 
 
 @pytest.mark.skipif(not KNOWN, reason="seen with PyTorch 2.13 only")
-@pytest.mark.parametrize("way", RIGHT)
+@pytest.mark.parametrize("spec", RIGHT)
 def test_these_compositions_of_the_operator_are_right(spec: str) -> None:
     assert near(composed(fused, spec), composed(primitive, "double backward"))
 

@@ -171,7 +171,7 @@ def test_regressions_of_other_shapes_are_refused(data: dict[str, list], words: s
 
 def test_a_regression_without_a_unique_optimum_is_refused() -> None:
     data = minimax.Regression.of(X=[[1, 1], [2, 2], [0, 0]], t=[1, 0, 0], w0=[1, 0])
-    with pytest.raises(ValueError, match="columns less their means are dependent"):
+    with pytest.raises(ValueError, match="centred columns are dependent"):
         minimax.regression(data, learned=False)
 
 

@@ -223,5 +223,5 @@ def test_without_its_hypotheses_the_conditional_claim_is_not_proved() -> None:
 def test_a_regression_whose_optimum_is_not_defined_is_refused(t: tuple[int, ...]) -> None:
     """Targets orthogonal to the centred inputs, or to the inputs themselves."""
     data = minimax.Regression.of(X=[[1, 0], [0, 1], [1, 1]], t=t, w0=[0, 1])
-    with pytest.raises(ValueError, match="is orthogonal to X or to its deviations"):
+    with pytest.raises(ValueError, match="is orthogonal to X or to centred X"):
         minimax.regression(data, learned=True)

@@ -7,7 +7,7 @@ from bnproof.theory.claims.gradient import santurkar_4_1, santurkar_4_1_eps, sli
 from bnproof.theory.proving.certificate import (
     Term,
     implies_eps_zero,
-    in_basic_letters,
+    in_basic_symbols,
     non_negative,
 )
 from bnproof.theory.proving.derivation import proves
@@ -41,5 +41,5 @@ def test_the_identity_at_eps_zero_does_not_prove_the_bound_for_eps_above_zero() 
 def test_basic_letters() -> None:
     assert implies_eps_zero(sp.And(sp.Eq(sym.eps, 0), sp.Gt(sym.gy, 0)))
     assert not implies_eps_zero(sp.Gt(sym.eps, 0))
-    assert in_basic_letters(sym.sigma**2, sp.true) == sym.s**2 - sym.eps
-    assert in_basic_letters(sym.sigma, sp.Eq(sym.eps, 0)) == sym.s
+    assert in_basic_symbols(sym.sigma**2, sp.true) == sym.s**2 - sym.eps
+    assert in_basic_symbols(sym.sigma, sp.Eq(sym.eps, 0)) == sym.s

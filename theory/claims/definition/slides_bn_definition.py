@@ -3,11 +3,10 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1_eps import REGULAR
 from bnproof.theory.layer import definition as layer_definition
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import yhat_k
+from bnproof.theory.symbols import REGULAR, yhat_k
 
 
 def prove() -> DerivationResult:

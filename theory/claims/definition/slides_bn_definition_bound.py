@@ -3,6 +3,7 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.exact.cases import VANISHING
 from bnproof.theory.layer import definition as layer_definition
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
@@ -54,7 +55,7 @@ CLAIM = Claim(
     ),
     relation=sp.Le(hat_gap, eps * sp.Abs(1 - 2 * sigma - eps) / (2 * sigma**2) * hat_norm),
     control=sp.Le(hat_gap, eps * sp.Abs(1 - 2 * sigma - eps) / (4 * sigma**2) * hat_norm),
-    checks=(Proof(prove, attained=layer_definition.VANISHING), RandomTest()),
+    checks=(Proof(prove, attained=VANISHING), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
         "For every eps >= 0. Where sigma is of order 1, the relative difference is of order eps: "

@@ -3,9 +3,9 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import BOUND, CASE, IDEAL, prove
+from bnproof.theory.claims.gradient.santurkar_4_1 import BOUND, CASE, prove
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import g1, gamma, gg, gy, m, sigma, vv
+from bnproof.theory.symbols import IDEAL, g1, gamma, gg, gy, m, sigma, vv
 
 CLAIM = Claim(
     id="neurips_4_1_sqrt_m",

@@ -3,9 +3,9 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import BOUND, CASE, IDEAL, prove
+from bnproof.theory.claims.gradient.santurkar_4_1 import BOUND, CASE, prove
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import grad_yhat, vv
+from bnproof.theory.symbols import IDEAL, grad_yhat, vv
 
 CLAIM = Claim(
     id="report_3_4",

@@ -3,11 +3,10 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, g1, gamma, gg, gy, m, s, sigma, vv
+from bnproof.theory.symbols import IDEAL, eps, g1, gamma, gg, gy, m, s, sigma, vv
 
 
 def prove() -> DerivationResult:

@@ -6,10 +6,9 @@ from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdi
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, g1, gamma, gg, gy, m, sigma, vv
+from bnproof.theory.symbols import IDEAL, g1, gamma, gg, gy, m, sigma, vv
 
 BOUND = gamma**2 / sigma**2 * (gg - g1**2 / m - gy**2 / m)
-IDEAL = sp.Eq(eps, 0)
 CASE = Counterexample.of(y=[1, 1, -1, -1], b=[1, 0, 0, 0])
 
 

@@ -7,9 +7,7 @@ from bnproof.theory.layer import batchnorm
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, g1, gamma, gg, gy, m, s, vv
-
-REGULAR = sp.Gt(eps, 0)
+from bnproof.theory.symbols import REGULAR, eps, g1, gamma, gg, gy, m, s, vv
 
 
 def prove() -> DerivationResult:

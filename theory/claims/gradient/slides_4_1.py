@@ -3,12 +3,11 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import g1, gamma, gg, gy, m, s, sigma, vv
+from bnproof.theory.symbols import IDEAL, g1, gamma, gg, gy, m, s, sigma, vv
 
 mean_g = g1 / m
 CASE = Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0])

@@ -4,9 +4,8 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.claims.gradient import slides_4_1
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, l1, ll, ly, m, sigma, vv
+from bnproof.theory.symbols import IDEAL, gamma, l1, ll, ly, m, sigma, vv
 
 CLAIM = Claim(
     id="slides_4_1_any_y",

@@ -3,12 +3,11 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.exact.evaluate import n
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, gamma, sigma
+from bnproof.theory.symbols import IDEAL, eps, gamma, sigma
 
 FALLS = sigma - sp.Abs(gamma)
 

@@ -3,14 +3,13 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.exact.curvature import exactly, top_eigenvalues
 from bnproof.theory.layer import curvature
 from bnproof.theory.layer.curvature import Pu2, below_H, gram_det, lamH, lamK
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, gy, m, sigma, vv
+from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma, vv
 
 CASE = Counterexample.of(
     y=[1, 1, -1, -1],

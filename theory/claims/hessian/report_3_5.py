@@ -3,12 +3,11 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.exact.curvature import exactly
 from bnproof.theory.layer.curvature import qKq, qq
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, gy, m, sigma, vHv, vKv
+from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma, vHv, vKv
 
 CASE = Counterexample.of(y=[1, 1, -1, -1], b=[-1, 0, 0, 0])
 

@@ -3,11 +3,10 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, gamma, gy, latex, m, s, sigma, text, vHv, vKv, vv
+from bnproof.theory.symbols import IDEAL, eps, gamma, gy, latex, m, s, sigma, text, vHv, vKv, vv
 
 BOUND = gamma**2 / sigma**2 * vHv - gamma / (m * sigma**2) * gy * vv
 CASE = Counterexample.of(

@@ -3,11 +3,10 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1_eps import REGULAR
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, gy, m, s, vHv, vKv, vv
+from bnproof.theory.symbols import REGULAR, gamma, gy, m, s, vHv, vKv, vv
 
 
 def prove() -> DerivationResult:

@@ -3,7 +3,6 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.exact.curvature import exactly
 from bnproof.theory.layer.batchnorm import LOSS
@@ -11,7 +10,22 @@ from bnproof.theory.layer.curvature import gHg, relative
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, g1, gamma, gg, gy, latex, m, s, sigma, text, vHv, vKv, vv
+from bnproof.theory.symbols import (
+    IDEAL,
+    eps,
+    g1,
+    gamma,
+    gg,
+    gy,
+    latex,
+    m,
+    s,
+    sigma,
+    text,
+    vHv,
+    vKv,
+    vv,
+)
 
 PRINTED = gamma**2 / sigma**2 * (gHg - gy * vv / (m * gamma))
 CORRECTED = gamma**4 / sigma**4 * gHg - gamma / (m * sigma**2) * gy * vv

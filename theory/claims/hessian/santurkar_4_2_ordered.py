@@ -3,7 +3,6 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.claims.hessian.santurkar_4_2_norm_preserving import PRINTED
 from bnproof.theory.exact.curvature import exactly
@@ -11,7 +10,7 @@ from bnproof.theory.layer.curvature import gHg, ordered
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, gy, m, sigma, vHv, vKv, vv
+from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma, vHv, vKv, vv
 
 
 def prove() -> DerivationResult:

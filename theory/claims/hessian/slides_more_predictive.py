@@ -3,10 +3,9 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import vHv, vKv
+from bnproof.theory.symbols import IDEAL, vHv, vKv
 
 CLAIM = Claim(
     id="slides_more_predictive",

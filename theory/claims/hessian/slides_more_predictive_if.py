@@ -3,14 +3,13 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.exact.curvature import exactly
 from bnproof.theory.layer.curvature import gz, shrink
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, gy, latex, m, sigma, text, vHv, vKv, vv
+from bnproof.theory.symbols import IDEAL, gamma, gy, latex, m, sigma, text, vHv, vKv, vv
 
 
 def prove() -> DerivationResult:

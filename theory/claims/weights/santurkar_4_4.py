@@ -6,13 +6,12 @@ from fractions import Fraction
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.layer import minimax
 from bnproof.theory.layer.minimax import ghat, gstd, mu_g, radius
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, gy, m, sigma
+from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma
 
 PRINTED = gamma**2 / sigma**2 * (gstd**2 - m * mu_g**2 - radius**2 * gy**2)
 CORRECTED = gamma**2 / sigma**2 * (gstd - radius**2 * m * mu_g**2 - radius**2 / m * gy**2)

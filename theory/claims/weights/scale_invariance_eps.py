@@ -3,12 +3,11 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1_eps import REGULAR
 from bnproof.theory.layer import weights
 from bnproof.theory.layer.weights import RADIAL, after, eta, nn, ww
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, gamma, gy, s
+from bnproof.theory.symbols import REGULAR, eps, gamma, gy, s
 
 
 def prove() -> DerivationResult:

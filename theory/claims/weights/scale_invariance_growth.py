@@ -3,12 +3,11 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.layer import weights
 from bnproof.theory.layer.weights import after, eta, nn, nw, ww
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps
+from bnproof.theory.symbols import IDEAL, eps
 
 
 def prove() -> DerivationResult:

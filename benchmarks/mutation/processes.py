@@ -1,0 +1,97 @@
+"""pytest in a forked process of this one, which has loaded what takes long to load.
+
+The tests run in a copy of the tree, and import from it; the tree itself is never touched.
+"""
+
+import compileall
+import importlib
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from py_compile import PycInvalidationMode
+from typing import Any
+
+TREE = Path(__file__).resolve().parents[2]
+LOADED = ("torch", "sympy", "scipy.stats", "scipy.integrate", "scipy.optimize", "matplotlib.pyplot")
+NOT_COPIED = (".git", ".venv", ".asv", ".hypothesis", "build", "dist", "__pycache__", "*.egg-info")
+MEMORY = 24 * 2**30  # bytes of addresses; a change may ask for anything
+PASSED, FAILED, LATE = "passed", "failed", "timeout"
+
+
+def preload() -> None:
+    """Import what is not ours, with one thread; nothing may have run in it before the fork."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    sys.dont_write_bytecode = True
+    for name in LOADED:
+        importlib.import_module(name)
+
+
+def copy_tree(to: Path) -> Path:
+    """A copy of the tree in the folder `to`."""
+    shutil.rmtree(to, ignore_errors=True)
+    ignore = shutil.ignore_patterns(*NOT_COPIED)
+    shutil.copytree(TREE, to, symlinks=True, ignore=ignore)
+    # Compiled once; a module that is changed is seen by its hash, which its time would not show.
+    compileall.compile_dir(to, quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
+    return to
+
+
+def pytest_in(tree: Path, tests: list[str], plugin: Any, seconds: float) -> str:
+    """Run `tests` in `tree`; killed if they take much over `seconds`.
+
+    The limit is one of processor time; the clock may show eight times as much, for the machine may
+    have other work.  `plugin` is a plugin of pytest; it lives in the forked process.
+    """
+    limit = 60 + 4 * seconds
+    pid = os.fork()
+    if pid == 0:
+        _child(tree, tests, plugin, int(limit))
+    until = time.monotonic() + 8 * limit
+    while time.monotonic() < until:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.02)
+    _kill_group(pid)
+    if not done:
+        _, status = os.waitpid(pid, 0)
+        return LATE
+    if os.WIFSIGNALED(status):
+        return LATE if os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL) else FAILED
+    return PASSED if os.WEXITSTATUS(status) in (0, 5) else FAILED  # 5: no test was left to run
+
+
+def _kill_group(pid: int) -> None:
+    """Kill the forked process and what it started."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _child(tree: Path, tests: list[str], plugin: Any, limit: int) -> None:
+    status = 70
+    try:
+        os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        log = os.open(f"{tree}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.chdir(tree)
+        sys.path[:0] = [str(tree / "src"), str(tree)]
+        os.environ |= {"PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+        import pytest
+
+        options = ["-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        options += ["-m", "not slow", f"--basetemp={tree}.tmp"]
+        status = int(pytest.main([*options, *tests], plugins=[plugin]))
+    except BaseException as error:
+        print(repr(error), flush=True)
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
