@@ -88,15 +88,18 @@ class Start:
 
 
 class Size:
-    """The four packages as they lie on disk."""
+    """The package as it lies on disk, its folders theory, simulate and empirical with it."""
 
     def track_size(self) -> int:
-        """All their files but compiled ones."""
-        folders = (find_spec(name).submodule_search_locations[0] for name in LAYERS)
+        """All its files but compiled ones."""
+        package = Path(find_spec(PACKAGE).submodule_search_locations[0])
+        # In a checkout some of its folders are links, which `rglob` does not follow.
+        links = [path for path in package.iterdir() if path.is_symlink()]
+        folders = [package, *(path.resolve() for path in links)]
         return sum(
             path.stat().st_size
             for folder in folders
-            for path in Path(folder).rglob("*")
+            for path in folder.rglob("*")
             if path.is_file() and path.suffix != ".pyc"
         )
 
