@@ -3,18 +3,32 @@
 import resource
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+
+def command(*words: str) -> str:
+    """Python that carries out a command."""
+    return f"import sys; sys.argv = {['bnproof', *words]}; from bnproof.cli import main; main()"
+
+
+REPORT = Path(tempfile.gettempdir()) / "bnproof-bench-start"
 # A process of its own is measured: what it starts with, and what it does.
 ACTIONS = {
     "python": "",
-    "help": "import sys; sys.argv = ['bnproof', '--help']; from bnproof.cli import main; main()",
-    "claims": "import sys; sys.argv = ['bnproof', 'claims']; from bnproof.cli import main; main()",
+    "help": command("--help"),
+    "claims": command("claims"),
+    "experiment list": command("experiment", "list"),
+    "show": command("show", "santurkar_4_1"),
+    "verify": command(
+        *("verify", "santurkar_4_1", "--scale", "smoke", "--device", "cpu"),
+        *("--report", str(REPORT)),
+    ),
     "theory": "from bnproof.theory import claims, loading; loading.load_folder(claims)",
     "torch": "import torch",
 }
-LAYERS = ("theory", "simulate", "empirical", "ledger")
+PACKAGE = "bnproof"
 HEAVY = {"torch", "sympy", "matplotlib", "numpy", "scipy"}
 # Before the action, for `main` exits: what the process had loaded, and the most memory it held.
 AT_EXIT = """
@@ -44,7 +58,7 @@ def spent() -> float:
 
 
 class Start:
-    """`bnproof --help`, `bnproof claims`, and imports, beside bare Python and PyTorch."""
+    """Commands of `bnproof`, and imports, beside bare Python and PyTorch."""
 
     params = (list(ACTIONS),)
     param_names = ("action",)
@@ -65,17 +79,27 @@ class Start:
 
     track_heavy_packages.unit = "packages"
 
+    def track_modules(self, action: str) -> int:
+        """How many modules of the project it loads."""
+        loaded = run(action, AT_EXIT).stderr.split()
+        return sum(name.partition(".")[0] == PACKAGE for name in loaded)
+
+    track_modules.unit = "modules"
+
 
 class Size:
-    """The four packages as they lie on disk."""
+    """The package as it lies on disk, its folders theory, simulate and empirical with it."""
 
     def track_size(self) -> int:
-        """All their files but compiled ones."""
-        folders = (find_spec(name).submodule_search_locations[0] for name in LAYERS)
+        """All its files but compiled ones."""
+        package = Path(find_spec(PACKAGE).submodule_search_locations[0])
+        # In a checkout some of its folders are links, which `rglob` does not follow.
+        links = [path for path in package.iterdir() if path.is_symlink()]
+        folders = [package, *(path.resolve() for path in links)]
         return sum(
             path.stat().st_size
             for folder in folders
-            for path in Path(folder).rglob("*")
+            for path in folder.rglob("*")
             if path.is_file() and path.suffix != ".pyc"
         )
 

@@ -30,11 +30,10 @@ print(1024 * (peak() - before))
     ("widths", "repeats", "kind"),
     [
         ((1200,) * 3, 1, "real"),
-        ((900,) * 3, 1, "complex"),
-        ((400,) * 21, 1, "real"),
-        ((10, 10), 50_000, "real"),
+        ((300,) * 21, 1, "complex"),
+        ((10, 10), 10_000, "real"),
     ],
-    ids=["triangular", "complex", "graded", "many"],
+    ids=["triangular", "graded", "many"],
 )
 def test_what_is_needed_is_about_what_is_taken(
     widths: tuple[int, ...], repeats: int, kind: str
