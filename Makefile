@@ -29,7 +29,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 ASV := cd benchmarks && $(abspath $(BIN))/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: verify test test-all test-portable test-lowest lint wheel-test asv-check bench dashboard \
+.PHONY: verify test test-all test-portable test-lowest mutate lint wheel-test asv-check bench dashboard \
     compare docs readme clean checkout
 
 verify: $(VENV)/run
@@ -47,6 +47,10 @@ test-all: $(VENV)/all
 PORTABLE := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell
 test-portable: $(VENV)/dev
 	$(PORTABLE) $(TEST) -m "not slow" tests/simulate tests/empirical tests/bnproof/results
+
+# A fixed sample of single changes to the code: which of them does a test notice?  Resumable.
+mutate: $(VENV)/dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.mutation
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -58,6 +58,8 @@ LOOKS = {
     *("frameon", "ncol", "rasterized", "layout", "facecolor", "edgecolor", "capsize", "s"),
 }
 
+LIMITS = {"set_xlim", "set_ylim", "set_figheight", "set_figwidth", "subplots_adjust"}  # looks too
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Statement = ast.Expr | ast.Raise | ast.AugAssign | ast.Assign | ast.Break | ast.Continue
 
@@ -141,9 +143,10 @@ def functions(source: bytes) -> dict[int, str]:
 
 def _shape(unit: ast.AST) -> str:
     """What stays of code when its names, its texts and its place change: the kinds of its nodes."""
-    numbers = (n.value for n in ast.walk(unit) if isinstance(n, ast.Constant))
-    kept = [str(value) for value in numbers if isinstance(value, int | float)]
-    return " ".join([*(type(node).__name__ for node in ast.walk(unit)), *kept])
+    nodes = list(ast.walk(unit))
+    values = (node.value for node in nodes if isinstance(node, ast.Constant))
+    numbers = [str(value) for value in values if isinstance(value, int | float)]
+    return " ".join([*(type(node).__name__ for node in nodes), *numbers])
 
 
 class _Finder(ast.NodeVisitor):
@@ -158,8 +161,8 @@ class _Finder(ast.NodeVisitor):
         self.found: list[Change] = []
         self._names: list[str] = []
         self._in_function = False
-        self._statement = ast.AST()
-        self._shape, self._nth = "", 0  # of the unit, and how many changes it had so far
+        self._unit = self._statement = ast.AST()
+        self._shape, self._nth = "", 0  # of the unit, once needed; how many changes it had so far
         self._same = Counter[str]()  # changes of the same key
         lengths = [len(line) for line in source.splitlines(keepends=True)]
         self._offsets = [sum(lengths[:i]) for i in range(len(lengths) + 1)]
@@ -174,10 +177,11 @@ class _Finder(ast.NodeVisitor):
         if self.path.startswith(CATALOGUE) and (not self._in_function or "draw" in self._names):
             return
         first, last = self._span(self._statement)  # type: ignore[arg-type]
-        words = lambda start, end: " ".join(self.source[start:end].decode().split())  # noqa: E731
-        before, after = words(min(first, span[0]), span[0])[-40:], words(span[1], last)[:30]
-        label = label or f"{_short(words(*span))} -> {_short(new)}"
+        before = self._words(max(min(first, span[0]), span[0] - 100), span[0])[-40:]
+        after = self._words(span[1], max(span[1], min(last, span[1] + 100)))[:30]
+        label = label or f"{_short(self._words(*span))} -> {_short(new)}"
         text = f"{before} [{label}] {after}".strip()
+        self._shape = self._shape or _shape(self._unit)
         rank = _digest(SEED, self._nth, self._shape)
         self._nth += 1
         function = ".".join(self._names)
@@ -186,10 +190,16 @@ class _Finder(ast.NodeVisitor):
             text += f" #{n}"
         self.found.append(Change(self.path, function, text, rank, *span, new))
 
+    def _words(self, start: int, end: int) -> str:
+        """The source between two places, on one line."""
+        return " ".join(self.source[start:end].decode(errors="ignore").split())
+
+    def _told(self, node: ast.expr) -> str:
+        return _short(self._words(*self._span(node)))
+
     def _replace(self, node: ast.expr, new: ast.expr | str, label: str = "") -> None:
         text = new if isinstance(new, str) else ast.unparse(new)
-        old = _short(" ".join(ast.unparse(node).split()))
-        self._add(self._span(node), f"({text})", label or f"{old} -> {_short(text)}")
+        self._add(self._span(node), f"({text})", label or f"{self._told(node)} -> {_short(text)}")
 
     # Statements
 
@@ -200,7 +210,7 @@ class _Finder(ast.NodeVisitor):
             return
         outer, self._statement = self._statement, node
         if not self._in_function:
-            self._shape, self._nth = _shape(node), 0
+            self._unit, self._shape, self._nth = node, "", 0
         if isinstance(node, Statement) and _removable(node):
             self._add(self._span(node), "pass")
         super().visit(node)
@@ -210,11 +220,11 @@ class _Finder(ast.NodeVisitor):
         self._names.append(node.name)
         for decorator in node.decorator_list:
             self._decorator(decorator)
-        outer = self._in_function, self._shape, self._nth
-        self._in_function, self._shape, self._nth = True, _shape(node), 0
+        outer = self._in_function, self._unit, self._shape, self._nth
+        self._in_function, self._unit, self._shape, self._nth = True, node, "", 0
         for child in (*node.args.defaults, *filter(None, node.args.kw_defaults), *node.body):
             self.visit(child)
-        self._in_function, self._shape, self._nth = outer
+        self._in_function, self._unit, self._shape, self._nth = outer
         self._names.pop()
 
     visit_FunctionDef = visit_AsyncFunctionDef = _visit_function
@@ -243,11 +253,11 @@ class _Finder(ast.NodeVisitor):
     visit_JoinedStr = visit_Assert = visit_Raise = visit_Import = visit_ImportFrom = _leave
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        if ast.unparse(node.targets[0]) != "__all__":
+        if not (isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__"):
             self.visit(node.value)
 
     def visit_If(self, node: ast.If) -> None:
-        if ast.unparse(node.test) != "TYPE_CHECKING":
+        if not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
             self._condition(node)
 
     def _condition(self, node: ast.If | ast.While | ast.IfExp) -> None:
@@ -275,8 +285,8 @@ class _Finder(ast.NodeVisitor):
         if other is not None and not _is_text(node):
             changed = ast.BinOp(node.left, other(), node.right)
             signs = [ast.unparse(ast.BinOp(_X, op, _X)).strip("x ") for op in (node.op, other())]
-            left, right = _short(ast.unparse(node.left)), _short(ast.unparse(node.right))
-            self._replace(node, changed, f"{left} {signs[0]} -> {signs[1]} {right}")
+            label = f"{self._told(node.left)} {signs[0]} -> {signs[1]} {self._told(node.right)}"
+            self._replace(node, changed, label)
         self.generic_visit(node)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> None:
@@ -298,11 +308,15 @@ class _Finder(ast.NodeVisitor):
             self._replace(node, str(node.value + 1))
 
     def visit_Call(self, node: ast.Call) -> None:
-        name = ast.unparse(node.func).rpartition(".")[2]
-        if isinstance(node.func, ast.Name) and node.func.id in NAMES:
-            self._replace(node.func, NAMES[node.func.id])
-        elif isinstance(node.func, ast.Attribute) and name in NAMES:
-            self._replace(node.func, ast.Attribute(node.func.value, NAMES[name]))
+        func = node.func
+        name = {ast.Name: "id", ast.Attribute: "attr"}.get(type(func), "")
+        name = getattr(func, name, "")
+        if name in LIMITS:
+            return
+        if name in NAMES and isinstance(func, ast.Attribute):
+            self._replace(func, ast.Attribute(func.value, NAMES[name]), f"{name} -> {NAMES[name]}")
+        elif name in NAMES:
+            self._replace(func, NAMES[name])
         self.visit(node.func)
         for argument in node.args:
             self.visit(argument)
@@ -311,7 +325,7 @@ class _Finder(ast.NodeVisitor):
                 self.visit(keyword.value)
             elif keyword.arg not in LOOKS and (name, keyword.arg) != ("zip", "strict"):
                 rest = [other for other in node.keywords if other is not keyword]
-                label = f"{_short(ast.unparse(keyword))} -> nothing"
+                label = f"{keyword.arg}={self._told(keyword.value)} -> nothing"
                 self._replace(node, ast.Call(node.func, node.args, rest), label)
                 self.visit(keyword.value)
 
@@ -337,7 +351,9 @@ def _is_text(node: ast.expr) -> bool:
 def _removable(node: ast.stmt) -> bool:
     """Whether the module can still run without the statement."""
     if isinstance(node, ast.Expr):
-        return not isinstance(node.value, ast.Constant)
+        called = node.value.func if isinstance(node.value, ast.Call) else node.value
+        looks = isinstance(called, ast.Attribute) and called.attr in LIMITS
+        return not looks and not isinstance(node.value, ast.Constant)
     if isinstance(node, ast.Assign):
         return all(isinstance(t, ast.Attribute | ast.Subscript) for t in node.targets)
     return True

@@ -17,7 +17,10 @@ from benchmarks.mutation.processes import TREE, pytest_in
 OURS = ("theory", "simulate", "empirical", "src")
 MOST = 1500  # seconds for the tests of one file
 # What measures machines, kills processes or draws pages has no place here.
-LEFT_OUT = ("tests/benchmarks/", "tests/test_documentation.py", "tests/test_code_blocks.py")
+LEFT_OUT = (
+    *("tests/benchmarks/", "tests/hardening/"),
+    *("tests/test_documentation.py", "tests/test_code_blocks.py"),
+)
 
 
 def digest(*files: Path) -> str:
@@ -25,7 +28,7 @@ def digest(*files: Path) -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
-def test_files(tree: Path = TREE) -> list[str]:
+def files_of_tests(tree: Path = TREE) -> list[str]:
     """Every file of tests, relative to the tree."""
     found = sorted(path.relative_to(tree).as_posix() for path in tree.glob("tests/**/test_*.py"))
     return [path for path in found if not path.startswith(LEFT_OUT)]
@@ -39,7 +42,7 @@ class Recorder:
         self.seconds: dict[str, float] = {}
         self.unfit: set[str] = set()
         self.failed: set[str] = set()
-        include = [f"{tree}/{top}/*" for top in OURS]
+        include = [f"{tree}/{top}/**/*.py" for top in OURS]  # and no template
         self.coverage = coverage.Coverage(data_file=None, config_file=False, include=include)
 
     def pytest_sessionstart(self) -> None:

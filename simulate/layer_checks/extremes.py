@@ -1,5 +1,6 @@
 """Extreme inputs: constant groups, two entries, huge and tiny numbers, half precision."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
@@ -125,9 +126,10 @@ def _scaled(case: LayerCase, narrow: ModuleUnderTest, scale: float, constant: fl
     check = f"input times {scale:.0e} in float32"
     x = (case.x / case.x.std() * scale).float()
     limit = TOLERANCE[torch.float32]
-    square = scale**2
-    outside = square > torch.finfo(torch.float32).max
-    lost = square < torch.finfo(torch.float32).tiny and constant == 0
+    power = case.spec.kind.power
+    size = scale ** (power if math.isfinite(power) else 1.0)
+    outside = size > torch.finfo(torch.float32).max
+    lost = size < torch.finfo(torch.float32).tiny and constant == 0
 
     def measure() -> tuple[float, str]:
         z = narrow(x, {k: v.float() for k, v in case.state.items()})
@@ -138,7 +140,8 @@ def _scaled(case: LayerCase, narrow: ModuleUnderTest, scale: float, constant: fl
     row = attempt(EXTREMES, check, measure, limit)
     if row.outcome is Status.FAIL and (outside or lost):
         words = "overflow" if outside else "vanish, and eps = 0"
-        return skip(EXTREMES, check, f"squares {words} in float32: {row.note}", row.measured)
+        powers = "squares" if power == 2 else "powers"
+        return skip(EXTREMES, check, f"{powers} {words} in float32: {row.note}", row.measured)
     return row
 
 

@@ -50,6 +50,21 @@ INITIAL = pytest.mark.parametrize(
 )
 SMOKE = Settings(scale=Scale.SMOKE)
 
+
+def of_one_seed(claim: Claim) -> Claim:
+    """The same claim, whose experiment is carried out for a single seed at the smallest scale."""
+    spec = experiment_of(claim)
+    sizes = {**spec.sizes, Scale.SMOKE: replace(spec.sizes[Scale.SMOKE], seeds=1)}
+    return replace(claim, checks=(replace(spec, sizes=sizes),))
+
+
+# What training gives at the smallest scale decides nothing: one seed shows that it runs and is
+# told.
+MEASURED = {
+    name: of_one_seed(claim) if experiment_of(claim).trains else claim
+    for name, claim in CLAIMS.items()
+}
+
 TOY = Experiment(
     run=lambda trial: {},
     criteria=(
@@ -74,7 +89,7 @@ def found(tmp_path_factory):
     """The evidence of a claim: measured once in a process, its training runs by one of them all."""
     base = tmp_path_factory.getbasetemp()
     root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "runs"
-    return cache(lambda claim_id: check(CLAIMS[claim_id], SMOKE, root=root))
+    return cache(lambda claim_id: check(MEASURED[claim_id], SMOKE, root=root))
 
 
 def test_medians_are_held_against_the_criteria():
@@ -175,7 +190,7 @@ def test_evidence_is_as_expected(found, claim_id):
 
 @EVERY
 def test_evidence_says_what_was_measured_on_what(found, claim_id):
-    evidence, spec = found(claim_id), experiment_of(CLAIMS[claim_id])
+    evidence, spec = found(claim_id), experiment_of(MEASURED[claim_id])
     size, name = spec.sizes[Scale.SMOKE], spec.data or "photos"
     json.dumps(evidence.numbers, allow_nan=False)
     json.dumps(evidence.provenance)

@@ -13,7 +13,9 @@ from bnproof.simulate.layer_checks.extremes import extreme_rows, precision_rows
 from bnproof.simulate.layer_checks.forward import forward_rows, invariance_rows
 from bnproof.simulate.layer_checks.modes import mode_rows
 from bnproof.simulate.layer_checks.results import CheckResult, Status
+from bnproof.simulate.layer_checks.spec import NormalizerSpec
 from bnproof.simulate.layer_checks.wrong import Batch, Detached, EpsOutside, Unbiased
+from bnproof.simulate.samplers.normalizers import KINDS
 
 spec = importlib.util.spec_from_file_location(
     "wrong_layers", Path(__file__).with_name("wrong_layers.py")
@@ -86,6 +88,67 @@ def test_a_defect_of_one_channel_is_seen(
     assert checks <= failed
     if layer is Batch:
         assert failed == set()
+
+
+class Right(nn.Module):
+    """What is declared, without gamma and beta."""
+
+    def __init__(self, spec: NormalizerSpec) -> None:
+        super().__init__()
+        self.normalised = spec.normalised
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.normalised(x)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"WeightNorm"}))
+def test_a_right_layer_of_any_kind_fails_nothing_and_has_every_row(
+    trial_of: TrialOf, kind: str
+) -> None:
+    """What does not apply to a kind is a row that says so.
+
+    Without eps and without parameters fewer things can be wrong; a row is never left out.
+    """
+    rows = found(trial_of(Right, kind, 0.1))
+    names = {name.replace("zero input", "constant input") for name in rows}
+    batch = found(trial_of(lambda spec: Batch(3)))
+    assert names == batch.keys()
+    assert [row for row in rows.values() if row.outcome is Status.FAIL] == []
+    judged = sum(row.outcome is Status.PASS for row in rows.values())
+    assert judged > len(rows) / 2
+
+
+class Breaks(Batch):
+    """Right up to a size of its input, or from one on."""
+
+    def __init__(self, above: float, below: float) -> None:
+        super().__init__(3)
+        self.above, self.below = above, below
+
+    def forward(self, x: Tensor) -> Tensor:
+        size, z = x.abs().max(), super().forward(x)
+        return z + 1.0 if self.below < size < self.above else z
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "scale"), [(1e10, 1e20, "1e+15"), (1e-20, 1e-10, "1e-15")]
+)
+def test_what_breaks_at_one_size_of_input_fails_at_that_one(
+    trial_of: TrialOf, below: float, above: float, scale: str
+) -> None:
+    rows = found(trial_of(lambda spec: Breaks(above, below)))
+    failed = {name for name, row in rows.items() if row.outcome is Status.FAIL}
+    assert failed == {f"input times {scale} in float32"}
+
+
+def test_squares_that_overflow_are_stated_and_not_judged(trial_of: TrialOf) -> None:
+    rows = found(trial_of(lambda spec: Batch(3)))
+    row = rows["input times 1e+30 in float32"]
+    assert row.outcome is Status.NONE
+    assert row.note.startswith("squares overflow in float32: ")
+    rows = found(trial_of(Right, "l_2 BatchNorm", 0.0))
+    assert rows["input times 1e-30 in float32"].note.startswith("squares vanish, and eps = 0")
+    assert rows["input times 1e-15 in float32"].outcome is Status.PASS
 
 
 class Times(Batch):

@@ -154,3 +154,27 @@ def test_terms_along_directions_are_larger_than_the_derivatives_by_little(
     for found, terms in zip(hessian(trial, joint), trial.direction_terms(joint), strict=True):
         assert (found.abs() <= terms * (1 + 1e-12)).all()
         assert terms.max() < 300 * found.abs().max()
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_terms_along_directions_are_those_of_the_product_rule(
+    trial_of: Callable[..., Any], joint: bool
+) -> None:
+    """Of z = gamma n + beta along h and k, entry by entry, and of the loss of z."""
+    trial = trial_of(lambda spec: Batch(3), eps=0.3, shape=(5, 3))
+    (moves, others), terms = trial.directions, GroupTerms(trial.spec, trial.x)
+    gamma, g, c, a = (
+        value.abs() for value in (trial.state["weight"], trial.g_terms, trial.loss.c, trial.loss.a)
+    )
+    n = terms.n.T
+    slope = [terms.first(move.T).T for move in moves]
+    of_gamma = [move.abs() * joint for move in others["weight"]]
+    of_beta = [move.abs() * joint for move in others["bias"]]
+    Dz = [gamma * slope[h] + of_gamma[h] * n + of_beta[h] for h in range(2)]
+    found, hessian = trial.direction_terms(joint)
+    torch.testing.assert_close(found, torch.stack(Dz))
+    for h, k in product(range(2), repeat=2):
+        D2z = gamma * terms.second(moves[h].T, moves[k].T).T
+        D2z = D2z + of_gamma[h] * slope[k] + of_gamma[k] * slope[h]
+        expected = (g * D2z + c * Dz[h] * Dz[k]).sum() + (a * Dz[h]).sum() * (a * Dz[k]).sum()
+        torch.testing.assert_close(hessian[h, k], expected)

@@ -1,10 +1,12 @@
 """A proof proves its own relation and no other."""
 
+import pytest
 import sympy as sp
 
 from bnproof.theory import symbols as sym
 from bnproof.theory.claims.gradient import santurkar_4_1, santurkar_4_1_eps, slides_4_1
 from bnproof.theory.proving.certificate import (
+    Certificate,
     Term,
     implies_eps_zero,
     in_basic_symbols,
@@ -43,3 +45,39 @@ def test_basic_letters() -> None:
     assert not implies_eps_zero(sp.Gt(sym.eps, 0))
     assert in_basic_symbols(sym.sigma**2, sp.true) == sym.s**2 - sym.eps
     assert in_basic_symbols(sym.sigma, sp.Eq(sym.eps, 0)) == sym.s
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "counts"),
+    [
+        (sp.Ge(sym.vHv, 0), True),
+        (sp.Gt(sym.vHv, 0), True),
+        (sp.And(sp.Eq(sym.eps, 0), sp.Ge(sym.vHv, 0)), True),
+        (sp.true, False),
+        (sp.Ge(sym.vHv, -5), False),
+        (sp.Gt(sym.vHv, -5), False),
+        (sp.Le(sym.vHv, 0), False),
+        (sp.Ge(sym.gy, 0), False),
+        (sp.Ge(sym.vHv + sym.gy, 0), False),
+        (sp.Or(sp.Ge(sym.vHv, 0), sp.Ge(sym.gy, 0)), False),
+    ],
+    ids=str,
+)
+def test_only_a_letter_at_least_0_counts_as_a_hypothesis(
+    hypothesis: sp.Basic, counts: bool
+) -> None:
+    """A bound by a negative number certifies nothing: v'Hv >= -5 does not make |v|^2 <= 2|v|^2."""
+    assert non_negative(sym.vHv, hypothesis) is counts
+    assert non_negative(sym.vHv * sym.gg, hypothesis) is counts
+    assert not non_negative(-sym.vHv, hypothesis)
+    relation = sp.Le(sym.gg, sym.gg + sym.vHv)
+    slack = (Term(sym.vHv, "the hypothesis"),)
+    assert Certificate(relation, hypothesis, {}, slack).holds() is counts
+
+
+def test_a_positive_hypothesis_is_stronger_than_a_non_negative_one() -> None:
+    """1/x is non-negative where x is positive, and undefined where it may be 0."""
+    assert non_negative(1 / sym.vHv, sp.Gt(sym.vHv, 0))
+    assert non_negative(sym.sigma**2)
+    assert non_negative(sym.s**2 - sym.eps)
+    assert not non_negative(sym.eps - sym.s**2)

@@ -1,0 +1,249 @@
+"""The measure of the tests: which changes are made, to what sample, and what counts as caught."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("coverage", reason="coverage is not installed: the extra `dev` has it")
+changes = pytest.importorskip("benchmarks.mutation.changes", reason="the sources are not here")
+reach = pytest.importorskip("benchmarks.mutation.reach")
+main = pytest.importorskip("benchmarks.mutation.__main__")
+
+pytestmark = pytest.mark.sources
+
+SOURCE = '''
+"""A module."""
+from functools import cache
+
+SIZE: int = 3
+__all__ = ["f"]
+
+
+@cache
+@known
+def f(x: tuple[1], *, y=2.5) -> "1 < 2":
+    """Docs."""
+    assert x > 1
+    if x and not y:
+        raise ValueError("1" + x)
+    print(f"{x + 1}")
+    x.size = -1
+    return min(x, key=y) if x < 2 else [e for e in zip(x, x, strict=True) if e]
+
+
+class A:
+    def g(self):
+        return 1 + 2
+
+
+def draw(axes):
+    axes.set_ylim(0, 1)
+    axes.plot([1], color=2)
+'''
+EXPECTED = {
+    ": [3 -> 4]",
+    "f: [@known -> nothing]",
+    "f: [2.5 -> 3.5]",
+    "f: [x and not y -> x or not y]",
+    "f: [x and not y -> x]",
+    "f: [x and not y -> not y]",
+    "f: [not y -> y]",
+    "f: [if x and not y: -> if not (...)]",
+    "f: [raise ValueError -> pass]",
+    "f: [print -> pass]",
+    "f: [x.size = -1 -> pass]",
+    "f: [-1 -> 1]",
+    "f: [1 -> 2]",
+    "f: [min -> max]",
+    "f: [key=y -> nothing]",
+    "f: [x < 2 -> x <= 2]",
+    "f: [2 -> 3]",
+    "f: [e -> True]",
+    "A.g: [1 + -> - 2]",
+    "A.g: [1 -> 2]",
+    "A.g: [2 -> 3]",
+    "draw: [axes.plot([1], color=2) -> pass]",
+    "draw: [1 -> 2]",
+}
+
+
+BRACKETS = re.compile(r"\[.* -> .*\]")
+
+
+def made(source: str, path: str = "theory/m.py") -> list:
+    return changes.changes(path, source.encode())
+
+
+def test_every_kind_of_change_is_made_and_nothing_else() -> None:
+    found = [f"{c.function}: {BRACKETS.search(c.text)[0]}" for c in made(SOURCE)]
+    short = {
+        "f: [x and not y -> not (x and (not y))]": "f: [if x and not y: -> if not (...)]",
+        'f: [print(f"{x + 1}") -> pass]': "f: [print -> pass]",
+        'f: [raise ValueError("1" + x) -> pass]': "f: [raise ValueError -> pass]",
+    }
+    assert {short.get(text, text) for text in found} == EXPECTED
+
+
+def test_a_changed_module_differs_in_one_place_and_can_be_read() -> None:
+    before = ast.dump(ast.parse(SOURCE))
+    seen = {before}
+    for change in made(SOURCE):
+        after = change.apply(SOURCE.encode()).decode()
+        assert after.startswith(SOURCE[: change.start])
+        assert after.endswith(SOURCE[change.end :])
+        seen.add(ast.dump(ast.parse(after)))
+    assert len(seen) == len(made(SOURCE)) + 1
+    assert len({change.key for change in made(SOURCE)}) == len(made(SOURCE))
+
+
+def test_bytes_and_not_characters_are_counted() -> None:
+    source = 's = "ä" if 1 < 2 else "ö"\n'
+    (change, *_) = made(source)
+    assert change.apply(source.encode()).decode() == 's = "ä" if (1 <= 2) else "ö"\n'
+
+
+def test_of_the_catalogue_only_functions_are_changed_and_no_drawing() -> None:
+    found = made(SOURCE, "empirical/experiments/landscape/m.py")
+    assert {change.function for change in found} == {"f", "A.g"}
+
+
+def ranks(source: str) -> dict[str, str]:
+    return {change.rank: change.text for change in made(source)}
+
+
+def test_the_sample_outlives_new_names_and_changes_elsewhere() -> None:
+    renamed = SOURCE.replace("x", "inputs").replace("Docs", "Other words").replace('"1"', '"2"')
+    assert ranks(renamed).keys() == ranks(SOURCE).keys()
+    more = SOURCE.replace("class A", "def new():\n    return 7 < 8\n\n\nclass A")
+    assert ranks(more).keys() > ranks(SOURCE).keys()
+    edited = SOURCE.replace("return 1 + 2", "return 1 + 2 + 3")
+    kept = {text for rank, text in ranks(edited).items() if rank in ranks(SOURCE)}
+    assert len(kept) == len(ranks(SOURCE)) - 3
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return changes.sample(main.TREE, 100)
+
+
+def test_every_stratum_has_its_share_of_the_sample(sample) -> None:
+    assert list(sample) == list(changes.STRATA)
+    for name, found in sample.items():
+        assert len({change.key for change in found}) == 100
+        assert all(changes.stratum(change.path) == name for change in found)
+        assert [change.rank for change in found] == sorted(change.rank for change in found)
+    assert changes.stratum("simulate/check.py") == "simulate"
+    assert changes.stratum("simulate/layer_checks/results.py") == "layer checks"
+
+
+def test_a_line_belongs_to_the_innermost_function() -> None:
+    source = "a = 1\n\n\ndef f():\n    b = 2\n\n    def g():\n        return 3\n\n    return g\n"
+    assert changes.functions(source.encode()) == {
+        **dict.fromkeys((5, 6, 7, 9, 10), "f"),
+        8: "f.g",
+    }
+
+
+@pytest.fixture
+def tests(tmp_path: Path):
+    own, other = "tests/theory/test_m.py", "tests/simulate/test_n.py"
+    names = [f"{own}::a", f"{own}::b", f"{other}::c", f"{other}::d", f"{other}::slow"]
+    record = {
+        "tests": list(zip(names, [1.0, 2.0, 1.5, 0.5, 50.0], strict=True)),
+        "failed": [],
+        "names": names,
+        "reach": {"theory/m.py": {"f": [1, 2, 4], "g": [3]}},
+    }
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(record))
+    return reach.Tests([path])
+
+
+@pytest.mark.parametrize(
+    ("function", "most", "own", "others"),
+    [
+        ("f", 100, "ba", ["c", "slow", "d"]),
+        ("f", 10, "ba", ["c", "d"]),
+        ("f", 2, "b", ["c", "d"]),
+        ("g", 100, "ab", ["d", "c", "slow"]),
+        ("", 100, "ba", ["d", "c", "slow"]),  # outside of functions: whatever uses the module
+    ],
+)
+def test_tests_that_reach_the_function_come_first(tests, function, most, own, others) -> None:
+    change = changes.Change("theory/m.py", function, "", "", 0, 0, "")
+    first, second = tests.of(change, most)
+    assert "".join(test[-1] for test in first) == own
+    assert [test.partition("::")[2] for test in second] == others
+
+
+def test_a_result_holds_until_what_it_depends_on_changes(tmp_path: Path, monkeypatch) -> None:
+    for folder in (reach, main):
+        monkeypatch.setattr(folder, "TREE", tmp_path)
+    monkeypatch.setattr(reach.test_files, "__defaults__", (tmp_path,))
+    (tmp_path / "tests").mkdir()
+    module, first, second = (
+        tmp_path / name for name in ("m.py", "tests/test_a.py", "tests/test_b.py")
+    )
+    for path in (module, first, second):
+        path.write_text("1")
+    caught, alive = (changes.Change("m.py", "", text, "", 0, 0, "") for text in ("c", "d"))
+    state = main.State(tmp_path / "state")
+    for change, result, by in ((caught, "caught", "tests/test_a.py::t"), (alive, "alive", "")):
+        state.add(change, {"key": change.key, "result": result, "by": by, "seconds": 1})
+
+    def known() -> list[bool]:
+        read = main.State(tmp_path / "state")
+        return [read.of(change) is not None for change in (caught, alive)]
+
+    assert known() == [True, True]
+    second.write_text("2")
+    assert known() == [True, False]  # another test may catch it now
+    first.write_text("2")
+    assert known() == [False, False]
+    first.write_text("1")
+    assert known() == [True, False]
+    module.write_text("2")
+    assert known() == [False, False]
+
+
+def test_changes_that_are_equivalent_have_a_reason(sample) -> None:
+    known = {change.key for found in sample.values() for change in found}
+    for key, reason in main.reasons().items():
+        assert key in known, "no such change: was the code edited?"
+        assert len(reason.split()) > 3, key
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from benchmarks.mutation import processes
+tree = Path(sys.argv[1])
+for test in sys.argv[2:]:
+    print(processes.pytest_in(tree, ["-x", test], object(), -14.5))
+"""
+
+
+def test_outcomes_are_told_apart(tmp_path: Path, root: Path) -> None:
+    """Passed, failed, broken before a test ran, and at work far too long."""
+    (tmp_path / "src").mkdir()
+    for name, body in {
+        "good": "def test(): pass",
+        "bad": "def test(): assert 0",
+        "broken": "import no_such_module",
+        "endless": "def test():\n    while True: pass",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(body)
+    files = [f"{name}.py" for name in ("good", "bad", "broken", "endless")]
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path), *files],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.split() == ["passed", "failed", "failed", "timeout"], run.stderr
