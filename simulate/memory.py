@@ -91,7 +91,7 @@ def free(device: str = "cpu") -> int:
     if torch.device(device).type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     if MEMINFO.exists():
-        rows = dict(line.split(":", 1) for line in MEMINFO.read_text("ascii").splitlines())
+        rows = dict(line.split(":", 1) for line in MEMINFO.read_text(encoding="ascii").splitlines())
         available = 1024 * int(rows["MemAvailable"].split()[0])
     else:
         available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -101,7 +101,10 @@ def free(device: str = "cpu") -> int:
 def _left_by_container() -> list[int]:
     """What the limit of a container, whose files look like the root's from inside, leaves."""
     try:
-        most, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        most, used = (
+            int((CGROUP / f"memory.{name}").read_text(encoding="ascii"))
+            for name in ("max", "current")
+        )
     except (OSError, ValueError):  # none, or "max"
         return []
     return [most - used]

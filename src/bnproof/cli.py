@@ -298,7 +298,7 @@ def main() -> None:
 def _require_output() -> None:
     """Refuse to work for nobody: a closed standard output gets no result, and files its place."""
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # as long as the process
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process
     if sys.stdout is None:
         _fail("standard output is closed; direct it to a file, or to /dev/null")
 

@@ -23,7 +23,7 @@ def imported(code: str) -> set[str]:
 def test_the_command_line_imports_nothing_heavy() -> None:
     assert not imported("import bnproof.cli") & HEAVY
     # Neither does the process that starts trials, on Ray's workers.
-    assert not imported("import bnproof.sweep.process") & (HEAVY | {"cyclopts"})
+    assert not imported("import bnproof.scheduler.local") & (HEAVY | {"cyclopts"})
 
 
 def test_theory_is_without_torch() -> None:

@@ -125,6 +125,9 @@ class _Work:
             share=GPUS,
         )
         drive(jobs, engine, self._ended, unit="claims", total=len(self._entries))
+        for check in self._checks:  # what was done as the interrupt came
+            if check.id not in self._records and check.done():
+                self._ended(check, Outcome("kept"))
 
     def document(self) -> dict[str, Any]:
         """The evidence: records in the order of the claims, and what is left."""

@@ -51,7 +51,7 @@ def free_memory() -> int:
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     listed = Path("/proc/meminfo")
     if listed.exists():
-        rows = dict(line.split(":", 1) for line in listed.read_text("ascii").splitlines())
+        rows = dict(line.split(":", 1) for line in listed.read_text(encoding="ascii").splitlines())
         free = 1024 * int(rows["MemAvailable"].split()[0])
     most, used = _read("memory.max"), _read("memory.current")
     if most.isdigit() and used.isdigit():
@@ -61,7 +61,7 @@ def free_memory() -> int:
 
 def _read(name: str) -> str:
     try:
-        return (CGROUP / name).read_text("ascii").strip()
+        return (CGROUP / name).read_text(encoding="ascii").strip()
     except OSError:
         return ""
 

@@ -86,8 +86,8 @@ def test_the_result_is_written_as_numbers_or_figure(tmp_path: Path, capsys) -> N
     ("claim_id", "options", "words"),
     [
         ("report_34", {}, "did you mean report_3_4"),
-        ("bn_jacobian", {}, "no inequality"),
-        ("bjorck_table1", {}, "no inequality"),
+        ("bn_jacobian", {}, "not an inequality"),
+        ("bjorck_table1", {}, "not an inequality"),
         ("slides_4_1", {"seed": -1}, "--seed -1: must be an integer, 0 to"),
         ("slides_4_1", {"restarts": 0}, "restarts = 0: give 1 or more"),
         ("slides_4_1", {"out": Path("result.txt")}, "end the name in .json"),

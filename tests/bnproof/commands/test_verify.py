@@ -107,7 +107,7 @@ def test_ctrl_c_leaves_a_partial_page_and_goes_on(tmp_path, run, jobs) -> None:
     folder = tmp_path / "stopped"
     first = started(folder, *FEW, "bjorck_fig7", "loss_surface_initial", "--jobs", jobs)
     try:
-        wait(lambda: any("figures" in p.parts for p in folder.rglob("*.svg")))
+        wait(lambda: any((p.parents[1] / "result.json").exists() for p in folder.rglob("*.svg")))
         first.send_signal(signal.SIGINT)
         out, err = first.communicate(timeout=PATIENCE)
     finally:
@@ -173,9 +173,10 @@ from bnproof.theory.claims.gradient.bn_jacobian import CLAIM as WHOLE
 def prove():
     if not Path("now").exists():
         raise RuntimeError("not yet")
-    return WHOLE.means[0].prove()
+    return WHOLE.checks[0].prove()
 
-CLAIM = replace(WHOLE, id="flaky", means=(replace(WHOLE.means[0], prove=prove), *WHOLE.means[1:]))
+PROOF = replace(WHOLE.checks[0], prove=prove)
+CLAIM = replace(WHOLE, id="flaky", checks=(PROOF, *WHOLE.checks[1:]))
 """
 
 
@@ -186,7 +187,7 @@ def test_a_process_that_is_killed_is_reported_by_the_name_of_its_claim(run, tmp_
         text = FLAKY.replace('"flaky"', f'"{name}"').replace("not Path", "Path")
         if name == "greedy":
             text = text.replace(
-                "WHOLE.means[0].prove()", "__import__('os').kill(__import__('os').getpid(), 9)"
+                "WHOLE.checks[0].prove()", "__import__('os').kill(__import__('os').getpid(), 9)"
             )
         (folder / f"{name}.py").write_text(text)
     status, out, err = run("--claims", "claims", "--report", "r", "--jobs", 2)

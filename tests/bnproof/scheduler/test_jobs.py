@@ -44,7 +44,7 @@ CLAIM = Claim(
     sources=(Source("derived", "test"),),
     statement="x",
     expected=Verdict.REPRODUCED,
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(Criterion(net=WITHOUT, quantity="{quantity}", at_most=9, words="w"),),

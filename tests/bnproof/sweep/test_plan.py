@@ -108,7 +108,7 @@ def test_data_of_the_call_goes_before_those_of_the_file() -> None:
         ("run = 1\n" + GRID, r"run: must be a table; write \[run\]"),
         (RUN + "[experiment]\n" + GRID, "needs one of the tables"),
         ('[experiment]\nid = "bjorck_fig22"\n' + GRID, "did you mean bjorck_fig2"),
-        ('[experiment]\nid = "thm41_gradient"\n' + GRID, "unknown claim|has no experiment"),
+        ('[experiment]\nid = "thm41_gradient"\n' + GRID, "unknown experiment"),
         ('[experiment]\nid = "bjorck_fig2"\nscale = "huge"\n' + GRID, "scale 'huge': must be one"),
         (
             '[experiment]\nid = "bjorck_fig2"\nprecision = "half"\n' + GRID,

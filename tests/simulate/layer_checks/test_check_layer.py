@@ -362,13 +362,13 @@ def test_the_same_seed_gives_the_same_report(device: str) -> None:
         (nn.BatchNorm1d(3), {"shape": (8, 4)}, "raises for an input of shape 8x4"),
         (nn.BatchNorm1d(3), {"shape": (8,)}, "give two to five positive sizes"),
         (nn.BatchNorm1d(3), {"spec": "bach"}, "did you mean batch?"),
-        (nn.BatchNorm1d(3), {"eps": -1.0}, "eps = -1: give a finite constant"),
+        (nn.BatchNorm1d(3), {"eps": -1.0}, "eps = -1: must be finite and at least 0"),
         (nn.GroupNorm(2, 4), {"spec": "group(3)"}, "forms no group"),
         (nn.LayerNorm(1), {}, "m = 1"),
         (nn.Identity(), {}, "give --shape"),
         (nn.Identity(), {"shape": (8, 3)}, "agrees with no known normaliser"),
         (nn.Linear(3, 4), {"shape": (8, 3)}, "maps shape 8x3 to 8x4"),
-        (Functional(lambda x: [x]), {"shape": (8, 3)}, "returns list, not a tensor"),
+        (Functional(lambda x: [x]), {"shape": (8, 3)}, "returns list; it must return a tensor"),
         (Functional(lambda x: x.sum()), {"shape": (8, 3)}, "to a scalar"),
         (Functional(lambda x: x / 0), {"shape": (8, 3)}, "NaN or infinity for a finite input"),
         (Functional(lambda x: x - x), {"shape": (8, 3)}, "returns a constant"),
@@ -383,7 +383,7 @@ def test_what_cannot_be_measured_is_refused(
 
 
 def test_negative_eps_of_the_module_is_refused() -> None:
-    with pytest.raises(UserError, match="give a finite constant"):
+    with pytest.raises(UserError, match="must be finite and at least 0"):
         check_layer(nn.BatchNorm1d(3, eps=-1e-3))
     with pytest.raises(TypeError, match=r"torch\.nn\.Module"):
         check_layer(torch.tanh)
