@@ -1,1 +1,1 @@
-"""The share of single changes to the code that the tests notice; ``python -m benchmarks.mutation``."""
+"""The share of single changes to the code that the tests catch: `make mutate`."""

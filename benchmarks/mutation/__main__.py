@@ -119,7 +119,7 @@ class State:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        everything = [TREE / file for file in reach.test_files()]
+        everything = [TREE / file for file in reach.files_of_tests()]
         self._tests = reach.digest(*everything)
         self.known: dict[str, dict[str, Any]] = {}
         for line in path.read_text().splitlines() if path.exists() else []:
@@ -203,7 +203,7 @@ def main() -> int:
     if options.fresh:
         (KEPT / "state.jsonl").unlink(missing_ok=True)
     processes.preload()
-    files = reach.test_files()
+    files = reach.files_of_tests()
     records = [Path(path) for path in in_processes(options.jobs, _record, files)]
     tests = reach.Tests([path for path in records if path.exists()])
     for test in tests.failed:

@@ -28,7 +28,7 @@ def digest(*files: Path) -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
-def test_files(tree: Path = TREE) -> list[str]:
+def files_of_tests(tree: Path = TREE) -> list[str]:
     """Every file of tests, relative to the tree."""
     found = sorted(path.relative_to(tree).as_posix() for path in tree.glob("tests/**/test_*.py"))
     return [path for path in found if not path.startswith(LEFT_OUT)]
