@@ -169,5 +169,5 @@ def test_the_code_of_an_experiment_is_all_that_it_builds_on():
 def test_code_that_is_in_no_file_is_that_of_one_process():
     first = runner.code_of("typed at a prompt")
     assert runner.code_of("typed at a prompt") == first
-    runner.code_of.cache_clear()
+    runner._of_no_file.cache_clear()
     assert runner.code_of("typed at a prompt") != first
