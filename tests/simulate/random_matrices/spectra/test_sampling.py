@@ -219,5 +219,5 @@ def test_bad_choices(change: dict[str, Any], words: str) -> None:
 def test_bad_products() -> None:
     with pytest.raises(ValueError, match="factors must hold at least one factor"):
         sample_product([], 3, 1, seed=0)
-    with pytest.raises(ValueError, match="leaves a layer without units"):
+    with pytest.raises(ValueError, match="gives a layer without units"):
         sample_product([Gaussian(0.1)], 3, 1, seed=0)
