@@ -219,6 +219,7 @@ for test in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_outcomes_are_told_apart(tmp_path: Path, root: Path) -> None:
     """Passed, failed, broken before a test ran, and at work far too long."""
     (tmp_path / "src").mkdir()

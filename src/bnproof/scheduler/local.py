@@ -81,9 +81,19 @@ class Processes:
 
     def start(self, job: Job, seconds: float) -> None:
         """Give the job to a process."""
-        worker = self._idle.pop() if self._idle else _Worker(self._free.pop())
+        worker = self._ready()
         worker.take(job, seconds)
         self._busy.append(worker)
+
+    def _ready(self) -> "_Worker":
+        """A process that waits for a job; one that was killed meanwhile is replaced."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+            worker.kill()
+            self._free.append(worker.environment)
+        return _Worker(self._free.pop())
 
     def wait(self, seconds: float) -> Sequence[tuple[Job, Outcome]]:
         """The jobs that have ended, after waiting at most so long for one."""
@@ -137,11 +147,16 @@ class _Worker:
         """What `multiprocessing.connection.wait` takes."""
         return self._pipe, self._process.sentinel
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there."""
+        return self._process.is_alive()
+
     def take(self, job: Job, seconds: float) -> None:
         """Begin a job."""
         self.job = job
         self._last = time.monotonic() + seconds + GRACE
-        with contextlib.suppress(OSError):  # it died while it was idle; `poll` will tell
+        with contextlib.suppress(OSError):  # it has just died; `poll` will tell
             self._pipe.send((job, seconds))
 
     def poll(self) -> Outcome | None:
@@ -150,7 +165,7 @@ class _Worker:
             if self._pipe.poll():
                 outcome: Outcome = self._pipe.recv()
                 return outcome
-        if not self._process.is_alive():
+        if not self.alive:
             return Outcome("crashed", _ending(self._process.exitcode))
         if time.monotonic() > self._last:
             return Outcome("unfinished", "did not stop when it was asked to, and was killed")

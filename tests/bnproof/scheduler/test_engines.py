@@ -32,10 +32,10 @@ network.family = "resnet"
 network.depth = 8
 
 [grid]
-steps = [2, 100]
+steps = [2, 600]
 """
 NETWORK = {"family": "resnet", "depth": 8}
-RECIPE = TrainingConfig(network=NETWORK, steps=100, rate=0.05, batch=8, every=100)
+RECIPE = TrainingConfig(network=NETWORK, steps=600, rate=0.05, batch=8, every=100)
 # A shell that starts the tests in the background makes all that they start deaf to SIGINT.
 MAIN = """
 import signal
@@ -43,7 +43,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from bnproof.cli import main
 main()
 """
-PATIENCE = 300.0  # seconds; a test that waits longer fails
+PATIENCE = 120.0  # seconds; a test that waits longer fails
 
 
 @pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.slow)])
@@ -147,14 +147,14 @@ def test_a_killed_worker_and_a_killed_driver(file, out, engine, tmp_path) -> Non
     assert len(after) == 2
     assert {path: after[path] for path in before} == before
     rows = table(out)
-    assert [(row["steps"], row["status"]) for row in rows] == [("2", "done"), ("100", "done")]
+    assert [(row["steps"], row["status"]) for row in rows] == [("2", "done"), ("600", "done")]
     whole = train(RECIPE, load("digits", limit=40), root=tmp_path / "whole")
     assert float(rows[1]["loss"]) == whole["curve"][-1]["loss"]
     assert (tmp_path / "whole" / rows[1]["folder"]).exists()
 
 
 def test_ctrl_c_ends_all_with_a_checkpoint(file, out, engine) -> None:
-    file.write_text(FILE.replace("[2, 100]", "[100000, 200000]"))
+    file.write_text(FILE.replace("[2, 600]", "[100000, 200000]"))
     first = driver(file, out, "--jobs", "2", "--engine", engine)
     try:
         wait(lambda: len(list(out.glob("*/metrics.jsonl"))) == 2)

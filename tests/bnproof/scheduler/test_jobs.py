@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from bnproof.catalogue import one
 from bnproof.empirical.runner import measure
@@ -101,7 +102,7 @@ def test_what_two_experiments_share_is_done_once_to_the_same_numbers(
         assert outcome.status == "done", outcome
         lines.append(job.name)
 
-    assert drive(jobs, Inline(1), ended, unit="seeds", total=4)
+    assert drive(jobs, Inline(torch.get_num_threads()), ended, unit="seeds", total=4)
     assert len(done) == len(set(done)) == 8  # three runs and a part for each of two seeds
     assert len(lines) == 12
     assert pending(jobs) == []

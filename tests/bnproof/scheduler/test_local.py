@@ -150,10 +150,11 @@ def test_how_jobs_end(toys, folder) -> None:
 
 def test_a_process_that_is_killed_between_two_jobs_is_replaced(toys, folder) -> None:
     engine = processes()
-    results = run([toys.Toy("good", folder), toys.Toy("good 2", folder)], engine)
+    results = run([toys.Toy("good", folder), toys.Toy("good 2", folder)], engine, retries=0)
     assert next(results)[1].status == "done"
     (pid,) = pids(folder)
     os.kill(pid, signal.SIGKILL)
+    wait(lambda: not alive(pid))
     assert [outcome.status for _, outcome in results] == ["done"]
 
 
