@@ -107,7 +107,7 @@ def test_ctrl_c_leaves_a_partial_page_and_goes_on(tmp_path, run, jobs) -> None:
     folder = tmp_path / "stopped"
     first = started(folder, *FEW, "bjorck_fig7", "loss_surface_initial", "--jobs", jobs)
     try:
-        wait(lambda: any((p.parents[1] / "result.json").exists() for p in folder.rglob("*.svg")))
+        wait(lambda: list((folder / document.PICTURES).glob("*.svg")))
         first.send_signal(signal.SIGINT)
         out, err = first.communicate(timeout=PATIENCE)
     finally:
