@@ -1,0 +1,178 @@
+"""A counterexample as a Coq theorem: the relation does not hold for all data that it is said of.
+
+Where the counterexample is raw data of a layer and every letter has a definition in
+`bnproof.theory.kernel.definitions`, the theorem is about layers, and Coq computes the letters
+itself.  Elsewhere the data are the letters' exact values, as they were measured.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Final
+
+import sympy as sp
+
+from bnproof.theory import symbols as sym
+from bnproof.theory.claim import Counterexample
+from bnproof.theory.kernel import definitions
+from bnproof.theory.kernel.export import Script, Theorem, ordered, parts, signs
+from bnproof.theory.kernel.terms import CALL, Printer, Unsupported, identifiers
+
+HEAD: Final = """\
+From Coq Require Import Reals Lra Lia List.
+From BNProof Require Import Tactics Sums Gradient Layer Derivative Quadratic.
+Import ListNotations.
+Local Open Scope R_scope.
+"""
+# The counterexample in Coq, and what the hypotheses of a theorem about layers say of it.
+DATA: Final = """\
+Notation m0 := {size}%nat.
+Notation eps0 := {eps}.
+Notation gamma0 := {gamma}.
+Notation beta0 := {beta}.
+Notation y0 := (array {y}).
+Notation A0 := (matrix {A}).
+Notation b0 := (array {b}).
+Notation L0 := (quadratic m0 A0 b0).
+Notation g0 := (quadratic_gradient m0 A0 b0 (z m0 eps0 gamma0 beta0 y0)).
+Notation v0 := (pulled m0 eps0 y0 gamma0 g0).
+Notation l0 := (quadratic_gradient m0 A0 b0 y0).
+Notation q0 := (fun i => gamma0 * g0 i).
+Notation k0 := 0%nat.
+Notation i0 := 0%nat.
+Notation J0 := (jacobian m0 eps0 y0 0).
+"""
+FACTS: Final = """\
+  assert (ok : defined m0 eps0 y0) by (split; [lia | lra]).
+  pose proof (gradient_quadratic m0 A0 b0 (z m0 eps0 gamma0 beta0 y0)) as loss.
+  pose proof (gradient_loss m0 eps0 y0 ok gamma0 beta0 L0 g0 loss) as pulled_back.
+  pose proof (gradient_quadratic m0 A0 b0 y0) as without.
+  pose proof (gradient_scaled m0 eps0 y0 gamma0 beta0 L0 g0 loss) as scaled.
+  pose proof (gradient_yhat m0 eps0 y0 ok 0 ltac:(lia)) as row."""
+Values = Mapping[sp.Symbol, sp.Expr]
+
+
+def from_letters(name: str, relation: sp.Basic, domain: sp.Basic, values: Values) -> Theorem:
+    """Refute a relation by exact values of its letters.
+
+    Raises
+    ------
+    Unsupported
+        If a value or the relation is not exported, or a letter has no value.
+    """
+    letters = ordered(relation.free_symbols | domain.free_symbols)
+    numbers = _numbers(letters, values)
+    printer = Printer(identifiers(letters))
+    binder = f"forall {' '.join(printer.names.values())} : R"
+    script = Script()
+    script.add(HEAD)
+    _state(script, name, [f"{binder},", *signs(printer)], relation, domain, printer)
+    script.add(f"  specialize (claim {' '.join(numbers.values())}).")
+    _conclude(script, name, printer, values)
+    return script.theorem(name)
+
+
+def from_data(
+    name: str, relation: sp.Basic, domain: sp.Basic, case: Counterexample, values: Values
+) -> Theorem:
+    """Refute a relation of the letters of a layer by a batch, a quadratic loss and parameters.
+
+    `values` are what the letters are expected to be; Coq computes them from the data.
+
+    Raises
+    ------
+    Unsupported
+        If a letter has no definition as a Coq term, or the relation is not exported.
+    """
+    letters = ordered(relation.free_symbols | domain.free_symbols)
+    strange = [str(letter) for letter in letters if letter not in definitions.DEFINITIONS]
+    if strange:
+        raise Unsupported(f"{', '.join(strange)} is not defined in Coq")
+    printer = Printer(definitions.names(letters))
+    script = Script()
+    script.add(HEAD + _data(case))
+    opening = [f"{definitions.binder(letters)},", *definitions.hypotheses(letters)]
+    _state(script, name, opening, relation, domain, printer)
+    root = _numbers([sym.s], values)[sym.s]
+    script.show("spread", f"variance m0 y0 + eps0 = {root} ^ 2", "computed", "sigma^2 + eps")
+    script.show("root", f"s m0 eps0 y0 = {root}", "apply sqrt_of_square; lra", "s")
+    script.add(FACTS)
+    chosen = " ".join(f"{one}0" for one in definitions.data(letters))
+    script.add(f"  specialize (claim m0 eps0 gamma0 beta0 y0 {chosen}).")
+    for index, (letter, number) in enumerate(_numbers(letters, values).items()):
+        term = _at_data(definitions.DEFINITIONS[letter].term)
+        if not re.fullmatch(r"\w+", term):  # a parameter of the layer is a number already
+            script.show(f"K{index}", f"{term} = {number}", "valued", f"{letter} = {values[letter]}")
+            script.add(f"  rewrite ?K{index} in claim.")
+    _conclude(script, name, printer, values)
+    return script.theorem(name)
+
+
+def _state(
+    script: Script,
+    name: str,
+    opening: Iterable[str],
+    relation: sp.Basic,
+    domain: sp.Basic,
+    printer: Printer,
+) -> None:
+    """State that the relation does not hold wherever its hypotheses do and it is defined."""
+    claim = printer.relation(relation)
+    binder, *assumed = opening
+    script.add(f"Theorem {name} : ~ (\n  {binder}")
+    conditions = map(printer.condition, list(printer.conditions))
+    for line in [*assumed, *parts(domain, printer), *conditions]:
+        script.add(f"  {line} ->")
+    script.add(f"  {claim}).\nProof.\n  intros claim.")
+
+
+def _conclude(script: Script, name: str, printer: Printer, values: Values) -> None:
+    """See that the data satisfy the hypotheses, and that the relation fails there."""
+    at = Printer(_numbers(printer.names, values))
+    for index, atom in enumerate(printer.atoms):
+        value = sp.simplify(atom.subs(values))
+        if value.is_Rational:
+            script.show(f"A{index}", f"{at.term(atom)} = {at.term(value)}", "atomic", str(atom))
+            script.add(f"  rewrite ?A{index} in claim.")
+    script.add("  discharge claim.", "the data lie in the domain")
+    script.add("  fails claim.", "the relation fails at the data")
+    script.add(f"Qed.\nPrint Assumptions {name}.")
+
+
+def _numbers(letters: Iterable[sp.Symbol], values: Values) -> dict[sp.Symbol, str]:
+    """The value of each letter as a Coq term.
+
+    Raises
+    ------
+    Unsupported
+        If there is none, or it is neither rational nor made of square roots.
+    """
+    missing = [str(letter) for letter in letters if letter not in values]
+    if missing:
+        raise Unsupported(f"no value of {', '.join(missing)} is known")
+    return {letter: Printer({}).term(sp.sympify(values[letter]), CALL) for letter in letters}
+
+
+def _data(case: Counterexample) -> str:
+    return DATA.format(
+        size=len(case.y),
+        eps=_number(case.eps),
+        gamma=_number(case.gamma),
+        beta=_number(case.beta),
+        y=_list(case.y),
+        A="[" + "; ".join(map(_list, case.A)) + "]",
+        b=_list(case.b),
+    )
+
+
+def _list(numbers: Iterable[Fraction]) -> str:
+    return "[" + "; ".join(map(_number, numbers)) + "]"
+
+
+def _number(value: Fraction) -> str:
+    return Printer({}).term(sp.Rational(value), CALL)
+
+
+def _at_data(term: str) -> str:
+    """A definition with the data put in: every variable is followed by a 0."""
+    return re.sub(r"\b(m|eps|gamma|beta|y|k|i|L|g|v|l|q|J)\b", r"\g<1>0", term)
