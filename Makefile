@@ -3,7 +3,10 @@
 # make docs     build the documentation; ends with the path of its first page
 # make bench    measure the current commit; make dashboard: the results over the commits
 #
-# PYTHON       the interpreter, 3.11 or later
+# make wheel-test   the fast tests, and the commands, with what `pip install` installs
+# make test-lowest  some tests with the oldest dependencies that pyproject.toml allows
+#
+# PYTHON, VENV the interpreter, 3.11 or later, and the folder of its environment
 # TORCH        the requirement that is installed for PyTorch
 # TORCH_INDEX  where its wheels come from, for a CPU-only or another CUDA build: the address that
 #              pytorch.org/get-started shows for your platform; empty means pip's own default
@@ -11,6 +14,7 @@
 # MACHINE, COMMITS  of `make bench`: the name to keep results under, and what to measure
 
 PYTHON ?= python3
+VENV ?= .venv
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 SCALE ?= quick
@@ -18,91 +22,139 @@ DATA ?=
 MACHINE ?= this-machine
 COMMITS ?=
 
-BIN := .venv/bin
+BIN := $(VENV)/bin
 # One process a core with one thread each; tests of one xdist_group stay together.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
-ASV := cd benchmarks && ../$(BIN)/asv
+ASV := cd benchmarks && $(abspath $(BIN))/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: verify test test-all lint wheel-test asv-check bench dashboard compare docs readme clean
+.PHONY: verify test test-all test-lowest lint wheel-test asv-check bench dashboard compare docs readme \
+    clean checkout
 
-verify: .venv/run
+verify: $(VENV)/run
 	$(BIN)/bnproof verify --scale $(SCALE) $(if $(DATA),--data $(DATA))
 
-test: .venv/dev
+test: $(VENV)/dev
 	$(TEST) -m "not slow"
 
-test-all: .venv/all
+test-all: $(VENV)/all
 	$(TEST)
 
-lint: .venv/dev
+lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The fast tests against the built wheel, less those that kill and fuzz, which packaging cannot touch.
-# Its environment takes the dependencies over from .venv, but not the link to the sources, which a
-# .pth file does not hand on.
-WHEEL := build/wheel/venv/bin/python
+# The built wheel in an environment outside the tree: commands as a user calls them, then the fast
+# tests, less those that kill and fuzz, which packaging cannot touch.  Dependencies are taken over
+# from $(VENV), but not the path to the sources, which a .pth file does not hand on.
 SITE := -c "import site; print(site.getsitepackages()[0])"
-wheel-test: .venv/dev
-	rm -rf build/wheel && mkdir -p build/wheel
-	$(BIN)/python -m build --wheel --outdir build/wheel/dist
-	$(BIN)/python -m venv --without-pip build/wheel/venv
-	$(BIN)/python $(SITE) > "$$($(WHEEL) $(SITE))/dependencies.pth"
-	$(PIP) --no-deps --target "$$($(WHEEL) $(SITE))" build/wheel/dist/*.whl
-	cd build/wheel && OMP_NUM_THREADS=1 venv/bin/python -P -m pytest -n auto --dist loadgroup \
-	    -c ../../pyproject.toml --rootdir ../.. -m "not slow and not sources" -q ../../tests \
-	    --ignore=../../tests/hardening
+wheel-test: $(VENV)/dev
+	rm -rf build/wheel
+	$(BIN)/python -m build --no-isolation --outdir build/wheel >/dev/null
+	@set -e; T=$$(mktemp -d); trap 'rm -rf "$$T"' EXIT; \
+	$(BIN)/python -m venv --without-pip $$T/env; \
+	$(BIN)/python $(SITE) > "$$($$T/env/bin/python $(SITE))/dependencies.pth"; \
+	$(PIP) --python $$T/env/bin/python --no-deps build/wheel/*.whl; \
+	mkdir $$T/empty; cd $$T/empty; export OMP_NUM_THREADS=1; set -x; \
+	printf 'from torch import nn\ndef layer():\n    return nn.BatchNorm1d(8)\n' > mine.py; \
+	../env/bin/bnproof verify santurkar_4_1 --scale smoke; \
+	../env/bin/bnproof check-layer mine:layer >/dev/null || [ $$? = 1 ]; \
+	../env/bin/bnproof spectrum --factors 2 --size 20; \
+	../env/bin/bnproof experiment list >/dev/null; \
+	../env/bin/python -m bnproof --version; \
+	../env/bin/python -P -m pytest -n auto --dist loadgroup --installed -q \
+	    -c $(CURDIR)/pyproject.toml --rootdir $(CURDIR) -m "not slow and not sources" \
+	    $(CURDIR)/tests --ignore=$(CURDIR)/tests/hardening
 
-asv-check: .venv/dev
+# What depends on other packages, with the oldest versions of them that pyproject.toml allows, in an
+# environment of its own.  Old versions warn of things that were changed since.
+LOWEST := build/lowest
+LOWEST_TESTS := tests/theory/exact tests/theory/proving tests/simulate tests/empirical tests/bnproof
+test-lowest: $(LOWEST)/ready
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n auto --dist loadgroup -m "not slow" \
+	    -o filterwarnings=default $(LOWEST_TESTS)
+
+$(LOWEST)/ready: pyproject.toml Makefile | checkout
+	rm -rf $(LOWEST)
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(UV) --resolution lowest-direct -e ".[parquet,weights,tb]"
+	$(UV) hypothesis pytest pytest-xdist
+	@touch $@
+UV = $(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python \
+    $(if $(TORCH_INDEX),--index $(TORCH_INDEX) --index-strategy unsafe-best-match)
+
+asv-check: $(VENV)/dev
 	$(ASV) machine --yes >/dev/null
 	$(ASV) check --python=same
 
 # Every benchmark on the current commit, or on the commits that COMMITS names.
-bench: .venv/dev
+bench: $(VENV)/dev
 	$(BIN)/python benchmarks/record.py --machine $(MACHINE) $(COMMITS)
 
 # The results over the commits as a page that needs no network; npm brings its scripts.
-dashboard: .venv/dev
+dashboard: $(VENV)/dev
 	$(BIN)/python benchmarks/dashboard.py
 
 # Every comparison with a peer or a baseline; takes ten minutes and writes the table of README.md.
-compare: .venv/dev
+compare: $(VENV)/dev
 	$(PIP) -e ".[peers]"
 	$(BIN)/python benchmarks/compare.py --readme
 
 # Offline, warnings are errors; what is drawn once stays in docs/drawn.
-docs: .venv/dev
+docs: $(VENV)/dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -j auto -b html docs build/docs
 	@echo "$(CURDIR)/build/docs/index.html"
 
-readme: .venv/run
+readme: $(VENV)/run
 	$(BIN)/python -m bnproof.readme README.md
 
 clean:
-	rm -rf .venv .asv build dist bnproof-report docs/drawn docs/science
+	rm -rf $(VENV) .asv build dist bnproof-report docs/drawn docs/science
 
-.venv/python: Makefile
+# A copy of the tree may have lost the links of src/bnproof or turned them into text files or folders:
+# archives, file systems and settings of git without symbolic links do that.
+LINKS := theory simulate empirical
+PYVERSION := -c "import sys; print(sys.version_info[:2])"
+checkout:
+	@restored=; for name in $(LINKS); do \
+	    link=src/bnproof/$$name; \
+	    [ "$$(readlink $$link)" != ../../$$name ] || continue; \
+	    if [ -d $$link ] && [ ! -L $$link ] && ! diff -rq -x __pycache__ $$link $$name >/dev/null; then \
+	        echo "$$link should be a link but is a folder that differs from $$name:" \
+	            "move your changes to $$name and delete $$link" >&2; exit 1; \
+	    fi; \
+	    rm -rf $$link; ln -s ../../$$name $$link || { \
+	        echo "$$link cannot be linked to $$name here: copy the tree to a file system with" \
+	            "symbolic links, or install it: pip install ." >&2; exit 1; }; \
+	    restored="$$restored $$link"; \
+	done; [ -z "$$restored" ] || echo "restored links that this copy had lost:$$restored"
+	@[ "$(origin PYTHON)" = file ] || [ ! -x $(BIN)/python ] || \
+	    [ "$$($(PYTHON) $(PYVERSION))" = "$$($(BIN)/python $(PYVERSION))" ] || { \
+	        echo "$(VENV) has another version of Python than $(PYTHON);" \
+	            "name another folder: make VENV=.venv-other PYTHON=$(PYTHON)" >&2; exit 1; }
+
+$(VENV)/python: Makefile | checkout
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "bnproof needs Python 3.11 or later; name one: make PYTHON=python3.11" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-.venv/torch: .venv/python constraints.txt
+$(VENV)/torch: $(VENV)/python constraints.txt
 	@echo "installing (a few minutes the first time)"
 	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
 	@touch $@
 
-.venv/run: .venv/torch pyproject.toml
+$(VENV)/run: $(VENV)/torch pyproject.toml
 	$(PIP) -e ".[parquet,weights]"
 	@touch $@
 
-.venv/dev: .venv/run
+$(VENV)/dev: $(VENV)/run
 	$(PIP) -e ".[parquet,weights,tb,browser,docs,dev]"
 	@touch $@
 
 # Ray is large, and its tests are slow ones.
-.venv/all: .venv/dev
+$(VENV)/all: $(VENV)/dev
 	$(PIP) -e ".[ray]"
 	@touch $@

@@ -43,20 +43,20 @@ class Layer:
         self.right = wrong.Batch(8)
 
     def time_check_layer(self) -> None:
-        check_layer(self.right, declared="batch")
+        check_layer(self.right, spec="batch")
 
     def peakmem_check_layer(self) -> None:
-        check_layer(self.right, declared="batch")
+        check_layer(self.right, spec="batch")
 
     def track_failed_rows(self) -> int:
         """Checks that the right layer fails."""
-        return len(check_layer(self.right, declared="batch").failed)
+        return len(check_layer(self.right, spec="batch").failed)
 
     track_failed_rows.unit = "rows"
 
     def track_wrong_layers_found(self) -> int:
         """How many of three wrong layers fail."""
         layers = (wrong.Unbiased(8), wrong.Detached(8), wrong.EpsOutside(8))
-        return sum(not check_layer(layer, declared="batch").passed for layer in layers)
+        return sum(not check_layer(layer, spec="batch").passed for layer in layers)
 
     track_wrong_layers_found.unit = "layers"

@@ -41,7 +41,7 @@ def _record(number: int, folder: Path) -> dict:
         "expected": str(claim.expected),
         "as_expected": True,
         "error": None,
-        "steps": [vars(step) for step in claim.means[0].prove().steps],
+        "steps": [vars(step) for step in claim.checks[0].prove().steps],
         "evidence": [
             {
                 "kind": str(evidence.kind),

@@ -5,7 +5,7 @@ from time import process_time
 from typing import Any
 
 import bnproof.theory.claims
-from bnproof.theory.claim import Claim, Counterexample, Derived, Settings
+from bnproof.theory.claim import Claim, Counterexample, Proof, Settings
 from bnproof.theory.claims.hessian import bn_hessian, santurkar_4_2_eps
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.layer import batchnorm
@@ -18,7 +18,7 @@ timer = process_time  # read by asv: what other processes do on the machine coun
 CLAIMS = {
     claim.id: claim for claim in load_folder(bnproof.theory.claims) if isinstance(claim, Claim)
 }
-DERIVED = sorted(name for name, claim in CLAIMS.items() if claim.means_of(Derived))
+DERIVED = sorted(name for name, claim in CLAIMS.items() if claim.check_of(Proof))
 
 
 class Theory:
@@ -39,7 +39,7 @@ class Theory:
 
     def track_counterexample_size(self) -> int:
         """Entries of y in the counterexample: fewer are easier to check by hand."""
-        return len(santurkar_4_2_eps.CLAIM.means_of(Counterexample).y)
+        return len(santurkar_4_2_eps.CLAIM.check_of(Counterexample).y)
 
     track_counterexample_size.unit = "entries"
 
@@ -55,9 +55,9 @@ class Claims:
         found = {}
         for name in DERIVED:
             claim = CLAIMS[name]
-            way = claim.means_of(Derived)
-            target = claim.control if way.of_control else claim.relation
-            found[name] = certify(way.prove(), target, claim.domain).to_json()
+            spec = claim.check_of(Proof)
+            target = claim.control if spec.of_control else claim.relation
+            found[name] = certify(spec.prove(), target, claim.domain).to_json()
         return found
 
     def setup(self, certificates: dict[str, dict[str, Any]], name: str) -> None:

@@ -3,7 +3,7 @@
 from time import process_time
 
 from bnproof.empirical.data.load import load
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer
 
 timer = process_time  # read by asv: what other processes do on the machine counts less
@@ -22,10 +22,10 @@ class Training:
 
     def begin(self, precision: str) -> Trainer:
         network = {"family": "resnet", "depth": 20}
-        recipe = Recipe(
+        training_config = TrainingConfig(
             network=network, steps=10**6, rate=0.1, batch=32, augment=True, precision=precision
         )
-        return Trainer(recipe, load("photos"))
+        return Trainer(training_config, load("photos"))
 
     def time_update(self, precision: str) -> None:
         self.trainer.update()

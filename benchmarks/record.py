@@ -4,9 +4,11 @@
 
 Without COMMIT the checked-out tree is measured, as its HEAD.  A COMMIT is checked out beside it and
 measured by the benchmarks of today, so that its numbers can be compared; a file of benchmarks that
-needs what the commit does not have yet is left out there.  All run in the Python that runs this
-script, with one thread.  Nothing that is kept names this machine's folders; its name is asked for
-by `--machine`, and results of machines that git does not track stay untracked.
+needs what the commit does not have yet is left out there.  Commits from before the packages were
+parts of `bnproof` are refused: benchmarks would import the code of today instead.  All run in the
+Python that runs this script, with one thread.  Nothing that is kept names this machine's folders;
+its name is asked for by `--machine`, and results of machines that git does not track stay
+untracked.
 """
 
 import argparse
@@ -39,6 +41,12 @@ def git(*arguments: str, folder: Path = HERE) -> str:
     """What git prints."""
     command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def has_package(commit: str) -> bool:
+    """Whether a commit has the packages as parts of `bnproof`, in src."""
+    command = ["git", "-C", str(HERE), "cat-file", "-e", f"{commit}:src/bnproof/__init__.py"]
+    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def missing(tree: Path) -> list[str]:
@@ -143,14 +151,23 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> int:
     """Measure what is asked for; 0 if every benchmark ran."""
     options = parse(arguments)
+    names = options.commits or ["HEAD"]
     try:
-        commits = [git("rev-parse", "--verify", f"{name}^{{commit}}") for name in options.commits]
+        commits = [git("rev-parse", "--verify", f"{name}^{{commit}}") for name in names]
     except subprocess.CalledProcessError:
-        print(f"record: not all commits: {' '.join(options.commits)}", file=sys.stderr)
+        print(f"record: not all commits: {' '.join(names)}", file=sys.stderr)
+        return 2
+    early = [commit[:8] for commit in commits if not has_package(commit)]
+    if early:
+        print(
+            f"record: {' '.join(early)}: older than the package bnproof in src; today's code would "
+            "be measured in its place",
+            file=sys.stderr,
+        )
         return 2
     register(options.machine)
-    if not commits:
-        return measure(CONFIG, git("rev-parse", "HEAD"), options)
+    if not options.commits:
+        return measure(CONFIG, commits[0], options)
     return max(at(commit, options) for commit in commits)
 
 

@@ -106,7 +106,7 @@ class Experiment:
     draw: Callable[[Figure, Evidence], str]
     printed: Measured = field(default_factory=dict)
     positions: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    pictures: frozenset[str] = frozenset()
+    plot_only: frozenset[str] = frozenset()
     made_of: str = WITHOUT
     networks: Mapping[str, str] = field(default_factory=lambda: RESNET)
     data: str = ""
@@ -192,7 +192,7 @@ def experiment_of(claim: Claim) -> Experiment:
     ValueError
         If it has none.
     """
-    experiment: Experiment | None = claim.means_of(Experiment)
+    experiment: Experiment | None = claim.check_of(Experiment)
     if experiment is None:
         raise ValueError(f"{claim.id}: has no experiment among its means")
     return experiment
@@ -213,7 +213,7 @@ def _numbers(
                 "largest": _plain(values.max(axis=0)),
             }
             for name, values in quantities.items()
-            if name not in experiment.pictures
+            if name not in experiment.plot_only
         }
         for net, quantities in series.items()
     }

@@ -1,12 +1,11 @@
 """Carry out experiments, seed by seed, each kept in its own folder as soon as it is measured."""
 
-import ast
 import importlib.metadata
 import math
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -20,9 +19,10 @@ from tqdm import tqdm
 from bnproof.empirical.data.load import Images, load
 from bnproof.empirical.experiment import Series, experiment_of, judge
 from bnproof.empirical.training.loop import exactly
-from bnproof.empirical.training.run_folder import Run, State, digest, plain
+from bnproof.empirical.training.run_folder import RunFolder, State, plain
 from bnproof.empirical.trial import Size, Trained, Trial, UnfinishedError
 from bnproof.theory.claim import Claim, Evidence, Settings
+from bnproof.theory.common.code import code_hash
 
 
 @dataclass(frozen=True)
@@ -167,36 +167,23 @@ def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
     }
 
 
-@cache
+@cache  # what was loaded is what runs, whatever is edited meanwhile
 def code_of(name: str) -> str:
-    """Hash of a loaded module's source and of all modules of `empirical` that it builds on."""
-    sources: dict[str, bytes] = {}
-    waiting = [name]
-    while waiting:
-        module = sys.modules.get(waiting.pop())
-        path = getattr(module, "__file__", None)
-        if module is None or path is None or module.__name__ in sources:
-            continue
-        sources[module.__name__] = Path(path).read_bytes()
-        waiting += _imported(sources[module.__name__])
-    return digest(b"".join(sources[name] for name in sorted(sources)))
+    """Hash of the code of a loaded module and of all modules of `empirical` that it imports.
 
-
-def _imported(source: bytes) -> Iterator[str]:
-    """Names of modules of `empirical` in import statements; some may be no modules."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bnproof.empirical"):
-            yield from (str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names))
-        elif isinstance(node, ast.Import):
-            yield from (
-                alias.name for alias in node.names if alias.name.startswith("bnproof.empirical")
-            )
+    Code that is in no file, typed at a prompt, gets a hash that no other process gives: what was
+    measured with it is not taken for what other code would measure.
+    """
+    try:
+        return code_hash(name, within="bnproof.empirical")
+    except ValueError:
+        return uuid.uuid4().hex
 
 
 def _seed(claim: Claim, trial: Trial) -> State:
     """Measurements of one seed: read if they are there, else made and kept."""
     assert trial.runs is not None
-    run = Run(trial.runs, trial_config(claim, trial))
+    run = RunFolder(trial.runs, trial_config(claim, trial))
     with run.held(wait=-1):
         kept = run.result()
         if kept is not None:
@@ -224,7 +211,11 @@ def _measured(claim: Claim, trial: Trial) -> State:
 
 def _summary(one: Trained) -> State:
     """A training run in a line of the evidence; its curve stays in its folder."""
-    return asdict(one.recipe) | {"data": one.data, "diverged": one.diverged, "seconds": one.seconds}
+    return asdict(one.training_config) | {
+        "data": one.data,
+        "diverged": one.diverged,
+        "seconds": one.seconds,
+    }
 
 
 def _training(found: Sequence[State]) -> dict[str, Any]:

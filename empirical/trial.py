@@ -16,7 +16,7 @@ from bnproof.empirical.data.images import stream
 from bnproof.empirical.data.load import Images, batch
 from bnproof.empirical.networks.resnet import resnet
 from bnproof.empirical.networks.table import Initialisation, Norm, ResNet, Shortcut
-from bnproof.empirical.training.config import Recipe, fast_precision
+from bnproof.empirical.training.config import TrainingConfig, fast_precision
 from bnproof.empirical.training.loop import train
 from bnproof.empirical.training.run_folder import State
 from bnproof.empirical.training.tasks import Data
@@ -91,7 +91,7 @@ class Trained:
         Spent on the run.
     """
 
-    recipe: Recipe
+    training_config: TrainingConfig
     data: str
     diverged: int | None
     curve: Sequence[State]
@@ -185,12 +185,17 @@ class Trial:
         return stream(self.seed, purpose)
 
     def train(
-        self, network: Mapping[str, Any], *, rate: float, data: Data | None = None, **recipe: Any
+        self,
+        network: Mapping[str, Any],
+        *,
+        rate: float,
+        data: Data | None = None,
+        **training_config: Any,
     ) -> Trained:
         """Carry out a training run, or read it if it is done.
 
         `data` are the trial's images unless others are given, `recipe` are other fields of
-        `Recipe`.  Updates, batch and seed are those of the trial, and the precision is the
+        `TrainingConfig`.  Updates, batch and seed are those of the trial, and the precision is the
         device's fast one, or float32 at the smallest scale, whose numbers are to be the same
         everywhere; unless `recipe` says otherwise.
 
@@ -208,7 +213,7 @@ class Trial:
             "seed": self.seed,
             "precision": "float32" if small else fast_precision(self.device),
         }
-        made = Recipe(network=network, rate=rate, **(usual | recipe))
+        made = TrainingConfig(network=network, rate=rate, **(usual | training_config))
         chosen = self.images if data is None else data
         result = train(
             made,
@@ -221,6 +226,6 @@ class Trial:
         if result is None:
             raise UnfinishedError
         found = Trained(made, chosen.name, result["diverged"], result["curve"], result["seconds"])
-        if (made, chosen.name) not in [(one.recipe, one.data) for one in self.trained]:
+        if (made, chosen.name) not in [(one.training_config, one.data) for one in self.trained]:
             self.trained.append(found)
         return found

@@ -1,14 +1,12 @@
-"""Carry out the means `Instances`: a claim's own relation, and its control, on random instances.
+"""Carry out the means `RandomTest`: a claim's own relation, and its control, on random instances.
 
 Batches that do not fit into memory are halved; which instances there are does not change.
 """
 
-import importlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import sympy as sp
@@ -20,33 +18,15 @@ from tqdm import tqdm
 from bnproof.simulate import memory
 from bnproof.simulate.relation import TOLERANCE, compare, inside
 from bnproof.simulate.samplers.autodiff import Measured
-from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.networks import Problems
-from bnproof.theory.claim import Claim, Counterexample, Evidence, Instances, Kind, Scale, Settings
+from bnproof.simulate.samplers.table import sampler_of
+from bnproof.simulate.search import tightness
+from bnproof.theory.claim import Claim, Counterexample, Evidence, Kind, RandomTest, Scale, Settings
 from bnproof.theory.common.errors import UserError
 
-if TYPE_CHECKING:
-    from bnproof.simulate.search.tightness import Summary
-
-# A world is a module with `batches` and `provenance`, as `bnproof.simulate.samplers.autodiff` has
-# them.
-WORLDS: Final = {
-    "networks": "bnproof.simulate.samplers.autodiff",
-    "normalizers": "bnproof.simulate.samplers.normalizers",
-    "sgd": "bnproof.simulate.samplers.sgd",
-    "weights": "bnproof.simulate.samplers.weights",
-    "layer": "bnproof.simulate.samplers.layer",
-    "cross_entropy": "bnproof.simulate.samplers.cross_entropy",
-    "convolution": "bnproof.simulate.samplers.convolution",
-    "quadratics": "bnproof.simulate.samplers.least_squares",
-    "features": "bnproof.simulate.samplers.features",
-    "covariate_shift": "bnproof.simulate.samplers.covariate_shift",
-    "law": "bnproof.simulate.samplers.fuss_catalan",
-    "earth_mover": "bnproof.simulate.samplers.earth_mover",
-}
 INSTANCES: Final = {Scale.SMOKE: 200, Scale.QUICK: 2_000, Scale.PAPER: 100_000}
 SHOWN: Final = 4_000
-ATTACKED: Final = "violations found by the adversary"
 
 
 @dataclass
@@ -65,7 +45,7 @@ class Sample:
 
 
 def sample(claim: Claim, settings: Settings) -> Sample:
-    """Draw the claim's world and evaluate statement and control on it.
+    """Draw the claim's sampler and evaluate statement and control on it.
 
     Raises
     ------
@@ -90,7 +70,7 @@ def sample(claim: Claim, settings: Settings) -> Sample:
 
 
 def _evaluated(
-    claim: Claim, measured: Letters, budget: memory.Budget
+    claim: Claim, measured: Measurements, budget: memory.Budget
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield the instances inside the domain, and both excesses on them, on the CPU.
 
@@ -126,7 +106,7 @@ def _evaluated(
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `Instances` means: its relation and its control on random instances."""
+    """Evaluate a claim's relation and its control on random instances."""
     found = sample(claim, settings)
     tolerance = TOLERANCE[found.statement.dtype]
     count = len(found.statement)
@@ -146,7 +126,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     if found.halvings:
         numbers["memory ran out, batches halved"] = found.halvings
     holds = violations == 0
-    case = claim.means_of(Counterexample)
+    case = claim.check_of(Counterexample)
     if case is not None:
         again = compare(claim.relation, Measured(as_problem(case, settings.device)))
         numbers["counterexample by autodiff, scaled excess"] = again.excess.item()
@@ -161,7 +141,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     if tight is not None:
         numbers |= tight.numbers
         series |= tight.series
-        holds = holds and not tight.numbers[ATTACKED]
+        holds = holds and not tight.numbers[tightness.ATTACKED]
     word = "holds on all" if violations == 0 else f"is violated on {violations:,} of"
     summary = (
         f"The relation {word} {count:,} random instances (largest scaled excess "
@@ -181,36 +161,28 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     )
 
 
-def _tightness(claim: Claim, settings: Settings) -> "Summary | None":
-    """What the adversary makes of an inequality; None for an equation or letters it cannot vary."""
+def _tightness(claim: Claim, settings: Settings) -> tightness.Summary | None:
+    """What the adversary makes of an inequality; None for an equation or symbols it cannot vary."""
     if not isinstance(claim.relation, sp.LessThan):
         return None
-    from bnproof.simulate.search import tightness  # it draws the worlds of this module
-
     try:
         return tightness.summary(claim, settings)
-    except UserError:  # a claim of a person's own, in letters that no space has
+    except UserError:  # a claim of a person's own, in symbols that no space has
         return None
 
 
-def _world(way: Instances) -> ModuleType:
-    if way.world not in WORLDS:
-        raise ValueError(f"means: unknown world {way.world!r}; known: {', '.join(WORLDS)}")
-    return importlib.import_module(WORLDS[way.world])
-
-
-def _batches(claim: Claim, settings: Settings) -> Iterator[tuple[int, Letters]]:
-    way = claim.means_of(Instances)
+def _batches(claim: Claim, settings: Settings) -> Iterator[tuple[int, Measurements]]:
+    spec = claim.check_of(RandomTest)
     total = INSTANCES[settings.scale]
-    batches = _world(way).batches(way, claim.domain, total, settings.seed, settings.device)
+    batches = sampler_of(spec).batches(spec, claim.domain, total, settings.seed, settings.device)
     return iter(tqdm(batches, desc=claim.id, unit="batch", disable=None, leave=False))
 
 
 def _provenance(claim: Claim, settings: Settings) -> dict[str, Any]:
-    way = claim.means_of(Instances)
+    spec = claim.check_of(RandomTest)
     return {
-        "world": way.world,
-        **_world(way).provenance(way, claim.domain),
+        "sampler": spec.sampler,
+        **sampler_of(spec).provenance(spec, claim.domain),
         "seed": settings.seed,
         "scale": str(settings.scale),
         "device": settings.device,
@@ -237,8 +209,6 @@ def as_problem(case: Counterexample, device: str = "cpu") -> Problems:
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     """Distribution of the scaled excess for statement and control; returns the text alternative."""
-    from bnproof.simulate.search import tightness
-
     ratios = {
         name: evidence.series[name]
         for name in (tightness.RANDOMLY, tightness.BY_ADVERSARY)

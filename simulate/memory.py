@@ -1,7 +1,7 @@
 """A stated budget of memory: how many instances are measured at once.
 
-`limited` sets the budget for the work inside it; a world asks `chunk` how many instances fit.  When
-memory runs out all the same, the check halves the budget and goes on.
+`limited` sets the budget for the work inside it; a sampler asks `chunk` how many instances fit.
+When memory runs out all the same, the check halves the budget and goes on.
 """
 
 import re

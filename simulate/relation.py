@@ -1,8 +1,8 @@
-"""Evaluate a relation on measured letters; the one table of tolerances.
+"""Evaluate a relation on measured symbols; the one table of tolerances.
 
 The relation is the SymPy object that was proved and is printed; it is lambdified and evaluated on
-letters measured on random instances.  The error of a comparison is scaled by the sum of the
-absolute values of the terms that cancel, each letter entering with its own magnitude.
+symbols measured on random instances.  The error of a comparison is scaled by the sum of the
+absolute values of the terms that cancel, each symbol entering with its own magnitude.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters, arrange, axes_of
+from bnproof.simulate.samplers.base import Measurements, arrange, axes_of
 
 TOLERANCE: Final = {torch.float64: 1e-12, torch.float32: 1e-4}
 
@@ -44,18 +44,18 @@ def terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
 
 @cache
 def _compiled(expr: sp.Basic) -> tuple[list[sp.Symbol], Callable[..., Any]]:
-    letters = sorted(expr.free_symbols, key=str)
-    return letters, sp.lambdify(letters, expr, modules="torch", dummify=True)
+    symbols = sorted(expr.free_symbols, key=str)
+    return symbols, sp.lambdify(symbols, expr, modules="torch", dummify=True)
 
 
 def _evaluate(expr: sp.Basic, table: dict[sp.Symbol, Tensor]) -> Tensor:
-    letters, function = _compiled(expr)
-    value = function(*(table[letter] for letter in letters))
-    # A side without letters is a number: as a default tensor it would keep 7 digits.
+    symbols, function = _compiled(expr)
+    value = function(*(table[symbol] for symbol in symbols))
+    # A side without symbols is a number: as a default tensor it would keep 7 digits.
     return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
 
 
-def compare(relation: sp.Basic, measured: Letters, mask: Tensor | None = None) -> Comparison:
+def compare(relation: sp.Basic, measured: Measurements, mask: Tensor | None = None) -> Comparison:
     """Evaluate ``lhs = rhs`` or ``lhs <= rhs`` on every instance, or on those of `mask`.
 
     Raises
@@ -68,17 +68,17 @@ def compare(relation: sp.Basic, measured: Letters, mask: Tensor | None = None) -
     if not isinstance(relation, sp.Eq | sp.LessThan):
         raise TypeError(f"only = and <= can be checked, not {type(relation).__name__}")
     _refuse_faults(measured, mask)
-    letters = relation.free_symbols
-    axes = axes_of(letters)
-    values = {a: arrange(measured.value(a), a, axes) for a in letters}
+    symbols = relation.free_symbols
+    axes = axes_of(symbols)
+    values = {a: arrange(measured.value(a), a, axes) for a in symbols}
     # Below `floor` numbers lose digits by underflow: no rounding error is smaller than its share.
-    kind = torch.finfo(measured.value(next(iter(letters))).dtype)
+    kind = torch.finfo(measured.value(next(iter(symbols))).dtype)
     floor = kind.tiny / kind.eps
-    sizes = {a: arrange(measured.magnitude(a), a, axes) + floor for a in letters}
+    sizes = {a: arrange(measured.magnitude(a), a, axes) + floor for a in symbols}
     difference = _evaluate(relation.lhs, values) - _evaluate(relation.rhs, values)
     # |term| evaluated on magnitudes: each term is a monomial, up to fixed functions.
     every = (*terms(relation.lhs), *terms(relation.rhs))
-    # A term without letters is evaluated on the CPU, wherever the instances are.
+    # A term without symbols is evaluated on the CPU, wherever the instances are.
     found = (_evaluate(term, sizes).abs().to(difference.device) for term in every)
     scale = torch.stack(torch.broadcast_tensors(*found)).sum(0)
     # A scale that overflows would hide any difference: it must be finite too.
@@ -95,14 +95,14 @@ def compare(relation: sp.Basic, measured: Letters, mask: Tensor | None = None) -
     return Comparison(excess, excess > TOLERANCE[excess.dtype])
 
 
-def _refuse_faults(measured: Letters, mask: Tensor | None = None) -> None:
+def _refuse_faults(measured: Measurements, mask: Tensor | None = None) -> None:
     for fault, where in measured.faults().items():
         found = where if mask is None else where & mask.to(where.device)
         if found.any():
             raise ArithmeticError(f"instance {int(found.nonzero()[0])}: {fault}; no verdict")
 
 
-def inside(domain: sp.Basic, measured: Letters) -> Tensor:
+def inside(domain: sp.Basic, measured: Measurements) -> Tensor:
     """Which instances satisfy the claim's hypothesis, (K,).
 
     Raises
@@ -113,5 +113,5 @@ def inside(domain: sp.Basic, measured: Letters) -> Tensor:
     _refuse_faults(measured)
     if domain == sp.true:
         return torch.ones(measured.instances(), dtype=torch.bool)
-    table = {letter: measured.value(letter) for letter in domain.free_symbols}
+    table = {symbol: measured.value(symbol) for symbol in domain.free_symbols}
     return _evaluate(domain, table)

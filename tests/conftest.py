@@ -6,7 +6,9 @@ an unmarked one, reads a marked one as a NumPy array, or draws marked numbers wi
 the CPU is told so.
 """
 
+import importlib.util
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,31 @@ QUIETLY = [  # it sandboxes nothing of a stranger's here, and asks nobody for up
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--installed",
+        action="store_true",
+        help="test the bnproof that is installed (its wheel) instead of this checkout",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to test the code of another checkout."""
+    spec = importlib.util.find_spec("bnproof")
+    # Without a file it is the folder `tests/bnproof`.
+    home = Path(spec.origin).resolve().parent if spec and spec.origin else None
+    ours = home == ROOT / "src" / "bnproof"
+    where = f"imports bnproof from {home}" if home else "finds no bnproof"
+    if config.getoption("--installed"):
+        if home is None or ours:
+            raise pytest.UsageError(f"--installed: {sys.executable} {where}; install a wheel there")
+    elif not ours:
+        raise pytest.UsageError(
+            f"{sys.executable} {where}; to test this checkout run `make test`, or first "
+            f"`{sys.executable} -m pip install -e {ROOT}`"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -13,15 +13,15 @@ from bnproof.empirical.experiment import Experiment
 from bnproof.theory.claim import (
     Claim,
     Counterexample,
-    Derived,
-    Disproved,
+    Disproof,
     ExactCase,
-    Instances,
-    Spectra,
+    Proof,
+    RandomTest,
+    SpectrumTest,
     Verdict,
 )
 from bnproof.theory.common.errors import UserError
-from bnproof.theory.loading import Broken, load_folder
+from bnproof.theory.loading import LoadError, load_folder
 
 ENTRIES = list(catalogue().values())
 IDS = [entry.id for entry in ENTRIES]
@@ -45,7 +45,7 @@ SPINE = {
 
 def test_the_spine_is_there() -> None:
     assert set(IDS) >= SPINE
-    assert not [entry for entry in ENTRIES if isinstance(entry, Broken)]
+    assert not [entry for entry in ENTRIES if isinstance(entry, LoadError)]
 
 
 @pytest.mark.parametrize("claim", ENTRIES, ids=IDS)
@@ -54,20 +54,20 @@ def test_a_claim_is_complete(claim: Claim) -> None:
     assert claim.statement
     assert claim.title.endswith(".")
     # Only measurements can leave a statement open; a derivation that does is not finished.
-    assert claim.expected is not Verdict.UNDECIDED or claim.means_of(Experiment)
-    kinds = {type(way) for way in claim.means}
+    assert claim.expected is not Verdict.UNDECIDED or claim.check_of(Experiment)
+    kinds = {type(spec) for spec in claim.checks}
     has_control = {
-        Instances: claim.control is not None,
-        Spectra: True,
+        RandomTest: claim.control is not None,
+        SpectrumTest: True,
         Experiment: True,
     }
     numeric = kinds & has_control.keys()
     assert numeric, "no independent numerical path"
     assert all(has_control[kind] for kind in numeric)
     if claim.expected is Verdict.PROVED:
-        assert Derived in kinds
+        assert Proof in kinds
     if claim.expected is Verdict.REFUTED:
-        assert kinds & {Counterexample, ExactCase, Disproved}
+        assert kinds & {Counterexample, ExactCase, Disproof}
 
 
 @pytest.mark.parametrize(
@@ -181,12 +181,12 @@ def test_a_broken_file_does_not_hide_the_others(
     }
     entries = {e.id: e for e in load_folder(package(tmp_path, files, monkeypatch))}  # type: ignore[arg-type]
     assert isinstance(entries["good"], Claim)
-    broken = {name: entry.error for name, entry in entries.items() if isinstance(entry, Broken)}
+    broken = {name: entry.error for name, entry in entries.items() if isinstance(entry, LoadError)}
     assert set(broken) == set(entries) - {"good"}
     assert "ModuleNotFoundError: No module named 'does_not_exist_at_all'" in broken["no_import"]
     assert "must be the file's name" in broken["misnamed"]
     assert "is a int, not a Claim" in broken["not_a_claim"]
-    assert broken["letter"].startswith("letter.py: relation: unknown letter q;")
+    assert broken["letter"].startswith("letter.py: relation: unknown symbol q;")
     assert broken["strict"].startswith("strict.py: relation: |g|^2 < |v|^2 is neither")
     assert broken["empty"] == "empty.py: domain: excludes every case"
     assert "control: control: a relation and a control" in broken["control"]
@@ -205,7 +205,7 @@ def test_claims_of_a_persons_own(tmp_path: Path) -> None:
     (own / "mine.py").write_text(GOOD.format(id="mine", change="title='Mine.'"))
     (own / "bad.py").write_text("1/0\n")
     bad, mine = select([], own)
-    assert isinstance(bad, Broken)
+    assert isinstance(bad, LoadError)
     assert "ZeroDivisionError" in bad.error
     assert one("mine", own) == mine
     assert {entry.id for entry in select(["mine", "bn_jacobian"], own)} == {"mine", "bn_jacobian"}

@@ -12,7 +12,7 @@ import pytest
 import sympy as sp
 
 from bnproof.catalogue import catalogue
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving import cache
 from bnproof.theory.sources import DOCUMENTS, Source
 from bnproof.theory.symbols import gg, vv
@@ -78,8 +78,8 @@ def test_a_page_says_what_the_file_says(
         unmeasured = claims.verdict(claim) == claims.UNMEASURED
         assert unmeasured == ("Not measured yet" in text)
         assert claim.corrects is None or f"/science/{claim.corrects}" in links
-        way = claim.means_of(Derived) if shown else None
-        proof = cache.recall(way.prove) if way else None  # kept when the page was made
+        spec = claim.check_of(Proof) if shown else None
+        proof = cache.recall(spec.prove) if spec else None  # kept when the page was made
         if proof is not None:
             steps += len(proof.steps)
             assert all(step.told() in text for step in proof.steps)
@@ -125,7 +125,7 @@ def test_text_of_a_claim_is_text_on_its_page(
         statement=r"\text{" + HOSTILE.replace("{", "(").replace("}", ")") + "}",
         relation=sp.Le(vv, gg),
         control=sp.Le(vv, 2 * gg),
-        means=(Instances(),),
+        checks=(RandomTest(),),
         expected=Verdict.REFUTED,
         remark=HOSTILE,
     )

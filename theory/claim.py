@@ -19,7 +19,7 @@ import sympy as sp
 from bnproof.theory.sources import Source
 
 if TYPE_CHECKING:
-    from bnproof.theory.proving.derivation import Proof
+    from bnproof.theory.proving.derivation import DerivationResult
 
 
 class Verdict(StrEnum):
@@ -122,29 +122,29 @@ def decide(evidence: Sequence[Evidence]) -> Verdict:
 
 
 @dataclass(frozen=True)
-class Derived:
+class Proof:
     """Means: a machine-checked derivation, carried out by `bnproof.theory.prove.check`.
 
     `prove` is given for the claim's relation; for a claim that is refuted it proves the claim's
     control instead, which is then the corrected statement (`of_control`).  `attained` is exact
     data at which an inequality is an equality with sides that are not 0, or an `ExactCase` whose
-    letters depend on `bnproof.theory.exact.evaluate.n`: a family along which the ratio of the sides
+    symbols depend on `bnproof.theory.exact.evaluate.n`: a family along which the ratio of the sides
     goes to 1. Either way the inequality cannot be improved by a factor.
     """
 
-    prove: Callable[[], "Proof"]
+    prove: Callable[[], "DerivationResult"]
     of_control: bool = False
     attained: "Counterexample | ExactCase | None" = None
 
 
 @dataclass(frozen=True)
-class Disproved:
+class Disproof:
     """Means: a derivation that both sides of the relation, an equation, differ for every case.
 
     Carried out by `bnproof.theory.prove.check_disproof`; the control is the equation that holds.
     """
 
-    prove: Callable[[], "Proof"]
+    prove: Callable[[], "DerivationResult"]
 
 
 @dataclass(frozen=True)
@@ -176,29 +176,30 @@ class Counterexample:
 class ExactCase:
     """Means: an exact counterexample of any kind, carried out by `evaluate.check`.
 
-    `letters` computes the letters of the relation straight from raw data, in
+    `symbols` computes the symbols of the relation straight from raw data, in
     `fractions.Fraction` or exact SymPy numbers, and uses no derived formula; `words` describe the
     data.
     """
 
     words: str
-    letters: Callable[[], Mapping[sp.Symbol, sp.Expr]]
+    values: Callable[[], Mapping[sp.Symbol, sp.Expr]]
 
 
 @dataclass(frozen=True)
-class Instances:
+class RandomTest:
     """Means: the relation on random instances, carried out by `bnproof.simulate.check`.
 
-    `world` names a family of random instances in `bnproof.simulate.check.WORLDS`, by default random
-    single-BN-layer networks measured by autodiff; `sizes` are the batch sizes m that are drawn.
+    `sampler` names a family of random instances in `bnproof.simulate.samplers.table.SAMPLERS`, by
+    default random single-BN-layer networks measured by autodiff; `sizes` are the batch sizes m that
+    are drawn.
     """
 
     sizes: tuple[int, ...] = (2, 3, 8, 64)
-    world: str = "networks"
+    sampler: str = "networks"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spectra:
+class SpectrumTest:
     """Means: random matrices, carried out by `bnproof.simulate.random_matrices.studies.table`.
 
     `study` names what is measured, in `bnproof.simulate.random_matrices.studies.table.STUDIES`.
@@ -234,7 +235,7 @@ class Claim:
         The statement as a SymPy relation over `bnproof.theory.symbols`: the object that is proved,
         printed and evaluated on random networks.
     domain
-        Condition under which it is claimed (SymPy Boolean over the same letters).
+        Condition under which it is claimed (SymPy Boolean over the same symbols).
     control
         A relation that must get the opposite answer: a wrong variant of a true statement, the
         right variant of a false one.  An experiment brings its own control.
@@ -249,7 +250,7 @@ class Claim:
     sources: tuple[Source, ...]
     statement: str
     expected: Verdict
-    means: tuple[Any, ...]
+    checks: tuple[Any, ...]
     relation: sp.Basic | None = None
     domain: sp.Basic = sp.true
     control: sp.Basic | None = None
@@ -259,35 +260,37 @@ class Claim:
     def __post_init__(self) -> None:
         if not self.sources:
             raise ValueError(f"{self.id}: sources: a claim needs at least one source")
-        if not self.means:
-            raise ValueError(f"{self.id}: means: a claim needs at least one means to decide it")
+        if not self.checks:
+            raise ValueError(f"{self.id}: checks: a claim needs at least one means to decide it")
         needs_control = any(
-            isinstance(way, Derived | Disproved | Counterexample | ExactCase | Instances)
-            for way in self.means
+            isinstance(spec, Proof | Disproof | Counterexample | ExactCase | RandomTest)
+            for spec in self.checks
         )
         if needs_control and (self.relation is None or self.control is None):
             raise ValueError(f"{self.id}: control: a relation and a control must both be given")
-        self._check_means()
+        self._validate_checks()
 
-    def _check_means(self) -> None:
+    def _validate_checks(self) -> None:
         """Refuse means whose check could not do its work."""
-        exact = self.means_of(Counterexample) is not None and self.means_of(ExactCase) is not None
-        if exact or len({type(way) for way in self.means}) < len(self.means):
-            raise ValueError(f"{self.id}: means: one of a kind, and one exact case, is carried out")
-        if self.means_of(Disproved) and not isinstance(self.relation, sp.Eq):
+        exact = self.check_of(Counterexample) is not None and self.check_of(ExactCase) is not None
+        if exact or len({type(spec) for spec in self.checks}) < len(self.checks):
             raise ValueError(
-                f"{self.id}: means: Disproved is for an equation, which sides that differ break"
+                f"{self.id}: checks: one of a kind, and one exact case, is carried out"
             )
-        way = self.means_of(Derived)
-        wrong = way and (self.relation if way.of_control else self.control)
-        others = (self.means_of(kind) for kind in (Counterexample, ExactCase, Instances))
+        if self.check_of(Disproof) and not isinstance(self.relation, sp.Eq):
+            raise ValueError(
+                f"{self.id}: checks: Disproof is for an equation, which sides that differ break"
+            )
+        spec = self.check_of(Proof)
+        wrong = spec and (self.relation if spec.of_control else self.control)
+        others = (self.check_of(kind) for kind in (Counterexample, ExactCase, RandomTest))
         if isinstance(wrong, sp.LessThan) and not any(others):
             # That a slack proves one inequality says nothing of another.
             raise ValueError(
-                f"{self.id}: means: an inequality as control needs Instances or an exact case, "
+                f"{self.id}: checks: an inequality as control needs RandomTest or an exact case, "
                 "which can refute it"
             )
 
-    def means_of(self, kind: type) -> Any:
+    def check_of(self, kind: type) -> Any:
         """Return the first of the means that is of type `kind`, or None."""
-        return next((way for way in self.means if isinstance(way, kind)), None)
+        return next((spec for spec in self.checks if isinstance(spec, kind)), None)

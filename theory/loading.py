@@ -1,4 +1,7 @@
-"""Load the claims of a folder: one file, one claim, the file's name its id."""
+"""Load the claims of a folder: one file, one claim, the file's name its id.
+
+SymPy is imported with the first claim, not before.
+"""
 
 import hashlib
 import importlib
@@ -9,28 +12,32 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Final, Union
 
-import sympy as sp
-
-from bnproof.theory.claim import Claim
+from bnproof.theory import claims
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import LETTERS
+
+if TYPE_CHECKING:
+    from bnproof.theory.claim import Claim
+
+# A claim to start one of your own from; every installation has it.
+EXAMPLE: Final = Path(claims.__path__[0]) / "gradient" / "bn_jacobian.py"
 
 
 @dataclass(frozen=True)
-class Broken:
+class LoadError:
     """A claim file that could not be loaded, and why (one line)."""
 
     id: str
     error: str
 
 
-Load = Callable[[], Claim | Broken]
+Load = Callable[[], Union["Claim", LoadError]]
 
 
-def load_folder(package: ModuleType) -> list[Claim | Broken]:
-    """Return the claims of `package`, sorted by id; a file that fails becomes a `Broken`.
+def load_folder(package: ModuleType) -> "list[Claim | LoadError]":
+    """Return the claims of `package`, sorted by id; a file that fails becomes a `LoadError`.
 
     Whatever a claim file raises is caught: one bad file must not hide the others.
     """
@@ -68,7 +75,7 @@ def files_in(folder: Path) -> dict[str, Load]:
         raise UserError(f"no folder of claims at {folder}; name one that holds claim files (*.py)")
     files = sorted(path for path in folder.glob("*.py") if path.stem != "__init__")
     if not files:
-        raise UserError(f"no claim files (*.py) in {folder}; CONTRIBUTING.md shows one")
+        raise UserError(f"no claim files (*.py) in {folder}; start from a copy of {EXAMPLE}")
     return {path.stem: partial(_load, path.stem, partial(_run, path)) for path in files}
 
 
@@ -84,18 +91,23 @@ def _run(path: Path) -> ModuleType:
     return module
 
 
-def _load(claim_id: str, run: Callable[[], ModuleType]) -> Claim | Broken:
+def _load(claim_id: str, run: Callable[[], ModuleType]) -> "Claim | LoadError":
     try:
-        claim = run().CLAIM
+        claim: Claim = run().CLAIM
     except (Exception, SystemExit) as error:
         reason = str(error).splitlines()[0] if str(error) else "no message"
-        return Broken(claim_id, f"{claim_id}.py does not load: {type(error).__name__}: {reason}")
-    flaw = _flaw(claim, claim_id)
-    return claim if flaw is None else Broken(claim_id, f"{claim_id}.py: {flaw}")
+        return LoadError(claim_id, f"{claim_id}.py does not load: {type(error).__name__}: {reason}")
+    flaw = flaw_of(claim, claim_id)
+    return claim if flaw is None else LoadError(claim_id, f"{claim_id}.py: {flaw}")
 
 
-def _flaw(claim: object, claim_id: str) -> str | None:
+def flaw_of(claim: object, claim_id: str) -> str | None:
     """What is wrong with a claim, field first; None if nothing is seen."""
+    import sympy as sp
+
+    from bnproof.theory.claim import Claim
+    from bnproof.theory.symbols import SYMBOLS
+
     if not isinstance(claim, Claim):
         return f"CLAIM is a {type(claim).__name__}, not a Claim"
     if claim.id != claim_id:
@@ -103,7 +115,7 @@ def _flaw(claim: object, claim_id: str) -> str | None:
     for name in ("title", "statement", "remark"):
         if not isinstance(getattr(claim, name), str):
             return f"{name}: must be a string"
-    for name in ("sources", "means"):
+    for name in ("sources", "checks"):
         if not isinstance(getattr(claim, name), tuple):
             return f"{name}: must be a tuple; one entry needs a comma after it"
     if not all(isinstance(source, Source) for source in claim.sources):
@@ -114,9 +126,9 @@ def _flaw(claim: object, claim_id: str) -> str | None:
             continue
         if not isinstance(part, sp.Basic):
             return f"{name}: {part!r} is no SymPy relation; write sp.Eq(a, b) for a == b"
-        unknown = sorted(map(str, part.free_symbols - LETTERS.keys()))
+        unknown = sorted(map(str, part.free_symbols - SYMBOLS.keys()))
         if unknown:
-            return f"{name}: unknown letter {unknown[0]}; letters come from bnproof.theory.symbols"
+            return f"{name}: unknown symbol {unknown[0]}; symbols come from bnproof.theory.symbols"
         if name != "domain" and not isinstance(part, sp.Eq | sp.LessThan):
             return f"{name}: {part} is neither an equation nor a weak inequality <="
     if claim.domain == sp.false:

@@ -12,7 +12,7 @@ from benchmarks.comparisons.row import Row, alternate
 from bnproof.empirical.data.images import Images, stream
 from bnproof.empirical.data.load import load
 from bnproof.empirical.networks.resnet import resnet
-from bnproof.empirical.training.config import Recipe, fast_precision
+from bnproof.empirical.training.config import TrainingConfig, fast_precision
 from bnproof.empirical.training.loop import Trainer
 
 PROMISED = {20: 1.6, 110: 2.0}  # on a processor with bfloat16 instructions
@@ -93,7 +93,7 @@ def _outside(trainer: Trainer, steps: int) -> float:
 def _row(depth: int) -> Row:
     images = load("photos")
     precision = fast_precision("cpu")
-    recipe = Recipe(
+    training_config = TrainingConfig(
         network={"family": "resnet", "depth": depth},
         steps=10**6,
         rate=0.1,
@@ -101,7 +101,7 @@ def _row(depth: int) -> Row:
         augment=True,
         precision=precision,
     )
-    trainer, tutorial = Trainer(recipe, images), Tutorial(depth, images)
+    trainer, tutorial = Trainer(training_config, images), Tutorial(depth, images)
     ours, theirs = alternate(trainer.update, tutorial.step, repeats=12 if depth < 50 else 4)
     note = (
         f"{precision}: {BATCH / ours:.0f} against {BATCH / theirs:.0f} images/s; "

@@ -14,12 +14,12 @@ from bnproof.results import published
 from bnproof.theory.claim import (
     Claim,
     Counterexample,
-    Derived,
-    Disproved,
+    Disproof,
     Evidence,
     ExactCase,
-    Instances,
-    Spectra,
+    Proof,
+    RandomTest,
+    SpectrumTest,
     decide,
 )
 from bnproof.theory.sources import DOCUMENTS
@@ -39,12 +39,12 @@ from extension.proofs import MEANS as EXACT
 from extension.proofs import proofs
 
 MEANS: Final[Mapping[type, str]] = {
-    Derived: "a derivation, each step checked by SymPy",
-    Disproved: "a derivation that both sides differ in every case",
+    Proof: "a derivation, each step checked by SymPy",
+    Disproof: "a derivation that both sides differ in every case",
     Counterexample: "an exact counterexample, re-evaluated in rational arithmetic",
     ExactCase: "an exact counterexample, computed from raw data in exact arithmetic",
-    Instances: "the relation on random instances, measured by automatic differentiation",
-    Spectra: "spectra of random matrices beside their law",
+    RandomTest: "the relation on random instances, measured by automatic differentiation",
+    SpectrumTest: "spectra of random matrices beside their law",
     Experiment: "an experiment on images",
 }
 UNMEASURED: Final = "not measured"
@@ -60,7 +60,7 @@ def body(claim: Claim, root: Path, figure: tuple[str, str] | None) -> list[nodes
     figure
         Address and text alternative of the figure of the published measurements.
     """
-    trial: Experiment | None = claim.means_of(Experiment)
+    trial: Experiment | None = claim.check_of(Experiment)
     return [
         paragraph(claim.title, name="lead"),
         paragraph(
@@ -87,7 +87,7 @@ def _colour(claim: Claim) -> str:
 
 def verdict(claim: Claim) -> str:
     """The expected verdict, unless it is up to an experiment of which nothing is published."""
-    if claim.means_of(Experiment) and published.evidence(claim) is None:
+    if claim.check_of(Experiment) and published.evidence(claim) is None:
         return UNMEASURED
     return str(claim.expected)
 
@@ -132,18 +132,18 @@ def _relation(claim: Claim) -> list[nodes.Node]:
 def _means(claim: Claim, root: Path) -> list[list[Inline]]:
     """Each means in words, and where the derivation stands."""
     items: list[list[Inline]] = []
-    for way in claim.means:
-        words: list[Inline] = [MEANS[type(way)]]
-        if isinstance(way, Derived | Disproved):
-            file = Path(inspect.getfile(inspect.unwrap(way.prove))).relative_to(root)
-            of = ", of the corrected form" if getattr(way, "of_control", False) else ""
-            words += [f"{of}: ", code(f"{way.prove.__name__}()"), " in ", code(file.as_posix())]
+    for spec in claim.checks:
+        words: list[Inline] = [MEANS[type(spec)]]
+        if isinstance(spec, Proof | Disproof):
+            file = Path(inspect.getfile(inspect.unwrap(spec.prove))).relative_to(root)
+            of = ", of the corrected form" if getattr(spec, "of_control", False) else ""
+            words += [f"{of}: ", code(f"{spec.prove.__name__}()"), " in ", code(file.as_posix())]
         items.append(words)
     return items
 
 
 def _commands(claim: Claim) -> nodes.paragraph:
-    exact = any(isinstance(way, EXACT) for way in claim.means)
+    exact = any(isinstance(spec, EXACT) for spec in claim.checks)
     parts: list[Inline] = ["To repeat it: ", code(f"bnproof verify {claim.id}")]
     if exact:
         parts += [". Step by step: ", code(f"bnproof derive {claim.id}")]

@@ -27,7 +27,7 @@ def published_figure(claim: Claim, source: Path) -> tuple[str, str] | None:
 
     A figure that is newer than the measurements and the claim's file is not drawn again.
     """
-    if claim.means_of(Experiment) is None:
+    if claim.check_of(Experiment) is None:
         return None
     evidence = published.evidence(claim)
     if evidence is None:

@@ -5,17 +5,17 @@ from typing import Any, Final
 
 from docutils import nodes
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Disproved, ExactCase, Settings
+from bnproof.theory.claim import Claim, Counterexample, Disproof, ExactCase, Proof, Settings
 from bnproof.theory.proving.derivation import Step
-from bnproof.verification import WORKERS
+from bnproof.verification import carry_out
 from extension.nodes import Inline, bullets, folded, formula, paragraph, section
 
-MEANS: Final = (Derived, Disproved, Counterexample, ExactCase)
+MEANS: Final = (Proof, Disproof, Counterexample, ExactCase)
 
 
 def proofs(claim: Claim) -> list[nodes.Node]:
     """What the claim's exact means find, and every step; nothing for a claim that has none."""
-    found = [WORKERS[type(way)](claim, Settings()) for way in claim.means if isinstance(way, MEANS)]
+    found = [carry_out(spec, claim, Settings()) for spec in claim.checks if isinstance(spec, MEANS)]
     if not found:
         return []
     parts: list[nodes.Node] = []

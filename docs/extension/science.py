@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from bnproof.catalogue import catalogue, file_of
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.loading import Broken
+from bnproof.theory.loading import LoadError
 from bnproof.theory.sources import DOCUMENTS
 from extension import claims, gallery
 from extension.nodes import Inline, page, paragraph, table
@@ -33,7 +33,7 @@ def whole() -> dict[str, Claim]:
     """
     found: dict[str, Claim] = {}
     for entry in catalogue().values():
-        if isinstance(entry, Broken):
+        if isinstance(entry, LoadError):
             raise ValueError(entry.error)
         found[entry.id] = entry
     return found

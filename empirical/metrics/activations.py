@@ -91,6 +91,16 @@ def activation_moments(
     Notes
     -----
     Where activations are not finite, the moments are not either, as they come.
+
+    Examples
+    --------
+    >>> import bnproof, torch
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    >>> x, y = torch.randn(16, 4), torch.randint(3, (16,))
+    >>> moments = bnproof.activation_moments(net, ["1"], x)["1"]
+    >>> bool(moments.units.mean.abs().max() < 1e-5)
+    True
     """
     if not levels or not all(0 <= level <= 1 for level in levels):
         raise ValueError(f"levels {list(levels)}: give one or more quantiles between 0 and 1")
@@ -189,6 +199,18 @@ def activation_shift(
     ------
     ValueError
         As `activation_moments`, or if `after` has another number or other shapes.
+
+    Examples
+    --------
+    >>> import bnproof, torch
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    >>> x, y = torch.randn(16, 4), torch.randint(3, (16,))
+    >>> from bnproof.empirical.metrics.shift import sgd_step
+    >>> after = sgd_step(net, nn.functional.cross_entropy, x, y, rate=0.1)
+    >>> shift = bnproof.activation_shift(net, x, after, ["0", "1"])
+    >>> bool(shift["1"].whole.distances.max() > 0)
+    True
     """
     layers_of(model, names)
     objective = _without_loss(model, inputs, statistics)

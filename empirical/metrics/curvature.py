@@ -229,6 +229,16 @@ def sharpness(
         If the loss or its curvature is not finite.
     ArithmeticError
         If 60 products do not reach the tolerance.
+
+    Examples
+    --------
+    >>> import bnproof, torch
+    >>> from torch import nn
+    >>> x, y = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.ones(2, 1)
+    >>> net = nn.Linear(2, 1, bias=False)  # its loss has the Hessian 2/n X'X = diag(1, 4)
+    >>> found = bnproof.sharpness(net, nn.functional.mse_loss, x, y, rate=0.1)
+    >>> round(found.eigenvalue, 3)
+    4.0
     """
     for name, value in (("rate", rate), ("tolerance", tolerance)):
         if not 0 < value < math.inf:

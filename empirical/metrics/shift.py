@@ -72,6 +72,21 @@ def covariate_shift(
     ValueError
         As `Objective`; or if `after` has another number or other shapes, or a name is unknown or
         stands twice.
+
+    Examples
+    --------
+    >>> import bnproof, torch
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    >>> x, y = torch.randn(16, 4), torch.randint(3, (16,))
+    >>> from bnproof.empirical.metrics.shift import sgd_step
+    >>> after = sgd_step(net, nn.functional.cross_entropy, x, y, rate=0.1)
+    >>> layers = [["0.weight"], ["3.weight"]]
+    >>> first, last = bnproof.covariate_shift(
+    ...     net, nn.functional.cross_entropy, x, y, after, layers
+    ... )
+    >>> first.distance, last.distance > 0  # no layer before the first one moves
+    (0.0, True)
     """
     objective = Objective(model, loss, inputs, targets, statistics=statistics)
     moved = checked(objective, after)

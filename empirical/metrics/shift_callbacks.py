@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from bnproof.empirical.metrics.activations import Moved, activation_shift
 from bnproof.empirical.metrics.named import outputs_of
 from bnproof.empirical.metrics.shift import covariate_shift, sgd_step
-from bnproof.empirical.metrics.step import Moment, Watch
+from bnproof.empirical.metrics.step import Callback, TrainingState
 from bnproof.empirical.networks.table import Network
 from bnproof.empirical.networks.undisturbed import undisturbed
 
@@ -32,16 +32,16 @@ def is_watched(step: int) -> bool:
     return step <= FIRST or step % (OFTEN if step <= SELDOM else SELDOM) == 0
 
 
-def shift(moment: Moment) -> Mapping[str, Any]:
+def shift(now: TrainingState) -> Mapping[str, Any]:
     """Internal covariate shift of layers 2 to the last, also under `SHORT` times the step.
 
     A layer's parameters are its weights and bias and those of its normalisation.  Nothing is
     recorded at steps that are not looked at, see `is_watched`.
     """
-    if not is_watched(moment.step):
+    if not is_watched(now.step):
         return {}
-    model = _network(moment)
-    given = (model, moment.loss, moment.inputs, moment.targets)
+    model = _network(now)
+    given = (model, now.loss, now.inputs, now.targets)
     layers = _parameters(model)
 
     def rows(rate: float) -> dict[str, Any]:
@@ -49,10 +49,10 @@ def shift(moment: Moment) -> Mapping[str, Any]:
         names = ("distance", "relative", "cosine", "length")
         return {name: [getattr(layer, name) for layer in found] for name in names}
 
-    return rows(moment.rate) | {"short": rows(SHORT * moment.rate)}
+    return rows(now.rate) | {"short": rows(SHORT * now.rate)}
 
 
-def earth_mover(moment: Moment) -> Mapping[str, Any]:
+def earth_mover(now: TrainingState) -> Mapping[str, Any]:
     """How far one update moves the activations of the layers `MOVED`.
 
     ``whole``: mean over units of the earth mover's distance in units of the deviation before.
@@ -61,15 +61,15 @@ def earth_mover(moment: Moment) -> Mapping[str, Any]:
     deviation before where there is no BN.  ``whole at long``, ``largest at long``: the same for
     `LONG` times the step.
     """
-    if not is_watched(moment.step):
+    if not is_watched(now.step):
         return {}
-    model = _network(moment)
-    given = (model, moment.loss, moment.inputs, moment.targets)
+    model = _network(now)
+    given = (model, now.loss, now.inputs, now.targets)
     places = {id(module): name for name, module in model.named_modules()}
     modules = [model.activation(number) for number in MOVED if number < model.depth]
     names = [places[id(module)] for module in modules]
     usual, far = (
-        activation_shift(model, moment.inputs, sgd_step(*given, rate=factor * moment.rate), names)
+        activation_shift(model, now.inputs, sgd_step(*given, rate=factor * now.rate), names)
         for factor in (1.0, LONG)
     )
     pairs = list(zip(modules, names, strict=True))
@@ -82,32 +82,32 @@ def earth_mover(moment: Moment) -> Mapping[str, Any]:
     }
 
 
-def activations(moment: Moment) -> Mapping[str, Any]:
+def activations(now: TrainingState) -> Mapping[str, Any]:
     """Mean, deviation and quantiles of some units of the layers `SHOWN`, on the reference batch.
 
     The network is in training mode: batch statistics, and noise that is drawn anew.
     """
-    model = _network(moment)
+    model = _network(now)
     places = {id(module): name for name, module in model.named_modules()}
     shown = [number for number in SHOWN if number < model.depth]
     names = [places[id(model.activation(number))] for number in shown]
     with undisturbed(model), torch.no_grad(), outputs_of(model, names) as found:
-        torch.manual_seed(moment.step)
-        model(moment.reference)
+        torch.manual_seed(now.step)
+        model(now.reference)
     return {str(number): _sketch(found[name]) for number, name in zip(shown, names, strict=True)}
 
 
-def as_trained(moment: Moment) -> Mapping[str, Any]:
+def as_trained(now: TrainingState) -> Mapping[str, Any]:
     """The evaluation in training mode: the batches' own statistics, and noise where there is any.
 
     Evaluation mode leaves the noise out, but its running statistics were collected with it.
     """
-    with undisturbed(moment.model):
-        torch.manual_seed(moment.step)
-        return dict(moment.evaluate(moment.model))
+    with undisturbed(now.model):
+        torch.manual_seed(now.step)
+        return dict(now.evaluate(now.model))
 
 
-SHIFT_WATCHES: Final[dict[str, Watch]] = {
+SHIFT_WATCHES: Final[dict[str, Callback]] = {
     "shift": shift,
     "earth mover": earth_mover,
     "activations": activations,
@@ -115,8 +115,8 @@ SHIFT_WATCHES: Final[dict[str, Watch]] = {
 }
 
 
-def _network(moment: Moment) -> Network:
-    model = moment.model
+def _network(now: TrainingState) -> Network:
+    model = now.model
     if not isinstance(model, Network):
         raise TypeError(
             f"a {type(model).__name__}: must be one of bnproof.empirical.networks.table"

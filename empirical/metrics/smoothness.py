@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bnproof.empirical.metrics.step import Moment
+from bnproof.empirical.metrics.step import TrainingState
 from bnproof.empirical.metrics.surface import POINTS, Surface, loss_surface
 
 CEILING: Final = 1e30  # stands for a loss that is not finite
@@ -98,17 +98,17 @@ def capped(picture: Surface) -> NDArray[np.float64]:
     return np.where(np.isfinite(losses), np.minimum(losses, CEILING), CEILING)
 
 
-def surface(moment: Moment) -> Mapping[str, Any]:
+def surface(now: TrainingState) -> Mapping[str, Any]:
     """The loss of one batch on two planes of filter-normalised directions, batch statistics.
 
     Nothing before the first step: a picture takes as long as many steps.
     """
     found: dict[str, Any] = {}
-    if not moment.step:
+    if not now.step:
         return found
     for name, seed in DRAWS.items():
         picture = loss_surface(
-            moment.model, moment.loss, moment.inputs, moment.targets, seed=seed, points=POINTS
+            now.model, now.loss, now.inputs, now.targets, seed=seed, points=POINTS
         )
         found["steps"] = picture.steps
         found[name] = [[float(f"{loss:.{DIGITS}g}") for loss in row] for row in capped(picture)]

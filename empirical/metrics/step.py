@@ -10,7 +10,7 @@ from bnproof.empirical.metrics.objective import Loss
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrainingState:
     """A network before its next step, the batch and learning rate of that step.
 
     `reference` are the inputs of step 0: the same at every moment of a run.  `evaluate` is what an
@@ -28,4 +28,4 @@ class Moment:
 
 
 # What is recorded of a moment.  It must leave the network as it is.
-Watch = Callable[[Moment], Mapping[str, Any]]
+Callback = Callable[[TrainingState], Mapping[str, Any]]

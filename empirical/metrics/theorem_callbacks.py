@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bnproof.empirical.metrics.step import Moment
+from bnproof.empirical.metrics.step import TrainingState
 from bnproof.empirical.metrics.theorems import LayerTerms, theorem_terms
 from bnproof.theory.claims.gradient import santurkar_4_1_eps
 from bnproof.theory.claims.hessian import santurkar_4_2_eps
@@ -53,14 +53,14 @@ def half_square(outputs: Tensor, _targets: Tensor) -> Tensor:
     return outputs.square().sum() / 2
 
 
-def theorems(moment: Moment) -> Mapping[str, Any]:
+def theorems(now: TrainingState) -> Mapping[str, Any]:
     """Shares of the two reductions at every layer; seldom also curvatures, and a control.
 
     The control is the loss `half_square` of `Normalised`: its gradient is the activation, so the
     reductions take off all of it.
     """
-    seldom = moment.step % SELDOM == 0
-    model, loss, inputs, targets = moment.model, moment.loss, moment.inputs, moment.targets
+    seldom = now.step % SELDOM == 0
+    model, loss, inputs, targets = now.model, now.loss, now.inputs, now.targets
     try:
         terms = theorem_terms(model, loss, inputs, targets, curvature=UNITS if seldom else 0)
         found = _first([*terms.values()])

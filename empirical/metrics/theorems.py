@@ -210,6 +210,17 @@ def theorem_terms(
         not called just once, `curvature` is negative, or the precision is another.
     FloatingPointError
         If an activation or a gradient at a layer is not finite.
+
+    Examples
+    --------
+    >>> import bnproof, torch
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    >>> x, y = torch.randn(16, 4), torch.randint(3, (16,))
+    >>> terms = bnproof.theorem_terms(net, nn.functional.cross_entropy, x, y)["1"]
+    >>> sides = terms.sides["santurkar_4_1_eps"]
+    >>> bool((sides.left <= sides.right * 1.001).all())
+    True
     """
     if curvature < 0:
         raise ValueError(f"curvature {curvature}: how many units of each layer, 0 or more")
@@ -237,20 +248,20 @@ def _terms(layer: Layer, curvature: int, seed: int) -> LayerTerms:
         units = range(start, min(start + size, layer.units))
         channels = layer.channels(units)
         layer.confirm(channels, units)
-        parts.append({letter: channels.value(letter).cpu() for letter in _FIRST})
+        parts.append({symbol: channels.value(symbol).cpu() for symbol in _FIRST})
         for claim in GRADIENT:
             sides = _sides(claim.relation, claim.domain, channels, layer.tolerance)
             judged[claim.id].append(sides)
-    letters = {letter: torch.cat([part[letter] for part in parts]) for letter in _FIRST}
+    symbols = {symbol: torch.cat([part[symbol] for part in parts]) for symbol in _FIRST}
     return LayerTerms(
         m=layer.m,
-        gamma=letters[sym.gamma],
-        sigma=letters[sym.sigma],
-        s=letters[sym.s],
-        gg=letters[sym.gg],
-        g1=letters[sym.g1],
-        gy=letters[sym.gy],
-        vv=letters[sym.vv],
+        gamma=symbols[sym.gamma],
+        sigma=symbols[sym.sigma],
+        s=symbols[sym.s],
+        gg=symbols[sym.gg],
+        g1=symbols[sym.g1],
+        gy=symbols[sym.gy],
+        vv=symbols[sym.vv],
         sides={name: _joined(sides) for name, sides in judged.items()},
         curvature=_curvature(layer, curvature, seed) if curvature else None,
     )
@@ -260,20 +271,20 @@ def _curvature(layer: Layer, count: int, seed: int) -> CurvatureTerms:
     order = torch.randperm(layer.units, generator=stream(seed, f"units of {layer.name}"))
     units = sorted(order[:count].tolist())
     channels = layer.channels(units)
-    letters = {letter: channels.value(letter).cpu() for letter in _SECOND}
+    symbols = {symbol: channels.value(symbol).cpu() for symbol in _SECOND}
     exact = santurkar_4_2_eps.CLAIM
     sides = {
         claim.id: _sides(claim.relation, claim.domain, channels, layer.tolerance)
         for claim in CURVATURE
     }
     sides[EXACT] = _sides(exact.control, exact.domain, channels, layer.tolerance)
-    ratio = letters[sym.gamma] / letters[sym.s]
+    ratio = symbols[sym.gamma] / symbols[sym.s]
     return CurvatureTerms(
         units=tuple(units),
-        at_z=letters[sym.vHv],
-        at_y=letters[sym.vKv],
-        scaled=ratio**2 * letters[sym.vHv],
-        subtracted=ratio / layer.m * letters[sym.gy] * letters[sym.vv] / letters[sym.s],
+        at_z=symbols[sym.vHv],
+        at_y=symbols[sym.vKv],
+        scaled=ratio**2 * symbols[sym.vHv],
+        subtracted=ratio / layer.m * symbols[sym.gy] * symbols[sym.vv] / symbols[sym.s],
         sides=sides,
     )
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bnproof.theory.common.errors import one_of
+from bnproof.theory.normalizers.table import find
 
 Norm = Literal[
     "batch",
@@ -244,7 +245,9 @@ def _groups(units: int, groups: int) -> nn.Module:
     return nn.GroupNorm(groups, units)
 
 
-def _power(power: float, centred: bool) -> Callable[[int, bool, NoiseOf], nn.Module]:
+def _power(name: str) -> Callable[[int, bool, NoiseOf], nn.Module]:
+    entry = find(name)
+    power, centred = float(entry.power), entry.scale_centred
     return lambda units, _places, _noise: PowerNorm(units, power, centred=centred)
 
 
@@ -255,10 +258,10 @@ _TABLE: dict[Norm, Callable[[int, bool, NoiseOf], nn.Module]] = {
     "group": lambda units, _places, _noise: _groups(units, GROUPS),
     "noisy": lambda units, places, noise: nn.Sequential(_batch(units, places), Noise(noise)),
     "noise": lambda _units, _places, noise: Noise(noise),
-    "l1": _power(1, False),
-    "l2": _power(2, False),
-    "linf": _power(math.inf, False),
-    "l1-centred": _power(1, True),
-    "l2-centred": _power(2, True),
-    "linf-centred": _power(math.inf, True),
+    "l1": _power("l_1 BatchNorm, printed"),
+    "l2": _power("l_2 BatchNorm, printed"),
+    "linf": _power("l_inf BatchNorm, printed"),
+    "l1-centred": _power("l_1 BatchNorm"),
+    "l2-centred": _power("l_2 BatchNorm"),
+    "linf-centred": _power("l_inf BatchNorm"),
 }

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from bnproof.empirical.metrics.shift_callbacks import MOVED, is_watched
 from bnproof.empirical.plots import median_band
-from bnproof.empirical.protocols.courses import Steps, capped, moments, rows, spread
+from bnproof.empirical.protocols.curves import Steps, capped, moments, rows, spread
 from bnproof.empirical.trial import Trained
 from bnproof.theory.claim import Evidence
 

@@ -50,7 +50,7 @@ def resnet(
     *,
     seed: int | None = None,
     data: Data | None = None,
-    **recipe: Any,
+    **training_config: Any,
 ) -> Trained:
     """Train one network by the recipe and look at it at the end, or read the run if it is done.
 
@@ -65,7 +65,7 @@ def resnet(
     seed, data
         Others than those of `trial`.
     recipe
-        Other fields of `bnproof.empirical.training.config.Recipe`.
+        Other fields of `bnproof.empirical.training.config.TrainingConfig`.
 
     Raises
     ------
@@ -75,12 +75,12 @@ def resnet(
     usual = {
         "schedule": "plateau",
         "augment": True,
-        "every": recipe.get("steps", trial.size.updates),
+        "every": training_config.get("steps", trial.size.updates),
         "tested": TESTED[trial.scale],
         "seed": trial.seed if seed is None else seed,
     }
     network = {"family": "resnet", "depth": depth, "norm": norm, "shortcut": SHORTCUT}
-    return trial.train(network, rate=rate, data=data, **(usual | recipe))
+    return trial.train(network, rate=rate, data=data, **(usual | training_config))
 
 
 def search(trial: Trial, depth: int, norm: Norm, *, start: float, seed: int | None = None) -> Found:

@@ -35,7 +35,7 @@ NETWORKS: Final[Mapping[str, str]] = {
     "data": "1,000 standard normal inputs, targets Ax with A standard normal, full batch",
     "optimiser": "plain gradient descent, rate 1e-6 for the loss summed over the samples",
 }
-PROBES: Final = ("shift", "linear landscape")
+METRICS: Final = ("shift", "linear landscape")
 
 
 def deep_linear(
@@ -68,7 +68,7 @@ def deep_linear(
         precision="float32",
         limit=LIMIT,
         every=EVERY[trial.scale],
-        probes=PROBES,
+        metrics=METRICS,
         seed=trial.seed if seed is None else seed,
     )
 
@@ -78,7 +78,7 @@ def unexplained(found: Trained) -> NDArray[np.float64]:
 
     1 for a network that puts out 0; comparable between linear maps.  The first entry is NaN.
     """
-    targets = Regression(found.recipe, DATA, "cpu").targets
+    targets = Regression(found.training_config, DATA, "cpu").targets
     share = found.column("loss") / targets.square().sum(dim=1).mean().item()
     if found.diverged is not None:
         share[-1] = LIMIT

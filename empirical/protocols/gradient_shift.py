@@ -22,7 +22,7 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.metrics.shift_callbacks import SHORT, is_watched
 from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.plots import legend_below, median_band
-from bnproof.empirical.protocols.courses import Array, Steps, capped, moments, rows, spread
+from bnproof.empirical.protocols.curves import Array, Steps, capped, moments, rows, spread
 from bnproof.empirical.trial import Size, Trained, Trial
 from bnproof.theory.claim import Evidence, Scale
 

@@ -66,7 +66,7 @@ class Protocol:
 
     words: str
     best: bool = False
-    probe: str = "landscape"
+    metric: str = "landscape"
     by_loss: bool = False
 
 
@@ -74,7 +74,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = {
     "rate": Protocol("at one rate"),
     "best": Protocol("each at its best rate", best=True),
     "loss": Protocol("at one loss", by_loss=True),
-    "length": Protocol("on steps of one length", probe="landscape at length"),
+    "length": Protocol("on steps of one length", metric="landscape at length"),
 }
 
 
@@ -137,14 +137,14 @@ def pairs(trial: Trial, init: Initialisation) -> Mapping[str, Pair]:
     return {**chosen, CONTROL: Pair(flat, flat)}
 
 
-def checkpoints(run: Trained, probe: str, quantity: str) -> Row:
+def checkpoints(run: Trained, metric: str, quantity: str) -> Row:
     """What was recorded at every evaluation after the first update, within `RANGE`.
 
     A run that diverged has fewer evaluations: those that are missing count as not finite.
     """
-    count = run.recipe.steps // run.recipe.every
+    count = run.training_config.steps // run.training_config.every
     values = np.full(count, np.inf)
-    found = run.column(probe, quantity)[1 : count + 1]
+    found = run.column(metric, quantity)[1 : count + 1]
     values[: len(found)] = np.where(np.isfinite(found), found, np.inf)
     return np.asarray(np.clip(values, *RANGE))
 
@@ -157,9 +157,9 @@ def compare(protocol: Protocol, first: Pair, second: Pair, quantity: str) -> Row
     ends that face each other are compared.
     """
     runs = [pair.best if protocol.best else pair.matched for pair in (first, second)]
-    logs = [np.log(checkpoints(run, protocol.probe, quantity)) for run in runs]
+    logs = [np.log(checkpoints(run, protocol.metric, quantity)) for run in runs]
     if protocol.by_loss:
-        losses = [checkpoints(run, protocol.probe, "loss") for run in runs]
+        losses = [checkpoints(run, protocol.metric, "loss") for run in runs]
         levels = common_losses(*losses)
         pair = [_between(levels, x, log) for x, log in zip(losses, logs, strict=True)]
         return np.asarray(np.exp(pair[0] - pair[1]))
@@ -223,16 +223,18 @@ def _nearest(first: Pair, second: Pair, init: str) -> Mapping[str, Any]:
 
 def _course(pair: Pair, init: str) -> Mapping[str, Any]:
     """Rates, and what is drawn against the update."""
-    course: dict[str, Any] = {}
+    curve: dict[str, Any] = {}
     for words, run in (("one rate", pair.matched), ("best rate", pair.best)):
-        rate, end = run.recipe.rate, f"{words}, {init}"
-        course[f"rate, {end}"] = rate
-        course[f"test accuracy, {end}"] = run.last("test accuracy")
-        course[f"update, {end}"] = 1 + np.arange(run.recipe.steps // run.recipe.every)
-        course[f"update, {end}"] *= run.recipe.every
-        course[f"beta * rate, {end}"] = rate * checkpoints(run, "landscape", "beta")
-        course[f"loss, {end}"] = checkpoints(run, "landscape", "loss")
-    return course
+        rate, end = run.training_config.rate, f"{words}, {init}"
+        curve[f"rate, {end}"] = rate
+        curve[f"test accuracy, {end}"] = run.last("test accuracy")
+        curve[f"update, {end}"] = 1 + np.arange(
+            run.training_config.steps // run.training_config.every
+        )
+        curve[f"update, {end}"] *= run.training_config.every
+        curve[f"beta * rate, {end}"] = rate * checkpoints(run, "landscape", "beta")
+        curve[f"loss, {end}"] = checkpoints(run, "landscape", "loss")
+    return curve
 
 
 def criteria(protocols: Sequence[str]) -> tuple[Criterion, ...]:

@@ -62,18 +62,18 @@ def train(trial: Trial, net: str, *, seed: int | None = None, data: Data | None 
     )
 
 
-def courses(trial: Trial) -> Mapping[str, Mapping[str, Any]]:
+def curves(trial: Trial) -> Mapping[str, Mapping[str, Any]]:
     """Train and test accuracy of all four networks in the course of their training."""
-    return {net: course(train(trial, net)) for net in (*RATES, WITHOUT)}
+    return {net: curve(train(trial, net)) for net in (*RATES, WITHOUT)}
 
 
-def course(found: Trained) -> Mapping[str, Any]:
+def curve(found: Trained) -> Mapping[str, Any]:
     """Accuracies against the share of the training; a run that diverged stays where it was."""
-    recipe = found.recipe
-    count = recipe.steps // recipe.every + 1
+    training_config = found.training_config
+    count = training_config.steps // training_config.every + 1
     rows: dict[str, Any] = {
-        "rate": recipe.rate,
-        "share": np.arange(count) * recipe.every / recipe.steps,
+        "rate": training_config.rate,
+        "share": np.arange(count) * training_config.every / training_config.steps,
     }
     for name in ("train accuracy", "test accuracy"):
         values = found.column(name)[:count]

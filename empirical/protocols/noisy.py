@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from bnproof.empirical.experiment import WITH, WITHOUT
 from bnproof.empirical.networks.table import NoiseOf, Norm
 from bnproof.empirical.plots import legend_below, median_band
-from bnproof.empirical.protocols.courses import Steps, moments, rows, spread
+from bnproof.empirical.protocols.curves import Steps, moments, rows, spread
 from bnproof.empirical.protocols.vgg import RATE, TESTED, WIDTH
 from bnproof.empirical.training.tasks import Data
 from bnproof.empirical.trial import Size, Trained, Trial
@@ -71,7 +71,7 @@ def noisy(trial: Trial, arm: str, *, data: Data | None = None) -> Trained:
         decay=0.0,
         every=max(trial.size.updates // EVALUATIONS, 1),
         tested=TESTED[trial.scale],
-        probes=("as trained",),
+        metrics=("as trained",),
     )
 
 

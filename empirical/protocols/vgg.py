@@ -37,7 +37,7 @@ NETWORKS: Final[Mapping[str, str]] = {
 
 # What is recorded of every run, and in addition of these networks at A18's rate and
 # initialisation: the runs that most experiments share.
-PROBES: Final = ("landscape", "landscape at length", "sharpness")
+METRICS: Final = ("landscape", "landscape at length", "sharpness")
 MORE: Final[Mapping[Norm, tuple[str, ...]]] = {
     "batch": ("shift", "earth mover", "activations", "as trained", "theorems"),
     "none": ("shift", "earth mover", "activations", "as trained"),
@@ -79,6 +79,6 @@ def vgg(
         decay=0.0,
         every=EVERY[trial.scale],
         tested=TESTED[trial.scale],
-        probes=(*PROBES, *more),
+        metrics=(*METRICS, *more),
         seed=trial.seed if seed is None else seed,
     )

@@ -10,7 +10,7 @@ from bnproof.empirical.metrics import curvature
 from bnproof.empirical.metrics.landscape import DLN_SPAN, gradient_landscape
 from bnproof.empirical.metrics.shift_callbacks import SHIFT_WATCHES
 from bnproof.empirical.metrics.smoothness import surface
-from bnproof.empirical.metrics.step import Moment, Watch
+from bnproof.empirical.metrics.step import Callback, TrainingState
 from bnproof.empirical.metrics.theorem_callbacks import THEOREM_WATCHES
 from bnproof.theory.common.errors import one_of
 
@@ -20,45 +20,45 @@ PATH: Final = 12  # on the path of `linear_landscape`
 LENGTH: Final = 0.1  # of a step in w, for nets that are compared at steps of one length
 
 
-def landscape(moment: Moment) -> Mapping[str, Any]:
+def landscape(now: TrainingState) -> Mapping[str, Any]:
     """Loss and gradient along the gradient, on steps in proportion to the rate of training."""
-    return _summary(moment, steps=STEPS)
+    return _summary(now, steps=STEPS)
 
 
-def landscape_at_length(moment: Moment) -> Mapping[str, Any]:
+def landscape_at_length(now: TrainingState) -> Mapping[str, Any]:
     """The same on steps of `VGG_SPAN` times `LENGTH` in w, whatever rate and gradient are."""
-    return _summary(moment, steps=STEPS, length=LENGTH)
+    return _summary(now, steps=STEPS, length=LENGTH)
 
 
-def linear_landscape(moment: Moment) -> Mapping[str, Any]:
+def linear_landscape(now: TrainingState) -> Mapping[str, Any]:
     """The same as `landscape` on the steps of A18's deep linear network."""
-    return _summary(moment, steps=PATH, span=DLN_SPAN)
+    return _summary(now, steps=PATH, span=DLN_SPAN)
 
 
-def sharpness(moment: Moment) -> Mapping[str, Any]:
+def sharpness(now: TrainingState) -> Mapping[str, Any]:
     """Largest eigenvalue of the Hessian on the batch, and the curvature along its gradient."""
-    if moment.step % SELDOM:
+    if now.step % SELDOM:
         return {}
     # Double backward takes half the time in this layout than in that of training.
-    model = copy.deepcopy(moment.model).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in PyTorch's stubs
+    model = copy.deepcopy(now.model).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in PyTorch's stubs
     try:
         found = curvature.sharpness(
-            model, moment.loss, moment.inputs.contiguous(), moment.targets, rate=moment.rate
+            model, now.loss, now.inputs.contiguous(), now.targets, rate=now.rate
         )
     except ArithmeticError as error:  # a loss that is not finite, or no convergence
         return {"failure": str(error)}
     return {"eigenvalue": found.eigenvalue, "along": found.along, "residual": found.residual}
 
 
-def _summary(moment: Moment, **options: Any) -> Mapping[str, Any]:
+def _summary(now: TrainingState, **options: Any) -> Mapping[str, Any]:
     """Loss and gradient along the gradient; `options` as `gradient_landscape`."""
     try:
         found = gradient_landscape(
-            moment.model,
-            moment.loss,
-            moment.inputs,
-            moment.targets,
-            rate=moment.rate,
+            now.model,
+            now.loss,
+            now.inputs,
+            now.targets,
+            rate=now.rate,
             **options,
         )
     except FloatingPointError as error:  # a gradient that is 0 or not finite
@@ -76,7 +76,7 @@ def _summary(moment: Moment, **options: Any) -> Mapping[str, Any]:
     }
 
 
-WATCHES: Final[dict[str, Watch]] = {
+CALLBACKS: Final[dict[str, Callback]] = {
     "landscape": landscape,
     "landscape at length": landscape_at_length,
     "linear landscape": linear_landscape,
@@ -87,7 +87,7 @@ WATCHES: Final[dict[str, Watch]] = {
 }
 
 
-def watch(name: str) -> Watch:
+def callback(name: str) -> Callback:
     """Return the measurement of that name.
 
     Raises
@@ -95,5 +95,5 @@ def watch(name: str) -> Watch:
     UserError
         If there is none.
     """
-    one_of("probe", name, tuple(WATCHES))
-    return WATCHES[name]
+    one_of("metric", name, tuple(CALLBACKS))
+    return CALLBACKS[name]

@@ -26,7 +26,7 @@ class HasConfig(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class TrainingConfig:
     """Everything that the numbers of a training run depend on, the device apart.
 
     Attributes
@@ -55,7 +55,7 @@ class Recipe:
         Images that an evaluation looks at, of the test and of the training set.
     probes
         What else is measured at each evaluation: names in
-        `bnproof.empirical.training.callbacks.WATCHES`.
+        `bnproof.empirical.training.callbacks.CALLBACKS`.
     seed
         Of initial weights, order and augmentation.
     """
@@ -72,7 +72,7 @@ class Recipe:
     limit: float = 1e3
     every: int = 100
     tested: int = 10_000
-    probes: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ class Recipe:
         return {
             **asdict(self),
             "network": dict(self.network),
-            "probes": list(self.probes),
+            "metrics": list(self.metrics),
             "data": data.config,
             "device": device,
         }

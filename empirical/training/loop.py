@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from bnproof.empirical.data.images import stream
-from bnproof.empirical.metrics.step import Moment
+from bnproof.empirical.metrics.step import TrainingState
 from bnproof.empirical.networks.table import build
-from bnproof.empirical.training.callbacks import watch
-from bnproof.empirical.training.config import DROP, MILESTONES, PATIENCE, Recipe
-from bnproof.empirical.training.run_folder import Run, State
+from bnproof.empirical.training.callbacks import callback
+from bnproof.empirical.training.config import DROP, MILESTONES, PATIENCE, TrainingConfig
+from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data, task
 from bnproof.theory.common.errors import UserError
 
@@ -67,25 +67,25 @@ class Trainer:
         If the batch is larger than the training set, or the network is not known.
     """
 
-    def __init__(self, recipe: Recipe, data: Data, device: str = "cpu") -> None:
-        self.recipe, self.device = recipe, device
-        self.progress = Progress(rate=recipe.rate)
-        self.task = task(recipe, data, device)
-        self.watches = {name: watch(name) for name in recipe.probes}
+    def __init__(self, training_config: TrainingConfig, data: Data, device: str = "cpu") -> None:
+        self.training_config, self.device = training_config, device
+        self.progress = Progress(rate=training_config.rate)
+        self.task = task(training_config, data, device)
+        self.callbacks = {name: callback(name) for name in training_config.metrics}
         self.model = self._network()
         self.model.to(device=device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.SGD(
             self.model.parameters(),
-            lr=recipe.rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.decay,
+            lr=training_config.rate,
+            momentum=training_config.momentum,
+            weight_decay=training_config.decay,
         )
 
     def _network(self) -> nn.Module:
         inputs, _ = self.task.batch(0)  # for initialisations that look at data
-        draws = stream(self.recipe.seed, "network")
-        return build(self.recipe.network, generator=draws, inputs=inputs.cpu())
+        draws = stream(self.training_config.seed, "network")
+        return build(self.training_config.network, generator=draws, inputs=inputs.cpu())
 
     @property
     def on_gpu(self) -> bool:
@@ -95,7 +95,7 @@ class Trainer:
     @property
     def done(self) -> bool:
         """Whether there is no further step to take."""
-        return self.progress.diverged or self.progress.step >= self.recipe.steps
+        return self.progress.diverged or self.progress.step >= self.training_config.steps
 
     def state(self) -> State:
         """Everything that the steps to come depend on."""
@@ -118,7 +118,7 @@ class Trainer:
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits, computed in the recipe's precision, as float32."""
-        half = self.recipe.precision == "bfloat16"
+        half = self.training_config.precision == "bfloat16"
         with torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=half):
             logits: Tensor = self.model(inputs)
         return logits.float()
@@ -131,7 +131,7 @@ class Trainer:
         loss = self.task.loss(self.forward(inputs), targets)
         value = loss.item()
         progress.step += 1
-        if not value <= self.recipe.limit:
+        if not value <= self.training_config.limit:
             progress.diverged = True
             return value
         self.optimiser.zero_grad(set_to_none=True)
@@ -144,39 +144,39 @@ class Trainer:
 
     def _schedule(self) -> None:
         """Lower the rate where the recipe says so."""
-        recipe, progress = self.recipe, self.progress
+        training_config, progress = self.training_config, self.progress
         if progress.step % self.task.epoch_steps == 0:
             better = progress.epoch < progress.best
             progress.best = min(progress.epoch, progress.best)
             progress.waited = 0 if better else progress.waited + 1
             progress.epoch = 0.0
-            if recipe.schedule == "plateau" and progress.waited == PATIENCE:
+            if training_config.schedule == "plateau" and progress.waited == PATIENCE:
                 progress.rate, progress.waited = progress.rate / DROP, 0
-        if recipe.schedule == "step":
-            passed = sum(progress.step >= share * recipe.steps for share in MILESTONES)
-            progress.rate = recipe.rate / DROP**passed
+        if training_config.schedule == "step":
+            passed = sum(progress.step >= share * training_config.steps for share in MILESTONES)
+            progress.rate = training_config.rate / DROP**passed
         for group in self.optimiser.param_groups:
             group["lr"] = progress.rate
 
     def evaluate(self) -> State:
         """Step, rate, mean loss since the last evaluation, and what task and probes measure."""
         progress = self.progress
-        taken = (progress.step - 1) % self.recipe.every + 1 if progress.step else 0
+        taken = (progress.step - 1) % self.training_config.every + 1 if progress.step else 0
         loss = progress.window / taken if taken and not progress.diverged else None
         progress.window = 0.0
         self.model.eval()
         found: State = {"step": progress.step, "rate": progress.rate, "loss": loss}
         found |= self.task.evaluate(self.forward)
         self.model.train()
-        if self.watches and not progress.diverged:
-            moment = self.moment()
-            found |= {name: look(moment) for name, look in self.watches.items()}
+        if self.callbacks and not progress.diverged:
+            now = self.now()
+            found |= {name: look(now) for name, look in self.callbacks.items()}
         return found
 
-    def moment(self) -> Moment:
+    def now(self) -> TrainingState:
         """What the probes see: the network before its next step, and the batch of that step."""
         inputs, targets = self.task.batch(self.progress.step)
-        return Moment(
+        return TrainingState(
             model=self.model,
             loss=self.task.loss,
             inputs=inputs,
@@ -189,7 +189,7 @@ class Trainer:
 
 
 def train(
-    recipe: Recipe,
+    training_config: TrainingConfig,
     data: Data,
     *,
     root: Path,
@@ -223,13 +223,13 @@ def train(
     KeyboardInterrupt
         After Ctrl-C or SIGTERM: the step is finished and a checkpoint written.
     """
-    run = Run(root, recipe.config(data, device))
+    run = RunFolder(root, training_config.config(data, device))
     with run.held(wait), torch.random.fork_rng(devices=[]), exactly():
         result = run.result()
         if result is not None:
             return result
-        torch.manual_seed(recipe.seed)
-        trainer = Trainer(recipe, data, device)
+        torch.manual_seed(training_config.seed)
+        trainer = Trainer(training_config, data, device)
         with _stoppable() as wish:
             state = run.restore()
             if state is not None:
@@ -268,17 +268,19 @@ def _load(trainer: Trainer, state: State, folder: Path) -> None:
         ) from None
 
 
-def _steps(run: Run, trainer: Trainer, stop: Callable[[], bool]) -> None:
+def _steps(run: RunFolder, trainer: Trainer, stop: Callable[[], bool]) -> None:
     """Step until done or told to stop."""
-    recipe, progress = trainer.recipe, trainer.progress
+    training_config, progress = trainer.training_config, trainer.progress
     saved = time.monotonic()
-    bar = tqdm(total=recipe.steps, initial=progress.step, unit="step", leave=False, disable=None)
+    bar = tqdm(
+        total=training_config.steps, initial=progress.step, unit="step", leave=False, disable=None
+    )
     with bar:
         while not (trainer.done or stop()):
             begun = time.monotonic()
             bar.set_postfix(loss=f"{trainer.update():.3g}", refresh=False)
             bar.update()
-            if progress.step % recipe.every == 0 or trainer.done:
+            if progress.step % training_config.every == 0 or trainer.done:
                 run.record(trainer.evaluate())
             progress.seconds += time.monotonic() - begun
             if time.monotonic() - saved > EVERY:
@@ -286,7 +288,7 @@ def _steps(run: Run, trainer: Trainer, stop: Callable[[], bool]) -> None:
                 saved = time.monotonic()
 
 
-def _finish(run: Run, trainer: Trainer) -> State:
+def _finish(run: RunFolder, trainer: Trainer) -> State:
     progress = trainer.progress
     result = {
         "diverged": progress.step if progress.diverged else None,

@@ -57,17 +57,17 @@ def config_of(folder: Path) -> State:
     path = folder / "config.json"
     try:
         config: State = parse(path.read_text(encoding="utf-8"))
-        intact = digest(canonical(config).encode()) == folder.name
+        checksum_matches = digest(canonical(config).encode()) == folder.name
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
-        intact = False
-    if not intact:
+        checksum_matches = False
+    if not checksum_matches:
         raise UserError(f"{path}: was changed after it was written; remove its folder")
     return config
 
 
-class Run:
+class RunFolder:
     """The folder ``root/<hash of config>`` and what is in it.
 
     Parameters
@@ -158,11 +158,11 @@ class Run:
         try:
             whole = parse(path.read_text(encoding="utf-8"))
             result: State = whole["result"]
-            intact = whole["sha256"] == digest(canonical(result).encode())
-            intact = intact and isinstance(result, dict)
+            checksum_matches = whole["sha256"] == digest(canonical(result).encode())
+            checksum_matches = checksum_matches and isinstance(result, dict)
         except (ValueError, KeyError, TypeError):
-            intact = False
-        if not intact:
+            checksum_matches = False
+        if not checksum_matches:
             raise UserError(f"{path}: was changed after it was written; remove it to run again")
         return result
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from bnproof.empirical.data.images import Images, Split, stream
 from bnproof.empirical.data.pixels import Pixels
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.theory.common.errors import UserError
 
 TEST_BATCH: Final = 1_000
@@ -41,35 +41,35 @@ class Classification:
         If the batch is larger than the training set.
     """
 
-    def __init__(self, recipe: Recipe, images: Images, device: str) -> None:
+    def __init__(self, training_config: TrainingConfig, images: Images, device: str) -> None:
         count = len(images.train)
-        if recipe.batch > count:
+        if training_config.batch > count:
             raise UserError(
-                f"{images.name}: a batch of {recipe.batch} was asked for; choose from 1 to the "
+                f"{images.name}: batch {training_config.batch}: choose from 1 to the "
                 f"{count} training images there are"
             )
-        self.recipe, self.images = recipe, images
+        self.training_config, self.images = training_config, images
         self.pixels = Pixels(images, device)
-        self.epoch_steps = count // recipe.batch
+        self.epoch_steps = count // training_config.batch
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Standardised images (b, 3, 32, 32) and labels (b,) of one step."""
         epoch, place = divmod(step, self.epoch_steps)
         if self._order[0] != epoch:
-            draws = stream(self.recipe.seed, f"order {epoch}")
+            draws = stream(self.training_config.seed, f"order {epoch}")
             self._order = (epoch, torch.randperm(len(self.images.train), generator=draws))
-        size = self.recipe.batch
+        size = self.training_config.batch
         rows = self._order[1][place * size : (place + 1) * size]
-        draws = stream(self.recipe.seed, f"augment {step}")
-        return self.pixels.train(rows, draws if self.recipe.augment else None)
+        draws = stream(self.training_config.seed, f"augment {step}")
+        return self.pixels.train(rows, draws if self.training_config.augment else None)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy."""
         return functional.cross_entropy(outputs, targets)
 
     def evaluate(self, forward: Forward) -> dict[str, float]:
-        """Accuracy on the first `Recipe.tested` training and test images."""
+        """Accuracy on the first `TrainingConfig.tested` training and test images."""
         return {
             f"{name} accuracy": self.accuracy(forward, split)
             for name, split in (("train", self.images.train), ("test", self.images.test))
@@ -78,7 +78,7 @@ class Classification:
     @torch.no_grad()
     def accuracy(self, forward: Forward, split: Split) -> float:
         """Share of the first images of `split`, as many as of the test set, classified rightly."""
-        count = min(self.recipe.tested, len(self.images.test), len(split))
+        count = min(self.training_config.tested, len(self.images.test), len(split))
         right = 0
         for start in range(0, count, TEST_BATCH):
             rows = slice(start, min(start + TEST_BATCH, count))
@@ -109,8 +109,8 @@ class Regression:
 
     epoch_steps = 1
 
-    def __init__(self, recipe: Recipe, data: LinearMap, device: str) -> None:
-        draws = stream(recipe.seed, "linear map")
+    def __init__(self, training_config: TrainingConfig, data: LinearMap, device: str) -> None:
+        draws = stream(training_config.seed, "linear map")
         inputs = torch.randn(data.samples, data.width, generator=draws)
         matrix = torch.randn(data.width, data.width, generator=draws)
         self.inputs = inputs.to(device)
@@ -133,8 +133,8 @@ class Regression:
 Data = Images | LinearMap
 
 
-def task(recipe: Recipe, data: Data, device: str) -> Task:
+def task(training_config: TrainingConfig, data: Data, device: str) -> Task:
     """What `recipe` is carried out on."""
     if isinstance(data, LinearMap):
-        return Regression(recipe, data, device)
-    return Classification(recipe, data, device)
+        return Regression(training_config, data, device)
+    return Classification(training_config, data, device)

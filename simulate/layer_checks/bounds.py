@@ -8,11 +8,11 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from bnproof.simulate.layer_checks.rows import Row, attempt, reason, share, skip
+from bnproof.simulate.layer_checks.case import LayerCase
+from bnproof.simulate.layer_checks.results import CheckResult, attempt, reason, share, skip
 from bnproof.simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
-from bnproof.simulate.layer_checks.trial import Trial
 from bnproof.simulate.relation import compare
-from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.base import Measurements
 from bnproof.theory.claims.gradient import layer_norm_bound
 from bnproof.theory.normalizers import groups as sym
 from bnproof.theory.symbols import m, vv
@@ -24,41 +24,41 @@ def _dot(left: Tensor, right: Tensor) -> Tensor:
     return (left * right).sum(-1)
 
 
-class Groups(Letters):
-    """The groups of one trial as instances: letters by definition, v and Kv by the layer itself."""
+class Groups(Measurements):
+    """The groups of one trial as instances: symbols by definition, v and Kv by the layer itself."""
 
-    def __init__(self, trial: Trial) -> None:
-        self.trial, self.declared = trial, trial.declared
-        self.fold = trial.declared.axis.fold
-        self.terms = GroupTerms(trial.declared, trial.x)
+    def __init__(self, case: LayerCase) -> None:
+        self.case, self.spec = case, case.spec
+        self.fold = case.spec.axis.fold
+        self.terms = GroupTerms(case.spec, case.x)
         self.u, self.S = self.terms.u, self.terms.S.squeeze(-1)
-        self.n = self.fold(self.declared.normalised(trial.x))
-        self.gamma = self.fold(self.declared.gamma(trial.state, trial.x).expand_as(trial.x))
+        self.n = self.fold(self.spec.normalised(case.x))
+        self.gamma = self.fold(self.spec.gamma(case.state, case.x).expand_as(case.x))
 
     def centre(self, h: Tensor) -> Tensor:
         """``Ah``."""
-        return h - h.mean(-1, keepdim=True) if self.declared.kind.centred else h
+        return h - h.mean(-1, keepdim=True) if self.spec.kind.centred else h
 
     @cached_property
     def f(self) -> Tensor:
         """Gradient at n: that at z times gamma."""
-        z = self.trial.expected(self.trial.x, self.trial.state)
-        return self.fold(self.trial.separable.gradient(z)) * self.gamma
+        z = self.case.expected(self.case.x, self.case.state)
+        return self.fold(self.case.separable.gradient(z)) * self.gamma
 
     @cached_property
     def derivatives(self) -> tuple[Tensor, Tensor]:
         """The layer's gradient v and, by double backward, Kv."""
-        x = self.trial.x.detach().requires_grad_()
-        z = self.trial.subject(x, self.trial.state)
-        v = torch.autograd.grad(self.trial.separable(z), x, create_graph=True)[0]
+        x = self.case.x.detach().requires_grad_()
+        z = self.case.tested(x, self.case.state)
+        v = torch.autograd.grad(self.case.separable(z), x, create_graph=True)[0]
         Kv = torch.autograd.grad(_dot(v.flatten(), v.detach().flatten()), x)[0]
         return self.fold(v.detach()), self.fold(Kv)
 
     @cached_property
     def g_terms(self) -> Tensor:
         """Terms of the gradient at z, of the shape of x."""
-        z = output_terms(self.declared, self.trial.x, self.trial.state)
-        return self.trial.separable.gradient_terms(z)
+        z = output_terms(self.spec, self.case.x, self.case.state)
+        return self.case.separable.gradient_terms(z)
 
     @cached_property
     def f_terms(self) -> Tensor:
@@ -68,15 +68,13 @@ class Groups(Letters):
     @cached_property
     def v_terms(self) -> Tensor:
         """Terms of v."""
-        return self.fold(
-            gradient_terms(self.declared, self.trial.x, self.trial.state, self.g_terms)
-        )
+        return self.fold(gradient_terms(self.spec, self.case.x, self.case.state, self.g_terms))
 
     @cached_property
     def omega(self) -> Tensor:
         """1, or S/(S - eps) with eps outside the root."""
-        outside = self.declared.kind.eps_at == "outside"
-        constant = self.declared.constant(self.u.dtype) if outside else 0.0
+        outside = self.spec.kind.eps_at == "outside"
+        constant = self.spec.constant(self.u.dtype) if outside else 0.0
         return self.S / (self.S - constant)
 
     def curvature(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -86,7 +84,7 @@ class Groups(Letters):
         """
         v, Kv = self.derivatives
         S, size = self.S.unsqueeze(-1), self.u.shape[-1]
-        H = self.fold(self.trial.separable.c) * self.gamma**2
+        H = self.fold(self.case.separable.c) * self.gamma**2
         Av, wv = self.centre(v), _dot(self.n, v).unsqueeze(-1) / size
         Dn = (Av - wv * self.n) / S
         W = (_dot(Av, Av).unsqueeze(-1) / size - wv**2) / S
@@ -99,7 +97,7 @@ class Groups(Letters):
     def printed(self) -> Tensor:
         """The right side of Theorem 4.2, (v'Hv - <f,n>|v|^2/m)/S^2, gamma in H and f."""
         v = self.derivatives[0]
-        H = self.fold(self.trial.separable.c) * self.gamma**2
+        H = self.fold(self.case.separable.c) * self.gamma**2
         bend = _dot(self.f, self.n) * _dot(v, v) / v.shape[-1]
         return (_dot(H * v, v) - bend) / self.S**2
 
@@ -126,24 +124,24 @@ NAMES: Final = (
 )
 
 
-def bound_rows(trial: Trial) -> Iterator[Row]:
+def bound_rows(case: LayerCase) -> Iterator[CheckResult]:
     """Theorem 4.1 in its form for every eps, the exact curvature along v, and Theorem 4.2."""
-    kind = trial.declared.kind
+    kind = case.spec.kind
     if kind.power != 2 or kind.centred != kind.scale_centred:
         for name in NAMES:
             yield skip(BOUNDS, name, "proved for root mean square scales of what is divided")
         return
-    groups = Groups(trial)
-    yield _gradient(groups, trial.tolerance)
+    groups = Groups(case)
+    yield _gradient(groups, case.tolerance)
     if kind.eps_at == "outside":
         for name in NAMES[1:]:
             yield skip(BOUNDS, name, "written for eps under the root")
         return
-    yield attempt(BOUNDS, NAMES[1], lambda: _exact(groups), trial.tolerance)
-    yield _theorem(groups, trial)
+    yield attempt(BOUNDS, NAMES[1], lambda: _exact(groups), case.tolerance)
+    yield _theorem(groups, case)
 
 
-def _gradient(groups: Groups, limit: float) -> Row:
+def _gradient(groups: Groups, limit: float) -> CheckResult:
     """The relation that `theory` proves, and its control, evaluated on every group."""
     relation, control = layer_norm_bound.CLAIM.relation, layer_norm_bound.CLAIM.control
     assert relation is not None
@@ -174,15 +172,15 @@ def _exact(groups: Groups) -> tuple[float, str]:
     return ((found - exact).abs() / terms).max().item(), f"{share(far)} of the largest"
 
 
-def _theorem(groups: Groups, trial: Trial) -> Row:
+def _theorem(groups: Groups, case: LayerCase) -> CheckResult:
     """An identity at eps = 0; refuted for eps > 0, so there its slack is stated only."""
 
     def measure() -> tuple[float, str]:
         found, _, terms = groups.curvature()
         return ((found - groups.printed()) / terms).max().item(), "above the printed right side"
 
-    if trial.declared.constant(trial.x.dtype) == 0:
-        return attempt(BOUNDS, NAMES[2], measure, trial.tolerance)
+    if case.spec.constant(case.x.dtype) == 0:
+        return attempt(BOUNDS, NAMES[2], measure, case.tolerance)
     try:
         excess = measure()[0]
     except Exception as failure:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vmap
 
-from bnproof.simulate.layer_checks.rows import Row, attempt, share, skip
+from bnproof.simulate.layer_checks.case import DIRECTIONS, LayerCase
+from bnproof.simulate.layer_checks.results import CheckResult, attempt, share, skip
 from bnproof.simulate.layer_checks.terms import GroupTerms
-from bnproof.simulate.layer_checks.trial import DIRECTIONS, Trial
 
 FIRST: Final = "first derivatives"
 SECOND: Final = "second derivatives"
@@ -104,7 +104,7 @@ def _jacobian(function: Function, t: Tensor) -> Tensor:
 
 def _row(
     part: str, check: str, found: Callable[[], Tensor], truth: Tensor, unit: Tensor, limit: float
-) -> Row:
+) -> CheckResult:
     """One route against the truth, entry by entry in the given unit."""
 
     def measure() -> tuple[float, str]:
@@ -119,73 +119,73 @@ def _row(
     return attempt(part, check, measure, limit)
 
 
-def gradient_row(trial: Trial) -> Row:
+def gradient_row(case: LayerCase) -> CheckResult:
     """The gradient at every entry of input, gamma and beta, by backward."""
-    names = list(trial.state)
+    names = list(case.state)
 
     def gradients(layer: Callable[[Tensor, dict[str, Tensor]], Tensor]) -> Tensor:
-        leaves = [v.detach().requires_grad_() for v in (trial.x, *trial.state.values())]
+        leaves = [v.detach().requires_grad_() for v in (case.x, *case.state.values())]
         z = layer(leaves[0], dict(zip(names, leaves[1:], strict=True)))
-        found = torch.autograd.grad(trial.loss(z), leaves)
+        found = torch.autograd.grad(case.loss(z), leaves)
         return torch.cat([one.flatten() for one in found])
 
-    units = [trial.backward_terms().flatten(), *parameter_terms(trial)]
-    truth = gradients(trial.expected)
+    units = [case.backward_terms().flatten(), *parameter_terms(case)]
+    truth = gradients(case.expected)
     return _row(
         FIRST,
         "backward",
-        lambda: gradients(trial.subject),
+        lambda: gradients(case.tested),
         truth,
         torch.cat(units),
-        trial.tolerance,
+        case.tolerance,
     )
 
 
-def parameter_terms(trial: Trial) -> list[Tensor]:
+def parameter_terms(case: LayerCase) -> list[Tensor]:
     """Terms of the gradient at each parameter, flat: sums of those of g, or of g times n."""
-    declared, x = trial.declared, trial.x
-    n = declared.axis.unfold(GroupTerms(declared, x).n, x.shape)
-    leaves = {k: v.detach().requires_grad_() for k, v in trial.state.items()}
+    spec, x = case.spec, case.x
+    n = spec.axis.unfold(GroupTerms(spec, x).n, x.shape)
+    leaves = {k: v.detach().requires_grad_() for k, v in case.state.items()}
     if not leaves:
         return []
-    total = trial.g_terms * (declared.gamma(leaves, x) * n + declared.beta(leaves, x))
+    total = case.g_terms * (spec.gamma(leaves, x) * n + spec.beta(leaves, x))
     found = torch.autograd.grad(total.sum(), list(leaves.values()))
     return [one.flatten() for one in found]
 
 
-def _kinds(trial: Trial) -> Iterator[tuple[str, bool]]:
+def _kinds(case: LayerCase) -> Iterator[tuple[str, bool]]:
     yield "x", False
-    if trial.state:
+    if case.state:
         yield "x and parameters", True
 
 
-def first_rows(trial: Trial) -> Iterator[Row]:
+def first_rows(case: LayerCase) -> Iterator[CheckResult]:
     """First derivatives: the whole gradient, then jacobians on a subspace by every route."""
-    yield gradient_row(trial)
-    t = trial.x.new_zeros(DIRECTIONS)
-    joint = bool(trial.state)
-    ours, truth = trial.path(trial.subject, joint), trial.path(trial.expected, joint)
-    unit = trial.direction_terms(joint)[0].movedim(0, -1)
+    yield gradient_row(case)
+    t = case.x.new_zeros(DIRECTIONS)
+    joint = bool(case.state)
+    ours, truth = case.path(case.tested, joint), case.path(case.expected, joint)
+    unit = case.direction_terms(joint)[0].movedim(0, -1)
     jacobian = _jacobian(truth, t)
     for name, route in JACOBIANS.items():
-        yield _row(FIRST, name, partial(route, ours, t), jacobian, unit, trial.tolerance)
-    g = trial.loss.gradient(truth(t))
+        yield _row(FIRST, name, partial(route, ours, t), jacobian, unit, case.tolerance)
+    g = case.loss.gradient(truth(t))
     gradient = (g.unsqueeze(-1) * jacobian).flatten(0, -2).sum(0)
-    unit = (trial.g_terms.unsqueeze(-1) * unit).flatten(0, -2).sum(0)
+    unit = (case.g_terms.unsqueeze(-1) * unit).flatten(0, -2).sum(0)
     for name, route in GRADIENTS.items():
-        found = partial(route, _then(trial.loss, ours), t)
-        yield _row(FIRST, name, found, gradient, unit, trial.tolerance)
+        found = partial(route, _then(case.loss, ours), t)
+        yield _row(FIRST, name, found, gradient, unit, case.tolerance)
 
 
-def second_rows(trial: Trial) -> Iterator[Row]:
+def second_rows(case: LayerCase) -> Iterator[CheckResult]:
     """Hessians on a subspace by every route: with respect to the input, and jointly."""
-    t = trial.x.new_zeros(DIRECTIONS)
-    for words, joint in _kinds(trial):
-        ours, truth = trial.path(trial.subject, joint), trial.path(trial.expected, joint)
-        unit = trial.direction_terms(joint)[1]
-        exact = _by_rows(_backward(_then(trial.loss, truth)), t)
+    t = case.x.new_zeros(DIRECTIONS)
+    for words, joint in _kinds(case):
+        ours, truth = case.path(case.tested, joint), case.path(case.expected, joint)
+        unit = case.direction_terms(joint)[1]
+        exact = _by_rows(_backward(_then(case.loss, truth)), t)
         for name, route in HESSIANS.items():
-            found = partial(route, _then(trial.loss, ours), t)
-            yield _row(SECOND, f"{name}, {words}", found, exact, unit, trial.tolerance)
-    if not trial.state:
+            found = partial(route, _then(case.loss, ours), t)
+            yield _row(SECOND, f"{name}, {words}", found, exact, unit, case.tolerance)
+    if not case.state:
         yield skip(SECOND, "x and parameters", "the layer has no parameters")

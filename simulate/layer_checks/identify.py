@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from bnproof.simulate.layer_checks import declared as axes
-from bnproof.simulate.layer_checks.declared import USUAL, Axis, Declared
-from bnproof.simulate.layer_checks.subject import GAINS, Subject, first_call, name_of
+from bnproof.simulate.layer_checks import spec as axes
+from bnproof.simulate.layer_checks.module import GAINS, ModuleUnderTest, first_call, name_of
+from bnproof.simulate.layer_checks.spec import USUAL, Axis, NormalizerSpec
 from bnproof.simulate.layer_checks.terms import output_terms
 from bnproof.simulate.relation import TOLERANCE
 from bnproof.simulate.samplers.normalizers import KINDS
@@ -72,20 +72,20 @@ def draw(shape: tuple[int, ...], seed: int, device: str) -> Tensor:
     return (normal(*shape) * (normal(*own) / 2).exp() + normal(*own) / 4).to(device)
 
 
-def draw_state(subject: Subject, seed: int) -> dict[str, Tensor]:
+def draw_state(tested: ModuleUnderTest, seed: int) -> dict[str, Tensor]:
     """Random values for gamma (of either sign) and beta; the other parameters stay."""
     generator = torch.Generator().manual_seed(seed)
     state = {}
-    for name in filter(None, (subject.gain, subject.bias)):
-        like = subject.parameters[name]
+    for name in filter(None, (tested.gain, tested.bias)):
+        like = tested.parameters[name]
         value = torch.randn(like.shape, generator=generator, dtype=torch.float64)
-        if name == subject.gain:
+        if name == tested.gain:
             value = value.sign() * (value / 2).exp()
         state[name] = value.to(like)
     return state
 
 
-def by_type(module: nn.Module, subject: Subject, dim: int) -> Declared | None:
+def by_type(module: nn.Module, tested: ModuleUnderTest, dim: int) -> NormalizerSpec | None:
     """What PyTorch's own classes, and classes derived from them, say themselves to be."""
     if isinstance(module, nn.LayerNorm):
         name, axis = USUAL["layer"], axes.layer(dim, len(module.normalized_shape))
@@ -99,10 +99,10 @@ def by_type(module: nn.Module, subject: Subject, dim: int) -> Declared | None:
         name, axis = USUAL["batch"], axes.batch(dim)
     else:
         return None
-    return Declared(name, KINDS[name], axis, module.eps, subject.gain, subject.bias)
+    return NormalizerSpec(name, KINDS[name], axis, module.eps, tested.gain, tested.bias)
 
 
-def as_named(word: str, subject: Subject, x: Tensor) -> list[Declared]:
+def as_named(word: str, tested: ModuleUnderTest, x: Tensor) -> list[NormalizerSpec]:
     """The normalisers that a name like ``batch`` or ``group(4)`` leaves open.
 
     Raises
@@ -118,7 +118,7 @@ def as_named(word: str, subject: Subject, x: Tensor) -> list[Declared]:
         raise UserError(f"unknown normaliser {word!r}; {hint}")
     found = [
         entry
-        for entry in _all(subject, x.shape, (USUAL[kind],))
+        for entry in _all(tested, x.shape, (USUAL[kind],))
         if not number or entry.axis.parts == int(number)
     ]
     if not found:
@@ -141,8 +141,8 @@ def _axes(name: str, shape: torch.Size) -> list[Axis]:
 
 
 def _all(
-    subject: Subject, shape: torch.Size, names: tuple[str, ...] = tuple(KINDS)
-) -> list[Declared]:
+    tested: ModuleUnderTest, shape: torch.Size, names: tuple[str, ...] = tuple(KINDS)
+) -> list[NormalizerSpec]:
     """Every normaliser of theory on every axis with at least two entries in a group.
 
     WeightNorm is left out: it normalises weights, not the input.
@@ -151,19 +151,19 @@ def _all(
     for name in names:
         for axis in _axes(name, shape):
             if name != "WeightNorm" and axis.size(shape) > 1:
-                entry = Declared(name, KINDS[name], axis, 0.0, subject.gain, subject.bias)
+                entry = NormalizerSpec(name, KINDS[name], axis, 0.0, tested.gain, tested.bias)
                 found.append(replace(entry, found="by fit"))
     return found
 
 
 def identify(
     module: nn.Module,
-    subject: Subject,
+    tested: ModuleUnderTest,
     x: Tensor,
     named: str | None,
     eps: float | None,
     seed: int,
-) -> Declared:
+) -> NormalizerSpec:
     """The normaliser that `module` should be.
 
     Raises
@@ -174,17 +174,17 @@ def identify(
     own = _own_eps(module) if eps is None else eps
     if own is not None and not 0 <= own < math.inf:
         raise UserError(f"eps = {own:g}: give a finite constant of 0 or larger")
-    typed = by_type(module, subject, x.dim()) if named is None else None
+    typed = by_type(module, tested, x.dim()) if named is None else None
     if typed is not None and typed.axis.size(tuple(x.shape)) < 2:
         raise UserError("m = 1: a group needs at least 2 entries; give another --shape")
-    first_call(subject, x)
+    first_call(tested, x)
     if typed is not None:
         return typed if eps is None else replace(typed, eps=eps)
-    state = draw_state(subject, seed)
-    options = as_named(named, subject, x) if named else _all(subject, x.shape)
+    state = draw_state(tested, seed)
+    options = as_named(named, tested, x) if named else _all(tested, x.shape)
     if not options:
         raise UserError("m = 1: no group has at least 2 entries in this input; see --shape")
-    return _fit(subject, x, state, options, own, bool(named))
+    return _fit(tested, x, state, options, own, bool(named))
 
 
 def _own_eps(module: nn.Module) -> float | None:
@@ -195,19 +195,19 @@ def _own_eps(module: nn.Module) -> float | None:
 
 
 def _fit(
-    subject: Subject,
+    tested: ModuleUnderTest,
     x: Tensor,
     state: dict[str, Tensor],
-    options: list[Declared],
+    options: list[NormalizerSpec],
     eps: float | None,
     named: bool,
-) -> Declared:
+) -> NormalizerSpec:
     """The first option that agrees to rounding, else the nearest of those in common use."""
-    z = subject(x, state)
-    errors: list[tuple[float, Declared]] = []
+    z = tested(x, state)
+    errors: list[tuple[float, NormalizerSpec]] = []
     for option in _variants(options):
         try:
-            constant = eps if eps is not None else _read_eps(subject, x, state, option)
+            constant = eps if eps is not None else _read_eps(tested, x, state, option)
             entry = replace(option, eps=constant)
             expected = entry.output(x, state)
         except ValueError:  # gamma or beta does not fit this axis, or no constant explains z
@@ -218,28 +218,30 @@ def _fit(
         if named or option.name in USUAL.values():
             errors.append((error, entry))
     if not errors:
-        raise UserError(f"gamma or beta of {name_of(subject.module)} fits no axis; see --shape")
+        raise UserError(f"gamma or beta of {name_of(tested.module)} fits no axis; see --shape")
     error, nearest = min(errors, key=lambda pair: pair[0])
     if error > FAR and not named:
         raise UserError(
-            f"{name_of(subject.module)} agrees with no known normaliser (nearest {nearest.name}, "
+            f"{name_of(tested.module)} agrees with no known normaliser (nearest {nearest.name}, "
             f"scaled error {error:.2g}); say what it should be with --as"
         )
     return nearest
 
 
-def _variants(options: list[Declared]) -> Iterator[Declared]:
+def _variants(options: list[NormalizerSpec]) -> Iterator[NormalizerSpec]:
     for option in options:
         yield option
         if option.gain is not None:
             yield replace(option, offset=1.0)
 
 
-def _read_eps(subject: Subject, x: Tensor, state: dict[str, Tensor], option: Declared) -> float:
+def _read_eps(
+    tested: ModuleUnderTest, x: Tensor, state: dict[str, Tensor], option: NormalizerSpec
+) -> float:
     """The constant of a layer that does not tell it: what divides an input close to nothing."""
     if not option.kind.eps_at:
         return 0.0
-    size = implied_scale(subject, option, x * 1e-10, state).median().item()
+    size = implied_scale(tested, option, x * 1e-10, state).median().item()
     value = size**2 if option.kind.eps_at == "inside" else size
     if not math.isfinite(value):
         raise ValueError("the output does not depend on the input")
@@ -247,7 +249,7 @@ def _read_eps(subject: Subject, x: Tensor, state: dict[str, Tensor], option: Dec
 
 
 def implied_scale(
-    subject: Subject, option: Declared, x: Tensor, state: dict[str, Tensor]
+    tested: ModuleUnderTest, option: NormalizerSpec, x: Tensor, state: dict[str, Tensor]
 ) -> Tensor:
     """What the layer divides by, from its own output: |Au|/|n| of each group, (groups,).
 
@@ -256,7 +258,7 @@ def implied_scale(
     state = dict(state)
     if option.bias is not None:
         state[option.bias] = torch.zeros_like(state[option.bias])
-    n = option.axis.fold(subject(x, state) / option.gamma(state, x))
+    n = option.axis.fold(tested(x, state) / option.gamma(state, x))
     u = option.axis.fold(x)
     top = u - u.mean(-1, keepdim=True) if option.kind.centred else u
     size: Tensor = torch.linalg.vector_norm(top, dim=-1) / torch.linalg.vector_norm(n, dim=-1)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bnproof.simulate.layer_checks.bounds import BOUNDS, bound_rows
+from bnproof.simulate.layer_checks.case import LayerCase
 from bnproof.simulate.layer_checks.derivatives import FIRST, SECOND, first_rows, second_rows
 from bnproof.simulate.layer_checks.extremes import EXTREMES, PRECISION, extreme_rows, precision_rows
 from bnproof.simulate.layer_checks.forward import (
@@ -17,13 +18,12 @@ from bnproof.simulate.layer_checks.forward import (
 )
 from bnproof.simulate.layer_checks.identify import default_shape, draw, draw_state, identify
 from bnproof.simulate.layer_checks.modes import MODES, mode_rows
-from bnproof.simulate.layer_checks.rows import Report, Row
-from bnproof.simulate.layer_checks.subject import Subject, name_of, undisturbed
-from bnproof.simulate.layer_checks.trial import Trial
+from bnproof.simulate.layer_checks.module import ModuleUnderTest, name_of, undisturbed
+from bnproof.simulate.layer_checks.results import CheckResult, Report
 from bnproof.simulate.relation import TOLERANCE
 from bnproof.theory.common.errors import UserError
 
-PARTS: Final[dict[str, Callable[[Trial], Iterable[Row]]]] = {
+PARTS: Final[dict[str, Callable[[LayerCase], Iterable[CheckResult]]]] = {
     FORWARD: forward_rows,
     FIRST: first_rows,
     SECOND: second_rows,
@@ -38,7 +38,7 @@ PARTS: Final[dict[str, Callable[[Trial], Iterable[Row]]]] = {
 def check_layer(
     module: nn.Module,
     *,
-    declared: str | None = None,
+    spec: str | None = None,
     shape: tuple[int, ...] | None = None,
     eps: float | None = None,
     device: str = "cpu",
@@ -88,8 +88,8 @@ def check_layer(
 
     Examples
     --------
-    >>> import torch, simulate
-    >>> report = simulate.check_layer(torch.nn.RMSNorm(6, eps=1e-5))
+    >>> import bnproof, torch
+    >>> report = bnproof.check_layer(torch.nn.RMSNorm(6, eps=1e-5))
     >>> report.passed
     True
     """
@@ -102,32 +102,30 @@ def check_layer(
     if len(size) < 2 or min(size) < 1:
         raise UserError(f"shape {size}: give two to five positive sizes, say 64,8 or 64,3,8,8")
     with undisturbed(device):
-        subject = Subject(module, device, torch.float64, training=True)
+        tested = ModuleUnderTest(module, device, torch.float64, training=True)
         x = draw(size, seed, device)
-        trial = _trial(module, subject, x, declared, eps, seed)
-        rows = tuple(_rows(trial, PARTS if parts is None else parts))
+        case = _trial(module, tested, x, spec, eps, seed)
+        rows = tuple(_rows(case, PARTS if parts is None else parts))
     where = torch.cuda.get_device_name() if device.startswith("cuda") else device
-    return Report(name_of(module), str(trial.declared), tuple(size), where, torch.__version__, rows)
+    return Report(name_of(module), str(case.spec), tuple(size), where, torch.__version__, rows)
 
 
 def _trial(
     module: nn.Module,
-    subject: Subject,
+    tested: ModuleUnderTest,
     x: Tensor,
     named: str | None,
     eps: float | None,
     seed: int,
-) -> Trial:
-    declared = identify(module, subject, x, named, eps, seed)
-    state = {
-        k: v for k, v in draw_state(subject, seed).items() if k in (declared.gain, declared.bias)
-    }
+) -> LayerCase:
+    spec = identify(module, tested, x, named, eps, seed)
+    state = {k: v for k, v in draw_state(tested, seed).items() if k in (spec.gain, spec.bias)}
     # A layer that rounds its input to float32 gives the same bits for the rounded input.
-    rounds = torch.equal(subject(x, state), subject(x.float().double(), state))
-    return Trial(subject, declared, x, state, TOLERANCE[torch.float32 if rounds else x.dtype])
+    rounds = torch.equal(tested(x, state), tested(x.float().double(), state))
+    return LayerCase(tested, spec, x, state, TOLERANCE[torch.float32 if rounds else x.dtype])
 
 
-def _rows(trial: Trial, parts: Collection[str]) -> Iterator[Row]:
+def _rows(case: LayerCase, parts: Collection[str]) -> Iterator[CheckResult]:
     for name, measure in PARTS.items():
         if name in parts:
-            yield from measure(trial)
+            yield from measure(case)

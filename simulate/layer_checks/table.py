@@ -7,7 +7,7 @@ from torch import nn
 
 from bnproof.simulate.layer_checks import wrong
 from bnproof.simulate.layer_checks.measure import check_layer
-from bnproof.simulate.layer_checks.rows import Outcome, Report, Row
+from bnproof.simulate.layer_checks.results import CheckResult, Report, Status
 
 SHOWN: Final = 2
 LAYERS: Final[dict[str, Callable[[], nn.Module]]] = {
@@ -33,7 +33,7 @@ def table(device: str = "cpu", seed: int = 0) -> list[dict[str, str]]:
         rows.append(
             {
                 "layer": name,
-                **summary(check_layer(module, declared=named, device=device, seed=seed)),
+                **summary(check_layer(module, spec=named, device=device, seed=seed)),
             }
         )
     return rows
@@ -41,15 +41,15 @@ def table(device: str = "cpu", seed: int = 0) -> list[dict[str, str]]:
 
 def summary(report: Report) -> dict[str, str]:
     """For each part of the checks, what passes and what fails, in words."""
-    parts: dict[str, list[Row]] = {}
+    parts: dict[str, list[CheckResult]] = {}
     for row in report.rows:
         parts.setdefault(row.part, []).append(row)
     return {part: _cell(rows) for part, rows in parts.items()}
 
 
-def _cell(rows: list[Row]) -> str:
-    failed = [row.check for row in rows if row.outcome is Outcome.FAIL]
-    count = sum(row.outcome is not Outcome.NONE for row in rows)
+def _cell(rows: list[CheckResult]) -> str:
+    failed = [row.check for row in rows if row.outcome is Status.FAIL]
+    count = sum(row.outcome is not Status.NONE for row in rows)
     if not count:
         return "not applicable"
     if not failed:

@@ -12,31 +12,31 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from bnproof.simulate.layer_checks.declared import Declared
+from bnproof.simulate.layer_checks.spec import NormalizerSpec
 
 
 @dataclass(frozen=True)
 class GroupTerms:
     """Terms of a normaliser at a tensor x, in the form (groups, m); directions stand in front."""
 
-    declared: Declared
+    spec: NormalizerSpec
     x: Tensor
     constant: float | None = None
 
     @cached_property
     def u(self) -> Tensor:
         """The groups."""
-        return self.declared.axis.fold(self.x.detach())
+        return self.spec.axis.fold(self.x.detach())
 
     @cached_property
     def S(self) -> Tensor:
         """The scale, (groups, 1)."""
-        given = self.declared.constant(self.x.dtype) if self.constant is None else self.constant
-        return self.declared.scale(self.u, given)
+        given = self.spec.constant(self.x.dtype) if self.constant is None else self.constant
+        return self.spec.scale(self.u, given)
 
     def centred(self, size: Tensor) -> Tensor:
         """Terms of a vector less its mean, for a vector of that size."""
-        kind = self.declared.kind
+        kind = self.spec.kind
         cancels = kind.centred or kind.scale_centred
         return size + size.mean(-1, keepdim=True) if cancels else size
 
@@ -48,8 +48,8 @@ class GroupTerms:
     @cached_property
     def slope(self) -> Tensor:
         """Terms of ``m S'``: |x/S|^(p-1)."""
-        power, m = self.declared.kind.power, self.u.shape[-1]
-        total = m if self.declared.kind.total else 1
+        power, m = self.spec.kind.power, self.u.shape[-1]
+        total = m if self.spec.kind.total else 1
         if math.isinf(power):
             largest = self.u.abs().argmax(-1)
             return torch.nn.functional.one_hot(largest, m).to(self.u) * m
@@ -58,10 +58,10 @@ class GroupTerms:
     @cached_property
     def bend(self) -> Tensor:
         """Terms of the diagonal of ``m S S''``: (p-1)|x/S|^(p-2)."""
-        power = self.declared.kind.power
+        power = self.spec.kind.power
         if math.isinf(power) or power == 1:
             return torch.zeros_like(self.n)
-        x = self.u - self.u.mean(-1, keepdim=True) if self.declared.kind.scale_centred else self.u
+        x = self.u - self.u.mean(-1, keepdim=True) if self.spec.kind.scale_centred else self.u
         return (power - 1) * (x / self.S).abs() ** (power - 2)
 
     def along_scale(self, h: Tensor) -> Tensor:
@@ -76,29 +76,29 @@ class GroupTerms:
         """Terms of ``D2n[h, k]``."""
         Ah, Ak = self.centred(h.abs()), self.centred(k.abs())
         wh, wk = self.along_scale(h), self.along_scale(k)
-        power = self.declared.kind.power
+        power = self.spec.kind.power
         along = abs(power - 1) * wh * wk if math.isfinite(power) else 0.0
         W = (self.bend * Ah * Ak).mean(-1, keepdim=True) + along
         return (wk * Ah + wh * Ak + (2 * wh * wk + W) * self.n) / self.S**2
 
 
 def output_terms(
-    declared: Declared, x: Tensor, state: dict[str, Tensor], constant: float | None = None
+    spec: NormalizerSpec, x: Tensor, state: dict[str, Tensor], constant: float | None = None
 ) -> Tensor:
     """Terms of the output z, of the shape of x."""
-    n = declared.axis.unfold(GroupTerms(declared, x, constant).n, x.shape)
-    return (declared.gamma(state, x).abs() * n + declared.beta(state, x).abs()).detach()
+    n = spec.axis.unfold(GroupTerms(spec, x, constant).n, x.shape)
+    return (spec.gamma(state, x).abs() * n + spec.beta(state, x).abs()).detach()
 
 
 def gradient_terms(
-    declared: Declared,
+    spec: NormalizerSpec,
     x: Tensor,
     state: dict[str, Tensor],
     g: Tensor,
     constant: float | None = None,
 ) -> Tensor:
     """Terms of the gradient at x for a gradient of entries at most g at z, of the shape of x."""
-    terms = GroupTerms(declared, x, constant)
-    f = declared.axis.fold(g.abs() * declared.gamma(state, x).detach().abs())
+    terms = GroupTerms(spec, x, constant)
+    f = spec.axis.fold(g.abs() * spec.gamma(state, x).detach().abs())
     w = (terms.slope + terms.slope.mean(-1, keepdim=True)) * (f * terms.n).mean(-1, keepdim=True)
-    return declared.axis.unfold((terms.centred(f) + w) / terms.S, x.shape)
+    return spec.axis.unfold((terms.centred(f) + w) / terms.S, x.shape)

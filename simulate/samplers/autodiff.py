@@ -1,7 +1,7 @@
-"""The world of random networks: each letter measured by automatic differentiation.
+"""The sampler of random networks: each symbol measured by automatic differentiation.
 
-Nothing here uses a derived formula for the value of a letter.  Magnitudes stand in
-`bnproof.simulate.samplers.unit`; `bnproof.simulate.samplers.closed_form` has the same letters in
+Nothing here uses a derived formula for the value of a symbol.  Magnitudes stand in
+`bnproof.simulate.samplers.unit`; `bnproof.simulate.samplers.closed_form` has the same symbols in
 closed form.
 """
 
@@ -21,7 +21,7 @@ from bnproof.simulate.samplers.networks import EPSILONS, GAMMAS, INPUTS, Problem
 from bnproof.simulate.samplers.regimes import REGIMES
 from bnproof.simulate.samplers.unit import Unit, dot
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Instances
+from bnproof.theory.claim import RandomTest
 
 # Batch sizes for a claim that names none of its own.
 SIZES: Final = (2, 3, 8, 64, 513, 4096)
@@ -35,7 +35,7 @@ VECTORS: Final = 600
 
 
 class Measured(Unit):
-    """The letters by automatic differentiation, each when first asked for.
+    """The symbols by automatic differentiation, each when first asked for.
 
     Gradients are taken twice by double backward, which is right for primitives of every kind.
     """
@@ -117,13 +117,13 @@ def epsilons(domain: sp.Basic) -> tuple[float, ...]:
     return tuple(allowed)
 
 
-def sizes(way: Instances) -> tuple[int, ...]:
-    """The claim's own batch sizes, or those of this world where they are the default ones."""
-    return SIZES if way.sizes == Instances().sizes else way.sizes
+def sizes(spec: RandomTest) -> tuple[int, ...]:
+    """The claim's own batch sizes, or those of this sampler where they are the default ones."""
+    return SIZES if spec.sizes == RandomTest().sizes else spec.sizes
 
 
 def batches(
-    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+    spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Measured]]:
     """Yield (m, networks) for each loss, batch size and regime, in chunks.
 
@@ -132,7 +132,7 @@ def batches(
     on the device.
     """
     allowed = epsilons(domain)
-    jobs = list(product(LOSSES, sizes(way), REGIMES))
+    jobs = list(product(LOSSES, sizes(spec), REGIMES))
     for number, (loss, m, regime) in enumerate(jobs):
         share = -(-total * min(m, FULL) // (m * len(REGIMES)))
         count, start = max(share, LEAST), 0
@@ -153,10 +153,10 @@ def batches(
             start += size
 
 
-def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
     """What is needed, beside the seed, to draw the same networks."""
     return {
-        "batch sizes": list(sizes(way)),
+        "batch sizes": list(sizes(spec)),
         "inputs": INPUTS,
         "losses": list(LOSSES),
         "regimes": list(REGIMES),

@@ -1,4 +1,4 @@
-"""What a world of random instances offers: letters with values, and the size of their terms."""
+"""What a sampler of random instances offers: symbols with values, and the size of their terms."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeVar
@@ -6,41 +6,41 @@ from typing import Any, ClassVar, Final, TypeVar
 import sympy as sp
 from torch import Tensor
 
-from bnproof.theory.symbols import LETTERS
+from bnproof.theory.symbols import SYMBOLS
 
 AXES: Final = "kil"
 Measure = Callable[[Any], Tensor]
 T = TypeVar("T")
 
 
-class Letters:
-    """Letters measured on a batch of K instances.
+class Measurements:
+    """Symbols measured on a batch of K instances.
 
-    A subclass fills `VALUES`: for each letter a function of the instance batch that returns (K,),
-    or (K, m, ...) for a letter with axes.  `MAGNITUDES` gives, for letters in which terms cancel,
+    A subclass fills `VALUES`: for each symbol a function of the instance batch that returns (K,),
+    or (K, m, ...) for a symbol with axes.  `MAGNITUDES` gives, for symbols in which terms cancel,
     the sum of the absolute values of those terms: the unit of their rounding error.
     """
 
     VALUES: ClassVar[Mapping[sp.Symbol, Measure]] = {}
     MAGNITUDES: ClassVar[Mapping[sp.Symbol, Measure]] = {}
 
-    def value(self, letter: sp.Symbol) -> Tensor:
-        """Value of a letter.
+    def value(self, symbol: sp.Symbol) -> Tensor:
+        """Value of a symbol.
 
         Raises
         ------
         KeyError
-            If this world does not know the letter.
+            If this sampler does not know the symbol.
         """
-        if letter not in self.VALUES:
-            raise KeyError(f"{type(self).__name__} does not measure the letter {letter}")
-        return self.VALUES[letter](self).detach()
+        if symbol not in self.VALUES:
+            raise KeyError(f"{type(self).__name__} does not measure the symbol {symbol}")
+        return self.VALUES[symbol](self).detach()
 
-    def magnitude(self, letter: sp.Symbol) -> Tensor:
-        """Sum of the absolute values of the terms that cancel in `letter`, same shape."""
-        if letter in self.MAGNITUDES:
-            return self.MAGNITUDES[letter](self).detach()
-        return self.value(letter).abs()
+    def magnitude(self, symbol: sp.Symbol) -> Tensor:
+        """Sum of the absolute values of the terms that cancel in `symbol`, same shape."""
+        if symbol in self.MAGNITUDES:
+            return self.MAGNITUDES[symbol](self).detach()
+        return self.value(symbol).abs()
 
     def instances(self) -> int:
         """Number of instances."""
@@ -50,8 +50,8 @@ class Letters:
         """What makes an instance unfit for any verdict, and which it is true of, (K,)."""
         return {}
 
-    def halves(self) -> "tuple[Letters, Letters] | None":
-        """The same letters for each half of the instances, or None if it cannot be halved."""
+    def halves(self) -> "tuple[Measurements, Measurements] | None":
+        """The same symbols for each half of the instances, or None if it cannot be halved."""
         return None
 
 
@@ -72,19 +72,19 @@ def chunks(
         yield case, min(largest, total - start), stream(seed, apart * number)
 
 
-def arrange(tensor: Tensor, letter: sp.Symbol, axes: str) -> Tensor:
-    """Insert axes of length 1 so that letters with different axes broadcast.
+def arrange(tensor: Tensor, symbol: sp.Symbol, axes: str) -> Tensor:
+    """Insert axes of length 1 so that symbols with different axes broadcast.
 
-    `axes` is the union, in the order k, i, l, of the axes of a relation's letters.
+    `axes` is the union, in the order k, i, l, of the axes of a relation's symbols.
     """
-    own = LETTERS[letter].axes
+    own = SYMBOLS[symbol].axes
     for position, axis in enumerate(axes, start=1):
         if axis not in own:
             tensor = tensor.unsqueeze(position)
     return tensor
 
 
-def axes_of(letters: Iterable[sp.Symbol]) -> str:
-    """The union of the letters' axes, in the order k, i, l."""
-    used = "".join(LETTERS[letter].axes for letter in letters)
+def axes_of(symbols: Iterable[sp.Symbol]) -> str:
+    """The union of the symbols' axes, in the order k, i, l."""
+    used = "".join(SYMBOLS[symbol].axes for symbol in symbols)
     return "".join(axis for axis in AXES if axis in used)

@@ -1,4 +1,4 @@
-"""Each letter of `theory.symbols` in closed form: the fast path of `samplers.autodiff`.
+"""Each symbol of `theory.symbols` in closed form: the fast path of `samplers.autodiff`.
 
 The layer itself is evaluated from its definition, by the same operations, so that both paths speak
 of the same z.  Its derivatives are those derived in `bnproof.theory.layer.batchnorm`, with
@@ -26,7 +26,7 @@ CACHED: Final = 160 * 64
 
 
 class Closed(Unit):
-    """The letters of problems whose loss is one of `bnproof.simulate.samplers.losses`.
+    """The symbols of problems whose loss is one of `bnproof.simulate.samplers.losses`.
 
     Raises
     ------
@@ -137,7 +137,7 @@ Closed.VALUES = {**Unit.VALUES, sym.vKv: _curvature}
 class Rounded(Closed):
     """The same, for a comparison with another path: magnitudes count the rounding of g as well.
 
-    Within one path g is the same in every letter, and its rounding cancels.
+    Within one path g is the same in every symbol, and its rounding cancels.
     """
 
     @cached_property
@@ -147,15 +147,15 @@ class Rounded(Closed):
 
 
 def evaluate(
-    problems: Problems, letters: Sequence[sp.Symbol] = BOUNDS, size: int | None = None
+    problems: Problems, symbols: Sequence[sp.Symbol] = BOUNDS, size: int | None = None
 ) -> dict[sp.Symbol, Tensor]:
-    """Values of some letters on all problems, slice by slice so that each stays in cache.
+    """Values of some symbols on all problems, slice by slice so that each stays in cache.
 
     Parameters
     ----------
     problems
         K problems with a loss of `bnproof.simulate.samplers.losses`.
-    letters
+    symbols
         Which; by default both sides of Theorems 4.1 and 4.2 of A18.
     size
         Problems in a slice; by default what suits m on a CPU, and all of them on a GPU.
@@ -168,10 +168,10 @@ def evaluate(
     count, m = problems.y.shape
     if size is None:
         size = max(1, CACHED // m) if problems.y.device.type == "cpu" else count
-    parts: list[list[Tensor]] = [[] for _ in letters]
+    parts: list[list[Tensor]] = [[] for _ in symbols]
     with torch.no_grad():
         for start in range(0, count, size):
             measured = Closed(problems.take(slice(start, start + size)))
-            for part, letter in zip(parts, letters, strict=True):
-                part.append(measured.value(letter))
-    return {letter: torch.cat(part) for letter, part in zip(letters, parts, strict=True)}
+            for part, symbol in zip(parts, symbols, strict=True):
+                part.append(measured.value(symbol))
+    return {symbol: torch.cat(part) for symbol, part in zip(symbols, parts, strict=True)}

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bnproof.simulate.samplers.base import Letters, chunks
-from bnproof.theory.claim import Instances
+from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.training import backprop
 
 CHUNK: Final = 500
@@ -18,7 +18,7 @@ IMAGES, INPUTS, OUTPUTS = 2, 3, 2
 SHIFTS: Final = (-1, 0, 1)
 
 
-class Convolutions(Letters):
+class Convolutions(Measurements):
     """K convolutions: images (K, b, i, x, y), kernels (K, o, i, 3, 3), a loss of the output.
 
     The loss is ``sum(tanh(O) target)``, so that ``dL/dO`` depends on the output.
@@ -75,11 +75,11 @@ Convolutions.MAGNITUDES = {
 
 
 def batches(
-    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+    spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Convolutions]]:
     """Yield (side of the image, convolutions): `total` of each, in chunks."""
     del domain
-    for side, count, stream in chunks(way.sizes, total, CHUNK, seed):
+    for side, count, stream in chunks(spec.sizes, total, CHUNK, seed):
         generator = torch.Generator().manual_seed(stream)
 
         def normal(*shape: int, source: torch.Generator = generator) -> Tensor:
@@ -97,11 +97,11 @@ def batches(
         )
 
 
-def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
     """What is needed, beside the seed, to draw the same convolutions."""
     del domain
     return {
-        "image sides": [[side, side + 1] for side in way.sizes],
+        "image sides": [[side, side + 1] for side in spec.sizes],
         "images, input and output channels": [IMAGES, INPUTS, OUTPUTS],
         "padding": "zeros",
         "dtype": "float64",

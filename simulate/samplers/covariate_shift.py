@@ -13,9 +13,9 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters, chunks
+from bnproof.simulate.samplers.base import Measurements, chunks
 from bnproof.simulate.samplers.networks import normalise
-from bnproof.theory.claim import Instances
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.training import smoothness as definitions
 
 CHUNK: Final = 500
@@ -27,8 +27,8 @@ def inner(u: Tensor, v: Tensor) -> Tensor:
     return (u * v).sum((1, 2))
 
 
-class Networks(Letters):
-    """Letters of `bnproof.theory.training.smoothness` for the last layer of K networks.
+class Networks(Measurements):
+    """Symbols of `bnproof.theory.training.smoothness` for the last layer of K networks.
 
     `layers` are weight matrices (K, width, width), `data` and `target` (K, samples, width).
     """
@@ -109,11 +109,11 @@ Networks.MAGNITUDES = {
 
 
 def batches(
-    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+    spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Networks]]:
     """Yield (number of layers, networks): `total` of each, in chunks."""
     del domain
-    for depth, count, stream in chunks(way.sizes, total, CHUNK, seed):
+    for depth, count, stream in chunks(spec.sizes, total, CHUNK, seed):
         generator = torch.Generator().manual_seed(stream)
 
         def normal(*shape: int, source: torch.Generator = generator) -> Tensor:
@@ -124,11 +124,11 @@ def batches(
         yield depth, Networks(layers, data, target, 0.05 * normal(count).exp())
 
 
-def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
     """What is needed, beside the seed, to draw the same networks."""
     del domain
     return {
-        "numbers of layers": list(way.sizes),
+        "numbers of layers": list(spec.sizes),
         "width and samples": [WIDTH, BATCH],
         "networks": "tanh, squared error; every second one with batch normalisation",
         "dtype": "float64",

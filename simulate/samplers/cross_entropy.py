@@ -8,15 +8,15 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters, chunks
-from bnproof.theory.claim import Instances
+from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.training import backprop
 
 CHUNK: Final = 10_000
 
 
-class Rows(Letters):
-    """Letters of `training.backprop` on K images with logits (K, n) and true classes (K,)."""
+class Rows(Measurements):
+    """Symbols of `training.backprop` on K images with logits (K, n) and true classes (K,)."""
 
     def __init__(self, logits: Tensor, target: Tensor) -> None:
         self.logits, self.target = logits, target
@@ -47,11 +47,11 @@ Rows.MAGNITUDES = {backprop.row_sum: lambda q: torch.full_like(q.logits[:, 0], 2
 
 
 def batches(
-    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+    spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Rows]]:
     """Yield (number of classes, images): `total` of each, in chunks; scales of logits vary."""
     del domain
-    for classes, count, stream in chunks(way.sizes, total, CHUNK, seed):
+    for classes, count, stream in chunks(spec.sizes, total, CHUNK, seed):
         generator = torch.Generator().manual_seed(stream)
         scale = torch.rand(count, 1, generator=generator, dtype=torch.float64) * 3
         logits = scale * torch.randn(count, classes, generator=generator, dtype=torch.float64)
@@ -59,11 +59,11 @@ def batches(
         yield classes, Rows(logits.to(device), target.to(device))
 
 
-def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
     """What is needed, beside the seed, to draw the same images."""
     del domain
     return {
-        "numbers of classes": list(way.sizes),
+        "numbers of classes": list(spec.sizes),
         "logits": "normal, times a scale uniform in (0, 3)",
         "dtype": "float64",
     }

@@ -12,8 +12,8 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters, chunks
-from bnproof.theory.claim import Instances
+from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.common.errors import one_of
 from bnproof.theory.training import earth_mover as em
 
@@ -22,8 +22,8 @@ DIMENSIONS: Final = (1, 2, 3)
 LAWS: Final = ("normal", "signs", "rare")  # of the points, in turn
 
 
-class Samples(Letters):
-    """Letters of `bnproof.theory.training.earth_mover` on K pairs of samples (K, n, d)."""
+class Samples(Measurements):
+    """Symbols of `bnproof.theory.training.earth_mover` on K pairs of samples (K, n, d)."""
 
     def __init__(self, first: Tensor, second: Tensor) -> None:
         self.first, self.second = first, second
@@ -92,20 +92,20 @@ def draw(count: int, points: int, dimension: int, law: str, seed: int, device: s
 
 
 def batches(
-    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+    spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Samples]]:
     """Yield (points, pairs): `total` of each number of points, dimension and law, in chunks."""
     del domain
-    cases = product(way.sizes, DIMENSIONS, LAWS)
+    cases = product(spec.sizes, DIMENSIONS, LAWS)
     for (points, dimension, law), count, stream in chunks(cases, total, CHUNK, seed):
         yield points, draw(count, points, dimension, law, stream, device)
 
 
-def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
     """What is needed, beside the seed, to draw the same pairs."""
     del domain
     return {
-        "numbers of points": list(way.sizes),
+        "numbers of points": list(spec.sizes),
         "dimensions": list(DIMENSIONS),
         "laws": list(LAWS),
         "distance": "over all pairings, listed",

@@ -12,8 +12,8 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters, chunks
-from bnproof.theory.claim import Instances
+from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.symbols import delta_ki
 from bnproof.theory.training import least_squares as quadratics
 
@@ -21,8 +21,8 @@ CHUNK: Final = 2_000
 COUNT: Final = 3  # features drawn without correlation; correlated ones come in pairs
 
 
-class Features(Letters):
-    """Letters of `bnproof.theory.training.least_squares` on K data sets (K, m, features)."""
+class Features(Measurements):
+    """Symbols of `bnproof.theory.training.least_squares` on K data sets (K, m, features)."""
 
     def __init__(self, data: Tensor, target: Tensor) -> None:
         self.data, self.target = data, target
@@ -130,17 +130,17 @@ def _correlated(domain: sp.Basic) -> bool:
 
 
 def batches(
-    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+    spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Features]]:
     """Yield (m, data sets): `total` of each, in chunks."""
-    for m, count, stream in chunks(way.sizes, total, CHUNK, seed):
+    for m, count, stream in chunks(spec.sizes, total, CHUNK, seed):
         yield m, draw(count, m, stream, device, correlated=_correlated(domain))
 
 
-def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
     """What is needed, beside the seed, to draw the same data sets."""
     return {
-        "samples": list(way.sizes),
+        "samples": list(spec.sizes),
         "features": "2, correlated" if _correlated(domain) else f"{COUNT}, uncorrelated",
         "dtype": "float64",
     }

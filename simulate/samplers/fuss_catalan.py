@@ -19,9 +19,9 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters, chunks
+from bnproof.simulate.samplers.base import Measurements, chunks
 from bnproof.simulate.samplers.fuss_catalan_curve import NODES, Curve, right_end, rule
-from bnproof.theory.claim import Instances
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.random_matrices import fuss_catalan_moments as moments
 from bnproof.theory.random_matrices import fuss_catalan_proofs as proofs
 from bnproof.theory.symbols import M, phi
@@ -35,8 +35,8 @@ ORDERS: Final = (-0.9, 4.0)  # the first times 1/(M+1)
 DEPTHS: Final = (20, 100, 200)  # digits: how close to 0 the density is evaluated
 
 
-class Law(Letters):
-    """Letters of the law for K values of M, whole (K,) and real (K,).
+class Law(Measurements):
+    """Symbols of the law for K values of M, whole (K,) and real (K,).
 
     Parameters
     ----------
@@ -255,20 +255,20 @@ def draw(count: int, size: int, seed: int, device: str) -> Law:
 
 
 def batches(
-    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+    spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Law]]:
     """Yield (least M, instances): `total` of each, in chunks."""
     del domain
-    for size, count, stream in chunks(way.sizes, total, CHUNK, seed):
+    for size, count, stream in chunks(spec.sizes, total, CHUNK, seed):
         yield size, draw(count, size, stream, device)
 
 
-def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
     """What is needed, beside the seed, to draw the same instances."""
     del domain
     return {
-        "number of factors": [[size, 2 * size - 1] for size in way.sizes],
-        "real M": [[LEAST_REAL, 2 * size] for size in way.sizes],
+        "number of factors": [[size, 2 * size - 1] for size in spec.sizes],
+        "real M": [[LEAST_REAL, 2 * size] for size in spec.sizes],
         "quadrature": f"double exponential, {NODES} nodes, moved at random",
         "circle": f"{CIRCLE} points, radius {RADII[0]} to {RADII[1]} in (M+1)phi",
         "ladder": f"{RUNGS} values of M, each twice the last",

@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from bnproof.simulate.samplers.autodiff import epsilons
-from bnproof.simulate.samplers.base import Letters, chunks
+from bnproof.simulate.samplers.base import Measurements, chunks
 from bnproof.simulate.samplers.networks import CLASSES, LOSSES, normalise
 from bnproof.simulate.samplers.regimes import REGIMES, drawn
-from bnproof.theory.claim import Instances
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.layer import curvature as cur
 from bnproof.theory.layer import layer_curvature as lay
 
@@ -28,8 +28,8 @@ CHUNK: Final = 250
 Loss = Callable[[Tensor], Tensor]
 
 
-class Layer(Letters):
-    """Letters of a layer with inputs X (K, m, d), weights W (K, d, n) and a loss of z (K, m, n).
+class Layer(Measurements):
+    """Symbols of a layer with inputs X (K, m, d), weights W (K, d, n) and a loss of z (K, m, n).
 
     gamma and beta are (K, 1, n), eps is (K, 1, 1).
     """
@@ -175,22 +175,22 @@ def draw(
 
 
 def batches(
-    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+    spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Layer]]:
     """Yield (m, layers) for each loss, batch size and regime, in chunks.
 
     There are `total` of each loss and size, in equal shares of the regimes.
     """
     share = -(-total // len(REGIMES))
-    cases = product(LOSSES, way.sizes, REGIMES)
+    cases = product(LOSSES, spec.sizes, REGIMES)
     for (loss, m, regime), count, stream in chunks(cases, share, CHUNK, seed):
         yield m, draw(count, m, loss, stream, epsilons(domain), device, regime)
 
 
-def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
     """What is needed, beside the seed, to draw the same layers."""
     return {
-        "batch sizes": list(way.sizes),
+        "batch sizes": list(spec.sizes),
         "inputs": INPUTS,
         "units": UNITS,
         "losses": list(LOSSES),

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from bnproof.simulate.samplers import lstsq as least_squares
-from bnproof.simulate.samplers.base import Letters, chunks
-from bnproof.theory.claim import Instances
+from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.training import least_squares as quadratics
 
 CHUNK: Final = 2_000
@@ -116,8 +116,8 @@ class Problem:
         return self.ratio * (sizes / along.abs()).sum(-1)
 
 
-class Pairs(Letters):
-    """Letters of `least_squares` on K pairs of problems; the second is worse conditioned."""
+class Pairs(Measurements):
+    """Symbols of `least_squares` on K pairs of problems; the second is worse conditioned."""
 
     def __init__(self, first: Problem, second: Problem) -> None:
         self.first, self.second = first, second
@@ -175,20 +175,20 @@ def draw(count: int, size: int, seed: int, device: str) -> Pairs:
 
 
 def batches(
-    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+    spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Pairs]]:
     """Yield (unknowns, pairs): `total` of each, in chunks."""
     del domain
-    for size, count, stream in chunks(way.sizes, total, CHUNK, seed):
+    for size, count, stream in chunks(spec.sizes, total, CHUNK, seed):
         yield size, draw(count, size, stream, device)
 
 
-def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
     """What is needed, beside the seed, to draw the same pairs."""
     del domain
     return {
-        "unknowns": list(way.sizes),
-        "equations": [2 * size for size in way.sizes],
+        "unknowns": list(spec.sizes),
+        "equations": [2 * size for size in spec.sizes],
         "matrices": "normal, columns and whole scaled log-normally; the second of larger kappa",
         "dtype": "float64",
     }

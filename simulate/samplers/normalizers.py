@@ -1,7 +1,7 @@
-"""The world of normalisers: random groups through each normaliser, written from primitives.
+"""The sampler of normalisers: random groups through each normaliser, written from primitives.
 
 A normaliser is measured as it is used: a tensor (K, B, C, T) of K problems, B samples, C channels
-and T places goes through the whole layer, with its gamma.  The letters are those of its first
+and T places goes through the whole layer, with its gamma.  The symbols are those of its first
 group, by automatic differentiation with respect to the whole tensor.
 """
 
@@ -16,11 +16,12 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters, chunks
+from bnproof.simulate.samplers.base import Measurements, chunks
 from bnproof.simulate.samplers.networks import EPSILONS, LOSSES, Loss
-from bnproof.theory.claim import Instances
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.normalizers import groups as sym
 from bnproof.theory.normalizers.oblique import nn, ww
+from bnproof.theory.normalizers.table import NORMALIZERS, Axis
 from bnproof.theory.symbols import delta_ki, eps, m, mu, sigma, vv
 
 CHUNK: Final = 2_000
@@ -100,20 +101,30 @@ class Kind:
 
 
 POWERS: Final = {"1": 1.0, "3/2": 1.5, "2": 2.0, "4": 4.0, "inf": math.inf}
-KINDS: Final = {
-    "BatchNorm, eps inside": Kind(eps_at="inside"),
-    "BatchNorm, eps outside": Kind(eps_at="outside"),
-    **{f"l_{name} BatchNorm": Kind(power=power) for name, power in POWERS.items()},
-    **{
-        f"l_{name} BatchNorm, printed": Kind(scale_centred=False, power=power)
-        for name, power in POWERS.items()
-    },
-    "LayerNorm": Kind(FEATURES, eps_at="inside"),
-    "RMSNorm": Kind(FEATURES, centred=False, scale_centred=False, eps_at="inside"),
-    "GroupNorm": Kind(CHANNEL_GROUPS, eps_at="inside"),
-    "InstanceNorm": Kind(SPACE, eps_at="inside"),
-    "WeightNorm": Kind(FEATURES, centred=False, scale_centred=False, total=True),
+LAYOUTS: Final = {
+    Axis.UNIT: BATCH,
+    Axis.FEATURES: FEATURES,
+    Axis.CHANNELS: CHANNEL_GROUPS,
+    Axis.SPACE: SPACE,
+    Axis.WEIGHTS: FEATURES,
 }
+
+
+def _kinds() -> Iterator[tuple[str, Kind]]:
+    """The normalisers of the table; of the l_p family, which has a symbol p, those of `POWERS`."""
+    for entry in NORMALIZERS:
+        if not entry.name.startswith("l_"):
+            powers = {entry.name: float(entry.power)}
+        elif entry.power == sym.p:
+            powers = {entry.name.replace("l_p", f"l_{q}"): power for q, power in POWERS.items()}
+        else:
+            continue
+        for name, power in powers.items():
+            layout, centred, scale = LAYOUTS[entry.axis], entry.centred, entry.scale_centred
+            yield name, Kind(layout, centred, scale, power, entry.eps_at, entry.total)
+
+
+KINDS: Final = dict(_kinds())
 
 
 @dataclass(frozen=True)
@@ -131,8 +142,8 @@ class Problems:
     loss: Loss
 
 
-class Measured(Letters):
-    """Letters of the first group of each problem."""
+class Measured(Measurements):
+    """Symbols of the first group of each problem."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
@@ -289,7 +300,7 @@ def draw(
     kind: Kind,
     count: int,
     size: int,
-    way: str,
+    spec: str,
     seed: int,
     epsilons: tuple[float, ...] = (0.0,),
     device: str = "cpu",
@@ -304,7 +315,7 @@ def draw(
         return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
 
     x = normal(count, *kind.layout.shape(size))
-    x = x**3 if way == "heavy-tailed" else x
+    x = x**3 if spec == "heavy-tailed" else x
     x = x + normal(count, 1, 1, 1)
     gamma = normal(count, 1, x.shape[2], 1)
     chosen = torch.tensor(epsilons, dtype=torch.float64, device=device)
@@ -328,20 +339,20 @@ def admitted(domain: sp.Basic) -> dict[str, tuple[float, ...]]:
 
 
 def batches(
-    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+    spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Measured]]:
     """Yield (m, groups) for each admitted normaliser, draw and size: `total` for each size."""
     kinds = admitted(domain)
-    cases = product(kinds, DRAWS, way.sizes)
+    cases = product(kinds, DRAWS, spec.sizes)
     share = max(20, math.ceil(total / (len(kinds) * len(DRAWS))))
     for (name, draws, size), count, stream in chunks(cases, share, CHUNK, seed):
         yield size, Measured(draw(KINDS[name], count, size, draws, stream, kinds[name], device))
 
 
-def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
     """What is needed, beside the seed, to draw the same groups."""
     return {
-        "group sizes": list(way.sizes),
+        "group sizes": list(spec.sizes),
         "normalisers": {name: list(values) for name, values in admitted(domain).items()},
         "draws": list(DRAWS),
         "dtype": "float64",

@@ -15,8 +15,8 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters, chunks
-from bnproof.theory.claim import Instances
+from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.training import sgd
 
 CHUNK: Final = 500
@@ -25,8 +25,8 @@ WEIGHTS: Final = 3
 SETTINGS: Final = ((1, 2), (2, 2), (1, 3))
 
 
-class Steps(Letters):
-    """Letters of `training.sgd` on K problems with gradients (K, N, d) and learning rates (K,)."""
+class Steps(Measurements):
+    """Symbols of `training.sgd` on K problems with gradients (K, N, d) and learning rates (K,)."""
 
     def __init__(self, gradients: Tensor, rate: Tensor, size: int, factor: int) -> None:
         self.gradients, self.rate, self.size, self.factor = gradients, rate, size, factor
@@ -128,20 +128,20 @@ def draw(count: int, examples: int, size: int, factor: int, seed: int, device: s
 
 
 def batches(
-    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+    spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Steps]]:
     """Yield (N, problems) for each number of examples and setting: `total` of each, in chunks."""
     del domain
-    cases = product(way.sizes, SETTINGS)
+    cases = product(spec.sizes, SETTINGS)
     for (examples, setting), count, stream in chunks(cases, total, CHUNK, seed):
         yield examples, draw(count, examples, *setting, stream, device)
 
 
-def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
     """What is needed, beside the seed, to draw the same problems."""
     del domain
     return {
-        "numbers of examples": list(way.sizes),
+        "numbers of examples": list(spec.sizes),
         "batch size and factor": [list(setting) for setting in SETTINGS],
         "weights": WEIGHTS,
         "expectations": "over all batches, listed",

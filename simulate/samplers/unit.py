@@ -1,4 +1,4 @@
-"""Letters of one unit of one layer: what does not depend on how derivatives are taken.
+"""Symbols of one unit of one layer: what does not depend on how derivatives are taken.
 
 With each value comes its *magnitude*: the sum of the absolute values of the terms that cancel in
 it, to first order the natural unit of its rounding error.  `bnproof.simulate.samplers.autodiff`
@@ -13,7 +13,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.losses import Linear, Loss
 from bnproof.simulate.samplers.networks import Problems, normalise
 from bnproof.theory import symbols as sym
@@ -24,8 +24,8 @@ def dot(left: Tensor, right: Tensor) -> Tensor:
     return (left * right).sum(-1)
 
 
-class Unit(Letters):
-    """Letters of `problems`: what does not depend on how derivatives are taken.
+class Unit(Measurements):
+    """Symbols of `problems`: what does not depend on how derivatives are taken.
 
     A subclass gives the gradients `v` at y, `g` at z, `at_y` (of the loss at y itself) and `at_hat`
     (with respect to yhat), each (K, m); `hessian_at_z` and `hessian_at_y`; `jacobian` and
@@ -78,14 +78,14 @@ class Unit(Letters):
         }
 
     def halves(self) -> "tuple[Self, Self] | None":
-        """The same letters for each half of the problems; None if there is nothing to halve."""
+        """The same symbols for each half of the problems; None if there is nothing to halve."""
         cut = len(self.y) // (2 * self.BLOCK) * self.BLOCK
         if not cut or not isinstance(self.problems.loss, Loss):
             return None
         return self.take(slice(0, cut)), self.take(slice(cut, None))
 
     def take(self, part: slice) -> Self:
-        """The same letters for some of the problems."""
+        """The same symbols for some of the problems."""
         return type(self)(self.problems.take(part))
 
     @cached_property
@@ -136,7 +136,7 @@ class Unit(Letters):
 
     @cached_property
     def g_terms(self) -> Tensor:
-        """Entrywise size of g: it is the same g in every letter, so its own rounding is not."""
+        """Entrywise size of g: it is the same g in every symbol, so its own rounding is not."""
         return self.g.abs()
 
     @cached_property
@@ -204,8 +204,8 @@ def _bent(q: Unit) -> Tensor:
     return gamma**2 / s**2 * own + gamma / (q.m * s**2) * (bend + 2 * push)
 
 
-def _magnitude(q: Unit, letter: sp.Symbol) -> Tensor:
-    return Unit.MAGNITUDES[letter](q)
+def _magnitude(q: Unit, symbol: sp.Symbol) -> Tensor:
+    return Unit.MAGNITUDES[symbol](q)
 
 
 Unit.VALUES = {

@@ -1,4 +1,4 @@
-"""Random single-BN-layer networks seen from the weights: each letter measured on ``w -> L(z(Xw))``.
+"""Random single-BN-layer networks seen from the weights: each symbol measured on ``w -> L(z(Xw))``.
 
 Shapes: K problems, batch size m, d inputs.  Everything that `bnproof.simulate.samplers.autodiff`
 measures at y is there too.  Gradients and Hessians in the weights come from automatic
@@ -23,7 +23,7 @@ from bnproof.simulate.samplers.base import chunks
 from bnproof.simulate.samplers.networks import LOSSES, Problems, draw, normalise
 from bnproof.simulate.samplers.regimes import REGIMES, drawn
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Instances
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.layer import curvature as cur
 from bnproof.theory.layer import minimax as mnx
 from bnproof.theory.layer import weights as wts
@@ -42,7 +42,7 @@ def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
 
 
 class Weighted(Measured):
-    """Letters of problems whose activations are ``y = X w``.
+    """Symbols of problems whose activations are ``y = X w``.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Weighted(Measured):
         self.c, self.eta, self.radius, self.target, self.direction = extra
 
     def take(self, part: slice) -> Self:
-        """The same letters for some of the problems."""
+        """The same symbols for some of the problems."""
         extra = tuple(array[part] for array in self.extra)
         return type(self)(self.X[part], self.w[part], self.problems.take(part), extra)
 
@@ -362,19 +362,19 @@ def problems(
 
 
 def batches(
-    way: Instances, domain: sp.Basic, total: int, seed: int, device: str
+    spec: RandomTest, domain: sp.Basic, total: int, seed: int, device: str
 ) -> Iterator[tuple[int, Weighted]]:
     """Yield (m, problems) for each loss, batch size and regime, in chunks.
 
     There are `total` of each loss and size, in equal shares of the regimes.
     """
     share = -(-total // len(REGIMES))
-    cases, allowed = product(LOSSES, way.sizes, REGIMES), epsilons(domain)
+    cases, allowed = product(LOSSES, spec.sizes, REGIMES), epsilons(domain)
     for (loss, m, regime), count, stream in chunks(cases, share, CHUNK, seed, apart=2):
         yield m, problems(count, m, loss, stream, eps=allowed, regime=regime, device=device)
 
 
-def provenance(way: Instances, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
     """What is needed, beside the seed, to draw the same problems."""
-    own = {"batch sizes": list(way.sizes), "inputs": INPUTS, "factors on |gamma|": [1.0]}
-    return quantities.provenance(way, domain) | own
+    own = {"batch sizes": list(spec.sizes), "inputs": INPUTS, "factors on |gamma|": [1.0]}
+    return quantities.provenance(spec, domain) | own

@@ -1,9 +1,9 @@
 """An adversary against an inequality: projected ascent on its violation, many restarts at once.
 
 The relation is the SymPy object that is proved and printed.  Its sides are followed uphill by
-automatic differentiation over everything that a `bnproof.simulate.search.base.Space` leaves open;
-every point passed is judged against rounding, as in `bnproof.simulate.check`, and the best ones are
-measured again by the worlds of that check.  A violation becomes exact data in
+automatic differentiation over everything that a `bnproof.simulate.search.base.SearchSpace` leaves
+open; every point passed is judged against rounding, as in `bnproof.simulate.check`, and the best
+ones are measured again by the samplers of that check.  A violation becomes exact data in
 `bnproof.simulate.search.rationalise`.
 """
 
@@ -21,13 +21,14 @@ from tqdm import tqdm
 from bnproof.simulate.relation import compare, inside
 from bnproof.simulate.samplers.base import chunks
 from bnproof.simulate.search import rationalise
-from bnproof.simulate.search.base import Params, Space
+from bnproof.simulate.search.adam import Adam
+from bnproof.simulate.search.base import Params, SearchSpace
 from bnproof.simulate.search.inequality import Verdicts, contest
 from bnproof.theory.claim import Claim
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.symbols import text
 
-# Modules and the spaces in them; the first that has all letters of a claim is searched.
+# Modules and the spaces in them; the first that has all symbols of a claim is searched.
 SPACES: Final = (
     ("layer", "LayerSpace"),
     ("minimax", "RegressionSpace"),
@@ -45,7 +46,7 @@ CHUNK: Final = 2_000  # restarts that run at once
 
 
 @dataclass(frozen=True)
-class Climb:
+class AscentResult:
     """What K restarts found at one size.
 
     Attributes
@@ -78,7 +79,7 @@ class Attack:
     ascents
         Restarts at all sizes together.
     violations
-        Restarts that ended in a violation confirmed by the worlds of `bnproof.simulate.check`.
+        Restarts that ended in a violation confirmed by the samplers of `bnproof.simulate.check`.
     refutation
         The violation as exact data confirmed by `bnproof.theory.exact.evaluate.check`, or None.
     ratio
@@ -96,25 +97,25 @@ class Attack:
     ratios: np.ndarray = field(repr=False)
 
 
-def space_of(claim: Claim) -> Space:
-    """Return the space whose letters are those of the claim; its means are not looked at.
+def space_of(claim: Claim) -> SearchSpace:
+    """Return the space whose symbols are those of the claim; its means are not looked at.
 
     Raises
     ------
     UserError
-        If the claim is no inequality ``<=``, or no space has all its letters.
+        If the claim is no inequality ``<=``, or no space has all its symbols.
     """
     if not isinstance(claim.relation, sp.LessThan):
         raise UserError(f"{claim.id} is no inequality <=; an adversary has nothing to climb")
-    letters = frozenset(claim.relation.free_symbols | claim.domain.free_symbols)
-    missing = letters
+    symbols = frozenset(claim.relation.free_symbols | claim.domain.free_symbols)
+    missing = symbols
     for kind in _spaces():
-        if letters <= kind.known:
-            space: Space = kind(letters, claim.domain)
+        if symbols <= kind.known:
+            space: SearchSpace = kind(symbols, claim.domain)
             return space
-        missing = min(missing, letters - kind.known, key=len)
+        missing = min(missing, symbols - kind.known, key=len)
     names = ", ".join(sorted(map(text, missing)))
-    raise UserError(f"{claim.id}: no space to search has the letters {names}")
+    raise UserError(f"{claim.id}: no space to search has the symbols {names}")
 
 
 def _spaces() -> Iterator[Any]:
@@ -151,7 +152,7 @@ def attack(
     confirm
         Whether violations are turned into exact data at all.
     sizes
-        Sizes to attack, by default all of the space (`Space.sizes`).
+        Sizes to attack, by default all of the space (`SearchSpace.sizes`).
 
     Raises
     ------
@@ -178,7 +179,9 @@ def attack(
     return _result(climbs, refutation, steps)
 
 
-def _result(climbs: list[Climb], refutation: rationalise.Refutation | None, steps: int) -> Attack:
+def _result(
+    climbs: list[AscentResult], refutation: rationalise.Refutation | None, steps: int
+) -> Attack:
     ratios = torch.cat([one.ratio.cpu() for one in climbs]).numpy()
     best = [one.ratio.nan_to_num(-torch.inf).max().item() for one in climbs]
     # Of cases that are equally tight the smallest is shown.
@@ -199,8 +202,14 @@ def _result(climbs: list[Climb], refutation: rationalise.Refutation | None, step
 
 
 def climb(
-    claim: Claim, space: Space, size: Any, restarts: int, steps: int, seed: int, device: str = "cpu"
-) -> Climb:
+    claim: Claim,
+    space: SearchSpace,
+    size: Any,
+    restarts: int,
+    steps: int,
+    seed: int,
+    device: str = "cpu",
+) -> AscentResult:
     """Run `restarts` ascents of `steps` steps at one size.
 
     The height is ``(lhs - rhs)/(|lhs| + |rhs| + c*terms)`` less the distance to the domain.  It
@@ -218,10 +227,9 @@ def climb(
     low, high = np.log10(BLENDS)
     blend = torch.logspace(low, high, restarts, dtype=torch.float64, device=device)
     best = _Best(params)
-    ascent = torch.optim.Adam(params.values(), maximize=True)
+    ascent = Adam(params.values())
     for step in range(steps):
         rate = RATE[0] * (RATE[1] / RATE[0]) ** (step / max(1, steps - 1))
-        ascent.param_groups[0]["lr"] = rate
         model = space.model(params)
         sides = judge.sides(model)
         found = judge.judge(model, sides)
@@ -231,7 +239,7 @@ def climb(
         for tensor, slope in zip(params.values(), slopes, strict=True):
             # At a kink or a pole there is no slope: that restart stays where it is.
             tensor.grad = None if slope is None else slope.nan_to_num(0.0, 0.0, 0.0)
-        ascent.step()
+        ascent.step(rate)
         with torch.no_grad():
             space.project(params)
     return _measured(claim, space, size, best)
@@ -258,24 +266,26 @@ class _Best:
                 self.points[name][key] = torch.where(wide, tensor.detach(), self.points[name][key])
 
 
-def _measured(claim: Claim, space: Space, size: Any, best: _Best) -> Climb:
-    """Measure the best points again, by the worlds of the general check."""
+def _measured(claim: Claim, space: SearchSpace, size: Any, best: _Best) -> AscentResult:
+    """Measure the best points again, by the samplers of the general check."""
     judge = contest(claim.relation, claim.domain)
     there = best.value["worst"] > -torch.inf
     violated = torch.zeros_like(there)
     excess, ratio = (torch.full_like(value, torch.nan) for value in best.value.values())
     if there.any():
-        letters = space.recorded(_some(best.points["worst"], there))
-        within = inside(claim.domain, letters).to(there.device)
-        compared = compare(claim.relation, letters)
+        measured = space.recorded(_some(best.points["worst"], there))
+        within = inside(claim.domain, measured).to(there.device)
+        compared = compare(claim.relation, measured)
         violated[there] = compared.violated & within
         excess[there] = torch.where(within, compared.excess, torch.nan)
     tight = best.value["tightest"] > -torch.inf
     if tight.any():
-        letters = space.recorded(_some(best.points["tightest"], tight))
-        found = judge.judge(letters, judge.sides(letters))
+        measured = space.recorded(_some(best.points["tightest"], tight))
+        found = judge.judge(measured, judge.sides(measured))
         ratio[tight] = torch.where(found.inside, found.ratio, torch.nan)
-    return Climb(size, best.points["worst"], best.points["tightest"], violated, excess, ratio)
+    return AscentResult(
+        size, best.points["worst"], best.points["tightest"], violated, excess, ratio
+    )
 
 
 def _some(params: Params, which: Tensor) -> Params:

@@ -1,6 +1,6 @@
-"""What an adversary may choose: the data behind the letters of a relation, as a space to search.
+"""What an adversary may choose: the data behind the symbols of a relation, as a space to search.
 
-A space draws points, keeps them inside its bounds, measures letters on them in two independent
+A space draws points, keeps them inside its bounds, measures symbols on them in two independent
 ways, and turns a point of rationals into exact data that `bnproof.theory.exact.evaluate.check`
 re-evaluates. Numbers that are searched are tensors with K points first; a rational point has one
 array a name.
@@ -16,7 +16,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.base import Measurements
 from bnproof.theory.claim import Counterexample, ExactCase
 
 Params = dict[str, Tensor]
@@ -29,18 +29,18 @@ BOUND: Final = 8.0  # |entry| of anything searched: what is scale-free is found 
 class Exact:
     """Exact data: the means that re-evaluates them, and Python source that builds it."""
 
-    means: Counterexample | ExactCase
+    case: Counterexample | ExactCase
     words: str
     source: str
 
 
-class Space(Protocol):
+class SearchSpace(Protocol):
     """Data to search for one claim.
 
     Attributes
     ----------
     known
-        Letters that can be measured on these data.
+        Symbols that can be measured on these data.
     sizes
         What is tried, smallest first: batch sizes, or shapes.
     usual
@@ -62,13 +62,13 @@ class Space(Protocol):
         """Move points into the bounds, in place."""
 
     def posed(self, params: Params) -> Tensor:
-        """Which points define every letter well, (K,)."""
+        """Which points define every symbol well, (K,)."""
 
-    def model(self, params: Params) -> Letters:
-        """Letters with their graph; nothing is detached."""
+    def model(self, params: Params) -> Measurements:
+        """Symbols with their graph; nothing is detached."""
 
-    def recorded(self, params: Params) -> Letters:
-        """The same letters as the worlds of `bnproof.simulate.check` measure them."""
+    def recorded(self, params: Params) -> Measurements:
+        """The same symbols as the samplers of `bnproof.simulate.check` measure them."""
 
     def rounded(self, params: Params, index: int) -> Iterator[Point]:
         """Rational points near one point, simple ones among them."""
@@ -83,14 +83,14 @@ class Space(Protocol):
         """Exact data of a rational point."""
 
 
-class Graphed(Letters):
-    """Letters whose values can be differentiated in the data that they are measured on."""
+class Graphed(Measurements):
+    """Symbols whose values can be differentiated in the data that they are measured on."""
 
-    def value(self, letter: sp.Symbol) -> Tensor:
-        """Value of a letter, with its graph."""
-        if letter not in self.VALUES:
-            raise KeyError(f"{type(self).__name__} does not measure the letter {letter}")
-        return self.VALUES[letter](self)
+    def value(self, symbol: sp.Symbol) -> Tensor:
+        """Value of a symbol, with its graph."""
+        if symbol not in self.VALUES:
+            raise KeyError(f"{type(self).__name__} does not measure the symbol {symbol}")
+        return self.VALUES[symbol](self)
 
 
 class Boxed:

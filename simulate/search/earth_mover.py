@@ -4,7 +4,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.earth_mover import Samples
 from bnproof.simulate.search.base import (
     Boxed,
@@ -21,7 +21,7 @@ from bnproof.theory.training import earth_mover as em
 
 
 class SamplesModel(Graphed):
-    """Letters of K pairs, differentiable in both samples (K, n); the distance by sorting."""
+    """Symbols of K pairs, differentiable in both samples (K, n); the distance by sorting."""
 
     def __init__(self, params: Params) -> None:
         self.first, self.second = params["P"], params["Q"]
@@ -55,34 +55,34 @@ class SampleSpace(Boxed):
 
     Parameters
     ----------
-    letters, domain
-        Letters of the relation, and the claim's hypothesis: the same space for all.
+    symbols, domain
+        Symbols of the relation, and the claim's hypothesis: the same space for all.
     """
 
     known = frozenset(SamplesModel.VALUES)
     sizes = ((2, 1), (3, 1), (4, 1))  # points, dimension
     usual = (3, 1)
 
-    def __init__(self, letters: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        del letters, domain
+    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
+        del symbols, domain
 
     def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:
         """Gaussian points."""
         draw = normal(count, generator)
         return {"P": draw(size[0]), "Q": draw(size[0])}
 
-    def model(self, params: Params) -> Letters:
-        """Letters with their graph."""
+    def model(self, params: Params) -> Measurements:
+        """Symbols with their graph."""
         return SamplesModel(params)
 
-    def recorded(self, params: Params) -> Letters:
-        """Letters as the world ``earth_mover`` measures them: over all pairings."""
+    def recorded(self, params: Params) -> Measurements:
+        """Symbols as the sampler ``earth_mover`` measures them: over all pairings."""
         return Samples(params["P"].detach().unsqueeze(-1), params["Q"].detach().unsqueeze(-1))
 
     def exact(self, point: Point) -> Exact:
         """An `ExactCase` of `bnproof.theory.training.earth_mover.Samples`."""
         P, Q = point["P"], point["Q"]
         words = f"P on {spoken(P)} and Q on {spoken(Q)}, equal weights"
-        case = ExactCase(words, em.Samples.of(P.tolist(), Q.tolist()).letters)
-        call = f"earth_mover.Samples.of({written(P)}, {written(Q)}).letters"
+        case = ExactCase(words, em.Samples.of(P.tolist(), Q.tolist()).values)
+        call = f"earth_mover.Samples.of({written(P)}, {written(Q)}).values"
         return Exact(case, words, f'ExactCase(\n    "{words}",\n    {call},\n)')

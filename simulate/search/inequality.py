@@ -1,4 +1,4 @@
-"""Both sides of an inequality, compiled once, evaluated on letters with or without a graph."""
+"""Both sides of an inequality, compiled once, evaluated on symbols with or without a graph."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bnproof.simulate.relation import terms
-from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.base import Measurements
 
 TRUSTED: Final = 1e-6  # least right side, over the terms that cancel, that gives a ratio
 TINY: Final = 1e-300
@@ -50,35 +50,35 @@ class Verdicts:
     inside: Tensor
 
 
-class Contest:
+class Inequality:
     """An inequality ``lhs <= rhs`` under a domain, compiled for tensors.
 
     Parameters
     ----------
     relation
-        ``lhs <= rhs`` over letters without axes.
+        ``lhs <= rhs`` over symbols without axes.
     domain
         True, a relation, or a conjunction of relations.
     """
 
     def __init__(self, relation: sp.Basic, domain: sp.Basic) -> None:
-        self.letters = sorted(relation.free_symbols, key=str)
+        self.symbols = sorted(relation.free_symbols, key=str)
         sizes = [abs(term) for side in relation.args for term in terms(side)]
-        self._sides = _Compiled(self.letters, [relation.lhs, relation.rhs, *sizes])
+        self._sides = _Compiled(self.symbols, [relation.lhs, relation.rhs, *sizes])
         parts = [] if domain == sp.true else list(sp.And.make_args(domain))
         self.conditions = sorted(parts, key=str)
         self.hypothesis = sorted(domain.free_symbols, key=str)
         gaps = [part.lhs - part.rhs for part in self.conditions]
         self._gaps = _Compiled(self.hypothesis, gaps)
 
-    def sides(self, measured: Letters) -> Sides:
-        """Both sides and the size of their terms, with a graph if the letters have one."""
-        lhs, rhs, *sizes = self._sides([measured.value(letter) for letter in self.letters])
+    def sides(self, measured: Measurements) -> Sides:
+        """Both sides and the size of their terms, with a graph if the symbols have one."""
+        lhs, rhs, *sizes = self._sides([measured.value(symbol) for symbol in self.symbols])
         return Sides(lhs, rhs, torch.stack(sizes).sum(0))
 
-    def judge(self, measured: Letters, sides: Sides) -> Verdicts:
-        """Compare `sides` with the rounding that the letters' magnitudes allow."""
-        magnitudes = [measured.magnitude(letter) for letter in self.letters]
+    def judge(self, measured: Measurements, sides: Sides) -> Verdicts:
+        """Compare `sides` with the rounding that the symbols' magnitudes allow."""
+        magnitudes = [measured.magnitude(symbol) for symbol in self.symbols]
         scale = torch.stack(self._sides(magnitudes)[2:]).sum(0).detach()
         lhs, rhs = sides.lhs.detach(), sides.rhs.detach()
         excess = (lhs - rhs) / torch.where(scale > 0, scale, 1.0)
@@ -86,29 +86,29 @@ class Contest:
         ratio = torch.where(trusted, lhs / rhs, torch.nan)
         return Verdicts(excess, ratio, self.inside(measured).expand_as(excess))
 
-    def inside(self, measured: Letters) -> Tensor:
+    def inside(self, measured: Measurements) -> Tensor:
         """Which points satisfy the domain, (K,) or one truth for all."""
-        good = torch.ones(1, dtype=torch.bool, device=measured.value(self.letters[0]).device)
+        good = torch.ones(1, dtype=torch.bool, device=measured.value(self.symbols[0]).device)
         for part, gap in zip(self.conditions, self._found(measured), strict=True):
             good = good & _satisfied(part, gap.detach())
         return good
 
-    def outside(self, measured: Letters) -> Tensor:
+    def outside(self, measured: Measurements) -> Tensor:
         """How far a point is from the domain: 0 inside, slope 1 over the size of the gap."""
-        total = torch.zeros(1, dtype=torch.float64, device=measured.value(self.letters[0]).device)
+        total = torch.zeros(1, dtype=torch.float64, device=measured.value(self.symbols[0]).device)
         for part, gap in zip(self.conditions, self._found(measured), strict=True):
             wrong = ~_satisfied(part, gap.detach())
             total = total + torch.where(wrong, gap.abs() / gap.detach().abs().clamp(min=TINY), 0.0)
         return total
 
-    def _found(self, measured: Letters) -> Sequence[Tensor]:
-        return self._gaps([measured.value(letter) for letter in self.hypothesis])
+    def _found(self, measured: Measurements) -> Sequence[Tensor]:
+        return self._gaps([measured.value(symbol) for symbol in self.hypothesis])
 
 
 @cache
-def contest(relation: sp.Basic, domain: sp.Basic) -> Contest:
+def contest(relation: sp.Basic, domain: sp.Basic) -> Inequality:
     """The contest of a relation, compiled once."""
-    return Contest(relation, domain)
+    return Inequality(relation, domain)
 
 
 def _satisfied(part: sp.Basic, gap: Tensor) -> Tensor:
@@ -125,8 +125,8 @@ def _satisfied(part: sp.Basic, gap: Tensor) -> Tensor:
 class _Compiled:
     """Expressions as one function of tensors (K,), each result (K,)."""
 
-    def __init__(self, letters: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) -> None:
-        self.function = sp.lambdify(letters, expressions, modules="torch", dummify=True, cse=True)
+    def __init__(self, symbols: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) -> None:
+        self.function = sp.lambdify(symbols, expressions, modules="torch", dummify=True, cse=True)
 
     def __call__(self, values: Sequence[Tensor]) -> list[Tensor]:
         if not values:

@@ -12,12 +12,11 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.search.base import BOUND, Exact, Params, Point, near, normal, spoken, written
 from bnproof.simulate.search.layer_model import FREE, LocalModel, recorded
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Counterexample, ExactCase
-from bnproof.theory.exact import cases as exact_cases
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.exact.curvature import exactly, top_eigenvalues
 from bnproof.theory.layer import curvature as cur
@@ -35,8 +34,8 @@ class LayerSpace:
 
     Parameters
     ----------
-    letters
-        Letters of the relation and its domain.
+    symbols
+        Symbols of the relation and its domain.
     domain
         The claim's hypothesis; what it says of eps alone is kept by projection.
     """
@@ -46,11 +45,11 @@ class LayerSpace:
     usual = 4
     fixed: frozenset[str] = frozenset()
 
-    def __init__(self, letters: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        self.letters = letters
+    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
+        self.symbols = symbols
         self.ideal = domain.subs(sym.eps, 1) == sp.false
         self.regular = domain.subs(sym.eps, 0) == sp.false
-        self.free = [name for name, uses in FREE.items() if uses & letters]
+        self.free = [name for name, uses in FREE.items() if uses & symbols]
 
     def random(self, count: int, size: int, generator: torch.Generator) -> Params:
         """Gaussian data; every other loss is linear, gamma has either sign and any size."""
@@ -91,12 +90,12 @@ class LayerSpace:
         """Points whose y is not constant."""
         return params["y"].std(-1, correction=0) > 0
 
-    def model(self, params: Params) -> Letters:
-        """Letters with their graph."""
+    def model(self, params: Params) -> Measurements:
+        """Symbols with their graph."""
         return LocalModel(params)
 
-    def recorded(self, params: Params) -> Letters:
-        """Letters as the world ``weights`` measures them."""
+    def recorded(self, params: Params) -> Measurements:
+        """Symbols as the sampler ``weights`` measures them."""
         return recorded(params)
 
     def rounded(self, params: Params, index: int) -> Iterator[Point]:
@@ -168,7 +167,7 @@ class LayerSpace:
                 yield {**point, "eps": np.array([eps], dtype=object)}
 
     def exact(self, point: Point) -> Exact:
-        """A `Counterexample`, or an `ExactCase` where letters of `layer.curvature` are used."""
+        """A `Counterexample`, or an `ExactCase` where symbols of `layer.curvature` are used."""
         data = {"y": point["y"], "b": point["b"]}
         for name, default in (("gamma", 1), ("beta", 0), ("eps", 0)):
             if point[name].item() != default:
@@ -180,15 +179,17 @@ class LayerSpace:
         listed = ", ".join(f"{name}={written(array)}" for name, array in data.items())
         source = f"Counterexample.of({listed})"
         words = f"L(z) = z'Az/2 + b'z, {said}"
-        if self.letters <= set(exact.letters_of(PLAIN)):
+        if self.symbols <= set(exact.symbols_of(PLAIN)):
             return Exact(case, words, source)
         return self._curved(point, case, words, source)
 
     def _curved(self, point: Point, case: Counterexample, words: str, source: str) -> Exact:
-        """Exact data with letters beyond those of `bnproof.theory.exact.evaluate`."""
+        """Exact data with symbols beyond those of `bnproof.theory.exact.evaluate`."""
+        from bnproof.theory.exact import cases as exact_cases  # every subject, for a rare case
+
         more: list[Callable[[Counterexample], Mapping[sp.Symbol, sp.Expr]]] = []
         calls = []
-        if self.letters & {cur.lamK, cur.lamH}:
+        if self.symbols & {cur.lamK, cur.lamH}:
             more.append(top_eigenvalues)
             calls.append("top_eigenvalues(case)")
         if "u" in point:
@@ -202,7 +203,7 @@ class LayerSpace:
             more.append(partial(exact_cases.ball, radius=radius))
             calls.append(f"exact_cases.ball(case, {written(radius)})")
 
-        def letters() -> dict[sp.Symbol, sp.Expr]:
+        def symbols() -> dict[sp.Symbol, sp.Expr]:
             found = exactly(case)
             for add in more:
                 found |= add(case)
@@ -210,7 +211,7 @@ class LayerSpace:
 
         call = " | ".join([f"exactly(case := {source})", *calls])
         return Exact(
-            ExactCase(words, letters), words, f'ExactCase(\n    "{words}",\n    lambda: {call},\n)'
+            ExactCase(words, symbols), words, f'ExactCase(\n    "{words}",\n    lambda: {call},\n)'
         )
 
 

@@ -1,8 +1,8 @@
-"""One layer before a quadratic loss, with letters that can be differentiated in all its data.
+"""One layer before a quadratic loss, with symbols that can be differentiated in all its data.
 
-Any twice differentiable loss has some gradient g and Hessian H at z, and no letter of one layer
+Any twice differentiable loss has some gradient g and Hessian H at z, and no symbol of one layer
 looks further: ``L(z) = z'Az/2 + b'z`` is the general case.  `bnproof.simulate.samplers.autodiff`
-measures the same letters and detaches them; here the graph is kept, so that a side of a relation
+measures the same symbols and detaches them; here the graph is kept, so that a side of a relation
 can be followed uphill in y, b, A, gamma, beta and eps.
 """
 
@@ -38,14 +38,14 @@ def _slope(value: Tensor, at: Tensor) -> Tensor:
 
 
 class LocalModel(Graphed):
-    """Letters of K layers before quadratic losses, differentiable in everything.
+    """Symbols of K layers before quadratic losses, differentiable in everything.
 
     Parameters
     ----------
     params
         y, b, u (K, m), A (K, m, m), gamma, beta, eps, tau, radius (K, 1), float64.  A is used
         through its symmetric part.  u, a direction, tau, a positive number, and radius, a bound on
-        inputs, may be left out where no letter needs them.
+        inputs, may be left out where no symbol needs them.
     """
 
     def __init__(self, params: Params) -> None:
@@ -134,20 +134,20 @@ class LocalModel(Graphed):
         centred = self.y - self.y.mean(-1, keepdim=True)
         return centred / (self.deviation + self.params["eps"])
 
-    def magnitude(self, letter: sp.Symbol) -> Tensor:
-        """Sum of the absolute values of the terms that cancel in `letter`, without a graph."""
-        if letter in Weighted.MAGNITUDES:
-            return self.record.magnitude(letter)
-        return self.value(letter).detach().abs()
+    def magnitude(self, symbol: sp.Symbol) -> Tensor:
+        """Sum of the absolute values of the terms that cancel in `symbol`, without a graph."""
+        if symbol in Weighted.MAGNITUDES:
+            return self.record.magnitude(symbol)
+        return self.value(symbol).detach().abs()
 
     @cached_property
     def record(self) -> "Measured":
-        """The same data in the worlds of the general check, which share nothing with this one."""
+        """The same data in the samplers of the general check, which share nothing with this one."""
         return recorded(self.params)
 
 
 class _Directed(Weighted):
-    """A world of weights whose direction u is given, not drawn."""
+    """A sampler of weights whose direction u is given, not drawn."""
 
     @property
     def u(self) -> Tensor:

@@ -7,7 +7,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.least_squares import Pairs, Problem
 from bnproof.simulate.search.base import (
     Boxed,
@@ -68,7 +68,7 @@ class _One(Problem):
 
 
 class PairModel(Graphed):
-    """Letters of K pairs, differentiable in both matrices (K, n, d)."""
+    """Symbols of K pairs, differentiable in both matrices (K, n, d)."""
 
     def __init__(self, params: Params) -> None:
         self.first, self.second = _One(params["first"]), _One(params["second"])
@@ -105,8 +105,8 @@ class PairSpace(Boxed):
 
     Parameters
     ----------
-    letters
-        Letters of the relation and its domain.
+    symbols
+        Symbols of the relation and its domain.
     domain
         The claim's hypothesis; where it compares the condition numbers, the matrices are exchanged
         so that the second is the worse one.
@@ -116,8 +116,8 @@ class PairSpace(Boxed):
     sizes = ((2, 2), (3, 2), (3, 3), (4, 3))  # equations, unknowns
     usual = (3, 2)
 
-    def __init__(self, letters: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        del letters
+    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
+        del symbols
         self.ordered = quadratics.increase in domain.free_symbols
 
     def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:
@@ -142,14 +142,14 @@ class PairSpace(Boxed):
         good = [_One(params[name].detach()).condition * POSED < 1 for name in ("first", "second")]
         return good[0] & good[1]
 
-    def model(self, params: Params) -> Letters:
-        """Letters with their graph, from singular values."""
+    def model(self, params: Params) -> Measurements:
+        """Symbols with their graph, from singular values."""
         return PairModel(params)
 
-    def recorded(self, params: Params) -> Letters:
-        """Letters as the world ``quadratics`` measures them: rates are searched for."""
+    def recorded(self, params: Params) -> Measurements:
+        """Symbols as the sampler ``quadratics`` measures them: rates are searched for."""
         first, second = (params[name].detach() for name in ("first", "second"))
-        # No letter depends on the targets.
+        # No symbol depends on the targets.
         return Pairs(Problem(first, first[:, :, 0]), Problem(second, second[:, :, 0]))
 
     def exact(self, point: Point) -> Exact:

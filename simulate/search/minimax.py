@@ -7,7 +7,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.networks import Problems
 from bnproof.simulate.samplers.weights import Weighted
 from bnproof.simulate.search.base import (
@@ -46,7 +46,7 @@ def _to_ray(point: Tensor, direction: Tensor) -> Tensor:
 
 
 class RegressionModel(Graphed):
-    """Letters of K regressions, differentiable in X (K, m, d), t (K, m) and w0 (K, d)."""
+    """Symbols of K regressions, differentiable in X (K, m, d), t (K, m) and w0 (K, d)."""
 
     def __init__(self, params: Params) -> None:
         self.X, self.t, self.w0 = params["X"], params["t"], params["w0"]
@@ -82,8 +82,8 @@ class RegressionSpace(Boxed):
 
     Parameters
     ----------
-    letters
-        Letters of the relation and its domain.
+    symbols
+        Symbols of the relation and its domain.
     domain
         The claim's hypothesis: kept by the search itself, not by projection.
     """
@@ -92,9 +92,9 @@ class RegressionSpace(Boxed):
     sizes = ((2, 1), (3, 1), (3, 2), (4, 2))  # targets, weights
     usual = (3, 2)
 
-    def __init__(self, letters: frozenset[sp.Symbol], domain: sp.Basic) -> None:
+    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
         del domain
-        self.learned = mnx.d_learned in letters
+        self.learned = mnx.d_learned in symbols
 
     def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:
         """Gaussian data."""
@@ -109,12 +109,12 @@ class RegressionSpace(Boxed):
         posed: Tensor = (size.amin(-1) > POSED) & (along > POSED * t.norm(dim=-1))
         return posed
 
-    def model(self, params: Params) -> Letters:
-        """Letters with their graph, by the normal equations."""
+    def model(self, params: Params) -> Measurements:
+        """Symbols with their graph, by the normal equations."""
         return RegressionModel(params)
 
-    def recorded(self, params: Params) -> Letters:
-        """Letters as the world ``weights`` measures them, its optimum confirmed by autodiff."""
+    def recorded(self, params: Params) -> Measurements:
+        """Symbols as the sampler ``weights`` measures them, its optimum confirmed by autodiff."""
         X, t, w0 = (params[name].detach() for name in ("X", "t", "w0"))
         one = torch.ones_like(w0[:, :1])
         problems = Problems(t, one, 0 * one, 0 * one, lambda z: z.sum(-1))

@@ -1,6 +1,6 @@
 """The space of groups through a normaliser: activations u, the gradient f at the output, eps.
 
-Letters of one group look at the loss through its gradient f at the normalised group alone, so
+Symbols of one group look at the loss through its gradient f at the normalised group alone, so
 ``L = <f,n>`` is the general case.  Axes differ in which entries form a group: nothing in one group.
 """
 
@@ -14,7 +14,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.normalizers import (
     FEATURES,
     KINDS,
@@ -41,7 +41,7 @@ from bnproof.theory.normalizers.table import NORMALIZERS
 from bnproof.theory.symbols import eps, m, mu, sigma, vv
 
 LEAST: Final = 1 / 8  # scale of a group: below is a change of units
-SAMPLES: Final = 3  # as many as the layout of the world asks for
+SAMPLES: Final = 3  # as many as the layout of the sampler asks for
 NAMES: Final = tuple(KINDS)
 SIZES: Final = (2, 3, 5)  # entries of a group
 
@@ -51,7 +51,7 @@ def _dot(left: Tensor, right: Tensor) -> Tensor:
 
 
 class GroupModel(Graphed):
-    """Letters of K groups u (K, m) through one normaliser, differentiable in u, f and eps."""
+    """Symbols of K groups u (K, m) through one normaliser, differentiable in u, f and eps."""
 
     def __init__(self, params: Params) -> None:
         self.params = params
@@ -94,15 +94,15 @@ class GroupModel(Graphed):
         """One number for every group, (K,)."""
         return torch.full_like(self.u.detach()[:, 0], value)
 
-    def magnitude(self, letter: sp.Symbol) -> Tensor:
-        """Sum of the absolute values of the terms that cancel in `letter`, without a graph."""
-        if letter in Measured.MAGNITUDES:
-            return self.record.magnitude(letter)
-        return self.value(letter).detach().abs()
+    def magnitude(self, symbol: sp.Symbol) -> Tensor:
+        """Sum of the absolute values of the terms that cancel in `symbol`, without a graph."""
+        if symbol in Measured.MAGNITUDES:
+            return self.record.magnitude(symbol)
+        return self.value(symbol).detach().abs()
 
     @cached_property
     def record(self) -> Measured:
-        """The same groups in the world of the general check."""
+        """The same groups in the sampler of the general check."""
         return recorded(self.params)
 
 
@@ -144,8 +144,8 @@ class GroupSpace(Boxed):
 
     Parameters
     ----------
-    letters
-        Letters of the relation and its domain.
+    symbols
+        Symbols of the relation and its domain.
     domain
         The claim's hypothesis: what it says of the normaliser and of eps is kept.
     """
@@ -153,8 +153,8 @@ class GroupSpace(Boxed):
     known = frozenset(GroupModel.VALUES)
     fixed = frozenset({"kind"})
 
-    def __init__(self, letters: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        del letters
+    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
+        del symbols
         self.free: dict[str, bool] = {}
         names: dict[Kind, str] = {}
         for name, values in admitted(domain).items():
@@ -195,12 +195,12 @@ class GroupSpace(Boxed):
         """Groups whose scale is not 0."""
         return KINDS[_name(params)].scale(params["u"].detach(), params["eps"].detach())[:, 0] > 0
 
-    def model(self, params: Params) -> Letters:
-        """Letters with their graph."""
+    def model(self, params: Params) -> Measurements:
+        """Symbols with their graph."""
         return GroupModel(params)
 
-    def recorded(self, params: Params) -> Letters:
-        """Letters as the world ``normalizers`` measures them, through a whole tensor."""
+    def recorded(self, params: Params) -> Measurements:
+        """Symbols as the sampler ``normalizers`` measures them, through a whole tensor."""
         return recorded(params)
 
     def repaired(self, point: Point) -> Point | None:

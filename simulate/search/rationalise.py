@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from bnproof.simulate.search.base import Exact, Params, Point, Space, stacked
+from bnproof.simulate.search.base import Exact, Params, Point, SearchSpace, stacked
 from bnproof.simulate.search.inequality import contest
 from bnproof.theory.claim import Claim, Evidence, Settings
 from bnproof.theory.exact import evaluate as exact
@@ -45,7 +45,7 @@ def _bits(value: Fraction) -> int:
 
 
 def refutation(
-    claim: Claim, space: Space, points: Params, order: list[int], *, simplify: bool = True
+    claim: Claim, space: SearchSpace, points: Params, order: list[int], *, simplify: bool = True
 ) -> Refutation | None:
     """Return the simplest exact refutation found near `points`, or None.
 
@@ -72,7 +72,7 @@ def refutation(
     return min(found, key=lambda one: (one.cost, one.data.source), default=None)
 
 
-def _simplest(point: Point, space: Space, judge: "Judge") -> Point:
+def _simplest(point: Point, space: SearchSpace, judge: "Judge") -> Point:
     """Take the cheapest simpler point that still refutes, until there is none."""
     while True:
         bound = cost(point)
@@ -84,7 +84,7 @@ def _simplest(point: Point, space: Space, judge: "Judge") -> Point:
         point = better
 
 
-def _options(point: Point, space: Space) -> Iterator[Point]:
+def _options(point: Point, space: SearchSpace) -> Iterator[Point]:
     """Points that differ in one entry (in two that mirror one another, for a symmetric array)."""
     yield from space.moves(point)
     for name in sorted(point.keys() - space.fixed):
@@ -104,7 +104,7 @@ def _options(point: Point, space: Space) -> Iterator[Point]:
 class Judge:
     """Whether rational points refute a claim: in floating point first, then exactly."""
 
-    def __init__(self, claim: Claim, space: Space) -> None:
+    def __init__(self, claim: Claim, space: SearchSpace) -> None:
         assert claim.relation is not None
         self.claim, self.space = claim, space
         self.contest = contest(claim.relation, claim.domain)
@@ -120,7 +120,7 @@ class Judge:
     def certify(self, data: Exact) -> Evidence | None:
         """The evidence of `evaluate.check` if it refutes the claim at these data."""
         try:
-            evidence = exact.check(replace(self.claim, means=(data.means,)), Settings())
+            evidence = exact.check(replace(self.claim, checks=(data.case,)), Settings())
         except (ValueError, NotImplementedError):  # outside the domain, not refuted, not solved
             return None
         return evidence if evidence.holds is False else None

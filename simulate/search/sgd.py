@@ -6,7 +6,7 @@ from typing import Final
 import sympy as sp
 import torch
 
-from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.sgd import Steps
 from bnproof.simulate.search.base import (
     Boxed,
@@ -27,7 +27,7 @@ WEIGHTS: Final = 2
 
 
 class BatchModel(Graphed, Steps):
-    """Letters of K sums of losses, differentiable in gradients (K, N, d) and rates (K, 1).
+    """Symbols of K sums of losses, differentiable in gradients (K, N, d) and rates (K, 1).
 
     The expectations of `bnproof.simulate.samplers.sgd` are plain means over all batches: the same
     here.
@@ -42,8 +42,8 @@ class BatchSpace(Boxed):
 
     Parameters
     ----------
-    letters
-        Letters of the relation and its domain.
+    symbols
+        Symbols of the relation and its domain.
     domain
         The claim's hypothesis: kept by the search itself, not by projection.
     """
@@ -53,8 +53,8 @@ class BatchSpace(Boxed):
     usual = (3, 2)
     fixed = frozenset({"B"})
 
-    def __init__(self, letters: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        del letters, domain
+    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
+        del symbols, domain
 
     def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:
         """Gaussian gradients, log-normal rates; the batch size is the same for all."""
@@ -67,12 +67,12 @@ class BatchSpace(Boxed):
         super().project(params)
         params["alpha"].abs_().clamp_(min=LEAST)
 
-    def model(self, params: Params) -> Letters:
-        """Letters with their graph."""
+    def model(self, params: Params) -> Measurements:
+        """Symbols with their graph."""
         return BatchModel(params)
 
-    def recorded(self, params: Params) -> Letters:
-        """Letters as the world ``sgd`` measures them."""
+    def recorded(self, params: Params) -> Measurements:
+        """Symbols as the sampler ``sgd`` measures them."""
         still = {name: tensor.detach() for name, tensor in params.items()}
         return Steps(still["gradients"], still["alpha"].squeeze(-1), _size(still), 1)
 

@@ -1,6 +1,5 @@
 """How tight an inequality is: the ratio of its sides on random instances and by an adversary."""
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -10,36 +9,36 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnproof.simulate.check import ATTACKED, WORLDS
+from bnproof.simulate.samplers.table import sampler_of
 from bnproof.simulate.search import ascent as adversary
 from bnproof.simulate.search.ascent import Attack, space_of
 from bnproof.simulate.search.inequality import contest
-from bnproof.theory.claim import Claim, Instances, Scale, Settings
+from bnproof.theory.claim import Claim, RandomTest, Scale, Settings
 
 EFFORT: Final = {Scale.SMOKE: (16, 8), Scale.QUICK: (64, 25), Scale.PAPER: (2_000, 200)}
 RANDOM: Final = {Scale.SMOKE: 16, Scale.QUICK: 200, Scale.PAPER: 20_000}  # for each loss
 SIZE: Final = 8  # their batch size: at 2 most sides are 0, and large ones all look alike
 SHOWN: Final = 2_000  # ratios kept for a figure
 RANDOMLY, BY_ADVERSARY = "ratio, random instances", "ratio, best of each ascent"
+ATTACKED: Final = "violations found by the adversary"
 QUANTILES: Final = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 def random_ratios(claim: Claim, total: int, seed: int, device: str = "cpu") -> np.ndarray:
-    """Ratios of left to right side on random instances of the claim's world, (N,).
+    """Ratios of left to right side on random instances of the claim's sampler, (N,).
 
     About `total` instances of batch size `SIZE` are drawn for each loss; those outside the domain,
     and those whose right side is not above rounding, give none.  Nor does a claim without
-    `Instances`.
+    `RandomTest`.
     """
-    means = claim.means_of(Instances)
+    means = claim.check_of(RandomTest)
     if means is None:
         return np.empty(0)
-    way = replace(means, sizes=(SIZE,))
+    spec = replace(means, sizes=(SIZE,))
     judge = contest(claim.relation, claim.domain)
-    world = importlib.import_module(WORLDS[way.world])
     found = []
-    for _, letters in world.batches(way, claim.domain, total, seed, device):
-        judged = judge.judge(letters, judge.sides(letters))
+    for _, measured in sampler_of(spec).batches(spec, claim.domain, total, seed, device):
+        judged = judge.judge(measured, judge.sides(measured))
         ratio = judged.ratio[judged.inside]
         found.append(ratio[torch.isfinite(ratio)].cpu())
     return torch.cat(found).numpy()

@@ -9,7 +9,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Letters
+from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.layer import Layer
 from bnproof.simulate.samplers.networks import Problems, normalise
 from bnproof.simulate.samplers.weights import Weighted
@@ -34,7 +34,7 @@ LEAST: Final = 1 / 8  # standard deviation of each unit's activations: below is 
 
 
 class WeightModel(Graphed):
-    """Letters of K layers before quadratic losses, differentiable in everything.
+    """Symbols of K layers before quadratic losses, differentiable in everything.
 
     Parameters
     ----------
@@ -101,11 +101,11 @@ class WeightModel(Graphed):
         rows = [_grad(slope[:, k].sum(), y) for k in range(y.shape[1])]
         return _top(torch.stack(rows, 1).permute(0, 3, 1, 2)).amax(-1)
 
-    def magnitude(self, letter: sp.Symbol) -> Tensor:
+    def magnitude(self, symbol: sp.Symbol) -> Tensor:
         """Absolute terms of the curvature through the layer; of |X|^2 its own value."""
-        if letter not in (cur.lamW, cur.lamK, lay.lamW, lay.lamU):
-            return self.value(letter).detach().abs()
-        return self.sizes * (1 if letter in (cur.lamK, lay.lamU) else self.value(cur.opX).detach())
+        if symbol not in (cur.lamW, cur.lamK, lay.lamW, lay.lamU):
+            return self.value(symbol).detach().abs()
+        return self.sizes * (1 if symbol in (cur.lamK, lay.lamU) else self.value(cur.opX).detach())
 
     @cached_property
     def sizes(self) -> Tensor:
@@ -169,9 +169,9 @@ class _WeightSpace(Boxed):
     sizes = ((2, 1), (3, 2), (4, 2))  # batch size, inputs
     usual = (3, 2)
 
-    def __init__(self, letters: frozenset[sp.Symbol], domain: sp.Basic) -> None:
+    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
         # What the domain says of eps, and how eps makes sigma^2 + eps a square, is as there.
-        self.layer = LayerSpace(letters, domain)
+        self.layer = LayerSpace(symbols, domain)
 
     def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:
         """Gaussian data; every other loss is linear, gamma has either sign and any size."""
@@ -195,8 +195,8 @@ class _WeightSpace(Boxed):
         y = params["X"].detach() @ params["W"].detach()
         return y.std(1, correction=0).amin(-1) > LEAST / 2
 
-    def model(self, params: Params) -> Letters:
-        """Letters with their graph."""
+    def model(self, params: Params) -> Measurements:
+        """Symbols with their graph."""
         return WeightModel(params)
 
 
@@ -217,8 +217,8 @@ class UnitSpace(_WeightSpace):
     units = 1
     known = frozenset({cur.lamW, cur.lamK, cur.lamH, cur.opX})
 
-    def recorded(self, params: Params) -> Letters:
-        """Letters as the world ``weights`` measures them, Hessians by double backward."""
+    def recorded(self, params: Params) -> Measurements:
+        """Symbols as the sampler ``weights`` measures them, Hessians by double backward."""
         still, loss = _stilled(params)
         gamma, beta, eps = (still[name].flatten(1) for name in ("gamma", "beta", "eps"))
         X, w = still["X"], still["W"].squeeze(-1)
@@ -268,8 +268,8 @@ class WholeSpace(_WeightSpace):
     units = 2
     known = frozenset({lay.lamW, lay.lamU, lay.h, cur.opX})
 
-    def recorded(self, params: Params) -> Letters:
-        """Letters as the world ``layer`` measures them, Hessians by double backward."""
+    def recorded(self, params: Params) -> Measurements:
+        """Symbols as the sampler ``layer`` measures them, Hessians by double backward."""
         still, loss = _stilled(params)
         gamma, beta, eps = (still[name] for name in ("gamma", "beta", "eps"))
         return Layer(still["X"], still["W"], gamma, beta, eps, lambda z: loss(z.flatten(1)))
@@ -287,4 +287,4 @@ class WholeSpace(_WeightSpace):
         NotImplementedError
             Always.
         """
-        raise NotImplementedError(f"no exact letters of a whole layer at {point}")
+        raise NotImplementedError(f"no exact symbols of a whole layer at {point}")

@@ -1,20 +1,25 @@
 """All claims: those of `bnproof.theory.claims` and those of `bnproof.empirical.experiments`, by id.
 
-A claim's file is imported when the claim is asked for: SymPy and PyTorch take their time.
+A list is read from the files as they lie there. A claim's file is imported when the claim itself is
+asked for: SymPy and PyTorch take their time.
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bnproof.empirical import experiments as experiment_files
 from bnproof.theory import claims as claim_files
-from bnproof.theory.claim import Claim
 from bnproof.theory.common.errors import UserError
-from bnproof.theory.loading import Broken, Load, files_in, files_of, modules_of
+from bnproof.theory.listing import Entry, read
+from bnproof.theory.loading import Load, LoadError, files_in, files_of, modules_of
+
+if TYPE_CHECKING:
+    from bnproof.theory.claim import Claim
 
 
-def catalogue(outside: Path | None = None) -> dict[str, Claim | Broken]:
+def catalogue(outside: Path | None = None) -> "dict[str, Claim | LoadError]":
     """Return every claim, or the reason why its file does not load, sorted by id.
 
     `outside` is a folder of a person's own claims.
@@ -25,6 +30,55 @@ def catalogue(outside: Path | None = None) -> dict[str, Claim | Broken]:
         If two files have the same name.
     """
     return {name: load() for name, load in _files(outside).items()}
+
+
+def entries(outside: Path | None = None) -> dict[str, Entry | LoadError]:
+    """What a list says of every claim, sorted by id.
+
+    A file of the catalogue is imported only where reading it does not tell; those of `outside`, a
+    folder of a person's own claims, always are, so that one that does not load is seen.
+
+    Raises
+    ------
+    UserError
+        If two files have the same name.
+    """
+    known = _known()
+    return {name: _entry(load, known.get(name)) for name, load in _files(outside).items()}
+
+
+def entry(claim_id: str, outside: Path | None = None) -> Entry:
+    """What a list says of one claim.
+
+    Raises
+    ------
+    UserError
+        If it is unknown or its file does not load.
+    """
+    table = _files(outside)
+    _check_known([claim_id], table)
+    return _whole(_entry(table[claim_id], _known().get(claim_id)))
+
+
+def experiment_entries() -> list[Entry]:
+    """What a list says of every experiment, sorted by id.
+
+    Raises
+    ------
+    UserError
+        If a file does not load.
+    """
+    loads = files_of(experiment_files)
+    paths = modules_of(experiment_files)
+    return [_whole(_entry(loads[name], path)) for name, (_, path) in paths.items()]
+
+
+def _entry(load: Load, path: Path | None) -> Entry | LoadError:
+    found = None if path is None else read(path)
+    if found is not None:
+        return found
+    claim = load()
+    return claim if isinstance(claim, LoadError) else Entry.of(claim)
 
 
 def _files(outside: Path | None) -> dict[str, Load]:
@@ -43,11 +97,17 @@ def _files(outside: Path | None) -> dict[str, Load]:
 
 def file_of(claim_id: str) -> Path | None:
     """The file of a claim of the catalogue; None for another."""
-    known = modules_of(claim_files) | modules_of(experiment_files)
-    return known[claim_id][1].resolve() if claim_id in known else None
+    path = _known().get(claim_id)
+    return None if path is None else path.resolve()
 
 
-def select(ids: Sequence[str], outside: Path | None = None) -> list[Claim | Broken]:
+def _known() -> dict[str, Path]:
+    """The files of the catalogue by id."""
+    modules = modules_of(claim_files) | modules_of(experiment_files)
+    return {name: path for name, (_, path) in modules.items()}
+
+
+def select(ids: Sequence[str], outside: Path | None = None) -> "list[Claim | LoadError]":
     """Return the claims named, in the order of the catalogue.
 
     For no name, all of them; or those of `outside`, where that is given.
@@ -60,13 +120,11 @@ def select(ids: Sequence[str], outside: Path | None = None) -> list[Claim | Brok
     table = _files(outside)
     if outside and not ids:
         ids = list(files_in(outside))
-    for name in ids:
-        if name not in table:
-            raise UserError(f"unknown claim {name!r}; {_suggest(name, list(table))}")
+    _check_known(ids, table)
     return [load() for name, load in table.items() if not ids or name in ids]
 
 
-def one(claim_id: str, outside: Path | None = None) -> Claim:
+def one(claim_id: str, outside: Path | None = None) -> "Claim":
     """Return one claim.
 
     Raises
@@ -74,21 +132,18 @@ def one(claim_id: str, outside: Path | None = None) -> Claim:
     UserError
         If it is unknown or its file does not load.
     """
-    (entry,) = select([claim_id], outside)
-    if isinstance(entry, Broken):
-        raise UserError(entry.error)
-    return entry
+    (found,) = select([claim_id], outside)
+    if isinstance(found, LoadError):
+        raise UserError(found.error)
+    return found
 
 
-def experiments() -> list[Claim]:
-    """Every claim that has an experiment."""
-    from bnproof.empirical.experiment import Experiment
-
-    whole = [entry for entry in catalogue().values() if isinstance(entry, Claim)]
-    return [claim for claim in whole if claim.means_of(Experiment)]
+def experiments() -> "list[Claim]":
+    """Every claim that has an experiment, sorted by id."""
+    return [one(name) for name in modules_of(experiment_files)]
 
 
-def experiment(claim_id: str) -> Claim:
+def experiment(claim_id: str) -> "Claim":
     """Return one claim that has an experiment.
 
     Raises
@@ -96,18 +151,33 @@ def experiment(claim_id: str) -> Claim:
     UserError
         If it is unknown, does not load, or has none.
     """
-    from bnproof.empirical.experiment import Experiment
-
-    claim = one(claim_id)
-    if not claim.means_of(Experiment):
+    known = modules_of(experiment_files)
+    if claim_id not in known and claim_id in modules_of(claim_files):
         raise UserError(
             f"{claim_id}: has no experiment; `bnproof experiment list` names those that do"
         )
-    return claim
+    _check_known([claim_id], known, "experiment", "bnproof experiment list")
+    return one(claim_id)
 
 
-def _suggest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    if near:
-        return f"did you mean {', '.join(near)}?"
-    return "`bnproof claims` lists the known ones"
+def _whole(found: Entry | LoadError) -> Entry:
+    if isinstance(found, LoadError):
+        raise UserError(found.error)
+    return found
+
+
+def _check_known(
+    ids: Sequence[str], known: Collection[str], kind: str = "claim", command: str = "bnproof claims"
+) -> None:
+    """Refuse a name that is not `known`, and suggest the nearest, or the command that lists them.
+
+    Raises
+    ------
+    UserError
+        Naming the first such name.
+    """
+    for name in ids:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+            hint = f"did you mean {', '.join(near)}?" if near else f"`{command}` lists them all"
+            raise UserError(f"unknown {kind} {name!r}; {hint}")

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from bnproof.theory.common.errors import UserError, valid_seed
+from bnproof.theory.common.errors import UserError, not_importable, require, valid_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bnproof.theory.claim import Claim, Settings
-    from bnproof.theory.loading import Broken
+    from bnproof.theory.listing import Entry
+    from bnproof.theory.loading import LoadError
 
 REPORT: Final = Path("bnproof-report")
 
@@ -49,23 +50,23 @@ def claims(*, json: bool = False, claims: Path | None = None) -> int:
     claims
         Folder of claim files of your own, listed too. They are code and are run as such.
     """
-    from bnproof.catalogue import catalogue
-    from bnproof.theory.loading import Broken
+    from bnproof.catalogue import entries
+    from bnproof.theory.listing import Entry
 
-    entries = list(catalogue(claims).values())
-    broken = [entry for entry in entries if isinstance(entry, Broken)]
-    whole = [entry for entry in entries if not isinstance(entry, Broken)]
+    found = entries(claims)
+    listed = [entry for entry in found.values() if isinstance(entry, Entry)]
+    failed = [entry for entry in found.values() if not isinstance(entry, Entry)]
     if json:
-        listed = [_summary(claim) for claim in whole]
-        failed = [{"id": entry.id, "error": entry.error} for entry in broken]
-        print(json_module.dumps(listed + failed, indent=1, ensure_ascii=False))
-        return 1 if broken else 0
-    width = max(len(entry.id) for entry in entries)
-    for claim in whole:
-        print(f"{claim.id:{width}}  {claim.expected:14}  {claim.title}")
-    for entry in broken:
-        print(f"{entry.id:{width}}  {'error':14}  {entry.error}")
-    return 1 if broken else 0
+        rows = [_summary(entry) for entry in listed]
+        rows += [{"id": entry.id, "error": entry.error} for entry in failed]
+        print(json_module.dumps(rows, indent=1, ensure_ascii=False))
+        return 1 if failed else 0
+    width = max(map(len, found))
+    for entry in listed:
+        print(f"{entry.id:{width}}  {entry.expected:14}  {entry.title}")
+    for wrong in failed:
+        print(f"{wrong.id:{width}}  {'error':14}  {wrong.error}")
+    return 1 if failed else 0
 
 
 @app.command
@@ -77,27 +78,30 @@ def show(claim_id: Annotated[str, Parameter(name="ID")], /, *, claims: Path | No
     claims
         Folder of claim files of your own. They are code and are run as such.
     """
-    from bnproof.catalogue import one
+    from bnproof.catalogue import entry, one
     from bnproof.theory.sources import DOCUMENTS
-    from bnproof.theory.symbols import text
 
-    claim = one(claim_id, claims)
-    print(f"{claim.id}: {claim.title}\n")
-    for source in claim.sources:
-        found = DOCUMENTS[source.document]
-        where = f", {found.where}" if found.where else ""
-        print(f"source      {source}\n            {found.authors}, {found.title}{where}")
-    print(f"as printed  {claim.statement}")
-    if claim.relation is not None:
+    found = entry(claim_id, claims)
+    print(f"{found.id}: {found.title}\n")
+    for source in found.sources:
+        document = DOCUMENTS[source.document]
+        where = f", {document.where}" if document.where else ""
+        print(f"source      {source}\n            {document.authors}, {document.title}{where}")
+    print(f"as printed  {found.statement}")
+    if found.symbolic:
+        from bnproof.theory.symbols import text
+
+        claim = one(claim_id, claims)
         print(f"relation    {text(claim.relation)}")
         print(f"where       {text(claim.domain)}")
         print(f"control     {text(claim.control)}")
-    print(f"means       {', '.join(type(way).__name__ for way in claim.means)}")
-    print(f"expected    {claim.expected}")
-    if claim.corrects:
-        print(f"corrects    {claim.corrects}")
-    if claim.remark:
-        print(f"remark      {claim.remark}")
+    print(f"checks      {', '.join(found.checks)}")
+    print(f"expected    {found.expected}")
+    if found.corrects:
+        print(f"corrects    {found.corrects}")
+    remark = one(claim_id, claims).remark if found.remark is None else found.remark
+    if remark:
+        print(f"remark      {remark}")
 
 
 @app.command
@@ -167,6 +171,7 @@ def verify(
     from bnproof.report import document
     from bnproof.theory.common import files
 
+    require("matplotlib")  # for the figures, which come last
     entries = select(ids, claims)
     settings = _settings(scale, device, seed, data, memory)
     for path in (report / document.NAME, *([json] if json else [])):
@@ -176,7 +181,7 @@ def verify(
 
 
 def _verified(
-    entries: "Sequence[Claim | Broken]",
+    entries: "Sequence[Claim | LoadError]",
     settings: "Settings",
     report: Path,
     json: Path | None,
@@ -244,31 +249,23 @@ app.command(
 )
 
 
-def _summary(claim: "Claim") -> dict[str, Any]:
+def _summary(entry: "Entry") -> dict[str, Any]:
     return {
-        "id": claim.id,
-        "title": claim.title,
-        "source": [str(source) for source in claim.sources],
-        "statement": claim.statement,
-        "expected": str(claim.expected),
-        "means": [type(way).__name__ for way in claim.means],
+        "id": entry.id,
+        "title": entry.title,
+        "source": [str(source) for source in entry.sources],
+        "statement": entry.statement,
+        "expected": entry.expected,
+        "checks": list(entry.checks),
     }
 
 
 def _settings(scale: str, device: str, seed: int, data: Path | None, memory: str) -> "Settings":
-    """Check what the user chose; the data are opened once so that a bad folder fails at once."""
-    from bnproof.commands.common import device as concrete
-    from bnproof.empirical.data.load import load
-    from bnproof.empirical.trial import POOL
-    from bnproof.simulate.memory import asked
-    from bnproof.theory.claim import Scale, Settings
+    """Check what the user chose."""
+    from bnproof.api import settings
 
     valid_seed("--seed", seed)
-    chosen = concrete(device)
-    if data is not None:
-        load(data, limit=POOL)
-    budget = asked(memory)
-    return Settings(scale=Scale(scale), device=chosen, seed=seed, data=data, memory=budget)
+    return settings(scale, device, seed, data, memory)
 
 
 def _layers(device: str) -> list[dict[str, str]]:
@@ -297,6 +294,8 @@ def main() -> None:
     except OSError as error:  # a file or a disk that refuses: no fault of the program
         _drop_output()
         _fail(f"{error.filename or 'output'}: {error.strerror or error}; mend it, or name another")
+    except ImportError as error:
+        _fail(not_importable(error))
     except MemoryError:
         _fail("out of memory; give --memory less, or ask for less at once")
     except KeyboardInterrupt:

@@ -3,10 +3,10 @@
 import textwrap
 from collections.abc import Iterator
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Disproved, ExactCase, Settings
+from bnproof.theory.claim import Claim, Counterexample, Disproof, ExactCase, Proof, Settings
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.exact import evaluate as exact
-from bnproof.theory.proving.derivation import Proof, proves, residual
+from bnproof.theory.proving.derivation import DerivationResult, proves, residual
 from bnproof.theory.symbols import latex as to_latex
 from bnproof.theory.symbols import text as to_text
 
@@ -20,10 +20,10 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
         If the claim is decided by simulation or experiment only.
     """
     show = to_latex if latex else to_text
-    derived = claim.means_of(Derived) or claim.means_of(Disproved)
-    case = claim.means_of(Counterexample) or claim.means_of(ExactCase)
+    derived = claim.check_of(Proof) or claim.check_of(Disproof)
+    case = claim.check_of(Counterexample) or claim.check_of(ExactCase)
     if derived is None and case is None:
-        names = ", ".join(type(way).__name__ for way in claim.means)
+        names = ", ".join(type(spec).__name__ for spec in claim.checks)
         raise UserError(f"{claim.id} has no derivation: it is decided by {names}; try `show`")
     yield f"{claim.id}: {claim.title}"
     yield f"Statement: {show(claim.relation)}    where {show(claim.domain)}"
@@ -43,7 +43,7 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
     yield from _end(claim, derived, proof, show)
 
 
-def _steps(proof: Proof, latex: bool) -> Iterator[str]:
+def _steps(proof: DerivationResult, latex: bool) -> Iterator[str]:
     for number, step in enumerate(proof.steps, start=1):
         yield from textwrap.wrap(f"{number}. {step.told()}", 96)
         equation = step.latex if latex else step.text
@@ -51,10 +51,12 @@ def _steps(proof: Proof, latex: bool) -> Iterator[str]:
             yield f"       {equation}"
 
 
-def _end(claim: Claim, derived: Derived | Disproved, proof: Proof, show: object) -> Iterator[str]:
+def _end(
+    claim: Claim, derived: Proof | Disproof, proof: DerivationResult, show: object
+) -> Iterator[str]:
     assert callable(show)
     yield ""
-    if isinstance(derived, Disproved):
+    if isinstance(derived, Disproof):
         yield f"Right side minus left side: {show(residual(claim.relation, proof, claim.domain))}"
     else:
         target = claim.control if derived.of_control else claim.relation
@@ -64,7 +66,7 @@ def _end(claim: Claim, derived: Derived | Disproved, proof: Proof, show: object)
         yield f"Slack: {show(term.expr)}, non-negative: {term.reason}"
     if proof.equality:
         yield f"Equality: {proof.equality}."
-    if isinstance(derived, Derived) and derived.attained is not None:
+    if isinstance(derived, Proof) and derived.attained is not None:
         target = claim.control if derived.of_control else claim.relation
         assert target is not None
         yield f"Tight: {exact.attained(target, claim.domain, derived.attained)}."

@@ -17,7 +17,7 @@ from bnproof.report.page import TRUTH, outcome
 from bnproof.results import published
 from bnproof.theory.claim import Claim, Evidence, Kind, decide
 from bnproof.theory.common.files import write_text
-from bnproof.theory.loading import Broken
+from bnproof.theory.loading import LoadError
 from bnproof.theory.normalizers.table import NORMALIZERS, facts
 from bnproof.theory.sources import DOCUMENTS
 
@@ -52,7 +52,7 @@ def claims_table() -> str:
 def _claims() -> list[Claim]:
     entries = list(catalogue().values())
     for entry in entries:
-        if isinstance(entry, Broken):
+        if isinstance(entry, LoadError):
             raise ValueError(entry.error)
     return [entry for entry in entries if isinstance(entry, Claim)]
 

@@ -1,55 +1,38 @@
 """Gather the evidence for a claim, decide, and write it down as a record."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sympy as sp
 
-from bnproof.empirical import experiment
-from bnproof.empirical import runner as conduct
-from bnproof.report import figures
-from bnproof.results import published
-from bnproof.simulate import check as instances
-from bnproof.simulate.random_matrices.studies import table as spectra
-from bnproof.theory import prove as derived
 from bnproof.theory.claim import (
     Claim,
     Counterexample,
-    Derived,
-    Disproved,
+    Disproof,
     Evidence,
     ExactCase,
-    Instances,
     Kind,
+    Proof,
+    RandomTest,
     Scale,
     Settings,
-    Spectra,
+    SpectrumTest,
     decide,
 )
-from bnproof.theory.exact import evaluate as exact
-from bnproof.theory.loading import Broken
+from bnproof.theory.loading import LoadError
 from bnproof.theory.symbols import latex, text
 
-Record = dict[str, Any]
-Worker = Callable[[Claim, Settings], Evidence]
+if TYPE_CHECKING:
+    from bnproof.empirical.experiment import Experiment
+    from bnproof.report.figures import Draw
 
-WORKERS: Final[Mapping[type, Worker]] = {
-    Derived: derived.check,
-    Disproved: derived.check_disproof,
-    Counterexample: exact.check,
-    ExactCase: exact.check,
-    Instances: instances.check,
-    Spectra: spectra.check,
-    experiment.Experiment: conduct.check,
-}
+Record = dict[str, Any]
+
+THEORETICAL: Final = (Proof, Disproof, Counterexample, ExactCase, RandomTest, SpectrumTest)
 # The kinds of evidence that can be drawn; the first that a claim has is its figure.
-PAINTERS: Final = {
-    Kind.EXPERIMENT: experiment.draw,
-    Kind.SPECTRA: spectra.draw,
-    Kind.INSTANCES: instances.draw,
-}
+DRAWN: Final = (Kind.EXPERIMENT, Kind.SPECTRA, Kind.INSTANCES)
 ORDER: Final = tuple(Scale)  # from the smallest to the largest
 # A record before anything is known; one that stays so is an error.
 UNKNOWN: Final[Record] = {
@@ -80,24 +63,73 @@ def gather(claim: Claim, settings: Settings) -> list[Evidence]:
     An experiment that trains takes too long to be carried out here: where its measurements are
     published, these are judged.  Of two scales the larger comes first.
     """
-    trial = claim.means_of(experiment.Experiment)
-    kept = published.evidence(claim) if trial else None
-    ways = [way for way in claim.means if way is not trial or kept is None or not trial.trains]
-    found = [WORKERS[type(way)](claim, settings) for way in ways]
+    trial = experiment_among(claim)
+    kept = None
+    if trial is not None:
+        from bnproof.results import published
+
+        kept = published.evidence(claim)
+    checks = [one for one in claim.checks if one is not trial or kept is None or not trial.trains]
+    found = [carry_out(check, claim, settings) for check in checks]
     if kept is None:
         return found
     larger = ORDER.index(kept.provenance["scale"]) > ORDER.index(settings.scale)
     return [kept, *found] if larger else [*found, kept]
 
 
-def verify(entries: Sequence[Claim | Broken], settings: Settings, folder: Path) -> Iterator[Record]:
+def experiment_among(claim: Claim) -> "Experiment | None":
+    """The experiment of a claim, if it has one; a claim that has none imports nothing for it."""
+    if all(isinstance(check, THEORETICAL) for check in claim.checks):
+        return None
+    from bnproof.empirical.experiment import experiment_of
+
+    return experiment_of(claim)
+
+
+def carry_out(check: Any, claim: Claim, settings: Settings) -> Evidence:
+    """Carry out one of a claim's checks; what it needs is imported then."""
+    match check:
+        case Proof():
+            from bnproof.theory.prove import check as run
+        case Disproof():
+            from bnproof.theory.prove import check_disproof as run
+        case Counterexample() | ExactCase():
+            from bnproof.theory.exact.evaluate import check as run
+        case RandomTest():
+            from bnproof.simulate.check import check as run
+        case SpectrumTest():
+            from bnproof.simulate.random_matrices.studies.table import check as run
+        case _:
+            from bnproof.empirical.runner import check as run
+    return run(claim, settings)
+
+
+def _drawer(kind: Kind) -> "Draw":
+    match kind:
+        case Kind.EXPERIMENT:
+            from bnproof.empirical import experiment
+
+            return experiment.draw
+        case Kind.SPECTRA:
+            from bnproof.simulate.random_matrices.studies import table
+
+            return table.draw
+        case _:
+            from bnproof.simulate import check
+
+            return check.draw
+
+
+def verify(
+    entries: Sequence[Claim | LoadError], settings: Settings, folder: Path
+) -> Iterator[Record]:
     """Verify one claim after the other; figures go to ``folder/figures``.
 
     A claim whose code fails becomes a record with an error; the others still run.
     """
     for entry in entries:
         start = time.perf_counter()
-        if isinstance(entry, Broken):
+        if isinstance(entry, LoadError):
             yield UNKNOWN | {"id": entry.id, "error": entry.error}
             continue
         try:
@@ -111,10 +143,12 @@ def verify(entries: Sequence[Claim | Broken], settings: Settings, folder: Path) 
 
 
 def _figure(claim: Claim, evidence: Sequence[Evidence], folder: Path) -> dict[str, str] | None:
-    for kind, draw in PAINTERS.items():
+    for kind in DRAWN:
         for item in evidence:
             if item.kind is kind and item.series:
-                return figures.save(claim, item, draw, folder)
+                from bnproof.report import figures
+
+                return figures.save(claim, item, _drawer(kind), folder)
     return None
 
 

@@ -10,6 +10,9 @@ pytest.importorskip("asv", reason="asv is not installed: the extra `dev` has it"
 record = pytest.importorskip("benchmarks.record", reason="the sources are not here")
 
 pytestmark = pytest.mark.sources
+needs_commits = pytest.mark.skipif(
+    not (record.HERE.parent / ".git").exists(), reason="no repository here"
+)
 
 
 def tree_with(folder: Path, **files: str) -> Path:
@@ -45,6 +48,7 @@ def test_settings_for_a_commit_keep_results_here(tmp_path: Path) -> None:
     assert settings["results_dir"] == str(record.HERE / "results")
 
 
+@needs_commits
 def test_a_recorded_result_names_versions_and_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,6 +76,7 @@ def test_a_recorded_result_names_versions_and_no_folder(
     assert record.sys.prefix not in found.read_text()
 
 
+@needs_commits
 def test_the_kept_results_name_no_folder_and_no_host() -> None:
     kept = record.git("ls-files", "results").splitlines()
     assert kept
@@ -87,3 +92,19 @@ def test_the_kept_results_name_no_folder_and_no_host() -> None:
 def test_a_name_that_is_no_commit_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert record.main(["no_such_commit"]) == 2
     assert capsys.readouterr().err == "record: not all commits: no_such_commit\n"
+
+
+@needs_commits
+def test_a_commit_of_before_the_package_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "register", pytest.fail)
+    first = record.git("rev-list", "--max-parents=0", "HEAD").splitlines()[-1]
+    if record.has_package(first):
+        pytest.skip("a clone without its early commits")
+    assert record.main([first, "HEAD"]) == 2
+    assert capsys.readouterr().err == (
+        f"record: {first[:8]}: older than the package bnproof in src; today's code would be "
+        "measured in its place\n"
+    )
+    assert record.has_package("HEAD")

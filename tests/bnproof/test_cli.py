@@ -1,6 +1,7 @@
 """The command line as a person uses it: output, exit status, one line for bad input."""
 
 import json
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 
 from bnproof import catalogue as catalogue_module
 from bnproof import cli
-from bnproof.theory.loading import Broken
+from bnproof.theory.loading import LoadError
 
 
 class Result:
@@ -136,10 +137,10 @@ def test_a_broken_claim_is_an_error_and_the_others_run(
     def fails() -> None:
         raise ZeroDivisionError("a bug in the claim")
 
-    means = (replace(bn_jacobian.CLAIM.means[0], prove=fails),)
+    means = (replace(bn_jacobian.CLAIM.checks[0], prove=fails),)
     table = {
-        "broken": Broken("broken", "broken.py does not load: SyntaxError: invalid syntax"),
-        "fails": replace(bn_jacobian.CLAIM, id="fails", means=means),
+        "broken": LoadError("broken", "broken.py does not load: SyntaxError: invalid syntax"),
+        "fails": replace(bn_jacobian.CLAIM, id="fails", checks=means),
         "bn_jacobian": bn_jacobian.CLAIM,
     }
     files = {name: partial(table.get, name) for name in table}
@@ -209,3 +210,71 @@ def test_a_read_only_folder_is_usage(run, monkeypatch: pytest.MonkeyPatch) -> No
     result = run("verify", "bn_jacobian")
     assert result.status == 2
     assert "Permission denied; choose another folder" in result.err
+
+
+MINE = """
+import empirical
+import simulate
+import theory
+from torch import nn
+
+assert theory.OWN == simulate.OWN == empirical.OWN == True
+
+
+class Layer(nn.RMSNorm):
+    def __init__(self):
+        super().__init__(6, eps=1e-5)
+"""
+
+
+def test_modules_of_the_same_names_do_no_harm(tmp_path: Path) -> None:
+    """In the current folder, which `python -m` and check-layer search first."""
+    for name in ("theory.py", "empirical.py", "ledger.py", "simulate/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("OWN = True\n")
+    (tmp_path / "mine.py").write_text(MINE)
+    for words in (("--version",), ("check-layer", "mine:Layer", "--shape", "4,6")):
+        command = [sys.executable, "-m", "bnproof", *words]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (run.returncode, run.stderr) == (0, ""), run.stdout
+
+
+@pytest.mark.parametrize(
+    ("package", "words"),
+    [
+        ("torch", "check-layer mine:Layer"),
+        ("sympy", "derive bn_jacobian"),
+        ("matplotlib", "verify bn_jacobian"),
+    ],
+)
+def test_a_missing_package_is_one_line(tmp_path: Path, package: str, words: str) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None; from bnproof.cli import main; main()"
+    command = [sys.executable, "-c", code, *words.split()]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert run.stderr == (
+        f"bnproof: {package} is not installed; run `pip install bnproof`, which installs it\n"
+    )
+
+
+def test_what_bnproof_itself_fails_to_import_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bnproof.catalogue", None)
+    monkeypatch.setattr(sys, "argv", ["bnproof", "claims"])
+    with pytest.raises(ImportError, match=r"bnproof\.catalogue"):
+        cli.main()
+
+
+def test_a_damaged_package_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments: object, **options: object) -> None:
+        raise ImportError("libcudart.so.13: cannot open shared object file", name="torch._C")
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        "bnproof: torch cannot be imported (libcudart.so.13: cannot open shared object file); "
+        "install it again\n"
+    )

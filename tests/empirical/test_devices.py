@@ -7,8 +7,8 @@ import bnproof.empirical.experiments
 from bnproof.empirical.data.load import load
 from bnproof.empirical.experiment import experiment_of
 from bnproof.empirical.networks.table import FAMILIES
-from bnproof.empirical.training.callbacks import WATCHES
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.callbacks import CALLBACKS
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import train
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Scale
@@ -50,28 +50,28 @@ def test_an_experiment_at_initialisation_measures_the_same(claim, pretended_gpu)
 
 
 RUNS = [
-    *(("vgg", NETWORKS["vgg"], (watch,)) for watch in WATCHES if watch != "surface"),
+    *(("vgg", NETWORKS["vgg"], (callback,)) for callback in CALLBACKS if callback != "surface"),
     pytest.param("vgg", NETWORKS["vgg"], ("surface",), marks=pytest.mark.slow),
     *((family, network, ()) for family, network in NETWORKS.items()),
 ]
 
 
-@pytest.mark.parametrize(("family", "network", "probes"), RUNS, ids=str)
-def test_a_training_takes_the_same_steps(family, network, probes, pretended_gpu, tmp_path) -> None:
+@pytest.mark.parametrize(("family", "network", "metrics"), RUNS, ids=str)
+def test_a_training_takes_the_same_steps(family, network, metrics, pretended_gpu, tmp_path) -> None:
     assert family in FAMILIES
-    recipe = Recipe(
+    training_config = TrainingConfig(
         network={"family": family, **network},
         steps=3,
         every=1,
         rate=0.05,
         batch=16,
         tested=20,
-        probes=probes,
+        metrics=metrics,
         precision="float32",
         augment=family == "resnet",
     )
     images = load("photos", limit=100)
-    usual = train(recipe, images, root=tmp_path / "cpu")
+    usual = train(training_config, images, root=tmp_path / "cpu")
     with pretended_gpu:
-        found = train(recipe, images, root=tmp_path / "gpu", device="cuda")
+        found = train(training_config, images, root=tmp_path / "gpu", device="cuda")
     assert found["curve"] == usual["curve"]

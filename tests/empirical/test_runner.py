@@ -3,16 +3,16 @@
 import math
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bnproof.empirical import runner as conduct
+from bnproof.empirical import runner as runner
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
 from bnproof.empirical.runner import check, measure
 from bnproof.empirical.trial import Size, UnfinishedError
 from bnproof.theory.claim import Claim, Scale, Settings, Verdict, decide
+from bnproof.theory.common.code import reached
 from bnproof.theory.sources import Source
 
 SMOKE = Settings(scale=Scale.SMOKE)
@@ -41,7 +41,7 @@ CLAIM = Claim(
     sources=(Source("derived", "test"),),
     statement="x",
     expected=Verdict.REPRODUCED,
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(Criterion(net=WITHOUT, quantity="order", at_most=2, words="order"),),
@@ -72,7 +72,7 @@ def test_training_makes_evidence():
 
 def test_what_is_measured_is_read_and_not_measured_again(tmp_path, monkeypatch):
     first = measure(CLAIM, SMOKE, root=tmp_path)
-    monkeypatch.setattr(conduct, "_measured", None)
+    monkeypatch.setattr(runner, "_measured", None)
     second = measure(CLAIM, SMOKE, root=tmp_path)
     assert np.array_equal(first.series[WITH]["curve"], second.series[WITH]["curve"], equal_nan=True)
     assert first.seconds == second.seconds
@@ -113,20 +113,16 @@ def test_shuffled_labels_keep_the_images_and_the_counts():
 
 
 def test_the_code_of_an_experiment_is_all_that_it_builds_on():
-    """A probe that changes makes another measurement; an experiment beside it does not."""
-    import bnproof.empirical.experiments.initialisation.bjorck_fig6
-    import bnproof.empirical.experiments.initialisation.bjorck_table1
-
-    first, second = (
-        conduct.code_of(f"bnproof.empirical.experiments.initialisation.bjorck_{n}")
-        for n in ("fig6", "table1")
-    )
-    assert first != second
-    names = set(
-        conduct._imported(
-            Path(bnproof.empirical.experiments.initialisation.bjorck_fig6.__file__).read_bytes()
-        )
-    )
+    """A metric that changes makes another measurement; an experiment beside it does not."""
+    here = "bnproof.empirical.experiments.initialisation"
+    assert runner.code_of(f"{here}.bjorck_fig6") != runner.code_of(f"{here}.bjorck_table1")
+    names = set(reached(f"{here}.bjorck_fig6", within="bnproof.empirical"))
     assert {"bnproof.empirical.experiment", "bnproof.empirical.trial"} <= names
     assert not any("table1" in name for name in names)
-    assert conduct.code_of("no.such.module") == conduct.digest(b"")
+
+
+def test_code_that_is_in_no_file_is_that_of_one_process():
+    first = runner.code_of("typed at a prompt")
+    assert runner.code_of("typed at a prompt") == first
+    runner.code_of.cache_clear()
+    assert runner.code_of("typed at a prompt") != first

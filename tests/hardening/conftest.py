@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bnproof import cli
-from bnproof.empirical.training.run_folder import Run, digest
+from bnproof.empirical.training.run_folder import RunFolder, digest
 from bnproof.report import document
 from bnproof.results import published
 
@@ -73,10 +73,10 @@ def _sound(folder: Path) -> None:
         name = path.name
         if name == "config.json":
             config = json.loads(path.read_text(encoding="utf-8"))
-            assert Run(path.parent.parent, config).folder == path.parent
+            assert RunFolder(path.parent.parent, config).folder == path.parent
         elif name == "result.json":
             config = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))
-            assert Run(path.parent.parent, config).result() is not None
+            assert RunFolder(path.parent.parent, config).result() is not None
         elif name.startswith("checkpoint-"):
             assert digest(path.read_bytes()) == path.stem.rsplit("-", 1)[1]
         elif name == document.NAME:
@@ -100,7 +100,7 @@ def sound() -> Any:
     return _sound
 
 
-class Watch:
+class Callback:
     """What this process writes outside one folder, and what it unpickles or starts."""
 
     def __init__(self) -> None:
@@ -133,8 +133,8 @@ class Watch:
 
 
 @pytest.fixture(scope="session")
-def watch() -> Watch:
-    return Watch()
+def watch() -> Callback:
+    return Callback()
 
 
 @contextmanager
@@ -154,7 +154,7 @@ def _prompt() -> Iterator[None]:
 
 
 @pytest.fixture
-def confined(watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def confined(watch: Callback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder outside of which nothing may be written while the test runs; nothing may hang."""
     folder = tmp_path / "named"
     folder.mkdir()

@@ -25,17 +25,17 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import train
-from bnproof.empirical.training.run_folder import Run, canonical, digest
+from bnproof.empirical.training.run_folder import RunFolder, canonical, digest
 from bnproof.empirical.training.tasks import LinearMap
 from bnproof.report import document
-from bnproof.results.requests import Request, requests, training_runs
+from bnproof.results.run_requests import Request, requests, training_runs
 from bnproof.simulate.random_matrices.spectra.spectrum import given as spectra_of
 from bnproof.simulate.random_matrices.spectra.spectrum import read_matrices
 from bnproof.sweep import plan
 from bnproof.theory.claim import Settings
-from bnproof.theory.common.checksum import sealed
+from bnproof.theory.common.checksum import with_checksum
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.proving import cache, expressions
 
@@ -115,7 +115,9 @@ def one_line(error: BaseException) -> None:
 # --- recipes and sweeps ---------------------------------------------------------------------------
 
 FIELDS = st.sampled_from(["steps", "rate", "batch", "momentum", "decay", "schedule", "every"])
-RECIPE = Recipe(network={"family": "linear", "depth": 2, "width": 10}, steps=2, rate=0.01, every=1)
+RECIPE = TrainingConfig(
+    network={"family": "linear", "depth": 2, "width": 10}, steps=2, rate=0.01, every=1
+)
 MAP = LinearMap(samples=4)
 SWEEP = b"""[run]
 steps = 2
@@ -132,10 +134,10 @@ def test_networks_of_a_recipe(confined, name, value) -> None:
     if isinstance(value, int | float) and abs(value) > 1e4:
         value = 3  # a network of 10^9 layers is no mistake of the program
     network = dict(RECIPE.network) | {name: value}
-    recipe = Recipe(network=network, steps=1, rate=0.01, every=1)
+    training_config = TrainingConfig(network=network, steps=1, rate=0.01, every=1)
     with suppress(UserError):
         try:
-            train(recipe, MAP, root=confined)
+            train(training_config, MAP, root=confined)
         except UserError as error:
             one_line(error)
             raise
@@ -401,7 +403,7 @@ def test_a_planted_link_is_not_written_through(begun, confined) -> None:
 
 @fuzzed(60, VALUES)
 def test_results_of_a_run(confined, value) -> None:
-    run = Run(confined / "runs", {"a": 1})
+    run = RunFolder(confined / "runs", {"a": 1})
     run.folder.mkdir(parents=True, exist_ok=True)
     text = canonical(value)
     whole = {"sha256": digest(text.encode()), "result": value}
@@ -668,4 +670,4 @@ def test_command_lines(confined, idle, bnproof, command, words) -> None:
 
 def test_numbers_that_json_has_not_are_no_numbers() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        sealed({"x": math.nan})
+        with_checksum({"x": math.nan})

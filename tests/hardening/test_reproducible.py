@@ -20,7 +20,7 @@ import torch
 from bnproof.report import document
 from bnproof.results import published
 from bnproof.simulate.samplers import lstsq as least_squares
-from bnproof.theory.common.checksum import intact, sealed
+from bnproof.theory.common.checksum import checksum_matches, with_checksum
 
 FAR = 1e-6
 LAST = 1e-15  # the last bit of a LAPACK result can turn on how its memory lies: seen in one number
@@ -183,9 +183,9 @@ def test_records_without_a_lock_are_read_too(tmp_path, locked) -> None:
     record.pop("lock", None)
     if locked:
         record["lock"] = document.lock()
-    path = published.write(sealed(record), tmp_path)
+    path = published.write(with_checksum(record), tmp_path)
     read = published.read(path)
-    assert intact(read)
+    assert checksum_matches(read)
     assert ("lock" in read) is locked
     path.write_text(path.read_text().replace('"quick"', '"paper"').replace('"smoke"', '"quick"'))
     with pytest.raises(ValueError, match="was changed after it was published"):

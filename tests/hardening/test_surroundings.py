@@ -248,8 +248,8 @@ def _peak(tmp_path: Path, scale: str, memory: str, *ids: str) -> int:
     return int(taken)
 
 
-# One claim a world of random instances.
-WORLDS = (
+# One claim a sampler of random instances.
+SAMPLERS = (
     *(
         "santurkar_4_2",
         "layer_norm_bound",
@@ -263,7 +263,7 @@ WORLDS = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("claim_id", WORLDS)
+@pytest.mark.parametrize("claim_id", SAMPLERS)
 def test_a_stated_memory_holds(tmp_path, claim_id) -> None:
     """``--memory 1G``, the default, at the scale quick, measured by the peak resident size."""
     assert _peak(tmp_path, "quick", "1G", claim_id) < 2**30

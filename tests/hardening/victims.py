@@ -28,7 +28,7 @@ import bnproof.verification  # noqa: F401  # so that no child imports it
 from bnproof import catalogue, cli
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
 from bnproof.empirical.training import loop as training
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.tasks import LinearMap
 from bnproof.empirical.trial import Size, Trial
 from bnproof.results import published
@@ -41,7 +41,7 @@ from bnproof.theory.sources import Source
 CHANGES = {"os.rename", "os.remove", "os.truncate", "os.mkdir", "os.chmod", "open"}
 STEPS = 12
 NETWORK = {"family": "linear", "depth": 2, "width": 10}
-RECIPE = Recipe(network=NETWORK, steps=STEPS, rate=0.02, momentum=0.9, decay=0.0, every=3)
+RECIPE = TrainingConfig(network=NETWORK, steps=STEPS, rate=0.02, momentum=0.9, decay=0.0, every=3)
 MAP = LinearMap(samples=20)
 SWEEP = """
 [run]
@@ -155,7 +155,7 @@ CLAIM = Claim(
     sources=(Source("derived", "here"),),
     statement="x",
     expected=Verdict.REPRODUCED,
-    means=(
+    checks=(
         Experiment(
             run=_measured,
             criteria=(Criterion(net=WITHOUT, quantity="loss", words="loss", at_most=1e9),),

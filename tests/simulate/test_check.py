@@ -14,20 +14,20 @@ from bnproof.simulate.samplers.networks import EPSILONS, GAMMAS, draw
 from bnproof.simulate.samplers.regimes import REGIMES
 from bnproof.simulate.search import tightness
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Claim, Instances, Scale, Settings, Verdict
+from bnproof.theory.claim import Claim, RandomTest, Scale, Settings, Verdict
 from bnproof.theory.claims.gradient import bn_jacobian, santurkar_4_1, santurkar_4_1_eps
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.loading import load_folder
 
 CLAIMS = [
-    c for c in load_folder(bnproof.theory.claims) if isinstance(c, Claim) and c.means_of(Instances)
+    c for c in load_folder(bnproof.theory.claims) if isinstance(c, Claim) and c.check_of(RandomTest)
 ]
 SMOKE = Settings(scale=Scale.SMOKE)
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_networks_agree_with_the_expected_verdict(claim: Claim, device: str) -> None:
-    """And what holds, holds to a hundredth of the tolerance at every size of its world."""
+    """And what holds, holds to a hundredth of the tolerance at every size of its sampler."""
     evidence = check.check(claim, Settings(scale=Scale.SMOKE, device=device))
     assert evidence.holds is (claim.expected is Verdict.PROVED)
     assert evidence.control_differs
@@ -87,13 +87,13 @@ def test_the_check_is_not_blind_in_any_regime() -> None:
 
 
 def test_every_loss_regime_and_size_is_drawn() -> None:
-    way = Instances()
-    seen = [(m, type(q.problems.loss)) for m, q in quantities.batches(way, sp.true, 5, 0, "cpu")]
+    spec = RandomTest()
+    seen = [(m, type(q.problems.loss)) for m, q in quantities.batches(spec, sp.true, 5, 0, "cpu")]
     assert len(set(seen)) == len(LOSSES) * len(quantities.SIZES)
     assert len(seen) == len(LOSSES) * len(quantities.SIZES) * len(REGIMES)
-    named = quantities.batches(Instances(sizes=(2, 5)), sp.true, 5, 0, "cpu")
+    named = quantities.batches(RandomTest(sizes=(2, 5)), sp.true, 5, 0, "cpu")
     assert {m for m, _ in named} == {2, 5}
-    assert quantities.provenance(way, sp.true)["batch sizes"] == list(quantities.SIZES)
+    assert quantities.provenance(spec, sp.true)["batch sizes"] == list(quantities.SIZES)
 
 
 def test_strict_inequalities_are_refused() -> None:
@@ -129,7 +129,7 @@ def test_the_figure_shows_statement_and_control(claim: Claim) -> None:
 
 def test_what_the_adversary_finds_makes_the_statement_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     found = tightness.summary(santurkar_4_1_eps.CLAIM, SMOKE)
-    assert found.numbers[check.ATTACKED] == 0
-    wrong = tightness.Summary(found.numbers | {check.ATTACKED: 1}, found.series)
+    assert found.numbers[tightness.ATTACKED] == 0
+    wrong = tightness.Summary(found.numbers | {tightness.ATTACKED: 1}, found.series)
     monkeypatch.setattr(tightness, "summary", lambda claim, settings: wrong)
     assert check.check(santurkar_4_1_eps.CLAIM, SMOKE).holds is False

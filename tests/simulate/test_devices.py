@@ -1,4 +1,4 @@
-"""Every world on a GPU that is pretended: nothing of the CPU is mixed in."""
+"""Every sampler on a GPU that is pretended: nothing of the CPU is mixed in."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ import torch
 import bnproof.theory.claims
 from bnproof.simulate import check
 from bnproof.simulate.samplers import autodiff as quantities
-from bnproof.theory.claim import Claim, Instances, Scale, Settings
+from bnproof.theory.claim import Claim, RandomTest, Scale, Settings
 from bnproof.theory.loading import load_folder
 
 CLAIMS = [
-    c for c in load_folder(bnproof.theory.claims) if isinstance(c, Claim) and c.means_of(Instances)
+    c for c in load_folder(bnproof.theory.claims) if isinstance(c, Claim) and c.check_of(RandomTest)
 ]
 FEW = 12  # instances of each kind: what is asked is where they lie
 SETTINGS = {device: Settings(scale=Scale.SMOKE, device=device) for device in ("cpu", "cuda")}

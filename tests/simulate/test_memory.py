@@ -15,8 +15,9 @@ from bnproof.simulate import check, memory
 from bnproof.simulate.samplers import autodiff as quantities
 from bnproof.simulate.samplers import weights
 from bnproof.simulate.samplers.closed_form import Closed
+from bnproof.simulate.samplers.table import SAMPLERS
 from bnproof.simulate.samplers.unit import Unit
-from bnproof.theory.claim import Instances, Scale, Settings
+from bnproof.theory.claim import RandomTest, Scale, Settings
 from bnproof.theory.claims.gradient.santurkar_4_1 import CLAIM
 from bnproof.theory.common.errors import UserError
 
@@ -78,11 +79,11 @@ def test_the_budget_changes_neither_instances_nor_verdicts(monkeypatch: pytest.M
 
 
 def test_a_smaller_budget_makes_more_batches() -> None:
-    way = Instances(sizes=(64,))
+    spec = RandomTest(sizes=(64,))
     counts = []
     for size in (40 * 2**20, 2**30):
         with memory.limited(size):
-            made = [len(q.y) for _, q in quantities.batches(way, CLAIM.domain, 1000, 0, "cpu")]
+            made = [len(q.y) for _, q in quantities.batches(spec, CLAIM.domain, 1000, 0, "cpu")]
         counts.append(len(made))
         assert sum(made) == 4000
         assert max(made) * 8 * 64 * quantities.VECTORS <= size
@@ -151,16 +152,16 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.Mon
             weights.problems(3, 4, "logistic", 1, eps=(0.0,)),
         )
     ],
-    ids=lambda letters: type(letters).__name__,
+    ids=lambda symbols: type(symbols).__name__,
 )
 def test_halves_are_the_whole(whole: Unit, alone: Unit) -> None:
     parts = whole.halves()
     assert parts is not None
     tolerance = {"rtol": 1e-7, "atol": 1e-12} if isinstance(whole, weights.Weighted) else EXACT
-    for letter in whole.VALUES:
-        if whole.value(letter).shape[0] == 7:
-            both = torch.cat([part.value(letter) for part in parts])
-            assert torch.allclose(both, whole.value(letter), **tolerance), letter
+    for symbol in whole.VALUES:
+        if whole.value(symbol).shape[0] == 7:
+            both = torch.cat([part.value(symbol) for part in parts])
+            assert torch.allclose(both, whole.value(symbol), **tolerance), symbol
     assert alone.halves() is None
 
 
@@ -171,13 +172,13 @@ def test_the_cpu_says_in_its_own_words_that_memory_ran_out() -> None:
     assert not memory.exhausted(RuntimeError("shape mismatch"))
 
 
-@pytest.mark.parametrize("world", check.WORLDS)
-def test_sizes_that_are_stated_are_those_that_are_drawn(world: str) -> None:
-    """Of worlds that state batch sizes; the others state what they draw by another name."""
-    way, module = Instances(world=world), import_module(check.WORLDS[world])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_sizes_that_are_stated_are_those_that_are_drawn(sampler: str) -> None:
+    """Of samplers that state batch sizes; the others state what they draw by another name."""
+    spec, module = RandomTest(sampler=sampler), import_module(SAMPLERS[sampler])
     with memory.limited(None):
-        drawn = {size for size, _ in module.batches(way, sp.true, 1, 0, "cpu")}
-    stated = module.provenance(way, sp.true)
+        drawn = {size for size, _ in module.batches(spec, sp.true, 1, 0, "cpu")}
+    stated = module.provenance(spec, sp.true)
     names = ("batch sizes", "group sizes", "numbers of examples", "numbers of points", "unknowns")
     for name in names:
         assert drawn == set(stated.get(name, drawn)), name
@@ -187,7 +188,7 @@ PEAK = """
 import json, resource, sys
 from bnproof.simulate import memory; from bnproof.simulate.samplers import autodiff as quantities
 from bnproof.simulate.relation import compare
-from bnproof.theory.claim import Instances
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.claims.gradient.santurkar_4_1 import CLAIM
 import torch
 
@@ -196,7 +197,7 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 start, count, worst = peak(), 0, 0.0
 with memory.limited(budget):
-    for _, q in quantities.batches(Instances(sizes=(8,)), CLAIM.domain, total // 4, 0, "cpu"):
+    for _, q in quantities.batches(RandomTest(sizes=(8,)), CLAIM.domain, total // 4, 0, "cpu"):
         worst = max(worst, compare(CLAIM.relation, q).excess.max().item())
         count += len(q.y)
 print(json.dumps({"count": count, "bytes": peak() - start, "worst": worst}))

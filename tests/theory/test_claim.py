@@ -8,16 +8,16 @@ import sympy as sp
 from bnproof.theory.claim import (
     Claim,
     Counterexample,
-    Derived,
-    Disproved,
+    Disproof,
     Evidence,
     ExactCase,
-    Instances,
     Kind,
+    Proof,
+    RandomTest,
     Verdict,
     decide,
 )
-from bnproof.theory.proving.derivation import Proof
+from bnproof.theory.proving.derivation import DerivationResult
 from bnproof.theory.sources import Source
 
 
@@ -60,7 +60,7 @@ def minimal(**changes: object) -> Claim:
         "sources": (Source("S0", "slide 1"),),
         "statement": "1 = 1",
         "expected": Verdict.PROVED,
-        "means": (Instances(),),
+        "checks": (RandomTest(),),
         "relation": sp.Eq(sp.Symbol("a"), 1),
         "control": sp.Eq(sp.Symbol("a"), 2),
     }
@@ -71,7 +71,7 @@ CASE = Counterexample.of(y=[-1, 1], b=[0, 1])
 LESS = sp.Le(sp.Symbol("a"), 2)
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     raise AssertionError("nothing is derived before it is asked for")
 
 
@@ -79,21 +79,21 @@ def prove() -> Proof:
     ("change", "message"),
     [
         ({"sources": ()}, "example: sources"),
-        ({"means": ()}, "example: means"),
+        ({"checks": ()}, "example: checks"),
         ({"control": None}, "example: control"),
         ({"relation": None}, "example: control"),
         # A check that could not do its work: two of a kind, a disproof of <=, a control that only
         # a slack is held against.
-        ({"means": (Instances(), Instances())}, "example: means: one of a kind"),
-        ({"means": (CASE, ExactCase("", dict))}, "example: means: one of a kind"),
+        ({"checks": (RandomTest(), RandomTest())}, "example: checks: one of a kind"),
+        ({"checks": (CASE, ExactCase("", dict))}, "example: checks: one of a kind"),
         (
-            {"means": (Disproved(prove),), "relation": LESS},
-            "example: means: Disproved is for an eq",
+            {"checks": (Disproof(prove),), "relation": LESS},
+            "example: checks: Disproof is for an eq",
         ),
-        ({"means": (Derived(prove),), "control": LESS}, "example: means: an inequality as control"),
+        ({"checks": (Proof(prove),), "control": LESS}, "example: checks: an inequality as control"),
         (
-            {"means": (Derived(prove, of_control=True),), "relation": LESS},
-            "example: means: an inequality as control",
+            {"checks": (Proof(prove, of_control=True),), "relation": LESS},
+            "example: checks: an inequality as control",
         ),
     ],
 )

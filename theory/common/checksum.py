@@ -45,14 +45,14 @@ def parse(text: str) -> Any:
     raise ValueError("nested too deeply")
 
 
-def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content as JSON gives it back, and its hash."""
     plain = json.loads(json.dumps(content, allow_nan=False))
     return {**plain, SEAL: digest(canonical(plain).encode())}
 
 
-def intact(content: Any) -> bool:
-    """Whether `content` is what `sealed` gave; a seal shows change, not who wrote it."""
+def checksum_matches(content: Any) -> bool:
+    """Whether `content` is what `with_checksum` gave; a checksum shows change, not who wrote it."""
     if not isinstance(content, dict):
         return False
     bare = {name: value for name, value in content.items() if name != SEAL}

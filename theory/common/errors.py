@@ -1,5 +1,6 @@
 """The one exception for mistakes of the person who runs the program, and checks of arguments."""
 
+import importlib.util
 from collections.abc import Sequence
 from decimal import Decimal
 from difflib import get_close_matches
@@ -14,6 +15,35 @@ class UserError(ValueError):
 
     The command line prints it without a traceback and exits with status 2.
     """
+
+
+def not_importable(error: ImportError) -> str:
+    """One line for a package that `bnproof` needs and that is missing or damaged.
+
+    Raises
+    ------
+    ImportError
+        `error` itself, if a module of `bnproof` is what cannot be imported: that is a bug.
+    """
+    package = (error.name or "").partition(".")[0]
+    if package == "bnproof":
+        raise error
+    if isinstance(error, ModuleNotFoundError) and package:
+        return f"{package} is not installed; run `pip install bnproof`, which installs it"
+    return f"{package or 'a package'} cannot be imported ({error}); install it again"
+
+
+def require(*packages: str) -> None:
+    """Check that packages are installed, before work that needs them only at its end.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        For the first that is not; nothing is imported.
+    """
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:

@@ -1,7 +1,7 @@
-"""Exact letters of raw rational data for the worlds that are not one layer before a loss.
+"""Exact symbols of raw rational data for the samplers that are not one layer before a loss.
 
 What an adversary finds in floating point is evaluated again here, in rational and algebraic
-numbers, from the definitions of the letters: see `bnproof.theory.exact.evaluate` for one layer.
+numbers, from the definitions of the symbols: see `bnproof.theory.exact.evaluate` for one layer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 import sympy as sp
 
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Counterexample
+from bnproof.theory.claim import Counterexample, ExactCase
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.exact.curvature import eigenvalues, hessians
 from bnproof.theory.layer import curvature as cur
@@ -24,7 +24,7 @@ from bnproof.theory.normalizers.table import find
 from bnproof.theory.training import least_squares as quadratics
 from bnproof.theory.training import sgd
 
-Letters = Mapping[sp.Symbol, sp.Expr]
+Measurements = Mapping[sp.Symbol, sp.Expr]
 Rows = Sequence[Sequence[Any]]
 
 
@@ -36,8 +36,8 @@ def _matrix(rows: Rows) -> sp.Matrix:
     return sp.Matrix([_numbers(row) for row in rows])
 
 
-def pair(A: Rows, B: Rows) -> Letters:
-    """Letters of `training.least_squares`: least squares with matrix A, and with B for A'.
+def pair(A: Rows, B: Rows) -> Measurements:
+    """Symbols of `training.least_squares`: least squares with matrix A, and with B for A'.
 
     Raises
     ------
@@ -74,8 +74,8 @@ def _problem(matrix: sp.Matrix) -> dict[sp.Symbol, sp.Expr]:
     }
 
 
-def batch(gradients: Rows, alpha: Any, size: int) -> Letters:
-    """Letters of `training.sgd`, by listing every batch of `size` of the examples' gradients."""
+def batch(gradients: Rows, alpha: Any, size: int) -> Measurements:
+    """Symbols of `training.sgd`, by listing every batch of `size` of the examples' gradients."""
     rows = [_numbers(row) for row in gradients]
     rate, count = sp.Rational(Fraction(alpha)), len(rows)
     mean = _mean(rows)
@@ -106,8 +106,8 @@ def _gap(left: list[sp.Rational], right: list[sp.Rational]) -> sp.Expr:
 
 def group(
     name: str, u: Sequence[Any], f: Sequence[Any], *, power: Any = None, eps: Any = 0
-) -> Letters:
-    """Letters of `normalizers.groups` for a group u and a loss ``<f,n>`` of the normalised group n.
+) -> Measurements:
+    """Symbols of `normalizers.groups` for a group u and a loss ``<f,n>`` of the normalised group n.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def group(
     }
 
 
-def _power_mean(argument: list[sp.Expr], at: Letters, power: sp.Expr) -> sp.Expr:
+def _power_mean(argument: list[sp.Expr], at: Measurements, power: sp.Expr) -> sp.Expr:
     """``(mean |x_i|^p)^(1/p)`` near u, where no |x_i| that counts has a corner."""
     sizes = [sp.sign(value.subs(at)) * value for value in argument]
     if power == sp.oo:
@@ -179,7 +179,11 @@ def _power_mean(argument: list[sp.Expr], at: Letters, power: sp.Expr) -> sp.Expr
 
 
 def _omega(
-    entry: Sequence[sp.Symbol], at: Letters, scale: sp.Expr, argument: list[sp.Expr], here: sp.Expr
+    entry: Sequence[sp.Symbol],
+    at: Measurements,
+    scale: sp.Expr,
+    argument: list[sp.Expr],
+    here: sp.Expr,
 ) -> dict[sp.Symbol, sp.Expr]:
     """The factor of ``w = (omega/m) x/S``, from w and x."""
     slopes = [sp.diff(scale, one).subs(at) for one in entry]
@@ -188,8 +192,8 @@ def _omega(
     return {groups.omega: len(entry) * along / sum(value**2 for value in x)}
 
 
-def along(case: Counterexample, u: Sequence[Any], tau: Any = 1) -> Letters:
-    """Letters of `layer.curvature` that look along a direction u, with a positive number tau."""
+def along(case: Counterexample, u: Sequence[Any], tau: Any = 1) -> Measurements:
+    """Symbols of `layer.curvature` that look along a direction u, with a positive number tau."""
     direction = list(map(Fraction, u))
     hats, path = exact.layer(exact.line(case.y, direction), case)
     return {
@@ -201,8 +205,8 @@ def along(case: Counterexample, u: Sequence[Any], tau: Any = 1) -> Letters:
     }
 
 
-def ball(case: Counterexample, radius: Any) -> Letters:
-    """Letters of Theorem 4.4: maxima over ``|X| <= radius`` with the layer held fixed.
+def ball(case: Counterexample, radius: Any) -> Measurements:
+    """Symbols of Theorem 4.4: maxima over ``|X| <= radius`` with the layer held fixed.
 
     ``|X'v| <= |X||v|`` by definition of the norm, and ``X = radius vv'/|v|^2`` attains it: the
     maximum is its value there, put in.
@@ -229,7 +233,7 @@ def ball(case: Counterexample, radius: Any) -> Letters:
     }
 
 
-def unit(X: Rows, w: Sequence[Any], case: Counterexample) -> Letters:
+def unit(X: Rows, w: Sequence[Any], case: Counterexample) -> Measurements:
     """Largest curvatures of one unit ``y = Xw``: in its weights, at y and at z; and |X|^2.
 
     `case` has ``y = Xw``.  The Hessian in the weights is differentiated along straight lines of
@@ -254,4 +258,23 @@ def unit(X: Rows, w: Sequence[Any], case: Counterexample) -> Letters:
     K, H = hessians(case)
     found = {cur.lamW: sp.Matrix(count, count, entry), cur.lamK: K, cur.lamH: H}
     found[cur.opX] = inputs.T * inputs
-    return {letter: eigenvalues(matrix)[-1] for letter, matrix in found.items()}
+    return {symbol: eigenvalues(matrix)[-1] for symbol, matrix in found.items()}
+
+
+def vanishing_eps() -> Measurements:
+    """Symbols of `layer.definition`: both layers at y = (-1, 1) and eps = 1/n, entry by entry."""
+    y, small = (sp.Integer(-1), sp.Integer(1)), 1 / exact.n
+    centred = [entry - sum(y) / 2 for entry in y]
+    deviation = sp.sqrt(sum(entry**2 for entry in centred) / 2)
+    root = [entry / sp.sqrt(deviation**2 + small) for entry in centred]
+    slides = [entry / (deviation + small) for entry in centred]
+    gap = sp.sqrt(sum((a - b) ** 2 for a, b in zip(slides, root, strict=True)))
+    return {
+        sym.eps: small,
+        sym.sigma: deviation,
+        sym.hat_gap: gap,
+        sym.hat_norm: sp.sqrt(sum(entry**2 for entry in root)),
+    }
+
+
+VANISHING = ExactCase("y = (-1, 1), eps = 1/n", vanishing_eps)

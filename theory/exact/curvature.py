@@ -1,4 +1,4 @@
-"""Exact values of the letters of `layer.curvature`, by power series from the definition."""
+"""Exact values of the symbols of `layer.curvature`, by power series from the definition."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -47,7 +47,7 @@ def top_eigenvalues(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
 
 
 def exactly(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
-    """`evaluate.measure` with the letters of this module, from power series as well."""
+    """`evaluate.measure` with the symbols of this module, from power series as well."""
 
     def after(direction: list[sp.Rational]) -> sp.Rational:
         series = exact.loss(exact.layer(exact.line(case.y, direction), case)[1], case)

@@ -17,7 +17,7 @@ from bnproof.theory.symbols import text
 
 Numbers = Sequence[Fraction]
 
-# The letters of an `ExactCase` that depend on n are those of a family, n = 1, 2, ...
+# The symbols of an `ExactCase` that depend on n are those of a family, n = 1, 2, ...
 n = sp.Symbol("n", integer=True, positive=True)
 
 
@@ -105,7 +105,7 @@ def _dot(left: Numbers, right: Numbers) -> Fraction:
 
 
 def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
-    """Exact values of the scalar letters for one counterexample.
+    """Exact values of the scalar symbols for one counterexample.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
         sym.l1: sum(at_y, Fraction(0)),
         sym.ly: _dot(at_y, yhat),
     }
-    exact = {letter: sp.Rational(value) for letter, value in values.items()}
+    exact = {symbol: sp.Rational(value) for symbol, value in values.items()}
     exact[sym.sigma] = sp.sqrt(sp.Rational(variance))
     exact[sym.grad_yhat] = sp.Abs(exact[sym.gamma]) * sp.sqrt(exact[sym.gg])
     exact[sym.centred_norm] = sp.sqrt(size * sp.Rational(variance))
@@ -170,23 +170,23 @@ def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
 
 
 def entries(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
-    """Exact values of the letters with index k, at the first sample."""
+    """Exact values of the symbols with index k, at the first sample."""
     yhat, z = layer(line(case.y, [Fraction(0)] * len(case.y)), case)
     first = {sym.y_k: case.y[0], sym.yhat_k: yhat[0].a, sym.z_k: z[0].a}
-    return {letter: sp.Rational(value) for letter, value in first.items()}
+    return {symbol: sp.Rational(value) for symbol, value in first.items()}
 
 
-def letters_of(case: Counterexample | ExactCase) -> Mapping[sp.Symbol, sp.Expr]:
-    """Exact values of the letters of a case of either form."""
+def symbols_of(case: Counterexample | ExactCase) -> Mapping[sp.Symbol, sp.Expr]:
+    """Exact values of the symbols of a case of either form."""
     if isinstance(case, ExactCase):
-        return case.letters()
+        return case.values()
     return measure(case) | entries(case)
 
 
 def attained(relation: sp.Basic, domain: sp.Basic, case: Counterexample | ExactCase) -> str:
     """Say at which exact data both sides of an inequality are equal and not 0.
 
-    Letters that depend on `n` are those of a family: then it is the ratio of the sides that must
+    Symbols that depend on `n` are those of a family: then it is the ratio of the sides that must
     go to 1 as n grows.
 
     Raises
@@ -194,13 +194,13 @@ def attained(relation: sp.Basic, domain: sp.Basic, case: Counterexample | ExactC
     ValueError
         If they are not, or the data lie outside the domain.
     """
-    values = letters_of(case)
+    values = symbols_of(case)
     lhs, rhs = (side.subs(values) for side in relation.args)
     family = n in (lhs - rhs).free_symbols
     ratio = lhs / rhs if family else sp.simplify(lhs) / sp.simplify(rhs)
     limit = sp.limit(ratio, n, sp.oo) if family else sp.simplify(ratio)
     if domain.subs(values) != sp.true or limit != 1:
-        raise ValueError(f"means: attained: the sides are {text(lhs)} and {text(rhs)}")
+        raise ValueError(f"checks: attained: the sides are {text(lhs)} and {text(rhs)}")
     loss = f", b = {_show(case.b)}" if isinstance(case, Counterexample) else ""
     data = f"{_words(case).rstrip(',')}{loss}"
     if family:
@@ -213,7 +213,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     """Carry out the claim's `Counterexample` or `ExactCase`: relation and control, exactly.
 
     The counterexample must lie in the claim's domain, violate the relation and satisfy the
-    control (the corrected statement).  Letters with index k are taken at the first sample.
+    control (the corrected statement).  Symbols with index k are taken at the first sample.
 
     Raises
     ------
@@ -221,18 +221,18 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         If it does not refute: the line names the claim and the field.
     """
     del settings
-    case = claim.means_of(Counterexample) or claim.means_of(ExactCase)
-    values = letters_of(case)
+    case = claim.check_of(Counterexample) or claim.check_of(ExactCase)
+    values = symbols_of(case)
     assert claim.relation is not None
     assert claim.control is not None
     inside = claim.domain.subs(values) == sp.true
     lhs, rhs = (side.subs(values) for side in claim.relation.args)
     sign = "=" if isinstance(claim.relation, sp.Eq) else "<="
     if not inside:
-        raise ValueError(f"{claim.id}.py: means: the counterexample lies outside {claim.domain}")
+        raise ValueError(f"{claim.id}.py: checks: the counterexample lies outside {claim.domain}")
     if claim.relation.subs(values) != sp.false:
         said = f"{text(lhs)} {sign} {text(rhs)}"
-        raise ValueError(f"{claim.id}.py: means: the counterexample does not refute {said}")
+        raise ValueError(f"{claim.id}.py: checks: the counterexample does not refute {said}")
     control_holds = claim.control.subs(values) == sp.true
     summary = (
         f"{_words(case)} the statement would say {text(lhs)} {sign} {text(rhs)}, which is false."
@@ -241,7 +241,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         **(_data(case) if isinstance(case, Counterexample) else {}),
         "left side": text(lhs),
         "right side": text(rhs),
-        "letters": {text(letter): text(value) for letter, value in values.items()},
+        "symbols": {text(symbol): text(value) for symbol, value in values.items()},
     }
     return Evidence(
         Kind.COUNTEREXAMPLE,

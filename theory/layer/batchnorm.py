@@ -226,7 +226,7 @@ def second_step(d: Derivation) -> None:
 def curvature_steps(d: Derivation) -> None:
     """Derive ``v'Kv``, the curvature of ``y -> L(z(y))`` along its own gradient v.
 
-    Recorded besides: the letters in which the form that is right for every eps is written.
+    Recorded besides: the symbols in which the form that is right for every eps is written.
     """
     gradient_steps(d)
     v, g = gradient(), LOSS.vector("g")
@@ -245,7 +245,7 @@ def curvature_steps(d: Derivation) -> None:
         project(v) / s,
     )
     Pv, yhat = project(v), LOSS.vector("yhat")
-    letters = {
+    symbols = {
         vHv: v.through(v),
         PvHPv: Pv.through(Pv),
         vy: v.dot(yhat),
@@ -257,14 +257,14 @@ def curvature_steps(d: Derivation) -> None:
         "The second derivative along v, against g",
         (r"\langle g, D^2\hat y[v,v]\rangle", "<g, D2 yhat[v,v]>"),
         g.dot(second_along(v, v)),
-        bend.subs(letters),
+        bend.subs(symbols),
         shown=bend,
     )
-    d.values.update(letters)
+    d.values.update(symbols)
     d.value(
         vKv,
         "Together",
         pushed.through(pushed) + gamma * g.dot(second_along(v, v)),
-        letters[PvHPv] * gamma**2 / s**2 + gamma * bend.subs(letters),
+        symbols[PvHPv] * gamma**2 / s**2 + gamma * bend.subs(symbols),
         shown=EXACT_CURVATURE,
     )

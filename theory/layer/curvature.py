@@ -12,79 +12,79 @@ from bnproof.theory.layer import batchnorm
 from bnproof.theory.layer.batchnorm import project
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
-from bnproof.theory.symbols import eps, g1, gamma, gg, gy, latex, letter, m, s, sigma, text, vv
+from bnproof.theory.symbols import eps, g1, gamma, gg, gy, latex, m, s, sigma, symbol, text, vv
 
-gHg = letter("g'Hg", r"g^\top H g", "Hessian at z along g")
-qKq = letter(
+gHg = symbol("g'Hg", r"g^\top H g", "Hessian at z along g")
+qKq = symbol(
     "q'Kq",
     r"(\nabla_{\hat y}L)^\top K\,(\nabla_{\hat y}L)",
     "Hessian of y -> L(z(y)) along q, the gradient with respect to yhat",
 )
-qq = letter(
+qq = symbol(
     "|q|^2",
     r"\|\nabla_{\hat y}L\|^2",
     "squared norm of q, the gradient with respect to yhat",
     nonnegative=True,
 )
-ordered = letter(
+ordered = symbol(
     "(g'Hg - v'Hv)", r"(g^\top H g - v^\top H v)", "what the Hessian along g has over that along v"
 )
-relative = letter(
+relative = symbol(
     "(|v|^2 g'Hg - |g|^2 v'Hv)",
     r"(\|v\|^2\,g^\top H g - \|g\|^2\,v^\top H v)",
     "|g|^2 |v|^2 times: curvature at z along g less that along v, for unit vectors",
 )
-gz = letter(
+gz = symbol(
     "<g,gamma yhat>", r"\langle g, \gamma\hat y\rangle", "gradient at z against the layer's output"
 )
-shrink = letter(
+shrink = symbol(
     "(sigma^2 - gamma^2)", r"(\sigma^2 - \gamma^2)", "by how much sigma exceeds |gamma|"
 )
 
 # A direction u.
-u1 = letter("<1,u>", r"\langle \mathbf{1}, u\rangle", "sum of u")
-uy = letter("<u,yhat>", r"\langle u, \hat y\rangle", "u against yhat")
-uu = letter("|u|^2", r"\|u\|^2", "squared norm of u", nonnegative=True)
-uKu = letter("u'Ku", r"u^\top K u", "Hessian of y -> L(z(y)) along u")
-gPu = letter("<g,Pu>", r"\langle g, Pu\rangle", "g against Pu")
-Pu2 = letter("u'Pu", r"u^\top P u", "u against Pu; |Pu|^2 at eps = 0", positive=True)
-Qu2 = letter("|Qu|^2", r"\|Qu\|^2", "squared length of u across 1 and yhat", positive=True)
-QgQu = letter("<Qg,Qu>", r"\langle Qg, Qu\rangle", "g against u, both across 1 and yhat")
-PuHPu = letter("(Pu)'H(Pu)", r"(Pu)^\top H (Pu)", "Hessian at z along Pu")
-tau = letter("tau", r"\tau", "any positive number", positive=True)
-lamK = letter(
+u1 = symbol("<1,u>", r"\langle \mathbf{1}, u\rangle", "sum of u")
+uy = symbol("<u,yhat>", r"\langle u, \hat y\rangle", "u against yhat")
+uu = symbol("|u|^2", r"\|u\|^2", "squared norm of u", nonnegative=True)
+uKu = symbol("u'Ku", r"u^\top K u", "Hessian of y -> L(z(y)) along u")
+gPu = symbol("<g,Pu>", r"\langle g, Pu\rangle", "g against Pu")
+Pu2 = symbol("u'Pu", r"u^\top P u", "u against Pu; |Pu|^2 at eps = 0", positive=True)
+Qu2 = symbol("|Qu|^2", r"\|Qu\|^2", "squared length of u across 1 and yhat", positive=True)
+QgQu = symbol("<Qg,Qu>", r"\langle Qg, Qu\rangle", "g against u, both across 1 and yhat")
+PuHPu = symbol("(Pu)'H(Pu)", r"(Pu)^\top H (Pu)", "Hessian at z along Pu")
+tau = symbol("tau", r"\tau", "any positive number", positive=True)
+lamK = symbol(
     "lambda_max(K)",
     r"\lambda_{\max}(K)",
     "largest eigenvalue of K, the Hessian of y -> L(z(y)); not negative, for K1 = 0",
     nonnegative=True,
 )
-lamH = letter("lambda_max(H)", r"\lambda_{\max}(H)", "largest eigenvalue of the Hessian at z")
-lamW = letter(
+lamH = symbol("lambda_max(H)", r"\lambda_{\max}(H)", "largest eigenvalue of the Hessian at z")
+lamW = symbol(
     "lambda_max(Hess_w)", r"\lambda_{\max}(\nabla^2_w\hat{\mathcal L})", "of the weight Hessian"
 )
-opX = letter("|X|^2", r"\|X\|^2", "squared spectral norm of the inputs", nonnegative=True)
-Xu2 = letter("|Xu|^2", r"\|Xu\|^2", "squared norm of Xu", nonnegative=True)
-XuKXu = letter("(Xu)'K(Xu)", r"(Xu)^\top K (Xu)", "K along Xu")
+opX = symbol("|X|^2", r"\|X\|^2", "squared spectral norm of the inputs", nonnegative=True)
+Xu2 = symbol("|Xu|^2", r"\|Xu\|^2", "squared norm of Xu", nonnegative=True)
+XuKXu = symbol("(Xu)'K(Xu)", r"(Xu)^\top K (Xu)", "K along Xu")
 # What definitions and the Cauchy-Schwarz inequality say to be non-negative.
-below_H = letter(
+below_H = symbol(
     "(lambda_max(H)|Pu|^2 - (Pu)'H(Pu))",
     r"\big(\lambda_{\max}(H)\|Pu\|^2 - (Pu)^\top H(Pu)\big)",
     "non-negative by the definition of the largest eigenvalue",
     nonnegative=True,
 )
-below_K = letter(
+below_K = symbol(
     "(lambda_max(K)|Xu|^2 - (Xu)'K(Xu))",
     r"\big(\lambda_{\max}(K)\|Xu\|^2 - (Xu)^\top K(Xu)\big)",
     "non-negative by the definition of the largest eigenvalue",
     nonnegative=True,
 )
-below_X = letter(
+below_X = symbol(
     "(|X|^2 - |Xu|^2)",
     r"\big(\|X\|^2 - \|Xu\|^2\big)",
     "non-negative for |u| = 1 by the definition of the spectral norm",
     nonnegative=True,
 )
-gram_det = letter(
+gram_det = symbol(
     "(|Qg|^2|Qu|^2 - <Qg,Qu>^2)",
     r"\big(\|Qg\|^2\|Qu\|^2 - \langle Qg,Qu\rangle^2\big)",
     "Gram determinant of the parts of g and u orthogonal to 1 and yhat: Cauchy-Schwarz",
@@ -132,7 +132,7 @@ def eigenvector_steps(d: Derivation) -> None:
     """At eps = 0: what ``Ku = mu u`` says of a unit eigenvector, and the bound that follows."""
     batchnorm.gradient_steps(d)
     batchnorm.second_step(d)
-    letters = _directions(d)
+    symbols = _directions(d)
     across, along = -gamma / s**2 * gPu, -gamma / (m * s**2) * (uy * gPu + gy * Pu2)
     along += gamma**2 / s**2 * PuHPu
     for words, name, left, right in (
@@ -148,7 +148,7 @@ def eigenvector_steps(d: Derivation) -> None:
             words,
             name,
             bilinear(left, U).subs(eps, 0),
-            right.subs(letters).subs(eps, 0),
+            right.subs(symbols).subs(eps, 0),
             shown=right.subs(s, sigma),
         )
     d.given(
@@ -170,7 +170,7 @@ def eigenvector_steps(d: Derivation) -> None:
     )
     d.given(
         "By definition of the largest eigenvalue and by Cauchy-Schwarz, with Q = P at eps = 0, "
-        "two letters are not negative",
+        "two symbols are not negative",
         r"\lambda_{\max}(H)\,\|Pu\|^2 - (Pu)^\top H(Pu) \ge 0,\quad "
         r"\|Pg\|^2\|Pu\|^2 - \langle g,Pu\rangle^2 \ge 0,\quad \|Pu\|^2 = u^\top P u",
         "lambda_max(H)|Pu|^2 - (Pu)'H(Pu) >= 0, |Pg|^2 |Pu|^2 - <g,Pu>^2 >= 0, |Pu|^2 = u'Pu",
@@ -203,9 +203,9 @@ def form_steps(d: Derivation) -> None:
     """Derive ``u'Ku`` for any u and every eps, split into its parts along yhat and across."""
     batchnorm.define(d)
     batchnorm.second_step(d)
-    letters = _directions(d)
+    symbols = _directions(d)
     whole = gamma**2 / s**2 * PuHPu - gamma / (m * s**2) * (2 * uy * gPu + gy * Pu2)
-    d.value(uKu, "Along u itself", bilinear(U, U), whole.subs(letters), shown=whole)
+    d.value(uKu, "Along u itself", bilinear(U, U), whole.subs(symbols), shown=whole)
     parallel, across = uy**2 / (m * KAPPA), uu - u1**2 / m - uy**2 / (m * KAPPA)
     d.equal(
         "P shrinks the part of u along yhat by 1 - kappa = eps/s^2 and keeps that across",
@@ -216,7 +216,7 @@ def form_steps(d: Derivation) -> None:
     Qg, Qu = across_part(G), across_part(U)
     d.given(
         "Let Q be the projector across 1 and yhat. By definition of the largest eigenvalue and by "
-        "Cauchy-Schwarz two letters are not negative (take Qu not 0; else all terms with it are 0)",
+        "Cauchy-Schwarz two symbols are not negative (take Qu not 0; else all terms with it are 0)",
         r"\lambda_{\max}(H)\|Pu\|^2 - (Pu)^\top H(Pu) \ge 0,\quad "
         r"\|Qg\|^2\|Qu\|^2 - \langle Qg,Qu\rangle^2 \ge 0",
         "lambda_max(H)|Pu|^2 - (Pu)'H(Pu) >= 0, |Qg|^2 |Qu|^2 - <Qg,Qu>^2 >= 0",
@@ -232,7 +232,7 @@ def form_steps(d: Derivation) -> None:
         d.equal(
             word,
             (latex(part), text(part)),
-            letters.get(part, uu),
+            symbols.get(part, uu),
             form.subs(known),
             shown=form,
         )

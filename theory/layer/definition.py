@@ -5,13 +5,8 @@ batch y, by its sum and its squared norm.  `RAW` knows those two, `BATCH` writes
 and variance.
 """
 
-from collections.abc import Mapping
-from typing import Final
-
 import sympy as sp
 
-from bnproof.theory.claim import ExactCase
-from bnproof.theory.exact.evaluate import n
 from bnproof.theory.layer.batchnorm import centre, mean, normalise, variance
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
@@ -40,25 +35,6 @@ ENTRIES = {"1": sp.Integer(1), "y": y_k}
 # The layer of Ioffe and Szegedy, of S1 and S3, and of every framework; and that of S0.
 ROOT_FORM = (y_k - mu) / sp.sqrt(sigma**2 + eps)
 SLIDES_FORM = (y_k - mu) / (sigma + eps)
-
-
-def vanishing_eps() -> Mapping[sp.Symbol, sp.Expr]:
-    """Both layers at y = (-1, 1), entry by entry."""
-    y, small = (sp.Integer(-1), sp.Integer(1)), 1 / n
-    centred = [entry - sum(y) / 2 for entry in y]
-    deviation = sp.sqrt(sum(entry**2 for entry in centred) / 2)
-    root = [entry / sp.sqrt(deviation**2 + small) for entry in centred]
-    slides = [entry / (deviation + small) for entry in centred]
-    gap = sp.sqrt(sum((a - b) ** 2 for a, b in zip(slides, root, strict=True)))
-    return {
-        eps: small,
-        sigma: deviation,
-        hat_gap: gap,
-        hat_norm: sp.sqrt(sum(entry**2 for entry in root)),
-    }
-
-
-VANISHING: Final = ExactCase("y = (-1, 1), eps = 1/n", vanishing_eps)
 
 
 def named(u: Vector) -> Vector:

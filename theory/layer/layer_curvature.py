@@ -10,33 +10,33 @@ from bnproof.theory.layer import batchnorm, curvature
 from bnproof.theory.layer.batchnorm import first_along
 from bnproof.theory.layer.curvature import SPACE, U, bilinear, opX
 from bnproof.theory.proving.derivation import Derivation
-from bnproof.theory.symbols import gamma, letter
+from bnproof.theory.symbols import gamma, symbol
 
-lamW = letter(
+lamW = symbol(
     "lambda_max(Hess_W)",
     r"\lambda_{\max}(\nabla^2_W\hat{\mathcal L})",
     "largest eigenvalue of the Hessian in all weights of the layer",
 )
-h = letter("h", "h", "largest eigenvalue of H, the Hessian at z of all units together")
-lamU = letter(
+h = symbol("h", "h", "largest eigenvalue of H, the Hessian at z of all units together")
+lamU = symbol(
     "max_j lambda_max(K_j(h))",
     r"\max_j\lambda_{\max}(K_j(h))",
     "largest, over the units, top eigenvalue of K_j with h I for the Hessian at z_j",
     nonnegative=True,
 )
-below_H = letter(
+below_H = symbol(
     "(h|q|^2 - q'Hq)",
     r"\big(h\|q\|^2 - q^\top H q\big)",
     "non-negative by the definition of the largest eigenvalue, q the change of z",
     nonnegative=True,
 )
-below_K = letter(
+below_K = symbol(
     "(max_j lambda_max(K_j(h)) |a|^2 - sum_j a_j'K_j(h)a_j)",
     r"\big(\max_j\lambda_{\max}(K_j(h))\|a\|^2 - \textstyle\sum_j a_j^\top K_j(h)a_j\big)",
     "non-negative by the definition of the largest eigenvalues",
     nonnegative=True,
 )
-below_X = letter(
+below_X = symbol(
     "(|X|^2 - |XU|^2)",
     r"\big(\|X\|^2 - \|XU\|^2\big)",
     "non-negative for |U| = 1 by the definition of the spectral norm",

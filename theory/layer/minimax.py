@@ -11,47 +11,47 @@ from bnproof.theory.layer import batchnorm, weights
 from bnproof.theory.layer.weights import c, nn, nw, ww
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space
-from bnproof.theory.symbols import eps, g1, gamma, gg, gy, letter, m, s, vv
+from bnproof.theory.symbols import eps, g1, gamma, gg, gy, m, s, symbol, vv
 
-radius = letter("lambda", r"\lambda", "bound on the spectral norm of X", positive=True)
-ghat = letter(
+radius = symbol("lambda", r"\lambda", "bound on the spectral norm of X", positive=True)
+ghat = symbol(
     "ghat_j", r"\hat g_j", "maximum of |X'v|^2 over |X| <= lambda, v held fixed", nonnegative=True
 )
-gstd = letter("g_j", "g_j", "maximum of |X'g|^2 over |X| <= lambda, g held fixed", nonnegative=True)
-mu_g = letter("mu_g", r"\mu_{g_j}", "mean of the gradient at z")
-nn_c = letter(
+gstd = symbol("g_j", "g_j", "maximum of |X'g|^2 over |X| <= lambda, g held fixed", nonnegative=True)
+mu_g = symbol("mu_g", r"\mu_{g_j}", "mean of the gradient at z")
+nn_c = symbol(
     "|grad at X_c|^2",
     r"\|\nabla_w\hat{\mathcal L}(X_c)\|^2",
     "squared weight gradient for the inputs X_c",
     nonnegative=True,
 )
-d_bn = letter(
+d_bn = symbol(
     "|W0-What*|^2",
     r"\|W_0-\hat W^*\|^2",
     "squared distance to the closest optimum of the normalised unit, gamma = 1, beta = 0",
     nonnegative=True,
 )
-d_learned = letter(
+d_learned = symbol(
     "|W0-What*|^2 (gamma, beta optimal)",
     r"\|W_0-\hat W^*_{\gamma,\beta}\|^2",
     "squared distance to the closest optimum of the normalised unit, gamma and beta optimal",
     nonnegative=True,
 )
-d_std = letter(
+d_std = symbol(
     "|W0-W*|^2",
     r"\|W_0-W^*\|^2",
     "squared distance to the optimum of the unit without the layer",
     nonnegative=True,
 )
-d_ray = letter(
+d_ray = symbol(
     "dist(W0, ray W*)^2",
     r"\mathrm{dist}(W_0, \mathbb{R}_{>0}W^*)^2",
     "squared distance to the ray through W*",
     nonnegative=True,
 )
-star = letter("|W*|^2", r"\|W^*\|^2", "squared norm of W*", positive=True)
-inner = letter("<W*,W0>", r"\langle W^*,W_0\rangle", "W* against the initial weights")
-start = letter("|W0|^2", r"\|W_0\|^2", "squared norm of the initial weights", nonnegative=True)
+star = symbol("|W*|^2", r"\|W^*\|^2", "squared norm of W*", positive=True)
+inner = symbol("<W*,W0>", r"\langle W^*,W_0\rangle", "W* against the initial weights")
+start = symbol("|W0|^2", r"\|W_0\|^2", "squared norm of the initial weights", nonnegative=True)
 
 RAY = d_std - (star - inner) ** 2 / star
 
@@ -162,7 +162,7 @@ PLANE: Final = Regression.of(X=[[1, 0], [0, 1], [1, 1]], t=[1, 2, 0], w0=[0, 1])
 
 
 def regression(data: Regression = PLANE, *, learned: bool) -> Mapping[sp.Symbol, sp.Expr]:
-    """Exact letters of one regression with one or two weights.
+    """Exact symbols of one regression with one or two weights.
 
     Optima are stationary points of the loss, written out from its definition.
 

@@ -13,56 +13,56 @@ from bnproof.theory.layer import batchnorm
 from bnproof.theory.layer.batchnorm import LINE, activations, normalise, project, r, t
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
-from bnproof.theory.symbols import eps, g1, gamma, gh, gy, h1, hk, hy, k1, ky, letter, m, mu, s
+from bnproof.theory.symbols import eps, g1, gamma, gh, gy, h1, hk, hy, k1, ky, m, mu, s, symbol
 
-c = letter("c", "c", "factor on the weights", positive=True)
-eta = letter("eta", r"\eta", "learning rate", positive=True)
-ww = letter("|w|^2", r"\|w\|^2", "squared norm of the weights", nonnegative=True)
-nw = letter(
+c = symbol("c", "c", "factor on the weights", positive=True)
+eta = symbol("eta", r"\eta", "learning rate", positive=True)
+ww = symbol("|w|^2", r"\|w\|^2", "squared norm of the weights", nonnegative=True)
+nw = symbol(
     "<grad,w>", r"\langle\nabla_w\hat{\mathcal L}, w\rangle", "weight gradient against the weights"
 )
-nn = letter(
+nn = symbol(
     "|grad|^2",
     r"\|\nabla_w\hat{\mathcal L}\|^2",
     "squared norm of the weight gradient",
     nonnegative=True,
 )
-after = letter(
+after = symbol(
     "|w - eta grad|^2",
     r"\|w - \eta\nabla_w\hat{\mathcal L}\|^2",
     "squared norm of the weights after one step of gradient descent",
     nonnegative=True,
 )
-loss_w = letter("Lhat(w)", r"\hat{\mathcal L}(w)", "loss at the weights w")
-loss_cw = letter("Lhat(cw)", r"\hat{\mathcal L}(cw)", "loss at the weights cw")
-grad_k = letter(
+loss_w = symbol("Lhat(w)", r"\hat{\mathcal L}(w)", "loss at the weights w")
+loss_cw = symbol("Lhat(cw)", r"\hat{\mathcal L}(cw)", "loss at the weights cw")
+grad_k = symbol(
     "grad_k(w)", r"\partial_k\hat{\mathcal L}(w)", "entry k of the weight gradient at w", "k"
 )
-grad_ck = letter(
+grad_ck = symbol(
     "grad_k(cw)", r"\partial_k\hat{\mathcal L}(cw)", "entry k of the weight gradient at cw", "k"
 )
-hess_ki = letter(
+hess_ki = symbol(
     "Hess_ki(w)",
     r"\partial_k\partial_i\hat{\mathcal L}(w)",
     "entry (k, i) of the weight Hessian at w",
     "ki",
 )
-hess_cki = letter(
+hess_cki = symbol(
     "Hess_ki(cw)",
     r"\partial_k\partial_i\hat{\mathcal L}(cw)",
     "entry (k, i) of the weight Hessian at cw",
     "ki",
 )
-hessw_k = letter(
+hessw_k = symbol(
     "(Hess w)_k",
     r"\big(\nabla^2_w\hat{\mathcal L}\,w\big)_k",
     "entry k of the weight Hessian times w",
     "k",
 )
-Xy_k = letter(
+Xy_k = symbol(
     "<X e_k,yhat>", r"\langle Xe_k, \hat y\rangle", "input k over the batch against yhat", "k"
 )
-PXHy_k = letter(
+PXHy_k = symbol(
     "(PX e_k)'H yhat", r"(PXe_k)^\top H\hat y", "Hessian at z between PX e_k and yhat", "k"
 )
 

@@ -8,9 +8,9 @@ from bnproof.theory.normalizers.amplification import square_bound
 from bnproof.theory.normalizers.groups import AfAf, S, p
 from bnproof.theory.normalizers.oblique import OBLIQUE
 from bnproof.theory.proving.derivation import Derivation
-from bnproof.theory.symbols import latex, letter, m, text, vv
+from bnproof.theory.symbols import latex, m, symbol, text, vv
 
-lack = letter(
+lack = symbol(
     "(1 + kappa(m-1)^theta - |q|^2|w|^2)",
     r"\big(1 + \kappa(m-1)^\theta - \|q\|^2\|w\|^2\big)",
     "what the amplification of these activations lacks to the bound: non-negative",

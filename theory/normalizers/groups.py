@@ -9,28 +9,28 @@ import sympy as sp
 
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
-from bnproof.theory.symbols import delta_ki, letter, m, mu, sigma, vv
+from bnproof.theory.symbols import delta_ki, m, mu, sigma, symbol, vv
 
-p = letter("p", "p", "exponent of the scale", positive=True)
-S = letter("S", "S", "scale: what the normaliser divides by", positive=True)
-c_n = letter("c_n", "c_n", "1 if the numerator is centred, else 0")
-c_S = letter("c_S", "c_S", "1 if the scale is that of the centred group, else 0")
-omega = letter(
+p = symbol("p", "p", "exponent of the scale", positive=True)
+S = symbol("S", "S", "scale: what the normaliser divides by", positive=True)
+c_n = symbol("c_n", "c_n", "1 if the numerator is centred, else 0")
+c_S = symbol("c_S", "c_S", "1 if the scale is that of the centred group, else 0")
+omega = symbol(
     "omega", r"\omega", "w = (omega/m) x/S at p = 2: 1 for a mean of squares", positive=True
 )
-theta = letter("theta", r"\theta", "1 - <w,u>/S: 0 where S scales with u", nonnegative=True)
-n_k = letter("n_k", "n_k", "entry k of the normalised group n = Au/S", "k")
-n_i = letter("n_i", "n_i", "entry i of the normalised group n = Au/S", "i")
-a_i = letter("a_i", "a_i", "sign(x_i)|x_i/S|^(p-1); at p = inf m sign(x_i) at the largest", "i")
-a_mean = letter("mean(a)", r"\bar a", "mean of the a_i")
-Dn_ki = letter("Dn_ki", r"\frac{\partial n_k}{\partial u_i}", "Jacobian of the normaliser", "ki")
+theta = symbol("theta", r"\theta", "1 - <w,u>/S: 0 where S scales with u", nonnegative=True)
+n_k = symbol("n_k", "n_k", "entry k of the normalised group n = Au/S", "k")
+n_i = symbol("n_i", "n_i", "entry i of the normalised group n = Au/S", "i")
+a_i = symbol("a_i", "a_i", "sign(x_i)|x_i/S|^(p-1); at p = inf m sign(x_i) at the largest", "i")
+a_mean = symbol("mean(a)", r"\bar a", "mean of the a_i")
+Dn_ki = symbol("Dn_ki", r"\frac{\partial n_k}{\partial u_i}", "Jacobian of the normaliser", "ki")
 # The gradient f at n; gamma, one number or one a feature, is in it.
-AfAf = letter(
+AfAf = symbol(
     "|Af|^2", r"\|Af\|^2", "squared norm of the gradient at n, A applied", nonnegative=True
 )
-fn = letter("<f,n>", r"\langle f, n\rangle", "gradient at n against n")
-var_n = letter("var(n)", r"\mathrm{Var}(n)", "biased variance of n", nonnegative=True)
-above = letter("(S^2 - mu^2)", r"(S^2-\mu^2)", "squared scale less squared mean", nonnegative=True)
+fn = symbol("<f,n>", r"\langle f, n\rangle", "gradient at n against n")
+var_n = symbol("var(n)", r"\mathrm{Var}(n)", "biased variance of n", nonnegative=True)
+above = symbol("(S^2 - mu^2)", r"(S^2-\mu^2)", "squared scale less squared mean", nonnegative=True)
 
 
 def _number(name: str, **more: bool) -> sp.Symbol:

@@ -5,11 +5,11 @@ import sympy as sp
 from bnproof.theory.normalizers.groups import AfAf, S
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
-from bnproof.theory.symbols import letter, m, vv
+from bnproof.theory.symbols import m, symbol, vv
 
-nn = letter("|n|^2", r"\|n\|^2", "squared norm of the normalised group", positive=True)
-ww = letter("|grad S|^2", r"\|w\|^2", "squared norm of w, the gradient of S", nonnegative=True)
-excess = letter(
+nn = symbol("|n|^2", r"\|n\|^2", "squared norm of the normalised group", positive=True)
+ww = symbol("|grad S|^2", r"\|w\|^2", "squared norm of w, the gradient of S", nonnegative=True)
+excess = symbol(
     "(|n|^2|w|^2 - 1)",
     r"\big(\|n\|^2\|w\|^2 - 1\big)",
     "non-negative by Cauchy-Schwarz, for <w,n> = 1",

@@ -1,26 +1,35 @@
-"""Every normaliser at once: centring or not, a scale, an axis; all else is derived from these.
+"""The one table of normalisers: which entries form a group, centring, exponent, where eps goes.
 
-Which entries form a group (the axis) changes nothing in the algebra of
-`bnproof.theory.normalizers.groups`.  Every scale in use is ``S = G(R)``, where ``R = (mean
-|x_i|^p)^(1/p)`` and x is u, or u centred.
+Everything else is derived from these or reads them here: the algebra of
+`bnproof.theory.normalizers.groups`, the samplers, the layer checks and the networks.  Every scale
+in use is ``S = G(R)``, where ``R = (mean |x_i|^p)^(1/p)`` and x is u, or u centred.
 
-``python -m bnproof.theory.normalizers.table`` prints what is derived for each normaliser as a
-table.
+``python -m bnproof.theory.normalizers.table`` prints what is derived for each normaliser.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from enum import StrEnum
+from typing import Final, Literal
 
 import sympy as sp
 
 from bnproof.theory.common.errors import one_of
 from bnproof.theory.normalizers import amplification
 from bnproof.theory.normalizers.groups import p
-from bnproof.theory.symbols import eps, letter, m, text
+from bnproof.theory.symbols import eps, m, symbol, text
 
-R = letter("R", "R", "power mean (mean |x_i|^p)^(1/p)", positive=True)
+R = symbol("R", "R", "power mean (mean |x_i|^p)^(1/p)", positive=True)
 SQUARE: Final = sp.Integer(2)
+
+
+class Axis(StrEnum):
+    """Which entries form a group; the algebra is the same for all of them."""
+
+    UNIT = "one unit over the batch"
+    FEATURES = "one sample over its features"
+    CHANNELS = "one sample over a group of channels"
+    SPACE = "one channel of one sample over space"
+    WEIGHTS = "the incoming weights of one unit"
 
 
 @dataclass(frozen=True)
@@ -36,17 +45,31 @@ class Normalizer:
     centred, scale_centred
         Whether the numerator, and the argument x of the scale, have their mean subtracted.
     power
-        The exponent p: a number, infinity, or the letter p.
-    outer
-        The function G in ``S = G(R)``.
+        The exponent p: a number, infinity, or the symbol p.
+    eps_at
+        Where eps goes: ``"inside"`` the root, ``"outside"`` it, or nowhere (``""``).
+    total
+        Whether S is the norm of x instead of its power mean: ``m^(1/p)`` times as much.
+    option
+        Its name on command lines (``bnproof check-layer --as``); ``""`` if it has none.
     """
 
     name: str
-    axis: str
+    axis: Axis
     centred: bool = True
     scale_centred: bool = True
     power: sp.Expr = SQUARE
-    outer: Callable[[sp.Expr], sp.Expr] = lambda mean: mean
+    eps_at: Literal["", "inside", "outside"] = ""
+    total: bool = False
+    option: str = ""
+
+    def outer(self, mean: sp.Expr) -> sp.Expr:
+        """The function G in ``S = G(R)``."""
+        if self.total:
+            return m ** (1 / self.power) * mean
+        if self.eps_at == "inside":
+            return sp.sqrt(mean**2 + eps)
+        return mean + eps if self.eps_at == "outside" else mean
 
     @property
     def omega(self) -> sp.Expr:
@@ -97,8 +120,6 @@ def gain(kind: Normalizer) -> str:
     return f"{low} to c(m), {constant}"
 
 
-_ONE = "one unit over the batch"
-_FEATURES = "one sample over its features"
 _lp: dict[str, sp.Expr] = {"1": sp.S.One, "4/3": sp.Rational(4, 3), "2": SQUARE}
 _lp |= {"4": sp.Integer(4), "inf": sp.oo, "p": p}
 
@@ -108,29 +129,19 @@ _lp |= {"4": sp.Integer(4), "inf": sp.oo, "p": p}
 EVEN: Final = {True: " for even m", False: " for odd m"}
 
 
-def _root(mean: sp.Expr) -> sp.Expr:
-    return sp.sqrt(mean**2 + eps)
-
-
-NORMALIZERS = (
-    Normalizer("BatchNorm, eps inside", _ONE, outer=_root),
-    Normalizer("BatchNorm, eps outside", _ONE, outer=lambda mean: mean + eps),
-    *(Normalizer(f"l_{q} BatchNorm", _ONE, power=power) for q, power in _lp.items()),
+NORMALIZERS: Final = (
+    Normalizer("BatchNorm, eps inside", Axis.UNIT, eps_at="inside", option="batch"),
+    Normalizer("BatchNorm, eps outside", Axis.UNIT, eps_at="outside"),
+    *(Normalizer(f"l_{q} BatchNorm", Axis.UNIT, power=power) for q, power in _lp.items()),
     *(
-        Normalizer(f"l_{q} BatchNorm, printed", _ONE, scale_centred=False, power=power)
+        Normalizer(f"l_{q} BatchNorm, printed", Axis.UNIT, scale_centred=False, power=power)
         for q, power in _lp.items()
     ),
-    Normalizer("LayerNorm", _FEATURES, outer=_root),
-    Normalizer("RMSNorm", _FEATURES, centred=False, scale_centred=False, outer=_root),
-    Normalizer("GroupNorm", "one sample over a group of channels", outer=_root),
-    Normalizer("InstanceNorm", "one channel of one sample over space", outer=_root),
-    Normalizer(
-        "WeightNorm",
-        "the incoming weights of one unit",
-        centred=False,
-        scale_centred=False,
-        outer=lambda mean: sp.sqrt(m) * mean,
-    ),
+    Normalizer("LayerNorm", Axis.FEATURES, eps_at="inside", option="layer"),
+    Normalizer("RMSNorm", Axis.FEATURES, False, False, eps_at="inside", option="rms"),
+    Normalizer("GroupNorm", Axis.CHANNELS, eps_at="inside", option="group"),
+    Normalizer("InstanceNorm", Axis.SPACE, eps_at="inside", option="instance"),
+    Normalizer("WeightNorm", Axis.WEIGHTS, False, False, total=True),
 )
 
 

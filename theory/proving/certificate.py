@@ -1,6 +1,6 @@
 """Certificates: what a proof found, in a form that is checked again without deriving anything.
 
-A certificate holds a relation, the substitution rules for its letters, and, for an inequality,
+A certificate holds a relation, the substitution rules for its symbols, and, for an inequality,
 its slack as a sum of terms that are non-negative for a stated reason.  Checking it uses none of
 the code that derived it: the rules are put into the relation, and right side minus left side minus
 slack must vanish, as a symbolic identity and at random points in exact arithmetic.
@@ -40,7 +40,7 @@ class Certificate:
     domain
         The hypotheses.
     rules
-        Letters of the relation expressed through others, applied all at once.
+        Symbols of the relation expressed through others, applied all at once.
     slack
         For an inequality: terms whose sum is right side minus left side.
     """
@@ -55,7 +55,7 @@ class Certificate:
         return {
             "relation": dumps(self.relation),
             "domain": dumps(self.domain),
-            "rules": {dumps(letter): dumps(value) for letter, value in self.rules.items()},
+            "rules": {dumps(symbol): dumps(value) for symbol, value in self.rules.items()},
             "slack": [{"term": dumps(term.expr), "because": term.reason} for term in self.slack],
         }
 
@@ -72,7 +72,7 @@ class Certificate:
             return cls(
                 loads(content["relation"]),
                 loads(content["domain"]),
-                {loads(letter): loads(value) for letter, value in content["rules"].items()},
+                {loads(symbol): loads(value) for symbol, value in content["rules"].items()},
                 tuple(Term(loads(part["term"]), part["because"]) for part in content["slack"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
@@ -118,9 +118,9 @@ def implies_eps_zero(domain: sp.Basic) -> bool:
 
 
 def non_negative(expr: sp.Expr, domain: sp.Basic = sp.true) -> bool:
-    """Whether `expr` is non-negative by the assumptions on its letters and by `domain`.
+    """Whether `expr` is non-negative by the assumptions on its symbols and by `domain`.
 
-    The domain counts where it says ``letter >= 0`` or ``letter > 0``: a hypothesis such as
+    The domain counts where it says ``symbol >= 0`` or ``symbol > 0``: a hypothesis such as
     ``v'Hv >= 0``.
     """
     expr = expr.subs(sym.s, sp.sqrt(sym.sigma**2 + sym.eps))
@@ -131,7 +131,7 @@ def non_negative(expr: sp.Expr, domain: sp.Basic = sp.true) -> bool:
     return bool(expr.is_nonnegative)
 
 
-def _points(letters: set[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Rational]]:
+def _points(symbols: set[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Rational]]:
     """Random rational points that respect the assumptions, with eps below s^2.
 
     A rational function of degree d that is not 0 vanishes at one of them with a chance of at most
@@ -140,11 +140,11 @@ def _points(letters: set[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Rational]]:
     source = random.Random(SEED)
     for _ in range(POINTS):
         values = {}
-        for letter in sorted(letters, key=str):
+        for symbol in sorted(symbols, key=str):
             size = sp.Integer(source.randint(2, 10**6))
-            value = size if letter.is_integer else size / source.randint(10**5, 10**6)
-            signed = letter.is_nonnegative or letter.is_positive or source.random() < 0.5
-            values[letter] = value if signed else -value
+            value = size if symbol.is_integer else size / source.randint(10**5, 10**6)
+            signed = symbol.is_nonnegative or symbol.is_positive or source.random() < 0.5
+            values[symbol] = value if signed else -value
         if sym.phi in values:  # between 0 and pi/(M+1)
             values[sym.phi] = sp.Rational(source.randint(1, 999), 1000) / (values.get(sym.M, 1) + 1)
         if sym.eps in values and sym.s in values:

@@ -33,7 +33,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Proof:
+class DerivationResult:
     """A finished derivation.
 
     Attributes
@@ -41,7 +41,7 @@ class Proof:
     steps
         What a reader sees, in order.
     values
-        Letters of the relation expressed through the basic letters, as the derivation found them.
+        Symbols of the relation expressed through the basic symbols, as the derivation found them.
     slack
         For an inequality: terms whose sum is right side minus left side.
     equality
@@ -70,7 +70,7 @@ class Derivation:
         self.steps.append(Step(words, tex, plain or tex, kind="given"))
 
     def cite(self, words: str, theorem: str, tex: str = "") -> None:
-        """Use a theorem proved elsewhere; it is listed in `Proof.rests_on`."""
+        """Use a theorem proved elsewhere; it is listed in `DerivationResult.rests_on`."""
         self.steps.append(Step(words, tex, tex, kind="cited"))
         self.rests_on.append(theorem)
 
@@ -84,7 +84,7 @@ class Derivation:
     ) -> None:
         """Check ``left == right`` and write it down as ``name = right``.
 
-        `name` is the left side in LaTeX and in text; `shown` is `right` in the letters in which
+        `name` is the left side in LaTeX and in text; `shown` is `right` in the symbols in which
         it reads best, where those were expanded for the check.
 
         Raises
@@ -113,35 +113,35 @@ class Derivation:
 
     def value(
         self,
-        letter: sp.Symbol,
+        symbol: sp.Symbol,
         words: str,
         derived: sp.Expr,
         equivalent: sp.Expr,
         shown: sp.Expr | None = None,
     ) -> None:
-        """Record that `letter` equals `derived`, checked against an `equivalent` form."""
-        self.equal(words, (latex(letter), text(letter)), derived, equivalent, shown)
-        self.values[letter] = equivalent
+        """Record that `symbol` equals `derived`, checked against an `equivalent` form."""
+        self.equal(words, (latex(symbol), text(symbol)), derived, equivalent, shown)
+        self.values[symbol] = equivalent
 
-    def finish(self, slack: Sequence[Term] = (), equality: str = "") -> Proof:
+    def finish(self, slack: Sequence[Term] = (), equality: str = "") -> DerivationResult:
         """Close the derivation."""
-        return Proof(
+        return DerivationResult(
             tuple(self.steps), dict(self.values), tuple(slack), equality, tuple(self.rests_on)
         )
 
 
-def certify(proof: Proof, relation: sp.Basic, domain: sp.Basic = sp.true) -> Certificate:
+def certify(proof: DerivationResult, relation: sp.Basic, domain: sp.Basic = sp.true) -> Certificate:
     """What `proof` found, as a certificate that it proves `relation` on `domain`."""
-    letters = relation.free_symbols
-    rules = {letter: value for letter, value in proof.values.items() if letter in letters}
+    symbols = relation.free_symbols
+    rules = {symbol: value for symbol, value in proof.values.items() if symbol in symbols}
     return Certificate(relation, domain, rules, proof.slack)
 
 
-def proves(proof: Proof, relation: sp.Basic, domain: sp.Basic = sp.true) -> bool:
+def proves(proof: DerivationResult, relation: sp.Basic, domain: sp.Basic = sp.true) -> bool:
     """Whether `proof` entails `relation` on `domain`: whether its certificate has no flaw."""
     return certify(proof, relation, domain).holds()
 
 
-def residual(relation: sp.Basic, proof: Proof, domain: sp.Basic) -> sp.Expr:
-    """Right side minus left side minus the slack, in basic letters, simplified."""
+def residual(relation: sp.Basic, proof: DerivationResult, domain: sp.Basic) -> sp.Expr:
+    """Right side minus left side minus the slack, in basic symbols, simplified."""
     return sp.simplify(sp.expand(certify(proof, relation, domain).residual()))

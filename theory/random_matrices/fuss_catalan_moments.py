@@ -12,49 +12,49 @@ import sympy as sp
 
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.random_matrices import fuss_catalan_proofs as law
-from bnproof.theory.symbols import M, letter, phi
+from bnproof.theory.symbols import M, phi, symbol
 
 EULER: Final = "L. Euler: the beta integral B(a, b) = Gamma(a) Gamma(b)/Gamma(a+b), a, b > 0"
 CONTINUATION: Final = "the identity theorem: analytic functions that agree on an interval agree"
 
-k = letter("k", "k", "order of a moment, above -1/(M+1)")
-law_moment = letter("E x^k", r"\int x^k\rho_M(x)\,dx", "moment of order k", nonnegative=True)
-log_moment = letter("log E x^k", r"\log\int x^k\rho_M(x)\,dx", "log of the moment of order k")
-log_gamma_top = letter(
+k = symbol("k", "k", "order of a moment, above -1/(M+1)")
+law_moment = symbol("E x^k", r"\int x^k\rho_M(x)\,dx", "moment of order k", nonnegative=True)
+log_moment = symbol("log E x^k", r"\log\int x^k\rho_M(x)\,dx", "log of the moment of order k")
+log_gamma_top = symbol(
     "log Gamma((M+1)k+1)", r"\log\Gamma((M+1)k+1)", "logarithm of Euler's function at (M+1)k+1"
 )
-log_gamma_order = letter(
+log_gamma_order = symbol(
     "log Gamma(k+1)", r"\log\Gamma(k+1)", "logarithm of Euler's function at k+1"
 )
-log_gamma_rest = letter(
+log_gamma_rest = symbol(
     "log Gamma(Mk+2)", r"\log\Gamma(Mk+2)", "logarithm of Euler's function at Mk+2"
 )
-log_mean = letter("E log x", r"\mathbb{E}\log x", "mean of log x")
-log_variance = letter("Var log x", r"\mathrm{Var}\log x", "variance of log x", nonnegative=True)
-entropy = letter(
+log_mean = symbol("E log x", r"\mathbb{E}\log x", "mean of log x")
+log_variance = symbol("Var log x", r"\mathrm{Var}\log x", "variance of log x", nonnegative=True)
+entropy = symbol(
     "-E log(2pi rho)",
     r"-\mathbb{E}\log(2\pi\rho_M(x))",
     "differential entropy of the law, less log 2 pi",
 )
-clausen = letter(
+clausen = symbol(
     "Cl_2(2pi/(M+1))", r"\mathrm{Cl}_2(\tfrac{2\pi}{M+1})", "Clausen's function at 2 pi/(M+1)"
 )
-origin_exponent = letter(
+origin_exponent = symbol(
     "lim log rho/log x", r"\lim_{x\to0}\frac{\log\rho_M}{\log x}", "exponent of rho at 0"
 )
-origin_constant = letter(
+origin_constant = symbol(
     "lim x^(M/(M+1)) rho",
     r"\lim_{x\to0}x^{M/(M+1)}\rho_M(x)",
     "coefficient of the power of x at 0",
     nonnegative=True,
 )
-edge_constant = letter(
+edge_constant = symbol(
     "lim x_max rho/sqrt(1-x/x_max)",
     r"\lim_{x\to x_{\max}}\frac{x_{\max}\,\rho_M(x)}{\sqrt{1-x/x_{\max}}}",
     "coefficient of the square root at the right end",
     nonnegative=True,
 )
-edge_growth = letter("lim x_max/M", r"\lim_{M\to\infty}\frac{x_{\max}}{M}", "growth of the end")
+edge_growth = symbol("lim x_max/M", r"\lim_{M\to\infty}\frac{x_{\max}}{M}", "growth of the end")
 
 MOMENT: Final[sp.Expr] = sp.gamma((M + 1) * k + 1) / (sp.gamma(k + 1) * sp.gamma(M * k + 2))
 _LOGS: Final = {

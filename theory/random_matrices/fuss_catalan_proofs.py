@@ -10,7 +10,7 @@ from typing import Final
 import sympy as sp
 
 from bnproof.theory.proving.derivation import Derivation
-from bnproof.theory.symbols import M, latex, law_first, law_second, letter, phi, rho, text, x
+from bnproof.theory.symbols import M, latex, law_first, law_second, phi, rho, symbol, text, x
 
 FREENESS: Final = (
     "D. Voiculescu (1991): independent Gaussian matrices are asymptotically free; (1987): the "
@@ -23,15 +23,15 @@ MARCHENKO_PASTUR: Final = (
 RESIDUES: Final = "A. L. Cauchy (1825): the residue theorem"
 
 # What the claims state of the law.
-real = letter("M (real)", "M", "any real number in place of the factors' number", positive=True)
-law_mass = letter("F(x_max) - F(0)", r"\int\rho_M(x)\,dx", "total mass of (5)", nonnegative=True)
-draw_cdf = letter(
+real = symbol("M (real)", "M", "any real number in place of the factors' number", positive=True)
+law_mass = symbol("F(x_max) - F(0)", r"\int\rho_M(x)\,dx", "total mass of (5)", nonnegative=True)
+draw_cdf = symbol(
     "P(W^M x(U) <= x)",
     r"\mathbb{P}(W^M x(U) \le x)",
     "chance of W^M x(U) <= x, W uniform on (0, 1), U = (M+1)phi uniform on (0, pi)",
     nonnegative=True,
 )
-law_cdf = letter("F(x)", "F_M(x)", "mass of (5) at or below x = x(phi)", nonnegative=True)
+law_cdf = symbol("F(x)", "F_M(x)", "mass of (5) at or below x = x(phi)", nonnegative=True)
 
 # The sines of (5), and the point x that belongs to phi.
 _SIN, _SIN_M, _SIN_M1 = sp.sin(phi), sp.sin(M * phi), sp.sin((M + 1) * phi)
@@ -244,6 +244,6 @@ def moment_steps(d: Derivation) -> None:
         "int x^k rho dx = (1/k!) (d/du)^(k-1) u^((M+1)k) at u = 1",
     )
     d.cite("Where the loop integral is 2 pi i times the residue", RESIDUES)
-    for symbol, order, value in ((law_first, 1, sp.Integer(1)), (law_second, 2, M + 1)):
+    for moment, order, value in ((law_first, 1, sp.Integer(1)), (law_second, 2, M + 1)):
         derived = sp.diff(_B ** ((M + 1) * order), _B, order - 1).subs(_B, 1)
-        d.value(symbol, f"k = {order}", derived / sp.factorial(order), value)
+        d.value(moment, f"k = {order}", derived / sp.factorial(order), value)

@@ -1,4 +1,4 @@
-"""Products of Gaussian matrices, exactly and for every number of factors: letters and steps.
+"""Products of Gaussian matrices, exactly and for every number of factors: symbols and steps.
 
 X = X_1 ... X_M with independent N x N factors whose entries are independent N(0, 1/N), and its
 singular values s_1 >= ... >= s_N.
@@ -9,30 +9,30 @@ from typing import Final
 import sympy as sp
 
 from bnproof.theory.proving.derivation import Derivation
-from bnproof.theory.symbols import letter
+from bnproof.theory.symbols import symbol
 
-N = letter("N", "N", "size of the matrices", integer=True, positive=True)
-freedom = letter("(N-k+1)", "(N-k+1)", "degrees of freedom of r_kk", integer=True, positive=True)
-psi = letter(
+N = symbol("N", "N", "size of the matrices", integer=True, positive=True)
+freedom = symbol("(N-k+1)", "(N-k+1)", "degrees of freedom of r_kk", integer=True, positive=True)
+psi = symbol(
     "psi((N-k+1)/2)",
     r"\psi\left(\tfrac{N-k+1}{2}\right)",
     "digamma function at (N-k+1)/2: the logarithmic derivative of the gamma function",
 )
-log_r = letter(
+log_r = symbol(
     "E log r_kk",
     r"\mathbb{E}\log r_{kk}",
     "mean logarithm of the k-th diagonal entry of a triangular factor",
 )
-kappa = letter("kappa(X)", r"\kappa(X)", "condition number of the product", positive=True)
-kappa_scaled = letter(
+kappa = symbol("kappa(X)", r"\kappa(X)", "condition number of the product", positive=True)
+kappa_scaled = symbol(
     "kappa(c_1 X_1 ... c_M X_M)",
     r"\kappa(c_1X_1\cdots c_MX_M)",
     "condition number of the product of scaled factors",
     positive=True,
 )
-constant = letter("c", "c", "product of the constants c_i", nonzero=True, real=True)
-largest = letter("s_1", "s_1", "largest singular value of the product", positive=True)
-smallest = letter("s_N", "s_N", "smallest singular value of the product", positive=True)
+constant = symbol("c", "c", "product of the constants c_i", nonzero=True, real=True)
+largest = symbol("s_1", "s_1", "largest singular value of the product", positive=True)
+smallest = symbol("s_N", "s_N", "smallest singular value of the product", positive=True)
 
 NEWMAN: Final = (
     "C. M. Newman, Commun. Math. Phys. 103 (1986) 121: for Gaussian factors log s_k/M tends almost "

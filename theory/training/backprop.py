@@ -11,37 +11,37 @@ import sympy as sp
 from sympy.concrete.delta import deltasummation
 
 from bnproof.theory.proving.derivation import Derivation
-from bnproof.theory.symbols import latex, letter, text
+from bnproof.theory.symbols import latex, symbol, text
 
 # Cross-entropy of one image, S3 figure 6.
-classes = letter("n_classes", "n", "number of classes", integer=True, positive=True)
-negative_true = letter(
+classes = symbol("n_classes", "n", "number of classes", integer=True, positive=True)
+negative_true = symbol(
     "negative at true class",
     r"\big[\tfrac{\partial L_b}{\partial O_{b,c}} < 0\big]",
     "1 if the gradient at the logit of the true class c is negative, else 0",
 )
-negative_other = letter(
+negative_other = symbol(
     "negative at others",
     r"\#\big\{j \ne c: \tfrac{\partial L_b}{\partial O_{b,j}} < 0\big\}",
     "number of negative gradients at logits of other classes",
 )
-row_sum = letter(
+row_sum = symbol(
     "sum_j dL_b/dO_bj",
     r"\sum_j\tfrac{\partial L_b}{\partial O_{b,j}}",
     "sum of the gradients of one image over all logits",
 )
 
 # Convolution, S3 (3) and (4); entries of the kernel are numbered by one index.
-kernel_gradient = letter(
+kernel_gradient = symbol(
     "dL/dK", r"\frac{\partial L}{\partial K_{o,i,x',y'}}", "gradient at an entry of the kernel", "k"
 )
-correlation = letter(
+correlation = symbol(
     "sum_bxy dL/dO*I(x+x',y+y')",
     r"\sum_{b,x,y}\frac{\partial L}{\partial O_{b,o,x,y}} I_{b,i,x+x',y+y'}",
     "gradient at the output against the shifted input",
     "k",
 )
-flipped = letter(
+flipped = symbol(
     "sum_bxy dL/dO*I(x-x',y-y')",
     r"\sum_{b,x,y}\frac{\partial L}{\partial O_{b,o,x,y}} I_{b,i,x-x',y-y'}",
     "the same with the input shifted the other way",

@@ -15,27 +15,27 @@ import sympy as sp
 
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space
-from bnproof.theory.symbols import letter
+from bnproof.theory.symbols import symbol
 
-distance = letter(
+distance = symbol(
     "W_1(P,Q)", "W_1(P,Q)", "earth mover's distance of two distributions", nonnegative=True
 )
-gap = letter(
+gap = symbol(
     "|mu_P-mu_Q|^2", r"\|\mu_P-\mu_Q\|^2", "squared distance of their means", nonnegative=True
 )
-spread_p = letter(
+spread_p = symbol(
     "tr Sigma_P", r"\operatorname{tr}\Sigma_P", "sum of the variances of P", nonnegative=True
 )
-spread_q = letter(
+spread_q = symbol(
     "tr Sigma_Q", r"\operatorname{tr}\Sigma_Q", "sum of the variances of Q", nonnegative=True
 )
-excess = letter(
+excess = symbol(
     "delta_W",
     r"\delta",
     "mean distance of independent x and y less the least mean distance",
     nonnegative=True,
 )
-variance = letter(
+variance = symbol(
     "Var|x-y|",
     r"\operatorname{Var}\|x-y\|",
     "variance of it, x and y independent",
@@ -109,7 +109,7 @@ class Samples:
             raise ValueError(f"samples of {len(P)} and {len(Q)} points: must be of one size, not 0")
         return cls(tuple(map(Fraction, P)), tuple(map(Fraction, Q)))
 
-    def letters(self) -> Mapping[sp.Symbol, sp.Expr]:
+    def values(self) -> Mapping[sp.Symbol, sp.Expr]:
         """Distance as the least over all ways of pairing the points, and the moments."""
         count = len(self.P)
         pairings = (

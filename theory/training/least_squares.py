@@ -15,24 +15,24 @@ import sympy as sp
 from bnproof.theory.claim import ExactCase
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space
-from bnproof.theory.symbols import delta_ki, letter, m, mu, sigma
+from bnproof.theory.symbols import delta_ki, m, mu, sigma, symbol
 
 # One problem.
-largest = letter("sigma_max", r"\sigma_{\max}", "largest singular value of A", positive=True)
-smallest = letter("sigma_min", r"\sigma_{\min}", "smallest singular value of A", positive=True)
-cond = letter("cond(A)", r"\kappa", "condition number sigma_max/sigma_min of A", positive=True)
-best = letter(
+largest = symbol("sigma_max", r"\sigma_{\max}", "largest singular value of A", positive=True)
+smallest = symbol("sigma_min", r"\sigma_{\min}", "smallest singular value of A", positive=True)
+cond = symbol("cond(A)", r"\kappa", "condition number sigma_max/sigma_min of A", positive=True)
+best = symbol(
     "best factor",
     r"\min_\alpha\max_i|1-\alpha\sigma_i^2|",
     "smallest worst factor by which a step of gradient descent can multiply the error",
 )
-limit = letter(
+limit = symbol(
     "largest stable rate",
     r"\alpha_{\max}",
     "largest learning rate at which no error component grows",
     positive=True,
 )
-ratio = letter(
+ratio = symbol(
     "gradient ratio",
     r"\frac{|\partial_{\max}f|}{|\partial_{\min}f|}",
     "gradient along the top singular direction over that along the last, errors being equal",
@@ -40,19 +40,19 @@ ratio = letter(
 )
 
 # A second problem with a larger condition number.
-increase = letter(
+increase = symbol(
     "(cond(A')^2-cond(A)^2)", r"(\kappa'^2-\kappa^2)", "increase of the squared condition number"
 )
-best_2 = letter(
+best_2 = symbol(
     "best factor of A'", r"\min_\alpha\max_i|1-\alpha\sigma_i'^2|", "the same for the problem A'"
 )
-limit_2 = letter(
+limit_2 = symbol(
     "largest stable rate of A'",
     r"\alpha'_{\max}",
     "largest stable learning rate of the problem A'",
     positive=True,
 )
-ratio_2 = letter(
+ratio_2 = symbol(
     "gradient ratio of A'",
     r"\frac{|\partial'_{\max}f|}{|\partial'_{\min}f|}",
     "gradient ratio of the problem A'",
@@ -60,23 +60,23 @@ ratio_2 = letter(
 )
 
 # Contours of the squared loss of a linear model, features scaled.
-stretch = letter(
+stretch = symbol(
     "stretch",
     r"\frac{\lambda_{\max}}{\lambda_{\min}}",
     "ratio of the curvatures of the loss of two scaled features: 1 if contours are circles",
     positive=True,
 )
-correlation = letter("corr", r"\varrho", "correlation of two features")
-largest_correlation = letter(
+correlation = symbol("corr", r"\varrho", "correlation of two features")
+largest_correlation = symbol(
     "max|corr|",
     r"\max_{k\ne i}|\varrho_{ki}|",
     "largest absolute correlation of two different features",
     nonnegative=True,
 )
-scaled_ki = letter(
+scaled_ki = symbol(
     "Hess_ki(scaled)", r"\partial_k\partial_i\ell", "Hessian of the loss, features scaled", "ki"
 )
-centred_ki = letter(
+centred_ki = symbol(
     "Hess_ki(centred)",
     r"\partial_k\partial_i\ell_c",
     "Hessian of the loss, features centred but not scaled",

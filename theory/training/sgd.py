@@ -13,45 +13,45 @@ import sympy as sp
 from sympy.concrete.delta import deltasummation
 
 from bnproof.theory.proving.derivation import Derivation
-from bnproof.theory.symbols import letter
+from bnproof.theory.symbols import symbol
 
-N = letter("N_data", "N", "number of examples", integer=True, positive=True)
-B = letter("|B|", r"|\mathcal{B}|", "batch size", integer=True, positive=True)
-alpha = letter("alpha", r"\alpha", "learning rate", positive=True)
-C = letter(
+N = symbol("N_data", "N", "number of examples", integer=True, positive=True)
+B = symbol("|B|", r"|\mathcal{B}|", "batch size", integer=True, positive=True)
+alpha = symbol("alpha", r"\alpha", "learning rate", positive=True)
+C = symbol(
     "C_SGD",
     "C",
     "mean squared distance of one example's gradient from the mean gradient",
     nonnegative=True,
 )
-noise = letter(
+noise = symbol(
     "E|error|^2",
     r"\mathbb{E}\|\alpha\nabla\ell - \alpha\nabla_{SGD}\|^2",
     "mean squared error term of a step, examples drawn with replacement",
     nonnegative=True,
 )
-noise_without = letter(
+noise_without = symbol(
     "E|error'|^2",
     r"\mathbb{E}'\|\alpha\nabla\ell - \alpha\nabla_{SGD}\|^2",
     "the same, examples drawn without replacement",
     nonnegative=True,
 )
-error_k = letter(
+error_k = symbol(
     "E[error]_k",
     r"\mathbb{E}\Big[\tfrac{\alpha}{|\mathcal{B}|}\sum_{i\in\mathcal{B}}"
     r"(\nabla\ell_i - \nabla\ell)\Big]_k",
     "component k of the expected error term, examples drawn with replacement",
     "k",
 )
-grad_k = letter("grad_k", r"(\nabla\ell)_k", "component k of the gradient", "k")
-r = letter("r_scale", "r", "factor on learning rate or inverse batch size", integer=True)
-noise_rate = letter(
+grad_k = symbol("grad_k", r"(\nabla\ell)_k", "component k of the gradient", "k")
+r = symbol("r_scale", "r", "factor on learning rate or inverse batch size", integer=True)
+noise_rate = symbol(
     "E|error(r*alpha, r*|B|)|^2",
     r"\mathbb{E}\|e(r\alpha, r|\mathcal{B}|)\|^2",
     "mean squared error term at learning rate r alpha and batch size r|B|",
     nonnegative=True,
 )
-noise_steps = letter(
+noise_steps = symbol(
     "E|sum of r errors|^2",
     r"\mathbb{E}\Big\|\sum_{t=1}^{r} e_t(\alpha, |\mathcal{B}|)\Big\|^2",
     "mean squared sum of the error terms of r independent steps at fixed gradients",

@@ -18,7 +18,7 @@ import sympy as sp
 
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space
-from bnproof.theory.symbols import letter
+from bnproof.theory.symbols import symbol
 
 Inner = Callable[[Any, Any], Any]
 
@@ -140,17 +140,17 @@ def internal_covariate_shift(
     return Shift(length(usual - shifted, inner), cosine)
 
 
-# Letters of the claims on internal covariate shift.
-shift = letter("|G-G'|", r"\|G-G'\|", "internal covariate shift of a layer", nonnegative=True)
-cosine = letter("cos(G,G')", r"\cos(G,G')", "cosine between the two gradients of the definition")
-usual = letter("|G|", r"\|G\|", "length of the gradient of a simultaneous update", positive=True)
-shifted = letter(
+# Symbols of the claims on internal covariate shift.
+shift = symbol("|G-G'|", r"\|G-G'\|", "internal covariate shift of a layer", nonnegative=True)
+cosine = symbol("cos(G,G')", r"\cos(G,G')", "cosine between the two gradients of the definition")
+usual = symbol("|G|", r"\|G\|", "length of the gradient of a simultaneous update", positive=True)
+shifted = symbol(
     "|G'|", r"\|G'\|", "length of the gradient after the previous layers' update", positive=True
 )
-first_shift = letter(
+first_shift = symbol(
     "|G_1-G_1'|", r"\|G_1-G_1'\|", "internal covariate shift of the first layer", nonnegative=True
 )
-full_shift = letter(
+full_shift = symbol(
     "|G_1-G_1(t+1)|",
     r"\|G_1^{(t)}-G_1^{(t+1)}\|",
     "change of the first layer's gradient when every layer is updated",

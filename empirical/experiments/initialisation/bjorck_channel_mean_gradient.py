@@ -110,7 +110,7 @@ CLAIM = Claim(
         r"\text{the structure in Figure 7. This is indeed the case}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(
@@ -125,7 +125,7 @@ CLAIM = Claim(
             control="without BN, means and gradients of the channels paired at random",
             draw=draw,
             positions={"layer": LAYERS},
-            pictures=frozenset({"channels"}),
+            plot_only=frozenset({"channels"}),
         ),
     ),
     expected=Verdict.REPRODUCED,

@@ -115,7 +115,7 @@ CLAIM = Claim(
         r"\text{magnitude larger}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(
@@ -144,7 +144,7 @@ CLAIM = Claim(
             draw=draw,
             printed={WITHOUT: {OVER: PRINTED, BULK: PRINTED}},
             positions={"layer": (LAYER,)},
-            pictures=frozenset({"histogram"}),
+            plot_only=frozenset({"histogram"}),
         ),
     ),
     expected=Verdict.REPRODUCED,

@@ -123,7 +123,7 @@ CLAIM = Claim(
         r"\text{[...] Networks without BN show divergence for larger step sizes.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

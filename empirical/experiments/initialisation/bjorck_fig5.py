@@ -168,7 +168,7 @@ CLAIM = Claim(
         r"\text{exponentially with depth.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=_criteria(),

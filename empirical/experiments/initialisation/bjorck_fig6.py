@@ -105,7 +105,7 @@ CLAIM = Claim(
         r"\text{normalized network, the dependence upon the input is much larger.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(
@@ -140,7 +140,7 @@ CLAIM = Claim(
             ),
             control="without BN, the classes of every row permuted independently",
             draw=draw,
-            pictures=frozenset({"gradients"}),
+            plot_only=frozenset({"gradients"}),
         ),
     ),
     expected=Verdict.REPRODUCED,

@@ -91,7 +91,7 @@ CLAIM = Claim(
         r"\text{normalization}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(
@@ -113,7 +113,7 @@ CLAIM = Claim(
             control="without BN, the entries of the matrix permuted at random",
             draw=draw,
             positions={"layer": (LAYER,)},
-            pictures=frozenset({"matrix"}),
+            plot_only=frozenset({"matrix"}),
         ),
     ),
     expected=Verdict.REPRODUCED,

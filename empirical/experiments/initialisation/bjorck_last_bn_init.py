@@ -138,7 +138,7 @@ CLAIM = Claim(
         r"\text{most important contributions of BN.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=tuple(

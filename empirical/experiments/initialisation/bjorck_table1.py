@@ -125,7 +125,7 @@ CLAIM = Claim(
         r"\text{For a batch normalized network, these expressions differ by a factor of } 10^2"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

@@ -203,7 +203,7 @@ CLAIM = Claim(
         r"\text{weight initialization becomes easier.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

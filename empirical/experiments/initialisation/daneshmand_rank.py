@@ -162,7 +162,7 @@ CLAIM = Claim(
         r"\Omega(\sqrt{d})"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

@@ -89,13 +89,13 @@ CLAIM = Claim(
     title="The loss around an untrained network with batch normalisation is smoother.",
     sources=trained.SOURCES,
     statement=trained.STATEMENT,
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=trained.criteria(),
             control="with BN, on a plane of other random directions",
             draw=draw,
-            pictures=frozenset({"losses", "steps"}),
+            plot_only=frozenset({"losses", "steps"}),
             networks={
                 "architecture": (
                     f"VGG-A for 32x32 images, 11 layers, first convolution of {WIDTH} channels, at "

@@ -106,7 +106,7 @@ CLAIM = Claim(
         r"\text{at any depth}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

@@ -100,7 +100,7 @@ CLAIM = Claim(
     statement=(
         r"\text{BN stabilizes training, avoids the problem of exploding and vanishing gradients}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

@@ -81,7 +81,7 @@ CLAIM = Claim(
         r"\text{trapped [...]. Hence, we can use larger values of learning rates.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=tuple(

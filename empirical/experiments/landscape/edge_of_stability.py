@@ -80,7 +80,7 @@ def _before(one: Trained, path: tuple[str, str]) -> float:
 
 def _late(one: Trained, path: tuple[str, str]) -> float:
     """Rate times what was recorded: its geometric mean over the second half."""
-    values = one.recipe.rate * one.column(*path)
+    values = one.training_config.rate * one.column(*path)
     positive = values[np.isfinite(values) & (values > 0)]
     if not len(positive):
         return 0.0
@@ -89,8 +89,8 @@ def _late(one: Trained, path: tuple[str, str]) -> float:
 
 def _course(one: Trained, path: tuple[str, str]) -> NDArray[np.float64]:
     """Rate times what was recorded, through training; what was not is 0 and drawn nowhere."""
-    values = np.zeros(one.recipe.steps // one.recipe.every + 1)
-    found = one.recipe.rate * one.column(*path)
+    values = np.zeros(one.training_config.steps // one.training_config.every + 1)
+    found = one.training_config.rate * one.column(*path)
     values[: len(found)] = np.where(np.isfinite(found) & (found > 0), found, 0.0)[: len(values)]
     return values
 
@@ -109,8 +109,8 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         axes.set_title(f"{words}, late", fontsize="small")
     for net in (WITH, WITHOUT):
         for init in INITS:
-            course = np.median(evidence.series[net][f"{SHARP} at the best rate, {init}"], axis=0)
-            _line(right, net, init, np.linspace(0, 100, len(course)), course)
+            curve = np.median(evidence.series[net][f"{SHARP} at the best rate, {init}"], axis=0)
+            _line(right, net, init, np.linspace(0, 100, len(curve)), curve)
     right.set_xlabel("% of the updates")
     right.set_title(f"{SHARP}, best rate", fontsize="small")
     for axes in (left, middle, right):
@@ -157,7 +157,7 @@ CLAIM = Claim(
         ),
     ),
     statement=r"\text{at the end of training}\quad \eta\,\lambda_{\max}(\nabla^2 L) \approx 2",
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

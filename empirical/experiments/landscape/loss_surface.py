@@ -76,7 +76,7 @@ def _train(trial: Trial, norm: Norm) -> Trained:
         decay=0.0,
         every=trial.size.updates,
         tested=2_000,
-        probes=("surface",),
+        metrics=("surface",),
     )
 
 
@@ -191,13 +191,13 @@ CLAIM = Claim(
     title="The loss around a trained network with batch normalisation is smoother.",
     sources=SOURCES,
     statement=STATEMENT,
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=criteria(),
             control="with BN, on a plane of other random directions",
             draw=draw,
-            pictures=frozenset({"losses", "steps"}),
+            plot_only=frozenset({"losses", "steps"}),
             networks={
                 "architecture": (
                     "VGG-A for 32x32 images, 11 layers, first convolution of 8 channels (quick)"

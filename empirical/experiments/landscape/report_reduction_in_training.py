@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
-from bnproof.empirical.protocols.courses import recorded
+from bnproof.empirical.protocols.curves import recorded
 from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Evidence, Verdict
@@ -57,12 +57,12 @@ def _has_curvature(row: Any) -> bool:
 def draw(fig: Figure, evidence: Evidence) -> str:
     """Draw the shares as a picture, layer by evaluation, and beside a random gradient's."""
     left, right = fig.subplots(1, 2, width_ratios=(3, 2))
-    course = np.median(evidence.series[WITH]["course"], axis=0)
-    layers = np.arange(1, course.shape[1] + 1)
+    curve = np.median(evidence.series[WITH]["course"], axis=0)
+    layers = np.arange(1, curve.shape[1] + 1)
     image = left.pcolormesh(
-        np.linspace(0, 100, len(course) + 1),
+        np.linspace(0, 100, len(curve) + 1),
         np.arange(len(layers) + 1) + 0.5,
-        np.log10(course.T),
+        np.log10(curve.T),
         cmap="cividis",
         vmin=np.log10(FLOOR) + 2,
         vmax=0,
@@ -113,7 +113,7 @@ CLAIM = Claim(
         r"\nabla_{\hat y_i}\hat L \text{ or the mean of the gradient } \\"
         r"\text{deviates from 0}\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(
@@ -130,7 +130,7 @@ CLAIM = Claim(
             ),
             made_of=WITH,
             draw=draw,
-            pictures=frozenset({"course"}),
+            plot_only=frozenset({"course"}),
             networks=NETWORKS,
             sizes=SIZES,
         ),

@@ -15,7 +15,7 @@ from bnproof.empirical.experiment import (
     Measured,
 )
 from bnproof.empirical.plots import median_band
-from bnproof.empirical.protocols.courses import Array, moments, spread
+from bnproof.empirical.protocols.curves import Array, moments, spread
 from bnproof.empirical.protocols.dln import DATA, LIMIT, NETWORKS, SIZES, deep_linear, unexplained
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Evidence, Verdict
@@ -39,21 +39,21 @@ def run(trial: Trial) -> Measured:
 def _measured(found: Trained, aim: float) -> dict[str, Any]:
     steps, share = spread(moments(found)), unexplained(found)
     share = np.concatenate([share, np.full(len(moments(found)) - len(share), LIMIT)])  # diverged
-    drawn = share[steps // found.recipe.every]
+    drawn = share[steps // found.training_config.every]
     drawn[0] = drawn[1]  # no update was taken: the mean loss of those that follow
     return {
         "step": steps,
         "unexplained share": drawn,
         "unexplained share at the end": drawn[-1],
-        FASTER: reached(share, aim) * found.recipe.every / found.recipe.steps,
+        FASTER: reached(share, aim) * found.training_config.every / found.training_config.steps,
         LOWER: drawn[-1] / aim,
     }
 
 
-def reached(course: Array, aim: float) -> int:
+def reached(curve: Array, aim: float) -> int:
     """The first evaluation at which `course` is down to `aim`; the last one if it never is."""
-    down = np.flatnonzero(course <= aim)
-    return int(down[0]) if len(down) else len(course) - 1
+    down = np.flatnonzero(curve <= aim)
+    return int(down[0]) if len(down) else len(curve) - 1
 
 
 def draw(fig: Figure, evidence: Evidence) -> str:
@@ -99,7 +99,7 @@ CLAIM = Claim(
         r"\text{loss. [...] As a result, the training becomes faster.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

@@ -16,7 +16,7 @@ from bnproof.empirical.experiment import (
     Measured,
 )
 from bnproof.empirical.plots import legend_below, median_band
-from bnproof.empirical.protocols.courses import STAGES, Array, capped, moments, rows, spread, stages
+from bnproof.empirical.protocols.curves import STAGES, Array, capped, moments, rows, spread, stages
 from bnproof.empirical.protocols.dln import DATA, NETWORKS, SIZES, deep_linear
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Evidence, Verdict
@@ -41,7 +41,7 @@ def run(trial: Trial) -> Measured:
     steps = spread(moments(runs[WITH]))
     read = {net: {kind: _read(found, steps, kind) for kind in KINDS} for net, found in runs.items()}
     return {
-        net: _measured(steps, own, read[WITHOUT], runs[net].recipe.rate)
+        net: _measured(steps, own, read[WITHOUT], runs[net].training_config.rate)
         for net, own in read.items()
     }
 
@@ -129,7 +129,7 @@ CLAIM = Claim(
         r"\text{improves the Lipschitzness of the gradients of the loss function as well.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=tuple(

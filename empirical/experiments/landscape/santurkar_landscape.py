@@ -1,7 +1,7 @@
 """BN makes the landscape along the gradient smoother, by every one of four protocols (A18)."""
 
 from bnproof.empirical.experiment import WITH, Criterion, Experiment, Measured
-from bnproof.empirical.protocols.landscape_pictures import draw_all
+from bnproof.empirical.protocols.landscape_plots import draw_all
 from bnproof.empirical.protocols.landscapes import FLAT, PROTOCOLS, REMARK, measure, worst_name
 from bnproof.empirical.protocols.vgg import INITS, NETWORKS, SIZES
 from bnproof.empirical.trial import Trial
@@ -30,7 +30,7 @@ CLAIM = Claim(
         r"\text{landscape (Makes it \emph{smoother} and \emph{easier to navigate}).}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=tuple(

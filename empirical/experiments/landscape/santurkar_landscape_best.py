@@ -1,6 +1,6 @@
 """BN makes the landscape along the gradient smoother: protocol 'best' of four."""
 
-from bnproof.empirical.protocols.landscape_pictures import draw_protocol
+from bnproof.empirical.protocols.landscape_plots import draw_protocol
 from bnproof.empirical.protocols.landscapes import REMARK, STATEMENT, by_protocol
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
@@ -10,7 +10,7 @@ CLAIM = Claim(
     title="Each at its best rate, the network with batch normalisation has the smoother landscape.",
     sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
     statement=STATEMENT,
-    means=(by_protocol("best", draw_protocol("best")),),
+    checks=(by_protocol("best", draw_protocol("best")),),
     expected=Verdict.NOT_REPRODUCED,
     remark=REMARK
     + (

@@ -1,6 +1,6 @@
 """BN makes the landscape along the gradient smoother: protocol 'rate' of four."""
 
-from bnproof.empirical.protocols.landscape_pictures import draw_protocol
+from bnproof.empirical.protocols.landscape_plots import draw_protocol
 from bnproof.empirical.protocols.landscapes import REMARK, STATEMENT, by_protocol
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
@@ -10,7 +10,7 @@ CLAIM = Claim(
     title="At one learning rate batch normalisation makes the landscape smoother.",
     sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
     statement=STATEMENT,
-    means=(by_protocol("rate", draw_protocol("rate")),),
+    checks=(by_protocol("rate", draw_protocol("rate")),),
     expected=Verdict.NOT_REPRODUCED,
     remark=REMARK
     + (

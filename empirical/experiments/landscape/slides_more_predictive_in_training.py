@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
 from bnproof.empirical.plots import median_band
-from bnproof.empirical.protocols.courses import recorded
+from bnproof.empirical.protocols.curves import recorded
 from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Evidence, Verdict
@@ -68,7 +68,7 @@ CLAIM = Claim(
         r"\gamma\,\langle\nabla_{\hat y}\hat L,\hat y\rangle>0 \\"
         r"\text{is what the term asks that is subtracted from the curvature}\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

@@ -12,7 +12,7 @@ from bnproof.empirical.metrics.shift import sgd_step
 from bnproof.empirical.networks.table import Network
 from bnproof.empirical.plots import STYLES, median_marks
 from bnproof.empirical.protocols.rates import CHANCE, accuracy
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer
 from bnproof.empirical.trial import SHORTCUT, Size, Trained, Trial
 from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
@@ -52,12 +52,12 @@ def run(trial: Trial) -> Measured:
     other = trial.other_seed
     runs[CONTROL] = [_train(trial, NETWORKS[WITH], rate, seed=other) for rate in RATES[WITH]]
     best = {net: max(row, key=accuracy) for net, row in runs.items()}
-    rate = best[LSUV].recipe.rate
+    rate = best[LSUV].training_config.rate
     drifts = {net: _drift(trial, options, rate) for net, options in NETWORKS.items()}
     drifts[CONTROL] = _drift(trial, NETWORKS[WITH], rate, seed=other)
     return {
         net: {
-            "rate": best[net].recipe.rate,
+            "rate": best[net].training_config.rate,
             EACH: [accuracy(one) for one in row],
             "test accuracy": accuracy(best[net]),
             "accuracy lost against BN": accuracy(best[WITH]) - accuracy(best[net]),
@@ -93,7 +93,7 @@ def _drift(
 
     Earth mover's distance over the deviation before, mean over units, median over layers.
     """
-    recipe = Recipe(
+    training_config = TrainingConfig(
         network=_network(trial, options),
         rate=rate,
         steps=1,
@@ -101,7 +101,7 @@ def _drift(
         augment=True,
         seed=trial.seed if seed is None else seed,
     )
-    at = Trainer(recipe, trial.images, trial.device).moment()
+    at = Trainer(training_config, trial.images, trial.device).now()
     model = at.model
     assert isinstance(model, Network)
     places = {id(module): name for name, module in model.named_modules()}
@@ -188,7 +188,7 @@ CLAIM = Claim(
         r"\text{with a relatively small performance loss}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

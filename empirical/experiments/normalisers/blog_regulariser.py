@@ -137,7 +137,7 @@ CLAIM = Claim(
         r"\text{regularization techniques.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(
@@ -155,7 +155,7 @@ CLAIM = Claim(
             ),
             control="without BN, images augmented by crops and reflections",
             draw=draw,
-            pictures=frozenset({"gap at the drawn losses"}),
+            plot_only=frozenset({"gap at the drawn losses"}),
             made_of=WITH,
             networks={
                 "architecture": (

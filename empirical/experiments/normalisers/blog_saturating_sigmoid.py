@@ -149,7 +149,7 @@ CLAIM = Claim(
     title="Batch normalisation makes sigmoids usable in a deep network.",
     sources=SOURCES,
     statement=STATEMENT,
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=criteria("sigmoid"),

@@ -23,7 +23,7 @@ CLAIM = Claim(
     title="Batch normalisation makes tanh usable in a deep network.",
     sources=sigmoid.SOURCES,
     statement=sigmoid.STATEMENT,
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=sigmoid.criteria("tanh"),

@@ -37,7 +37,7 @@ CLAIM = Claim(
     ),
     sources=(Source("S1", "4.1"),),
     statement=STATEMENT,
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=CRITERIA,

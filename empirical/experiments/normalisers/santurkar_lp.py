@@ -39,16 +39,16 @@ def run(trial: Trial) -> Measured:
 def _beside(runs: Sequence[Trained], batch: Trained, none: Trained) -> Mapping[str, Any]:
     """What was found of some networks, a row each, beside those with and without BN."""
     first, last = (one.last("test accuracy") for one in (none, batch))
-    gain = max(last - first, 1 / batch.recipe.tested)  # no smaller gain can be seen
+    gain = max(last - first, 1 / batch.training_config.tested)  # no smaller gain can be seen
     logs = {q: [np.log(checkpoints(one, "landscape", q)) for one in runs] for q in QUANTITIES}
     reference = {q: np.log(checkpoints(batch, "landscape", q)) for q in QUANTITIES}
     ratios = {
         q: [[part.mean() for part in np.array_split(row - reference[q], STAGES)] for row in rows]
         for q, rows in logs.items()
     }
-    count = runs[0].recipe.steps // runs[0].recipe.every + 1
+    count = runs[0].training_config.steps // runs[0].training_config.every + 1
     return {
-        "update": np.arange(count) * runs[0].recipe.every,
+        "update": np.arange(count) * runs[0].training_config.every,
         "test accuracy": [_filled(one.column("test accuracy"), count) for one in runs],
         "final test accuracy": [one.last("test accuracy") for one in runs],
         "share of BN's gain": [(one.last("test accuracy") - first) / gain for one in runs],
@@ -128,7 +128,7 @@ CLAIM = Claim(
         r"\text{Comparable landscape properties. Performance improvement comparable to BatchNorm!}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

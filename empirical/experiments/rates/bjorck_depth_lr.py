@@ -75,7 +75,7 @@ CLAIM = Claim(
         r"\text{only few layers, see Appendix H.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

@@ -10,8 +10,8 @@ from bnproof.empirical.protocols.matched_rates import (
     PROVENANCE,
     SIZES,
     WITHOUT_AS,
-    course,
-    courses,
+    curve,
+    curves,
     draw_courses,
     finals,
     train,
@@ -29,8 +29,8 @@ COMPARABLE: Final = 0.02
 
 def run(trial: Trial) -> Measured:
     """Train the networks of the figure; the control is without BN from another seed."""
-    rows: dict[str, dict[str, Any]] = {net: dict(row) for net, row in courses(trial).items()}
-    rows[CONTROL] = dict(course(train(trial, WITHOUT, seed=trial.other_seed)))
+    rows: dict[str, dict[str, Any]] = {net: dict(row) for net, row in curves(trial).items()}
+    rows[CONTROL] = dict(curve(train(trial, WITHOUT, seed=trial.other_seed)))
     rows[MATCHED] = rows[WITHOUT_AS[trial.scale]]
     reference = rows[WITHOUT][ACCURACY]
     return {net: {**row, GAIN: row[ACCURACY] - reference} for net, row in rows.items()}
@@ -68,7 +68,7 @@ CLAIM = Claim(
         r"\text{better than an unnormalized network.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

@@ -11,8 +11,8 @@ from bnproof.empirical.plots import SMALL
 from bnproof.empirical.protocols.matched_rates import (
     PROVENANCE,
     SIZES,
-    course,
-    courses,
+    curve,
+    curves,
     draw_courses,
     gap_at,
     train,
@@ -33,8 +33,8 @@ NAMES: Final = ("train accuracy", "test accuracy")
 
 def run(trial: Trial) -> Measured:
     """Train the networks of the figure; the control is BN at the largest rate once more."""
-    rows: dict[str, dict[str, Any]] = {net: dict(row) for net, row in courses(trial).items()}
-    rows[CONTROL] = dict(course(train(trial, WITH, seed=trial.other_seed)))
+    rows: dict[str, dict[str, Any]] = {net: dict(row) for net, row in curves(trial).items()}
+    rows[CONTROL] = dict(curve(train(trial, WITH, seed=trial.other_seed)))
     return {net: {**row, **_beside(row, rows[WITH])} for net, row in rows.items()}
 
 
@@ -82,7 +82,7 @@ CLAIM = Claim(
         r"\text{normalized networks using lr } \alpha=0.1 \text{, indicating more overfitting.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

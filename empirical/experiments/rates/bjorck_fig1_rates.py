@@ -9,8 +9,8 @@ from bnproof.empirical.plots import MIDDLE, SMALL
 from bnproof.empirical.protocols.matched_rates import (
     PROVENANCE,
     SIZES,
-    course,
-    courses,
+    curve,
+    curves,
     draw_courses,
     finals,
     train,
@@ -26,9 +26,9 @@ CLEAR: Final = 0.01
 
 def run(trial: Trial) -> Measured:
     """Train the networks of the figure; the control has shuffled labels at the largest rate."""
-    rows: dict[str, dict[str, Any]] = {net: dict(row) for net, row in courses(trial).items()}
+    rows: dict[str, dict[str, Any]] = {net: dict(row) for net, row in curves(trial).items()}
     shuffled = trial.images.shuffled(trial.seed)
-    rows[CONTROL] = dict(course(train(trial, WITH, data=shuffled)))
+    rows[CONTROL] = dict(curve(train(trial, WITH, data=shuffled)))
     final = "final test accuracy"
     middle = rows[MIDDLE][final]
     return {
@@ -61,7 +61,7 @@ CLAIM = Claim(
         r"\text{ gives results in between these extremes [0.0001 and 0.1].}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

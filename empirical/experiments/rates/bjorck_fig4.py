@@ -14,7 +14,7 @@ from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Expe
 from bnproof.empirical.metrics.update import Replay, Update, diverging_update, nth_update, replay
 from bnproof.empirical.networks.table import ResNet
 from bnproof.empirical.plots import rounded
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer
 from bnproof.empirical.trial import SHORTCUT, SIZES, Size, Trial
 from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
@@ -59,7 +59,7 @@ def _diverging(trial: Trial) -> tuple[Trainer, Update]:
 def _trainer(trial: Trial, norm: str, rate: float) -> Trainer:
     """A training that began as S3's do."""
     network = {"family": "resnet", "depth": trial.depth, "norm": norm, "shortcut": SHORTCUT}
-    recipe = Recipe(
+    training_config = TrainingConfig(
         network=network,
         rate=rate,
         steps=UPDATES,
@@ -68,7 +68,7 @@ def _trainer(trial: Trial, norm: str, rate: float) -> Trainer:
         seed=trial.seed,
         limit=math.inf,  # here the search stops
     )
-    return Trainer(recipe, trial.images, trial.device)
+    return Trainer(training_config, trial.images, trial.device)
 
 
 def _along(training: Trainer, update: Update, shares: list[float]) -> Mapping[str, Any]:
@@ -257,7 +257,7 @@ CLAIM = Claim(
         r"\text{mitigates this phenomenon}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=tuple(_criteria()),
@@ -269,7 +269,7 @@ CLAIM = Claim(
                 Scale.QUICK: Size(batch=128, seeds=5, steps=4),
             },
             positions={"layer": LAYERS},
-            pictures=frozenset(f"{name} at layer {n}" for name in MOMENTS for n in LAYERS),
+            plot_only=frozenset(f"{name} at layer {n}" for name in MOMENTS for n in LAYERS),
             networks={
                 "architecture": "ResNet-110, trained from its initialisation on",
                 "shortcut": SHORTCUT,

@@ -78,7 +78,7 @@ CLAIM = Claim(
         r"\text{up to 0.03 [...].}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

@@ -94,7 +94,7 @@ CLAIM = Claim(
         r"\text{of the overall BN improvement (see Figure 1).}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

@@ -112,7 +112,7 @@ CLAIM = Claim(
         r"\text{however which fails without BN.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

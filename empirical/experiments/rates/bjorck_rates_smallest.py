@@ -36,7 +36,7 @@ CLAIM = Claim(
         r"\text{ for convergence.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

@@ -73,7 +73,7 @@ CLAIM = Claim(
         Source("S2", "What is batch normalization?"),
     ),
     statement=r"\text{With batch normalization, we can use higher learning rates.}",
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=tuple(

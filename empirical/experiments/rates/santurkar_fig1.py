@@ -35,12 +35,12 @@ def run(trial: Trial) -> Measured:
 
 def _beside(run: Trained, other: Trained) -> Mapping[str, Any]:
     """A run beside that without BN; a run that diverged stays at its last accuracy."""
-    count = run.recipe.steps // run.recipe.every + 1
+    count = run.training_config.steps // run.training_config.every + 1
     accuracy, reference = _filled(run, count), _filled(other, count)
     reached = np.flatnonzero(accuracy >= reference[-1])
     share = reached[0] / (count - 1) if len(reached) else 1.0
     return {
-        "update": np.arange(count) * run.recipe.every,
+        "update": np.arange(count) * run.training_config.every,
         "accuracy": accuracy,
         "final accuracy": accuracy[-1],
         "gain": accuracy[-1] - reference[-1],
@@ -120,7 +120,7 @@ CLAIM = Claim(
         r"\text{The variant without BatchNorm doesn't perform as well.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=_criteria(),

@@ -16,7 +16,7 @@ from bnproof.empirical.experiment import (
 )
 from bnproof.empirical.metrics.shift_callbacks import POINTS, SHOWN
 from bnproof.empirical.plots import STYLES, legend_below, median_band
-from bnproof.empirical.protocols.courses import Array, Steps, capped, moments, rows, spread
+from bnproof.empirical.protocols.curves import Array, Steps, capped, moments, rows, spread
 from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Evidence, Verdict
@@ -38,8 +38,8 @@ def run(trial: Trial) -> Measured:
     }
     steps = spread(moments(runs[WITH]))
     accuracy = {net: found.last("test accuracy") for net, found in runs.items()}
-    courses = {net: _courses(found, steps) for net, found in runs.items()}
-    typical = np.array([np.median(courses[WITH][f"drift of layer {n}"]) for n in SHOWN])
+    curves = {net: _courses(found, steps) for net, found in runs.items()}
+    typical = np.array([np.median(curves[WITH][f"drift of layer {n}"]) for n in SHOWN])
     return {
         net: {
             "step": steps,
@@ -48,7 +48,7 @@ def run(trial: Trial) -> Measured:
             RATIO: [np.median(rows_of[f"drift of layer {n}"]) for n in SHOWN] / typical,
             **rows_of,
         }
-        for net, rows_of in courses.items()
+        for net, rows_of in curves.items()
     }
 
 
@@ -129,7 +129,7 @@ CLAIM = Claim(
         r"\text{distributions of layers 3 and 9] despite large difference in performance.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(
@@ -158,7 +158,7 @@ CLAIM = Claim(
             networks=NETWORKS,
             sizes=SIZES,
             positions={"layer": SHOWN},
-            pictures=frozenset(f"quantiles of layer {number}" for number in SHOWN),
+            plot_only=frozenset(f"quantiles of layer {number}" for number in SHOWN),
         ),
     ),
     expected=Verdict.NOT_REPRODUCED,

@@ -23,7 +23,7 @@ CLAIM = Claim(
         r"\text{reduce ICS significantly.}"
         r"\end{array}"
     ),
-    means=(experiment(vgg, NETWORKS, SIZES),),
+    checks=(experiment(vgg, NETWORKS, SIZES),),
     expected=Verdict.REPRODUCED,
     remark=(
         "Found: VGG on CIFAR-10, plain SGD at 0.1 for both networks, distance and cosine of a "

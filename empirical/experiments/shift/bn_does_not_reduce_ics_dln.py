@@ -24,7 +24,7 @@ CLAIM = Claim(
         r"\text{and result in an increase in internal covariate shift.}"
         r"\end{array}"
     ),
-    means=(experiment(deep_linear, NETWORKS, SIZES, data=DATA.name),),
+    checks=(experiment(deep_linear, NETWORKS, SIZES, data=DATA.name),),
     expected=Verdict.REPRODUCED,
     remark=(
         "Found: 25 linear layers, full batch, rate 1e-6, distance and cosine of a layer's gradient "

@@ -74,7 +74,7 @@ CLAIM = Claim(
         r"\text{for ICS.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

@@ -77,7 +77,7 @@ CLAIM = Claim(
         r"\text{distance:] However, a reduction of ICS is not yet been proven.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

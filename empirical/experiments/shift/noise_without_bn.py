@@ -65,7 +65,7 @@ CLAIM = Claim(
         r"\text{(without BatchNorm). This prevented the network from training entirely.}"
         r"\end{array}"
     ),
-    means=(
+    checks=(
         Experiment(
             run=run,
             criteria=(

@@ -21,7 +21,7 @@ CLAIM = Claim(
         r"\text{other two.}"
         r"\end{array}"
     ),
-    means=(experiment(),),
+    checks=(experiment(),),
     expected=Verdict.REPRODUCED,
     remark=(
         "Found: VGG on CIFAR-10, plain SGD at 0.1, batches of 128, 15,000 steps, noise of A18's "

@@ -15,7 +15,7 @@ CLAIM = Claim(
         r"\text{re-implement such experiment on different dataset and got the similar result.}"
         r"\end{array}"
     ),
-    means=(experiment("digits"),),
+    checks=(experiment("digits"),),
     expected=Verdict.REPRODUCED,
     remark=(
         "S1 names neither data set nor network nor noise. Ours: everything of noisy_bn, on the "

@@ -252,7 +252,8 @@ class FussCatalan(_Law):
 
     Examples
     --------
-    >>> law = FussCatalan(2)
+    >>> import bnproof
+    >>> law = bnproof.FussCatalan(2)
     >>> law.support()
     (0.0, 6.75)
     >>> round(float(law.cdf(1.0)), 6)

@@ -72,7 +72,8 @@ class ProductLaw:
 
     Examples
     --------
-    >>> law = ProductLaw.of_widths([400, 200, 800])
+    >>> import bnproof
+    >>> law = bnproof.ProductLaw.of_widths([400, 200, 800])
     >>> law.atoms
     {0.0: 0.5}
     """

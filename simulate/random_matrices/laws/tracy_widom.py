@@ -222,6 +222,15 @@ class TracyWidom(EdgeLaw):
     Absolute error of cdf and sf at most 1e-14, of pdf 1e-13.  Relative error: of sf and pdf at
     most 1e-12 for 0 <= x <= 1000, of cdf 1e-9 for x <= 0 (asymptotic series below -5.5).  Beyond
     1000, sf is 0.
+
+    Examples
+    --------
+    >>> import bnproof
+    >>> law = bnproof.TracyWidom(1)
+    >>> round(float(law.mean()), 4)
+    -1.2065
+    >>> round(float(law.sf(0.9793)), 4)
+    0.05
     """
 
     beta: int

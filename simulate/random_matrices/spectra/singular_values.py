@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from torch import Tensor
 
-from bnproof.simulate.random_matrices.spectra.given import Given
+from bnproof.simulate.random_matrices.spectra.factors import Factors
 
 Array = NDArray[np.float64]
 
@@ -82,8 +82,15 @@ def log_singular_values(factors: Sequence[Any]) -> Any:
     Accuracy: see the module.  Measured against 1800 digits, real Gaussian factors: relative errors
     of 1e-13 in every value for N = 12, M = 50 (condition number 1e36), and of 2e-11 for N = 20,
     M = 1000 (1e907).
+
+    Examples
+    --------
+    >>> import bnproof, numpy
+    >>> logs = bnproof.log_singular_values([numpy.diag([1.0, 1e-200])] * 3)
+    >>> (logs / numpy.log(10)).round(6).tolist()  # of diag(1, 1e-600)
+    [0.0, -600.0]
     """
-    given = Given(factors)
+    given = Factors(factors)
     mantissas, exponents = _solve(given)
     with np.errstate(divide="ignore"):
         logs = np.log(mantissas) + exponents * np.log(2.0)
@@ -97,8 +104,14 @@ def singular_values(factors: Sequence[Any]) -> Any:
     ------
     OverflowError
         If a value lies beyond the range of float64 and is not 0: take `log_singular_values`.
+
+    Examples
+    --------
+    >>> import bnproof, numpy
+    >>> bnproof.singular_values([numpy.diag([2.0, 3.0]), numpy.diag([5.0, 7.0])]).round(9).tolist()
+    [21.0, 10.0]
     """
-    given = Given(factors)
+    given = Factors(factors)
     mantissas, exponents = _solve(given)
     with np.errstate(over="ignore", under="ignore"):
         values = np.ldexp(mantissas, exponents)
@@ -112,7 +125,7 @@ def singular_values(factors: Sequence[Any]) -> Any:
     return given.like_input(values)
 
 
-def _solve(given: Given) -> tuple[Array, NDArray[np.int64]]:
+def _solve(given: Factors) -> tuple[Array, NDArray[np.int64]]:
     """Singular values as mantissas times powers of two, descending; checked by determinants."""
     factors = given.tensors
     if given.widths[0] < given.widths[-1]:  # start at the narrow end

@@ -30,7 +30,7 @@ from bnproof.theory.common.errors import UserError
 Array = NDArray[np.float64]
 
 LARGEST: Final = 4 * 2**30  # bytes that an archive may unpack to
-LONGEST: Final = 80  # letters of a name that is shown
+LONGEST: Final = 80  # symbols of a name that is shown
 DIGITS: Final = 12.0  # of a condition number up to which multiplying out leaves the rest exact
 
 
@@ -84,7 +84,7 @@ class Spectrum:
 
     name: str
     widths: tuple[int, ...]
-    logs: Array
+    logs: Array = field(repr=False)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -219,7 +219,7 @@ def _spectrum(name: str, matrices: Sequence[Tensor]) -> Spectrum:
 
 def _shown(name: str) -> str:
     """A name out of a file as it can stand in a terminal and in a figure."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name)[:LONGEST]
+    return "".join(symbol if symbol.isprintable() else "?" for symbol in name)[:LONGEST]
 
 
 def _standard(name: str, weight: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from bnproof.simulate.random_matrices.spectra.goodness_of_fit import (
 )
 from bnproof.simulate.random_matrices.spectra.sampling import product_singular_values
 from bnproof.simulate.random_matrices.studies import table as studies
-from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings, Spectra
+from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings, SpectrumTest
 
 Array = NDArray[np.float64]
 
@@ -130,22 +130,22 @@ def p_values(rows: Array, answer: str, factors: int, seed: int) -> dict[str, Any
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Compare s or its square, as the claim's `Spectra` means say, with density (5).
+    """Compare s or its square, as the claim's `SpectrumTest` means say, with density (5).
 
     Raises
     ------
     ValueError
         If the means name another answer than those of `POWERS`.
     """
-    way = studies.means(claim, POWERS)
+    spec = studies.spec_of(claim, POWERS)
     sizes, repeats = SIZES[settings.scale], REPEATS[settings.scale]
-    jobs = [(factors, size) for factors in way.factors for size in sizes]
-    samples: dict[int, list[Array]] = {factors: [] for factors in way.factors}
+    jobs = [(factors, size) for factors in spec.factors for size in sizes]
+    samples: dict[int, list[Array]] = {factors: [] for factors in spec.factors}
     for factors, size in tqdm(jobs, desc=claim.id, unit="size", leave=False, disable=None):
         samples[factors].append(spectra(factors, size, repeats, settings.seed, settings.device))
     stated, control = (
-        {M: trend(samples[M], POWERS[answer], FussCatalan(M)) for M in way.factors}
-        for answer in (way.statement, way.control)
+        {M: trend(samples[M], POWERS[answer], FussCatalan(M)) for M in spec.factors}
+        for answer in (spec.statement, spec.control)
     )
     holds = all(item.shrinks for item in stated.values())
     control_holds = all(item.shrinks for item in control.values())
@@ -153,39 +153,39 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         Kind.SPECTRA,
         holds,
         holds != control_holds,
-        _summary(way, stated, control),
+        _summary(spec, stated, control),
         {
             f"M = {M}": {
-                f"{way.statement} (statement)": stated[M].numbers()
-                | p_values(samples[M][0], way.statement, M, settings.seed),
-                f"{way.control} (control)": control[M].numbers()
-                | p_values(samples[M][0], way.control, M, settings.seed),
+                f"{spec.statement} (statement)": stated[M].numbers()
+                | p_values(samples[M][0], spec.statement, M, settings.seed),
+                f"{spec.control} (control)": control[M].numbers()
+                | p_values(samples[M][0], spec.control, M, settings.seed),
                 "right end of the law": FussCatalan(M).support()[1],
                 "largest s^2 at the largest N": float(samples[M][-1].max() ** 2),
                 "mean s^2 at the largest N": float((samples[M][-1] ** 2).mean()),
             }
-            for M in way.factors
+            for M in spec.factors
         }
         | {"N": list(sizes), "slope must lie in": list(SLOPE), "last distance below": BOUND},
-        studies.provenance(way, settings, repeats=repeats, entries="independent N(0, 1/N), real"),
-        {f"{M}": _histogram(samples[M][-1], M) for M in way.factors},
+        studies.provenance(spec, settings, repeats=repeats, entries="independent N(0, 1/N), real"),
+        {f"{M}": _histogram(samples[M][-1], M) for M in spec.factors},
     )
 
 
-def _summary(way: Spectra, stated: dict[int, Trend], control: dict[int, Trend]) -> str:
+def _summary(spec: SpectrumTest, stated: dict[int, Trend], control: dict[int, Trend]) -> str:
     def words(trends: dict[int, Trend]) -> str:
         last = [item.distances[-1] for item in trends.values()]
         slopes = [item.slope for item in trends.values()]
         return (
-            f"{min(last):#.2g} to {max(last):#.2g} at N = {stated[way.factors[0]].sizes[-1]}, "
+            f"{min(last):#.2g} to {max(last):#.2g} at N = {stated[spec.factors[0]].sizes[-1]}, "
             f"fitted exponent of N {min(slopes):.2f} to {max(slopes):.2f}"
         )
 
     verb = "goes" if all(item.shrinks for item in stated.values()) else "does not go"
-    factors = ", ".join(map(str, way.factors))
+    factors = ", ".join(map(str, spec.factors))
     return (
-        f"For M = {factors} the distance of {way.statement} from density (5) {verb} to 0 "
-        f"({words(stated)}); control, {way.control}: {words(control)}."
+        f"For M = {factors} the distance of {spec.statement} from density (5) {verb} to 0 "
+        f"({words(stated)}); control, {spec.control}: {words(control)}."
     )
 
 
@@ -230,7 +230,7 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     panels[0].set_ylabel("density of s (log scale)")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
-    finding = _finding(claim.means_of(Spectra), evidence)
+    finding = _finding(claim.check_of(SpectrumTest), evidence)
     figure.suptitle(f"{claim.id}: {finding}")
     return (
         f"Histograms of sampled singular values s of products of {', '.join(evidence.series)} "
@@ -238,13 +238,13 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     )
 
 
-def _finding(way: Spectra, evidence: Evidence) -> str:
+def _finding(spec: SpectrumTest, evidence: Evidence) -> str:
     last = [
-        evidence.numbers[f"M = {name}"][f"{way.statement} (statement)"][EACH][-1]
+        evidence.numbers[f"M = {name}"][f"{spec.statement} (statement)"][EACH][-1]
         for name in evidence.series
     ]
     verb = "falls to" if evidence.holds else "stays at"
-    name = way.statement.replace("^2", "²")
+    name = spec.statement.replace("^2", "²")
     return (
         f"distance of {name} from (5) {verb} {min(last):#.2g} to {max(last):#.2g} "
         f"at N = {evidence.numbers['N'][-1]}"

@@ -121,32 +121,32 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     ValueError
         If the means name another answer than those of `ANSWERS`.
     """
-    way = studies.means(claim, ANSWERS)
+    spec = studies.spec_of(claim, ANSWERS)
     products = PRODUCTS[settings.scale]
     rates, distances, diagonals = [], [], []
-    for count in way.factors:
+    for count in spec.factors:
         logs, diagonal = _draw(count, products, settings)
         rates.append(logs / count)
         distances.append(float(np.abs(logs - diagonal.sum(0)).mean() / count))
         diagonals.append(diagonal.reshape(-1, SIZE))
     all_diagonals = np.concatenate(diagonals)
     mean, error = _mean(all_diagonals)
-    slope = float(np.polyfit(np.log(way.factors), np.log(distances), 1)[0])
+    slope = float(np.polyfit(np.log(spec.factors), np.log(distances), 1)[0])
     joins = SLOPE[0] <= slope <= SLOPE[1] and distances[-1] < BOUND
     worst = {
         answer: float(np.abs((mean - ANSWERS[answer](SIZE)) / error).max())
-        for answer in (way.statement, way.control)
+        for answer in (spec.statement, spec.control)
     }
-    holds, control_holds = (joins and worst[a] <= SIGMAS for a in (way.statement, way.control))
+    holds, control_holds = (joins and worst[a] <= SIGMAS for a in (spec.statement, spec.control))
     rate, rate_error = _mean(rates[-1])
     numbers: dict[str, Any] = {
         "N": SIZE,
-        "M": list(way.factors),
-        "exponents stated": _rounded(ANSWERS[way.statement](SIZE)),
+        "M": list(spec.factors),
+        "exponents stated": _rounded(ANSWERS[spec.statement](SIZE)),
         "mean log r_kk": _rounded(mean),
         "its standard error": _rounded(error),
-        "largest deviation in standard errors (statement)": round(worst[way.statement], 2),
-        "largest deviation in standard errors (control)": round(worst[way.control], 2),
+        "largest deviation in standard errors (statement)": round(worst[spec.statement], 2),
+        "largest deviation in standard errors (control)": round(worst[spec.control], 2),
         "allowed": SIGMAS,
         "mean log s_k/M at the largest M": _rounded(rate),
         "standard error of that": _rounded(rate_error),
@@ -157,9 +157,9 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     }
     summary = (
         f"Over {len(all_diagonals):,} factors the mean of log r_kk lies within "
-        f"{worst[way.statement]:.1f} standard errors of the stated exponents for every k (control, "
-        f"{way.control}: {worst[way.control]:.0f}), and log s_k/M comes as near to it as "
-        f"{distances[-1]:.2g} at M = {way.factors[-1]}, falling as M^{slope:.2f}."
+        f"{worst[spec.statement]:.1f} standard errors of the stated exponents for all k (control, "
+        f"{spec.control}: {worst[spec.control]:.0f}), and log s_k/M comes as near to it as "
+        f"{distances[-1]:.2g} at M = {spec.factors[-1]}, falling as M^{slope:.2f}."
     )
     return Evidence(
         Kind.SPECTRA,
@@ -167,8 +167,8 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         holds != control_holds,
         summary,
         numbers,
-        studies.provenance(way, settings, N=SIZE, products=products, entries="N(0, 1/N), real"),
-        {f"{count}": rate for count, rate in zip(way.factors, rates, strict=True)},
+        studies.provenance(spec, settings, N=SIZE, products=products, entries="N(0, 1/N), real"),
+        {f"{count}": rate for count, rate in zip(spec.factors, rates, strict=True)},
     )
 
 
@@ -183,9 +183,9 @@ def _rounded(values: Array) -> list[float]:
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     """Mean of log s_k/M minus the exponent, with two standard errors, for each M."""
-    way = studies.means(claim, ANSWERS)
+    spec = studies.spec_of(claim, ANSWERS)
     axes = figure.subplots()
-    expected = ANSWERS[way.statement](SIZE)
+    expected = ANSWERS[spec.statement](SIZE)
     index = np.arange(1, SIZE + 1)
     marks = ("o", "s", "^", "D", "v", "P")
     for number, (name, sample) in enumerate(evidence.series.items()):
@@ -194,7 +194,9 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
             index + 0.12 * (number - 1.5), mean - expected, 2 * error,
             marker=marks[number % len(marks)], linestyle="none", capsize=2, label=f"M = {name}",
         )  # fmt: skip
-    axes.plot(index, ANSWERS[way.control](SIZE) - expected, "k--", label=f"control: {way.control}")
+    axes.plot(
+        index, ANSWERS[spec.control](SIZE) - expected, "k--", label=f"control: {spec.control}"
+    )
     axes.axhline(0, color="0.4")
     axes.set_xticks(index)
     axes.set_xlabel("k")

@@ -58,19 +58,19 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     ValueError
         If the means name another answer than those of `ANSWERS`.
     """
-    way = studies.means(claim, ANSWERS)
+    spec = studies.spec_of(claim, ANSWERS)
     products = PRODUCTS[settings.scale]
     plain, series = {}, {}
-    for M in way.factors:
+    for M in spec.factors:
         rng = np.random.default_rng((settings.seed, M))
         layers = [rng.standard_normal((products, SIZE, SIZE)) / SIZE**0.5 for _ in range(M)]
         plain[M] = _log_condition(layers, settings.device)
-        for answer in (way.statement, way.control):
+        for answer in (spec.statement, spec.control):
             scaled = [ANSWERS[answer](rng, i, products) * layer for i, layer in enumerate(layers)]
             series[f"{answer}, M = {M}"] = _log_condition(scaled, settings.device) - plain[M]
     worst = {
         answer: {f"M = {M}": float(np.abs(series[f"{answer}, M = {M}"]).max()) for M in plain}
-        for answer in (way.statement, way.control)
+        for answer in (spec.statement, spec.control)
     }
     holds, control_holds = (max(found.values()) <= ALLOWED for found in worst.values())
     return Evidence(
@@ -78,8 +78,8 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         holds,
         holds != control_holds,
         f"Constants of the layers change the logarithm of the condition number by at most "
-        f"{max(worst[way.statement].values()):.1e} in {products * len(plain)} products; constants "
-        f"of single rows by up to {max(worst[way.control].values()):.2g}.",
+        f"{max(worst[spec.statement].values()):.1e} in {products * len(plain)} products; constants "
+        f"of single rows by up to {max(worst[spec.control].values()):.2g}.",
         {
             f"largest change of log kappa, {answer}": {
                 name: float(f"{value:.3g}") for name, value in found.items()
@@ -93,7 +93,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
             },
             "allowed": ALLOWED,
         },
-        studies.provenance(way, settings, N=SIZE, products=products),
+        studies.provenance(spec, settings, N=SIZE, products=products),
         series,
     )
 
@@ -107,10 +107,10 @@ def _log_condition(layers: list[Array], device: str) -> Array:
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     """Change of the logarithm of the condition number, for statement and control."""
-    way = studies.means(claim, ANSWERS)
+    spec = studies.spec_of(claim, ANSWERS)
     axes = figure.subplots()
-    for answer, mark, aside in ((way.statement, "o", -0.15), (way.control, "x", 0.15)):
-        for number, M in enumerate(way.factors):
+    for answer, mark, aside in ((spec.statement, "o", -0.15), (spec.control, "x", 0.15)):
+        for number, M in enumerate(spec.factors):
             change = np.abs(evidence.series[f"{answer}, M = {M}"])
             axes.plot(
                 np.full(len(change), number + aside), np.maximum(change, 1e-17), mark,
@@ -118,12 +118,12 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
             )  # fmt: skip
     axes.axhline(ALLOWED, color="0.4", label="allowed")
     axes.set_yscale("log")
-    axes.set_xticks(range(len(way.factors)), [f"M = {M}" for M in way.factors])
+    axes.set_xticks(range(len(spec.factors)), [f"M = {M}" for M in spec.factors])
     axes.set_ylabel("absolute change of log(s_1/s_N)")
     axes.legend(loc="center right")
     verb = "do not change" if evidence.holds else "change"
     axes.set_title(f"{claim.id}: constants of layers {verb} the condition number")
     return (
-        f"Change of the logarithm of the condition number for {way.statement} and for "
-        f"{way.control}: constants of layers {verb} it."
+        f"Change of the logarithm of the condition number for {spec.statement} and for "
+        f"{spec.control}: constants of layers {verb} it."
     )

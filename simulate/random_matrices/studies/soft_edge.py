@@ -188,10 +188,10 @@ def hard_edge(
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `Spectra` means: the largest singular values of both fields."""
-    way = studies.means(claim, ANSWERS)
+    """Carry out the claim's `SpectrumTest` checks: the largest singular values of both fields."""
+    spec = studies.spec_of(claim, ANSWERS)
     sizes, repeats = SIZES[settings.scale], REPEATS[settings.scale]
-    jobs = [(M, field) for M in way.factors for field in FIELDS]
+    jobs = [(M, field) for M in spec.factors for field in FIELDS]
     ladders = {
         (M, field): soft_edge(M, sizes, repeats, field, seed=settings.seed, device=settings.device)
         for M, field in tqdm(jobs, desc=claim.id, unit="field", leave=False, disable=None)
@@ -201,7 +201,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         betas = dict(zip(FIELDS, ANSWERS[answer], strict=True))
         return {job: TracyWidom(betas[job[1]]) for job in jobs}
 
-    stated, control = judged(way.statement), judged(way.control)
+    stated, control = judged(spec.statement), judged(spec.control)
     holds, control_holds = (
         all(ladders[job].tends_to(laws[job]) for job in jobs) for laws in (stated, control)
     )
@@ -209,9 +209,9 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         Kind.SPECTRA,
         holds,
         holds != control_holds,
-        f"For M = {', '.join(map(str, way.factors))}, real and complex, the standardised largest "
-        f"value {'tends' if holds else 'does not tend'} to the law of {_betas(way.statement)} "
-        f"({_worst(ladders, stated)}); control, {_betas(way.control)}: "
+        f"For M = {', '.join(map(str, spec.factors))}, real and complex, the standardised largest "
+        f"value {'tends' if holds else 'does not tend'} to the law of {_betas(spec.statement)} "
+        f"({_worst(ladders, stated)}); control, {_betas(spec.control)}: "
         f"{_worst(ladders, control)}.",
         {
             f"M = {M}, {field}": {
@@ -221,7 +221,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
             for M, field in jobs
         }
         | {"N": list(sizes), "standard errors allowed": SIGMAS},
-        studies.provenance(way, settings, N=list(sizes), repeats=list(repeats)),
+        studies.provenance(spec, settings, N=list(sizes), repeats=list(repeats)),
         {f"{M} {field}": ladders[M, field].values[-1] for M, field in jobs},
     )
 

@@ -1,7 +1,7 @@
 """What can be measured on random matrices for a claim: one module a study, by name.
 
 A study is a module with two functions.  ``check(claim, settings)`` measures what the claim's
-`Spectra` means ask for and returns one `Evidence` of `Kind.SPECTRA`; ``draw(figure, claim,
+`SpectrumTest` means ask for and returns one `Evidence` of `Kind.SPECTRA`; ``draw(figure, claim,
 evidence)`` draws it and returns the text alternative.  Its docstring states the criterion.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, Final
 import torch
 from matplotlib.figure import Figure
 
-from bnproof.theory.claim import Claim, Evidence, Settings, Spectra
+from bnproof.theory.claim import Claim, Evidence, Settings, SpectrumTest
 
 STUDIES: Final = {
     "law": "bnproof.simulate.random_matrices.studies.law",
@@ -25,7 +25,7 @@ STUDIES: Final = {
 
 
 def check(claim: Claim, settings: Settings) -> Evidence:
-    """Carry out the claim's `Spectra` means.
+    """Carry out the claim's `SpectrumTest` means.
 
     Raises
     ------
@@ -42,29 +42,29 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     return text
 
 
-def means(claim: Claim, answers: Iterable[str]) -> Spectra:
-    """The claim's `Spectra` means, its statement and control found among `answers`.
+def spec_of(claim: Claim, answers: Iterable[str]) -> SpectrumTest:
+    """The claim's `SpectrumTest` means, its statement and control found among `answers`.
 
     Raises
     ------
     ValueError
         If the claim has no such means, or an answer is not one of the study's.
     """
-    way, known = _means(claim), tuple(answers)
-    for name in (way.statement, way.control):
+    spec, known = _means(claim), tuple(answers)
+    for name in (spec.statement, spec.control):
         if name not in known:
             raise ValueError(
-                f"{claim.id}: means: {way.study!r} has no answer {name!r}; "
+                f"{claim.id}: checks: {spec.study!r} has no answer {name!r}; "
                 f"known: {', '.join(known)}"
             )
-    return way
+    return spec
 
 
-def provenance(way: Spectra, settings: Settings, **rest: Any) -> dict[str, Any]:
+def provenance(spec: SpectrumTest, settings: Settings, **rest: Any) -> dict[str, Any]:
     """What is needed to repeat a study; `rest` are its own sizes."""
     return {
-        "study": way.study,
-        "factors": list(way.factors),
+        "study": spec.study,
+        "factors": list(spec.factors),
         "seed": settings.seed,
         "scale": str(settings.scale),
         "device": settings.device,
@@ -75,16 +75,16 @@ def provenance(way: Spectra, settings: Settings, **rest: Any) -> dict[str, Any]:
 
 
 def _study(claim: Claim) -> ModuleType:
-    way = _means(claim)
-    if way.study not in STUDIES:
+    spec = _means(claim)
+    if spec.study not in STUDIES:
         raise ValueError(
-            f"{claim.id}: means: unknown study {way.study!r}; known: {', '.join(STUDIES)}"
+            f"{claim.id}: checks: unknown study {spec.study!r}; known: {', '.join(STUDIES)}"
         )
-    return importlib.import_module(STUDIES[way.study])
+    return importlib.import_module(STUDIES[spec.study])
 
 
-def _means(claim: Claim) -> Spectra:
-    way: Spectra | None = claim.means_of(Spectra)
-    if way is None:
-        raise ValueError(f"{claim.id}: has no Spectra among its means")
-    return way
+def _means(claim: Claim) -> SpectrumTest:
+    spec: SpectrumTest | None = claim.check_of(SpectrumTest)
+    if spec is None:
+        raise ValueError(f"{claim.id}: has no SpectrumTest among its checks")
+    return spec

@@ -43,29 +43,29 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     ValueError
         If the means name another answer than those of `ANSWERS`.
     """
-    way = studies.means(claim, ANSWERS)
+    spec = studies.spec_of(claim, ANSWERS)
     products = PRODUCTS[settings.scale]
     logs = {
-        answer: {M: _draw(answer, M, products, settings) for M in way.factors}
-        for answer in (way.statement, way.control)
+        answer: {M: _draw(answer, M, products, settings) for M in spec.factors}
+        for answer in (spec.statement, spec.control)
     }
     measured = {
         answer: {M: _measure(sample) for M, sample in samples.items()}
         for answer, samples in logs.items()
     }
     holds, control_holds = (_grows(list(measured[a].values())) for a in logs)
-    series: dict[str, Array] = {f"law {M}": _law_quantiles(M) for M in way.factors}
-    for M, sample in logs[way.statement].items():
+    series: dict[str, Array] = {f"law {M}": _law_quantiles(M) for M in spec.factors}
+    for M, sample in logs[spec.statement].items():
         series[f"{M}"] = sample
-    medians = [found[CONDITION] for found in measured[way.statement].values()]
-    still = [found[CONDITION] for found in measured[way.control].values()]
+    medians = [found[CONDITION] for found in measured[spec.statement].values()]
+    still = [found[CONDITION] for found in measured[spec.control].values()]
     verb = "grows" if holds else "does not grow as required"
     return Evidence(
         Kind.SPECTRA,
         holds,
         holds != control_holds,
         f"The median condition number at N = {SIZE} {verb}: {_listed(medians)} for M = "
-        f"{', '.join(map(str, way.factors))}, and both tails with it; control, {way.control}: "
+        f"{', '.join(map(str, spec.factors))}, and both tails with it; control, {spec.control}: "
         f"{_listed(still)}.",
         {
             answer: {f"M = {M}": found for M, found in table.items()}
@@ -76,7 +76,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
             "upper hundredth of s^2 must grow by": RIGHT,
             "lower hundredth of s^2 must fall by": LEFT,
         },
-        studies.provenance(way, settings, N=SIZE, products=products),
+        studies.provenance(spec, settings, N=SIZE, products=products),
         series,
     )
 
@@ -126,11 +126,11 @@ def _listed(values: list[float]) -> str:
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     """Mean logarithm of each singular value against its rank, with the law's quantiles."""
-    way = studies.means(claim, ANSWERS)
+    spec = studies.spec_of(claim, ANSWERS)
     axes = figure.subplots()
     ranks = (np.arange(SIZE) + 0.5) / SIZE
     marks = ("o", "s", "^", "D", "v", "P")
-    for number, M in enumerate(way.factors):
+    for number, M in enumerate(spec.factors):
         logs = evidence.series[f"{M}"].mean(0) / np.log(10)
         (line,) = axes.plot(ranks, logs, marks[number % len(marks)], markersize=3, label=f"M = {M}")
         law = evidence.series[f"law {M}"] / np.log(10)
@@ -138,10 +138,10 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     axes.set_xlabel("share of the singular values above (lines: quantiles of the law)")
     axes.set_ylabel("mean of log10 s")
     axes.legend(loc="lower left")
-    table: Any = evidence.numbers[way.statement]
-    medians = [table[f"M = {M}"][CONDITION] for M in way.factors]
+    table: Any = evidence.numbers[spec.statement]
+    medians = [table[f"M = {M}"][CONDITION] for M in spec.factors]
     finding = f"the median condition number is {_listed(medians)}"
-    counts = ", ".join(map(str, way.factors))
+    counts = ", ".join(map(str, spec.factors))
     axes.set_title(f"{claim.id}: for M = {counts}\n{finding}")
     return (
         f"Mean logarithm of each of {SIZE} singular values for M = {counts} with the quantiles of "

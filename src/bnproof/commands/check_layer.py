@@ -67,7 +67,7 @@ def check_layer(
             from bnproof.simulate.layer_checks.measure import check_layer as measure
 
             place = common.device(device)
-            report = measure(module, declared=as_, shape=sizes, eps=eps, device=place, seed=seed)
+            report = measure(module, spec=as_, shape=sizes, eps=eps, device=place, seed=seed)
         except SystemExit:  # which would end this program with the status of a layer that is right
             raise UserError(f"{target}: calls sys.exit, which no layer may") from None
     print("\n".join(report.lines()))

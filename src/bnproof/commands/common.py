@@ -25,7 +25,7 @@ def device(name: str) -> str:
 
     there = torch.cuda.is_available()
     if name == "cuda" and not there:
-        raise UserError("--device cuda: PyTorch finds no GPU here; use --device cpu or auto")
+        raise UserError("device cuda: PyTorch finds no GPU here; use cpu or auto")
     return "cuda" if there and name != "cpu" else "cpu"
 
 

@@ -15,7 +15,7 @@ from bnproof.commands.common import OUT
 from bnproof.theory.common.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
-    from bnproof.results.requests import Request
+    from bnproof.results.run_requests import Request
 
 RESULTS: Final = "results"
 ScaleName = Literal["smoke", "quick", "paper"]
@@ -25,18 +25,24 @@ app = App(name="experiment")
 
 @app.command(name="list")
 def list_() -> None:
-    """List the experiments, whether they train, and the scale at which they are published."""
-    from bnproof.catalogue import experiments
-    from bnproof.empirical.experiment import experiment_of
-    from bnproof.results import published
+    """List the experiments, the verdict that each is expected to get, and what is published of it.
 
-    claims = experiments()
-    width = max(len(claim.id) for claim in claims)
-    for claim in claims:
-        kept = published.evidence(claim)
-        scale = kept.provenance["scale"] if kept else "-"
-        kind = "trains" if experiment_of(claim).trains else "at initialisation"
-        print(f"{claim.id:{width}}  {kind:17}  {scale:5}  {claim.title}")
+    That is the largest scale at which it was measured, and how long that took.
+    """
+    from bnproof.catalogue import experiment_entries
+    from bnproof.results.record_files import largest, read
+
+    entries = experiment_entries()
+    width = max(len(entry.id) for entry in entries)
+    for entry in entries:
+        path = largest(entry.id)
+        record = None if path is None else read(path)
+        scale, took = ("-", "-") if record is None else (record["scale"], _took(record["seconds"]))
+        print(f"{entry.id:{width}}  {entry.expected:14}  {scale:5}  {took:>6}  {entry.title}")
+
+
+def _took(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
 
 
 @app.command
@@ -112,7 +118,7 @@ def run(
     from bnproof.catalogue import experiment, experiments
     from bnproof.commands.common import device as concrete
     from bnproof.empirical.data.load import load
-    from bnproof.results.requests import Request
+    from bnproof.results.run_requests import Request
 
     valid_seed("--seed", seed)
     if seeds is not None and seeds < 1:
@@ -145,7 +151,7 @@ def resume(*, out: Path = OUT, minutes: float | None = None, publish: bool = Fal
     publish
         Write the measurements to src/bnproof/published too.
     """
-    from bnproof.results.requests import requests
+    from bnproof.results.run_requests import requests
 
     deadline = _deadline(minutes)
     asked = requests(out)
@@ -164,7 +170,7 @@ def status(*, out: Path = OUT) -> None:
         Folder of all runs and results.
     """
     from bnproof.results import published
-    from bnproof.results.requests import requests, training_runs
+    from bnproof.results.run_requests import requests, training_runs
 
     if not out.is_dir():
         raise UserError(f"{out}: no such folder; `bnproof experiment run --out {out}` makes it")

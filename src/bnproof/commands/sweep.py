@@ -17,7 +17,7 @@ from bnproof.commands.common import OUT
 from bnproof.theory.common.errors import UserError
 
 if TYPE_CHECKING:
-    from bnproof.sweep.plan import Fields, Trial
+    from bnproof.sweep.plan import Fields, GridPoint
     from bnproof.sweep.process import Outcome
     from bnproof.sweep.trials import Task
 
@@ -117,7 +117,7 @@ def _cores() -> int:
 
 
 def _carry_out(
-    trials: "list[Trial]",
+    trials: "list[GridPoint]",
     engine: str,
     chosen: dict[str, Any],
     out: Path,
@@ -170,7 +170,7 @@ def _carry_out(
     return 0 if counts["done"] == len(rows) else 1
 
 
-def _row(trial: "Trial", task: "Task", outcome: "Outcome | None") -> "Fields":
+def _row(trial: "GridPoint", task: "Task", outcome: "Outcome | None") -> "Fields":
     """What varies, how it ended, what it showed, and where it is."""
     result = task.run.result()
     row = {**trial.point, "status": "done", "folder": task.run.folder.name}

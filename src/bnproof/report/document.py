@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bnproof.theory.claim import Settings
-from bnproof.theory.common.checksum import SEAL, intact, parse, sealed
+from bnproof.theory.common.checksum import SEAL, checksum_matches, parse, with_checksum
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
 
@@ -31,12 +31,9 @@ def document(
 ) -> dict[str, Any]:
     """Join `records` with settings and environment.
 
-    `layers` is the table of `bnproof.simulate.layer_checks.table`, where it was measured.
+    `layers` is the table of `bnproof.simulate.layer_checks.table`, where it was measured; the table
+    of normalisers goes with it.
     """
-    from bnproof.theory.normalizers import (
-        table as normalizers,  # SymPy, which reading a document does not need
-    )
-
     return {
         "schema": SCHEMA,
         "bnproof": importlib.metadata.version("bnproof"),
@@ -51,9 +48,15 @@ def document(
             "data": "embedded" if settings.data is None else settings.data.resolve().name,
         },
         "claims": list(records),
-        "normalizers": [normalizers.facts(kind) for kind in normalizers.NORMALIZERS],
+        "normalizers": _normalizers() if layers else [],
         "layers": list(layers),
     }
+
+
+def _normalizers() -> list[dict[str, str]]:
+    from bnproof.theory.normalizers.table import NORMALIZERS, facts  # SymPy: reading needs none
+
+    return [facts(kind) for kind in NORMALIZERS]
 
 
 def environment(device: str, threads: int) -> dict[str, Any]:
@@ -106,7 +109,7 @@ def now() -> str:
 
 def save(content: dict[str, Any], path: Path) -> None:
     """Write an evidence document as JSON, with the hash of its content."""
-    text = json.dumps(sealed(content), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(with_checksum(content), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 
@@ -128,7 +131,7 @@ def load(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not JSON; run `bnproof verify` to write it anew") from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise UserError(f"{path} is no evidence document of schema {SCHEMA}; run `bnproof verify`")
-    if not intact(content):
+    if not checksum_matches(content):
         raise UserError(f"{path}: was changed after it was written; run `bnproof verify` anew")
     del content[SEAL]
     return content

@@ -42,9 +42,9 @@ def encoded(glyphs: Mapping[str, Glyph]) -> str:
 def _outline(glyph: Glyph) -> object:
     pen = TTGlyphPen(None)
     for contour in glyph.contours:
-        for letter, points in contour:
+        for symbol, points in contour:
             places = [(round(point.real), round(point.imag)) for point in points]
-            draw = {"M": pen.moveTo, "L": pen.lineTo, "Q": pen.qCurveTo}[letter]
+            draw = {"M": pen.moveTo, "L": pen.lineTo, "Q": pen.qCurveTo}[symbol]
             draw(*places)
         pen.closePath()
     return pen.glyph()

@@ -216,8 +216,8 @@ def _glyph(glyph: Any, character: str) -> Glyph:
     contours: list[list[Segment]] = []
     for operator in glyph.operators:
         points = tuple(Point(point.x, point.y) for point in operator.points()[0])
-        letter = {"Moveto": "M", "Lineto": "L", "Quad": "Q"}[type(operator).__name__]
-        if letter == "M":
+        symbol = {"Moveto": "M", "Lineto": "L", "Quad": "Q"}[type(operator).__name__]
+        if symbol == "M":
             contours.append([])
-        contours[-1].append((letter, points))
+        contours[-1].append((symbol, points))
     return Glyph(glyph.index, character, tuple(map(tuple, contours)))

@@ -22,11 +22,11 @@ def parsed(data: str, unit: float) -> tuple[Segment, ...]:
         If there is anything but M, L, Q, C and z, each with its own points.
     """
     segments: list[Segment] = []
-    for letter, rest in COMMAND.findall(data):
+    for symbol, rest in COMMAND.findall(data):
         numbers = [float(number) * unit for number in NUMBER.findall(rest)]
-        if len(numbers) != COORDINATES[letter]:
-            raise ValueError(f"path data {letter}{rest}")
-        segments.append((letter, tuple(map(complex, numbers[::2], numbers[1::2]))))
+        if len(numbers) != COORDINATES[symbol]:
+            raise ValueError(f"path data {symbol}{rest}")
+        segments.append((symbol, tuple(map(complex, numbers[::2], numbers[1::2]))))
     if COMMAND.sub("", data).strip():
         raise ValueError(f"path data {data[:40]}")
     return tuple(segments)
@@ -34,7 +34,7 @@ def parsed(data: str, unit: float) -> tuple[Segment, ...]:
 
 def moved(path: Iterable[Segment], by: Point, turn: complex = 1) -> tuple[Segment, ...]:
     """The path turned about the origin by a number of modulus 1, then moved."""
-    return tuple((letter, tuple(turn * point + by for point in points)) for letter, points in path)
+    return tuple((symbol, tuple(turn * point + by for point in points)) for symbol, points in path)
 
 
 def written(path: Iterable[Segment], decimals: int = 0) -> str:
@@ -42,17 +42,17 @@ def written(path: Iterable[Segment], decimals: int = 0) -> str:
     parts: list[str] = []
     here = start = 0j
     last = ""
-    for letter, points in path:
+    for symbol, points in path:
         goals = [rounded(point, decimals) for point in points]
-        if letter == "z":
+        if symbol == "z":
             name, said = "z", ""
             here = start
-        elif letter == "M":
+        elif symbol == "M":
             name, said = "M", numbers(part for goal in goals for part in (goal.real, goal.imag))
             here = start = goals[0]
         else:
             steps = [goal - here for goal in goals]
-            name, said = _step(letter, steps)
+            name, said = _step(symbol, steps)
             here = goals[-1]
         if name != last or name in "Mz":
             parts.append(name)
@@ -63,12 +63,12 @@ def written(path: Iterable[Segment], decimals: int = 0) -> str:
     return "".join(parts)
 
 
-def _step(letter: str, steps: Sequence[Point]) -> tuple[str, str]:
-    if letter == "L" and not steps[0].imag:
+def _step(symbol: str, steps: Sequence[Point]) -> tuple[str, str]:
+    if symbol == "L" and not steps[0].imag:
         return "h", numbers([steps[0].real])
-    if letter == "L" and not steps[0].real:
+    if symbol == "L" and not steps[0].real:
         return "v", numbers([steps[0].imag])
-    return letter.lower(), numbers(part for step in steps for part in (step.real, step.imag))
+    return symbol.lower(), numbers(part for step in steps for part in (step.real, step.imag))
 
 
 def numbers(values: Iterable[float]) -> str:
@@ -89,14 +89,14 @@ def rounded(point: Point, decimals: int = 0) -> Point:
 def thinned(path: Iterable[Segment]) -> Iterator[Segment]:
     """The path without the points of its straight pieces that are within `SLACK` of the rest."""
     run: list[Point] = []
-    for letter, points in (*path, ("", ())):
-        if letter == "L":
+    for symbol, points in (*path, ("", ())):
+        if symbol == "L":
             run.append(points[0])
             continue
         for point in _kept(run)[1:]:
             yield "L", (point,)
-        if letter:
-            yield letter, points
+        if symbol:
+            yield symbol, points
         run = [points[-1]] if points else run[:1]
 
 

@@ -1,10 +1,10 @@
 """Published measurements: what an experiment gave on a named data set, device and day.
 
-One JSON file an experiment and scale, in ``src/bnproof/published``: the measurements of every seed,
-their configuration, versions, commit and duration, and a hash of it all.  A verdict is never
-stored: the claim's criteria are applied to the measurements each time.  ``lock`` lists
-the version of every package that has a part in the numbers; a record of before there was a lock
-has those of five packages, in ``environment``.
+One JSON file an experiment and scale, in ``src/bnproof/results/published``: the measurements of
+every seed, their configuration, versions, commit and duration, and a hash of it all.  A verdict is
+never stored: the claim's criteria are applied to the measurements each time.  ``lock`` lists the
+version of every package that has a part in the numbers; a record of before there was a lock has
+those of five packages, in ``environment``.
 """
 
 import json
@@ -19,22 +19,21 @@ from bnproof.empirical.experiment import experiment_of, judge
 from bnproof.empirical.runner import Results
 from bnproof.empirical.training.run_folder import plain
 from bnproof.report.document import environment, lock, now
+from bnproof.results.record_files import FOLDER as FOLDER
+from bnproof.results.record_files import SCHEMA, Record, largest
+from bnproof.results.record_files import read as read
 from bnproof.theory.claim import Claim, Evidence, Scale
-from bnproof.theory.common.checksum import intact, parse, sealed
+from bnproof.theory.common.checksum import with_checksum
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
 
-FOLDER: Final = Path(__file__).parent / "published"
-SCHEMA: Final = 1
 FIGURES: Final = 7  # significant digits, a float32's
 PICTURE_FIGURES: Final = 3  # of quantities that are only drawn
-
-Record = dict[str, Any]
 
 
 def record(claim: Claim, scale: Scale, results: Results, *, command: str, threads: int) -> Record:
     """Measurements with all that is needed to repeat them, and a hash of the whole."""
-    pictures = experiment_of(claim).pictures
+    plot_only = experiment_of(claim).plot_only
     whole: Record = {
         "schema": SCHEMA,
         "id": claim.id,
@@ -49,13 +48,13 @@ def record(claim: Claim, scale: Scale, results: Results, *, command: str, thread
         "provenance": plain(results.provenance),
         "series": {
             net: {
-                name: _rounded(values, PICTURE_FIGURES if name in pictures else FIGURES)
+                name: _rounded(values, PICTURE_FIGURES if name in plot_only else FIGURES)
                 for name, values in rows.items()
             }
             for net, rows in results.series.items()
         },
     }
-    return sealed(whole)
+    return with_checksum(whole)
 
 
 def write(whole: Record, folder: Path = FOLDER) -> Path:
@@ -71,33 +70,10 @@ def write(whole: Record, folder: Path = FOLDER) -> Path:
     return path
 
 
-def read(path: Path) -> Record:
-    """Read a published file.
-
-    Raises
-    ------
-    UserError
-        If it cannot be read, is of another schema, or was changed after it was written.
-    """
-    try:
-        whole: Record = parse(path.read_text(encoding="utf-8"))
-        sound = intact(whole) and whole["schema"] == SCHEMA
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, KeyError):
-        sound = False
-    if not sound:
-        raise UserError(f"{path}: was changed after it was published; publish it again")
-    return whole
-
-
 def evidence(claim: Claim, folder: Path = FOLDER) -> Evidence | None:
     """Judge the published measurements of the largest scale; None if there are none."""
-    for scale in reversed(Scale):
-        path = folder / f"{claim.id}.{scale.value}.json"
-        if path.exists():
-            return judged(claim, read(path))
-    return None
+    path = largest(claim.id, folder)
+    return None if path is None else judged(claim, read(path))
 
 
 def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:

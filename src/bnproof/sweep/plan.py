@@ -1,6 +1,6 @@
 """The file of a sweep: what all trials share, what varies, and every combination of it.
 
-A table ``[run]`` (fields of `bnproof.empirical.training.config.Recipe`, and the images) or
+A table ``[run]`` (fields of `bnproof.empirical.training.config.TrainingConfig`, and the images) or
 ``[experiment]`` holds what all trials share; ``[grid]`` gives a list to every name that varies::
 
     [run]
@@ -26,7 +26,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 
 from bnproof.catalogue import experiment
 from bnproof.empirical.networks.table import FAMILIES
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.theory.claim import Scale
 from bnproof.theory.common.errors import UserError, one_of, valid_seed, whole
 
@@ -47,7 +47,7 @@ EXPERIMENT: Final[Hints] = {"id": str, "scale": str, "seed": int, "data": str}
 
 
 @dataclass(frozen=True)
-class Trial:
+class GridPoint:
     """One combination.
 
     Attributes
@@ -65,7 +65,7 @@ class Trial:
     point: Fields
 
 
-def read(path: Path, data: str | None = None) -> list[Trial]:
+def read(path: Path, data: str | None = None) -> list[GridPoint]:
     """All trials of a file, in the order of its grid; the last name varies fastest.
 
     Parameters
@@ -92,7 +92,7 @@ def read(path: Path, data: str | None = None) -> list[Trial]:
         raise UserError(f"{path}: tables or lists are nested too deeply") from None
 
 
-def trials(text: str, data: str | None = None) -> list[Trial]:
+def trials(text: str, data: str | None = None) -> list[GridPoint]:
     """All trials of a file's text; see `read`.
 
     Raises
@@ -120,7 +120,7 @@ def trials(text: str, data: str | None = None) -> list[Trial]:
     if count > MOST:
         raise ValueError(f"[grid] has {count:.3g} combinations; at most {MOST:,}: split the file")
     points = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
-    return [Trial(kind, KINDS[kind](_nested(fixed | point)), point) for point in points]
+    return [GridPoint(kind, KINDS[kind](_nested(fixed | point)), point) for point in points]
 
 
 def _flat(where: str, table: Any, before: str = "") -> Fields:
@@ -169,7 +169,7 @@ def _nested(flat: Mapping[str, Any]) -> Fields:
 def _run(fields: Fields) -> Fields:
     """Check a training run; its types become those of the recipe."""
     fields = _typed(
-        fields, {**get_type_hints(Recipe), **IMAGES}, required=("network", "steps", "rate")
+        fields, {**get_type_hints(TrainingConfig), **IMAGES}, required=("network", "steps", "rate")
     )
     network = fields["network"]
     family = network.pop("family", None)
@@ -183,14 +183,14 @@ def _run(fields: Fields) -> Fields:
     fields["network"] = network
     valid_seed("seed", fields.get("seed", 0))
     whole("images", fields.get("images", 1), 1)
-    recipe(fields)
+    training_config(fields)
     return fields
 
 
-def recipe(fields: Mapping[str, Any]) -> Recipe:
+def training_config(fields: Mapping[str, Any]) -> TrainingConfig:
     """The recipe of a training run."""
     given = {name: value for name, value in fields.items() if name not in IMAGES}
-    return Recipe(**given | {"probes": tuple(given.get("probes", ()))})
+    return TrainingConfig(**given | {"metrics": tuple(given.get("metrics", ()))})
 
 
 def _experiment(fields: Fields) -> Fields:

@@ -9,9 +9,9 @@ from bnproof.catalogue import one
 from bnproof.empirical.data.load import load
 from bnproof.empirical.runner import measure, size_of, trial_config, trial_of
 from bnproof.empirical.training.loop import train
-from bnproof.empirical.training.run_folder import Run, State
+from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data, LinearMap
-from bnproof.sweep.plan import Fields, recipe
+from bnproof.sweep.plan import Fields, training_config
 from bnproof.theory.claim import Scale, Settings
 
 
@@ -19,7 +19,7 @@ class Task(Protocol):
     """What a worker carries out, and a driver looks up."""
 
     @property
-    def run(self) -> Run:
+    def run(self) -> RunFolder:
         """Its run folder; there is a result in it when it is done."""
 
     def carry_out(self) -> None:
@@ -46,13 +46,13 @@ class Training:
         return load(name, limit=self.fields.get("images"))
 
     @property
-    def run(self) -> Run:
+    def run(self) -> RunFolder:
         """The run folder of `bnproof.empirical.training.loop.train`."""
-        return Run(self.out, recipe(self.fields).config(self.data, self.device))
+        return RunFolder(self.out, training_config(self.fields).config(self.data, self.device))
 
     def carry_out(self) -> None:
         """Train."""
-        train(recipe(self.fields), self.data, root=self.out, device=self.device, wait=-1)
+        train(training_config(self.fields), self.data, root=self.out, device=self.device, wait=-1)
 
     def shown(self, result: State) -> Fields:
         """Where it diverged, if it did, and its last evaluation."""
@@ -84,12 +84,12 @@ class Measurement:
         )
 
     @property
-    def run(self) -> Run:
+    def run(self) -> RunFolder:
         """The run folder of `bnproof.empirical.runner.measure`."""
         claim, settings = one(self.fields["id"]), self.settings
         images = load(settings.data, limit=size_of(claim, settings).images)
         trial = trial_of(claim, settings, images, settings.seed, root=self.out)
-        return Run(self.out, trial_config(claim, trial))
+        return RunFolder(self.out, trial_config(claim, trial))
 
     def carry_out(self) -> None:
         """Measure."""

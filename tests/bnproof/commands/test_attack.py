@@ -30,7 +30,7 @@ def test_a_false_claim_gets_an_exact_counterexample_to_paste(capsys) -> None:
     source = re.search(r"Counterexample\.of\(.*\)", out)
     assert source is not None
     case = eval(source[0], {"Counterexample": Counterexample})
-    evidence = exact.check(replace(report_3_4.CLAIM, means=(case,)), Settings())
+    evidence = exact.check(replace(report_3_4.CLAIM, checks=(case,)), Settings())
     assert evidence.holds is False
     assert evidence.control_differs
 

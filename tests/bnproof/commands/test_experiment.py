@@ -7,7 +7,7 @@ import pytest
 
 from bnproof import cli
 from bnproof.results import published
-from bnproof.results.requests import requests
+from bnproof.results.run_requests import requests
 from bnproof.theory import claim
 
 CHEAP = "bjorck_fig6"

@@ -42,7 +42,7 @@ def record(claim: Claim, folder: Path) -> dict[str, Any]:
         return "A falling line."
 
     found = Evidence(Kind.INSTANCES, True, True, "Found on 24 networks.")
-    way = claim.means_of(type(bn_hessian.CLAIM.means[0]))
+    spec = claim.check_of(type(bn_hessian.CLAIM.checks[0]))
     printed = {
         name: None if part in (None, True) else {"latex": latex(part), "text": text(part)}
         for name in ("relation", "domain", "control")
@@ -63,7 +63,7 @@ def record(claim: Claim, folder: Path) -> dict[str, Any]:
             "scale": None,
         },
         **{"verdict": str(claim.expected), "expected": str(claim.expected), "seconds": 1.0},
-        "steps": [vars(step) for step in way.prove().steps],
+        "steps": [vars(step) for step in spec.prove().steps],
         "evidence": [
             {**item, "summary": found.summary, "numbers": numbers, "provenance": {"seed": 0}}
         ],

@@ -3,12 +3,12 @@
 import pytest
 
 from bnproof.report.formula_svg import EM, FormulaError, Mrow, draw
-from bnproof.theory.symbols import LETTERS
+from bnproof.theory.symbols import SYMBOLS
 
 
 def test_every_letter_is_drawn() -> None:
-    for letter in LETTERS.values():
-        assert draw(letter.latex).marks
+    for symbol in SYMBOLS.values():
+        assert draw(symbol.latex).marks
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from markupsafe import escape
 
 from bnproof.catalogue import catalogue
 from bnproof.report.formulas import Sheet, spoken
-from bnproof.theory.claim import Claim, Derived, Disproved
+from bnproof.theory.claim import Claim, Disproof, Proof
 from bnproof.theory.symbols import latex
 
 
@@ -18,9 +18,9 @@ def formulas_of(claim: Claim) -> list[str]:
     """Everything that the report would draw for a claim."""
     relations = [claim.relation, claim.domain, claim.control]
     found = [claim.statement, *(latex(part) for part in relations if part is not None)]
-    for way in claim.means:
-        if isinstance(way, Derived | Disproved):
-            found += [step.latex for step in way.prove().steps]
+    for spec in claim.checks:
+        if isinstance(spec, Proof | Disproof):
+            found += [step.latex for step in spec.prove().steps]
     return [text for text in found if text]
 
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from bnproof.report import figures
 from bnproof.report.page import ReportError, build, write
-from bnproof.theory.claim import Claim, Evidence, Instances, Kind, Verdict
+from bnproof.theory.claim import Claim, Evidence, Kind, RandomTest, Verdict
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.sources import Source
 
@@ -333,7 +333,7 @@ CLAIM = Claim(
     sources=(Source("derived", "here"),),
     statement="x",
     expected=Verdict.SUPPORTED,
-    means=(Instances(),),
+    checks=(RandomTest(),),
     relation=object(),
     control=object(),
 )

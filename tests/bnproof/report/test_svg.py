@@ -108,13 +108,13 @@ def test_a_line_passes_every_point_of_its_own() -> None:
     data = re.search(rf"class='{name[1]}' d='([^']*)'", svg)
     assert data
     here, kept = 0j, []
-    for letter, rest in re.findall(r"([Mlhv])([^Mlhv]*)", data[1]):
+    for symbol, rest in re.findall(r"([Mlhv])([^Mlhv]*)", data[1]):
         values = [float(number) for number in re.findall(r"-?(?:\d+\.?\d*|\.\d+)", rest)]
-        for at in range(0, len(values), 2 if letter in "Ml" else 1):
+        for at in range(0, len(values), 2 if symbol in "Ml" else 1):
             step = {"h": (values[at], 0.0), "v": (0.0, values[at])}.get(
-                letter, tuple(values[at : at + 2])
+                symbol, tuple(values[at : at + 2])
             )
-            here = complex(*step) + (0 if letter == "M" else here)
+            here = complex(*step) + (0 if symbol == "M" else here)
             kept.append(here)
     assert len(kept) < len(x)
     width, height = (inches * 72 * UNIT for inches in figures.SIZE)

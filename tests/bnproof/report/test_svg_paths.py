@@ -11,8 +11,8 @@ from bnproof.report.svg_paths import SLACK, Segment, moved, numbers, parsed, thi
 
 PLACE = st.builds(complex, *2 * [st.floats(-999, 999, allow_subnormal=False)])
 PIECE = st.sampled_from("LQC").flatmap(
-    lambda letter: st.tuples(
-        st.just(letter), st.tuples(*{"L": 1, "Q": 2, "C": 3}[letter] * [PLACE])
+    lambda symbol: st.tuples(
+        st.just(symbol), st.tuples(*{"L": 1, "Q": 2, "C": 3}[symbol] * [PLACE])
     )
 )
 PATH = st.builds(
@@ -28,22 +28,22 @@ def drawn(data: str) -> list[Segment]:
     sizes = {"M": 2, "h": 1, "v": 1, "l": 2, "q": 4, "c": 6}
     found: list[Segment] = []
     here = start = 0j
-    for letter, rest in re.findall(r"([Mhvlqcz])([^Mhvlqcz]*)", data):
+    for symbol, rest in re.findall(r"([Mhvlqcz])([^Mhvlqcz]*)", data):
         values = [float(number) for number in re.findall(r"-?(?:\d+\.?\d*|\.\d+)", rest)]
-        if letter == "z":
+        if symbol == "z":
             found.append(("z", ()))
             here = start
             continue
-        for at in range(0, len(values), sizes[letter]):
-            part = values[at : at + sizes[letter]]
-            if letter in "hv":
-                part = [part[0], 0] if letter == "h" else [0, part[0]]
-            origin = 0j if letter == "M" else here
+        for at in range(0, len(values), sizes[symbol]):
+            part = values[at : at + sizes[symbol]]
+            if symbol in "hv":
+                part = [part[0], 0] if symbol == "h" else [0, part[0]]
+            origin = 0j if symbol == "M" else here
             points = tuple(map(complex, part[::2], part[1::2]))
             points = tuple(origin + point for point in points)
             here = points[-1]
-            start = here if letter == "M" else start
-            found.append((letter.upper().replace("H", "L").replace("V", "L"), points))
+            start = here if symbol == "M" else start
+            found.append((symbol.upper().replace("H", "L").replace("V", "L"), points))
     return found
 
 
@@ -51,7 +51,7 @@ def drawn(data: str) -> list[Segment]:
 @given(PATH, st.sampled_from([0, 1]))
 def test_what_is_written_is_what_was_meant(path: tuple[Segment, ...], decimals: int) -> None:
     found = drawn(written(path, decimals))
-    assert [letter for letter, _ in found] == [letter for letter, _ in path]
+    assert [symbol for symbol, _ in found] == [symbol for symbol, _ in path]
     off = 0.5 * 10**-decimals * 2**0.5 + 1e-6
     for (_, points), (_, meant) in zip(found, path, strict=True):
         assert all(abs(a - b) <= off for a, b in zip(points, meant, strict=True))

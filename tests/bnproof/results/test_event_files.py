@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from bnproof import cli
-from bnproof.empirical.training.run_folder import Run
+from bnproof.empirical.training.run_folder import RunFolder
 from bnproof.results.event_files import FILE, write
 from bnproof.theory.common.errors import UserError
 
@@ -14,7 +14,7 @@ CONFIG = {
     "network": {"depth": 8, "family": "resnet", "norm": "batch"},
     "rate": 0.1,
     "seed": 3,
-    "probes": ["landscape"],
+    "metrics": ["landscape"],
     "data": {"name": "digits"},
 }
 ROWS = [
@@ -25,12 +25,12 @@ ROWS = [
 
 
 @pytest.fixture
-def run(tmp_path) -> Run:
-    run = Run(tmp_path / "runs", CONFIG)
+def run(tmp_path) -> RunFolder:
+    run = RunFolder(tmp_path / "runs", CONFIG)
     with run.held():
         for row in ROWS[:2]:
             run.record(row)
-    with Run(tmp_path / "runs", {"experiment": "x"}).held():  # not a training run
+    with RunFolder(tmp_path / "runs", {"experiment": "x"}).held():  # not a training run
         pass
     return run
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from bnproof.empirical.experiment import Experiment, experiment_of
 from bnproof.empirical.runner import measure
 from bnproof.results import published
 from bnproof.theory.claim import Scale, Settings, decide
-from bnproof.theory.common.checksum import sealed
+from bnproof.theory.common.checksum import with_checksum
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.loading import load_folder
 from bnproof.verification import gather
@@ -66,7 +67,7 @@ def test_a_run_of_today_gives_the_published_numbers(path, tmp_path):
     assert today.where == record["where"]
     for net, rows in record["series"].items():
         for name, values in rows.items():
-            if name not in experiment_of(CLAIMS[record["id"]]).pictures:
+            if name not in experiment_of(CLAIMS[record["id"]]).plot_only:
                 np.testing.assert_allclose(
                     today.series[net][name], np.asarray(values, dtype=float), rtol=1e-2, atol=1e-4
                 )
@@ -122,7 +123,7 @@ def test_the_largest_scale_counts(record, tmp_path):
     larger = {name: value for name, value in record.items() if name != "sha256"}
     larger["scale"] = "paper"
     larger["where"] = "larger"
-    published.write(sealed(larger), tmp_path)
+    published.write(with_checksum(larger), tmp_path)
     assert published.evidence(CLAIMS[CHEAP], tmp_path).summary.startswith("On larger")
 
 
@@ -133,10 +134,10 @@ def test_verify_judges_what_is_published_of_a_trained_experiment(record, tmp_pat
     fresh, kept = gather(claim, SMOKE)
     assert "measured" not in fresh.provenance
     assert "measured" in kept.provenance
-    (way,) = claim.means
-    sizes = {scale: replace(size, updates=1) for scale, size in way.sizes.items()}
-    trained = replace(claim, means=(replace(way, sizes=sizes),))
-    assert isinstance(trained.means[0], Experiment)
+    (spec,) = claim.checks
+    sizes = {scale: replace(size, updates=1) for scale, size in spec.sizes.items()}
+    trained = replace(claim, checks=(replace(spec, sizes=sizes),))
+    assert isinstance(trained.checks[0], Experiment)
     (only,) = gather(trained, SMOKE)
     assert only.provenance["measured"] == record["created"][:10]
 
@@ -153,6 +154,8 @@ def test_the_commit_is_that_of_the_code_that_runs(tmp_path):
     for path in code:
         path.parent.mkdir(parents=True)
         path.write_text("")
+    for name in ("theory", "simulate", "empirical"):
+        (tmp_path / "src" / "bnproof" / name).symlink_to(Path("../..") / name)
     assert published.commit(folder) == "unknown"
     git("init", "--quiet")
     git("commit", "--quiet", "--allow-empty", "-m", "of another project")
@@ -163,8 +166,11 @@ def test_the_commit_is_that_of_the_code_that_runs(tmp_path):
     assert published.commit(folder) == head
     (tmp_path / "result.json").write_text("{}")
     assert published.commit(folder) == head
+    elsewhere = tmp_path / "elsewhere"  # the package reached through a link
+    elsewhere.symlink_to(tmp_path / "src" / "bnproof")
     for path in code:
         path.write_text("changed = True\n")
         assert published.commit(folder) == f"{head}-dirty", path
+        assert published.commit(elsewhere / "results") == f"{head}-dirty", path
         path.write_text("")
     assert published.commit(folder) == head

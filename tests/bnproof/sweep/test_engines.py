@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from bnproof.empirical.data.load import load
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import train
 
 FILE = """
@@ -31,7 +31,7 @@ network.depth = 8
 steps = [2, 100]
 """
 NETWORK = {"family": "resnet", "depth": 8}
-RECIPE = Recipe(network=NETWORK, steps=100, rate=0.05, batch=8, every=100)
+RECIPE = TrainingConfig(network=NETWORK, steps=100, rate=0.05, batch=8, every=100)
 # A shell that starts the tests in the background makes all that they start deaf to SIGINT.
 MAIN = """
 import signal

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bnproof.empirical.training.config import Recipe
-from bnproof.sweep.plan import read, recipe, trials
+from bnproof.empirical.training.config import TrainingConfig
+from bnproof.sweep.plan import read, training_config, trials
 from bnproof.theory.common.errors import UserError
 
 FILE = """
@@ -35,7 +35,7 @@ def test_every_combination_the_last_fastest() -> None:
         (rate, norm, seed) for rate in (1, 0.5) for norm in ("batch", "none") for seed in (0, 1, 2)
     ]
     assert len({str(trial.fields) for trial in found}) == 12
-    assert recipe(found[3].fields) == Recipe(
+    assert training_config(found[3].fields) == TrainingConfig(
         network={"family": "vgg", "norm": "none"}, steps=3, rate=1.0, seed=0
     )
     assert isinstance(found[0].fields["rate"], float)  # 1 and 1.0 are one configuration
@@ -101,7 +101,7 @@ def test_data_of_the_call_goes_before_those_of_the_file() -> None:
         (RUN.replace("3", "true") + GRID, "steps True: must be an integer"),
         (RUN.replace("= 8", "= 1979-05-27") + GRID, "network.depth .*must be an integer"),
         (RUN.replace("resnet", "resent") + GRID, "network.family 'resent'.*nearest is resnet"),
-        (RUN + "probes = [1]\n" + GRID, "probes .*must be a list of texts in quotes"),
+        (RUN + "metrics = [1]\n" + GRID, "metrics .*must be a list of texts in quotes"),
         (RUN + "images = 0\n" + GRID, "images 0: must be an integer, at least 1"),
         (RUN + "[grid]\nseed = [-1]\n", "seed -1: must be an integer, 0 to 4294967295"),
         ("run = 1\n" + GRID, r"run: must be a table; write \[run\]"),
@@ -139,9 +139,9 @@ NAMES = re.findall(r"^([\w.]+) =", FILE, re.MULTILINE)
 
 @given(st.sampled_from(NAMES), st.integers(0, 20), st.sampled_from(ascii_lowercase))
 @settings(max_examples=40)
-def test_a_misspelt_name_is_refused(name, place, letter) -> None:
+def test_a_misspelt_name_is_refused(name, place, symbol) -> None:
     place %= len(name)
-    wrong = name[:place] + letter + name[place + 1 :]
+    wrong = name[:place] + symbol + name[place + 1 :]
     assume(wrong != name)
     with pytest.raises(ValueError, match=r"must be one of|is no table|is missing"):
         trials(re.sub(rf"^{re.escape(name)} =", f"{wrong} =", FILE, flags=re.MULTILINE))

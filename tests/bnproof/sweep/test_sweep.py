@@ -16,7 +16,7 @@ import torch
 from bnproof import cli
 from bnproof.commands.sweep import _terminable
 from bnproof.empirical.data.load import load
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import train
 from bnproof.sweep import local, on_ray, process
 from bnproof.sweep.table import as_csv, as_text
@@ -77,8 +77,10 @@ def run(monkeypatch, capsys):
 
 def test_what_is_done_is_not_started(run, tmp_path, monkeypatch) -> None:
     out = tmp_path / "runs"
-    recipe = Recipe(network={"family": "resnet", "depth": 8}, steps=2, rate=0.05, batch=8)
-    result = train(recipe, load("digits", limit=40), root=out)
+    training_config = TrainingConfig(
+        network={"family": "resnet", "depth": 8}, steps=2, rate=0.05, batch=8
+    )
+    result = train(training_config, load("digits", limit=40), root=out)
     (folder,) = out.iterdir()
     before = snapshot(folder)
     monkeypatch.setattr(local, "Process", None)
@@ -93,8 +95,10 @@ def test_what_is_done_is_not_started(run, tmp_path, monkeypatch) -> None:
 
 def test_divergence_is_a_result(run, tmp_path) -> None:
     out = tmp_path / "runs"
-    recipe = Recipe(network={"family": "resnet", "depth": 8}, steps=9, rate=1e6, batch=8)
-    result = train(recipe, load("digits", limit=40), root=out)
+    training_config = TrainingConfig(
+        network={"family": "resnet", "depth": 8}, steps=9, rate=1e6, batch=8
+    )
+    result = train(training_config, load("digits", limit=40), root=out)
     file = tmp_path / "sweep.toml"
     file.write_text(FILE.replace("0.05", "1e6").replace("[2]", "[9]"))
     assert run(file, "--out", out)[0] == 0
@@ -116,7 +120,7 @@ def test_a_bad_trial_is_one_line_of_the_table(run, tmp_path) -> None:
     assert status == 1
     (row,) = table(tmp_path / "runs")
     assert row["status"] == "failed"
-    assert row["note"].startswith("digits: a batch of 41 was asked for")
+    assert row["note"].startswith("digits: batch 41: choose")
     assert "1 failed" in text
 
 

@@ -6,7 +6,7 @@ from scipy.stats import norm
 
 from bnproof.empirical.experiments.shift.activation_stability import NOISE_FLOOR, drift
 from bnproof.empirical.metrics.shift_callbacks import POINTS
-from bnproof.empirical.protocols.courses import CEILING
+from bnproof.empirical.protocols.curves import CEILING
 
 LEVELS = (np.arange(POINTS) + 0.5) / POINTS
 NORMAL = norm.ppf(LEVELS)

@@ -6,7 +6,7 @@ from bnproof.empirical.data.load import load
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT
 from bnproof.empirical.experiments.normalisers import bjorck_lsuv
 from bnproof.empirical.experiments.normalisers.bjorck_lsuv import LSUV
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.trial import Trained, Trial
 
 # By norm and init, and by rate; None is a divergence.
@@ -22,17 +22,17 @@ DRIFTS = {("batch", "xavier"): 0.5, ("none", "lsuv"): 2.0, ("none", "xavier"): 7
 class Told(Trial):
     """A trial whose runs are told, not made."""
 
-    def train(self, network, *, rate, data=None, seed=0, **recipe):
+    def train(self, network, *, rate, data=None, seed=0, **training_config):
         if seed:
             assert (seed, network["norm"]) == (1_000, "batch")
             return self.told(network, rate, OTHER_SEED[rate])
         return self.told(network, rate, ACCURACIES[network["norm"], network["init"]][rate])
 
     def told(self, network, rate, found):
-        made = Recipe(network=network, rate=rate, steps=1)
+        made = TrainingConfig(network=network, rate=rate, steps=1)
         row = {"test accuracy": 0.9 if found is None else found}
         return Trained(
-            recipe=made,
+            training_config=made,
             data=self.images.name,
             diverged=1 if found is None else None,
             curve=[row],

@@ -137,7 +137,7 @@ def test_a_claim_without_experiment_is_refused():
         sources=(Source("derived", "test"),),
         statement="x",
         expected=Verdict.PROVED,
-        means=("nothing",),
+        checks=("nothing",),
     )
     with pytest.raises(ValueError, match="no experiment"):
         check(claim, SMOKE)
@@ -175,8 +175,8 @@ def test_evidence_is_as_expected(found, claim_id):
 
 @EVERY
 def test_evidence_says_what_was_measured_on_what(found, claim_id):
-    evidence, way = found(claim_id), experiment_of(CLAIMS[claim_id])
-    size, name = way.sizes[Scale.SMOKE], way.data or "photos"
+    evidence, spec = found(claim_id), experiment_of(CLAIMS[claim_id])
+    size, name = spec.sizes[Scale.SMOKE], spec.data or "photos"
     json.dumps(evidence.numbers, allow_nan=False)
     json.dumps(evidence.provenance)
     assert evidence.summary.startswith(f"On {name}, {size.words(size.seeds)}: ")
@@ -253,7 +253,7 @@ def test_the_printed_table_satisfies_its_own_criteria():
         net: {name: np.array([values]) for name, values in rows.items()}
         for net, rows in printed.items()
     }
-    means = CLAIMS["bjorck_table1"].means_of(Experiment)
+    means = CLAIMS["bjorck_table1"].check_of(Experiment)
     evidence = judge(means, series, where="the print")
     assert (evidence.holds, evidence.control_differs) == (True, True)
     swapped = series | {WITH: series[WITHOUT], WITHOUT: series[WITH]}

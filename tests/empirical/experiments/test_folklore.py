@@ -7,7 +7,7 @@ import torch
 from bnproof.empirical.experiments.initialisation.blog_initialisation import SMALLEST, spread
 from bnproof.empirical.experiments.initialisation.daneshmand_rank import soft_rank
 from bnproof.empirical.experiments.normalisers.blog_regulariser import at_levels, curve
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.trial import Trained
 
 
@@ -16,8 +16,10 @@ def run(losses, train, test):
         {"loss": loss, "train accuracy": a, "test accuracy": b}
         for loss, a, b in zip(losses, train, test, strict=True)
     ]
-    recipe = Recipe(network={}, steps=1, rate=0.1)
-    return Trained(recipe=recipe, data="toys", diverged=None, curve=rows, seconds=0.0)
+    training_config = TrainingConfig(network={}, steps=1, rate=0.1)
+    return Trained(
+        training_config=training_config, data="toys", diverged=None, curve=rows, seconds=0.0
+    )
 
 
 def test_a_curve_puts_losses_where_accuracies_are():

@@ -5,16 +5,16 @@ import pytest
 
 from bnproof.empirical.experiments.landscape.santurkar_dln import FASTER, LOWER, _measured, reached
 from bnproof.empirical.protocols.dln import DATA, LIMIT, RATE, unexplained
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.tasks import Regression
 from bnproof.empirical.trial import Trained
 
-RECIPE = Recipe(network={"family": "linear"}, steps=30, every=10, rate=RATE, seed=4)
+RECIPE = TrainingConfig(network={"family": "linear"}, steps=30, every=10, rate=RATE, seed=4)
 
 
 def test_the_first_moment_that_is_down_counts_and_the_last_where_none_is():
-    course = np.array([np.nan, 5.0, 2.0, 3.0, 1.0])
-    assert [reached(course, aim) for aim in (5.0, 2.5, 1.0, 0.5)] == [1, 2, 4, 4]
+    curve = np.array([np.nan, 5.0, 2.0, 3.0, 1.0])
+    assert [reached(curve, aim) for aim in (5.0, 2.5, 1.0, 0.5)] == [1, 2, 4, 4]
 
 
 def test_a_network_that_puts_out_zero_leaves_everything_unexplained():

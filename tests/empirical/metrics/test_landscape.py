@@ -42,12 +42,12 @@ def value(outputs, _targets):
     return outputs
 
 
-def probe(rates=RATES, model=None, loss=value):
+def metric(rates=RATES, model=None, loss=value):
     return along_gradient(model or Quadratic(), loss, torch.zeros(1), torch.zeros(1), rates)
 
 
 def test_a_quadratic_gives_its_constants() -> None:
-    found = probe()
+    found = metric()
     g = CURVATURES * START
     assert found.length == pytest.approx(float(g.norm()), rel=1e-14)
     bent = float((CURVATURES * g).norm())  # |g(w) - g(w - eta g)| = eta |Ag|
@@ -78,7 +78,7 @@ def test_a_checkpoint_of_a_quadratic_gives_its_constants() -> None:
     assert found.variation == pytest.approx((min(expected), found.loss))
     assert found.broken == 0
     # The same steps, asked for one by one.
-    assert dataclasses.asdict(probe(found.rates)).items() <= dataclasses.asdict(found).items()
+    assert dataclasses.asdict(metric(found.rates)).items() <= dataclasses.asdict(found).items()
 
 
 def test_step_sizes_of_a_checkpoint() -> None:
@@ -116,16 +116,16 @@ def test_sharpness_of_a_quadratic_is_its_largest_curvature() -> None:
     assert found.beta_rate == pytest.approx(2)
     assert found.along == pytest.approx(float(g @ (CURVATURES * g) / (g @ g)), rel=1e-12)
     # Effective beta lies between the curvature along the gradient and the largest.
-    assert found.along < probe().beta < found.eigenvalue
+    assert found.along < metric().beta < found.eigenvalue
 
 
 def test_descent_is_contiguous_from_zero() -> None:
     # The loss on the path is a parabola in eta, back at its start at eta = 2 g'g/g'Ag.
     g = CURVATURES * START
     limit = float(2 * (g @ g) / (g @ (CURVATURES * g)))
-    found = probe(rates=(0.5 * limit, 0.99 * limit, 1.01 * limit))
+    found = metric(rates=(0.5 * limit, 0.99 * limit, 1.01 * limit))
     assert found.largest_descent() == pytest.approx(0.99 * limit)
-    assert probe(rates=(1.01 * limit,)).largest_descent() == 0
+    assert metric(rates=(1.01 * limit,)).largest_descent() == 0
     # A lower loss after a barrier does not count.
     gap = dataclasses.replace(found, losses=(1.0, found.loss + 1, 0.5))
     assert gap.largest_descent() == pytest.approx(0.5 * limit)
@@ -153,7 +153,7 @@ def test_losses_alone_are_those_of_the_landscape(norm) -> None:
 
 def test_wrong_protocols_do_not_give_the_constants() -> None:
     """The three named in the module: each differs from the definition where the truth is known."""
-    found = probe()
+    found = metric()
     g = CURVATURES * START
     w, velocity, gradients, points = START, torch.zeros(3, dtype=torch.float64), [], []
     for _ in RATES:  # consecutive steps of a training with momentum; the first has none yet
@@ -185,8 +185,8 @@ def test_what_is_not_finite_is_recorded() -> None:
     def wall(outputs, _targets):
         return torch.where(outputs < 3, torch.tensor(float("nan")), outputs)
 
-    assert probe().losses[-1] < 3 < probe().loss
-    found = probe(loss=wall)
+    assert metric().losses[-1] < 3 < metric().loss
+    found = metric(loss=wall)
     assert math.isnan(found.losses[-1])
     assert found.variation[1] == math.inf
     assert found.largest_descent() < RATES[-1]
@@ -312,14 +312,14 @@ def test_a_layer_without_gradient_has_no_cosine() -> None:
 
 def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="give one or more positive, finite step sizes"):
-        probe(rates=())
+        metric(rates=())
     with pytest.raises(ValueError, match="rates"):
-        probe(rates=(0.1, -1.0))
+        metric(rates=(0.1, -1.0))
     flat = Quadratic()
     with torch.no_grad():
         flat.w.zero_()
     with pytest.raises(FloatingPointError, match=r"length 0\.0: it gives no direction"):
-        probe(model=flat)
+        metric(model=flat)
     model, inputs = Product(), torch.ones(1, 1).double()
     after = [torch.ones(1).double()] * 3
 

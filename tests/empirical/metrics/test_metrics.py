@@ -245,7 +245,7 @@ def step(net):
 
 
 # Every probe, as (network, images, labels, loss) -> what it measures.
-PROBES = {
+METRICS = {
     "block_moments": lambda net, inputs, labels, loss: block_moments(net, inputs),
     "convolution_sums": lambda net, inputs, labels, loss: convolution_sums(
         net, inputs, labels, [2, 5]
@@ -290,7 +290,7 @@ OF_A_LOSS = {
         theorem_terms(net, loss, inputs, labels, names=["norm1"], curvature=1) for _ in range(2)
     ],
 }
-PROBES |= OF_A_LOSS
+METRICS |= OF_A_LOSS
 
 
 def traces(net):
@@ -343,33 +343,33 @@ def in_training(norm="batch", device="cpu"):
 
 @NORMS
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("probe", PROBES)
-def test_probes_leave_no_trace(norm, training, probe, device):
+@pytest.mark.parametrize("metric", METRICS)
+def test_probes_leave_no_trace(norm, training, metric, device):
     net, inputs, labels = in_training(norm, device)
     net.train(training).blocks[1].train(not training)  # flags that differ come back too
     before, pixels = traces(net), inputs.clone()
-    if (probe, norm) == ("theorem_terms", "none"):
+    if (metric, norm) == ("theorem_terms", "none"):
         with pytest.raises(ValueError, match="'norm1' is Identity: no batch normalisation"):
-            PROBES[probe](net, inputs, labels, functional.cross_entropy)
+            METRICS[metric](net, inputs, labels, functional.cross_entropy)
     else:
-        PROBES[probe](net, inputs, labels, functional.cross_entropy)
+        METRICS[metric](net, inputs, labels, functional.cross_entropy)
     assert same(before, traces(net))
     assert torch.equal(pixels, inputs)
 
 
-@pytest.mark.parametrize("probe", PROBES)
-def test_probes_leave_no_trace_after_an_error(probe, device):
+@pytest.mark.parametrize("metric", METRICS)
+def test_probes_leave_no_trace_after_an_error(metric, device):
     net, inputs, labels = in_training(device=device)
     net.linear = Fails(64, 10, device=device)
     before = traces(net)
     with pytest.raises(RuntimeError, match="on purpose"):
-        PROBES[probe](net, inputs, labels, functional.cross_entropy)
+        METRICS[metric](net, inputs, labels, functional.cross_entropy)
     assert same(before, traces(net))
 
 
 @pytest.mark.parametrize("calls", [1, 2])
-@pytest.mark.parametrize("probe", OF_A_LOSS)
-def test_probes_leave_no_trace_after_a_loss_that_fails(probe, calls, device):
+@pytest.mark.parametrize("metric", OF_A_LOSS)
+def test_probes_leave_no_trace_after_a_loss_that_fails(metric, calls, device):
     net, inputs, labels = in_training(device=device)
     before, left = traces(net), [calls]
 
@@ -380,26 +380,26 @@ def test_probes_leave_no_trace_after_a_loss_that_fails(probe, calls, device):
         return functional.cross_entropy(outputs, targets)
 
     with pytest.raises(RuntimeError, match="on purpose"):
-        PROBES[probe](net, inputs, labels, fails)
+        METRICS[metric](net, inputs, labels, fails)
     assert same(before, traces(net))
 
 
-@pytest.mark.parametrize("probe", [*OF_A_LOSS, "activation_moments", "activation_shift"])
-def test_probes_measure_training_mode_whatever_the_mode(probe):
+@pytest.mark.parametrize("metric", [*OF_A_LOSS, "activation_moments", "activation_shift"])
+def test_probes_measure_training_mode_whatever_the_mode(metric):
     net, (inputs, labels) = network(), images()
     rows = [
-        repr(PROBES[probe](net.train(mode), inputs, labels, functional.cross_entropy))
+        repr(METRICS[metric](net.train(mode), inputs, labels, functional.cross_entropy))
         for mode in (True, False)
     ]
     found = [re.sub("0x[0-9a-f]+", "", row) for row in rows]
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("probe", [*OF_A_LOSS, "activation_moments", "activation_shift"])
-def test_probes_refuse_a_model_without_parameters_that_need_gradients(probe):
+@pytest.mark.parametrize("metric", [*OF_A_LOSS, "activation_moments", "activation_shift"])
+def test_probes_refuse_a_model_without_parameters_that_need_gradients(metric):
     net, (inputs, labels) = network().requires_grad_(False), images()
     with pytest.raises(ValueError, match="no parameter that requires a gradient"):
-        PROBES[probe](net, inputs, labels, functional.cross_entropy)
+        METRICS[metric](net, inputs, labels, functional.cross_entropy)
 
 
 def test_an_unguarded_pass_does_leave_a_trace():

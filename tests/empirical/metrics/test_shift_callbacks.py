@@ -16,15 +16,15 @@ from bnproof.empirical.metrics.shift_callbacks import (
     UNITS,
     is_watched,
 )
-from bnproof.empirical.metrics.step import Moment
+from bnproof.empirical.metrics.step import TrainingState
 from bnproof.empirical.networks.table import build
-from bnproof.empirical.training.callbacks import WATCHES
+from bnproof.empirical.training.callbacks import CALLBACKS
 
 VGG = {"family": "vgg", "width": 2}
 LINEAR = {"family": "linear", "depth": 11}
 
 
-def moment(network, *, step=0, rate=0.1, seed=0, **changed):
+def now(network, *, step=0, rate=0.1, seed=0, **changed):
     draws = torch.Generator().manual_seed(seed)
     model = build(network, generator=draws)
     classes = network["family"] == "vgg"
@@ -42,7 +42,7 @@ def moment(network, *, step=0, rate=0.1, seed=0, **changed):
         "step": step,
         "evaluate": lambda forward: {"test accuracy": float(forward(inputs).argmax(1)[0])},
     }
-    return Moment(**(given | changed))
+    return TrainingState(**(given | changed))
 
 
 def state(model):
@@ -52,11 +52,11 @@ def state(model):
 @pytest.mark.parametrize("norm", ["batch", "none", "noisy"])
 @pytest.mark.parametrize("name", SHIFT_WATCHES)
 def test_a_watch_leaves_network_and_random_numbers(name, norm):
-    one = moment(LINEAR | {"norm": norm})
+    one = now(LINEAR | {"norm": norm})
     before, flags = state(one.model), [part.training for part in one.model.modules()]
     torch.manual_seed(5)
     numbers = torch.get_rng_state()
-    assert WATCHES[name](one)
+    assert CALLBACKS[name](one)
     assert torch.equal(torch.get_rng_state(), numbers)
     after = one.model.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
@@ -64,8 +64,8 @@ def test_a_watch_leaves_network_and_random_numbers(name, norm):
 
 
 def test_shift_is_that_of_the_probe_layer_by_layer():
-    one = moment(LINEAR | {"norm": "batch"})
-    found = WATCHES["shift"](one)
+    one = now(LINEAR | {"norm": "batch"})
+    found = CALLBACKS["shift"](one)
     given = (one.model, one.loss, one.inputs, one.targets)
     layers = [
         [f"layers.{k}.weight", f"norms.{k}.weight", f"norms.{k}.bias"]
@@ -80,7 +80,7 @@ def test_shift_is_that_of_the_probe_layer_by_layer():
 
 def test_bn_keeps_a_long_step_within_the_bound_and_its_absence_does_not():
     found = {
-        norm: WATCHES["earth mover"](moment(VGG | {"norm": norm})) for norm in ("batch", "none")
+        norm: CALLBACKS["earth mover"](now(VGG | {"norm": norm})) for norm in ("batch", "none")
     }
     assert all(len(found["batch"][kind]) == len(MOVED) for kind in found["batch"])
     assert max(found["batch"]["largest at long"]) <= math.sqrt(2)
@@ -89,7 +89,7 @@ def test_bn_keeps_a_long_step_within_the_bound_and_its_absence_does_not():
 
 
 def test_a_unit_of_normalised_activations_has_mean_0_and_deviation_1():
-    found = WATCHES["activations"](moment(VGG | {"norm": "batch"}))
+    found = CALLBACKS["activations"](now(VGG | {"norm": "batch"}))
     assert list(found) == ["3", "9"]
     for layer in found.values():
         assert len(layer["mean"]) == len(layer["quantiles"]) <= UNITS
@@ -103,7 +103,7 @@ def test_a_unit_of_normalised_activations_has_mean_0_and_deviation_1():
 def test_noise_is_drawn_anew_at_every_step():
     network = LINEAR | {"norm": "noisy"}
     first, again, later = (
-        WATCHES["activations"](moment(network, step=step))["3"]["mean"] for step in (1, 1, 2)
+        CALLBACKS["activations"](now(network, step=step))["3"]["mean"] for step in (1, 1, 2)
     )
     assert first == again
     assert max(abs(a - b) for a, b in zip(first, later, strict=True)) > 0.1
@@ -111,15 +111,15 @@ def test_noise_is_drawn_anew_at_every_step():
 
 def test_evaluation_as_trained_is_in_training_mode():
     seen = []
-    one = moment(LINEAR | {"norm": "batch"})
+    one = now(LINEAR | {"norm": "batch"})
     one.model.eval()
 
     def evaluate(forward):
         seen.append(forward.training)
         return {"test accuracy": 0.5}
 
-    changed = Moment(**(vars(one) | {"evaluate": evaluate}))
-    assert WATCHES["as trained"](changed) == {"test accuracy": 0.5}
+    changed = TrainingState(**(vars(one) | {"evaluate": evaluate}))
+    assert CALLBACKS["as trained"](changed) == {"test accuracy": 0.5}
     assert seen == [True]
     assert not one.model.training
 
@@ -128,11 +128,11 @@ def test_costly_watches_look_at_some_steps_only():
     assert [step for step in range(0, 120, 5) if is_watched(step)] == [0, 50, 100]
     assert not is_watched(1_050)
     assert is_watched(2_000)
-    late = moment(LINEAR | {"norm": "batch"}, step=33)
-    assert WATCHES["shift"](late) == WATCHES["earth mover"](late) == {}
+    late = now(LINEAR | {"norm": "batch"}, step=33)
+    assert CALLBACKS["shift"](late) == CALLBACKS["earth mover"](late) == {}
 
 
 def test_another_kind_of_module_is_refused():
-    one = moment(LINEAR | {"norm": "none"}, model=nn.Sequential(nn.Linear(10, 10)))
+    one = now(LINEAR | {"norm": "none"}, model=nn.Sequential(nn.Linear(10, 10)))
     with pytest.raises(TypeError, match="a Sequential: must be one of"):
-        WATCHES["shift"](one)
+        CALLBACKS["shift"](one)

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from bnproof.empirical.data.images import stream
 from bnproof.empirical.metrics.smoothness import CEILING, DRAWS, capped, near, smoothness, surface
-from bnproof.empirical.metrics.step import Moment
+from bnproof.empirical.metrics.step import TrainingState
 from bnproof.empirical.metrics.surface import loss_surface
 from bnproof.empirical.networks.table import build
 
@@ -57,7 +57,7 @@ def test_what_is_no_picture_is_refused(steps, losses, words):
         smoothness(steps, losses)
 
 
-def moment(norm, factor=1.0, step=1):
+def now(norm, factor=1.0, step=1):
     draws = stream(0, "test")
     net = build(
         {"family": "vgg", "width": 2, "norm": norm, "init": "kaiming"}, generator=draws
@@ -65,7 +65,7 @@ def moment(norm, factor=1.0, step=1):
     with torch.no_grad():
         for layer, _ in net.numbered()[:-1]:
             layer.weight.mul_(factor)
-    return Moment(
+    return TrainingState(
         model=net,
         loss=functional.cross_entropy,
         inputs=torch.randn(8, 3, 32, 32, generator=draws, dtype=torch.float64),
@@ -84,7 +84,7 @@ def picture(given, span):
 
 def test_filter_normalisation_sees_through_the_scale_of_weights_before_bn():
     """With BN the function is the same at four times the weights, and so is the picture."""
-    small, large = moment("batch"), moment("batch", factor=4)
+    small, large = now("batch"), now("batch", factor=4)
     for layer in (m for given in (small, large) for m in given.model.modules()):
         if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
             layer.eps = 1e-30
@@ -95,12 +95,12 @@ def test_filter_normalisation_sees_through_the_scale_of_weights_before_bn():
 
 
 def test_without_bn_the_picture_depends_on_the_scale():
-    assert picture(moment("none", 2), 0.5).max() > 10 * picture(moment("none"), 0.5).max()
+    assert picture(now("none", 2), 0.5).max() > 10 * picture(now("none"), 0.5).max()
 
 
 def test_the_watch_takes_two_planes_and_leaves_the_network_alone(monkeypatch):
     monkeypatch.setattr("bnproof.empirical.metrics.smoothness.POINTS", 3)
-    given = moment("batch")
+    given = now("batch")
     before = {name: value.clone() for name, value in given.model.state_dict().items()}
     found = surface(given)
     assert all(torch.equal(value, before[name]) for name, value in given.model.state_dict().items())
@@ -109,11 +109,11 @@ def test_the_watch_takes_two_planes_and_leaves_the_network_alone(monkeypatch):
     assert first[1, 1] == second[1, 1]
     assert not np.array_equal(first, second)
     assert first == pytest.approx(picture(given, 1.0), rel=1e-5)
-    assert surface(moment("batch", step=0)) == {}
+    assert surface(now("batch", step=0)) == {}
 
 
 def test_losses_that_are_not_finite_get_a_ceiling():
-    given = moment("none")
+    given = now("none")
     with torch.no_grad():
         given.model.layers[-1].weight.fill_(torch.nan)
     made = loss_surface(given.model, given.loss, given.inputs, given.targets, points=2)

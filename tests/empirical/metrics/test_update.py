@@ -11,7 +11,7 @@ from bnproof.empirical.data.images import stream
 from bnproof.empirical.data.load import load
 from bnproof.empirical.metrics.update import Update, diverging_update, nth_update, replay
 from bnproof.empirical.networks.resnet import resnet
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer
 
 CURVATURE = 2.0
@@ -108,9 +108,11 @@ def test_an_update_has_its_length_and_its_shares():
 def test_the_trainer_diverges_at_the_update_that_is_found():
     images = load("photos")
     network = {"family": "resnet", "depth": 8, "norm": "none"}
-    recipe = Recipe(network=network, steps=20, rate=1.0, batch=16)
-    training = Trainer(recipe, images)
-    update = diverging_update(training.model, training.update, limit=recipe.limit, at_most=20)
+    training_config = TrainingConfig(network=network, steps=20, rate=1.0, batch=16)
+    training = Trainer(training_config, images)
+    update = diverging_update(
+        training.model, training.update, limit=training_config.limit, at_most=20
+    )
     assert training.progress.diverged
     assert training.progress.step == update.number + 1
     inputs, targets = training.task.batch(update.number)
@@ -123,8 +125,8 @@ def test_the_trainer_diverges_at_the_update_that_is_found():
         layers={3: training.model.layer(3)},
         shares=[0.0, 1.0],
     )
-    assert found.losses[0] <= recipe.limit
-    assert not found.losses[1] <= recipe.limit
+    assert found.losses[0] <= training_config.limit
+    assert not found.losses[1] <= training_config.limit
 
 
 def moved(model, scale=1.0):

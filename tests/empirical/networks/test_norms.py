@@ -72,7 +72,7 @@ def test_centred_l2_is_batch_norm(shape, device):
 @pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize("power", POWERS)
 def test_power_norms_are_the_operators_of_the_theory(power, centred, shape):
-    # eps = 0: the same operator as in the world of normalisers, on each unit as a group.
+    # eps = 0: the same operator as in the sampler of normalisers, on each unit as a group.
     layer = trained(PowerNorm(4, power, centred=centred, eps=0.0))
     kind = Kind(power=float(power), scale_centred=centred)
     weight = values(shape, "weight")

@@ -20,9 +20,9 @@ from bnproof.empirical.protocols.landscapes import (
     final_loss,
     learns,
 )
-from bnproof.empirical.protocols.vgg import LEARNS, PROBES
-from bnproof.empirical.training.callbacks import WATCHES
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.protocols.vgg import LEARNS, METRICS
+from bnproof.empirical.training.callbacks import CALLBACKS
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer
 from bnproof.empirical.trial import Trained
 
@@ -43,8 +43,10 @@ def run(beta, losses=LOSSES, *, rate=0.1, accuracy=0.5, diverged=None):
                 "landscape at length": point,
             }
         )
-    recipe = Recipe(network={"family": "vgg"}, steps=6, every=1, rate=rate)
-    return Trained(recipe=recipe, data="toys", diverged=diverged, curve=rows, seconds=0.0)
+    training_config = TrainingConfig(network={"family": "vgg"}, steps=6, every=1, rate=rate)
+    return Trained(
+        training_config=training_config, data="toys", diverged=diverged, curve=rows, seconds=0.0
+    )
 
 
 def pair(one):
@@ -109,13 +111,15 @@ def test_the_best_rate_has_the_lowest_loss_and_did_not_diverge() -> None:
 
 @pytest.mark.parametrize("norm", ["batch", "none", "l1"])
 def test_watches_record_and_leave_the_network_as_it_is(norm) -> None:
-    names = (*PROBES, *(("theorems",) if norm == "batch" else ()))
+    names = (*METRICS, *(("theorems",) if norm == "batch" else ()))
     network = {"family": "vgg", "norm": norm, "width": 2}
-    recipe = Recipe(network=network, steps=2, rate=0.1, batch=16, tested=10, momentum=0, decay=0)
-    trainer = Trainer(recipe, load("photos", limit=40))
-    moment = trainer.moment()
+    training_config = TrainingConfig(
+        network=network, steps=2, rate=0.1, batch=16, tested=10, momentum=0, decay=0
+    )
+    trainer = Trainer(training_config, load("photos", limit=40))
+    now = trainer.now()
     before, random = copy.deepcopy(trainer.model.state_dict()), torch.get_rng_state()
-    found = {name: WATCHES[name](moment) for name in names}
+    found = {name: CALLBACKS[name](now) for name in names}
     assert all(torch.equal(before[name], x) for name, x in trainer.model.state_dict().items())
     assert torch.equal(random, torch.get_rng_state())
     assert all("failure" not in row for row in found.values())
@@ -125,9 +129,11 @@ def test_watches_record_and_leave_the_network_as_it_is(norm) -> None:
 
 
 def test_the_control_of_the_theorems_loses_its_whole_gradient() -> None:
-    recipe = Recipe(network={"family": "vgg", "width": 2}, steps=2, rate=0.1, batch=16, tested=10)
-    trainer = Trainer(recipe, load("photos", limit=40))
-    found = WATCHES["theorems"](trainer.moment())
+    training_config = TrainingConfig(
+        network={"family": "vgg", "width": 2}, steps=2, rate=0.1, batch=16, tested=10
+    )
+    trainer = Trainer(training_config, load("photos", limit=40))
+    found = CALLBACKS["theorems"](trainer.now())
     assert found["control"]["measured"] == pytest.approx([1.0] * 10, abs=1e-5)
     assert max(found["measured"]) < 0.9
     assert found["measured"] == pytest.approx(np.add(found["mean"], found["hat"]), abs=1e-3)
@@ -135,9 +141,11 @@ def test_the_control_of_the_theorems_loses_its_whole_gradient() -> None:
 
 
 def test_a_loss_that_is_not_finite_is_recorded() -> None:
-    recipe = Recipe(network={"family": "vgg", "width": 2}, steps=2, rate=0.1, batch=16, tested=10)
-    trainer = Trainer(recipe, load("photos", limit=40))
+    training_config = TrainingConfig(
+        network={"family": "vgg", "width": 2}, steps=2, rate=0.1, batch=16, tested=10
+    )
+    trainer = Trainer(training_config, load("photos", limit=40))
     with torch.no_grad():
         trainer.model.layer(11).weight.fill_(math.nan)
     for name in ("landscape", "landscape at length", "sharpness", "theorems"):
-        assert list(WATCHES[name](trainer.moment())) == ["failure"]
+        assert list(CALLBACKS[name](trainer.now())) == ["failure"]

@@ -5,27 +5,27 @@ import pytest
 
 from bnproof.empirical.protocols import bjorck
 from bnproof.empirical.protocols.bjorck import GRIDS, STARTS, over_depths
-from bnproof.empirical.protocols.matched_rates import course, gap_at
+from bnproof.empirical.protocols.matched_rates import curve, gap_at
 from bnproof.empirical.protocols.rates import Found
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Scale
 
 
 def trained(accuracies, *, diverged=None):
-    recipe = Recipe(network={}, steps=30, rate=0.1, every=10)
+    training_config = TrainingConfig(network={}, steps=30, rate=0.1, every=10)
     curve = [{"train accuracy": train, "test accuracy": test} for train, test in accuracies]
-    return Trained(recipe, "toy", diverged, curve, 0.0)
+    return Trained(training_config, "toy", diverged, curve, 0.0)
 
 
 def test_a_course_runs_over_the_whole_training():
-    rows = course(trained([(0.1, 0.1), (0.3, 0.2), (0.5, 0.3), (0.9, 0.4)]))
+    rows = curve(trained([(0.1, 0.1), (0.3, 0.2), (0.5, 0.3), (0.9, 0.4)]))
     assert rows["share"] == pytest.approx([0, 1 / 3, 2 / 3, 1])
     assert (rows["final train accuracy"], rows["final test accuracy"]) == (0.9, 0.4)
 
 
 def test_a_run_that_diverged_stays_where_it_was():
-    rows = course(trained([(0.1, 0.1), (0.3, 0.2)], diverged=13))
+    rows = curve(trained([(0.1, 0.1), (0.3, 0.2)], diverged=13))
     assert rows["train accuracy"] == pytest.approx([0.1, 0.3, 0.3, 0.3])
 
 

@@ -13,16 +13,16 @@ from bnproof.empirical.protocols.rates import (
     largest_rate,
     learns,
 )
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.trial import Trained
 
 RATES = grid(1.6, 12)
 
 
 def trained(last=0.6, loss=0.0, diverged=None):
-    recipe = Recipe(network={}, steps=1, rate=0.1)
+    training_config = TrainingConfig(network={}, steps=1, rate=0.1)
     curve = [{"step": 1, "test accuracy": last, "loss": loss}]
-    return Trained(recipe, "toy", diverged, curve, 0.0)
+    return Trained(training_config, "toy", diverged, curve, 0.0)
 
 
 def searched(learning, start):

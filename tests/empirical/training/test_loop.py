@@ -18,15 +18,15 @@ from bnproof.empirical.data.images import Images, Split
 from bnproof.empirical.data.load import load
 from bnproof.empirical.data.pixels import PAD, Pixels
 from bnproof.empirical.training import loop as training
-from bnproof.empirical.training.callbacks import WATCHES
-from bnproof.empirical.training.config import Recipe, fast_precision
+from bnproof.empirical.training.callbacks import CALLBACKS
+from bnproof.empirical.training.config import TrainingConfig, fast_precision
 from bnproof.empirical.training.loop import Trainer, train
-from bnproof.empirical.training.run_folder import Run
+from bnproof.empirical.training.run_folder import RunFolder
 from bnproof.empirical.training.tasks import LinearMap
 from bnproof.theory.common.errors import UserError
 
 NETWORK = {"family": "resnet", "depth": 8}
-RECIPE = Recipe(network=NETWORK, steps=6, rate=0.05, batch=8, every=2, augment=True)
+RECIPE = TrainingConfig(network=NETWORK, steps=6, rate=0.05, batch=8, every=2, augment=True)
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +63,18 @@ import sys
 from pathlib import Path
 from bnproof.empirical.training import loop as training
 from bnproof.empirical.data.load import load
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 training.EVERY = 0.0
-recipe = Recipe(network={"family": "resnet", "depth": 8}, steps=30, rate=0.05, batch=8, every=7)
-result = training.train(recipe, load("digits", limit=40), root=Path(sys.argv[1]), wait=60)
+network = {"family": "resnet", "depth": 8}
+config = TrainingConfig(network=network, steps=30, rate=0.05, batch=8, every=7)
+result = training.train(config, load("digits", limit=40), root=Path(sys.argv[1]), wait=60)
 print(len(result["curve"]))
 """
 
 
 def test_killed_at_random_moments_it_resumes_to_the_same_numbers(images, tmp_path) -> None:
-    recipe = Recipe(network=NETWORK, steps=30, rate=0.05, batch=8, every=7)
-    whole = train(recipe, images, root=tmp_path / "whole")
+    training_config = TrainingConfig(network=NETWORK, steps=30, rate=0.05, batch=8, every=7)
+    whole = train(training_config, images, root=tmp_path / "whole")
     command = [sys.executable, "-c", KILLED, str(tmp_path / "killed")]
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     draws = torch.Generator().manual_seed(1)
@@ -91,7 +92,7 @@ def test_killed_at_random_moments_it_resumes_to_the_same_numbers(images, tmp_pat
         kills += process.returncode == -signal.SIGKILL
         assert not list(folder.glob("*/result.json")) or process.returncode == 0
     assert kills
-    killed = train(recipe, images, root=tmp_path / "killed")
+    killed = train(training_config, images, root=tmp_path / "killed")
     assert killed["curve"] == whole["curve"]
 
 
@@ -134,7 +135,7 @@ def test_an_interrupt_in_the_last_step_is_heard(images, tmp_path, monkeypatch) -
         with pytest.raises(KeyboardInterrupt):
             train(RECIPE, images, root=tmp_path)
     whole = train(RECIPE, images, root=tmp_path / "whole")
-    assert Run(tmp_path, RECIPE.config(images, "cpu")).result()["curve"] == whole["curve"]
+    assert RunFolder(tmp_path, RECIPE.config(images, "cpu")).result()["curve"] == whole["curve"]
 
 
 def test_a_deadline_stops_and_leaves_it_resumable(images, tmp_path) -> None:
@@ -144,7 +145,7 @@ def test_a_deadline_stops_and_leaves_it_resumable(images, tmp_path) -> None:
 
 
 def test_a_second_process_refuses_or_waits(images, tmp_path, capfd) -> None:
-    run = Run(tmp_path, RECIPE.config(images, "cpu"))
+    run = RunFolder(tmp_path, RECIPE.config(images, "cpu"))
     with ThreadPoolExecutor() as pool:
         with run.held():
             with pytest.raises(UserError, match="another process is at work"):
@@ -156,31 +157,33 @@ def test_a_second_process_refuses_or_waits(images, tmp_path, capfd) -> None:
     assert "waiting for it" in capfd.readouterr().err
 
 
-def _hold(run: Run) -> bool:
-    with Run(run.folder.parent, run.config).held(wait=-1):
+def _hold(run: RunFolder) -> bool:
+    with RunFolder(run.folder.parent, run.config).held(wait=-1):
         return True
 
 
 def test_probes_are_recorded_with_every_evaluation(images, tmp_path, monkeypatch) -> None:
-    def look(moment):
-        assert moment.inputs.shape == (8, 3, 32, 32)
+    def look(now):
+        assert now.inputs.shape == (8, 3, 32, 32)
         return {
-            "step": moment.step,
-            "loss": moment.loss(moment.model(moment.inputs), moment.targets),
+            "step": now.step,
+            "loss": now.loss(now.model(now.inputs), now.targets),
         }
 
-    monkeypatch.setitem(WATCHES, "look", look)
-    with_probe = train(replace(RECIPE, probes=("look",)), images, root=tmp_path)
+    monkeypatch.setitem(CALLBACKS, "look", look)
+    with_probe = train(replace(RECIPE, metrics=("look",)), images, root=tmp_path)
     assert [row["look"]["step"] for row in with_probe["curve"]] == [0, 2, 4, 6]
     assert all(row["look"]["loss"] > 0 for row in with_probe["curve"])
-    with pytest.raises(UserError, match="probe 'lok': must be one of"):
-        train(replace(RECIPE, probes=("lok",)), images, root=tmp_path)
+    with pytest.raises(UserError, match="metric 'lok': must be one of"):
+        train(replace(RECIPE, metrics=("lok",)), images, root=tmp_path)
 
 
 def test_a_deep_linear_network_learns_its_map(tmp_path) -> None:
     network = {"family": "linear", "depth": 2, "width": 10}
-    recipe = Recipe(network=network, steps=100, rate=0.02, momentum=0.0, decay=0.0, every=50)
-    curve = train(recipe, LinearMap(samples=50), root=tmp_path)["curve"]
+    training_config = TrainingConfig(
+        network=network, steps=100, rate=0.02, momentum=0.0, decay=0.0, every=50
+    )
+    curve = train(training_config, LinearMap(samples=50), root=tmp_path)["curve"]
     assert curve[-1]["evaluated loss"] < 0.2 * curve[0]["evaluated loss"]
     assert "test accuracy" not in curve[0]
 
@@ -210,16 +213,16 @@ def test_divergence_is_a_result(images, tmp_path) -> None:
 
 def test_it_learns(tmp_path) -> None:
     """Against chance: without this, every other test would pass on a loop that does nothing."""
-    recipe = Recipe(network=NETWORK, steps=60, rate=0.1, batch=32, every=60)
-    result = train(recipe, load("digits", limit=400), root=tmp_path)
+    training_config = TrainingConfig(network=NETWORK, steps=60, rate=0.1, batch=32, every=60)
+    result = train(training_config, load("digits", limit=400), root=tmp_path)
     first, last = result["curve"]
     assert first["test accuracy"] < 0.3
     assert last["test accuracy"] > 0.5
 
 
 def test_the_step_is_that_of_pytorch_written_out(images) -> None:
-    recipe = replace(RECIPE, augment=False)
-    trainer = Trainer(recipe, images)
+    training_config = replace(RECIPE, augment=False)
+    trainer = Trainer(training_config, images)
     weight = trainer.model.linear.weight
     before = weight.detach().clone()
     inputs, labels = trainer.task.batch(0)
@@ -227,7 +230,7 @@ def test_the_step_is_that_of_pytorch_written_out(images) -> None:
     loss = functional.cross_entropy(trainer.model(inputs), labels)
     (gradient,) = torch.autograd.grad(loss, weight)
     assert trainer.update() == pytest.approx(loss.item(), rel=1e-5)
-    expected = before - recipe.rate * (gradient + recipe.decay * before)
+    expected = before - training_config.rate * (gradient + training_config.decay * before)
     torch.testing.assert_close(weight.detach(), expected, rtol=1e-4, atol=1e-6)
 
 
@@ -246,8 +249,8 @@ def test_every_image_is_seen_once_an_epoch(images) -> None:
     ("schedule", "rates"), [("constant", [1, 1, 1, 1]), ("step", [1, 1, 0.1, 0.01])]
 )
 def test_schedules(images, tmp_path, schedule, rates) -> None:
-    recipe = replace(RECIPE, schedule=schedule, steps=12, every=3, rate=1e-3)
-    curve = train(recipe, images, root=tmp_path)["curve"]
+    training_config = replace(RECIPE, schedule=schedule, steps=12, every=3, rate=1e-3)
+    curve = train(training_config, images, root=tmp_path)["curve"]
     assert [row["rate"] for row in curve[:4]] == pytest.approx([1e-3 * rate for rate in rates])
 
 
@@ -319,7 +322,7 @@ def test_the_global_random_state_is_left_alone(images, tmp_path) -> None:
         ({"decay": -1.0}, "decay -1.0"),
         ({"schedule": "cosine"}, "schedule 'cosine': must be one of constant, step, plateau"),
         ({"precision": "float8"}, "precision 'float8'"),
-        ({"batch": 100}, "digits: a batch of 100 was asked for; choose from 1 to the 40"),
+        ({"batch": 100}, "digits: batch 100: choose from 1 to the 40"),
         ({"network": {"family": "vit"}}, "network family 'vit': must be one of resnet"),
         ({"network": {"family": "resnet", "depth": 9}}, "network resnet: depth 9: must be 6n"),
         ({"network": {"family": "resnet", "dep": 8}}, "network resnet: .*'dep'"),

@@ -9,27 +9,27 @@ from pathlib import Path
 import pytest
 import torch
 
-from bnproof.empirical.training.run_folder import Run
+from bnproof.empirical.training.run_folder import RunFolder
 from bnproof.theory.common import files
 from bnproof.theory.common.errors import UserError
 
 CONFIG = {"b": 1, "a": {"rate": 0.1}}
 
 
-def checkpoints(run: Run) -> list[Path]:
+def checkpoints(run: RunFolder) -> list[Path]:
     return sorted(run.folder.glob("checkpoint-*.pt"))
 
 
 def test_the_name_is_that_of_the_configuration(tmp_path) -> None:
-    same = Run(tmp_path, {"a": {"rate": 0.1}, "b": 1})
-    assert Run(tmp_path, CONFIG).folder == same.folder
-    assert Run(tmp_path, CONFIG | {"b": 2}).folder != same.folder
+    same = RunFolder(tmp_path, {"a": {"rate": 0.1}, "b": 1})
+    assert RunFolder(tmp_path, CONFIG).folder == same.folder
+    assert RunFolder(tmp_path, CONFIG | {"b": 2}).folder != same.folder
     with pytest.raises(ValueError, match="not JSON compliant"):
-        Run(tmp_path, {"rate": float("nan")})
+        RunFolder(tmp_path, {"rate": float("nan")})
 
 
 def test_result_is_there_only_when_done(tmp_path) -> None:
-    run = Run(tmp_path, CONFIG)
+    run = RunFolder(tmp_path, CONFIG)
     with run.held():
         assert run.result() is None
         run.save(1, {"w": torch.ones(2)})
@@ -41,7 +41,7 @@ def test_result_is_there_only_when_done(tmp_path) -> None:
 
 @pytest.mark.parametrize("damage", [lambda t: t.replace("0.1", "0.2"), lambda t: t[:-9], str.upper])
 def test_a_changed_result_is_noticed(tmp_path, damage) -> None:
-    run = Run(tmp_path, CONFIG)
+    run = RunFolder(tmp_path, CONFIG)
     with run.held():
         run.finish({"loss": 0.1})
     path = run.folder / "result.json"
@@ -51,7 +51,7 @@ def test_a_changed_result_is_noticed(tmp_path, damage) -> None:
 
 
 def test_metrics_go_back_to_the_checkpoint(tmp_path) -> None:
-    run = Run(tmp_path, CONFIG)
+    run = RunFolder(tmp_path, CONFIG)
     with run.held():
         run.record({"step": 0})
         run.save(1, {"w": torch.ones(2)})
@@ -62,7 +62,7 @@ def test_metrics_go_back_to_the_checkpoint(tmp_path) -> None:
 
 @pytest.mark.parametrize("cut", [0, 10, 100, -1])
 def test_a_truncated_checkpoint_gives_way_to_the_one_before(tmp_path, capsys, cut) -> None:
-    run = Run(tmp_path, CONFIG)
+    run = RunFolder(tmp_path, CONFIG)
     with run.held():
         for step in (1, 2, 3):
             run.record({"step": step})
@@ -76,7 +76,7 @@ def test_a_truncated_checkpoint_gives_way_to_the_one_before(tmp_path, capsys, cu
 
 
 def test_changed_metrics_are_not_counted_on(tmp_path, capsys) -> None:
-    run = Run(tmp_path, CONFIG)
+    run = RunFolder(tmp_path, CONFIG)
     with run.held():
         run.record({"loss": 0.25})
         run.save(1, {"w": torch.ones(2)})
@@ -88,7 +88,7 @@ def test_changed_metrics_are_not_counted_on(tmp_path, capsys) -> None:
 
 
 def test_without_a_sound_checkpoint_it_begins_anew(tmp_path) -> None:
-    run = Run(tmp_path, CONFIG)
+    run = RunFolder(tmp_path, CONFIG)
     with run.held():
         run.record({"step": 0})
         run.save(1, {"w": torch.ones(2)})
@@ -98,7 +98,7 @@ def test_without_a_sound_checkpoint_it_begins_anew(tmp_path) -> None:
 
 
 def test_another_configuration_in_the_folder_is_refused(tmp_path) -> None:
-    run = Run(tmp_path, CONFIG)
+    run = RunFolder(tmp_path, CONFIG)
     with run.held():
         pass
     (run.folder / "config.json").write_text("{}")
@@ -109,8 +109,8 @@ def test_another_configuration_in_the_folder_is_refused(tmp_path) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from bnproof.empirical.training.run_folder import Run
-with Run(Path(sys.argv[1]), {"a": 1}).held():
+from bnproof.empirical.training.run_folder import RunFolder
+with RunFolder(Path(sys.argv[1]), {"a": 1}).held():
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -121,7 +121,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path) -> None:
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == "held\n"
-        run = Run(tmp_path, {"a": 1})
+        run = RunFolder(tmp_path, {"a": 1})
         with pytest.raises(UserError, match="another process is at work on this run"), run.held():
             pass
     finally:
@@ -132,7 +132,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path) -> None:
 
 
 def test_half_written_files_are_cleared(tmp_path) -> None:
-    run = Run(tmp_path, CONFIG)
+    run = RunFolder(tmp_path, CONFIG)
     with run.held():
         pass
     stray = run.folder / ".checkpoint-000000001.x"
@@ -142,7 +142,7 @@ def test_half_written_files_are_cleared(tmp_path) -> None:
 
 
 def test_a_full_disk_is_one_line_and_keeps_what_there_is(tmp_path, monkeypatch) -> None:
-    run = Run(tmp_path, CONFIG)
+    run = RunFolder(tmp_path, CONFIG)
     with run.held():
         run.save(1, {"w": torch.ones(2)})
 
@@ -158,7 +158,7 @@ def test_a_full_disk_is_one_line_and_keeps_what_there_is(tmp_path, monkeypatch) 
 
 
 def test_nothing_is_unpickled(tmp_path, capsys) -> None:
-    run = Run(tmp_path, CONFIG)
+    run = RunFolder(tmp_path, CONFIG)
 
     class Evil:
         def __reduce__(self):

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from torch.func import jvp
 
 import bnproof.simulate
-from bnproof.simulate.layer_checks import declared as axes
-from bnproof.simulate.layer_checks.declared import Declared
+from bnproof.simulate.layer_checks import spec as axes
 from bnproof.simulate.layer_checks.identify import draw, identify
 from bnproof.simulate.layer_checks.measure import PARTS, check_layer
-from bnproof.simulate.layer_checks.rows import Outcome, Report, judge
-from bnproof.simulate.layer_checks.subject import Subject
+from bnproof.simulate.layer_checks.module import ModuleUnderTest
+from bnproof.simulate.layer_checks.results import Report, Status, judge
+from bnproof.simulate.layer_checks.spec import NormalizerSpec
 from bnproof.simulate.layer_checks.table import LAYERS, summary, table
 from bnproof.simulate.layer_checks.terms import GroupTerms
 from bnproof.simulate.layer_checks.wrong import Batch, Detached, EpsOutside, Unbiased
@@ -56,7 +56,7 @@ pytestmark = pytest.mark.xdist_group("layers")  # they share what is measured on
 def reports() -> dict[str, Report]:
     made = {name: make() for name, make in LAYERS.items()}
     return {
-        name: check_layer(module, declared="batch" if isinstance(module, Batch) else None)
+        name: check_layer(module, spec="batch" if isinstance(module, Batch) else None)
         for name, module in made.items()
     }
 
@@ -71,10 +71,10 @@ def test_layers_of_pytorch_are_what_they_say(reports: dict[str, Report], name: s
     odd = ("first derivatives", "second derivatives")
     assert [row for row in report.failed if row.part not in odd] == []
     for check in ("backward", "jvp", "jacrev", "jacfwd", "grad", "double backward, x"):
-        assert report.row(check).outcome is Outcome.PASS, check
-    assert report.row("jvp(grad), x").outcome is Outcome.PASS
+        assert report.row(check).outcome is Status.PASS, check
+    assert report.row("jvp(grad), x").outcome is Status.PASS
     both = report.row("double backward, x and parameters")
-    assert both.outcome is Outcome.PASS
+    assert both.outcome is Status.PASS
     assert both.measured < 1e-14
 
 
@@ -101,7 +101,7 @@ def test_fused_layers_have_right_second_derivatives(
 ) -> None:
     """Reports by passing that PyTorch has mended a route."""
     row = reports[name].row(check)
-    assert row.outcome is Outcome.PASS, row.note
+    assert row.outcome is Status.PASS, row.note
 
 
 def test_where_the_fused_layer_is_wrong_it_is_no_rounding(
@@ -146,7 +146,7 @@ def test_a_wrong_layer_fails_the_check_that_names_its_defect(
 ) -> None:
     report = cached(layer)
     row = report.row(check)
-    assert row.outcome is Outcome.FAIL
+    assert row.outcome is Status.FAIL
     assert note in row.note
     assert not report.passed
 
@@ -160,7 +160,7 @@ def cached() -> Callable[[type], Report]:
 
     def get(layer: type) -> Report:
         if layer not in found:
-            found[layer] = check_layer(layer(3), declared="batch", parts=CHEAP)
+            found[layer] = check_layer(layer(3), spec="batch", parts=CHEAP)
         return found[layer]
 
     return get
@@ -178,19 +178,19 @@ def test_every_check_fails_for_some_wrong_layer(
     assert len(layers) > 12
     options = {"shape": (4, 6), "eps": 1e-5, "parts": CHEAP}
     found = [*map(cached, layers), *reports.values()]
-    found.append(check_layer(wrong.Leaking(), declared="layer", **options))
-    found.append(check_layer(wrong.UndefinedAtZero(), declared="rms", **options))
+    found.append(check_layer(wrong.Leaking(), spec="layer", **options))
+    found.append(check_layer(wrong.UndefinedAtZero(), spec="rms", **options))
     rows = [row for report in found for row in report.rows]
     stated = {"curvature bound (Theorem 4.2)", "x and parameters"}
     stated |= {"input times 1e+30 in float32"}
-    checks = {row.check for row in rows if row.outcome is not Outcome.NONE} - stated
-    assert checks - {row.check for row in rows if row.outcome is Outcome.FAIL} == set()
+    checks = {row.check for row in rows if row.outcome is not Status.NONE} - stated
+    assert checks - {row.check for row in rows if row.outcome is Status.FAIL} == set()
 
 
 def test_a_defect_leaves_the_other_checks_alone(cached: Callable[[type], Report]) -> None:
-    assert cached(wrong.FrozenScale).row("gradient sees the mean").outcome is Outcome.PASS
-    assert cached(Detached).row("agrees with the definition").outcome is Outcome.PASS
-    assert cached(Detached).row("gradient bound (Theorem 4.1)").outcome is Outcome.FAIL
+    assert cached(wrong.FrozenScale).row("gradient sees the mean").outcome is Status.PASS
+    assert cached(Detached).row("agrees with the definition").outcome is Status.PASS
+    assert cached(Detached).row("gradient bound (Theorem 4.1)").outcome is Status.FAIL
     assert cached(EpsOutside).row("divides by the biased variance").measured < 1e-5
     assert "differentiated" not in cached(EpsOutside).row("gradient sees the scale").note
     running = cached(wrong.Remembering)
@@ -198,29 +198,29 @@ def test_a_defect_leaves_the_other_checks_alone(cached: Callable[[type], Report]
         "running variance, unbiased"
     ]
     random = cached(wrong.Random)
-    assert random.row("agrees with the definition").outcome is Outcome.PASS
+    assert random.row("agrees with the definition").outcome is Status.PASS
 
 
 def test_hand_written_derivatives_are_seen() -> None:
     once = check_layer(wrong.OnceRight(), shape=(8, 3), eps=1e-5)
-    assert once.declared.startswith("BatchNorm, eps inside")
-    assert once.row("backward").outcome is Outcome.PASS
+    assert once.spec.startswith("BatchNorm, eps inside")
+    assert once.row("backward").outcome is Status.PASS
     row = once.row("double backward, x")
-    assert row.outcome is Outcome.FAIL
+    assert row.outcome is Status.FAIL
     assert "off by" in row.note
     assert "raises" in once.row("jvp").note
     forgetful = check_layer(wrong.Forgetful(), shape=(8, 3), eps=1e-5)
-    assert forgetful.row("backward").outcome is Outcome.FAIL
-    assert forgetful.row("gradient sees the scale").outcome is Outcome.FAIL
-    assert forgetful.row("gradient bound (Theorem 4.1)").outcome is Outcome.FAIL
+    assert forgetful.row("backward").outcome is Status.FAIL
+    assert forgetful.row("gradient sees the scale").outcome is Status.FAIL
+    assert forgetful.row("gradient bound (Theorem 4.1)").outcome is Status.FAIL
 
 
 def test_a_leak_between_samples_is_seen() -> None:
     part = ["invariances"]
-    report = check_layer(wrong.Leaking(), shape=(4, 6), declared="layer", eps=1e-5, parts=part)
-    assert report.row("other samples").outcome is Outcome.FAIL
+    report = check_layer(wrong.Leaking(), shape=(4, 6), spec="layer", eps=1e-5, parts=part)
+    assert report.row("other samples").outcome is Status.FAIL
     right = check_layer(nn.LayerNorm(6), parts=part)
-    assert right.row("other samples").outcome is Outcome.PASS
+    assert right.row("other samples").outcome is Status.PASS
     assert {row.part for row in right.rows} == {"invariances"}
     with pytest.raises(ValueError, match="unknown part 'inverse'"):
         check_layer(nn.LayerNorm(6), parts=["inverse"])
@@ -270,8 +270,8 @@ def _over(dims: tuple[int, ...], power: float = 2.0, outside: float = 0.0) -> nn
 def test_an_unknown_module_is_found_out(
     module: nn.Module, shape: tuple[int, ...], expected: str
 ) -> None:
-    subject = Subject(module, "cpu", torch.float64, training=True)
-    found = identify(module, subject, draw(shape, 0, "cpu"), None, None, 0)
+    tested = ModuleUnderTest(module, "cpu", torch.float64, training=True)
+    found = identify(module, tested, draw(shape, 0, "cpu"), None, None, 0)
     assert str(found).startswith(expected)
     assert str(found).endswith("by fit")
 
@@ -282,32 +282,32 @@ def test_gamma_stored_less_one_is_found_out() -> None:
             return (1 + self.weight) * nn.functional.rms_norm(x, (6,), eps=self.eps)
 
     report = check_layer(nn.Sequential(Offset(6, eps=1e-5)), shape=(4, 6))
-    assert "gamma = 1 + its parameter" in report.declared
+    assert "gamma = 1 + its parameter" in report.spec
     assert report.passed
 
 
 def test_eps_zero_makes_theorem_4_2_apply() -> None:
     report = check_layer(_over((0,), outside=0.0, power=2.0), shape=(8, 3), eps=0.0)
-    assert report.row("agrees with the definition").outcome is Outcome.FAIL  # its eps is 1e-4
+    assert report.row("agrees with the definition").outcome is Status.FAIL  # its eps is 1e-4
     exact = Functional(lambda x: (x - x.mean(0)) / x.std(0, correction=0))
-    report = check_layer(exact, shape=(8, 3), declared="batch")
-    assert report.row("curvature bound (Theorem 4.2)").outcome is Outcome.PASS
-    assert report.row("constant input: output").outcome is Outcome.NONE
+    report = check_layer(exact, shape=(8, 3), spec="batch")
+    assert report.row("curvature bound (Theorem 4.2)").outcome is Status.PASS
+    assert report.row("constant input: output").outcome is Status.NONE
     assert report.passed, report.failed
 
 
 def test_two_entries_a_group_are_measured(reports: dict[str, Report]) -> None:
     for name in ("BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d"):
-        assert reports[name].row("m = 2: gradient").outcome is Outcome.PASS
-    assert reports["LayerNorm"].row("m = 2: output").outcome is Outcome.NONE
+        assert reports[name].row("m = 2: gradient").outcome is Status.PASS
+    assert reports["LayerNorm"].row("m = 2: output").outcome is Status.NONE
 
 
 def test_huge_input_is_stated_and_not_judged(reports: dict[str, Report]) -> None:
     """1e30 squared does not fit float32; 1e15 squared does."""
     for name in FUSED:
-        assert reports[name].row("input times 1e+15 in float32").outcome is Outcome.PASS
+        assert reports[name].row("input times 1e+15 in float32").outcome is Status.PASS
         row = reports[name].row("input times 1e+30 in float32")
-        assert row.outcome in (Outcome.PASS, Outcome.NONE)
+        assert row.outcome in (Status.PASS, Status.NONE)
 
 
 class Watched(nn.BatchNorm1d):
@@ -361,9 +361,9 @@ def test_the_same_seed_gives_the_same_report(device: str) -> None:
         (nn.BatchNorm1d(3), {"shape": (1, 3)}, "m = 1: a group needs at least 2 entries"),
         (nn.BatchNorm1d(3), {"shape": (8, 4)}, "refuses an input of shape 8x4"),
         (nn.BatchNorm1d(3), {"shape": (8,)}, "give two to five positive sizes"),
-        (nn.BatchNorm1d(3), {"declared": "bach"}, "did you mean batch?"),
+        (nn.BatchNorm1d(3), {"spec": "bach"}, "did you mean batch?"),
         (nn.BatchNorm1d(3), {"eps": -1.0}, "eps = -1: give a finite constant"),
-        (nn.GroupNorm(2, 4), {"declared": "group(3)"}, "forms no group"),
+        (nn.GroupNorm(2, 4), {"spec": "group(3)"}, "forms no group"),
         (nn.LayerNorm(1), {}, "m = 1"),
         (nn.Identity(), {}, "give --shape"),
         (nn.Identity(), {"shape": (8, 3)}, "agrees with no known normaliser"),
@@ -395,12 +395,12 @@ def test_terms_are_at_least_what_they_are_terms_of(seed: int, name: str) -> None
     """First and second derivatives by forward mode, entry by entry, for every normaliser."""
     generator = torch.Generator().manual_seed(seed)
     x, h, k = torch.randn(3, 5, 2, generator=generator, dtype=torch.float64)
-    declared = Declared(name, KINDS[name], axes.batch(2), 0.1)
-    fold, terms = declared.axis.fold, GroupTerms(declared, x)
-    first = jvp(declared.normalised, (x,), (h,))[1]
-    second = jvp(lambda y: jvp(declared.normalised, (y,), (h,))[1], (x,), (k,))[1]
+    spec = NormalizerSpec(name, KINDS[name], axes.batch(2), 0.1)
+    fold, terms = spec.axis.fold, GroupTerms(spec, x)
+    first = jvp(spec.normalised, (x,), (h,))[1]
+    second = jvp(lambda y: jvp(spec.normalised, (y,), (h,))[1], (x,), (k,))[1]
     loose = 1 + 1e-9
-    assert (fold(declared.normalised(x)).abs() <= terms.n * loose).all()
+    assert (fold(spec.normalised(x)).abs() <= terms.n * loose).all()
     assert (fold(first).abs() <= terms.first(fold(h)) * loose).all()
     assert (fold(second).abs() <= terms.second(fold(h), fold(k)) * loose).all()
 
@@ -428,7 +428,7 @@ def test_groups_fold_and_unfold(sizes: list[int], which: int, parts: int) -> Non
 
 
 def test_not_a_number_fails() -> None:
-    assert judge("p", "c", float("nan"), 1.0).outcome is Outcome.FAIL
+    assert judge("p", "c", float("nan"), 1.0).outcome is Status.FAIL
     assert judge("p", "c", float("inf"), 1.0).as_dict()["measured"] is None
 
 
@@ -468,38 +468,9 @@ def test_the_names_of_a_report_are_unique(reports: dict[str, Report]) -> None:
 
 
 def test_simulate_exports_it_and_stays_light() -> None:
-    assert bnproof.simulate.check_layer is check_layer
+    assert bnproof.check_layer is check_layer
     with pytest.raises(AttributeError, match="no attribute"):
         bnproof.simulate.nothing  # noqa: B018
-    code = "import sys, simulate, bnproof.pytest_plugin; print('torch' in sys.modules)"
+    code = "import sys, bnproof.simulate; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
-
-
-PERSON = """
-import pytest
-from torch import nn
-
-
-def test_good(check_layer):
-    assert check_layer(nn.RMSNorm(6, eps=1e-5)).passed
-
-
-def test_bad(check_layer):
-    check_layer(nn.RMSNorm(6, eps=1e-5), eps=1e-3)
-
-
-def test_not_bad_after_all(check_layer):
-    check_layer(nn.RMSNorm(6, eps=1e-5), known=["backward"])
-"""
-
-
-def test_the_fixture_in_a_project_of_its_own(tmp_path: Path) -> None:
-    (tmp_path / "test_person.py").write_text(PERSON)
-    plugin = ["-p", "no:bnproof", "-p", "bnproof.pytest_plugin"]  # whether it is installed or not
-    command = [sys.executable, "-m", "pytest", "-q", *plugin]
-    run = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)
-    assert "1 passed" in run.stdout, run.stdout + run.stderr
-    assert "2 failed" in run.stdout
-    assert "forward, eps stands where it should" in run.stdout
-    assert "backward: passes; take it out of `known`" in run.stdout

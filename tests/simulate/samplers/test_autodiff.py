@@ -1,4 +1,4 @@
-"""Letters by autodiff against exact arithmetic, and against other routes of differentiation."""
+"""Symbols by autodiff against exact arithmetic, and against other routes of differentiation."""
 
 from fractions import Fraction
 
@@ -33,9 +33,9 @@ def test_autodiff_agrees_with_rational_arithmetic_in_every_letter(
     A = [[diagonal[i] if i == j else Fraction(i + j) for j in range(4)] for i in range(4)]
     case = Counterexample.of(y=[1, 1, -1, -1], b=b, A=A, gamma=gamma, eps=eps)
     measured = Measured(as_problem(case))
-    for letter, value in exact.measure(case).items():
-        got, size = measured.value(letter).item(), measured.magnitude(letter).item()
-        assert abs(got - float(value)) <= 1e-13 * max(size, abs(float(value))), letter
+    for symbol, value in exact.measure(case).items():
+        got, size = measured.value(symbol).item(), measured.magnitude(symbol).item()
+        assert abs(got - float(value)) <= 1e-13 * max(size, abs(float(value))), symbol
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -69,13 +69,13 @@ def test_entries_of_the_jacobian_agree_with_vmap_of_reverse_mode() -> None:
 
 
 def test_letters_of_a_constant_offset_do_not_change() -> None:
-    """BN removes the mean: adding a constant to y changes no letter but mu."""
+    """BN removes the mean: adding a constant to y changes no symbol but mu."""
     problems = draw(50, 8, "non-convex", seed=3, epsilons=(1e-3,))
     moved = type(problems)(
         problems.y + 1.0, problems.gamma, problems.beta, problems.eps, problems.loss
     )
-    for letter in (sym.vv, sym.vKv, sym.gy, sym.sigma):
-        assert torch.allclose(Measured(problems).value(letter), Measured(moved).value(letter))
+    for symbol in (sym.vv, sym.vKv, sym.gy, sym.sigma):
+        assert torch.allclose(Measured(problems).value(symbol), Measured(moved).value(symbol))
 
 
 def test_the_same_seed_draws_the_same_problems_on_every_device(device: str) -> None:
@@ -105,11 +105,11 @@ def test_axes_broadcast_in_the_order_k_i_l() -> None:
 
 def test_every_letter_of_a_relation_is_measured() -> None:
     measured = Measured(draw(2, 3, "non-convex", 0))
-    for letter, entry in sym.LETTERS.items():
-        if letter in (sym.mu, sym.J_ki, sym.T_kil) or not isinstance(letter, sp.Symbol):
+    for symbol, entry in sym.SYMBOLS.items():
+        if symbol in (sym.mu, sym.J_ki, sym.T_kil) or not isinstance(symbol, sp.Symbol):
             continue
         try:
-            value = measured.value(letter)
+            value = measured.value(symbol)
         except KeyError:
             continue
-        assert value.dim() == 1 + len(entry.axes), letter
+        assert value.dim() == 1 + len(entry.axes), symbol

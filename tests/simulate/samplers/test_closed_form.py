@@ -1,4 +1,4 @@
-"""Closed forms against automatic differentiation: every letter, every regime, loss and size."""
+"""Closed forms against automatic differentiation: every symbol, every regime, loss and size."""
 
 import pytest
 import sympy as sp
@@ -17,36 +17,36 @@ ENTRIES = {sym.J_ki, sym.T_kil, sym.delta_ki, sym.delta_kl, sym.delta_il}
 FLOOR = {dtype: torch.finfo(dtype).tiny / torch.finfo(dtype).eps for dtype in TOLERANCE}
 
 
-def missing(q: Closed, letter: sp.Symbol) -> torch.Tensor | float:
-    """What the magnitude of a letter leaves out because both sides of a relation share it."""
+def missing(q: Closed, symbol: sp.Symbol) -> torch.Tensor | float:
+    """What the magnitude of a symbol leaves out because both sides of a relation share it."""
     hat, eps = q.hat_terms, torch.finfo(q.y.dtype).eps
-    P = q.eye() + (1 + hat[:, :, None] * hat[:, None]) / q.m if letter in ENTRIES else None
+    P = q.eye() + (1 + hat[:, :, None] * hat[:, None]) / q.m if symbol in ENTRIES else None
     s = q.scale.unsqueeze(-1)
-    if letter is sym.grad_yhat:
+    if symbol is sym.grad_yhat:
         return (q.problems.gamma * q.g_terms).norm(dim=-1)
-    if letter is sym.J_ki:
+    if symbol is sym.J_ki:
         return P / s
-    if letter is sym.T_kil:
+    if symbol is sym.T_kil:
         return 3 * torch.einsum("ki,kjl->kijl", hat, P) / (q.m * s.unsqueeze(-1).square())
-    if letter in (sym.ll, sym.l1, sym.ly):
+    if symbol in (sym.ll, sym.l1, sym.ly):
         terms = q.loss.terms(q.y)[0]
         rounded = 2 * q.at_y.abs() + eps * terms
-        return (terms * {sym.ll: rounded, sym.l1: 1.0, sym.ly: hat}[letter]).sum(-1)
+        return (terms * {sym.ll: rounded, sym.l1: 1.0, sym.ly: hat}[symbol]).sum(-1)
     return 0.0
 
 
 def errors(problems: Problems) -> dict[sp.Symbol, float]:
-    """For each letter the largest difference of the two paths over the terms that cancel."""
+    """For each symbol the largest difference of the two paths over the terms that cancel."""
     known, found = Measured(problems), Rounded(problems)
     worst = {}
-    for letter in Unit.VALUES:
-        if letter in ENTRIES and problems.y.shape[-1] > 4:
+    for symbol in Unit.VALUES:
+        if symbol in ENTRIES and problems.y.shape[-1] > 4:
             continue
-        size = found.magnitude(letter) + missing(found, letter)
-        difference = (known.value(letter) - found.value(letter)).abs()
-        assert torch.isfinite(difference).all(), letter
-        assert torch.isfinite(size).all(), letter
-        worst[letter] = (difference / (size + FLOOR[size.dtype])).max().item()
+        size = found.magnitude(symbol) + missing(found, symbol)
+        difference = (known.value(symbol) - found.value(symbol)).abs()
+        assert torch.isfinite(difference).all(), symbol
+        assert torch.isfinite(size).all(), symbol
+        worst[symbol] = (difference / (size + FLOOR[size.dtype])).max().item()
     return worst
 
 
@@ -54,11 +54,11 @@ def errors(problems: Problems) -> dict[sp.Symbol, float]:
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_letter_agrees_with_autodiff(loss: str, regime: str, m: int, device: str) -> None:
-    """All eps and factors on gamma; letters with several axes at small m only."""
+    """All eps and factors on gamma; symbols with several axes at small m only."""
     count = len(EPSILONS) * len(GAMMAS)
     problems = draw(count, m, loss, 11, regime=regime, gammas=GAMMAS, device=device)
-    for letter, error in errors(problems).items():
-        assert error < TOLERANCE[torch.float64] / 100, letter
+    for symbol, error in errors(problems).items():
+        assert error < TOLERANCE[torch.float64] / 100, symbol
 
 
 @pytest.mark.parametrize("m", [2, 3, 64, 513])
@@ -66,8 +66,8 @@ def test_every_letter_agrees_with_autodiff(loss: str, regime: str, m: int, devic
 @pytest.mark.parametrize("loss", LOSSES)
 def test_float32_agrees_to_its_own_tolerance(loss: str, regime: str, m: int) -> None:
     problems = draw(12, m, loss, 12, regime=regime, gammas=(1.0, 1e-2, 1e2), dtype=torch.float32)
-    for letter, error in errors(problems).items():
-        assert error < TOLERANCE[torch.float32] / 100, letter
+    for symbol, error in errors(problems).items():
+        assert error < TOLERANCE[torch.float32] / 100, symbol
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -96,8 +96,8 @@ def test_a_wrong_formula_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_slices_change_nothing(size: int) -> None:
     problems = draw(100, 8, "cross-entropy", 15)
     whole, sliced = Closed(problems), evaluate(problems, size=size)
-    for letter in BOUNDS:
-        assert torch.allclose(sliced[letter], whole.value(letter), rtol=1e-12, atol=0), letter
+    for symbol in BOUNDS:
+        assert torch.allclose(sliced[symbol], whole.value(symbol), rtol=1e-12, atol=0), symbol
     assert not any(value.requires_grad for value in sliced.values())
 
 

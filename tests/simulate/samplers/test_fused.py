@@ -78,7 +78,7 @@ def by_hessian(layer: Layer, count: int) -> Tensor:
     return torch.cat(rows)
 
 
-def composed(layer: Layer, way: str) -> Tensor:
+def composed(layer: Layer, spec: str) -> Tensor:
     """Second derivatives at y of the loss, or along a direction, by compositions of transforms."""
     y = X @ W
 
@@ -86,13 +86,13 @@ def composed(layer: Layer, way: str) -> Tensor:
         z = layer(u, GAMMA, BETA)
         return (torch.tanh(z) * MIX).sum().square() + (z * MIX).pow(3).sum()
 
-    if way == "jvp(grad)":
+    if spec == "jvp(grad)":
         return jvp(grad(at_y), (y,), (MIX,))[1]
-    if way == "jvp(jacrev)":
+    if spec == "jvp(jacrev)":
         return jvp(jacrev(at_y), (y,), (MIX,))[1]
-    if way == "jacfwd(jacfwd)":
+    if spec == "jacfwd(jacfwd)":
         return (jacfwd(jacfwd(at_y))(y).reshape(N * C, N * C) @ MIX.flatten()).view(N, C)
-    if way == "jacrev(jacrev)":
+    if spec == "jacrev(jacrev)":
         return (jacrev(jacrev(at_y))(y).reshape(N * C, N * C) @ MIX.flatten()).view(N, C)
     leaf = y.clone().requires_grad_()
     (first,) = torch.autograd.grad(at_y(leaf), leaf, create_graph=True)
@@ -117,9 +117,9 @@ def test_hessians_of_primitives_agree(count: int) -> None:
     assert near(by_hessian(primitive, count), along_lines(primitive, count))
 
 
-@pytest.mark.parametrize("way", [*RIGHT, "jacfwd(jacfwd)"])
-def test_compositions_of_primitives_agree(way: str) -> None:
-    assert near(composed(primitive, way), composed(primitive, "double backward"))
+@pytest.mark.parametrize("spec", [*RIGHT, "jacfwd(jacfwd)"])
+def test_compositions_of_primitives_agree(spec: str) -> None:
+    assert near(composed(primitive, spec), composed(primitive, "double backward"))
 
 
 def test_the_second_derivative_of_primitives_is_symmetric_and_the_closed_form() -> None:
@@ -140,9 +140,9 @@ def test_double_backward_of_the_operator_is_right(count: int) -> None:
 
 
 @pytest.mark.skipif(not KNOWN, reason="seen with PyTorch 2.13 only")
-@pytest.mark.parametrize("way", RIGHT)
-def test_these_compositions_of_the_operator_are_right(way: str) -> None:
-    assert near(composed(fused, way), composed(primitive, "double backward"))
+@pytest.mark.parametrize("spec", RIGHT)
+def test_these_compositions_of_the_operator_are_right(spec: str) -> None:
+    assert near(composed(fused, spec), composed(primitive, "double backward"))
 
 
 @wrong

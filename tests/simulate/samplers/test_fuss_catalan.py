@@ -1,4 +1,4 @@
-"""The world of the law: numbers against references, quadrature and limits, and a wrong curve."""
+"""The sampler of the law: numbers against references, quadrature and limits, and a wrong curve."""
 
 import importlib
 from math import e, pi
@@ -10,7 +10,7 @@ from torch import Tensor
 from bnproof.simulate.relation import compare, inside
 from bnproof.simulate.samplers import fuss_catalan as law
 from bnproof.simulate.samplers import fuss_catalan_curve as law_curve
-from bnproof.theory.claim import Claim, Instances
+from bnproof.theory.claim import Claim, RandomTest
 from bnproof.theory.random_matrices import fuss_catalan as reference
 from bnproof.theory.random_matrices import fuss_catalan_moments as moments
 from bnproof.theory.random_matrices import fuss_catalan_proofs as proofs
@@ -52,8 +52,8 @@ def point(q: law.Law) -> Tensor:
 def test_rounding_stays_far_below_the_tolerance_and_controls_fail(
     claim: Claim, device: str
 ) -> None:
-    way = claim.means_of(Instances)
-    for size, drawn in law.batches(way, claim.domain, 40, 3, device):
+    spec = claim.check_of(RandomTest)
+    for size, drawn in law.batches(spec, claim.domain, 40, 3, device):
         assert inside(claim.domain, drawn).all()
         assert compare(claim.relation, drawn).excess.max() < 1e-14
         if size > 1:  # for one factor some controls are right
@@ -77,8 +77,8 @@ def test_values_are_those_of_the_references(factors: int) -> None:
         moments.origin_exponent: -factors / (factors + 1),
         moments.edge_constant: (2 * (factors + 1) / factors**3) ** 0.5 / pi,
     }
-    for letter, value in expected.items():
-        assert q.value(letter).item() == pytest.approx(value, rel=3e-13, abs=3e-13), str(letter)
+    for symbol, value in expected.items():
+        assert q.value(symbol).item() == pytest.approx(value, rel=3e-13, abs=3e-13), str(symbol)
 
 
 @pytest.mark.parametrize("factors", [1, 3, 20])

@@ -1,4 +1,4 @@
-"""The world of whole layers: Hessians by another route, and the bound where it is attained."""
+"""The sampler of whole layers: Hessians by another route, and the bound where it is attained."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Letters of the layer's definition against numpy, torch's own operator, and another autodiff."""
+"""Symbols of the layer's definition against numpy, torch's own operator, and another autodiff."""
 
 import numpy as np
 import pytest
@@ -78,9 +78,9 @@ def test_letters_agree_with_numpy(m: int) -> None:
         sym.hat_norm: np.linalg.norm(hat, axis=1),
         sym.hat_gap: np.linalg.norm(centred / (sigma + eps) - hat, axis=1),
     }
-    for letter, value in expected.items():
-        error = np.abs(q.value(letter).numpy() - value)
-        assert (error <= 1e-14 * q.magnitude(letter).numpy()).all(), letter
+    for symbol, value in expected.items():
+        error = np.abs(q.value(symbol).numpy() - value)
+        assert (error <= 1e-14 * q.magnitude(symbol).numpy()).all(), symbol
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -95,7 +95,7 @@ def test_the_gradient_at_y_is_that_of_the_loss_alone(loss: str) -> None:
 
 
 def test_a_layer_that_is_the_identity_has_one_gradient() -> None:
-    """gamma = s, beta = mu: z = y, and the letters at y are those at z."""
+    """gamma = s, beta = mu: z = y, and the symbols at y are those at z."""
     problems = draw(30, 8, "cross-entropy", 6)
     first = Measured(problems)
     gamma, beta = first.value(sym.s).unsqueeze(-1), first.value(sym.mu).unsqueeze(-1)

@@ -1,4 +1,4 @@
-"""The worlds of least squares, features, rows, convolutions and networks, by other routes."""
+"""The samplers of least squares, features, rows, convolutions and networks, by other routes."""
 
 import pytest
 import sympy as sp
@@ -7,7 +7,7 @@ import torch
 from bnproof.simulate.check import compare, inside
 from bnproof.simulate.samplers import convolution, covariate_shift, cross_entropy, features
 from bnproof.simulate.samplers import least_squares as quadratics
-from bnproof.theory.claim import Instances
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.claims.sgd import bjorck_condition_number_lr, feature_scaling_uncorrelated
 from bnproof.theory.training import backprop
 from bnproof.theory.training import least_squares as theory
@@ -57,8 +57,8 @@ def test_refused_sizes() -> None:
 
 def test_drawn_features_are_uncorrelated_exactly() -> None:
     claim = feature_scaling_uncorrelated.CLAIM
-    way = claim.means_of(Instances)
-    for _, drawn in features.batches(way, claim.domain, 50, 0, "cpu"):
+    spec = claim.check_of(RandomTest)
+    for _, drawn in features.batches(spec, claim.domain, 50, 0, "cpu"):
         assert inside(claim.domain, drawn).all()
         assert (drawn.value(theory.largest_correlation) == 0).all()
     drawn = features.draw(50, 8, 0, "cpu", correlated=True)
@@ -72,8 +72,8 @@ def test_stretch_agrees_with_singular_values() -> None:
 
 
 def test_rows_agree_with_softmax_minus_one_hot() -> None:
-    way = Instances(sizes=(4,), world="cross_entropy")
-    ((_, rows),) = cross_entropy.batches(way, sp.true, 40, 0, "cpu")
+    spec = RandomTest(sizes=(4,), sampler="cross_entropy")
+    ((_, rows),) = cross_entropy.batches(spec, sp.true, 40, 0, "cpu")
     one_hot = torch.nn.functional.one_hot(rows.target, 4)
     assert torch.allclose(rows.gradient, rows.logits.softmax(1) - one_hot, atol=1e-15)
     assert (rows.value(backprop.negative_true) == 1).all()
@@ -81,8 +81,8 @@ def test_rows_agree_with_softmax_minus_one_hot() -> None:
 
 
 def test_grouped_convolution_is_that_of_each_problem() -> None:
-    way = Instances(sizes=(4,), world="convolution")
-    ((_, drawn),) = convolution.batches(way, sp.true, 6, 0, "cpu")
+    spec = RandomTest(sizes=(4,), sampler="convolution")
+    ((_, drawn),) = convolution.batches(spec, sp.true, 6, 0, "cpu")
     for k in range(6):
         alone = torch.nn.functional.conv2d(drawn.images[k], drawn.kernel[k], padding=1)
         assert torch.allclose(drawn.output[k], alone, rtol=1e-12, atol=1e-13)
@@ -92,8 +92,8 @@ def test_grouped_convolution_is_that_of_each_problem() -> None:
 
 def test_covariate_shift_by_hand() -> None:
     """The gradient with only the last layer replaced, each network by itself."""
-    way = Instances(sizes=(3,), world="covariate_shift")
-    ((_, nets),) = covariate_shift.batches(way, sp.true, 4, 0, "cpu")
+    spec = RandomTest(sizes=(3,), sampler="covariate_shift")
+    ((_, nets),) = covariate_shift.batches(spec, sp.true, 4, 0, "cpu")
     mixed = [*nets.updated[:2], nets.layers[2]]
     change = nets.gradient(nets.layers, 3) - nets.gradient(mixed, 3)
     assert torch.allclose(nets.value(definitions.shift), change.flatten(1).norm(dim=1))

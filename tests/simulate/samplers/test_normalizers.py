@@ -1,4 +1,4 @@
-"""The world of normalisers against PyTorch's own layers, and against the table of theory."""
+"""The sampler of normalisers against PyTorch's own layers, and against the table of theory."""
 
 import pytest
 import sympy as sp
@@ -16,7 +16,7 @@ from bnproof.simulate.samplers.normalizers import (
     draw,
     provenance,
 )
-from bnproof.theory.claim import Instances
+from bnproof.theory.claim import RandomTest
 from bnproof.theory.claims.gradient import layer_norm_bound
 from bnproof.theory.claims.lp import lp_jacobian, slides_lp_scale
 from bnproof.theory.normalizers import groups as sym
@@ -169,12 +169,12 @@ def test_the_domain_selects_normalisers() -> None:
 
 
 def test_batches_cover_normalisers_draws_and_sizes(device: str) -> None:
-    way = Instances(sizes=(2, 3), world="normalizers")
-    found = list(batches(way, sp.Eq(sym.p, 2), 40, 0, device))
+    spec = RandomTest(sizes=(2, 3), sampler="normalizers")
+    found = list(batches(spec, sp.Eq(sym.p, 2), 40, 0, device))
     kinds = admitted(sp.Eq(sym.p, 2))
     assert len(found) == len(kinds) * len(DRAWS) * 2
     assert {size for size, _ in found} == {2, 3}
     assert all((q.value(m) == size).all() for size, q in found)
-    again = list(batches(way, sp.Eq(sym.p, 2), 40, 0, device))
+    again = list(batches(spec, sp.Eq(sym.p, 2), 40, 0, device))
     assert all(torch.equal(a.x, b.x) for (_, a), (_, b) in zip(found, again, strict=True))
-    assert set(provenance(way, sp.Eq(sym.p, 2))["normalisers"]) == set(kinds)
+    assert set(provenance(spec, sp.Eq(sym.p, 2))["normalisers"]) == set(kinds)

@@ -1,4 +1,4 @@
-"""The world of minibatches: exact means over all batches, against sampling and by hand."""
+"""The sampler of minibatches: exact means over all batches, against sampling and by hand."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The world of weights: against independent routes, and controls that fail."""
+"""The sampler of weights: against independent routes, and controls that fail."""
 
 import itertools
 
@@ -11,7 +11,7 @@ import bnproof.theory.claims
 from bnproof.simulate import check
 from bnproof.simulate.samplers.weights import INPUTS, Weighted, batches, problems
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Claim, Instances, Verdict
+from bnproof.theory.claim import Claim, RandomTest, Verdict
 from bnproof.theory.layer import curvature as cur
 from bnproof.theory.layer import minimax as mnx
 from bnproof.theory.layer import weights as wts
@@ -22,8 +22,8 @@ CLAIMS = [
     claim
     for claim in load_folder(bnproof.theory.claims)
     if isinstance(claim, Claim)
-    and (way := claim.means_of(Instances)) is not None
-    and way.world == "weights"
+    and (spec := claim.check_of(RandomTest)) is not None
+    and spec.sampler == "weights"
 ]
 
 
@@ -123,7 +123,7 @@ def test_what_holds_holds_to_rounding(claim: Claim) -> None:
         holds, fails = fails, holds
     broken = 0
     for _, measured in itertools.islice(
-        batches(claim.means_of(Instances), claim.domain, 60, 11, "cpu"), 12
+        batches(claim.check_of(RandomTest), claim.domain, 60, 11, "cpu"), 12
     ):
         mask = check.inside(claim.domain, measured)
         if mask.any():

@@ -1,4 +1,4 @@
-"""The adversary: its letters are right, it finds what is false, and nothing in what is proved."""
+"""The adversary: its symbols are right, it finds what is false, and nothing in what is proved."""
 
 from dataclasses import replace
 from math import ceil
@@ -19,7 +19,7 @@ from bnproof.simulate.search.layer import LayerSpace
 from bnproof.simulate.search.layer_model import LocalModel, recorded
 from bnproof.simulate.search.minimax import RegressionSpace
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Claim, Instances, Scale, Settings, Verdict
+from bnproof.theory.claim import Claim, RandomTest, Scale, Settings, Verdict
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.layer import curvature as cur
 from bnproof.theory.loading import load_folder
@@ -29,7 +29,7 @@ CLAIMS = {c.id: c for c in load_folder(bnproof.theory.claims) if isinstance(c, C
 
 def bare(claim: Claim, **changes: object) -> Claim:
     """The claim without the means that know its answer."""
-    return replace(claim, means=(Instances(),), **changes)
+    return replace(claim, checks=(RandomTest(),), **changes)
 
 
 INEQUALITIES = [c for c in CLAIMS.values() if isinstance(c.relation, sp.LessThan)]
@@ -51,10 +51,10 @@ def layers(count: int = 6, size: int = 5, device: str = "cpu") -> dict[str, torc
 def test_letters_agree_with_the_worlds_of_the_check(device: str) -> None:
     params = layers(device=device)
     ours, theirs = LocalModel(params), recorded(params)
-    for letter in LocalModel.VALUES:
-        value, other = ours.value(letter), theirs.value(letter)
-        scale = theirs.magnitude(letter).abs() + 1e-300
-        assert ((value - other).abs() / scale).max() < 1e-12, letter
+    for symbol in LocalModel.VALUES:
+        value, other = ours.value(symbol), theirs.value(symbol)
+        scale = theirs.magnitude(symbol).abs() + 1e-300
+        assert ((value - other).abs() / scale).max() < 1e-12, symbol
 
 
 def test_letters_of_regressions_agree_with_the_world_of_weights(device: str) -> None:
@@ -64,18 +64,18 @@ def test_letters_of_regressions_agree_with_the_world_of_weights(device: str) -> 
         posed = space.posed(drawn)
         params = {name: tensor[posed].to(device) for name, tensor in drawn.items()}
         ours, theirs = space.model(params), space.recorded(params)
-        for letter in space.known:
-            assert torch.allclose(ours.value(letter), theirs.value(letter), rtol=1e-7), letter
+        for symbol in space.known:
+            assert torch.allclose(ours.value(symbol), theirs.value(symbol), rtol=1e-7), symbol
 
 
-@pytest.mark.parametrize("letter", [sym.vKv, cur.qKq, sym.PvHPv, cur.lamK, sym.ly], ids=str)
-def test_letters_have_the_slopes_of_finite_differences(letter: sp.Symbol) -> None:
+@pytest.mark.parametrize("symbol", [sym.vKv, cur.qKq, sym.PvHPv, cur.lamK, sym.ly], ids=str)
+def test_letters_have_the_slopes_of_finite_differences(symbol: sp.Symbol) -> None:
     names = ("y", "b", "A", "gamma", "beta", "eps")
     params = {name: tensor[:2].requires_grad_() for name, tensor in layers(size=3).items()}
     params["eps"].data.fill_(0.4)
 
     def value(*tensors: torch.Tensor) -> torch.Tensor:
-        return LocalModel(params | dict(zip(names, tensors, strict=True))).value(letter)
+        return LocalModel(params | dict(zip(names, tensors, strict=True))).value(symbol)
 
     assert torch.autograd.gradcheck(value, [params[name] for name in names])
 
@@ -142,11 +142,11 @@ def test_rounding_is_no_violation() -> None:
     claim = CLAIMS["santurkar_4_2"]
     params = layers(200, 2)
     params["eps"].zero_()
-    letters = recorded(params)
+    symbols = recorded(params)
     judge = contest(claim.relation, claim.domain)
-    sides = judge.sides(letters)
+    sides = judge.sides(symbols)
     assert (sides.lhs > sides.rhs).any(), "noise has either sign"
-    judged = judge.judge(letters, sides)
+    judged = judge.judge(symbols, sides)
     assert (judged.excess < 1e-12).all()
     assert judged.ratio.isnan().all()
 
@@ -155,7 +155,7 @@ def test_rounding_is_no_violation() -> None:
     ("relation", "words"),
     [
         (sp.Eq(sym.gg, sym.vv), "no inequality"),
-        (sp.Le(sym.gg, sym.rho), "no space to search has the letters rho"),
+        (sp.Le(sym.gg, sym.rho), "no space to search has the symbols rho"),
     ],
 )
 def test_what_cannot_be_attacked_is_said_in_one_line(relation: sp.Basic, words: str) -> None:

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnproof.simulate.search.ascent import climb, space_of
-from bnproof.simulate.search.base import Point, Space, near, spoken, stacked, written
+from bnproof.simulate.search.base import Point, SearchSpace, near, spoken, stacked, written
 from bnproof.simulate.search.layer import LayerSpace, integers
 from bnproof.simulate.search.minimax import RegressionSpace
 from bnproof.simulate.search.rationalise import Judge, cost, refutation
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Claim, Counterexample, ExactCase, Instances, Settings
+from bnproof.theory.claim import Claim, Counterexample, ExactCase, RandomTest, Settings
 from bnproof.theory.claims.gradient import report_3_4, santurkar_4_1
 from bnproof.theory.claims.hessian import report_3_5, santurkar_4_2_eps
 from bnproof.theory.claims.weights import santurkar_4_5
@@ -48,7 +48,9 @@ def layer(y: np.ndarray, **rest: np.ndarray) -> Point:
     return point | numbers | rest
 
 
-def violations(claim: Claim, size: object) -> tuple[Space, dict[str, torch.Tensor], list[int]]:
+def violations(
+    claim: Claim, size: object
+) -> tuple[SearchSpace, dict[str, torch.Tensor], list[int]]:
     space = space_of(claim)
     one = climb(claim, space, size, restarts=40, steps=30, seed=0)
     return space, one.worst, one.violated.nonzero().flatten().tolist()
@@ -91,7 +93,7 @@ def test_rounded_points_can_all_be_evaluated_exactly() -> None:
         points = [point for index in range(3) for point in space.rounded(params, index)]
         assert len(points) > 20
         for point in points[::7]:
-            means = space.exact(point).means
+            means = space.exact(point).case
             assert isinstance(means, Counterexample)
             float_y = stacked([point])["y"][0].numpy()
             assert float(exact.measure(means)[sym.mu]) == pytest.approx(float_y.mean())
@@ -108,7 +110,7 @@ def test_rounded_points_can_all_be_evaluated_exactly() -> None:
     ids=lambda value: getattr(value, "id", "size"),
 )
 def test_simplified_points_are_simple_exact_and_can_be_pasted(claim: Claim, size: object) -> None:
-    bare = replace(claim, means=(Instances(),))
+    bare = replace(claim, checks=(RandomTest(),))
     space, points, order = violations(bare, size)
     simple = refutation(bare, space, points, order)
     rough = refutation(bare, space, points, order, simplify=False)
@@ -118,7 +120,7 @@ def test_simplified_points_are_simple_exact_and_can_be_pasted(claim: Claim, size
     assert simple.cost < 24
     assert simple.evidence.holds is False
     pasted = eval(simple.data.source, NAMES)
-    again = exact.check(replace(claim, means=(pasted,)), Settings())
+    again = exact.check(replace(claim, checks=(pasted,)), Settings())
     assert again.holds is False
     assert again.control_differs
     assert again.summary == simple.evidence.summary
@@ -142,17 +144,17 @@ def test_data_outside_the_domain_refute_nothing() -> None:
 
 def test_exact_regressions_agree_with_measured_ones() -> None:
     generator = torch.Generator().manual_seed(4)
-    letters_of = {False: minimax.d_bn, True: minimax.d_learned}
+    symbols_of = {False: minimax.d_bn, True: minimax.d_learned}
     for learned, sizes in ((False, [(2, 1), (3, 2)]), (True, [(3, 2)])):
-        space = RegressionSpace(frozenset({letters_of[learned]}), sp.true)
+        space = RegressionSpace(frozenset({symbols_of[learned]}), sp.true)
         for size in sizes:
             drawn = space.random(1, size, generator)
             (point, *_) = space.rounded({k: 2 * t for k, t in drawn.items()}, 0)
             assert space.posed(stacked([point])).all()
-            letters = space.recorded(stacked([point]))
+            symbols = space.recorded(stacked([point]))
             data = minimax.Regression.of(**{k: array.tolist() for k, array in point.items()})
             for name, value in minimax.regression(data, learned=learned).items():
-                assert float(value) == pytest.approx(letters.value(name).item(), abs=1e-9), name
+                assert float(value) == pytest.approx(symbols.value(name).item(), abs=1e-9), name
 
 
 @pytest.mark.parametrize(

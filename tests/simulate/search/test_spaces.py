@@ -1,4 +1,4 @@
-"""The spaces an adversary searches: one for every inequality, letters right, exact data exact."""
+"""The spaces an adversary searches: one for every inequality, symbols right, exact data exact."""
 
 import json
 from dataclasses import replace
@@ -13,7 +13,7 @@ import torch
 import bnproof.theory.claims
 from bnproof.simulate.search import tightness
 from bnproof.simulate.search.ascent import attack, climb, space_of
-from bnproof.simulate.search.base import Space, stacked
+from bnproof.simulate.search.base import SearchSpace, stacked
 from bnproof.simulate.search.earth_mover import SampleSpace
 from bnproof.simulate.search.layer import LayerSpace
 from bnproof.simulate.search.least_squares import PairSpace
@@ -25,7 +25,7 @@ from bnproof.theory.claim import (
     Claim,
     Counterexample,
     ExactCase,
-    Instances,
+    RandomTest,
     Scale,
     Settings,
     Verdict,
@@ -55,11 +55,11 @@ NAMES = {
 }
 
 
-def built(kind: type) -> Space:
+def built(kind: type) -> SearchSpace:
     return kind(kind.known, sp.true)
 
 
-def drawn(space: Space, size: object, count: int = 12) -> dict[str, torch.Tensor]:
+def drawn(space: SearchSpace, size: object, count: int = 12) -> dict[str, torch.Tensor]:
     params = space.random(count, size, torch.Generator().manual_seed(2))
     space.project(params)
     posed = space.posed(params)
@@ -69,7 +69,7 @@ def drawn(space: Space, size: object, count: int = 12) -> dict[str, torch.Tensor
 
 @pytest.mark.parametrize("claim", INEQUALITIES, ids=lambda claim: claim.id)
 def test_every_inequality_has_a_space_and_a_summary(claim: Claim, device: str) -> None:
-    space = space_of(claim)  # says which letters have no space: give them one, see `SPACES`
+    space = space_of(claim)  # says which symbols have no space: give them one, see `SPACES`
     assert space.usual in space.sizes
     found = tightness.summary(claim, Settings(scale=Scale.SMOKE, device=device))
     assert json.loads(json.dumps(found.numbers, allow_nan=False)) == found.numbers
@@ -80,7 +80,7 @@ def test_every_inequality_has_a_space_and_a_summary(claim: Claim, device: str) -
 
 @pytest.mark.parametrize("claim", FALSE, ids=lambda claim: claim.id)
 def test_every_false_inequality_is_refuted_exactly_from_scratch(claim: Claim, device: str) -> None:
-    bare = replace(claim, means=(Instances(),))
+    bare = replace(claim, checks=(RandomTest(),))
     found = attack(bare, restarts=30, steps=20, simplify=False, device=device)
     assert found.refutation is not None
     assert found.refutation.evidence.holds is False
@@ -94,12 +94,12 @@ def test_letters_agree_with_the_worlds_of_the_check(kind: type, device: str) -> 
     for size in space.sizes:
         params = {name: tensor.to(device) for name, tensor in drawn(space, size).items()}
         ours, theirs = space.model(params), space.recorded(params)
-        for letter in space.known:
-            if letter is sgd.noise_without and size[1] > size[0]:
+        for symbol in space.known:
+            if symbol is sgd.noise_without and size[1] > size[0]:
                 continue
-            scale = torch.maximum(theirs.magnitude(letter), ours.magnitude(letter)).abs() + 1e-300
-            gap = (ours.value(letter) - theirs.value(letter)).abs()
-            assert not ((gap / scale) > 1e-11).any(), (size, letter)
+            scale = torch.maximum(theirs.magnitude(symbol), ours.magnitude(symbol)).abs() + 1e-300
+            gap = (ours.value(symbol) - theirs.value(symbol)).abs()
+            assert not ((gap / scale) > 1e-11).any(), (size, symbol)
 
 
 @pytest.mark.parametrize("kind", OTHER_WORLDS)
@@ -111,16 +111,16 @@ def test_letters_have_the_slopes_of_finite_differences(kind: type) -> None:
     moved = sorted(params.keys() - space.fixed - {"eps"})
     if "A" in params:  # where the top eigenvalue is simple it has a slope
         params["A"] += torch.diag(torch.arange(1.0, 1 + params["A"].shape[-1]).double())
-    for letter in sorted(space.known, key=str):
-        if not space.model(params).value(letter).isfinite().all():
+    for symbol in sorted(space.known, key=str):
+        if not space.model(params).value(symbol).isfinite().all():
             continue  # the exponent of l_inf
 
-        def value(*tensors: torch.Tensor, letter: sp.Symbol = letter) -> torch.Tensor:
-            return space.model(params | dict(zip(moved, tensors, strict=True))).value(letter)
+        def value(*tensors: torch.Tensor, symbol: sp.Symbol = symbol) -> torch.Tensor:
+            return space.model(params | dict(zip(moved, tensors, strict=True))).value(symbol)
 
         leaves = [params[name].clone().requires_grad_() for name in moved]
         if value(*leaves).requires_grad:
-            assert torch.autograd.gradcheck(value, leaves), letter
+            assert torch.autograd.gradcheck(value, leaves), symbol
 
 
 @pytest.mark.parametrize("kind", [PairSpace, SampleSpace, BatchSpace, GroupSpace, UnitSpace])
@@ -135,12 +135,12 @@ def test_exact_letters_agree_with_measured_ones(kind: type) -> None:
         kept = [point for point in points if space.posed(stacked([point])).all()]
         for point in kept[-1:]:
             data = space.exact(point)
-            letters = data.means.letters()
-            assert eval(data.source, NAMES).letters() == letters
+            symbols = data.case.values()
+            assert eval(data.source, NAMES).values() == symbols
             measured = space.recorded(stacked([point]))
-            for letter in space.known & set(letters):
-                value = float(letters[letter])
-                assert measured.value(letter).item() == pytest.approx(value, rel=1e-9, abs=1e-9)
+            for symbol in space.known & set(symbols):
+                value = float(symbols[symbol])
+                assert measured.value(symbol).item() == pytest.approx(value, rel=1e-9, abs=1e-9)
 
 
 def test_exact_data_of_a_direction_and_of_a_ball_can_be_pasted() -> None:
@@ -156,14 +156,14 @@ def test_exact_data_of_a_direction_and_of_a_ball_can_be_pasted() -> None:
     }
     rows = {name: np.array([*map(Fraction, row)], dtype=object) for name, row in point.items()}
     rows["A"] = np.array([[Fraction(i + j) for j in range(2)] for i in range(2)], dtype=object)
-    letters = frozenset({cur.uKu, cur.tau, cur.lamH, minimax.ghat, minimax.radius})
-    space = LayerSpace(letters, sp.Eq(eps, 0))
+    symbols = frozenset({cur.uKu, cur.tau, cur.lamH, minimax.ghat, minimax.radius})
+    space = LayerSpace(symbols, sp.Eq(eps, 0))
     data = space.exact(rows)
-    values = data.means.letters()
-    assert eval(data.source, NAMES).letters() == values
+    values = data.case.values()
+    assert eval(data.source, NAMES).values() == values
     measured = space.recorded(stacked([rows]))
-    for letter in {*letters, cur.u1, cur.uy, cur.uu, minimax.gstd, minimax.mu_g}:
-        assert measured.value(letter).item() == pytest.approx(float(values[letter]), abs=1e-12)
+    for symbol in {*symbols, cur.u1, cur.uy, cur.uu, minimax.gstd, minimax.mu_g}:
+        assert measured.value(symbol).item() == pytest.approx(float(values[symbol]), abs=1e-12)
     assert space.repaired(rows) is rows
     for name in ("tau", "radius"):
         assert space.repaired({**rows, name: 0 * rows[name]}) is None
@@ -182,7 +182,7 @@ CONTROLS = [
 @pytest.mark.parametrize("claim_id", CONTROLS)
 def test_the_controls_of_proved_claims_are_refuted_exactly(claim_id: str) -> None:
     claim = CLAIMS[claim_id]
-    wrong = replace(claim, relation=claim.control, control=claim.relation, means=(Instances(),))
+    wrong = replace(claim, relation=claim.control, control=claim.relation, checks=(RandomTest(),))
     found = attack(wrong, restarts=40, steps=20, simplify=False)
     assert found.refutation is not None
     assert found.refutation.evidence.control_differs
@@ -208,7 +208,7 @@ def test_where_a_scale_has_a_corner_nothing_is_certified(name: str) -> None:
     point = next(space.rounded(params, 0))
     assert Judge(claim, space).certify(space.exact(point)) is None
     with pytest.raises(ValueError, match="corner"):
-        space.exact(point).means.letters()
+        space.exact(point).case.values()
 
 
 def test_groups_that_differ_in_axes_alone_are_searched_once() -> None:

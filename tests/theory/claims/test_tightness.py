@@ -4,7 +4,7 @@ import pytest
 import sympy as sp
 
 import bnproof.theory.claims
-from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Settings
+from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, Settings
 from bnproof.theory.claims.definition import slides_bn_definition_bound
 from bnproof.theory.claims.gradient import slides_multiplicative
 from bnproof.theory.exact import evaluate as exact
@@ -17,8 +17,8 @@ CLAIMS = [claim for claim in load_folder(bnproof.theory.claims) if isinstance(cl
 
 def proved(claim: Claim) -> sp.Basic:
     """The relation that the claim's derivation proves; `sp.true` if it has none."""
-    way = claim.means_of(Derived)
-    relation = None if way is None else claim.control if way.of_control else claim.relation
+    spec = claim.check_of(Proof)
+    relation = None if spec is None else claim.control if spec.of_control else claim.relation
     return sp.true if relation is None else relation
 
 
@@ -31,10 +31,10 @@ def test_there_are_inequalities() -> None:
 
 @pytest.mark.parametrize("claim", INEQUALITIES, ids=lambda claim: claim.id)
 def test_a_proved_inequality_is_attained_or_approached(claim: Claim) -> None:
-    case = claim.means_of(Derived).attained
+    case = claim.check_of(Proof).attained
     assert case is not None, f"{claim.id}: no data at which the inequality is attained"
     words = exact.attained(proved(claim), claim.domain, case)
-    family = any(exact.n in value.free_symbols for value in exact.letters_of(case).values())
+    family = any(exact.n in value.free_symbols for value in exact.symbols_of(case).values())
     assert ("goes to 1 as n grows" if family else "both sides are") in words
 
 
@@ -59,15 +59,15 @@ def family(left: sp.Expr, constant: sp.Expr = sp.S.Zero) -> ExactCase:
 def test_a_family_that_stays_away_is_refused(case: Counterexample | ExactCase) -> None:
     relation, domain = sp.Le(vv, gg), sp.Eq(eps, 0)
     assert "goes to 1" in exact.attained(relation, domain, family(1 - 1 / exact.n))
-    with pytest.raises(ValueError, match="means: attained: the sides are"):
+    with pytest.raises(ValueError, match="checks: attained: the sides are"):
         exact.attained(relation, domain, case)
 
 
 def test_members_of_the_families_obey_their_bounds() -> None:
     """Not only in the limit: for the first members, in exact arithmetic."""
     for claim in INEQUALITIES:
-        case = claim.means_of(Derived).attained
-        values = exact.letters_of(case)
+        case = claim.check_of(Proof).attained
+        values = exact.symbols_of(case)
         if not any(exact.n in value.free_symbols for value in values.values()):
             continue
         for count in (1, 2, 7):
@@ -78,7 +78,7 @@ def test_members_of_the_families_obey_their_bounds() -> None:
 def test_the_bound_between_the_layers_is_strict() -> None:
     """At eps = 0 both sides are 0; for eps > 0 the ratio stays below 1."""
     claim = slides_bn_definition_bound.CLAIM
-    values = exact.letters_of(claim.means_of(Derived).attained)
+    values = exact.symbols_of(claim.check_of(Proof).attained)
     left, right = (side.subs(values) for side in proved(claim).args)
     ratio = [sp.N((left / right).subs(exact.n, count)) for count in (2, 20, 2000)]
     assert ratio == sorted(ratio)

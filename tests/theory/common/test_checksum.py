@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bnproof.theory.common.checksum import DEEPEST, intact, parse, sealed
+from bnproof.theory.common.checksum import DEEPEST, checksum_matches, parse, with_checksum
 
 
 def nested(depth: int) -> str:
@@ -19,8 +19,8 @@ def test_as_many_levels_as_said_and_no_more() -> None:
 
 
 def test_a_change_is_seen() -> None:
-    whole = sealed({"a": [1, 2.5, None], "b": {"c": "d"}})
-    assert intact(json.loads(json.dumps(whole)))
-    assert not intact(whole | {"a": [1, 2.5, 0]})
-    assert not intact({"a": 1})
-    assert not intact([whole])
+    whole = with_checksum({"a": [1, 2.5, None], "b": {"c": "d"}})
+    assert checksum_matches(json.loads(json.dumps(whole)))
+    assert not checksum_matches(whole | {"a": [1, 2.5, 0]})
+    assert not checksum_matches({"a": 1})
+    assert not checksum_matches([whole])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Claim, Counterexample, Derived, Settings
+from bnproof.theory.claim import Claim, Counterexample, Proof, Settings
 from bnproof.theory.claims.gradient import neurips_4_1_sqrt_m, report_3_4, santurkar_4_1, slides_4_1
 from bnproof.theory.claims.hessian import santurkar_4_2_eps
 from bnproof.theory.exact import evaluate as exact
@@ -51,16 +51,18 @@ def test_counterexamples_refute_and_spare_the_control(claim: Claim) -> None:
 
 def test_a_counterexample_that_does_not_refute_is_named() -> None:
     """The very data that refute another claim leave a true one standing."""
-    case = neurips_4_1_sqrt_m.CLAIM.means_of(Counterexample)
-    claim = replace(santurkar_4_1.CLAIM, means=(case,))
-    with pytest.raises(ValueError, match=r"santurkar_4_1.py: means: .* does not refute 1/2 <= 1/2"):
+    case = neurips_4_1_sqrt_m.CLAIM.check_of(Counterexample)
+    claim = replace(santurkar_4_1.CLAIM, checks=(case,))
+    with pytest.raises(
+        ValueError, match=r"santurkar_4_1.py: checks: .* does not refute 1/2 <= 1/2"
+    ):
         exact.check(claim, Settings())
 
 
 def test_a_counterexample_outside_the_domain_is_named() -> None:
     case = Counterexample.of(y=[-1, 1], b=[3, 4], eps="5/4")
-    claim = replace(report_3_4.CLAIM, means=(case,))
-    with pytest.raises(ValueError, match=r"report_3_4.py: means: .* outside Eq\(eps, 0\)"):
+    claim = replace(report_3_4.CLAIM, checks=(case,))
+    with pytest.raises(ValueError, match=r"report_3_4.py: checks: .* outside Eq\(eps, 0\)"):
         exact.check(claim, Settings())
 
 
@@ -92,12 +94,12 @@ def test_series_arithmetic_is_that_of_taylor_polynomials() -> None:
 
 def test_equality_is_attained_or_refused() -> None:
     claim = slides_4_1.CLAIM
-    case = claim.means_of(Derived).attained
+    case = claim.check_of(Proof).attained
     assert exact.attained(claim.relation, claim.domain, case).endswith("both sides are 2")
     for other in (
         Counterexample.of(y=[1, 1, -1, -1], b=[1, 0, 0, 0]),  # strict
         Counterexample.of(y=[1, 1, -1, -1], b=[0, 0, 0, 0]),  # both sides 0
         Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0], eps=3),  # outside the domain
     ):
-        with pytest.raises(ValueError, match="means: attained: the sides are"):
+        with pytest.raises(ValueError, match="checks: attained: the sides are"):
             exact.attained(claim.relation, claim.domain, other)

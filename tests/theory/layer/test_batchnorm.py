@@ -23,8 +23,8 @@ def values_at(size: int) -> dict[sp.Symbol, sp.Rational]:
     return dict(zip([*y, e], [sp.Rational(n * n + 1, n + 2) for n in range(size + 1)], strict=True))
 
 
-def letters(size: int, **axes: int) -> dict[sp.Symbol, sp.Expr]:
-    """Numbers for the entry letters at one index choice, from the written-out layer."""
+def symbols(size: int, **axes: int) -> dict[sp.Symbol, sp.Expr]:
+    """Numbers for the entry symbols at one index choice, from the written-out layer."""
     _, yhat, e = brute_force(size)
     at = values_at(size)
     y = [at[symbol] for symbol in brute_force(size)[0]]
@@ -47,7 +47,7 @@ def test_jacobian_entries_match_brute_force(size: int) -> None:
     for k in range(size):
         for i in range(size):
             direct = sp.diff(yhat[k], y[i]).subs(at)
-            assert sp.simplify(direct - formula.subs(letters(size, k=k, i=i))) == 0
+            assert sp.simplify(direct - formula.subs(symbols(size, k=k, i=i))) == 0
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
@@ -56,12 +56,12 @@ def test_hessian_entries_match_brute_force(size: int) -> None:
     formula, at = batchnorm.hessian_entry(), values_at(size)
     for k, i, j in [(0, 0, 0), (0, 0, 1), (1, 0, 0), (0, 1, 1), (size - 1, 0, 1)]:
         direct = sp.diff(yhat[k], y[i], y[j]).subs(at)
-        assert sp.simplify(direct - formula.subs(letters(size, k=k, i=i, l=j))) == 0
+        assert sp.simplify(direct - formula.subs(symbols(size, k=k, i=i, l=j))) == 0
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_gradient_and_curvature_match_brute_force(size: int) -> None:
-    """The derived |v|^2 and v'Kv for a quadratic loss, every letter computed with indices."""
+    """The derived |v|^2 and v'Kv for a quadratic loss, every symbol computed with indices."""
     y, yhat, _ = brute_force(size)
     at = values_at(size)
     gamma = sp.Rational(-3, 2)
@@ -75,7 +75,7 @@ def test_gradient_and_curvature_match_brute_force(size: int) -> None:
     g = A * (gamma * hat) + b
     ones = sp.ones(size, 1)
     P = sp.eye(size) - ones * ones.T / size - hat * hat.T / size
-    table = letters(size) | {
+    table = symbols(size) | {
         sym.gamma: gamma,
         sym.g1: sum(g),
         sym.gy: (g.T * hat)[0],

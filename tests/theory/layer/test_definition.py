@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Claim, Counterexample, Derived, Settings
+from bnproof.theory.claim import Claim, Counterexample, Proof, Settings
 from bnproof.theory.claims.definition import (
     notes_unit_moments,
     report_bn_transform,
@@ -51,7 +51,7 @@ def by_id(claim: Claim) -> str:
 
 
 def written_out(size: int) -> dict[sp.Symbol, sp.Expr]:
-    """Letters of one batch computed with indices; sigma^2 + eps is no square."""
+    """Symbols of one batch computed with indices; sigma^2 + eps is no square."""
     y = [sp.Rational(n * n + 1, n + 2) for n in range(size)]
     mean = sum(y) / size
     variance = sum((entry - mean) ** 2 for entry in y) / size
@@ -81,8 +81,8 @@ def test_derived_letters_are_those_of_the_written_out_layer(size: int) -> None:
     layer_definition.gap_steps(d)
     values = d.values | slides_l2_scale.prove().values | report_bn_transform.prove().values
     assert len(values) == 8
-    for letter, formula in values.items():
-        assert abs(sp.N(table[letter] - formula.subs(table), 40)) < 1e-35, letter
+    for symbol, formula in values.items():
+        assert abs(sp.N(table[symbol] - formula.subs(table), 40)) < 1e-35, symbol
 
 
 @pytest.mark.parametrize("claim", REFUTED, ids=by_id)
@@ -90,15 +90,15 @@ def test_counterexamples_refute_and_the_corrected_form_is_proved(claim: Claim) -
     evidence = exact.check(claim, Settings())
     assert evidence.holds is False
     assert evidence.control_differs
-    proof = claim.means_of(Derived).prove()
-    assert claim.means_of(Derived).of_control
+    proof = claim.check_of(Proof).prove()
+    assert claim.check_of(Proof).of_control
     assert proves(proof, claim.control, claim.domain)
     assert not proves(proof, claim.relation, claim.domain)
 
 
 @pytest.mark.parametrize("claim", PROVED, ids=by_id)
 def test_what_is_proved_has_a_control_that_is_not(claim: Claim) -> None:
-    proof = claim.means_of(Derived).prove()
+    proof = claim.check_of(Proof).prove()
     assert proves(proof, claim.relation, claim.domain)
     assert not proves(proof, claim.control, claim.domain)
 
@@ -106,13 +106,13 @@ def test_what_is_proved_has_a_control_that_is_not(claim: Claim) -> None:
 @pytest.mark.parametrize("claim", REFUTED[:4], ids=by_id)
 def test_proofs_do_not_cover_a_relation_off_by_a_constant(claim: Claim) -> None:
     off = type(claim.control)(claim.control.lhs + sp.Rational(1, 10**9), claim.control.rhs)
-    assert not proves(claim.means_of(Derived).prove(), off, claim.domain)
+    assert not proves(claim.check_of(Proof).prove(), off, claim.domain)
 
 
 def test_the_two_denominators_agree_at_one_sigma() -> None:
     """sigma = (1 - eps)/2: there the slides' formula is no counterexample to anything."""
     case = Counterexample.of(y=["-1/4", "1/4"], b=[0, 0], eps="1/2")
-    moved = replace(slides_bn_definition.CLAIM, means=(case,))
+    moved = replace(slides_bn_definition.CLAIM, checks=(case,))
     with pytest.raises(ValueError, match="does not refute"):
         exact.check(moved, Settings())
 
@@ -146,7 +146,7 @@ def test_batch_statistics_in_rational_arithmetic(y: list[Fraction]) -> None:
     variance = sum((entry - mean) ** 2 for entry in y) / size
     squares = sum(entry**2 for entry in y)
     table = {sym.m: size, sym.mu: mean, sym.sigma: sp.sqrt(sp.Rational(variance)), sym.yy: squares}
-    table = {letter: sp.sympify(value) for letter, value in table.items()}
+    table = {symbol: sp.sympify(value) for symbol, value in table.items()}
     claim = slides_batch_statistics.CLAIM
     assert claim.relation.subs(table) == sp.true
     assert (claim.control.subs(table) == sp.true) is (variance == 0)
@@ -172,7 +172,7 @@ def test_unchanged_scaling_loses_the_mean_and_the_correlation(
 
 
 def test_the_gradient_at_y_is_not_that_at_z() -> None:
-    case = slides_4_1_any_y.CLAIM.means_of(Counterexample)
+    case = slides_4_1_any_y.CLAIM.check_of(Counterexample)
     values = exact.measure(case)
     assert (values[sym.ll], values[sym.gg], values[sym.vv]) == (0, 1, 2)
     y = sp.symbols("y1:5", real=True)

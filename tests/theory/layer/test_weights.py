@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Claim, Counterexample, Derived, Settings, Verdict
+from bnproof.theory.claim import Claim, Counterexample, Proof, Settings, Verdict
 from bnproof.theory.claims.hessian import (
     hessian_spectral_bound,
     hessian_spectral_bound_eps,
@@ -48,7 +48,7 @@ def unit(w: sp.Matrix, eps: sp.Expr) -> tuple[sp.Matrix, sp.Expr, sp.Expr]:
 
 
 def at_w(eps: sp.Expr) -> dict[sp.Symbol, sp.Expr]:
-    """Letters of the weight space at one point, by differentiating that loss."""
+    """Symbols of the weight space at one point, by differentiating that loss."""
     hat, s, loss = unit(W, eps)
     gradient = sp.Matrix([sp.diff(loss, w) for w in W]).subs(AT)
     hessian = sp.hessian(loss, list(W)).subs(AT)
@@ -124,11 +124,11 @@ def test_top_eigenvalues_of_matrices_without_a_pattern(size: int) -> None:
     A = [[(i * j + i + j) % 5 - 2 for j in range(size)] for i in range(size)]
     case = Counterexample.of(y=y, b=range(size), A=A, eps=eps)
     values = curvature_cases.top_eigenvalues(case)
-    for matrix, letter in zip(
+    for matrix, symbol in zip(
         curvature_cases.hessians(case), (curvature.lamK, curvature.lamH), strict=True
     ):
         numeric = np.linalg.eigvalsh(np.array(matrix.tolist(), dtype=float))
-        assert float(values[letter]) == pytest.approx(numeric[-1], rel=1e-12)
+        assert float(values[symbol]) == pytest.approx(numeric[-1], rel=1e-12)
 
 
 def test_second_derivatives_by_polarisation_agree_with_indices() -> None:
@@ -203,7 +203,7 @@ def test_the_premise_of_the_lemma_holds_for_a_unit_with_an_intercept() -> None:
     ids=lambda claim: claim.id,
 )
 def test_no_term_of_a_slack_can_be_left_out(claim: Claim) -> None:
-    proof = claim.means_of(Derived).prove()
+    proof = claim.check_of(Proof).prove()
     assert proves(proof, claim.relation, claim.domain)
     for drop in range(len(proof.slack)):
         rest = tuple(t for i, t in enumerate(proof.slack) if i != drop)
@@ -212,7 +212,7 @@ def test_no_term_of_a_slack_can_be_left_out(claim: Claim) -> None:
 
 def test_without_its_hypotheses_the_conditional_claim_is_not_proved() -> None:
     claim = slides_more_predictive_if.CLAIM
-    proof = claim.means_of(Derived).prove()
+    proof = claim.check_of(Proof).prove()
     for part in sp.And.make_args(claim.domain):
         if part != sp.Eq(sym.eps, 0):
             rest = sp.And(*(p for p in sp.And.make_args(claim.domain) if p != part))

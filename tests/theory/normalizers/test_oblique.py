@@ -192,8 +192,8 @@ def test_the_derivations_check_their_steps() -> None:
 def test_the_family_of_the_claim_is_what_it_says() -> None:
     """Its first member, m = 28, entry by entry in floating point."""
     values = {
-        letter: float(sp.N(value.subs(exact.n, 1)))
-        for letter, value in lp_constant.one_large().items()
+        symbol: float(sp.N(value.subs(exact.n, 1)))
+        for symbol, value in lp_constant.one_large().items()
     }
     u = np.array([3.0, *[1.0] * 12, *[-1.0] * 15])
     assert (len(u), u.sum()) == (values[m], 0)

@@ -33,7 +33,7 @@ class Written:
         self.scale = kind.outer(root).subs({m: 4, eps: CONSTANT})
         top = centred if kind.centred else list(u)
         self.n = [entry / self.scale for entry in top]
-        self.letters = {R: root.subs(self.at), m: 4, eps: CONSTANT, groups.p: self.p}
+        self.symbols = {R: root.subs(self.at), m: 4, eps: CONSTANT, groups.p: self.p}
 
     def number(self, expr: sp.Expr) -> float:
         return float(sp.N(expr.subs(self.at)))
@@ -42,7 +42,7 @@ class Written:
         return np.array([self.number(expr) for expr in exprs])
 
     def derived(self, expr: sp.Expr) -> float:
-        return float(sp.N(expr.subs(self.letters)))
+        return float(sp.N(expr.subs(self.symbols)))
 
 
 @pytest.fixture(scope="module", params=SMOOTH, ids=lambda kind: kind.name)
@@ -80,11 +80,11 @@ def test_second_derivative_matches_brute_force(written: Written) -> None:
     direct = [sp.diff(e.subs(moved), t, r).subs(zero) for e in written.n]
     bend = sp.diff(written.scale.subs(moved), t, r).subs(zero)
     w, A = slope(written), np.eye(4) - written.kind.centred / 4
-    letters = {groups.S: written.number(written.scale), sp.Symbol("<w,h>", real=True): w @ h}
-    letters |= {sp.Symbol("<w,k>", real=True): w @ k, sp.Symbol("W(h,k)", real=True): bend}
+    symbols = {groups.S: written.number(written.scale), sp.Symbol("<w,h>", real=True): w @ h}
+    symbols |= {sp.Symbol("<w,k>", real=True): w @ k, sp.Symbol("W(h,k)", real=True): bend}
     parts = groups.second()
     total = sum(
-        float(sp.N(parts.coefficient(name).subs(letters))) * vector
+        float(sp.N(parts.coefficient(name).subs(symbols))) * vector
         for name, vector in {"n": written.numbers(written.n), "Ah": A @ h, "Ak": A @ k}.items()
     )
     np.testing.assert_allclose(total, [float(sp.N(e)) for e in direct], atol=1e-10)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import bnproof.theory.claims
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Claim, Derived
+from bnproof.theory.claim import Claim, Proof
 from bnproof.theory.claims.gradient import slides_4_1
 from bnproof.theory.claims.hessian import bn_hessian
 from bnproof.theory.loading import load_folder
@@ -19,13 +19,13 @@ from bnproof.theory.proving.derivation import certify
 from bnproof.theory.proving.expressions import dumps, loads
 
 PROVED = [
-    c for c in load_folder(bnproof.theory.claims) if isinstance(c, Claim) and c.means_of(Derived)
+    c for c in load_folder(bnproof.theory.claims) if isinstance(c, Claim) and c.check_of(Proof)
 ]
 
 
 def certificate_of(claim: Claim) -> Certificate:
-    way = claim.means_of(Derived)
-    return certify(way.prove(), claim.control if way.of_control else claim.relation, claim.domain)
+    spec = claim.check_of(Proof)
+    return certify(spec.prove(), claim.control if spec.of_control else claim.relation, claim.domain)
 
 
 @pytest.mark.parametrize("claim", PROVED, ids=lambda claim: claim.id)
@@ -85,9 +85,9 @@ def test_what_is_no_certificate_is_refused(content: dict) -> None:
         Certificate.from_json(content)
 
 
-letters = st.sampled_from([sym.gg, sym.m, sym.s, sym.eps, sym.phi, sym.M])
+symbols = st.sampled_from([sym.gg, sym.m, sym.s, sym.eps, sym.phi, sym.M])
 expressions = st.recursive(
-    letters | st.integers(-9, 9).map(sp.Integer) | st.fractions(-3, 3).map(sp.Rational),
+    symbols | st.integers(-9, 9).map(sp.Integer) | st.fractions(-3, 3).map(sp.Rational),
     lambda inner: (
         st.builds(sp.Add, inner, inner)
         | st.builds(sp.Mul, inner, inner)

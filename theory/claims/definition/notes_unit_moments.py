@@ -2,15 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1_eps import REGULAR
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.layer import definition as layer_definition
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import hat_std, s, sigma
+from bnproof.theory.symbols import REGULAR, hat_std, s, sigma
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive both moments of yhat, and of z, for symbolic m."""
     d = Derivation()
     layer_definition.hat_moment_steps(d)
@@ -31,10 +30,10 @@ CLAIM = Claim(
     relation=sp.Eq(hat_std, 1),
     domain=REGULAR,
     control=sp.Eq(hat_std, sigma / s),
-    means=(
+    checks=(
         Counterexample.of(y=[-1, 1], b=[0, 0], eps=3),
-        Derived(prove, of_control=True),
-        Instances(),
+        Proof(prove, of_control=True),
+        RandomTest(),
     ),
     expected=Verdict.REFUTED,
     remark=(

@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import definition as layer_definition
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import beta, gamma, mu, s, y_k, z_k
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive entry k of the layer's output from the batch alone, for symbolic m."""
     d = Derivation()
     layer_definition.layer_steps(d)
@@ -37,7 +37,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(z_k, gamma * layer_definition.ROOT_FORM + beta),
     control=sp.Eq(z_k, gamma * layer_definition.SLIDES_FORM + beta),
-    means=(Derived(prove), Instances()),
+    checks=(Proof(prove), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
         "The report's x and y are y and z here. In a convolution the batch is all activations of "

@@ -2,15 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1_eps import REGULAR
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.layer import definition as layer_definition
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import mu, s, sigma, y_k, yhat_k
+from bnproof.theory.symbols import REGULAR, mu, s, sigma, y_k, yhat_k
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Put gamma = sigma and gamma = s into the layer, beta = mu."""
     d = Derivation()
     layer_definition.layer_steps(d)
@@ -41,10 +40,10 @@ CLAIM = Claim(
     relation=sp.Eq(sigma * yhat_k + mu, y_k),
     domain=REGULAR,
     control=sp.Eq(s * yhat_k + mu, y_k),
-    means=(
+    checks=(
         Counterexample.of(y=[-1, 1], b=[0, 0], eps=3),
-        Derived(prove, of_control=True),
-        Instances(),
+        Proof(prove, of_control=True),
+        RandomTest(),
     ),
     expected=Verdict.REFUTED,
     remark=(

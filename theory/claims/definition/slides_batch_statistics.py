@@ -2,16 +2,16 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import definition as layer_definition
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import m, mu, sigma, yy
 
 ONE_SAMPLE = sp.symbols("V E")
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Expand the square for symbolic m; then take the expectation over batches."""
     d = Derivation()
     layer_definition.moment_steps(d)
@@ -41,7 +41,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(sigma**2, yy / m - mu**2),
     control=sp.Eq(sigma**2, (yy - m * mu**2) / (m - 1)),
-    means=(Derived(prove), Instances()),
+    checks=(Proof(prove), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
         "E and Var are those of a sample drawn from the batch. As an estimate of the variance of "

@@ -2,15 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1_eps import REGULAR
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.layer import definition as layer_definition
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import yhat_k
+from bnproof.theory.symbols import REGULAR, yhat_k
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the layer of Ioffe and Szegedy entry by entry, and compare the denominators."""
     d = Derivation()
     layer_definition.layer_steps(d)
@@ -26,10 +25,10 @@ CLAIM = Claim(
     relation=sp.Eq(yhat_k, layer_definition.SLIDES_FORM),
     domain=REGULAR,
     control=sp.Eq(yhat_k, layer_definition.ROOT_FORM),
-    means=(
+    checks=(
         Counterexample.of(y=[-1, 1], b=[0, 0], eps=3),
-        Derived(prove, of_control=True),
-        Instances(),
+        Proof(prove, of_control=True),
+        RandomTest(),
     ),
     expected=Verdict.REFUTED,
     remark=(

@@ -2,15 +2,16 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.exact.cases import VANISHING
 from bnproof.theory.layer import definition as layer_definition
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import eps, hat_gap, hat_norm, m, s, sigma
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive both layers; their distance is exact, the bound drops eps in its denominator."""
     d = Derivation()
     layer_definition.layer_steps(d)
@@ -54,7 +55,7 @@ CLAIM = Claim(
     ),
     relation=sp.Le(hat_gap, eps * sp.Abs(1 - 2 * sigma - eps) / (2 * sigma**2) * hat_norm),
     control=sp.Le(hat_gap, eps * sp.Abs(1 - 2 * sigma - eps) / (4 * sigma**2) * hat_norm),
-    means=(Derived(prove, attained=layer_definition.VANISHING), Instances()),
+    checks=(Proof(prove, attained=VANISHING), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
         "For every eps >= 0. Where sigma is of order 1, the relative difference is of order eps: "

@@ -2,15 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.layer import definition as layer_definition
 from bnproof.theory.layer.batchnorm import centre
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import centred_norm, m, sigma
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """The definition of the variance, read as a norm."""
     d = Derivation()
     d.given(
@@ -46,10 +46,10 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(sigma, centred_norm / m),
     control=sp.Eq(sigma, centred_norm / sp.sqrt(m)),
-    means=(
+    checks=(
         Counterexample.of(y=[-1, 1], b=[0, 0]),
-        Derived(prove, of_control=True),
-        Instances(),
+        Proof(prove, of_control=True),
+        RandomTest(),
     ),
     expected=Verdict.REFUTED,
     remark=(

@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import batchnorm
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import J_ki, delta_ki, m, projector, s, yhat_i, yhat_k
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the directional derivative for symbolic m, then read off entry (k, i)."""
     d = Derivation()
     batchnorm.jacobian_steps(d)
@@ -32,7 +32,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(J_ki, projector(yhat_k, yhat_i, delta_ki) / s),
     control=sp.Eq(J_ki, (delta_ki - 1 / m - yhat_k * yhat_i) / s),
-    means=(Derived(prove), Instances(sizes=(2, 3, 5))),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 5))),
     expected=Verdict.PROVED,
     remark=(
         "Printed at eps = 0; it holds for every eps >= 0 with s = sqrt(sigma^2 + eps) for sigma. "

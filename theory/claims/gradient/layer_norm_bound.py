@@ -2,12 +2,12 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.normalizers import groups
 from bnproof.theory.normalizers.groups import AfAf, S, c_n, c_S, fn, omega, p, theta
 from bnproof.theory.normalizers.table import NORMALIZERS, R
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import eps, latex, m, text, vv
 
@@ -16,7 +16,7 @@ SQUARE_SCALE = sp.And(sp.Eq(p, 2), sp.Eq(c_n, c_S))
 OTHER_AXES = ("LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm", "WeightNorm")
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive |v|^2 for a group, read off omega and theta of each normaliser."""
     d = Derivation()
     d.given(
@@ -81,14 +81,14 @@ CLAIM = Claim(
     relation=sp.Le(vv, (AfAf - omega * fn**2 / m) / S**2),
     domain=SQUARE_SCALE,
     control=sp.Le(vv, (AfAf - 2 * omega * fn**2 / m) / S**2),
-    means=(
-        Derived(
+    checks=(
+        Proof(
             prove,
             attained=ExactCase(
                 "LayerNorm at u = (0, 2, 0, 2), eps = 0, f = (1, 0, 0, 2)", layer_norm
             ),
         ),
-        Instances(world="normalizers"),
+        RandomTest(sampler="normalizers"),
     ),
     expected=Verdict.PROVED,
     remark=(

@@ -2,10 +2,10 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import BOUND, CASE, IDEAL, prove
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.claims.gradient.santurkar_4_1 import BOUND, CASE, prove
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import g1, gamma, gg, gy, m, sigma, vv
+from bnproof.theory.symbols import IDEAL, g1, gamma, gg, gy, m, sigma, vv
 
 CLAIM = Claim(
     id="neurips_4_1_sqrt_m",
@@ -19,10 +19,10 @@ CLAIM = Claim(
     relation=sp.Le(vv, gamma**2 / sigma**2 * (gg - g1**2 / m - gy**2 / sp.sqrt(m))),
     domain=IDEAL,
     control=sp.Le(vv, BOUND),
-    means=(
+    checks=(
         CASE,
-        Derived(prove, of_control=True, attained=CASE),
-        Instances(),
+        Proof(prove, of_control=True, attained=CASE),
+        RandomTest(),
     ),
     expected=Verdict.REFUTED,
     remark=(

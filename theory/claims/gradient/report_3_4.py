@@ -2,10 +2,10 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import BOUND, CASE, IDEAL, prove
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
+from bnproof.theory.claims.gradient.santurkar_4_1 import BOUND, CASE, prove
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import grad_yhat, vv
+from bnproof.theory.symbols import IDEAL, grad_yhat, vv
 
 CLAIM = Claim(
     id="report_3_4",
@@ -19,10 +19,10 @@ CLAIM = Claim(
     relation=sp.Le(grad_yhat, BOUND),
     domain=IDEAL,
     control=sp.Le(vv, BOUND),
-    means=(
+    checks=(
         Counterexample.of(y=[-1, 1], b=[3, 4]),
-        Derived(prove, of_control=True, attained=CASE),
-        Instances(),
+        Proof(prove, of_control=True, attained=CASE),
+        RandomTest(),
     ),
     expected=Verdict.REFUTED,
     remark=(

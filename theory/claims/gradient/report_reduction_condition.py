@@ -2,15 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import batchnorm
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, g1, gamma, gg, gy, m, s, sigma, vv
+from bnproof.theory.symbols import IDEAL, eps, g1, gamma, gg, gy, m, s, sigma, vv
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive |v|^2 and compare it with |g|^2 at unchanged scaling, gamma^2 = sigma^2."""
     d = Derivation()
     batchnorm.gradient_steps(d)
@@ -42,7 +41,7 @@ CLAIM = Claim(
     relation=sp.Eq(gamma**2 * gg - sigma**2 * vv, gamma**2 * (g1**2 + gy**2) / m),
     domain=IDEAL,
     control=sp.Eq(gamma**2 * gg - sigma**2 * vv, gamma**2 * g1**2 / m),
-    means=(Derived(prove), Instances()),
+    checks=(Proof(prove), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
         "The relation is the statement for every scaling: divided by gamma^2 = sigma^2 its right "

@@ -2,18 +2,17 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.layer import batchnorm
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, g1, gamma, gg, gy, m, sigma, vv
+from bnproof.theory.symbols import IDEAL, g1, gamma, gg, gy, m, sigma, vv
 
 BOUND = gamma**2 / sigma**2 * (gg - g1**2 / m - gy**2 / m)
-IDEAL = sp.Eq(eps, 0)
 CASE = Counterexample.of(y=[1, 1, -1, -1], b=[1, 0, 0, 0])
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the squared norm of v for symbolic m; at eps = 0 nothing is left over."""
     d = Derivation()
     batchnorm.gradient_steps(d)
@@ -32,7 +31,7 @@ CLAIM = Claim(
     relation=sp.Le(vv, BOUND),
     domain=IDEAL,
     control=sp.Le(vv, gamma**2 / sigma**2 * (gg - g1**2 / m - 2 * gy**2 / m)),
-    means=(Derived(prove, attained=CASE), Instances()),
+    checks=(Proof(prove, attained=CASE), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
         "An identity at eps = 0 when the gradient of the network without the layer is taken at "

@@ -2,17 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, g1, gamma, gg, gy, m, s, vv
-
-REGULAR = sp.Gt(eps, 0)
+from bnproof.theory.symbols import REGULAR, eps, g1, gamma, gg, gy, m, s, vv
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the squared norm of v for symbolic m and eps; the slack is one square."""
     d = Derivation()
     batchnorm.gradient_steps(d)
@@ -37,9 +35,9 @@ CLAIM = Claim(
     relation=sp.Le(vv, gamma**2 / s**2 * (gg - g1**2 / m - gy**2 / m)),
     domain=REGULAR,
     control=sp.Le(vv, gamma**2 / s**2 * (gg - g1**2 / m - 2 * gy**2 / m)),
-    means=(
-        Derived(prove, attained=Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0], eps="5/4")),
-        Instances(),
+    checks=(
+        Proof(prove, attained=Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0], eps="5/4")),
+        RandomTest(),
     ),
     expected=Verdict.PROVED,
     remark=(

@@ -2,18 +2,18 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import g1, gamma, gg, gy, m, s, sigma, vv
+from bnproof.theory.symbols import IDEAL, g1, gamma, gg, gy, m, s, sigma, vv
 
 mean_g = g1 / m
+CASE = Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0])
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the squared norm of v; the slides subtract m times too little of the mean."""
     d = Derivation()
     batchnorm.gradient_steps(d)
@@ -35,10 +35,7 @@ CLAIM = Claim(
     relation=sp.Le(vv, gamma**2 / sigma**2 * (gg - mean_g**2 - gy**2 / m)),
     domain=IDEAL,
     control=sp.Le(vv, gamma**2 / sigma**2 * (gg - m**2 * mean_g**2 - gy**2 / m)),
-    means=(
-        Derived(prove, attained=Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0])),
-        Instances(),
-    ),
+    checks=(Proof(prove, attained=CASE), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
         "True but loose: equality in general needs m mu(grad)^2, as in Theorem 4.1. Read with the "

@@ -1,14 +1,11 @@
 """The slides' theorem taken at its word: L_Std in the network without the layer, at y."""
 
-from dataclasses import replace
-
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.claims.gradient import slides_4_1
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, l1, ll, ly, m, sigma, vv
+from bnproof.theory.symbols import IDEAL, gamma, l1, ll, ly, m, sigma, vv
 
 CLAIM = Claim(
     id="slides_4_1_any_y",
@@ -22,15 +19,15 @@ CLAIM = Claim(
     relation=sp.Le(vv, gamma**2 / sigma**2 * (ll - (l1 / m) ** 2 - ly**2 / m)),
     domain=IDEAL,
     control=slides_4_1.CLAIM.relation,
-    means=(
+    checks=(
         Counterexample.of(
             y=[1, 1, -1, -1],
             b=[-1, 0, 0, 0],
             A=[[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
             gamma=2,
         ),
-        replace(slides_4_1.CLAIM.means_of(Derived), of_control=True),
-        Instances(),
+        Proof(slides_4_1.prove, of_control=True, attained=slides_4_1.CASE),
+        RandomTest(),
     ),
     expected=Verdict.REFUTED,
     remark=(

@@ -2,18 +2,17 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.exact.evaluate import n
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, gamma, sigma
+from bnproof.theory.symbols import IDEAL, eps, gamma, sigma
 
 FALLS = sigma - sp.Abs(gamma)
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """The factor exceeds 1 exactly where |gamma| exceeds sigma."""
     d = Derivation()
     d.given(
@@ -57,14 +56,14 @@ CLAIM = Claim(
     relation=sp.Le(gamma**2 / sigma**2, 1),
     domain=IDEAL,
     control=sp.Le(gamma**2 / sigma**2 * FALLS, FALLS),
-    means=(
+    checks=(
         Counterexample.of(y=[-1, 1], b=[0, 0], gamma=2),
-        Derived(
+        Proof(
             prove,
             of_control=True,
             attained=ExactCase("y = (-1, 1), eps = 0, gamma = n/(n + 1)", near_one),
         ),
-        Instances(),
+        RandomTest(),
     ),
     expected=Verdict.REFUTED,
     remark=(

@@ -2,9 +2,9 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import batchnorm
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import (
     T_kil,
@@ -25,7 +25,7 @@ P_il = projector(yhat_i, yhat_l, delta_il)
 FORMULA = -(yhat_l * P_ki + yhat_i * P_kl + yhat_k * P_il) / (m * s**2)
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the second directional derivative for symbolic m, then read off entry (k; i, l)."""
     d = Derivation()
     batchnorm.hessian_steps(d)
@@ -44,7 +44,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(T_kil, FORMULA),
     control=sp.Eq(T_kil, -(yhat_l * P_ki + yhat_i * P_kl) / (m * s**2)),
-    means=(Derived(prove), Instances(sizes=(2, 3, 5))),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 5))),
     expected=Verdict.PROVED,
     remark=(
         "Holds for every eps >= 0; P is a projector at eps = 0 only. "

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.exact.curvature import top_eigenvalues
 from bnproof.theory.layer import layer_curvature
 from bnproof.theory.layer.curvature import lamK, opX
 from bnproof.theory.layer.layer_curvature import below_H, below_K, below_X, lamU, lamW
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 
 IDENTITY = [[int(i == j) for j in range(4)] for i in range(4)]
@@ -26,7 +26,7 @@ def two_units() -> Mapping[sp.Symbol, sp.Expr]:
     return {lamW: sp.Max(*tops), lamU: sp.Max(*tops), opX: sp.Integer(1)}
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Compare the loss with h|z|^2/2, unit by unit; three definitions do the rest."""
     d = Derivation()
     layer_curvature.steps(d)
@@ -50,8 +50,8 @@ CLAIM = Claim(
     ),
     relation=sp.Le(lamW, opX * lamU),
     control=sp.Le(lamW, lamU),
-    means=(
-        Derived(
+    checks=(
+        Proof(
             prove,
             attained=ExactCase(
                 "two units with y = (1, 1, -1, -1), (2, 2, -2, -2), X = 1, "
@@ -59,7 +59,7 @@ CLAIM = Claim(
                 two_units,
             ),
         ),
-        Instances(sizes=(2, 3, 8), world="layer"),
+        RandomTest(sizes=(2, 3, 8), sampler="layer"),
     ),
     expected=Verdict.PROVED,
     remark=(

@@ -2,15 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.exact.curvature import exactly, top_eigenvalues
 from bnproof.theory.layer import curvature
 from bnproof.theory.layer.curvature import Pu2, below_H, gram_det, lamH, lamK
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, gy, m, sigma, vv
+from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma, vv
 
 CASE = Counterexample.of(
     y=[1, 1, -1, -1],
@@ -20,7 +19,7 @@ CASE = Counterexample.of(
 ACROSS = (gamma**2 * lamH - gamma * gy / m) / sigma**2
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """An eigenvector, split along yhat and across, gives two equations and two inequalities."""
     d = Derivation()
     curvature.eigenvector_steps(d)
@@ -45,15 +44,15 @@ CLAIM = Claim(
     relation=sp.Le(lamK**2, lamK * ACROSS + vv / (m * sigma**2)),
     domain=IDEAL,
     control=sp.Le(lamK**2, lamK * ACROSS),
-    means=(
-        Derived(
+    checks=(
+        Proof(
             prove,
             attained=ExactCase(
                 "L(z) = |z|^2/2 + b'z with b = (1, -3, 1, 1), y = (1, 1, -1, -1), gamma = 1",
                 lambda: exactly(CASE) | top_eigenvalues(CASE),
             ),
         ),
-        Instances(sizes=(2, 3, 8, 32), world="weights"),
+        RandomTest(sizes=(2, 3, 8, 32), sampler="weights"),
     ),
     expected=Verdict.PROVED,
     remark=(

@@ -5,13 +5,13 @@ from fractions import Fraction
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.exact.curvature import top_eigenvalues
 from bnproof.theory.layer import curvature
 from bnproof.theory.layer.curvature import QgQu, below_H, gram_det, lamH, tau, u1, uKu, uu, uy
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import eps, g1, gamma, gg, gy, m, s, sigma
 
@@ -44,7 +44,7 @@ def balanced() -> Mapping[sp.Symbol, sp.Expr]:
     }
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Split u along yhat and across; the cross term is bounded by a square with a free weight."""
     d = Derivation()
     curvature.form_steps(d)
@@ -81,8 +81,8 @@ CLAIM = Claim(
     ),
     relation=sp.Le(uKu, (ALONG + tau) * PARALLEL + (ACROSS + CROSS / tau) * REST),
     control=sp.Le(uKu, ALONG * PARALLEL + ACROSS * REST),
-    means=(
-        Derived(
+    checks=(
+        Proof(
             prove,
             attained=ExactCase(
                 "L(z) = |z|^2/2 + b'z with b = (0, -2, 1, 1), y = (1, 1, -1, -1), eps = 0, "
@@ -90,7 +90,7 @@ CLAIM = Claim(
                 balanced,
             ),
         ),
-        Instances(sizes=(2, 3, 8, 32), world="weights"),
+        RandomTest(sizes=(2, 3, 8, 32), sampler="weights"),
     ),
     expected=Verdict.PROVED,
     remark=(

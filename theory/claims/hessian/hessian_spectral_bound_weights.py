@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.exact.curvature import top_eigenvalues
 from bnproof.theory.layer import batchnorm, curvature
 from bnproof.theory.layer.curvature import ONE, U, Xu2, XuKXu, below_K, below_X, lamK, lamW, opX
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 
 CASE = Counterexample.of(
@@ -25,7 +25,7 @@ def identity_inputs() -> Mapping[sp.Symbol, sp.Expr]:
     return {lamW: top, lamK: top, opX: sp.Integer(1)}
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """The weight Hessian is X'KX; both factors are bounded by their definitions."""
     d = Derivation()
     batchnorm.define(d)
@@ -69,8 +69,8 @@ CLAIM = Claim(
     statement=r"\lambda_{\max}(\nabla^2_w\hat{\mathcal L}) \le \|X\|^2\,\lambda_{\max}(K)",
     relation=sp.Le(lamW, opX * lamK),
     control=sp.Le(lamW, lamK),
-    means=(
-        Derived(
+    checks=(
+        Proof(
             prove,
             attained=ExactCase(
                 "L(z) = |z|^2/2 + b'z with b = (1, -3, 1, 1), X = 1, y = w = (1, 1, -1, -1), "
@@ -78,7 +78,7 @@ CLAIM = Claim(
                 identity_inputs,
             ),
         ),
-        Instances(sizes=(3, 8, 32), world="weights"),
+        RandomTest(sizes=(3, 8, 32), sampler="weights"),
     ),
     expected=Verdict.PROVED,
     remark=(

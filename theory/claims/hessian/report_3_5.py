@@ -2,13 +2,12 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.exact.curvature import exactly
 from bnproof.theory.layer.curvature import qKq, qq
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, gy, m, sigma, vHv, vKv
+from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma, vHv, vKv
 
 CASE = Counterexample.of(y=[1, 1, -1, -1], b=[-1, 0, 0, 0])
 
@@ -27,13 +26,13 @@ CLAIM = Claim(
     relation=sp.Le(qKq, gamma**2 / sigma**2 * vHv - gamma / (m * sigma**2) * gy * qq),
     domain=IDEAL,
     control=sp.Le(vKv, santurkar_4_2.BOUND),
-    means=(
+    checks=(
         ExactCase(
             "L(z) = -z_1, y = (1, 1, -1, -1), gamma = 1",
             lambda: exactly(CASE),
         ),
-        Derived(santurkar_4_2.prove, of_control=True, attained=santurkar_4_2.CASE),
-        Instances(world="weights"),
+        Proof(santurkar_4_2.prove, of_control=True, attained=santurkar_4_2.CASE),
+        RandomTest(sampler="weights"),
     ),
     expected=Verdict.REFUTED,
     remark=(

@@ -2,12 +2,11 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.layer import batchnorm
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, gamma, gy, latex, m, s, sigma, text, vHv, vKv, vv
+from bnproof.theory.symbols import IDEAL, eps, gamma, gy, latex, m, s, sigma, text, vHv, vKv, vv
 
 BOUND = gamma**2 / sigma**2 * vHv - gamma / (m * sigma**2) * gy * vv
 CASE = Counterexample.of(
@@ -17,11 +16,11 @@ CASE = Counterexample.of(
 )
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the curvature along v for symbolic m; at eps = 0 nothing is left over."""
     d = Derivation()
     batchnorm.curvature_steps(d)
-    at_zero = {letter: value.subs(eps, 0) for letter, value in d.values.items()}
+    at_zero = {symbol: value.subs(eps, 0) for symbol, value in d.values.items()}
     d.equal(
         "At eps = 0, P is a projector and v lies in its range: Pv = v and <v,yhat> = 0",
         (latex(vKv), text(vKv)),
@@ -46,7 +45,7 @@ CLAIM = Claim(
     relation=sp.Le(vKv, BOUND),
     domain=IDEAL,
     control=sp.Le(vKv, gamma**2 / sigma**2 * vHv - 2 * gamma / (m * sigma**2) * gy * vv),
-    means=(Derived(prove, attained=CASE), Instances()),
+    checks=(Proof(prove, attained=CASE), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
         "An identity at eps = 0, for every gamma and every twice differentiable loss, convex or "

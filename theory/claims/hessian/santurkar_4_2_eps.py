@@ -2,15 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1_eps import REGULAR
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.layer import batchnorm
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, gy, m, s, vHv, vKv, vv
+from bnproof.theory.symbols import REGULAR, gamma, gy, m, s, vHv, vKv, vv
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the form that is right for every eps, for symbolic m."""
     d = Derivation()
     batchnorm.curvature_steps(d)
@@ -28,10 +27,10 @@ CLAIM = Claim(
     relation=sp.Le(vKv, gamma**2 / s**2 * vHv - gamma / (m * s**2) * gy * vv),
     domain=REGULAR,
     control=sp.Eq(vKv, batchnorm.EXACT_CURVATURE),
-    means=(
+    checks=(
         Counterexample.of(y=[-1, 1], b=[0, -1], eps="5/4"),
-        Derived(prove, of_control=True),
-        Instances(),
+        Proof(prove, of_control=True),
+        RandomTest(),
     ),
     expected=Verdict.REFUTED,
     remark=(

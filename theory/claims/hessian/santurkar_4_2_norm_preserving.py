@@ -2,16 +2,30 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.exact.curvature import exactly
 from bnproof.theory.layer.batchnorm import LOSS
 from bnproof.theory.layer.curvature import gHg, relative
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, g1, gamma, gg, gy, latex, m, s, sigma, text, vHv, vKv, vv
+from bnproof.theory.symbols import (
+    IDEAL,
+    eps,
+    g1,
+    gamma,
+    gg,
+    gy,
+    latex,
+    m,
+    s,
+    sigma,
+    text,
+    vHv,
+    vKv,
+    vv,
+)
 
 PRINTED = gamma**2 / sigma**2 * (gHg - gy * vv / (m * gamma))
 CORRECTED = gamma**4 / sigma**4 * gHg - gamma / (m * sigma**2) * gy * vv
@@ -29,7 +43,7 @@ PRESERVING = ExactCase(
 )
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Theorem 4.2, then |v|^2 <= (gamma/sigma)^2 |g|^2 with all that it leaves."""
     first = santurkar_4_2.prove()
     d = Derivation(list(first.steps), dict(first.values))
@@ -87,10 +101,10 @@ CLAIM = Claim(
     relation=sp.Le(vKv, PRINTED),
     domain=sp.And(IDEAL, sp.Ge(relative, 0), sp.Ge(gHg, 0), sp.Gt(gg, 0)),
     control=sp.Le(vKv, CORRECTED),
-    means=(
+    checks=(
         PRESERVING,
-        Derived(prove, of_control=True, attained=PRESERVING),
-        Instances(world="weights"),
+        Proof(prove, of_control=True, attained=PRESERVING),
+        RandomTest(sampler="weights"),
     ),
     expected=Verdict.REFUTED,
     remark=(

@@ -2,19 +2,18 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.claims.hessian.santurkar_4_2_norm_preserving import PRINTED
 from bnproof.theory.exact.curvature import exactly
 from bnproof.theory.layer.curvature import gHg, ordered
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, gy, m, sigma, vHv, vKv, vv
+from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma, vHv, vKv, vv
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Theorem 4.2 is an identity, so the hypothesis is all that is missing."""
     first = santurkar_4_2.prove()
     d = Derivation(list(first.steps), dict(first.values))
@@ -41,15 +40,15 @@ CLAIM = Claim(
     relation=sp.Le(vKv, PRINTED),
     domain=sp.And(IDEAL, sp.Ge(ordered, 0)),
     control=sp.Le(vKv, gamma**2 / sigma**2 * (gHg - 2 * gy * vv / (m * gamma))),
-    means=(
-        Derived(
+    checks=(
+        Proof(
             prove,
             attained=ExactCase(
                 "L(z) = |z|^2/2 + b'z with b = (0, -2, 1, 1), y = (1, 1, -1, -1), gamma = 1",
                 lambda: exactly(santurkar_4_2.CASE),
             ),
         ),
-        Instances(world="weights"),
+        RandomTest(sampler="weights"),
     ),
     expected=Verdict.PROVED,
     remark=(

@@ -2,11 +2,10 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import vHv, vKv
+from bnproof.theory.symbols import IDEAL, vHv, vKv
 
 CLAIM = Claim(
     id="slides_more_predictive",
@@ -16,14 +15,14 @@ CLAIM = Claim(
     relation=sp.Le(vKv, vHv),
     domain=IDEAL,
     control=sp.Eq(vKv, santurkar_4_2.BOUND),
-    means=(
+    checks=(
         Counterexample.of(
             y=[1, 1, -1, -1],
             b=[-2, -1, 1, 1],
             A=[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
         ),
-        Derived(santurkar_4_2.prove, of_control=True),
-        Instances(world="weights"),
+        Proof(santurkar_4_2.prove, of_control=True),
+        RandomTest(sampler="weights"),
     ),
     expected=Verdict.REFUTED,
     remark=(

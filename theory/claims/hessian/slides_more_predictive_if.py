@@ -2,24 +2,23 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.exact.curvature import exactly
 from bnproof.theory.layer.curvature import gz, shrink
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, gy, latex, m, sigma, text, vHv, vKv, vv
+from bnproof.theory.symbols import IDEAL, gamma, gy, latex, m, sigma, text, vHv, vKv, vv
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Theorem 4.2, with each of its two changes signed by a hypothesis."""
     first = santurkar_4_2.prove()
     d = Derivation(list(first.steps), dict(first.values))
     rest = (1 - shrink / sigma**2) * vHv - gz * vv / (m * sigma**2)
     d.equal(
-        "In the letters of the hypotheses: gamma yhat is the layer's output before its shift",
+        "In the symbols of the hypotheses: gamma yhat is the layer's output before its shift",
         (latex(vKv), text(vKv)),
         santurkar_4_2.BOUND,
         rest.subs({shrink: sigma**2 - gamma**2, gz: gamma * gy}),
@@ -49,15 +48,15 @@ CLAIM = Claim(
     relation=sp.Le(vKv, vHv),
     domain=sp.And(IDEAL, sp.Ge(shrink, 0), sp.Ge(vHv, 0), sp.Ge(gz, 0)),
     control=sp.Le(vKv, gamma**2 / sigma**2 * vHv - 2 * gamma / (m * sigma**2) * gy * vv),
-    means=(
-        Derived(
+    checks=(
+        Proof(
             prove,
             attained=ExactCase(
                 "L(z) = |z|^2/2 + b'z with b = (0, -2, 1, 1), y = (1, 1, -1, -1), gamma = 1",
                 lambda: exactly(santurkar_4_2.CASE),
             ),
         ),
-        Instances(world="weights"),
+        RandomTest(sampler="weights"),
     ),
     expected=Verdict.PROVED,
     remark=(

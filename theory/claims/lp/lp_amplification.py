@@ -2,12 +2,12 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.normalizers import oblique
 from bnproof.theory.normalizers.groups import AfAf, S, c_n, c_S
 from bnproof.theory.normalizers.oblique import nn, oblique_steps, ww
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import eps, vv
 
@@ -43,7 +43,7 @@ def l1_of_four() -> dict[sp.Symbol, sp.Expr]:
 CASE = ExactCase("l_1 normalisation of u = (3, 1, -2, -2), f = (1, -1, 0, 0)", l1_of_four)
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """The Jacobian is an oblique projector over S; split the gradient along n, w and a rest."""
     d = Derivation()
     oblique_steps(d)
@@ -62,9 +62,9 @@ CLAIM = Claim(
     relation=sp.Le(vv, BOUND),
     domain=CENTRED,
     control=sp.Le(vv, AfAf / S**2),
-    means=(
-        Derived(prove, attained=CASE),
-        Instances(sizes=(4, 5, 16), world="normalizers"),
+    checks=(
+        Proof(prove, attained=CASE),
+        RandomTest(sizes=(4, 5, 16), sampler="normalizers"),
     ),
     expected=Verdict.PROVED,
     remark=(

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.exact.evaluate import n
 from bnproof.theory.normalizers import amplification_proofs
 from bnproof.theory.normalizers.amplification import square_bound
 from bnproof.theory.normalizers.groups import AfAf, S, c_n, c_S, p
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import eps, m, vv
 
@@ -18,7 +18,7 @@ DEGREE_ONE = sp.And(sp.Eq(eps, 0), sp.Ge(p, 1), sp.Ge(m, 2))
 BOUND = square_bound(p) * AfAf / S**2
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the constant without centring, what centring leaves of it, and the gradient."""
     d = Derivation()
     amplification_proofs.steps(d)
@@ -91,9 +91,9 @@ CLAIM = Claim(
     relation=sp.Le(vv, BOUND),
     domain=DEGREE_ONE,
     control=sp.Le(vv, BOUND - AfAf / S**2),
-    means=(
-        Derived(prove, attained=CASE),
-        Instances(sizes=(2, 3, 5, 16), world="normalizers"),
+    checks=(
+        Proof(prove, attained=CASE),
+        RandomTest(sizes=(2, 3, 5, 16), sampler="normalizers"),
     ),
     expected=Verdict.PROVED,
     remark=(

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.claims.lp.lp_amplification import BOUND, CASE, CENTRED, prove
 from bnproof.theory.normalizers.groups import AfAf, S
 from bnproof.theory.sources import Source
@@ -16,10 +16,10 @@ CLAIM = Claim(
     relation=sp.Le(vv, AfAf / S**2),
     domain=CENTRED,
     control=sp.Le(vv, BOUND),
-    means=(
+    checks=(
         CASE,
-        Derived(prove, of_control=True, attained=CASE),
-        Instances(sizes=(4, 5, 16), world="normalizers"),
+        Proof(prove, of_control=True, attained=CASE),
+        RandomTest(sizes=(4, 5, 16), sampler="normalizers"),
     ),
     expected=Verdict.REFUTED,
     remark=(

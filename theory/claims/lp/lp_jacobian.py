@@ -2,11 +2,11 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.normalizers import groups
 from bnproof.theory.normalizers.groups import Dn_ki, S, a_i, a_mean, c_n, c_S, n_i, n_k
 from bnproof.theory.normalizers.oblique import oblique_steps
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import delta_ki, eps, m
 
@@ -15,7 +15,7 @@ POWER_SCALE = sp.And(sp.Eq(c_n, 1), sp.Eq(eps, 0))
 FORMULA = (delta_ki - 1 / m - n_k * (a_i - c_S * a_mean) / m) / S
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the Jacobian for symbolic p and m, then what it does to the length of a gradient."""
     d = Derivation()
     groups.slope_steps(d)
@@ -39,7 +39,7 @@ CLAIM = Claim(
     relation=sp.Eq(Dn_ki, FORMULA),
     domain=POWER_SCALE,
     control=sp.Eq(Dn_ki, (delta_ki - 1 / m - n_k * n_i / m) / S),
-    means=(Derived(prove), Instances(sizes=(2, 3, 5, 16), world="normalizers")),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 5, 16), sampler="normalizers")),
     expected=Verdict.PROVED,
     remark=(
         "For p from 1 to infinity, where S is differentiable; c_S = 1: the scale is taken of the "

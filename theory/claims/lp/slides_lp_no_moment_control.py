@@ -2,17 +2,17 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.claims.lp.slides_lp_scale import PRINTED
 from bnproof.theory.normalizers import groups
 from bnproof.theory.normalizers.groups import S, above, c_n, c_S, p, t, var_n
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import eps, latex, m, mu, sigma, text
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the output's variance for symbolic p; a shift of y takes it to 0."""
     d = Derivation()
     groups.moment_steps(d)
@@ -75,9 +75,9 @@ CLAIM = Claim(
     relation=sp.Le(mu**2 * var_n, sigma**2),
     domain=sp.And(PRINTED, sp.Ge(p, 1)),
     control=sp.Eq(var_n, 1),
-    means=(
-        Derived(prove, attained=ExactCase("p = 1, y = (1, 3)", one_sign)),
-        Instances(world="normalizers"),
+    checks=(
+        Proof(prove, attained=ExactCase("p = 1, y = (1, 3)", one_sign)),
+        RandomTest(sampler="normalizers"),
     ),
     expected=Verdict.PROVED,
     remark=(

@@ -2,10 +2,10 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.normalizers import groups
 from bnproof.theory.normalizers.groups import S, c_n, c_S, p
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import eps, m, mu, sigma
 
@@ -13,7 +13,7 @@ from bnproof.theory.symbols import eps, m, mu, sigma
 PRINTED = sp.And(sp.Eq(c_n, 1), sp.Eq(c_S, 0), sp.Eq(eps, 0))
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the printed scale at p = 2 from mean and variance of y."""
     d = Derivation()
     groups.moment_steps(d)
@@ -44,7 +44,7 @@ CLAIM = Claim(
     relation=sp.Eq(S, sp.sqrt(mu**2 + sigma**2)),
     domain=sp.And(PRINTED, sp.Eq(p, 2)),
     control=sp.Eq(S, sigma),
-    means=(Derived(prove), Instances(world="normalizers")),
+    checks=(Proof(prove), RandomTest(sampler="normalizers")),
     expected=Verdict.PROVED,
     remark=(
         "The relation is what the printed definition says at p = 2 (B is m, C is S). So l_2 "

@@ -1,6 +1,6 @@
 """Figures 8, 9 and 20 of S3: deeper products have heavier tails and are worse conditioned."""
 
-from bnproof.theory.claim import Claim, Spectra, Verdict
+from bnproof.theory.claim import Claim, SpectrumTest, Verdict
 from bnproof.theory.sources import Source
 
 CLAIM = Claim(
@@ -11,8 +11,8 @@ CLAIM = Claim(
         r"X = X_1\cdots X_M:\quad \text{the tails of the singular values of } X \text{ and }"
         r"\kappa(X) = s_1/s_N \text{ grow with } M"
     ),
-    means=(
-        Spectra(
+    checks=(
+        SpectrumTest(
             study="tails",
             statement="Gaussian factors",
             control="one Gaussian factor",

@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Spectra, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, SpectrumTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import products as random_products
 from bnproof.theory.random_matrices.products import constant, kappa, kappa_scaled
 from bnproof.theory.sources import Source
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive both condition numbers from the singular values."""
     d = Derivation()
     random_products.scaling_steps(d)
@@ -23,9 +23,9 @@ CLAIM = Claim(
     statement=r"\kappa(c_1X_1\cdots c_MX_M) = \kappa(X_1\cdots X_M),\quad c_i \ne 0",
     relation=sp.Eq(kappa_scaled, kappa),
     control=sp.Eq(kappa_scaled, sp.Abs(constant) * kappa),
-    means=(
-        Derived(prove),
-        Spectra(
+    checks=(
+        Proof(prove),
+        SpectrumTest(
             study="scale",
             statement="one constant a factor",
             control="one constant a row",

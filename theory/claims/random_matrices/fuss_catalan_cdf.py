@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_proofs
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import M, phi
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Integrate density (5) along the path of the root u, for symbolic M."""
     d = Derivation()
     fuss_catalan_proofs.integral_steps(d)
@@ -31,7 +31,7 @@ CLAIM = Claim(
         fuss_catalan_proofs.law_cdf,
         1 - ((M + 1) * phi - sp.sin((M + 1) * phi) * sp.sin(phi) / sp.sin(M * phi)) / sp.pi,
     ),
-    means=(Derived(prove), Instances(sizes=(1, 2, 8, 32), world="law")),
+    checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
         "With u the root of u = 1 + u^(M+1)/x above the real axis, F = 1 + Im(M u - log(u-1))/pi. "

@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_proofs
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import M, phi
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """The distribution of the draw is the closed distribution function, for symbolic M."""
     d = Derivation()
     fuss_catalan_proofs.draw_steps(d)
@@ -27,7 +27,7 @@ CLAIM = Claim(
     relation=sp.Eq(fuss_catalan_proofs.draw_cdf, fuss_catalan_proofs.CDF),
     domain=fuss_catalan_proofs.ANGLES,
     control=sp.Eq(fuss_catalan_proofs.draw_cdf, 1 - (M + 1) * phi / sp.pi),
-    means=(Derived(prove), Instances(sizes=(1, 2, 8, 32), world="law")),
+    checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
         "The closed distribution function is proved in fuss_catalan_cdf. The control leaves W out."

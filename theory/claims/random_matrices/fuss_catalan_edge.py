@@ -2,15 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.claims.random_matrices.liu_edge import prove as prove_edge
-from bnproof.theory.proving.derivation import Proof
+from bnproof.theory.proving.derivation import DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_moments as moments
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import M
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Both sides near x_max, for symbolic M."""
     return prove_edge()
 
@@ -25,7 +25,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(sp.pi * moments.edge_constant**2, 2 * (M + 1) / (sp.pi * M**3)),
     control=sp.Eq(sp.pi * moments.edge_constant**2, 2 * M / (sp.pi * (M + 1) ** 3)),
-    means=(Derived(prove), Instances(sizes=(1, 2, 8, 32), world="law")),
+    checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
         "A square root is what fluctuations of Tracy and Widom's law go with; the coefficient "

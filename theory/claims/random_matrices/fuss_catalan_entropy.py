@@ -2,15 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_moments as moments
 from bnproof.theory.random_matrices import fuss_catalan_proofs
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import M
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """The entropy for symbolic M, from the closed distribution function."""
     d = Derivation()
     fuss_catalan_proofs.parametrisation_steps(d)
@@ -28,7 +28,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(moments.entropy, moments.ENTROPY),
     control=sp.Eq(moments.entropy, moments.ENTROPY + M),
-    means=(Derived(prove), Instances(sizes=(1, 2, 8, 32), world="law")),
+    checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
         "The relation leaves log 2 pi out on both sides. On the way: E log x = -M and Var log x = "

@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_moments as moments
 from bnproof.theory.random_matrices import fuss_catalan_proofs
 from bnproof.theory.sources import Source
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Cumulants of log x for symbolic M."""
     d = Derivation()
     fuss_catalan_proofs.parametrisation_steps(d)
@@ -28,7 +28,7 @@ CLAIM = Claim(
     control=sp.Eq(
         moments.log_variance / sp.pi, -moments.log_mean / sp.pi - moments.log_mean * sp.pi / 3
     ),
-    means=(Derived(prove), Instances(sizes=(1, 2, 8, 32), world="law")),
+    checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
         "Relation and control, both divided by pi, are in terms of the mean, -M, which is derived "

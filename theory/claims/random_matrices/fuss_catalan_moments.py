@@ -2,15 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_moments as moments
 from bnproof.theory.random_matrices import fuss_catalan_proofs
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import M
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Moments of symbolic order for symbolic M; for whole orders a second time, by residues."""
     d = Derivation()
     fuss_catalan_proofs.parametrisation_steps(d)
@@ -29,7 +29,7 @@ CLAIM = Claim(
     relation=sp.Eq(moments.log_moment, moments.LOG_MOMENT),
     domain=moments.k > -1 / (M + 1),
     control=sp.Eq(moments.log_moment, moments.LOG_MOMENT + moments.log_gamma_order),
-    means=(Derived(prove), Instances(sizes=(1, 2, 8, 32), world="law")),
+    checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
         "The mean is 1 and the mean square M+1. For k = 1/2 it is the mean of the singular values "

@@ -2,15 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_proofs
 from bnproof.theory.random_matrices.fuss_catalan_proofs import law_mass, real
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import M, latex, phi
+from bnproof.theory.symbols import M, phi
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """For real M > 0: x is a coordinate on the support, (5) is positive and has mass 1."""
     d = Derivation()
     d.given(
@@ -37,11 +37,11 @@ CLAIM = Claim(
     sources=(Source("derived", "equation (5) of S3, for M that need not be whole"),),
     statement=(
         r"\rho_M \ge 0,\quad \int_0^{x_{\max}}\rho_M(x)\,dx = 1"
-        rf"\quad\text{{for every real }} {latex(real)} > 0"
+        r"\quad\text{for every real } M > 0"
     ),
     relation=sp.Eq(law_mass, 1),
     control=sp.Eq(law_mass, real / (real + 1)),
-    means=(Derived(prove), Instances(sizes=(1, 2, 8, 32), world="law")),
+    checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
         "It is the law with the moments A_k(M+1, 1) of Fuss and Raney, which W. Mlotkowski "

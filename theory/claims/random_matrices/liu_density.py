@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Disproved, Spectra, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Disproof, SpectrumTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_proofs
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import M, law_first, law_second, sv_second
@@ -14,7 +14,7 @@ LOWER_LIMIT = (
 )
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the mean squared singular value for every N and M, and the moments of (5)."""
     d = Derivation()
     _mean_steps(d)
@@ -71,7 +71,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(sv_second, law_second),
     control=sp.Eq(sv_second, law_first),
-    means=(Disproved(prove), Spectra(study="law", statement="s", control="s^2")),
+    checks=(Disproof(prove), SpectrumTest(study="law", statement="s", control="s^2")),
     expected=Verdict.REFUTED,
     remark=(
         "The relation is what the statement entails for sigma_i = 1. The control puts the first "

@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Spectra, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, SpectrumTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_proofs
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import M, phi, rho, x
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive density (5) from the equation of the generating function, for symbolic M."""
     d = Derivation()
     fuss_catalan_proofs.equation_steps(d)
@@ -33,7 +33,7 @@ CLAIM = Claim(
     relation=sp.Eq(rho, fuss_catalan_proofs.DENSITY),
     domain=fuss_catalan_proofs.DOMAIN,
     control=sp.Eq(rho, sp.sin(M * phi) * sp.sin(phi) / (sp.pi * x * sp.sin((M + 1) * phi))),
-    means=(Derived(prove), Spectra(study="law", statement="s^2", control="s")),
+    checks=(Proof(prove), SpectrumTest(study="law", statement="s^2", control="s")),
     expected=Verdict.PROVED,
     remark=(
         "The proof rests on two theorems of free probability, named with the steps; all else is "

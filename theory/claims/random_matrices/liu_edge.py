@@ -2,13 +2,13 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_moments as moments
 from bnproof.theory.sources import Source
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """The limit of x_max/M, and the square root of the density at x_max."""
     d = Derivation()
     moments.edge_steps(d)
@@ -24,7 +24,7 @@ CLAIM = Claim(
     statement=(r"x_{\max} = \frac{(M+1)^{M+1}}{M^M},\quad \lim_{M\to\infty}\frac{x_{\max}}{M} = e"),
     relation=sp.Eq(sp.log(moments.edge_growth), 1),
     control=sp.Eq(sp.log(moments.edge_growth), 0),
-    means=(Derived(prove), Instances(sizes=(4, 8), world="law")),
+    checks=(Proof(prove), RandomTest(sizes=(4, 8), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
         "For x = s^2, as (5): the largest singular value itself goes as sqrt(e M), so that O(M) "

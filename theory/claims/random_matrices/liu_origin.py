@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_moments as moments
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import M
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Exponent and coefficient of density (5) at 0, for symbolic M."""
     d = Derivation()
     moments.origin_steps(d)
@@ -23,7 +23,7 @@ CLAIM = Claim(
     statement=r"\rho_M(x) \propto x^{-M/(M+1)},\quad x\to0",
     relation=sp.Eq(moments.origin_exponent, -M / (M + 1)),
     control=sp.Eq(moments.origin_exponent, -(M - 1) / (M + 1)),
-    means=(Derived(prove), Instances(sizes=(1, 2, 8, 32), world="law")),
+    checks=(Proof(prove), RandomTest(sizes=(1, 2, 8, 32), sampler="law")),
     expected=Verdict.PROVED,
     remark=(
         "For x = s^2, as (5) itself (liu_density_squared). For the singular values s the exponent "

@@ -1,6 +1,6 @@
 """Tracy-Widom fluctuations at the right end of density (5)."""
 
-from bnproof.theory.claim import Claim, Spectra, Verdict
+from bnproof.theory.claim import Claim, SpectrumTest, Verdict
 from bnproof.theory.sources import Source
 
 CLAIM = Claim(
@@ -19,8 +19,8 @@ CLAIM = Claim(
         r"\left(\frac{s_1^2}{x_{\max}}-1\right) \to TW_\beta,"
         r"\quad \beta = 1 \text{ (real)},\ 2 \text{ (complex)}"
     ),
-    means=(
-        Spectra(
+    checks=(
+        SpectrumTest(
             study="soft edge",
             statement="Tracy-Widom law of the field",
             control="of the other field",

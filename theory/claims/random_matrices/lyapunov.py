@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Spectra, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, SpectrumTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import products as random_products
 from bnproof.theory.random_matrices.products import EXPONENT, N, freedom, log_r
 from bnproof.theory.sources import Source
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive E log r_kk for every N and k; what it says of s_k is Newman's theorem."""
     d = Derivation()
     random_products.triangular_steps(d)
@@ -36,9 +36,9 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(log_r, EXPONENT),
     control=sp.Eq(log_r, sp.log(freedom / N) / 2),
-    means=(
-        Derived(prove),
-        Spectra(
+    checks=(
+        Proof(prove),
+        SpectrumTest(
             study="lyapunov",
             statement="digamma",
             control="log of the mean square",

@@ -2,15 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import least_squares as quadratics
 from bnproof.theory.training.least_squares import best, best_2, cond, increase
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the best worst factor of gradient descent and compare two problems."""
     d = Derivation()
     quadratics.step_steps(d)
@@ -34,9 +34,9 @@ CLAIM = Claim(
     relation=sp.Le(best, best_2),
     domain=quadratics.WORSE,
     control=sp.Le(best_2, best),
-    means=(
-        Derived(prove, attained=quadratics.SAME),
-        Instances(sizes=(2, 3, 5), world="quadratics"),
+    checks=(
+        Proof(prove, attained=quadratics.SAME),
+        RandomTest(sizes=(2, 3, 5), sampler="quadratics"),
     ),
     expected=Verdict.PROVED,
     remark=(

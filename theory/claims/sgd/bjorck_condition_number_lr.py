@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import least_squares as quadratics
 from bnproof.theory.training.least_squares import increase, largest, limit, limit_2
@@ -37,7 +37,7 @@ def two_problems() -> Mapping[sp.Symbol, sp.Expr]:
     }
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the largest stable learning rate."""
     d = Derivation()
     quadratics.step_steps(d)
@@ -56,13 +56,13 @@ CLAIM = Claim(
     relation=sp.Le(limit_2, limit),
     domain=quadratics.WORSE,
     control=sp.Eq(limit, 2 / largest**2),
-    means=(
+    checks=(
         ExactCase(
             "A = diag(2, 1), of condition number 2, and A' = diag(1, 1/4), of condition number 4,",
             two_problems,
         ),
-        Derived(prove, of_control=True),
-        Instances(sizes=(2, 3, 5), world="quadratics"),
+        Proof(prove, of_control=True),
+        RandomTest(sizes=(2, 3, 5), sampler="quadratics"),
     ),
     expected=Verdict.REFUTED,
     remark=(

@@ -2,15 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import least_squares as quadratics
 from bnproof.theory.training.least_squares import increase, ratio, ratio_2
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the ratio of the gradients along the two extreme singular directions."""
     d = Derivation()
     quadratics.step_steps(d)
@@ -31,13 +31,13 @@ CLAIM = Claim(
     relation=sp.Le(ratio, ratio_2),
     domain=quadratics.WORSE,
     control=sp.Le(ratio_2, ratio),
-    means=(
-        Derived(prove, attained=quadratics.SAME),
-        Instances(sizes=(2, 3, 5), world="quadratics"),
+    checks=(
+        Proof(prove, attained=quadratics.SAME),
+        RandomTest(sizes=(2, 3, 5), sampler="quadratics"),
     ),
     expected=Verdict.PROVED,
     remark=(
-        "True for equal errors in the steepest and the flattest direction, as the letter is "
+        "True for equal errors in the steepest and the flattest direction, as the symbol is "
         "defined: the ratio is kappa^2 exactly. For other errors it is kappa^2 times their ratio, "
         "which can be anything. The control exchanges the two problems."
     ),

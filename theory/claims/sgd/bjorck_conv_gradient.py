@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import backprop
 from bnproof.theory.training.backprop import correlation, flipped, kernel_gradient
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Differentiate (3) for symbolic sizes and apply the chain rule."""
     d = Derivation()
     backprop.convolution_steps(d)
@@ -26,7 +26,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(kernel_gradient, correlation),
     control=sp.Eq(kernel_gradient, flipped),
-    means=(Derived(prove), Instances(sizes=(1, 3, 4, 6), world="convolution")),
+    checks=(Proof(prove), RandomTest(sizes=(1, 3, 4, 6), sampler="convolution")),
     expected=Verdict.PROVED,
     remark=(
         "Definition (3) is a cross-correlation, as in every framework; the control shifts the "

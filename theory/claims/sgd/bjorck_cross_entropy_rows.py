@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import backprop
 from bnproof.theory.training.backprop import negative_other, negative_true
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive softmax minus one-hot for a symbolic number of classes, and its signs."""
     d = Derivation()
     backprop.softmax_steps(d)
@@ -28,7 +28,7 @@ CLAIM = Claim(
     relation=sp.Eq(negative_true - negative_other, 1),
     domain=sp.Gt(backprop.classes, 1),
     control=sp.Eq(negative_other - negative_true, 1),
-    means=(Derived(prove), Instances(sizes=(2, 3, 10, 100), world="cross_entropy")),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 10, 100), sampler="cross_entropy")),
     expected=Verdict.PROVED,
     remark=(
         "The first count is 0 or 1 and the second is not negative, so their difference is 1 only "

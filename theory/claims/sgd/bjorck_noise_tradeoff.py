@@ -6,8 +6,8 @@ from itertools import product
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import sgd
 from bnproof.theory.training.sgd import B, N, alpha, noise, noise_rate, r
@@ -35,7 +35,7 @@ def two_examples() -> Mapping[sp.Symbol, sp.Expr]:
     }
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the noise at both settings, for symbolic N, |B| and r."""
     d = Derivation()
     sgd.define(d)
@@ -57,14 +57,14 @@ CLAIM = Claim(
     relation=sp.Eq(noise_rate, noise),
     domain=sp.Gt(r, 1),
     control=sp.Eq(noise_rate, r * noise),
-    means=(
+    checks=(
         ExactCase(
             "two examples with gradients 1 and -1, from learning rate 1 and batch size 2, the "
             "rate doubled on the left, the batch halved on the right:",
             two_examples,
         ),
-        Derived(prove, of_control=True),
-        Instances(sizes=(2, 3, 4, 5), world="sgd"),
+        Proof(prove, of_control=True),
+        RandomTest(sizes=(2, 3, 4, 5), sampler="sgd"),
     ),
     expected=Verdict.REFUTED,
     remark=(

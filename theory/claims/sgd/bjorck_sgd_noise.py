@@ -5,14 +5,14 @@ from itertools import product
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import sgd
 from bnproof.theory.training.sgd import B, C, alpha, noise
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the mean squared error term for symbolic N and |B|; nothing is left over."""
     d = Derivation()
     sgd.define(d)
@@ -48,7 +48,7 @@ CLAIM = Claim(
     ),
     relation=sp.Le(noise, sgd.WITH),
     control=sp.Le(noise, alpha**2 / B**2 * C),
-    means=(Derived(prove, attained=CASE), Instances(sizes=(2, 3, 4, 5), world="sgd")),
+    checks=(Proof(prove, attained=CASE), RandomTest(sizes=(2, 3, 4, 5), sampler="sgd")),
     expected=Verdict.PROVED,
     remark=(
         "An identity for draws with replacement, as S3 assumes; its 'depending on the tightness "

@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import sgd
 from bnproof.theory.training.sgd import B, N, alpha, error_k, grad_k
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the expected counts for symbolic N and |B|, and the expected error term."""
     d = Derivation()
     sgd.define(d)
@@ -28,7 +28,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(error_k, 0),
     control=sp.Eq(error_k, (B / N - 1) * alpha * grad_k),
-    means=(Derived(prove), Instances(sizes=(2, 3, 4, 5), world="sgd")),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 4, 5), sampler="sgd")),
     expected=Verdict.PROVED,
     remark=(
         "Component by component, for draws with replacement as in S3; without replacement the "

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.claims.sgd.bjorck_condition_number_lr import prove
 from bnproof.theory.sources import Source
 from bnproof.theory.training.least_squares import cond, limit, smallest
@@ -16,7 +16,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(limit, 2 / (cond**2 * smallest**2)),
     control=sp.Eq(limit, 2 / (cond * smallest**2)),
-    means=(Derived(prove), Instances(sizes=(2, 3, 5), world="quadratics")),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 5), sampler="quadratics")),
     expected=Verdict.PROVED,
     remark=(
         "So at a given sigma_min a larger condition number does need a smaller rate, by its "

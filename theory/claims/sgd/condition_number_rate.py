@@ -2,19 +2,19 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import least_squares as quadratics
 from bnproof.theory.training.least_squares import best, cond
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the best worst factor: a bound for every learning rate, and that it is attained."""
     d = Derivation()
     quadratics.step_steps(d)
     quadratics.factor_steps(d)
-    del d.values[cond]  # the condition number stays a letter of the relation
+    del d.values[cond]  # the condition number stays a symbol of the relation
     return d.finish(equality="always")
 
 
@@ -30,7 +30,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(best, quadratics.FACTOR),
     control=sp.Eq(best, (cond - 1) / (cond + 1)),
-    means=(Derived(prove), Instances(sizes=(2, 3, 5), world="quadratics")),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 5), sampler="quadratics")),
     expected=Verdict.PROVED,
     remark=(
         "S3 defines kappa as that of A. The Hessian of |Ax - y|^2 has the condition number "

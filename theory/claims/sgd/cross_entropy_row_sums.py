@@ -2,13 +2,13 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import backprop
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive softmax minus one-hot for a symbolic number of classes, and its sum."""
     d = Derivation()
     backprop.softmax_steps(d)
@@ -26,7 +26,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(backprop.row_sum, 0),
     control=sp.Eq(backprop.row_sum, 1),
-    means=(Derived(prove), Instances(sizes=(2, 3, 10, 100), world="cross_entropy")),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 10, 100), sampler="cross_entropy")),
     expected=Verdict.PROVED,
     remark=(
         "So the one negative entry of a row weighs as much as all positive ones together. A "

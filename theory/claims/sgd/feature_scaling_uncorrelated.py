@@ -2,15 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import delta_ki
 from bnproof.theory.training import least_squares as quadratics
 from bnproof.theory.training.least_squares import centred_ki, largest_correlation, scaled_ki
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the Hessian of the loss for any number of features without correlation."""
     d = Derivation()
     quadratics.scaling_steps(d)
@@ -29,7 +29,7 @@ CLAIM = Claim(
     relation=sp.Eq(scaled_ki, delta_ki),
     domain=sp.Eq(largest_correlation, 0),
     control=sp.Eq(centred_ki, delta_ki),
-    means=(Derived(prove), Instances(sizes=(8, 16, 64), world="features")),
+    checks=(Proof(prove), RandomTest(sizes=(8, 16, 64), sampler="features")),
     expected=Verdict.PROVED,
     remark=(
         "For any number of features; one step of rate 1 then reaches the minimum. Random features "

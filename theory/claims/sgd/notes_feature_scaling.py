@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import least_squares as quadratics
 from bnproof.theory.training.least_squares import correlation, stretch
@@ -32,7 +32,7 @@ def two_features() -> Mapping[sp.Symbol, sp.Expr]:
     }
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the Hessian of the loss of two scaled features, and the ratio of its curvatures."""
     d = Derivation()
     quadratics.scaling_steps(d)
@@ -50,10 +50,10 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(stretch, 1),
     control=sp.Eq(stretch, quadratics.STRETCH),
-    means=(
+    checks=(
         ExactCase(f"the features {FEATURES[0]} and {FEATURES[1]}", two_features),
-        Derived(prove, of_control=True),
-        Instances(sizes=(8, 32, 128), world="features"),
+        Proof(prove, of_control=True),
+        RandomTest(sizes=(8, 32, 128), sampler="features"),
     ),
     expected=Verdict.REFUTED,
     remark=(

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.claims.sgd.bjorck_noise_tradeoff import prove
 from bnproof.theory.sources import Source
 from bnproof.theory.training.sgd import noise_rate, noise_steps, r
@@ -18,7 +18,7 @@ CLAIM = Claim(
     relation=sp.Eq(noise_rate, noise_steps),
     domain=sp.Gt(r, 1),
     control=sp.Eq(noise_rate, noise_steps / r),
-    means=(Derived(prove), Instances(sizes=(2, 3, 4, 5), world="sgd")),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 4, 5), sampler="sgd")),
     expected=Verdict.PROVED,
     remark=(
         "One step at (r alpha, r|B|) goes as far as r steps at (alpha, |B|), both r alpha times "

@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import sgd
 from bnproof.theory.training.sgd import noise_without
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive the mean squared error term for a uniform subset, symbolic N and |B|."""
     d = Derivation()
     sgd.define(d)
@@ -30,7 +30,7 @@ CLAIM = Claim(
     relation=sp.Eq(noise_without, sgd.WITHOUT),
     domain=sgd.PROPER,
     control=sp.Eq(noise_without, sgd.WITH),
-    means=(Derived(prove), Instances(sizes=(2, 3, 4, 5), world="sgd")),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 4, 5), sampler="sgd")),
     expected=Verdict.PROVED,
     remark=(
         "How batches are drawn in practice. Bound (2) of S3 holds here too and is strict for "

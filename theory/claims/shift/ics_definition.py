@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import smoothness as definitions
 from bnproof.theory.training.smoothness import cosine, shift, shifted, usual
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Expand the squared distance of the two gradients."""
     d = Derivation()
     definitions.shift_steps(d)
@@ -28,7 +28,7 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(shift**2, usual**2 + shifted**2 - 2 * usual * shifted * cosine),
     control=sp.Eq(shift**2, 2 - 2 * cosine),
-    means=(Derived(prove), Instances(sizes=(2, 3, 5), world="covariate_shift")),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 5), sampler="covariate_shift")),
     expected=Verdict.PROVED,
     remark=(
         "The definition is recorded as printed; (x^(k), y^(k)) is a misprint for (t), the batch "

@@ -2,9 +2,9 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import earth_mover
 from bnproof.theory.training.earth_mover import (
@@ -20,7 +20,7 @@ from bnproof.theory.training.earth_mover import (
 MOMENTS = gap + spread_p + spread_q
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Compare the least coupling with the independent one."""
     d = Derivation()
     earth_mover.bound_steps(d)
@@ -34,7 +34,7 @@ def prove() -> Proof:
     )
 
 
-CASE = ExactCase("P on 0 and 0, Q on -1 and 1, equal weights", Samples.of([0, 0], [-1, 1]).letters)
+CASE = ExactCase("P on 0 and 0, Q on -1 and 1, equal weights", Samples.of([0, 0], [-1, 1]).values)
 
 CLAIM = Claim(
     id="ics_earth_mover_bound",
@@ -50,7 +50,7 @@ CLAIM = Claim(
     ),
     relation=sp.Le(distance**2, MOMENTS),
     control=sp.Le(distance**2, MOMENTS / 2),
-    means=(Derived(prove, attained=CASE), Instances(sizes=(2, 3, 4), world="earth_mover")),
+    checks=(Proof(prove, attained=CASE), RandomTest(sizes=(2, 3, 4), sampler="earth_mover")),
     expected=Verdict.PROVED,
     remark=(
         "What batch normalisation can promise of internal covariate shift in the sense of Huang "

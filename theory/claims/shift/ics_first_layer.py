@@ -2,14 +2,14 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import smoothness as definitions
 from bnproof.theory.training.smoothness import first_shift, full_shift
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Write the definition for the first layer."""
     d = Derivation()
     definitions.first_layer_steps(d)
@@ -23,7 +23,7 @@ CLAIM = Claim(
     statement=r"\|G_{t,1} - G'_{t,1}\|_2 = 0",
     relation=sp.Eq(first_shift, 0),
     control=sp.Eq(first_shift, full_shift),
-    means=(Derived(prove), Instances(sizes=(2, 3, 5), world="covariate_shift")),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 5), sampler="covariate_shift")),
     expected=Verdict.PROVED,
     remark=(
         "'Previous layers' is meant: its input is the data, which no update changes. The control "

@@ -2,15 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import weights
 from bnproof.theory.layer.weights import c, hess_cki, hess_ki
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
+from bnproof.theory.symbols import IDEAL
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Differentiate the layer twice at y and at cy along columns of X."""
     d = Derivation()
     weights.hessian_entry_steps(d)
@@ -27,7 +27,7 @@ CLAIM = Claim(
     relation=sp.Eq(hess_cki, hess_ki / c**2),
     domain=IDEAL,
     control=sp.Eq(hess_cki, hess_ki / c),
-    means=(Derived(prove), Instances(sizes=(2, 3, 8, 32), world="weights")),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 8, 32), sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
         "For eps = 0, entry by entry, for every twice differentiable loss. Long weights look "

@@ -2,16 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1_eps import REGULAR
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import weights
 from bnproof.theory.layer.weights import EULER, PXHy_k, Xy_k, grad_k, hessw_k
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, gamma, gy, m, s
+from bnproof.theory.symbols import REGULAR, eps, gamma, gy, m, s
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive Hess w for symbolic eps."""
     d = Derivation()
     weights.euler_steps(d)
@@ -32,7 +31,7 @@ CLAIM = Claim(
     relation=sp.Eq(hessw_k, EULER - grad_k),
     domain=REGULAR,
     control=sp.Eq(hessw_k, WRONG - grad_k),
-    means=(Derived(prove), Instances(sizes=(2, 3, 8, 32), world="weights")),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 8, 32), sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
         "The bracket is what differentiating <grad,W> = gamma (eps/s^2) <g,yhat> leaves; all of it "

@@ -2,15 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import weights
 from bnproof.theory.layer.weights import grad_k, hessw_k
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
+from bnproof.theory.symbols import IDEAL
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive Hess w for every eps; at eps = 0 only minus the gradient is left."""
     d = Derivation()
     weights.euler_steps(d)
@@ -25,7 +25,7 @@ CLAIM = Claim(
     relation=sp.Eq(hessw_k, -grad_k),
     domain=IDEAL,
     control=sp.Eq(hessw_k, grad_k),
-    means=(Derived(prove), Instances(sizes=(2, 3, 8, 32), world="weights")),
+    checks=(Proof(prove), RandomTest(sizes=(2, 3, 8, 32), sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
         "For eps = 0. So W'Hess W = -<grad,W> = 0, and where the gradient is not 0 the Hessian "

@@ -5,14 +5,13 @@ from fractions import Fraction
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Derived, ExactCase, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.layer import minimax
 from bnproof.theory.layer.minimax import ghat, gstd, mu_g, radius
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import gamma, gy, m, sigma
+from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma
 
 PRINTED = gamma**2 / sigma**2 * (gstd**2 - m * mu_g**2 - radius**2 * gy**2)
 CORRECTED = gamma**2 / sigma**2 * (gstd - radius**2 * m * mu_g**2 - radius**2 / m * gy**2)
@@ -20,23 +19,23 @@ CASE = Counterexample.of(y=[1, 1, -1, -1], b=[1, 0, 0, 0])
 
 
 def reached() -> Mapping[sp.Symbol, sp.Expr]:
-    """Exact letters for lambda = 1: X = vv'/|v|^2 and X = gg'/|g|^2 have norm 1 and are maximal.
+    """Exact symbols for lambda = 1: X = vv'/|v|^2 and X = gg'/|g|^2 have norm 1 and are maximal.
 
     The loss is linear, so its gradient at z is b; v is differentiated by power series.
     """
     basis = [[Fraction(int(i == j)) for j in range(4)] for i in range(4)]
     v = [exact.loss(exact.layer(exact.line(CASE.y, e), CASE)[1], CASE).b for e in basis]
     values = dict(exact.measure(CASE))
-    for letter, vector in ((ghat, v), (gstd, CASE.b)):
+    for symbol, vector in ((ghat, v), (gstd, CASE.b)):
         column = sp.Matrix(vector)
         widest = column * column.T / column.dot(column)
         image = widest.T * column
-        values[letter] = image.dot(image)
+        values[symbol] = image.dot(image)
     values |= {radius: sp.Integer(1), mu_g: sp.Rational(sum(CASE.b), 4)}
     return values
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Both maxima for a fixed vector, and the gradient of Theorem 4.1 between them."""
     d = Derivation()
     minimax.maximum_steps(d)
@@ -59,10 +58,10 @@ CLAIM = Claim(
     relation=sp.Le(ghat, PRINTED),
     domain=IDEAL,
     control=sp.Eq(ghat, CORRECTED),
-    means=(
+    checks=(
         ExactCase("L(z) = z_1, y = (1, 1, -1, -1), gamma = 1, lambda = 1", reached),
-        Derived(prove, of_control=True),
-        Instances(sizes=(4, 8, 64), world="weights"),
+        Proof(prove, of_control=True),
+        RandomTest(sizes=(4, 8, 64), sampler="weights"),
     ),
     expected=Verdict.REFUTED,
     remark=(

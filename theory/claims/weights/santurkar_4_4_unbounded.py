@@ -2,16 +2,16 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import minimax
 from bnproof.theory.layer.minimax import nn_c
 from bnproof.theory.layer.weights import c, nn
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
+from bnproof.theory.symbols import IDEAL
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Shrink the inputs along w: the gradient grows, their norm does not."""
     d = Derivation()
     minimax.shrink_steps(d)
@@ -30,7 +30,7 @@ CLAIM = Claim(
     relation=sp.Eq(nn_c, nn / c**2),
     domain=IDEAL,
     control=sp.Eq(nn_c, nn),
-    means=(Derived(prove), Instances(world="weights")),
+    checks=(Proof(prove), RandomTest(sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
         "For eps = 0. So wherever one gradient is not 0, the maximum over |X| <= lambda is "

@@ -4,10 +4,10 @@ from functools import partial
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.layer import minimax
 from bnproof.theory.layer.minimax import RAY, d_bn, d_ray, inner
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 
 STATEMENT = (
@@ -16,7 +16,7 @@ STATEMENT = (
 )
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """The distance to the ray through W*, which is what the lemma takes it to be."""
     d = Derivation()
     minimax.ray_steps(d)
@@ -31,14 +31,14 @@ CLAIM = Claim(
     relation=sp.Le(d_bn, RAY),
     domain=sp.Gt(inner, 0),
     control=sp.Eq(d_ray, RAY),
-    means=(
+    checks=(
         ExactCase(
             "one linear unit, X = [[1,0],[0,1],[1,1]], targets (1,2,0), squared error, gamma = 1, "
             "beta = 0, W0 = (0,1), where W* = (0,1) and What* = c(-2,-1), c > 0,",
             partial(minimax.regression, learned=False),
         ),
-        Derived(prove, of_control=True),
-        Instances(sizes=(8, 64), world="weights"),
+        Proof(prove, of_control=True),
+        RandomTest(sizes=(8, 64), sampler="weights"),
     ),
     expected=Verdict.REFUTED,
     remark=(

@@ -4,7 +4,7 @@ from functools import partial
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, ExactCase, Instances, Verdict
+from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.claims.weights.santurkar_4_5 import STATEMENT, prove
 from bnproof.theory.layer import minimax
 from bnproof.theory.layer.minimax import RAY, d_learned, d_ray, inner
@@ -18,14 +18,14 @@ CLAIM = Claim(
     relation=sp.Le(d_learned, RAY),
     domain=sp.Gt(inner, 0),
     control=sp.Eq(d_ray, RAY),
-    means=(
+    checks=(
         ExactCase(
             "one linear unit, X = [[1,0],[0,1],[1,1]], targets (1,2,0), squared error, W0 = (0,1), "
             "where W* = (0,1) and What* = c(2,1), c not 0,",
             partial(minimax.regression, learned=True),
         ),
-        Derived(prove, of_control=True),
-        Instances(sizes=(8, 64), world="weights"),
+        Proof(prove, of_control=True),
+        RandomTest(sizes=(8, 64), sampler="weights"),
     ),
     expected=Verdict.REFUTED,
     remark=(

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.claims.weights.santurkar_4_5 import prove
 from bnproof.theory.layer.minimax import RAY, d_ray, d_std, inner, star
 from bnproof.theory.sources import Source
@@ -18,7 +18,7 @@ CLAIM = Claim(
     relation=sp.Eq(d_ray, RAY),
     domain=sp.Gt(inner, 0),
     control=sp.Eq(d_ray, d_std - (star - inner) ** 2),
-    means=(Derived(prove), Instances(sizes=(8, 64), world="weights")),
+    checks=(Proof(prove), RandomTest(sizes=(8, 64), sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
         "An identity of plane geometry. Nothing of the layer is in it but the premise that the ray "

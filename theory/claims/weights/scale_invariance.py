@@ -2,17 +2,16 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import weights
 from bnproof.theory.layer.batchnorm import LINE, activations, normalise
 from bnproof.theory.layer.weights import c, loss_cw, loss_w
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps
+from bnproof.theory.symbols import IDEAL, eps
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """The layer sends cy and y to the same point; the loss is a function of that point."""
     d = Derivation()
     weights.same_point_steps(d)
@@ -41,7 +40,7 @@ CLAIM = Claim(
     relation=sp.Eq(loss_cw, loss_w),
     domain=IDEAL,
     control=sp.Eq(loss_cw, c * loss_w),
-    means=(Derived(prove), Instances(world="weights")),
+    checks=(Proof(prove), RandomTest(sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
         "For eps = 0 and c > 0: a negative c turns yhat into -yhat. What follows from it stands in "

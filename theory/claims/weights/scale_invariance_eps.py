@@ -2,16 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1_eps import REGULAR
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import weights
 from bnproof.theory.layer.weights import RADIAL, after, eta, nn, ww
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, gamma, gy, s
+from bnproof.theory.symbols import REGULAR, eps, gamma, gy, s
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive <grad,w> for symbolic eps and square one step."""
     d = Derivation()
     weights.radial_steps(d)
@@ -32,7 +31,7 @@ CLAIM = Claim(
     relation=sp.Eq(after, ww - 2 * eta * RADIAL + eta**2 * nn),
     domain=REGULAR,
     control=sp.Eq(after, ww - 2 * eta * gamma * eps / s * gy + eta**2 * nn),
-    means=(Derived(prove), Instances(world="weights")),
+    checks=(Proof(prove), RandomTest(sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
         "The share eps/s^2 = 1 - kappa measures the defect: weights shrink in a step where "

@@ -2,15 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import weights
 from bnproof.theory.layer.weights import c, grad_ck, grad_k
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
+from bnproof.theory.symbols import IDEAL
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Differentiate the layer at y and at cy along a column of X."""
     d = Derivation()
     weights.gradient_entry_steps(d)
@@ -25,7 +25,7 @@ CLAIM = Claim(
     relation=sp.Eq(grad_ck, grad_k / c),
     domain=IDEAL,
     control=sp.Eq(grad_ck, grad_k),
-    means=(Derived(prove), Instances(world="weights")),
+    checks=(Proof(prove), RandomTest(sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
         "For eps = 0, entry by entry. Hence a step of rate eta on long weights turns them less: "

@@ -2,16 +2,15 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Derived, Instances, Verdict
-from bnproof.theory.claims.gradient.santurkar_4_1 import IDEAL
+from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import weights
 from bnproof.theory.layer.weights import after, eta, nn, nw, ww
-from bnproof.theory.proving.derivation import Derivation, Proof
+from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps
+from bnproof.theory.symbols import IDEAL, eps
 
 
-def prove() -> Proof:
+def prove() -> DerivationResult:
     """Derive <grad,w>, which vanishes with eps, and square one step."""
     d = Derivation()
     weights.radial_steps(d)
@@ -36,7 +35,7 @@ CLAIM = Claim(
     relation=sp.Eq(after, ww + eta**2 * nn),
     domain=IDEAL,
     control=sp.Eq(after, ww + eta * nn),
-    means=(Derived(prove), Instances(world="weights")),
+    checks=(Proof(prove), RandomTest(sampler="weights")),
     expected=Verdict.PROVED,
     remark=(
         "For eps = 0, plain gradient descent, no weight decay. The two parts say the same, since "

@@ -11,7 +11,7 @@ import bnproof.theory.claims
 from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
 from bnproof.simulate.random_matrices.studies import law as compare
 from bnproof.simulate.random_matrices.studies import table as studies
-from bnproof.theory.claim import Claim, Kind, Scale, Settings, Spectra, Verdict, decide
+from bnproof.theory.claim import Claim, Kind, Scale, Settings, SpectrumTest, Verdict, decide
 from bnproof.theory.claims.gradient import bn_jacobian
 from bnproof.theory.claims.random_matrices import liu_density, liu_density_squared
 from bnproof.theory.loading import load_folder
@@ -22,9 +22,9 @@ SMOKE = Settings(scale=Scale.SMOKE)
 SPECTRA = [
     entry
     for entry in load_folder(bnproof.theory.claims)
-    if isinstance(entry, Claim) and entry.means_of(Spectra)
+    if isinstance(entry, Claim) and entry.check_of(SpectrumTest)
 ]
-AGAINST_ITSELF = Spectra(study="law", statement="s^2", control="s^2")
+AGAINST_ITSELF = SpectrumTest(study="law", statement="s^2", control="s^2")
 
 
 def test_distance_of_known_points() -> None:
@@ -76,7 +76,7 @@ def test_both_means_give_the_expected_verdict(claim: Claim, other: object, verdi
 
 
 def test_a_control_equal_to_the_statement_is_void() -> None:
-    claim = replace(liu_density_squared.CLAIM, means=(AGAINST_ITSELF,))
+    claim = replace(liu_density_squared.CLAIM, checks=(AGAINST_ITSELF,))
     evidence = compare.check(claim, SMOKE)
     assert evidence.holds
     assert not evidence.control_differs
@@ -120,12 +120,12 @@ def test_figure_and_its_text(claim: Claim) -> None:
 
 def test_what_no_study_knows_is_refused() -> None:
     claim = liu_density_squared.CLAIM
-    with pytest.raises(ValueError, match="no Spectra"):
+    with pytest.raises(ValueError, match="no SpectrumTest"):
         studies.check(bn_jacobian.CLAIM, SMOKE)
     with pytest.raises(ValueError, match="unknown study 'tides'; known: law"):
-        studies.check(replace(claim, means=(replace(AGAINST_ITSELF, study="tides"),)), SMOKE)
+        studies.check(replace(claim, checks=(replace(AGAINST_ITSELF, study="tides"),)), SMOKE)
     with pytest.raises(ValueError, match=r"no answer 's\^3'; known: s, s\^2"):
-        studies.check(replace(claim, means=(replace(AGAINST_ITSELF, control="s^3"),)), SMOKE)
+        studies.check(replace(claim, checks=(replace(AGAINST_ITSELF, control="s^3"),)), SMOKE)
 
 
 @pytest.mark.parametrize("claim", SPECTRA, ids=lambda c: c.id)

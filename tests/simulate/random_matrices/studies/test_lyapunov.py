@@ -14,7 +14,7 @@ from scipy.stats import chi2
 from bnproof.simulate.random_matrices.spectra.sampling import Field, sample_singular_values
 from bnproof.simulate.random_matrices.studies import lyapunov, scale, tails
 from bnproof.simulate.random_matrices.studies import table as studies
-from bnproof.theory.claim import Claim, Kind, Scale, Settings, Spectra, Verdict, decide
+from bnproof.theory.claim import Claim, Kind, Scale, Settings, SpectrumTest, Verdict, decide
 from bnproof.theory.claims.random_matrices import bjorck_heavier_tails, bjorck_scale_free
 from bnproof.theory.claims.random_matrices import lyapunov as claim_module
 from bnproof.theory.prove import check as derive
@@ -102,7 +102,7 @@ def test_the_means_give_the_expected_verdict(
     exact = [derive(claim, SMOKE)] if claim.expected is Verdict.PROVED else []
     assert decide([found, *exact]) is claim.expected
     assert json.loads(json.dumps(found.numbers, allow_nan=False))
-    assert json.loads(json.dumps(found.provenance))["study"] == claim.means_of(Spectra).study
+    assert json.loads(json.dumps(found.provenance))["study"] == claim.check_of(SpectrumTest).study
 
 
 @pytest.mark.parametrize(("claim", "module"), CLAIMS, ids=[claim.id for claim, _ in CLAIMS])
@@ -118,13 +118,13 @@ def test_figures_and_their_text(claim: Claim, module: ModuleType, evidence: dict
 
 @pytest.mark.parametrize(("claim", "module"), CLAIMS, ids=[claim.id for claim, _ in CLAIMS])
 def test_the_control_as_the_statement_does_not_hold(claim: Claim, module: ModuleType) -> None:
-    way = claim.means_of(Spectra)
-    turned = replace(way, statement=way.control, control=way.statement, factors=way.factors[:3])
-    found = studies.check(replace(claim, means=(turned,)), SMOKE)
+    spec = claim.check_of(SpectrumTest)
+    turned = replace(spec, statement=spec.control, control=spec.statement, factors=spec.factors[:3])
+    found = studies.check(replace(claim, checks=(turned,)), SMOKE)
     assert not found.holds
     assert found.control_differs
     figure = Figure(layout="constrained")
-    assert studies.draw(figure, replace(claim, means=(turned,)), found)
+    assert studies.draw(figure, replace(claim, checks=(turned,)), found)
 
 
 @pytest.mark.slow

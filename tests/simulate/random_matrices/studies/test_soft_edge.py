@@ -17,7 +17,7 @@ from bnproof.simulate.random_matrices.spectra.sampling import sample_singular_va
 from bnproof.simulate.random_matrices.studies import soft_edge as edges
 from bnproof.simulate.random_matrices.studies import soft_edge_figures as edge_figures
 from bnproof.simulate.random_matrices.studies import table as studies
-from bnproof.theory.claim import Evidence, Kind, Scale, Settings, Spectra, Verdict, decide
+from bnproof.theory.claim import Evidence, Kind, Scale, Settings, SpectrumTest, Verdict, decide
 from bnproof.theory.claims.random_matrices.liu_soft_edge import CLAIM
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.random_matrices import fuss_catalan_moments as moments
@@ -131,21 +131,21 @@ def test_claim(smoke: Evidence) -> None:
 
 
 def test_control_alone_is_unsupported() -> None:
-    exchanged = Spectra(
+    exchanged = SpectrumTest(
         study="soft edge",
         statement="of the other field",
         control="Tracy-Widom law of the field",
         factors=(1,),
     )
-    evidence = edges.check(replace(CLAIM, means=(exchanged,)), SMOKE)
+    evidence = edges.check(replace(CLAIM, checks=(exchanged,)), SMOKE)
     assert evidence.holds is False
     assert decide([evidence]) is Verdict.UNSUPPORTED
 
 
 def test_unknown_answer() -> None:
-    way = Spectra(study="soft edge", statement="normal", control="of the other field")
+    spec = SpectrumTest(study="soft edge", statement="normal", control="of the other field")
     with pytest.raises(ValueError, match="no answer 'normal'"):
-        edges.check(replace(CLAIM, means=(way,)), SMOKE)
+        edges.check(replace(CLAIM, checks=(spec,)), SMOKE)
 
 
 def test_figures(smoke: Evidence) -> None:

@@ -8,8 +8,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from bnproof.simulate.layer_checks.declared import Declared
-from bnproof.simulate.layer_checks.subject import Subject
+from bnproof.simulate.layer_checks.module import ModuleUnderTest
+from bnproof.simulate.layer_checks.spec import NormalizerSpec
 from bnproof.simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
 
 DIRECTIONS: Final = 2
@@ -38,7 +38,7 @@ class Loss:
         return self.b.abs() + self.c.abs() * z + self.a.abs() * (self.a.abs() * z).sum()
 
 
-class Trial:
+class LayerCase:
     """A layer, what it should be, an input, gamma and beta, all in float64.
 
     Derivatives are compared on a random subspace of `DIRECTIONS` directions: a map from t to the
@@ -47,9 +47,14 @@ class Trial:
     """
 
     def __init__(
-        self, subject: Subject, declared: Declared, x: Tensor, state: State, tolerance: float
+        self,
+        tested: ModuleUnderTest,
+        spec: NormalizerSpec,
+        x: Tensor,
+        state: State,
+        tolerance: float,
     ) -> None:
-        self.subject, self.declared, self.x, self.state = subject, declared, x, state
+        self.tested, self.spec, self.x, self.state = tested, spec, x, state
         self.tolerance = tolerance
         self._generator = torch.Generator().manual_seed(20)
 
@@ -71,19 +76,19 @@ class Trial:
 
     def expected(self, x: Tensor, state: State) -> Tensor:
         """The output by definition."""
-        return self.declared.output(x, state)
+        return self.spec.output(x, state)
 
     def error(self, x: Tensor, state: State | None = None) -> float:
         """Largest scaled error of the output at x."""
         state = self.state if state is None else state
-        difference = self.subject(x, state) - self.expected(x, state)
-        unit = output_terms(self.declared, x, state)
+        difference = self.tested(x, state) - self.expected(x, state)
+        unit = output_terms(self.spec, x, state)
         return (difference.abs() / torch.where(unit > 0, unit, 1.0)).max().item()
 
     @cached_property
     def z_terms(self) -> Tensor:
         """Terms of the output, of the shape of x."""
-        return output_terms(self.declared, self.x, self.state)
+        return output_terms(self.spec, self.x, self.state)
 
     @cached_property
     def g_terms(self) -> Tensor:
@@ -117,11 +122,11 @@ class Trial:
 
     def direction_terms(self, joint: bool) -> tuple[Tensor, Tensor]:
         """Terms of ``Dz[h]``, (directions, shape), and of the Hessian of the loss on t."""
-        x, declared = self.x, self.declared
-        terms = GroupTerms(declared, x)
-        h = torch.stack([declared.axis.fold(move) for move in self.directions[0]])
-        gamma = declared.gamma(self.state, x).abs()
-        n = declared.axis.unfold(terms.n, x.shape)
+        x, spec = self.x, self.spec
+        terms = GroupTerms(spec, x)
+        h = torch.stack([spec.axis.fold(move) for move in self.directions[0]])
+        gamma = spec.gamma(self.state, x).abs()
+        n = spec.axis.unfold(terms.n, x.shape)
         Dn = self._unfold(terms.first(h))
         c, e = self._parameter_moves() if joint else (torch.zeros_like(Dn), torch.zeros_like(Dn))
         Dz = gamma * Dn + c * n + e
@@ -134,19 +139,19 @@ class Trial:
         return Dz, hessian + coupled[:, None] * coupled
 
     def _unfold(self, groups: Tensor) -> Tensor:
-        return torch.stack([self.declared.axis.unfold(one, self.x.shape) for one in groups])
+        return torch.stack([self.spec.axis.unfold(one, self.x.shape) for one in groups])
 
     def _parameter_moves(self) -> tuple[Tensor, Tensor]:
         """Absolute directions of gamma and of beta, each (directions, shape of x)."""
         found = []
-        for name in (self.declared.gain, self.declared.bias):
+        for name in (self.spec.gain, self.spec.bias):
             if name is None:
                 found.append(self.x.new_zeros(DIRECTIONS, *self.x.shape))
                 continue
-            moves = [self.declared.axis.spread(v, self.x.shape) for v in self.directions[1][name]]
+            moves = [self.spec.axis.spread(v, self.x.shape) for v in self.directions[1][name]]
             found.append(torch.stack([v.abs().expand_as(self.x) for v in moves]))
         return found[0], found[1]
 
     def backward_terms(self) -> Tensor:
         """Terms of the gradient of the loss at x."""
-        return gradient_terms(self.declared, self.x, self.state, self.g_terms)
+        return gradient_terms(self.spec, self.x, self.state, self.g_terms)

@@ -19,8 +19,8 @@ Steps = NDArray[np.int64]
 
 def moments(found: Trained) -> Steps:
     """Steps of all evaluations that the recipe asks for, also those after a divergence."""
-    recipe = found.recipe
-    return np.arange(0, recipe.steps + 1, recipe.every)
+    training_config = found.training_config
+    return np.arange(0, training_config.steps + 1, training_config.every)
 
 
 def spread(steps: Steps) -> Steps:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bnproof.empirical.protocols.courses import (
+from bnproof.empirical.protocols.curves import (
     CEILING,
     SHOWN,
     capped,
@@ -16,7 +16,7 @@ from bnproof.empirical.protocols.courses import (
     stages,
 )
 from bnproof.empirical.protocols.noisy import LOSS_LIMIT, _course
-from bnproof.empirical.training.config import Recipe
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.trial import Trained
 
 CURVE = (
@@ -27,8 +27,8 @@ CURVE = (
 
 
 def run(curve=CURVE, steps=30, every=10):
-    recipe = Recipe(network={"family": "vgg"}, steps=steps, every=every, rate=0.1)
-    return Trained(recipe, "made up", 17, curve, 0.0)
+    training_config = TrainingConfig(network={"family": "vgg"}, steps=steps, every=every, rate=0.1)
+    return Trained(training_config, "made up", 17, curve, 0.0)
 
 
 def test_moments_after_a_divergence_are_there_and_empty():

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bnproof.simulate.samplers.normalizers import Kind
+from bnproof.theory.normalizers.table import NORMALIZERS
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def group(dim: int, parts: int) -> Axis:
 
 
 @dataclass(frozen=True)
-class Declared:
+class NormalizerSpec:
     """A whole layer: normaliser, axis, eps, gamma and beta.
 
     Attributes
@@ -173,10 +174,4 @@ class Declared:
         return f"{self.name} ({self.axis.name}{constant}{stored}), {self.found}"
 
 
-USUAL: Final = {
-    "batch": "BatchNorm, eps inside",
-    "layer": "LayerNorm",
-    "rms": "RMSNorm",
-    "group": "GroupNorm",
-    "instance": "InstanceNorm",
-}
+USUAL: Final = {entry.option: entry.name for entry in NORMALIZERS if entry.option}

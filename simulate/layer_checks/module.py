@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from bnproof.simulate.layer_checks.rows import reason
+from bnproof.simulate.layer_checks.results import reason
 from bnproof.theory.common.errors import UserError
 
 GAINS = ("weight", "gamma", "scale", "gain", "g", "w", "a_2")
 BIASES = ("bias", "beta", "shift", "offset", "b", "b_2")
 
 
-class Subject:
+class ModuleUnderTest:
     """A copy of a module in one precision and mode, as a function of input and parameters.
 
     Its buffers are cloned for each call: what a call writes into them is returned, and forgotten.
@@ -31,9 +31,9 @@ class Subject:
         self.parameters = {k: v.detach() for k, v in self.module.named_parameters()}
         self.buffers = {k: v.detach() for k, v in self.module.named_buffers()}
 
-    def at(self, dtype: torch.dtype | None = None, training: bool = True) -> "Subject":
+    def at(self, dtype: torch.dtype | None = None, training: bool = True) -> "ModuleUnderTest":
         """The same module in another precision or mode."""
-        return Subject(self.module, self.device, dtype or self.dtype, training)
+        return ModuleUnderTest(self.module, self.device, dtype or self.dtype, training)
 
     def call(
         self, x: Tensor, state: Mapping[str, Tensor] | None = None
@@ -70,7 +70,7 @@ def name_of(module: nn.Module) -> str:
     return text if len(text) <= 100 else type(module).__name__
 
 
-def first_call(subject: Subject, x: Tensor) -> Tensor:
+def first_call(tested: ModuleUnderTest, x: Tensor) -> Tensor:
     """Call the layer once and refuse what cannot be measured.
 
     Raises
@@ -78,9 +78,9 @@ def first_call(subject: Subject, x: Tensor) -> Tensor:
     UserError
         If it raises, or does not return a finite tensor of the input's shape.
     """
-    shape, name = "x".join(map(str, x.shape)), name_of(subject.module)
+    shape, name = "x".join(map(str, x.shape)), name_of(tested.module)
     try:
-        z = subject(x)
+        z = tested(x)
     except Exception as error:
         raise UserError(
             f"{name} refuses an input of shape {shape}: {reason(error)}; give another --shape"

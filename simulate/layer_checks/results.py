@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Outcome(StrEnum):
+class Status(StrEnum):
     """What a row says."""
 
     PASS = "pass"
@@ -16,7 +16,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Row:
+class CheckResult:
     """One check of a layer.
 
     Attributes
@@ -38,7 +38,7 @@ class Row:
 
     part: str
     check: str
-    outcome: Outcome
+    outcome: Status
     measured: float | None = None
     tolerance: float | None = None
     note: str = ""
@@ -56,16 +56,16 @@ class Row:
         }
 
 
-def judge(part: str, check: str, measured: float, tolerance: float, note: str = "") -> Row:
+def judge(part: str, check: str, measured: float, tolerance: float, note: str = "") -> CheckResult:
     """A row that passes if `measured` is at most `tolerance`; NaN counts as infinite."""
     measured = math.inf if math.isnan(measured) else measured
-    outcome = Outcome.PASS if measured <= tolerance else Outcome.FAIL
-    return Row(part, check, outcome, measured, tolerance, note)
+    outcome = Status.PASS if measured <= tolerance else Status.FAIL
+    return CheckResult(part, check, outcome, measured, tolerance, note)
 
 
-def skip(part: str, check: str, why: str, measured: float | None = None) -> Row:
+def skip(part: str, check: str, why: str, measured: float | None = None) -> CheckResult:
     """A row that does not apply."""
-    return Row(part, check, Outcome.NONE, measured, None, why)
+    return CheckResult(part, check, Status.NONE, measured, None, why)
 
 
 def reason(error: Exception) -> str:
@@ -82,7 +82,7 @@ def share(off: float) -> str:
 
 def attempt(
     part: str, check: str, measure: Callable[[], tuple[float, str]], tolerance: float
-) -> Row:
+) -> CheckResult:
     """Judge the error that `measure` returns; what it says besides is shown if that is too large.
 
     A layer that raises there fails, with the reason as note.
@@ -90,9 +90,9 @@ def attempt(
     try:
         error, meaning = measure()
     except Exception as failure:
-        return Row(part, check, Outcome.FAIL, None, tolerance, f"raises {reason(failure)}")
+        return CheckResult(part, check, Status.FAIL, None, tolerance, f"raises {reason(failure)}")
     row = judge(part, check, error, tolerance)
-    return row if row.outcome is Outcome.PASS else replace(row, note=meaning)
+    return row if row.outcome is Status.PASS else replace(row, note=meaning)
 
 
 @dataclass(frozen=True)
@@ -112,23 +112,23 @@ class Report:
     """
 
     layer: str
-    declared: str
+    spec: str
     shape: tuple[int, ...]
     device: str
     torch: str
-    rows: tuple[Row, ...]
+    rows: tuple[CheckResult, ...]
 
     @property
-    def failed(self) -> tuple[Row, ...]:
+    def failed(self) -> tuple[CheckResult, ...]:
         """The rows that fail."""
-        return tuple(row for row in self.rows if row.outcome is Outcome.FAIL)
+        return tuple(row for row in self.rows if row.outcome is Status.FAIL)
 
     @property
     def passed(self) -> bool:
         """Whether no row fails."""
         return not self.failed
 
-    def row(self, check: str) -> Row:
+    def row(self, check: str) -> CheckResult:
         """The row of that name.
 
         Raises
@@ -145,7 +145,7 @@ class Report:
         """The report for JSON."""
         return {
             "layer": self.layer,
-            "declared": self.declared,
+            "spec": self.spec,
             "shape": list(self.shape),
             "device": self.device,
             "torch": self.torch,
@@ -156,7 +156,7 @@ class Report:
     def lines(self) -> list[str]:
         """The report as text, one line a row."""
         shape = " x ".join(map(str, self.shape))
-        found = [self.layer, f"measured against {self.declared}"]
+        found = [self.layer, f"measured against {self.spec}"]
         found.append(f"input {shape}, {self.device}, PyTorch {self.torch}")
         width = max(len(row.check) for row in self.rows)
         part = ""
@@ -165,13 +165,13 @@ class Report:
                 part = row.part
                 found += ["", part]
             found.append(_line(row, width))
-        count = sum(row.outcome is not Outcome.NONE for row in self.rows)
+        count = sum(row.outcome is not Status.NONE for row in self.rows)
         found += ["", f"{count - len(self.failed)} of {count} checks passed"]
         return found
 
 
-def _line(row: Row, width: int) -> str:
-    word = {Outcome.PASS: "pass", Outcome.FAIL: "FAIL", Outcome.NONE: "n/a "}[row.outcome]
+def _line(row: CheckResult, width: int) -> str:
+    word = {Status.PASS: "pass", Status.FAIL: "FAIL", Status.NONE: "n/a "}[row.outcome]
     number = "" if row.measured is None else f"{row.measured:.1e}"
     limit = "" if row.tolerance is None else f"<= {row.tolerance:.0e}"
     return f"  {word}  {row.check:{width}}  {number:>7}  {limit:8}  {row.note}".rstrip()

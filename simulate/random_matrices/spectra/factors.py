@@ -11,7 +11,7 @@ from torch import Tensor
 Array = NDArray[np.float64]
 
 
-class Given:
+class Factors:
     """The factors of a product as float64 or complex128 tensors of one batch.
 
     Attributes

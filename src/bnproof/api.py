@@ -1,0 +1,313 @@
+"""The Python interface: `verify` claims, and the `spectrum` of weight matrices."""
+
+import tempfile
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings, Verdict
+from bnproof.theory.common.errors import UserError, one_of, valid_seed
+from bnproof.theory.loading import LoadError, flaw_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from bnproof.simulate.random_matrices.spectra.spectrum import Spectrum
+
+    Matrix = NDArray[Any] | Tensor
+
+DEVICES: Final = ("auto", "cpu", "cuda")
+WIDTH: Final = 88  # columns of a printed result
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """What the evidence says of one claim.
+
+    Attributes
+    ----------
+    id, title
+        Of the claim.
+    verdict
+        The verdict; None if the claim's code failed.
+    expected
+        The verdict that the claim is expected to get; None if its file does not load.
+    evidence
+        What each check found, in order.
+    error
+        Why there is no verdict, in one line; None if there is one.
+    seconds
+        Time taken.
+    """
+
+    id: str
+    title: str
+    verdict: Verdict | None
+    expected: Verdict | None
+    evidence: tuple[Evidence, ...] = ()
+    error: str | None = None
+    seconds: float = 0.0
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """The result that a record of ``evidence.json`` describes."""
+        failed = record["error"] is not None
+        return cls(
+            id=record["id"],
+            title=record["title"],
+            verdict=None if failed else Verdict(record["verdict"]),
+            expected=Verdict(record["expected"]) if record["expected"] else None,
+            evidence=tuple(
+                Evidence(
+                    kind=Kind(item["kind"]),
+                    **{name: item[name] for name in ("holds", "control_differs", "summary")},
+                    **{name: item[name] for name in ("numbers", "provenance")},
+                )
+                for item in record["evidence"]
+            ),
+            error=record["error"],
+            seconds=record["seconds"],
+        )
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the verdict is the one that the claim is expected to get."""
+        return self.verdict is not None and self.verdict == self.expected
+
+    def __repr__(self) -> str:
+        if self.verdict is None:
+            head = f"{self.id}: error: {self.error}"
+        elif self.as_expected:
+            head = f"{self.id}: {self.verdict}, as expected"
+        else:
+            head = f"{self.id}: {self.verdict}, but expected {self.expected}"
+        found = [
+            textwrap.fill(
+                f"{item.kind}: {item.summary}",
+                WIDTH,
+                initial_indent="  ",
+                subsequent_indent="    ",
+            )
+            for item in self.evidence
+        ]
+        return "\n".join([head, *found])
+
+
+class Results(Mapping[str, Result]):
+    """The results of `verify` by the id of the claim, in the order in which they were asked for."""
+
+    def __init__(self, results: Sequence[Result]) -> None:
+        self._results = {result.id: result for result in results}
+
+    def __getitem__(self, claim_id: str) -> Result:
+        return self._results[claim_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether every verdict is the expected one."""
+        return all(result.as_expected for result in self.values())
+
+    def __repr__(self) -> str:
+        right = sum(result.as_expected for result in self.values())
+        last = f"{right} of {len(self)} verdicts as expected"
+        return "\n".join([*map(repr, self.values()), last])
+
+
+def settings(
+    scale: str, device: str, seed: int, data: str | Path | None, memory: int | str
+) -> Settings:
+    """Check the options of a verification.
+
+    Data are opened once, so that a folder without images is refused before anything is computed.
+
+    Raises
+    ------
+    UserError
+        If a value is out of range, the GPU asked for is missing or `data` holds no images.
+    """
+    from bnproof.commands.common import device as concrete
+    from bnproof.simulate.memory import asked
+
+    one_of("scale", scale, tuple(Scale))
+    one_of("device", device, DEVICES)
+    valid_seed("seed", seed)
+    folder = None if data is None else Path(data)
+    if folder is not None:
+        from bnproof.empirical.data.load import load
+        from bnproof.empirical.trial import POOL
+
+        load(folder, limit=POOL)
+    return Settings(
+        scale=Scale(scale),
+        device=concrete(device),
+        seed=seed,
+        data=folder,
+        memory=asked(str(memory)),
+    )
+
+
+def verify(
+    *claims: str | Claim,
+    scale: str = "quick",
+    data: str | Path | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    memory: int | str = "1G",
+    folder: str | Path | None = None,
+) -> Results:
+    """Verify claims of the catalogue, or claims of your own.
+
+    Every check of a claim is carried out and its verdict follows from what they find.  The
+    command ``bnproof verify`` does the same and also writes a report with figures.
+
+    Parameters
+    ----------
+    *claims
+        Ids, such as ``"santurkar_4_1"``, or `Claim` objects; without any, all claims of the
+        catalogue, which takes minutes, or all of `folder`.
+    scale
+        ``"smoke"``: seconds a claim.  ``"quick"``: minutes for all on two cores.  ``"paper"``: the
+        source's own setting, hours for an experiment.
+    data
+        Folder with CIFAR-10 (Parquet files or the official binary archive); embedded data if
+        None.
+    device
+        Where PyTorch computes: ``"cpu"``, ``"cuda"`` or, if there is a GPU on it, ``"auto"``.
+    seed
+        Seed of everything random, 0 to 2**32 - 1.
+    memory
+        Bytes that a batch of random networks may take, as a number or with a suffix K, M, G or T.
+        The networks drawn do not depend on it.
+    folder
+        Folder of claim files of your own, found by id beside those of the catalogue.  The files
+        are code and are run as such.
+
+    Returns
+    -------
+    Results
+        A `Result` for each id, in the order of `claims`.  A claim whose code fails has an
+        ``error`` and no verdict.
+
+    Raises
+    ------
+    UserError
+        A `ValueError`: an option is out of range, an id is unknown or there twice, or a `Claim`
+        is incomplete.
+
+    Examples
+    --------
+    >>> import bnproof
+    >>> results = bnproof.verify("report_3_4", scale="smoke", device="cpu")
+    >>> results["report_3_4"].verdict
+    <Verdict.REFUTED: 'refuted'>
+    >>> results["report_3_4"].evidence[0].summary
+    'At y = (-1, 1), eps = 0, gamma = 1 the statement would say 5 <= 0, which is false.'
+    >>> results.as_expected
+    True
+    """
+    from tqdm import tqdm
+
+    from bnproof.verification import verify as run
+
+    chosen = settings(scale, device, seed, data, memory)
+    entries = _entries(claims, None if folder is None else Path(folder))
+    with tempfile.TemporaryDirectory() as figures:  # drawn for the report alone
+        records = run(entries, chosen, Path(figures))
+        shown = tqdm(records, total=len(entries), unit="claim", leave=False, disable=None)
+        return Results([Result.from_record(record) for record in shown])
+
+
+def _entries(claims: Sequence[str | Claim], folder: Path | None) -> list[Claim | LoadError]:
+    """The claims asked for, in order."""
+    from bnproof.catalogue import select
+
+    if not claims:
+        return select((), folder)
+    ids = [claim.id if isinstance(claim, Claim) else claim for claim in claims]
+    twice = next((name for name in ids if ids.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{twice}: is there twice; name each claim once")
+    names = [claim for claim in claims if isinstance(claim, str)]
+    found = {entry.id: entry for entry in select(names, folder)} if names else {}
+    for claim in claims:
+        if isinstance(claim, Claim):
+            wrong = flaw_of(claim, claim.id)
+            if wrong is not None:
+                raise UserError(f"{claim.id}: {wrong}")
+            found[claim.id] = claim
+    return [found[name] for name in ids]
+
+
+def spectrum(weights: "Matrix | Sequence[Matrix] | Mapping[str, Matrix]") -> "list[Spectrum]":
+    """Singular values of weight matrices, each beside the limiting law of random ones.
+
+    Every matrix is first brought to entries of mean square 1/n, n its number of columns, which
+    changes no ratio of singular values; the law is that of a Gaussian matrix on this scale.
+
+    Parameters
+    ----------
+    weights
+        One matrix (out, in), as PyTorch's linear layers have them, or several, by name or in a
+        sequence, the input's first.  NumPy arrays or tensors, real or complex.
+
+    Returns
+    -------
+    list of Spectrum
+        One for each matrix, then, where several chain, one for their product
+        ``W_M ... W_1``.  ``logs`` holds the natural logarithms of the singular values,
+        ``condition`` log10 of the condition number, ``distances`` the Kolmogorov-Smirnov distance
+        from ``law``.
+
+    Raises
+    ------
+    UserError
+        A `ValueError`: there is none, or one is no matrix, is 0, or holds NaN or infinity.
+
+    Examples
+    --------
+    >>> import bnproof, numpy
+    >>> normal = numpy.random.default_rng(0).standard_normal
+    >>> first, second, product = bnproof.spectrum([normal((300, 200)), normal((100, 300))])
+    >>> product.widths
+    (200, 300, 100)
+    >>> bool(product.distances[0] < 0.02)  # the limiting law fits a product of random matrices
+    True
+
+    The weight matrices of a network:
+
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Linear(30, 20), nn.ReLU(), nn.Linear(20, 10))
+    >>> named = {name: w for name, w in net.named_parameters() if w.dim() == 2}
+    >>> [spectrum.name for spectrum in bnproof.spectrum(named)]
+    ['0.weight', '2.weight', 'product of 2']
+    """
+    from bnproof.simulate.random_matrices.spectra.spectrum import given
+
+    if isinstance(weights, Mapping):
+        named = dict(weights)
+    elif isinstance(weights, Sequence):
+        named = {f"weights[{i}]": matrix for i, matrix in enumerate(weights)}
+    else:
+        named = {"weights": weights}
+    return given({name: _tensor(name, matrix) for name, matrix in named.items()})
+
+
+def _tensor(name: str, matrix: "Matrix") -> "Tensor":
+    import numpy as np
+    import torch
+
+    if isinstance(matrix, torch.Tensor):
+        return matrix.detach()
+    try:
+        return torch.from_numpy(np.array(matrix))  # a copy: strides may be negative
+    except (TypeError, ValueError):
+        raise UserError(f"{name}: {type(matrix).__name__}; give an array or a tensor") from None
