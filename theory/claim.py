@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import sympy as sp
 
@@ -55,13 +55,17 @@ class Scale(StrEnum):
     PAPER = "paper"
 
 
+# What checks proofs: the project's own check alone, or Coq after it.
+KERNELS: Final = ("sympy", "coq")
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the user chose for a run of `verify`.
 
     `device` is a concrete PyTorch device name (``cpu``, ``cuda``); `data` a folder that holds
     CIFAR-10, or None for the embedded data; `memory` the bytes that a batch of random instances
-    may take, or None for the default.
+    may take, or None for the default; `kernel` what checks proofs, one of `KERNELS`.
     """
 
     scale: Scale = Scale.QUICK
@@ -69,6 +73,7 @@ class Settings:
     seed: int = 0
     data: Path | None = None
     memory: int | None = None
+    kernel: str = "sympy"
 
 
 @dataclass(frozen=True)

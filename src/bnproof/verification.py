@@ -101,7 +101,12 @@ def carry_out(check: Any, claim: Claim, settings: Settings) -> Evidence:
             from bnproof.simulate.random_matrices.studies.table import check as run
         case _:
             from bnproof.empirical.runner import check as run
-    return run(claim, settings)
+    evidence = run(claim, settings)
+    if settings.kernel == "coq":
+        from bnproof.theory.kernel.confirm import confirm
+
+        evidence = confirm(claim, evidence)
+    return evidence
 
 
 def _drawer(kind: Kind) -> "Draw":

@@ -1,29 +1,37 @@
-"""Run Coq on exported theorems: a theorem counts as checked only if Coq says so to the end.
+"""Run Coq on theorems: one counts as checked only if Coq says so to the end.
 
-`find` looks for ``coqc``; `Checker` compiles the project's own Coq files once and then any number
-of theorems, each by a process of its own in a temporary folder.  What a killed or failing process
-leaves behind goes away with that folder.
+`find` looks for ``coqc``.  `Checker` compiles the project's own Coq files, as far as they are
+needed, and then theorems, each by a process of its own in a temporary folder: what a process that
+failed or was killed leaves behind goes away with it.
 """
 
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
+from bnproof.theory.common.checksum import (
+    canonical,
+    checksum_matches,
+    digest,
+    parse,
+    with_checksum,
+)
 from bnproof.theory.common.errors import UserError
+from bnproof.theory.common.files import write_text
 from bnproof.theory.kernel.export import Theorem
 
 OLDEST: Final = (8, 16)
 NEWEST: Final = (8, 20)
 INSTALL: Final = "on Debian or Ubuntu: apt-get install coq"
-LIMIT: Final = 300  # seconds for one file; most take one
+LIMIT: Final = 300  # seconds of processor time for one file; most take one
 WORKERS: Final = 2
 # The project's own files, each after those that it needs.
 LIBRARY: Final = (
@@ -32,8 +40,10 @@ LIBRARY: Final = (
     "Gradient",
     "Layer",
     "Derivative",
-    "Quadratic",
     "Theorem41",
+    "Curvature",
+    "Symbols",
+    "Counterexample",
 )
 # What Coq's real numbers rest on: nothing else may be assumed.
 AXIOMS: Final = frozenset(
@@ -52,6 +62,9 @@ class Coq:
 
     path: str
     version: str
+
+    def __str__(self) -> str:
+        return f"Coq {self.version}"
 
 
 @dataclass(frozen=True)
@@ -85,74 +98,102 @@ def find() -> Coq:
     if path is None:
         raise UserError(f"Coq is not installed (no coqc found); {INSTALL}")
     try:
-        answer = subprocess.run(
-            [path, "--print-version"], capture_output=True, text=True, timeout=60, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise UserError(f"{path} does not run ({type(error).__name__}); {INSTALL}") from None
+        answer = subprocess.run([path, "--print-version"], capture_output=True, text=True)
+    except OSError as error:
+        raise UserError(f"{path} does not run: {error.strerror}; {INSTALL}") from None
     found = re.match(r"(\d+)\.(\d+)\S*", answer.stdout)
     if found is None or not OLDEST <= (int(found[1]), int(found[2])) <= NEWEST:
-        said = found[0] if found else answer.stdout.strip()[:40] or "nothing"
+        said = found[0] if found else repr(answer.stdout.strip()[:40])
         low, high = (".".join(map(str, version)) for version in (OLDEST, NEWEST))
-        raise UserError(f"{path} is of version {said}; versions {low} to {high} will do")
+        raise UserError(f"{path} says version {said}; Coq {low} to {high} is needed; {INSTALL}")
     return Coq(path, found[0])
 
 
 class Checker:
-    """Compiles the project's own Coq files, then checks theorems; a context manager.
+    """Checks theorems with Coq; close it, or use it in ``with``, to remove its folder.
 
     Parameters
     ----------
     coq
         From `find`.
+    cache
+        Folder that remembers which theorems were checked, by version of Coq and text, or None.
     limit
-        Seconds after which a process is ended; its theorem is then not checked.
+        Seconds of processor time after which a process is ended; its theorem is not checked.
     """
 
-    def __init__(self, coq: Coq, limit: float = LIMIT) -> None:
+    def __init__(self, coq: Coq, cache: Path | None = None, limit: int = LIMIT) -> None:
         self.coq = coq
+        self.cache = cache
         self.limit = limit
-
-    def __enter__(self) -> "Checker":
         self._folder = tempfile.TemporaryDirectory(prefix="bnproof-coq-")
         self._compiled: dict[str, Outcome] = {}
-        return self
+        self._compiling = threading.Lock()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Remove the folder with all that Coq wrote."""
         self._folder.cleanup()
 
-    def library(self, last: str = LIBRARY[-1]) -> Iterator[Outcome]:
-        """Compile the project's own files in order, up to `last`; those done are not done again."""
-        for name in LIBRARY[: LIBRARY.index(last) + 1]:
-            if name not in self._compiled:
-                self._compiled[name] = self.check(Theorem(name, source(name), {}))
-            yield self._compiled[name]
+    def __enter__(self) -> Self:
+        return self
 
-    def all(self, theorems: Iterable[Theorem], workers: int = WORKERS) -> Iterator[Outcome]:
-        """Check theorems, several at a time; outcomes come in the order of the theorems."""
-        with ThreadPoolExecutor(workers) as pool:
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def library(self, last: str = LIBRARY[-1]) -> Iterator[Outcome]:
+        """Compile the project's own files up to `last`, those that are not compiled already."""
+        with self._compiling:
+            for name in LIBRARY[: LIBRARY.index(last) + 1]:
+                if name not in self._compiled:
+                    self._compiled[name] = self._run(Theorem(name, source(name), {}, name, ""))
+                yield self._compiled[name]
+
+    def check_all(self, theorems: Iterable[Theorem]) -> Iterator[Outcome]:
+        """Check theorems, `WORKERS` at a time; outcomes come in the order of the theorems."""
+        with ThreadPoolExecutor(WORKERS) as pool:
             yield from pool.map(self.check, theorems)
 
     def check(self, theorem: Theorem) -> Outcome:
-        """Check one theorem; the library files that it uses must be compiled."""
-        path = Path(self._folder.name, f"{theorem.name}.v")
+        """Check one theorem, or recall that it was checked."""
+        if self._remembered(theorem):
+            return Outcome(theorem.name, True)
+        for part in self.library(theorem.library):
+            if not part.checked:
+                return Outcome(theorem.name, False, f"{part.name}.v: {part.reason}")
+        outcome = self._run(theorem)
+        if outcome.checked and self.cache is not None:
+            self._remember(theorem, self.cache)
+        return outcome
+
+    def _run(self, theorem: Theorem) -> Outcome:
+        folder = self._folder.name
+        path = Path(folder, f"{theorem.name}.v")
         path.write_text(theorem.source, encoding="utf-8")
-        command = [self.coq.path, "-q", "-Q", self._folder.name, "BNProof", str(path)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", timeout=self.limit
-            )
-        except subprocess.TimeoutExpired:
-            return Outcome(theorem.name, False, f"Coq was ended after {self.limit:g} s")
-        except OSError as error:
-            return Outcome(theorem.name, False, f"Coq does not run: {error.strerror}")
+        # The shell sets the limit: of processor time, so that a busy machine refuses no proof.
+        shell = ["sh", "-c", 'ulimit -t "$0"; exec "$@"', str(self.limit)]
+        command = [*shell, self.coq.path, "-q", "-Q", folder, "BNProof", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         reason = _refusal(theorem, done)
         return Outcome(theorem.name, not reason, reason)
+
+    def _entry(self, theorem: Theorem, cache: Path) -> Path:
+        parts = [self.coq.version, *map(source, LIBRARY), theorem.source]
+        return cache / f"coq-{digest(chr(0).join(parts).encode())}.json"
+
+    def _remembered(self, theorem: Theorem) -> bool:
+        if self.cache is None:
+            return False
+        try:
+            return checksum_matches(parse(self._entry(theorem, self.cache).read_text("utf-8")))
+        except (OSError, ValueError):
+            return False
+
+    def _remember(self, theorem: Theorem, cache: Path) -> None:
+        content = with_checksum({"theorem": theorem.name, "checked by": str(self.coq)})
+        try:
+            write_text(self._entry(theorem, cache), canonical(content))
+        except UserError:  # a cache that cannot be written costs time only
+            return
 
 
 def source(name: str) -> str:
@@ -168,7 +209,7 @@ def _refusal(theorem: Theorem, done: "subprocess.CompletedProcess[str]") -> str:
         where = re.search(r"line (\d+), characters", done.stderr)
         aim = theorem.aims.get(int(where[1])) if where else None
         if aim:
-            return f"Coq does not see: {aim}"
+            return f"Coq does not see that {aim}"
         said = re.search(r"Error:\s*(\S.*)", done.stderr)
         line = f" at line {where[1]}" if where else ""
         return f"Coq refuses it{line}: {said[1] if said else f'exit status {done.returncode}'}"

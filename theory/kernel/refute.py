@@ -1,8 +1,8 @@
 """A counterexample as a Coq theorem: the relation does not hold for all data that it is said of.
 
-Where the counterexample is raw data of a layer and every letter has a definition in
-`bnproof.theory.kernel.definitions`, the theorem is about layers, and Coq computes the letters
-itself.  Elsewhere the data are the letters' exact values, as they were measured.
+Where the counterexample is raw data of a layer and every symbol has a definition in
+`bnproof.theory.kernel.definitions`, the theorem is about layers, and Coq computes the symbols
+itself.  Elsewhere the data are the symbols' exact values, as they were measured.
 """
 
 import re
@@ -16,11 +16,11 @@ from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Counterexample
 from bnproof.theory.kernel import definitions
 from bnproof.theory.kernel.export import Script, Theorem, ordered, parts, signs
-from bnproof.theory.kernel.terms import CALL, Printer, Unsupported, identifiers
+from bnproof.theory.kernel.terms import CALL, NotExportedError, Printer, identifiers
 
 HEAD: Final = """\
 From Coq Require Import Reals Lra Lia List.
-From BNProof Require Import Tactics Sums Gradient Layer Derivative Quadratic.
+From BNProof Require Import Tactics Sums Gradient Layer Derivative Curvature Symbols Counterexample.
 Import ListNotations.
 Local Open Scope R_scope.
 """
@@ -36,8 +36,10 @@ Notation b0 := (array {b}).
 Notation L0 := (quadratic m0 A0 b0).
 Notation g0 := (quadratic_gradient m0 A0 b0 (z m0 eps0 gamma0 beta0 y0)).
 Notation v0 := (pulled m0 eps0 y0 gamma0 g0).
-Notation l0 := (quadratic_gradient m0 A0 b0 y0).
+Notation H0 := (quadratic_hessian A0).
+Notation K0 := (layer_hessian m0 eps0 gamma0 beta0 y0 (quadratic_gradient m0 A0 b0) H0).
 Notation q0 := (fun i => gamma0 * g0 i).
+Notation f0 := (quadratic_gradient m0 A0 b0 y0).
 Notation k0 := 0%nat.
 Notation i0 := 0%nat.
 Notation J0 := (jacobian m0 eps0 y0 0).
@@ -45,67 +47,72 @@ Notation J0 := (jacobian m0 eps0 y0 0).
 FACTS: Final = """\
   assert (ok : defined m0 eps0 y0) by (split; [lia | lra]).
   pose proof (gradient_quadratic m0 A0 b0 (z m0 eps0 gamma0 beta0 y0)) as loss.
-  pose proof (gradient_loss m0 eps0 y0 ok gamma0 beta0 L0 g0 loss) as pulled_back.
-  pose proof (gradient_quadratic m0 A0 b0 y0) as without.
+  pose proof (gradient_loss m0 eps0 y0 ok gamma0 beta0 L0 g0 loss) as back.
+  pose proof (hessian_quadratic m0 A0 b0 (z m0 eps0 gamma0 beta0 y0)) as second.
+  pose proof (hessian_quadratic_layer m0 eps0 gamma0 beta0 y0 A0 b0 ok) as third.
   pose proof (gradient_scaled m0 eps0 y0 gamma0 beta0 L0 g0 loss) as scaled.
+  pose proof (gradient_quadratic m0 A0 b0 y0) as without.
   pose proof (gradient_yhat m0 eps0 y0 ok 0 ltac:(lia)) as row."""
 Values = Mapping[sp.Symbol, sp.Expr]
 
 
-def from_letters(name: str, relation: sp.Basic, domain: sp.Basic, values: Values) -> Theorem:
-    """Refute a relation by exact values of its letters.
+def from_symbols(name: str, relation: sp.Basic, domain: sp.Basic, values: Values) -> Theorem:
+    """Refute a relation by exact values of its symbols.
 
     Raises
     ------
-    Unsupported
-        If a value or the relation is not exported, or a letter has no value.
+    NotExportedError
+        If a value or the relation is not exported, or a symbol has no value.
     """
-    letters = ordered(relation.free_symbols | domain.free_symbols)
-    numbers = _numbers(letters, values)
-    printer = Printer(identifiers(letters))
+    symbols = ordered(relation.free_symbols | domain.free_symbols)
+    numbers = _numbers(symbols, values)
+    printer = Printer(identifiers(symbols))
     binder = f"forall {' '.join(printer.names.values())} : R"
     script = Script()
     script.add(HEAD)
     _state(script, name, [f"{binder},", *signs(printer)], relation, domain, printer)
     script.add(f"  specialize (claim {' '.join(numbers.values())}).")
     _conclude(script, name, printer, values)
-    return script.theorem(name)
+    return script.theorem(name, "Counterexample", "from exact values of its symbols")
 
 
 def from_data(
     name: str, relation: sp.Basic, domain: sp.Basic, case: Counterexample, values: Values
 ) -> Theorem:
-    """Refute a relation of the letters of a layer by a batch, a quadratic loss and parameters.
+    """Refute a relation of the symbols of a layer by a batch, a quadratic loss and parameters.
 
-    `values` are what the letters are expected to be; Coq computes them from the data.
+    `values` are what the symbols are expected to be; Coq computes them from the data.
 
     Raises
     ------
-    Unsupported
-        If a letter has no definition as a Coq term, or the relation is not exported.
+    NotExportedError
+        If a symbol has no definition as a Coq term, or the relation is not exported.
     """
-    letters = ordered(relation.free_symbols | domain.free_symbols)
-    strange = [str(letter) for letter in letters if letter not in definitions.DEFINITIONS]
+    symbols = ordered(relation.free_symbols | domain.free_symbols)
+    strange = [str(symbol) for symbol in symbols if not definitions.computable(symbol)]
     if strange:
-        raise Unsupported(f"{', '.join(strange)} is not defined in Coq")
-    printer = Printer(definitions.names(letters))
+        raise NotExportedError(f"{', '.join(strange)} cannot be computed in Coq")
+    printer = Printer(definitions.names(symbols))
     script = Script()
     script.add(HEAD + _data(case))
-    opening = [f"{definitions.binder(letters)},", *definitions.hypotheses(letters)]
+    opening = [f"{definitions.binder(symbols)},", *definitions.hypotheses(symbols)]
     _state(script, name, opening, relation, domain, printer)
     root = _numbers([sym.s], values)[sym.s]
     script.show("spread", f"variance m0 y0 + eps0 = {root} ^ 2", "computed", "sigma^2 + eps")
     script.show("root", f"s m0 eps0 y0 = {root}", "apply sqrt_of_square; lra", "s")
     script.add(FACTS)
-    chosen = " ".join(f"{one}0" for one in definitions.data(letters))
+    chosen = " ".join(f"{one}0" for one in definitions.data(symbols))
     script.add(f"  specialize (claim m0 eps0 gamma0 beta0 y0 {chosen}).")
-    for index, (letter, number) in enumerate(_numbers(letters, values).items()):
-        term = _at_data(definitions.DEFINITIONS[letter].term)
+    numbers = _numbers(symbols, values)
+    terms = {symbol: _at_data(definitions.DEFINITIONS[symbol].term) for symbol in symbols}
+    # Long terms first: others are parts of them.
+    for index, (symbol, term) in enumerate(sorted(terms.items(), key=lambda one: -len(one[1]))):
+        number = numbers[symbol]
         if not re.fullmatch(r"\w+", term):  # a parameter of the layer is a number already
-            script.show(f"K{index}", f"{term} = {number}", "valued", f"{letter} = {values[letter]}")
-            script.add(f"  rewrite ?K{index} in claim.")
+            script.show(f"V{index}", f"{term} = {number}", "valued", f"{symbol} = {values[symbol]}")
+            script.add(f"  rewrite ?V{index} in claim.")
     _conclude(script, name, printer, values)
-    return script.theorem(name)
+    return script.theorem(name, "Counterexample", "from raw data")
 
 
 def _state(
@@ -132,25 +139,25 @@ def _conclude(script: Script, name: str, printer: Printer, values: Values) -> No
     for index, atom in enumerate(printer.atoms):
         value = sp.simplify(atom.subs(values))
         if value.is_Rational:
-            script.show(f"A{index}", f"{at.term(atom)} = {at.term(value)}", "atomic", str(atom))
-            script.add(f"  rewrite ?A{index} in claim.")
+            script.show(f"W{index}", f"{at.term(atom)} = {at.term(value)}", "atomic", str(atom))
+            script.add(f"  rewrite ?W{index} in claim.")
     script.add("  discharge claim.", "the data lie in the domain")
     script.add("  fails claim.", "the relation fails at the data")
     script.add(f"Qed.\nPrint Assumptions {name}.")
 
 
-def _numbers(letters: Iterable[sp.Symbol], values: Values) -> dict[sp.Symbol, str]:
-    """The value of each letter as a Coq term.
+def _numbers(symbols: Iterable[sp.Symbol], values: Values) -> dict[sp.Symbol, str]:
+    """The value of each symbol as a Coq term.
 
     Raises
     ------
-    Unsupported
+    NotExportedError
         If there is none, or it is neither rational nor made of square roots.
     """
-    missing = [str(letter) for letter in letters if letter not in values]
+    missing = [str(symbol) for symbol in symbols if symbol not in values]
     if missing:
-        raise Unsupported(f"no value of {', '.join(missing)} is known")
-    return {letter: Printer({}).term(sp.sympify(values[letter]), CALL) for letter in letters}
+        raise NotExportedError(f"no value of {', '.join(missing)} is known")
+    return {symbol: Printer({}).term(sp.sympify(values[symbol]), CALL) for symbol in symbols}
 
 
 def _data(case: Counterexample) -> str:
@@ -175,4 +182,4 @@ def _number(value: Fraction) -> str:
 
 def _at_data(term: str) -> str:
     """A definition with the data put in: every variable is followed by a 0."""
-    return re.sub(r"\b(m|eps|gamma|beta|y|k|i|L|g|v|l|q|J)\b", r"\g<1>0", term)
+    return re.sub(r"\b(m|eps|gamma|beta|y|k|i|L|g|v|H|K|q|f|J)\b", r"\g<1>0", term)

@@ -20,16 +20,17 @@ RELATIONS: Final[Mapping[type, str]] = {
     sp.Gt: ">",
 }
 # What Coq reads as a word of its own, and the names that a printed term uses.
-RESERVED: Final = frozenset(
-    "as at cofix else end exists exists2 fix for forall fun if in let match mod return then using "
-    "where with Prop Set SProp Type by do IF_then_else".split()
-) | {"R", "Rabs", "sqrt", "exp", "ln", "PI"}
+WORDS: Final = """
+as at by cofix do else end exists exists2 fix for forall fun if IF_then_else in let match mod return
+then using where with Prop Set SProp Type R Rabs sqrt exp ln PI
+"""
+RESERVED: Final = frozenset(WORDS.split())
 
 # How closely Coq's operators bind, from atoms to comparisons.
 ATOM, CALL, POWER, SIGN, PRODUCT, SUM, LOOSEST = 0, 10, 30, 35, 40, 50, 70
 
 
-class Unsupported(ValueError):
+class NotExportedError(ValueError):
     """An expression that is not exported; the message says which part of it."""
 
 
@@ -41,16 +42,16 @@ class Condition:
     sign: str  # "<>", "<" or "<=": 0 on the left of the last two
 
 
-def identifiers(letters: Iterable[sp.Symbol]) -> dict[sp.Symbol, str]:
-    """A Coq identifier for each letter, close to its name; no two are the same."""
+def identifiers(symbols: Iterable[sp.Symbol]) -> dict[sp.Symbol, str]:
+    """A Coq identifier for each symbol, close to its name; no two are the same."""
     names: dict[sp.Symbol, str] = {}
-    for letter in letters:
-        stem = re.sub(r"\W+", "_", str(letter), flags=re.ASCII).strip("_")
+    for symbol in symbols:
+        stem = re.sub(r"\W+", "_", str(symbol), flags=re.ASCII).strip("_")
         stem = stem if re.match(r"[A-Za-z]", stem) else f"x{stem}"
         name, count = stem, 2
         while name in RESERVED or name in names.values():
             name, count = f"{stem}_{count}", count + 1
-        names[letter] = name
+        names[symbol] = name
     return names
 
 
@@ -61,7 +62,7 @@ class Printer:
     Attributes
     ----------
     names
-        The letters' identifiers.
+        The symbols' identifiers, or the terms that stand for them.
     conditions
         What must hold for all that was printed to be defined, innermost first.
     atoms
@@ -83,21 +84,21 @@ class Printer:
 
         Raises
         ------
-        Unsupported
+        NotExportedError
             If it is no comparison, or a side is not a term.
         """
         sign = RELATIONS.get(type(relation))
         if sign is None:
-            raise Unsupported(f"{type(relation).__name__} is no comparison")
+            raise NotExportedError(f"{type(relation).__name__} is no comparison")
         return f"{self.term(relation.lhs)} {sign} {self.term(relation.rhs)}"
 
     def term(self, expr: sp.Basic, within: int = LOOSEST) -> str:
-        """An expression as a Coq term of type R, in brackets where it binds no closer than `within`.
+        """An expression as a Coq term of type R, in brackets unless it binds closer than `within`.
 
         Raises
         ------
-        Unsupported
-            If it is not rational in its letters, roots, absolute values and logarithms.
+        NotExportedError
+            If it is not rational in its symbols, roots, absolute values and logarithms.
         """
         body, level = self._term(expr)
         return body if level < within else f"({body})"
@@ -105,7 +106,10 @@ class Printer:
     def _term(self, expr: sp.Basic) -> tuple[str, int]:
         """The term without brackets around it, and the level of its operator."""
         if isinstance(expr, sp.Symbol):
-            return self.names[expr], ATOM
+            name = self.names[
+                expr
+            ]  # an identifier, a term in brackets or one that applies something
+            return name, ATOM if name.isidentifier() or name[0] == "(" else CALL
         if isinstance(expr, sp.Add):
             first, *rest = expr.as_ordered_terms()
             return self.term(first, SUM) + "".join(map(self._added, rest)), SUM
@@ -124,7 +128,7 @@ class Printer:
         if isinstance(expr, sp.Abs):
             self.atoms[expr] = None
             return f"Rabs {self.term(expr.args[0], CALL)}", CALL
-        raise Unsupported(f"{type(expr).__name__} is not exported")
+        raise NotExportedError(f"{type(expr).__name__} is not exported")
 
     def _added(self, expr: sp.Expr) -> str:
         if expr.could_extract_minus_sign():
@@ -134,7 +138,7 @@ class Printer:
     def _product(self, expr: sp.Expr) -> tuple[str, int]:
         number, rest = expr.as_coeff_Mul()
         if not number.is_Rational:
-            raise Unsupported(f"{number} is not exported")
+            raise NotExportedError(f"{number} is not exported")
         over = [str(abs(number.p))] if abs(number.p) != 1 else []
         under = [str(number.q)] if number.q != 1 else []
         for factor in sp.Mul.make_args(rest):
@@ -156,7 +160,9 @@ class Printer:
         if power == 1 or expr is sp.E:
             return (None if expr == 1 else self.term(expr, PRODUCT)), None
         if not power.is_Rational or power.q > 2:
-            raise Unsupported(f"the power {power} is not exported")
+            raise NotExportedError(f"the power {power} is not exported")
+        if expr.is_extended_real is False:
+            raise NotExportedError(f"{expr} is not real")
         divides, root = power < 0, power.q == 2
         if divides or root:
             self._require(base, ("<" if divides else "<=") if root else "<>")

@@ -122,16 +122,11 @@ Proof.
     (L (fun k => F k w) - L (fun k => F k y) - dot n g (minus (fun k => F k w) (fun k => F k y)))
     + sum n (fun k => g k * (F k w - F k y - dot m (J k) (minus w y)))).
   - intros w.
-    assert (exchange : dot m (fun i => sum n (fun k => g k * J k i)) (minus w y)
-      = sum n (fun k => g k * dot m (J k) (minus w y))).
-    { clear. induction n; simpl.
-      - apply sum_zero. intros. ring.
-      - rewrite <- IHn. unfold dot. rewrite <- sum_scale, <- sum_plus. apply sum_ext. intros. ring. }
-    rewrite exchange.
+    rewrite dot_transpose.
     replace (sum n (fun k => g k * (F k w - F k y - dot m (J k) (minus w y)))) with
       (dot n g (minus (fun k => F k w) (fun k => F k y))
-       - sum n (fun k => g k * dot m (J k) (minus w y))); [ring|].
-    unfold dot at 1. rewrite <- sum_minus. apply sum_ext. intros. unfold minus at 1. ring.
+       - dot n g (fun k => dot m (J k) (minus w y))); [ring|].
+    rewrite <- dot_minus. apply sum_ext. intros. unfold minus at 1. ring.
   - apply small_plus.
     + intros e positive. destruct (all_lipschitz m n F y J inner) as [c [d [? [? slope]]]].
       destruct (outer (e / c)) as [d' [? within]]; [now apply Rdiv_lt_0_compat|].

@@ -96,7 +96,7 @@ Proof.
   unfold variance. field. lra.
 Qed.
 
-(* kappa in the letters of the catalogue. *)
+(* kappa in the symbols of the catalogue. *)
 Lemma kappa_s (m : nat) (eps : R) (y : nat -> R) :
   defined m eps y -> kappa m eps y = 1 - eps / s m eps y ^ 2.
 Proof.

@@ -102,6 +102,16 @@ Lemma dot_scale (m : nat) (a : nat -> R) (c : R) (b : nat -> R) :
   dot m a (fun i => c * b i) = c * dot m a b.
 Proof. unfold dot. rewrite <- sum_scale. apply sum_ext. intros. ring. Qed.
 
+(* <J'g, a> = <g, Ja> *)
+Lemma dot_transpose (m n : nat) (g : nat -> R) (J : nat -> nat -> R) (a : nat -> R) :
+  dot m (fun i => sum n (fun k => g k * J k i)) a = dot n g (fun k => dot m (J k) a).
+Proof.
+  induction n.
+  - apply sum_zero. intros. simpl. ring.
+  - unfold dot at 2. simpl. fold (dot n g (fun k => dot m (J k) a)). rewrite <- IHn.
+    unfold dot. rewrite <- sum_scale, <- sum_plus. apply sum_ext. intros. simpl. ring.
+Qed.
+
 Lemma dot_delta (m k : nat) (a : nat -> R) : (k < m)%nat -> dot m a (delta k) = a k.
 Proof. intros. rewrite dot_comm. now apply sum_delta. Qed.
 
