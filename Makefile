@@ -1,5 +1,6 @@
 # make verify   verify every claim on the embedded data; ends with the path of the report
 # make test     run the tests (make test-all: the slow ones too)
+# make kernel   check the proofs a second time, with Coq, which it does not install
 # make docs     build the documentation; ends with the path of its first page
 # make bench    measure the current commit; make dashboard: the results over the commits
 #
@@ -28,7 +29,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 ASV := cd benchmarks && $(abspath $(BIN))/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: verify test test-all test-lowest lint wheel-test asv-check bench dashboard compare docs readme \
+.PHONY: verify test test-all test-lowest lint kernel wheel-test asv-check bench dashboard compare docs readme \
     clean checkout
 
 verify: $(VENV)/run
@@ -44,6 +45,10 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Every certificate and every refutation by data as a theorem, and the layer from its definition.
+kernel: $(VENV)/run
+	$(BIN)/python -m bnproof.theory.kernel
 
 # The built wheel in an environment outside the tree: commands as a user calls them, then the fast
 # tests, less those that kill and fuzz, which packaging cannot touch.  Dependencies are taken over

@@ -73,7 +73,7 @@ def _stated(claim: Claim, what: str) -> Theorem | str:
 
 
 def _say(name: str, outcome: Outcome, scope: str) -> None:
-    said = f"checked {scope}" if outcome.checked else f"REFUSED: {outcome.reason}"
+    said = f"checked {scope}".strip() if outcome.checked else f"REFUSED: {outcome.reason}"
     print(f"{name:{WIDTH}} {said}", flush=True)
 
 

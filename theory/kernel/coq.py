@@ -172,7 +172,9 @@ class Checker:
         # The shell sets the limit: of processor time, so that a busy machine refuses no proof.
         shell = ["sh", "-c", 'ulimit -t "$0"; exec "$@"', str(self.limit)]
         command = [*shell, self.coq.path, "-q", "-Q", folder, "BNProof", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        done = subprocess.run(  # in the folder: Coq's tactics leave caches where they run
+            command, capture_output=True, text=True, errors="replace", cwd=folder
+        )
         reason = _refusal(theorem, done)
         return Outcome(theorem.name, not reason, reason)
 

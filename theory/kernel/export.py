@@ -239,7 +239,7 @@ def _sign(printer: Printer, one: Condition, known: Known, rules: str) -> str:
 
 def _equation(script: Script, printer: Printer) -> str:
     """How to see an equation, once the squares of roots and absolute values are known."""
-    labels = []
+    labels: list[str] = []
     for atom in list(printer.atoms):
         label = f"Q{len(labels)}"
         term, argument = printer.term(atom), atom.args[0]

@@ -117,7 +117,7 @@ class Printer:
             return self._product(expr)
         if isinstance(expr, sp.Pow):
             over, under = self._power(expr)
-            return (over, POWER) if under is None else (f"1 / {under}", PRODUCT)
+            return (f"1 / {under}", PRODUCT) if over is None else (over, POWER)
         if expr is sp.pi:
             return "PI", ATOM
         if expr is sp.E:
