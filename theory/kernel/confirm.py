@@ -39,13 +39,13 @@ def confirm(claim: Claim, evidence: Evidence) -> Evidence:
         stated = theorem_of(claim, evidence)
     except NotExportedError as reason:
         return _with(evidence, f"{first}; not by Coq: {reason}")
+    except ValueError as error:  # no certificate, or one of something else
+        return _void(evidence, f"{first}; not by Coq: {error}")
     checker = _checker()
     outcome = checker.check(stated)
     if outcome.checked:
         return _with(evidence, f"{first}; {checker.coq}, {stated.scope}")
-    said = f"{evidence.summary} Not confirmed by {checker.coq}: {outcome.reason}."
-    void = replace(evidence, holds=None, control_differs=False, summary=said)
-    return _with(void, f"{first}; refused by {checker.coq}: {outcome.reason}")
+    return _void(evidence, f"{first}; refused by {checker.coq}: {outcome.reason}")
 
 
 def theorem_of(claim: Claim, evidence: Evidence) -> Theorem:
@@ -55,6 +55,8 @@ def theorem_of(claim: Claim, evidence: Evidence) -> Theorem:
     ------
     NotExportedError
         If it cannot be stated as a Coq theorem; the message says what is in the way.
+    ValueError
+        If the certificate is none, or is of another statement than the claim.
     """
     if evidence.kind is Kind.PROOF:
         return proof_theorem(claim, Certificate.from_json(evidence.numbers["certificate"]))
@@ -67,12 +69,14 @@ def proof_theorem(claim: Claim, certificate: Certificate) -> Theorem:
     Raises
     ------
     NotExportedError
-        If it is of another relation or domain, or is not exported.
+        If it is not exported.
+    ValueError
+        If it is of another relation or domain.
     """
     spec = claim.check_of(Proof)
     target = claim.control if spec is not None and spec.of_control else claim.relation
     if (certificate.relation, certificate.domain) != (target, claim.domain):
-        raise NotExportedError("the certificate is of another statement than the claim")
+        raise ValueError("the certificate is of another statement than the claim")
     return theorem(identifier(claim.id), certificate)
 
 
@@ -108,6 +112,12 @@ def _checker() -> Checker:
     checker = Checker(find(), kept.folder())
     atexit.register(checker.close)
     return checker
+
+
+def _void(evidence: Evidence, checked_by: str) -> Evidence:
+    """Evidence that decides nothing any more, and says why."""
+    summary = f"{evidence.summary} Void: checked by {checked_by}."
+    return _with(replace(evidence, holds=None, control_differs=False, summary=summary), checked_by)
 
 
 def _with(evidence: Evidence, checked_by: str) -> Evidence:

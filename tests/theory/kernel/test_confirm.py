@@ -11,7 +11,6 @@ from bnproof.theory.claims.random_matrices import fuss_catalan_cdf
 from bnproof.theory.exact import evaluate
 from bnproof.theory.kernel import confirm
 from bnproof.theory.kernel.coq import Coq, Outcome
-from bnproof.theory.kernel.terms import NotExportedError
 from bnproof.theory.prove import check
 from bnproof.theory.proving.certificate import Certificate
 
@@ -89,8 +88,20 @@ def test_a_certificate_of_another_statement_confirms_nothing(monkeypatch, eviden
         replace(certificate, relation=PROVED.control),
         replace(certificate, domain=certificate.domain & sp.Gt(sp.Symbol("a"), 0)),
     ):
-        with pytest.raises(NotExportedError, match="another statement"):
-            confirm.proof_theorem(PROVED, other)
+        numbers = {**evidence.numbers, "certificate": other.to_json()}
+        found = confirm.confirm(PROVED, replace(evidence, numbers=numbers))
+        assert decide([found]) is Verdict.UNDECIDED
+        assert "another statement" in found.summary
+
+
+def test_nor_does_what_is_no_certificate(monkeypatch, evidence):
+    says(monkeypatch, checked=True)
+    content = evidence.numbers["certificate"]
+    for edited in ({}, {**content, "relation": "exit()"}, {**content, "slack": None}):
+        numbers = {**evidence.numbers, "certificate": edited}
+        found = confirm.confirm(PROVED, replace(evidence, numbers=numbers))
+        assert decide([found]) is Verdict.UNDECIDED
+        assert "\n" not in found.summary
 
 
 @pytest.mark.parametrize("claim_id", ["a-b", "1st", "é", "forall"])
