@@ -1,6 +1,7 @@
 # make verify   verify every claim on the embedded data; ends with the path of the report
 # make test     run the tests (make test-all: the slow ones too; make test-portable: those that
 #               compute, as an older processor would)
+# make kernel   check the proofs a second time, with Coq, which it does not install
 # make docs     build the documentation; ends with the path of its first page
 # make bench    measure the current commit; make dashboard: the results over the commits
 #
@@ -29,8 +30,8 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 ASV := cd benchmarks && $(abspath $(BIN))/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: verify test test-all test-portable test-lowest mutate lint wheel-test asv-check bench dashboard \
-    compare docs readme clean checkout
+.PHONY: verify test test-all test-portable test-lowest mutate lint kernel wheel-test asv-check bench \
+    dashboard compare docs readme clean checkout
 
 verify: $(VENV)/run
 	$(BIN)/bnproof verify --scale $(SCALE) $(if $(DATA),--data $(DATA))
@@ -56,6 +57,10 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Every certificate and every refutation by data as a theorem, and the layer from its definition.
+kernel: $(VENV)/run
+	$(BIN)/python -m bnproof.theory.kernel
 
 # The built wheel in an environment outside the tree: commands as a user calls them, then the fast
 # tests, less those that kill and fuzz, which packaging cannot touch.  Dependencies are taken over

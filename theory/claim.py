@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import sympy as sp
 
@@ -56,6 +56,8 @@ class Scale(StrEnum):
 
 
 Precision = Literal["float32", "bfloat16"]
+# What checks proofs: the project's own check alone, or Coq after it.
+KERNELS: Final = ("sympy", "coq")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Settings:
 
     `device` is a concrete PyTorch device name (``cpu``, ``cuda``); `data` is a folder that holds
     CIFAR-10, or None for the embedded data; `memory` limits the bytes of a batch of random
-    instances, or None for the default; `precision` is that of training.
+    instances, or None for the default; `precision` is that of training; `kernel` is what checks
+    proofs, one of `KERNELS`.
     """
 
     scale: Scale = Scale.QUICK
@@ -73,6 +76,7 @@ class Settings:
     data: Path | None = None
     memory: int | None = None
     precision: Precision = "float32"
+    kernel: str = "sympy"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings, Verdict
+from bnproof.theory.claim import KERNELS, Claim, Evidence, Kind, Scale, Settings, Verdict
 from bnproof.theory.common.errors import UserError, one_of, valid_seed
 from bnproof.theory.loading import LoadError, flaw_of
 
@@ -123,7 +123,12 @@ class Results(Mapping[str, Result]):
 
 
 def settings(
-    scale: str, device: str, seed: int, data: str | Path | None, memory: int | str
+    scale: str,
+    device: str,
+    seed: int,
+    data: str | Path | None,
+    memory: int | str,
+    kernel: str,
 ) -> Settings:
     """Check the options of a verification.
 
@@ -132,7 +137,8 @@ def settings(
     Raises
     ------
     UserError
-        If a value is out of range, the GPU asked for is missing or `data` holds no images.
+        If a value is out of range, the GPU or the kernel asked for is missing or `data` holds no
+        images.
     """
     from bnproof.scheduler.resources import device as concrete
     from bnproof.simulate.memory import asked
@@ -140,6 +146,11 @@ def settings(
     one_of("scale", scale, tuple(Scale))
     one_of("device", device, DEVICES)
     valid_seed("seed", seed)
+    one_of("kernel", kernel, KERNELS)
+    if kernel == "coq":
+        from bnproof.theory.kernel.coq import find
+
+        find()
     folder = None if data is None else Path(data)
     if folder is not None:
         from bnproof.empirical.data.load import load
@@ -152,6 +163,7 @@ def settings(
         seed=seed,
         data=folder,
         memory=asked(str(memory)),
+        kernel=kernel,
     )
 
 
@@ -162,6 +174,7 @@ def verify(
     device: str = "auto",
     seed: int = 0,
     memory: int | str = "1G",
+    kernel: str = "sympy",
     folder: str | Path | None = None,
 ) -> Results:
     """Verify claims of the catalogue, or claims of your own.
@@ -187,6 +200,9 @@ def verify(
     memory
         Bytes that a batch of random networks may take, as a number or with a suffix K, M, G or T.
         The networks drawn do not depend on it.
+    kernel
+        What checks proofs and counterexamples: ``"sympy"``, the package's own check, or ``"coq"``,
+        after it Coq as well, which must be installed.  What Coq refuses is not proved.
     folder
         Folder of claim files of your own, found by id beside those of the catalogue.  The files
         are code and are run as such.
@@ -219,7 +235,7 @@ def verify(
     from bnproof.verification import failed
     from bnproof.verification import verify as run
 
-    chosen = settings(scale, device, seed, data, memory)
+    chosen = settings(scale, device, seed, data, memory, kernel)
     entries = _entries(claims, None if folder is None else Path(folder))
     with tempfile.TemporaryDirectory() as figures:  # drawn for the report alone
         records = (

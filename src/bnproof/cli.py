@@ -138,6 +138,7 @@ def verify(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     seed: int = 0,
     memory: str = "1G",
+    kernel: Literal["sympy", "coq"] = "sympy",
     json: Path | None = None,
     report: Path = REPORT,
     claims: Path | None = None,
@@ -164,6 +165,9 @@ def verify(
     memory
         What a batch of random networks may take, in bytes or with a suffix K, M, G or T. Which
         networks are drawn does not depend on it. A batch that runs out of memory is halved.
+    kernel
+        What checks proofs and counterexamples. sympy: the program itself. coq: then Coq as well,
+        which must be installed; what it refuses is not proved.
     json
         Also write the evidence, one object a claim, to this file.
     report
@@ -179,7 +183,7 @@ def verify(
     workers.check()
     require("matplotlib")  # for the figures, which come last
     entries = select(ids, claims)
-    settings = _settings(scale, workers.device(device), seed, data, memory)
+    settings = _settings(scale, workers.device(device), seed, data, memory, kernel)
     from bnproof.commands.verify import verify as run
 
     return run(
@@ -240,12 +244,14 @@ def _summary(entry: "Entry") -> dict[str, Any]:
     }
 
 
-def _settings(scale: str, device: str, seed: int, data: Path | None, memory: str) -> "Settings":
+def _settings(
+    scale: str, device: str, seed: int, data: Path | None, memory: str, kernel: str
+) -> "Settings":
     """Check what the user chose."""
     from bnproof.api import settings
 
     valid_seed("--seed", seed)
-    return settings(scale, device, seed, data, memory)
+    return settings(scale, device, seed, data, memory, kernel)
 
 
 def _layers(device: str) -> list[dict[str, str]]:

@@ -121,7 +121,12 @@ def carry_out(check: Any, claim: Claim, settings: Settings, runs: Path | None = 
             from bnproof.empirical.runner import check as measure
 
             return measure(claim, settings, root=runs)
-    return run(claim, settings)
+    evidence = run(claim, settings)
+    if settings.kernel == "coq":
+        from bnproof.theory.kernel.confirm import confirm
+
+        evidence = confirm(claim, evidence)
+    return evidence
 
 
 def _drawer(kind: Kind) -> "Draw":

@@ -233,6 +233,15 @@ def test_bad_input_is_one_line_and_status_2(
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["file"]
 
 
+def test_a_missing_coq_is_usage(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = run("verify", "report_3_4", "--kernel", "coq", "--report", tmp_path / "report")
+    assert result.status == 2
+    assert result.err.startswith("bnproof: Coq is not installed (no coqc found); on Debian")
+    assert result.err.count("\n") == 1
+    assert not (tmp_path / "report").exists()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
 def test_a_missing_gpu_is_usage(run) -> None:
     result = run("verify", "bn_jacobian", "--device", "cuda")

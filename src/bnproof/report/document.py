@@ -48,6 +48,7 @@ def document(
             "scale": str(settings.scale),
             "seed": settings.seed,
             "memory": settings.memory,
+            "kernel": settings.kernel,
             "data": "embedded" if settings.data is None else settings.data.resolve().name,
         },
         "claims": list(records),

@@ -91,6 +91,7 @@ class Check(InFolder):
                 "scale": settings.scale.value,
                 "seed": settings.seed,
                 "memory": settings.memory,
+                "kernel": settings.kernel,
                 "seeds": [seed.key for seed in self.seeds],
                 "published": _published(self.id),
                 **_surroundings(settings.device, self.threads),
