@@ -2,7 +2,7 @@
 
 from time import process_time
 
-from bnproof.simulate import check_layer
+from bnproof import check_layer
 from bnproof.simulate.layer_checks import wrong
 from bnproof.simulate.search.ascent import attack
 from bnproof.theory.claims.gradient.santurkar_4_1_eps import CLAIM as TIGHT

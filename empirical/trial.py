@@ -219,7 +219,7 @@ class Trial:
     depth: int = DEPTH
     runs: Path | None = None
     precision: Precision = "float32"
-    runner: Conduct = here
+    runner: Conduct = field(default_factory=lambda: here)
     trained: list[Trained] = field(default_factory=list)
     missing: dict[str, Part] = field(default_factory=dict)
 
