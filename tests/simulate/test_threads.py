@@ -87,7 +87,7 @@ def test_work_on_small_matrices_has_one_thread(module, inner, work, monkeypatch)
 
 
 def test_layers_are_checked_with_one_thread(monkeypatch) -> None:
-    monkeypatch.setattr("bnproof.simulate.layer_checks.measure._trial", look)
+    monkeypatch.setattr("bnproof.simulate.layer_checks.measure._case", look)
     with pytest.raises(SeenError) as seen:
         check_layer(nn.BatchNorm1d(4))
     assert seen.value.args == ({1},)

@@ -154,7 +154,7 @@ def test_rounding_is_no_violation() -> None:
 @pytest.mark.parametrize(
     ("relation", "words"),
     [
-        (sp.Eq(sym.gg, sym.vv), "no inequality"),
+        (sp.Eq(sym.gg, sym.vv), "is not an inequality <="),
         (sp.Le(sym.gg, sym.rho), "no search space has the symbols rho"),
     ],
 )

@@ -232,7 +232,7 @@ def test_what_belongs_to_a_size_is_never_changed() -> None:
 
 def test_exact_data_that_are_not_a_problem_are_refused() -> None:
     case = Counterexample.of(y=[0, 1], b=[0, 1])
-    with pytest.raises(ValueError, match="not Xw"):
+    with pytest.raises(ValueError, match="must equal Xw"):
         exact_cases.unit([[1], [2]], [1], case)
     with pytest.raises(ValueError, match="columns are dependent"):
         exact_cases.pair([[1, 1], [1, 1]], [[1, 0], [0, 1]])

@@ -71,8 +71,8 @@ def test_a_counterexample_outside_the_domain_is_named() -> None:
     [
         (Counterexample.of(y=[1, 1], b=[0, 1]), "y must vary"),
         (Counterexample.of(y=[1, 1], b=[0, 1], eps=1), "y must vary"),
-        (Counterexample.of(y=[-1, 1], b=[0, 1], eps="-3/4"), "eps be at least 0"),
-        (Counterexample.of(y=[1, 2, 4], b=[0, 1, 1]), "not the square"),
+        (Counterexample.of(y=[-1, 1], b=[0, 1], eps="-3/4"), "eps must be at least 0"),
+        (Counterexample.of(y=[1, 2, 4], b=[0, 1, 1]), "must be the square of a positive rational"),
         (Counterexample.of(y=[-1, 1], b=[0, 1, 1]), "y has 2 entries"),
         (Counterexample.of(y=[-1, 1], b=[0, 1], A=[[1]]), "y has 2 entries"),
     ],

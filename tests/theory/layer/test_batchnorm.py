@@ -112,7 +112,7 @@ def test_a_wrong_step_is_refused() -> None:
     with pytest.raises(ProofError, match="residual"):
         d.equal("wrong", ("x", "x"), sym.gg, sym.gg + 1)
     h = batchnorm.LINE.vector("h")
-    with pytest.raises(ProofError, match="difference"):
+    with pytest.raises(ProofError, match="the vectors differ by"):
         d.vectors("wrong", "", "", h, batchnorm.project(h))
     assert d.steps == []
 
