@@ -1,4 +1,4 @@
-"""A process that forks the processes which the tests kill: all is imported once, not once a kill.
+"""A process that forks the processes which the tests kill: all is imported and read once.
 
 It reads orders from standard input, a JSON object a line, and answers each with a line:
 ``[exit status, file operations]``, the status negative after a signal.  It has one thread, so that
@@ -24,7 +24,9 @@ import bnproof.report.figures
 import bnproof.report.page
 import bnproof.sweep.trials  # noqa: F401  # so that no child imports it
 from bnproof import catalogue, cli
+from bnproof.empirical.data.load import load
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
+from bnproof.empirical.runner import code_of
 from bnproof.empirical.training import loop as training
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.tasks import LinearMap
@@ -234,6 +236,8 @@ def _targets(order: dict[str, Any], pid: int) -> list[int]:
 def main() -> None:
     training.EVERY = 0.0
     torch.zeros(1).add(np.float32(1))
+    load()
+    code_of(__name__)
     print("ready", flush=True)
     for line in sys.stdin:
         print(json.dumps(_victim(json.loads(line))), flush=True)

@@ -179,7 +179,8 @@ class _Worker:
 
     def dismiss(self) -> None:
         """Let it end: there are no more jobs."""
-        self._pipe.close()
+        with contextlib.suppress(OSError):  # it has ended already
+            self._pipe.send(None)
 
     def join(self, seconds: float) -> None:
         """Wait for its end."""
@@ -209,7 +210,7 @@ def _deaf() -> Iterator[None]:
 
 
 def serve(pipe: Connection, environment: Mapping[str, str]) -> None:
-    """Work on the jobs that come through a pipe, until it is closed: what a process does."""
+    """Work on the jobs that come through a pipe, until None does: what a process does."""
     os.environ.update(environment)
     os.setsid()  # no longer of the terminal's group, which Ctrl-C goes to
     threading.Thread(target=_end_with_the_driver, daemon=True).start()
@@ -218,8 +219,8 @@ def serve(pipe: Connection, environment: Mapping[str, str]) -> None:
         signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        while True:
-            pipe.send(captured(*pipe.recv()))
+        while (order := pipe.recv()) is not None:
+            pipe.send(captured(*order))
 
 
 def _end_with_the_driver() -> None:

@@ -38,6 +38,16 @@ def run(tmp_path, monkeypatch, capsys):
     return call
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """The report on `FEW` by one process, without interruption."""
+    folder = tmp_path_factory.mktemp("whole")
+    first = started(folder, *FEW, "--jobs", "1")
+    out, err = first.communicate(timeout=PATIENCE)
+    assert (first.returncode, err) == (0, ""), out
+    return folder
+
+
 def started(folder: Path, *words: str) -> subprocess.Popen:
     line = ("verify", *words, "--scale", "smoke", "--device", "cpu", "--report", str(folder))
     return subprocess.Popen(
@@ -72,15 +82,14 @@ def timeless(folder: Path) -> Any:
     return json.dumps(content), figures
 
 
-def test_in_one_process_or_in_two_the_evidence_is_the_same(run, tmp_path) -> None:
-    assert run(*FEW, "--jobs", 1, "--report", "one")[0] == 0
+def test_in_one_process_or_in_two_the_evidence_is_the_same(run, tmp_path, whole) -> None:
     status, out, err = run(*FEW, "--jobs", 2, "--report", "two")
     assert (status, err) == (0, "")
     assert sorted(line.split()[0] for line in out.splitlines()[:-2]) == sorted(FEW)
-    assert timeless(tmp_path / "one") == timeless(tmp_path / "two")
+    assert timeless(tmp_path / "two") == timeless(whole)
 
 
-def test_killed_it_takes_up_what_is_done(tmp_path, run) -> None:
+def test_killed_it_takes_up_what_is_done(tmp_path, run, whole) -> None:
     """kill -9 of the driver while two processes work; then the same command."""
     folder = tmp_path / "killed"
     first = started(folder, *FEW, "--jobs", "2")
@@ -90,11 +99,9 @@ def test_killed_it_takes_up_what_is_done(tmp_path, run) -> None:
         first.kill()
         first.communicate()
     before = {path: path.stat().st_mtime_ns for path in done(folder)}
-    status, out, _ = run(*FEW, "--jobs", 2, "--report", folder)
+    status, out, _ = run(*FEW, "--jobs", 1, "--report", folder)
     assert status == 0
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
-    whole = tmp_path / "whole"
-    assert run(*FEW, "--jobs", 1, "--report", whole)[0] == 0
     assert timeless(folder) == timeless(whole)
     status, out, _ = run(*FEW, "--report", folder)
     assert status == 0
@@ -123,7 +130,8 @@ def test_ctrl_c_leaves_a_partial_page_and_goes_on(tmp_path, run, jobs) -> None:
     page = (folder / "index.html").read_text()
     assert "This page is not complete" in page
     assert "not verified yet" in page
-    status, out, _ = run(*FEW, "bjorck_fig7", "loss_surface_initial", "--report", folder)
+    more = ("bjorck_fig7", "loss_surface_initial", "--jobs", 1)
+    status, out, _ = run(*FEW, *more, "--report", folder)
     assert status == 0
     assert "claims are verified already" in out
     assert "not verified yet" not in (folder / "index.html").read_text()
@@ -227,12 +235,12 @@ def test_more_jobs_than_memory_holds(run, monkeypatch) -> None:
 
 
 def test_a_lock_that_a_crash_left_is_no_obstacle(run, tmp_path) -> None:
-    run("bjorck_fig6", "--report", "r")
+    run("notes_vanishing", "--jobs", 1, "--report", "r")
     for folder in (tmp_path / "r" / command.STORE).iterdir():
         (folder / "result.json").unlink()
         (folder / "lock").touch()
     (tmp_path / "r" / ".lock").touch()
-    assert run("bjorck_fig6", "--report", "r")[0] == 0
+    assert run("notes_vanishing", "--jobs", 1, "--report", "r")[0] == 0
 
 
 def test_threads_of_the_environment_are_told(tmp_path) -> None:

@@ -121,6 +121,7 @@ def table(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow  # `tests/hardening/test_killed.py` kills forked processes, which start faster
 def test_a_killed_worker_and_a_killed_driver(file, out, engine, tmp_path) -> None:
     first = driver(file, out, "--jobs", "2", "--engine", engine)
     seen: set[int] = set()
