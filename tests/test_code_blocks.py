@@ -48,12 +48,12 @@ NOT_RUN: Final = {
     r"^bnproof sweep \S+ --jobs \d+$": "trains 18 networks; tests/bnproof/sweep runs one",
     r"^bnproof tensorboard": "reads finished runs; tests/bnproof/results runs it",
 }
-# What is put in the place of a scale, or added where a command says none.
+# Options that are added where a command does not have them.  `--scale` is replaced where it does.
 SMALLEST: Final = {
-    "verify": ("--scale", "smoke"),
-    "experiment run": ("--scale", "smoke"),
-    "attack": ("--restarts", "40"),
-    "spectrum": ("--repeats", "2"),
+    "verify": {"--scale": "smoke", "--jobs": "1"},
+    "experiment run": {"--scale": "smoke", "--jobs": "1"},
+    "attack": {"--restarts": "40"},
+    "spectrum": {"--repeats": "2"},
 }
 
 
@@ -105,12 +105,13 @@ def parsed(command: str) -> None:
 def smallest(command: str) -> list[str]:
     """Words of a command with the smallest scale."""
     words = shlex.split(command)[1:]
-    for name, (option, value) in SMALLEST.items():
+    for name, options in SMALLEST.items():
         if words[: len(name.split())] == name.split():
-            if option not in words:
-                return [*words, option, value]
-            if option == "--scale":
-                words[words.index(option) + 1] = value
+            for option, value in options.items():
+                if option not in words:
+                    words += [option, value]
+                elif option == "--scale":
+                    words[words.index(option) + 1] = value
     return words
 
 

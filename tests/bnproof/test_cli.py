@@ -105,7 +105,7 @@ def test_derive_of_an_experiment_says_that_there_is_none(run) -> None:
 def test_verify_writes_report_and_evidence(run, tmp_path: Path) -> None:
     result = run(
         *("verify", "santurkar_4_1", "report_3_4", "--scale", "smoke", "--device", "cpu"),
-        *("--json", "out/evidence.json", "--report", "page"),
+        *("--json", "out/evidence.json", "--report", "page", "--jobs", 1),
     )
     assert result.status == 0
     assert result.out.splitlines()[-1] == str(tmp_path / "page" / "index.html")
@@ -142,6 +142,8 @@ def test_the_same_seed_gives_the_same_evidence(run, tmp_path: Path) -> None:
             "--json",
             "e.json",
             "--fresh",
+            "--jobs",
+            1,
         )
         claims = json.loads((tmp_path / "e.json").read_text())["claims"]
         return [item["numbers"] for item in claims[0]["evidence"]]

@@ -52,7 +52,7 @@ def test_show_prints_criteria_control_and_scales(run):
 
 
 def test_run_writes_result_and_figure_and_is_not_repeated(run, tmp_path, monkeypatch):
-    status, out, _ = run("run", CHEAP, "--scale", "smoke", "--seeds", 2)
+    status, out, _ = run("run", CHEAP, "--scale", "smoke", "--seeds", 2, "--jobs", 1)
     assert status == 0
     assert "reproduced (smoke)" in out
     path = tmp_path / "bnproof-runs" / "results" / f"{CHEAP}.smoke.json"
@@ -98,7 +98,7 @@ def test_a_request_of_before_there_was_a_precision_is_read(tmp_path):
 
 def test_publish_writes_a_copy(run, tmp_path, monkeypatch):
     monkeypatch.setattr(published.write, "__defaults__", (tmp_path / "published",))
-    status, out, _ = run("run", CHEAP, "--scale", "smoke", "--seeds", 2, "--publish")
+    status, out, _ = run("run", CHEAP, "--scale", "smoke", "--seeds", 2, "--jobs", 1, "--publish")
     assert status == 0
     (path,) = (tmp_path / "published").glob("*.json")
     assert out.splitlines()[-1] == str(path)
