@@ -25,7 +25,7 @@ IGNORED: Final = frozenset(
         "sha256",
     }
 )
-RENAMED: Final = {"world": "sampler"}
+RENAMED: Final = {"letters": "symbols", "world": "sampler"}
 
 
 def differences(old: Any, new: Any, *, rtol: float = 0.0, path: str = "") -> Iterator[str]:
