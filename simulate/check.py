@@ -19,6 +19,7 @@ from bnproof.simulate import memory
 from bnproof.simulate.relation import TOLERANCE, compare, inside
 from bnproof.simulate.samplers.autodiff import Measured
 from bnproof.simulate.samplers.base import Measurements
+from bnproof.simulate.samplers.losses import quadratic
 from bnproof.simulate.samplers.networks import Problems
 from bnproof.simulate.samplers.table import sampler_of
 from bnproof.simulate.search import tightness
@@ -201,12 +202,8 @@ def as_problem(case: Counterexample, device: str = "cpu") -> Problems:
 
     y, b = tensor([case.y]), tensor([case.b])
     A = tensor(case.A) if case.A else torch.zeros(len(case.y), len(case.y)).to(y)
-
-    def loss(z: Tensor) -> Tensor:
-        return ((z @ A) * z).sum(-1) / 2 + (b * z).sum(-1)
-
     gamma, beta, eps = (tensor([[value]]) for value in (case.gamma, case.beta, case.eps))
-    return Problems(y, gamma, beta, eps, loss)
+    return Problems(y, gamma, beta, eps, quadratic(A, b))
 
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:

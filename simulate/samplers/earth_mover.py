@@ -25,8 +25,8 @@ LAWS: Final = ("normal", "signs", "rare")  # distributions of the points
 class Samples(Measurements):
     """Symbols of `bnproof.theory.training.earth_mover` on K pairs of samples (K, n, d)."""
 
-    def __init__(self, first: Tensor, second: Tensor) -> None:
-        self.first, self.second = first, second
+    def __init__(self, first: Tensor, second: Tensor, *, graph: bool = False) -> None:
+        self.first, self.second, self.graph = first, second, graph
 
     def least(self, lengths: Tensor) -> Tensor:
         """Minimum over all pairings of rows with columns of the mean of lengths (K, n, n), (K,)."""
@@ -37,8 +37,8 @@ class Samples(Measurements):
 
 
 def _lengths(q: Samples) -> Tensor:
-    steps = q.first[:, :, None] - q.second[:, None]
-    return steps.square().sum(-1).sqrt()
+    # Unlike a root of a sum, the norm has a slope where two points meet: 0.
+    return torch.linalg.vector_norm(q.first[:, :, None] - q.second[:, None], dim=-1)
 
 
 def _sizes(q: Samples) -> Tensor:

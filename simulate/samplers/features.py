@@ -12,7 +12,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.simulate.samplers.base import Measurements, apply, chunks, jacobian
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.symbols import delta_ki
 from bnproof.theory.training import least_squares as quadratics
@@ -40,14 +40,9 @@ class Features(Measurements):
     def hessian(self, features: Tensor) -> Tensor:
         """Hessian of the squared loss in the weights, by double backward, (K, p, p)."""
         weights = torch.zeros_like(features[:, 0]).requires_grad_()
-        fitted = (features @ weights.unsqueeze(-1)).squeeze(-1)
-        loss = ((fitted - self.target).square().mean(-1) / 2).sum()
+        loss = ((apply(features, weights) - self.target).square().mean(-1) / 2).sum()
         gradient = torch.autograd.grad(loss, weights, create_graph=True)[0]
-        rows = [
-            torch.autograd.grad(gradient[:, i].sum(), weights, retain_graph=True)[0]
-            for i in range(weights.shape[1])
-        ]
-        return torch.stack(rows, 1)
+        return jacobian(gradient, weights)
 
     @cached_property
     def scaled(self) -> Tensor:

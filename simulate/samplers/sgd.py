@@ -28,7 +28,10 @@ SETTINGS: Final = ((1, 2), (2, 2), (1, 3))
 class Steps(Measurements):
     """Symbols of `training.sgd` on K problems with gradients (K, N, d) and learning rates (K,)."""
 
-    def __init__(self, gradients: Tensor, rate: Tensor, size: int, factor: int) -> None:
+    def __init__(
+        self, gradients: Tensor, rate: Tensor, size: int, factor: int, *, graph: bool = False
+    ) -> None:
+        self.graph = graph
         self.gradients, self.rate, self.size, self.factor = gradients, rate, size, factor
         self.count = gradients.shape[1]
         self.mean = gradients.mean(1)

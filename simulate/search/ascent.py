@@ -229,7 +229,7 @@ def climb(
     ascent = Adam(params.values())
     for step in range(steps):
         rate = RATE[0] * (RATE[1] / RATE[0]) ** (step / max(1, steps - 1))
-        model = space.model(params)
+        model = space.measured(params, graph=True)
         sides = judge.sides(model)
         best.keep(params, judge.judge(model, sides), space.posed(params))
         height = sides.height(blend) - judge.outside(model)
@@ -271,14 +271,14 @@ def _measured(claim: Claim, space: SearchSpace, size: Any, best: _Best) -> Ascen
     violated = torch.zeros_like(there)
     excess, ratio = (torch.full_like(value, torch.nan) for value in best.value.values())
     if there.any():
-        measured = space.recorded(_some(best.points["worst"], there))
+        measured = space.measured(_some(best.points["worst"], there))
         within = inside(claim.domain, measured).to(there.device)
         compared = compare(claim.relation, measured)
         violated[there] = compared.violated & within
         excess[there] = torch.where(within, compared.excess, torch.nan)
     tight = best.value["tightest"] > -torch.inf
     if tight.any():
-        measured = space.recorded(_some(best.points["tightest"], tight))
+        measured = space.measured(_some(best.points["tightest"], tight))
         verdicts = judge.judge(measured, judge.sides(measured))
         ratio[tight] = torch.where(verdicts.inside, verdicts.ratio, torch.nan)
     return AscentResult(

@@ -1,7 +1,8 @@
 """Search spaces: the data behind the symbols of a relation, which an attack may vary.
 
-A space draws points, projects them into its bounds, measures symbols on them in two independent
-ways, and turns a rational point into exact data for `bnproof.theory.exact.evaluate.check`.
+A space draws points, projects them into its bounds, measures symbols on them as a sampler of
+`bnproof.simulate.check` does, and turns a rational point into exact data for
+`bnproof.theory.exact.evaluate.check`, which alone refutes and shares nothing with the samplers.
 Variables are tensors whose first axis is the K points; a rational point has one array per name.
 """
 
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from bnproof.simulate.samplers.base import Measurements
 from bnproof.theory.claim import Counterexample, ExactCase
+from bnproof.theory.symbols import SYMBOLS
 
 Params = dict[str, Tensor]
 Point = Mapping[str, np.ndarray]  # arrays of Fraction
@@ -63,11 +65,12 @@ class SearchSpace(Protocol):
     def posed(self, params: Params) -> Tensor:
         """Which points define every symbol well, (K,)."""
 
-    def model(self, params: Params) -> Measurements:
-        """Symbols with their graph, not detached."""
+    def measured(self, params: Params, *, graph: bool = False) -> Measurements:
+        """Symbols as a sampler measures them at `posed` points; with `graph`, to climb on.
 
-    def recorded(self, params: Params) -> Measurements:
-        """The same symbols as the samplers of `bnproof.simulate.check` measure them."""
+        Where the sampler searches or verifies, which has no slope, the graph is that of a formula
+        for the same symbol; points that are not posed have values as well.
+        """
 
     def rounded(self, params: Params, index: int) -> Iterator[Point]:
         """Rational points near one point, including simple ones."""
@@ -80,16 +83,6 @@ class SearchSpace(Protocol):
 
     def exact(self, point: Point) -> Exact:
         """Exact data of a rational point."""
-
-
-class Graphed(Measurements):
-    """Symbols whose values are differentiable in the data."""
-
-    def value(self, symbol: sp.Symbol) -> Tensor:
-        """Value of a symbol, with its graph."""
-        if symbol not in self.VALUES:
-            raise KeyError(f"{type(self).__name__} does not measure the symbol {symbol}")
-        return self.VALUES[symbol](self)
 
 
 class Boxed:
@@ -122,6 +115,11 @@ class Boxed:
     def moves(self, point: Point) -> Iterator[Point]:
         """None."""
         yield from ()
+
+
+def scalars(sampler: type[Measurements]) -> frozenset[sp.Symbol]:
+    """The symbols without axes that a sampler measures: those an inequality may have."""
+    return frozenset(symbol for symbol in sampler.VALUES if not SYMBOLS[symbol].axes)
 
 
 def stacked(points: list[Point], device: str = "cpu") -> Params:

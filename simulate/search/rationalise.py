@@ -129,7 +129,7 @@ class Judge:
         if not points:
             return []
         params = stacked(points)
-        model = self.space.model(params)
+        model = self.space.measured(params, graph=True)
         posed = self.space.posed(params)
         verdicts = self.inequality.judge(model, self.inequality.sides(model))
         good = posed & verdicts.inside & (verdicts.excess > MARGIN)
