@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import sqrt
-from typing import Any, Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -63,7 +63,7 @@ class PValue:
         error = sqrt(value * (1 - value) / len(null))
         return cls(found, value, error, len(null), float(kstwo.sf(found, size)))
 
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, object]:
         """The rounded values as JSON data."""
         return {
             "distance": float(f"{self.distance:.3e}"),
@@ -73,7 +73,14 @@ class PValue:
         }
 
 
-def distance(values: ArrayLike, law: Any) -> float:
+class Distribution(Protocol):
+    """A law with a vectorised distribution function."""
+
+    def cdf(self, x: Array) -> Array:
+        """Mass at or below x."""
+
+
+def distance(values: ArrayLike, law: Distribution) -> float:
     """Kolmogorov-Smirnov distance: the largest difference of the distribution functions.
 
     Parameters
@@ -81,7 +88,7 @@ def distance(values: ArrayLike, law: Any) -> float:
     values
         At least one number; of any shape.
     law
-        An object with a vectorised `cdf` method.
+        The law that the values are compared with.
 
     Raises
     ------

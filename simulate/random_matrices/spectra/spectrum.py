@@ -107,7 +107,7 @@ class Spectrum:
             values = np.exp(self.logs)
         return np.array([distance(row, self.law) for row in values])
 
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, object]:
         """Measured values as JSON data."""
         low, high = self.law.support()
         finite = np.isfinite(self.condition)

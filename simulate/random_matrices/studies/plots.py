@@ -4,8 +4,8 @@ Each function draws on a given figure and returns the alt text.  Titles state th
 are those of Okabe and Ito (2008), each with its own line style or marker.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import kstwo
 
 from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
+from bnproof.simulate.random_matrices.spectra.figures import BLUE, GREEN, PINK, RED
 from bnproof.simulate.random_matrices.spectra.goodness_of_fit import (
     LEVEL,
     PValue,
@@ -21,8 +22,8 @@ from bnproof.simulate.random_matrices.spectra.goodness_of_fit import (
     p_value,
 )
 from bnproof.simulate.random_matrices.spectra.sampling import Field, sample_singular_values
+from bnproof.simulate.random_matrices.studies.law import Trend
 
-BLUE, RED, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 STYLES: Final = ((BLUE, "-"), (RED, "--"), (GREEN, "-."), (PINK, ":"))
 POINTS: Final = 400
 BINS: Final = 60
@@ -96,7 +97,7 @@ def draw_quantiles(figure: Figure, values: ArrayLike, factors: int, *, seed: int
     return f"Quantiles of one spectrum of {len(found)} values, M = {factors}: {words}{chance}."
 
 
-def draw_trend(figure: Figure, trends: dict[str, Any]) -> str:
+def draw_trend(figure: Figure, trends: Mapping[str, Trend]) -> str:
     """Distance of one spectrum from the law against N, on logarithmic axes, one line per trend.
 
     `trends` are `bnproof.simulate.random_matrices.studies.law.Trend` by name, at most four.
