@@ -6,7 +6,7 @@ Batches that do not fit into memory are halved, which does not change the instan
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import sympy as sp
@@ -115,7 +115,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     count = len(excess.statement)
     violations = int((excess.statement > tolerance).sum())
     control_violations = int((excess.control > tolerance).sum())
-    numbers: dict[str, Any] = {
+    numbers: dict[str, object] = {
         "instances": count,
         "share inside the domain": count / excess.drawn,
         "violations": violations,
@@ -181,7 +181,7 @@ def _batches(claim: Claim, settings: Settings) -> Iterator[tuple[int, Measuremen
     return iter(tqdm(batches, desc=claim.id, unit="batch", disable=None, leave=False))
 
 
-def _provenance(claim: Claim, settings: Settings) -> dict[str, Any]:
+def _provenance(claim: Claim, settings: Settings) -> dict[str, object]:
     spec = claim.check_of(RandomTest)
     return {
         "sampler": spec.sampler,
@@ -197,7 +197,7 @@ def _provenance(claim: Claim, settings: Settings) -> dict[str, Any]:
 def as_problem(case: Counterexample, device: str = "cpu") -> Problems:
     """Convert a counterexample to a batch of one problem, in float64."""
 
-    def tensor(values: Any) -> Tensor:
+    def tensor(values: object) -> Tensor:
         return torch.tensor(np.array(values, dtype=float), device=device)
 
     y, b = tensor([case.y]), tensor([case.b])

@@ -8,7 +8,7 @@ closed form.
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
@@ -148,7 +148,7 @@ def batches(
             start += size
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the networks."""
     return {
         "batch sizes": list(sizes(spec)),

@@ -14,6 +14,7 @@ from bnproof.theory.symbols import SYMBOLS
 
 AXES: Final = "kil"
 Measure = Callable[[Any], Tensor]
+Normal = Callable[..., Tensor]
 T = TypeVar("T")
 
 
@@ -98,6 +99,16 @@ def jacobian(vector: Tensor, at: Tensor, *, create_graph: bool = False) -> Tenso
         for k in range(vector.shape[1])
     ]
     return torch.stack(rows, 1)
+
+
+def normals(source: int | torch.Generator, device: str = "cpu") -> Normal:
+    """Standard normals of any shape in float64, from a seed or generator, equal on every device."""
+    generator = torch.Generator().manual_seed(source) if isinstance(source, int) else source
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
+
+    return normal
 
 
 def stream(seed: int, number: int) -> int:

@@ -7,7 +7,7 @@ Shapes: K problems, batch size m, d inputs, n units; weights W (K, d, n), activa
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from bnproof.simulate.samplers.autodiff import epsilons
-from bnproof.simulate.samplers.base import Measurements, chunks, jacobian
+from bnproof.simulate.samplers.base import Measurements, Normal, chunks, jacobian, normals
 from bnproof.simulate.samplers.networks import CLASSES, LOSSES, normalise
 from bnproof.simulate.samplers.regimes import REGIMES, drawn
 from bnproof.theory.claim import RandomTest
@@ -119,7 +119,7 @@ Layer.MAGNITUDES = {
 }
 
 
-def _losses(normal: Callable[..., Tensor], count: int, m: int) -> dict[str, Loss]:
+def _losses(normal: Normal, count: int, m: int) -> dict[str, Loss]:
     """The losses of `samplers.networks` with coupled units: by readout, mixing and tanh."""
     readout, target = normal(count, UNITS, CLASSES), normal(count, m, CLASSES)
     mix = normal(count, UNITS, UNITS)
@@ -164,11 +164,7 @@ def draw(
     """
     if count < 1 or m < 2:
         raise ValueError(f"count = {count}, m = {m}: need count >= 1 and batch size m >= 2")
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
-
+    normal = normals(seed, device)
     X, W = drawn(
         regime, normal(count, m, INPUTS), normal(count, UNITS, INPUTS), normal(count, INPUTS)
     )
@@ -191,7 +187,7 @@ def batches(
         yield m, draw(count, m, loss, stream, epsilons(domain), device, regime)
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the layers."""
     return {
         "batch sizes": list(spec.sizes),

@@ -6,14 +6,14 @@ largest stable learning rate are found by search, without a formula.
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
 from bnproof.simulate.samplers import lstsq as least_squares
-from bnproof.simulate.samplers.base import Measurements, apply, chunks, jacobian
+from bnproof.simulate.samplers.base import Measurements, apply, chunks, jacobian, normals
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.training import least_squares as quadratics
 
@@ -154,11 +154,7 @@ def draw(count: int, size: int, seed: int, device: str) -> Pairs:
     """
     if count < 1 or size < 2:
         raise ValueError(f"count = {count}, unknowns = {size}: need count >= 1 and unknowns >= 2")
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
-
+    normal = normals(seed, device)
     scale = normal(2, count, 1, 1).exp() * (normal(2, count, 1, size) / 2).exp()
     matrix = normal(2, count, 2 * size, size) * scale
     target = normal(2, count, 2 * size)
@@ -178,7 +174,7 @@ def batches(
         yield size, draw(count, size, stream, device)
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the pairs."""
     del domain
     return {

@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bnproof.simulate.samplers.base import apply, dot
+from bnproof.simulate.samplers.base import Normal, apply, dot
 
 CLASSES: Final = 10
 RANK: Final = 2
-Normal = Callable[..., Tensor]
 Linear = Callable[[Tensor], Tensor]
 
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, chunks, dot, jacobian
+from bnproof.simulate.samplers.base import Measurements, chunks, dot, jacobian, normals
 from bnproof.simulate.samplers.networks import EPSILONS, LOSSES, Loss
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.normalizers import groups as sym
@@ -301,11 +301,7 @@ def draw(
 
     Entries are Gaussian, or heavy-tailed: the third power of a Gaussian.
     """
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
-
+    normal = normals(seed, device)
     x = normal(count, *kind.layout.shape(size))
     x = x**3 if spec == "heavy-tailed" else x
     x = x + normal(count, 1, 1, 1)
@@ -341,7 +337,7 @@ def batches(
         yield size, Measured(draw(KINDS[name], count, size, draws, stream, kinds[name], device))
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the groups."""
     return {
         "group sizes": list(spec.sizes),

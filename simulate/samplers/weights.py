@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import sympy as sp
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 from bnproof.simulate.samplers import autodiff as quantities
 from bnproof.simulate.samplers import lstsq as least_squares
 from bnproof.simulate.samplers.autodiff import Measured, epsilons
-from bnproof.simulate.samplers.base import apply, chunks, dot, jacobian
+from bnproof.simulate.samplers.base import apply, chunks, dot, jacobian, normals
 from bnproof.simulate.samplers.networks import LOSSES, Problems, draw, normalise
 from bnproof.simulate.samplers.regimes import REGIMES, drawn
 from bnproof.theory import symbols as sym
@@ -344,11 +344,7 @@ def problems(
     device: str = "cpu",
 ) -> Weighted:
     """Draw `count` problems: inputs and weights of a regime, log-normal c, eta and radius."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
-
+    normal = normals(seed, device)
     X, w = drawn(regime, normal(count, m, INPUTS), normal(count, INPUTS), normal(count, INPUTS))
     c, eta, radius = normal(count).exp(), normal(count).exp(), normal(count).exp()
     layer = draw(count, m, loss, seed + 1, epsilons=eps, device=device)
@@ -368,7 +364,7 @@ def batches(
         yield m, problems(count, m, loss, stream, eps=allowed, regime=regime, device=device)
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the problems."""
     own = {"batch sizes": list(spec.sizes), "inputs": INPUTS, "factors on |gamma|": [1.0]}
     return quantities.provenance(spec, domain) | own

@@ -6,9 +6,10 @@ A space draws points, projects them into its bounds, measures symbols on them as
 Variables are tensors whose first axis is the K points; a rational point has one array per name.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -16,12 +17,14 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements
+from bnproof.simulate.samplers.base import Measurements, Normal, normals
 from bnproof.theory.claim import Counterexample, ExactCase
 from bnproof.theory.symbols import SYMBOLS
 
 Params = dict[str, Tensor]
 Point = Mapping[str, np.ndarray]  # arrays of Fraction
+Size = int | tuple[int, int] | tuple[str, int]  # what it counts differs between spaces
+Entries = np.ndarray | list["Entries"] | Fraction | int
 
 BOUND: Final = 8.0  # bound on all entries; no restriction for scale-invariant relations
 
@@ -38,6 +41,13 @@ class Exact:
 class SearchSpace(Protocol):
     """Search space of one claim.
 
+    Parameters
+    ----------
+    symbols
+        Symbols of the relation and its domain.
+    domain
+        The claim's hypothesis.  What `project` does not enforce, the ascent does.
+
     Attributes
     ----------
     known
@@ -52,9 +62,11 @@ class SearchSpace(Protocol):
     """
 
     known: frozenset[sp.Symbol]
-    sizes: tuple[Any, ...]
-    usual: Any
+    sizes: tuple[Size, ...]
+    usual: Size
     fixed: frozenset[str]
+
+    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None: ...
 
     def random(self, count: int, size: Any, generator: torch.Generator) -> Params:
         """Draw `count` points on the CPU, in float64."""
@@ -89,6 +101,9 @@ class Boxed:
     """Defaults of search spaces: entries in a box, every rational point is exact, no moves."""
 
     fixed: frozenset[str] = frozenset()
+
+    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
+        del symbols, domain
 
     def project(self, params: Params) -> None:
         """Keep entries in the box."""
@@ -130,13 +145,9 @@ def stacked(points: list[Point], device: str = "cpu") -> Params:
     }
 
 
-def normal(count: int, generator: torch.Generator) -> Callable[..., Tensor]:
+def normal(count: int, generator: torch.Generator) -> Normal:
     """Return a function that draws standard normals of a given shape for `count` points."""
-
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(count, *shape, generator=generator, dtype=torch.float64)
-
-    return draw
+    return partial(normals(generator), count)
 
 
 def near(array: Tensor, parts: int) -> np.ndarray:
@@ -146,7 +157,7 @@ def near(array: Tensor, parts: int) -> np.ndarray:
     return np.asarray(exact(whole))
 
 
-def written(array: Any) -> str:
+def written(array: Entries) -> str:
     """A rational array as Python source: nested lists of integers and strings."""
     entries = array.tolist() if isinstance(array, np.ndarray) else array
     if isinstance(entries, list):
@@ -154,6 +165,6 @@ def written(array: Any) -> str:
     return str(entries) if entries.denominator == 1 else f'"{entries}"'
 
 
-def spoken(array: Any) -> str:
+def spoken(array: Entries) -> str:
     """A rational array formatted for display."""
     return written(array).replace('"', "")

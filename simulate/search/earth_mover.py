@@ -1,6 +1,5 @@
 """Search space of two samples on a line, for the bound on their earth mover's distance."""
 
-import sympy as sp
 import torch
 
 from bnproof.simulate.samplers.base import Measurements
@@ -11,20 +10,11 @@ from bnproof.theory.training import earth_mover as em
 
 
 class SampleSpace(Boxed):
-    """Pairs of samples on a line; exact data go to `bnproof.theory.training.earth_mover.Samples`.
-
-    Parameters
-    ----------
-    symbols, domain
-        Unused: the space is the same for all relations.
-    """
+    """Pairs of samples on a line; exact data go to `theory.training.earth_mover.Samples`."""
 
     known = frozenset(Samples.VALUES)
     sizes = ((2, 1), (3, 1), (4, 1))  # points, dimension
     usual = (3, 1)
-
-    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        del symbols, domain
 
     def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:
         """Gaussian points."""

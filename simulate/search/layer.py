@@ -64,14 +64,8 @@ class LayerSpace:
     """Layers whose eps the claim's domain allows.
 
     The symbols of one layer depend on a loss only through its gradient and Hessian at z, so
-    ``L(z) = z'Az/2 + b'z`` is the general case.
-
-    Parameters
-    ----------
-    symbols
-        Symbols of the relation and its domain.
-    domain
-        The claim's hypothesis; its conditions on eps alone are enforced by projection.
+    ``L(z) = z'Az/2 + b'z`` is the general case.  `project` enforces the conditions of the domain
+    on eps alone.
     """
 
     known = scalars(Measured).union(CURVATURE, *FREE.values(), {mnx.mu_g})

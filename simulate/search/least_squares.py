@@ -57,13 +57,8 @@ class _Differentiable(Problem):
 class PairSpace(Boxed):
     """Pairs of matrices; exact data go to `bnproof.theory.exact.cases.pair`.
 
-    Parameters
-    ----------
-    symbols
-        Symbols of the relation and its domain.
-    domain
-        The claim's hypothesis; if it compares the condition numbers, the matrices are swapped so
-        that the second is worse conditioned.
+    If the domain compares the condition numbers, `project` swaps the matrices so that the second is
+    worse conditioned.
     """
 
     known = frozenset(Pairs.VALUES)
@@ -71,7 +66,7 @@ class PairSpace(Boxed):
     usual = (3, 2)
 
     def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        del symbols
+        super().__init__(symbols, domain)
         self.ordered = quadratics.increase in domain.free_symbols
 
     def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:

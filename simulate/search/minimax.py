@@ -46,22 +46,14 @@ class _Differentiable(Weighted):
 
 
 class RegressionSpace(Boxed):
-    """Regressions with one or two weights; exact data go to `minimax.regression`.
-
-    Parameters
-    ----------
-    symbols
-        Symbols of the relation and its domain.
-    domain
-        The claim's hypothesis, enforced by the ascent, not by projection.
-    """
+    """Regressions with one or two weights; exact data go to `minimax.regression`."""
 
     known = frozenset({mnx.star, mnx.inner, mnx.d_std, mnx.d_ray, mnx.d_bn, mnx.d_learned})
     sizes = ((2, 1), (3, 1), (3, 2), (4, 2))  # targets, weights
     usual = (3, 2)
 
     def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        del domain
+        super().__init__(symbols, domain)
         self.learned = mnx.d_learned in symbols
 
     def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:

@@ -5,10 +5,10 @@ The symbols of one group depend on the loss only through its gradient f at the n
 """
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
@@ -43,26 +43,18 @@ NAMES: Final = tuple(KINDS)
 SIZES: Final = (2, 3, 5)  # entries of a group
 
 
-def _name(params: Mapping[str, Any]) -> str:
+def _name(params: Params | Point) -> str:
     return NAMES[int(params["kind"].reshape(-1)[0])]
 
 
 class GroupSpace(Boxed):
-    """Groups through each normaliser that the domain allows; exact data go to `cases.group`.
-
-    Parameters
-    ----------
-    symbols
-        Symbols of the relation and its domain.
-    domain
-        The claim's hypothesis; its conditions on the normaliser and on eps are enforced.
-    """
+    """Groups through each normaliser that the domain allows; exact data go to `cases.group`."""
 
     known = scalars(Measured)
     fixed = frozenset({"kind"})
 
     def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        del symbols
+        super().__init__(symbols, domain)
         self.free: dict[str, bool] = {}
         names: dict[Kind, str] = {}
         for name, values in admitted(domain).items():
@@ -122,15 +114,14 @@ class GroupSpace(Boxed):
     def exact(self, point: Point) -> Exact:
         """An `ExactCase` of `bnproof.theory.exact.cases.group`."""
         name, (u, f), constant = _name(point), (point["u"], point["f"]), point["eps"].item()
-        options: dict[str, Any] = {}
+        options: dict[str, Fraction | sp.Rational] = {}
         words = f"{name}, u = {spoken(u)}, f = {spoken(f)}, eps = {constant}"
         if constant:
             options["eps"] = constant
         if name not in {kind.name for kind in NORMALIZERS}:
             options["power"] = sp.Rational(KINDS[name].power)
             name = name.replace(name.split()[0], "l_p")
-        build: Callable[..., Any] = exact_cases.group
-        case = ExactCase(words, partial(build, name, u.tolist(), f.tolist(), **options))
+        case = ExactCase(words, partial(exact_cases.group, name, u.tolist(), f.tolist(), **options))
         more = "".join(f', {key}="{value}"' for key, value in options.items())
         call = f'partial(exact_cases.group, "{name}", {written(u)}, {written(f)}{more})'
         return Exact(case, words, f'ExactCase(\n    "{words}",\n    {call},\n)')

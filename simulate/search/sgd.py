@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Final
 
-import sympy as sp
 import torch
 
 from bnproof.simulate.samplers.base import Measurements
@@ -18,23 +17,12 @@ WEIGHTS: Final = 2
 
 
 class BatchSpace(Boxed):
-    """Gradients of N examples; exact data go to `bnproof.theory.exact.cases.batch`.
-
-    Parameters
-    ----------
-    symbols
-        Symbols of the relation and its domain.
-    domain
-        The claim's hypothesis, enforced by the ascent, not by projection.
-    """
+    """Gradients of N examples; exact data go to `bnproof.theory.exact.cases.batch`."""
 
     known = frozenset({sgd.N, sgd.B, sgd.alpha, sgd.C, sgd.noise, sgd.noise_without})
     sizes = ((2, 1), (2, 2), (3, 2), (4, 2), (3, 3))  # examples, batch size
     usual = (3, 2)
     fixed = frozenset({"B"})
-
-    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        del symbols, domain
 
     def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:
         """Gaussian gradients, log-normal rates; the batch size is the same for all."""

@@ -32,6 +32,7 @@ class _WeightSpace(Boxed):
     usual = (3, 2)
 
     def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
+        super().__init__(symbols, domain)
         # Handles eps: the conditions of the domain, and making sigma^2 + eps a square.
         self.layer = LayerSpace(symbols, domain)
 
