@@ -73,12 +73,11 @@ class GroupSpace(Boxed):
         """Gaussian groups with random means, Gaussian gradients, log-normal eps."""
         draw = normal(count, generator)
         name, entries = size
-        one = torch.ones(count, 1, dtype=torch.float64)
         return {
             "u": draw(entries) + draw(1),
             "f": draw(entries),
             "eps": draw(1).exp() * self.free[name],
-            "kind": NAMES.index(name) * one,
+            "kind": torch.full((count, 1), NAMES.index(name), dtype=torch.float64),
         }
 
     def project(self, params: Params) -> None:

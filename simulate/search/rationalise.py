@@ -111,10 +111,10 @@ class Judge:
 
     def refuting(self, points: list[Point], limit: int) -> Iterator[Point]:
         """Yield up to `limit` points that refute, simplest first."""
-        found = 0
+        refuted = 0
         for point in sorted(self._plausible(points), key=cost):
-            if found < limit and self.certify(self.space.exact(point)) is not None:
-                found += 1
+            if refuted < limit and self.certify(self.space.exact(point)) is not None:
+                refuted += 1
                 yield point
 
     def certify(self, data: Exact) -> Evidence | None:

@@ -91,12 +91,12 @@ class Curve:
     @cached_property
     def gaps(self) -> list[Piece]:
         """Intervals without density, ascending: the real v with Im F = pi and F' < 0."""
-        found = []
+        gaps = []
         ends = np.append(self.s[1:], np.inf)
         for start, end, height in zip(self.s, ends, np.cumsum(self.e), strict=True):
             if height == 1:
-                found += self._gaps_between(start, end)
-        return sorted(found)
+                gaps += self._gaps_between(start, end)
+        return sorted(gaps)
 
     @cached_property
     def intervals(self) -> list[Piece]:

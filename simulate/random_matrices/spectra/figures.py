@@ -190,10 +190,10 @@ def draw_condition(figure: Figure, spectra: Sequence[Spectrum]) -> str:
     slope = (middle[-1] - middle[0]) / max(factors[-1] - factors[0], 1)
     size = spectra[0].widths[0]
     axes.set_title(f"N = {size}: each further factor costs {slope:.2f} digits of condition")
-    found = ", ".join(f"{value:.1f}" for value in middle)
+    medians = ", ".join(f"{value:.1f}" for value in middle)
     return (
         f"Decadic logarithm of the condition number of products of {size} x {size} Gaussian "
-        f"matrices against their number {', '.join(map(str, factors))}: medians {found}."
+        f"matrices against their number {', '.join(map(str, factors))}: medians {medians}."
     )
 
 

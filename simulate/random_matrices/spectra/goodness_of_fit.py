@@ -56,12 +56,12 @@ class PValue:
     ordinary: float
 
     @classmethod
-    def of(cls, found: float, size: int, null: Array) -> "PValue":
-        """Compare the distance `found` of a spectrum of `size` values with `null`, ascending."""
-        count = len(null) - int(np.searchsorted(null, found))
+    def of(cls, measured: float, size: int, null: Array) -> "PValue":
+        """Compare the distance `measured` of a spectrum of `size` values with `null`, ascending."""
+        count = len(null) - int(np.searchsorted(null, measured))
         value = (1 + count) / (1 + len(null))
         error = sqrt(value * (1 - value) / len(null))
-        return cls(found, value, error, len(null), float(kstwo.sf(found, size)))
+        return cls(measured, value, error, len(null), float(kstwo.sf(measured, size)))
 
     def numbers(self) -> dict[str, object]:
         """The rounded values as JSON data."""
@@ -125,9 +125,9 @@ def null_distances(
     """
     law = FussCatalan(factors).root()
     drawn = sample_singular_values([size] * (factors + 1), repeats, field=field, seed=seed + APART)
-    found = np.sort([distance(row, law) for row in drawn.numpy()])
-    found.flags.writeable = False
-    return found
+    distances = np.sort([distance(row, law) for row in drawn.numpy()])
+    distances.flags.writeable = False
+    return distances
 
 
 def p_value(
@@ -161,10 +161,10 @@ def p_value(
     >>> p_value(spectrum, 2, repeats=200).ordinary > 0.9
     True
     """
-    found = distance(values, FussCatalan(factors).root())
+    measured = distance(values, FussCatalan(factors).root())
     size = np.size(values)
     null = null_distances(factors, size, field=field, repeats=repeats, seed=seed)
-    return PValue.of(found, size, null)
+    return PValue.of(measured, size, null)
 
 
 @dataclass(frozen=True)

@@ -135,8 +135,8 @@ def _solve(given: Factors) -> tuple[Array, NDArray[np.int64]]:
     for factor in reversed(factors):
         product = _absorb(factor, product)
     assert product is not None
-    found = [_decompose(T, e, min(given.widths)) for T, e in zip(product.T, product.e, strict=True)]
-    mantissas, exponents = (np.stack(part) for part in zip(*found, strict=True))
+    parts = [_decompose(T, e, min(given.widths)) for T, e in zip(product.T, product.e, strict=True)]
+    mantissas, exponents = (np.stack(column) for column in zip(*parts, strict=True))
     if len(set(given.widths)) == 1:
         with np.errstate(divide="ignore"):
             logs = np.log(mantissas) + exponents * np.log(2.0)

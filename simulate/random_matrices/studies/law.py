@@ -115,15 +115,15 @@ def p_values(rows: Array, answer: str, factors: int, seed: int) -> dict[str, obj
     """P-values of spectra (repeats, N) under the hypothesis `answer`, as JSON data."""
     size, law = rows.shape[1], FussCatalan(factors)
     null = null_distances(factors, size, repeats=NULL, seed=seed)
-    found = [PValue.of(distance(row ** ANSWERS[answer], law), size, null) for row in rows]
-    values = [item.value for item in found]
+    tests = [PValue.of(distance(row ** ANSWERS[answer], law), size, null) for row in rows]
+    values = [item.value for item in tests]
     return {
         f"p-values of {len(rows)} spectra at N = {size}": {
             "median, calibrated": float(f"{np.median(values):.3g}"),
             "least, calibrated": float(f"{min(values):.3g}"),
-            "standard error at most": float(f"{max(item.error for item in found):.1g}"),
+            "standard error at most": float(f"{max(item.error for item in tests):.1g}"),
             "simulated spectra": NULL,
-            "least for independent points": float(f"{min(item.ordinary for item in found):.3g}"),
+            "least for independent points": float(f"{min(item.ordinary for item in tests):.3g}"),
         }
     }
 

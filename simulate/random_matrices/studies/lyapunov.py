@@ -69,8 +69,8 @@ def _polygamma(order: int, size: int, field: Field) -> Array:
         raise ValueError(f"size must be an integer >= 1, not {size!r}")
     one_of("field", field, tuple(BETA))
     half = BETA[field] / 2
-    found: Array = polygamma(order, half * np.arange(size, 0, -1)) / 2 ** (order + 1)
-    return found - np.log(half * size) / 2 if order == 0 else found
+    moment: Array = polygamma(order, half * np.arange(size, 0, -1)) / 2 ** (order + 1)
+    return moment - np.log(half * size) / 2 if order == 0 else moment
 
 
 def _mean_square(size: int) -> Array:
