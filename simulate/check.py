@@ -6,7 +6,7 @@ Batches that do not fit into memory are halved, which does not change the instan
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import sympy as sp
@@ -19,6 +19,7 @@ from bnproof.simulate import memory
 from bnproof.simulate.relation import TOLERANCE, compare, inside
 from bnproof.simulate.samplers.autodiff import Measured
 from bnproof.simulate.samplers.base import Measurements
+from bnproof.simulate.samplers.losses import quadratic
 from bnproof.simulate.samplers.networks import Problems
 from bnproof.simulate.samplers.table import sampler_of
 from bnproof.simulate.search import tightness
@@ -114,7 +115,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     count = len(excess.statement)
     violations = int((excess.statement > tolerance).sum())
     control_violations = int((excess.control > tolerance).sum())
-    numbers: dict[str, Any] = {
+    numbers: dict[str, object] = {
         "instances": count,
         "share inside the domain": count / excess.drawn,
         "violations": violations,
@@ -180,7 +181,7 @@ def _batches(claim: Claim, settings: Settings) -> Iterator[tuple[int, Measuremen
     return iter(tqdm(batches, desc=claim.id, unit="batch", disable=None, leave=False))
 
 
-def _provenance(claim: Claim, settings: Settings) -> dict[str, Any]:
+def _provenance(claim: Claim, settings: Settings) -> dict[str, object]:
     spec = claim.check_of(RandomTest)
     return {
         "sampler": spec.sampler,
@@ -196,17 +197,13 @@ def _provenance(claim: Claim, settings: Settings) -> dict[str, Any]:
 def as_problem(case: Counterexample, device: str = "cpu") -> Problems:
     """Convert a counterexample to a batch of one problem, in float64."""
 
-    def tensor(values: Any) -> Tensor:
+    def tensor(values: object) -> Tensor:
         return torch.tensor(np.array(values, dtype=float), device=device)
 
     y, b = tensor([case.y]), tensor([case.b])
     A = tensor(case.A) if case.A else torch.zeros(len(case.y), len(case.y)).to(y)
-
-    def loss(z: Tensor) -> Tensor:
-        return ((z @ A) * z).sum(-1) / 2 + (b * z).sum(-1)
-
     gamma, beta, eps = (tensor([[value]]) for value in (case.gamma, case.beta, case.eps))
-    return Problems(y, gamma, beta, eps, loss)
+    return Problems(y, gamma, beta, eps, quadratic(A, b))
 
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:

@@ -1,7 +1,8 @@
 """Memory budget: how many instances are measured at once.
 
 `limited` sets the budget for a block of code; samplers call `chunk` to find how many instances
-fit.  If memory runs out nevertheless, the check halves the budget and continues.
+fit.  If memory runs out nevertheless, the check halves the budget and continues.  PyTorch is
+imported on first use, as the scheduler reads `free` before it starts processes.
 """
 
 import os
@@ -13,15 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import torch
-
 from bnproof.theory.common.errors import UserError
 
 DEFAULT: Final = 1 << 30
 LEAST: Final = 1 << 25  # one network of 4096 samples and all its measurements
 UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 MEMINFO: Final = Path("/proc/meminfo")
-CGROUP: Final = Path("/sys/fs/cgroup")
+CGROUP: Final = Path("/sys/fs/cgroup")  # of a container, which sees it as the root
 FIX: Final = 'give bytes with a suffix K, M, G or T, such as "512M" or "1.5G"'
 
 
@@ -88,7 +87,9 @@ def asked(text: str) -> int:
 
 def free(device: str = "cpu") -> int:
     """Bytes that can be had now: of a GPU, or of this machine without swapping."""
-    if torch.device(device).type == "cuda":
+    if device.startswith("cuda"):
+        import torch
+
         return int(torch.cuda.mem_get_info(device)[0])
     if MEMINFO.exists():
         rows = dict(line.split(":", 1) for line in MEMINFO.read_text(encoding="ascii").splitlines())
@@ -167,6 +168,8 @@ def _up(size: int) -> str:
 
 def exhausted(error: BaseException) -> bool:
     """Whether an error means that memory ran out, on a GPU or on the CPU."""
+    import torch
+
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     # "not enough memory" or "can't allocate memory", by platform.

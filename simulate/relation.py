@@ -8,7 +8,7 @@ absolute values of the terms that cancel, where each symbol enters with its own 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
@@ -43,7 +43,7 @@ def terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
 
 
 @cache
-def _compiled(expr: sp.Basic) -> tuple[list[sp.Symbol], Callable[..., Any]]:
+def _compiled(expr: sp.Basic) -> tuple[list[sp.Symbol], Callable[..., Tensor | float]]:
     symbols = sorted(expr.free_symbols, key=str)
     return symbols, sp.lambdify(symbols, expr, modules="torch", dummify=True)
 

@@ -122,7 +122,7 @@ def as_named(word: str, tested: ModuleUnderTest, x: Tensor) -> list[NormalizerSp
     if not options:
         shape = "x".join(map(str, x.shape))
         raise UserError(f"--as {word} forms no group of at least 2 entries in an input of {shape}")
-    return [replace(option, found="as named") for option in options]
+    return [replace(option, determined="as named") for option in options]
 
 
 def _axes(name: str, shape: torch.Size) -> list[Axis]:
@@ -150,7 +150,7 @@ def _all(
         for axis in _axes(name, shape):
             if name != "WeightNorm" and axis.size(shape) > 1:
                 entry = NormalizerSpec(name, KINDS[name], axis, 0.0, tested.gain, tested.bias)
-                options.append(replace(entry, found="by fit"))
+                options.append(replace(entry, determined="by fit"))
     return options
 
 

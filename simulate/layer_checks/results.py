@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 
 class Status(StrEnum):
@@ -43,7 +42,7 @@ class CheckResult:
     tolerance: float | None = None
     note: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return the row as JSON data; numbers that are not finite become None."""
         finite = self.measured is not None and math.isfinite(self.measured)
         return {
@@ -141,7 +140,7 @@ class Report:
                 return row
         raise KeyError(f"no check {check!r}; known: {', '.join(row.check for row in self.rows)}")
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return the report as JSON data."""
         return {
             "layer": self.layer,

@@ -120,7 +120,7 @@ class NormalizerSpec:
         Names of the parameters gamma and beta, or None.
     offset
         Added to the parameter to give gamma: 0, or 1 for layers that store gamma - 1.
-    found
+    determined
         How this was determined: by its type, by fit, as named.
     """
 
@@ -131,7 +131,7 @@ class NormalizerSpec:
     gain: str | None = None
     bias: str | None = None
     offset: float = 0.0
-    found: str = "by its type"
+    determined: str = "by its type"
 
     def constant(self, dtype: torch.dtype) -> float:
         """The value of eps for an input of that dtype."""
@@ -171,7 +171,7 @@ class NormalizerSpec:
         eps = "the machine epsilon" if self.eps is None else f"{self.eps:g}"
         constant = f", eps {eps}" if self.kind.eps_at else ""
         stored = ", gamma = 1 + its parameter" if self.offset else ""
-        return f"{self.name} ({self.axis.name}{constant}{stored}), {self.found}"
+        return f"{self.name} ({self.axis.name}{constant}{stored}), {self.determined}"
 
 
 USUAL: Final = {entry.option: entry.name for entry in NORMALIZERS if entry.option}

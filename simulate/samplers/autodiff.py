@@ -8,14 +8,14 @@ closed form.
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
 from bnproof.simulate import memory
-from bnproof.simulate.samplers.base import dot, stream
+from bnproof.simulate.samplers.base import jacobian, stream
 from bnproof.simulate.samplers.losses import LOSSES
 from bnproof.simulate.samplers.networks import EPSILONS, GAMMAS, INPUTS, Problems, block, draw
 from bnproof.simulate.samplers.regimes import REGIMES
@@ -37,12 +37,13 @@ VECTORS: Final = 600
 class Measured(Unit):
     """The symbols by automatic differentiation, each computed on first use.
 
-    Second derivatives use double backward, which is correct for all primitives.
+    Second derivatives use double backward, which is correct for all primitives.  A direction is
+    the cotangent of a gradient: held fixed, whatever it depends on.
     """
 
-    def __init__(self, problems: Problems) -> None:
-        super().__init__(problems)
-        self.y = self.y.requires_grad_()
+    def __init__(self, problems: Problems, *, graph: bool = False) -> None:
+        super().__init__(problems, graph=graph)
+        self.y = self.variable(self.y)
 
     @cached_property
     def v(self) -> Tensor:
@@ -52,55 +53,49 @@ class Measured(Unit):
 
     @cached_property
     def _at_z(self) -> tuple[Tensor, Tensor]:
-        z = self.z.detach().requires_grad_()
+        z = self.variable(self.z)
         return z, torch.autograd.grad(self.problems.loss(z).sum(), z, create_graph=True)[0]
 
     @cached_property
     def g(self) -> Tensor:
         """Gradient of the loss at z, (K, m)."""
-        return self._at_z[1].detach()
+        return self.kept(self._at_z[1])
 
     @cached_property
     def at_y(self) -> Tensor:
         """Gradient of the loss at y, as in the network without the layer, (K, m)."""
-        y = self.y.detach().requires_grad_()
-        return torch.autograd.grad(self.problems.loss(y).sum(), y)[0]
+        y = self.variable(self.y)
+        return self.slope(self.problems.loss(y), y)
 
     @cached_property
     def at_hat(self) -> Tensor:
         """Gradient of ``yhat -> L(gamma*yhat + beta)``, (K, m)."""
-        yhat = self.yhat.detach().requires_grad_()
-        total = self.problems.loss(self.problems.gamma * yhat + self.problems.beta).sum()
-        return torch.autograd.grad(total, yhat)[0]
+        yhat = self.variable(self.yhat)
+        return self.slope(self.problems.loss(self.problems.gamma * yhat + self.problems.beta), yhat)
 
     def hessian_at_z(self, direction: Tensor) -> Tensor:
         """``H direction`` at z, (K, m)."""
         z, g = self._at_z
-        return torch.autograd.grad(dot(g, direction.detach()).sum(), z, retain_graph=True)[0]
+        return self._along(g, z, direction)
 
     def hessian_at_y(self, direction: Tensor) -> Tensor:
         """``K direction`` at y, (K, m)."""
-        along = dot(self.v, direction.detach()).sum()
-        return torch.autograd.grad(along, self.y, retain_graph=True)[0]
+        return self._along(self.v, self.y, direction)
+
+    def _along(self, gradient: Tensor, at: Tensor, direction: Tensor) -> Tensor:
+        return torch.autograd.grad(
+            gradient, at, direction, retain_graph=True, create_graph=self.graph
+        )[0]
 
     @cached_property
     def jacobian(self) -> Tensor:
         """``d yhat_k/d y_i``, (K, m, m), differentiable."""
-        rows = [
-            torch.autograd.grad(self.yhat[:, k].sum(), self.y, create_graph=True)[0]
-            for k in range(self.m)
-        ]
-        return torch.stack(rows, 1)
+        return jacobian(self.yhat, self.y, create_graph=True)
 
     @cached_property
     def second_derivative(self) -> Tensor:
         """``d2 yhat_k/dy_i dy_l``, (K, m, m, m), by double backward."""
-        rows = [
-            torch.autograd.grad(self.jacobian[:, k, i].sum(), self.y, retain_graph=True)[0]
-            for k in range(self.m)
-            for i in range(self.m)
-        ]
-        return torch.stack(rows, 1).unflatten(1, (self.m, self.m))
+        return jacobian(self.jacobian.flatten(1), self.y).unflatten(1, (self.m, self.m))
 
 
 def epsilons(domain: sp.Basic) -> tuple[float, ...]:
@@ -153,7 +148,7 @@ def batches(
             start += size
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the networks."""
     return {
         "batch sizes": list(sizes(spec)),

@@ -1,15 +1,20 @@
-"""Base of all samplers: symbols with measured values and the magnitudes of their terms."""
+"""Base of all samplers: symbols with measured values and the magnitudes of their terms.
+
+The adversary of `bnproof.simulate.search` climbs on the same measurements, with their graph.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeVar
 
 import sympy as sp
+import torch
 from torch import Tensor
 
 from bnproof.theory.symbols import SYMBOLS
 
 AXES: Final = "kil"
 Measure = Callable[[Any], Tensor]
+Normal = Callable[..., Tensor]
 T = TypeVar("T")
 
 
@@ -19,7 +24,15 @@ class Measurements:
     Subclasses fill `VALUES`, which maps each symbol to a function of the batch that returns (K,),
     or (K, m, ...) for a symbol with axes.  `MAGNITUDES` does the same, for symbols in which terms
     cancel, for the sum of the absolute values of those terms: the unit of their rounding error.
+
+    Attributes
+    ----------
+    graph
+        Whether values keep their graph, so that they can be differentiated in the data of the
+        instances.  Magnitudes never do.
     """
+
+    graph: bool = False
 
     VALUES: ClassVar[Mapping[sp.Symbol, Measure]] = {}
     MAGNITUDES: ClassVar[Mapping[sp.Symbol, Measure]] = {}
@@ -34,13 +47,27 @@ class Measurements:
         """
         if symbol not in self.VALUES:
             raise KeyError(f"{type(self).__name__} does not measure the symbol {symbol}")
-        return self.VALUES[symbol](self).detach()
+        return self.kept(self.VALUES[symbol](self))
 
     def magnitude(self, symbol: sp.Symbol) -> Tensor:
         """Sum of the absolute values of the terms that cancel in `symbol`, of the same shape."""
         if symbol in self.MAGNITUDES:
             return self.MAGNITUDES[symbol](self).detach()
         return self.value(symbol).abs()
+
+    def kept(self, tensor: Tensor) -> Tensor:
+        """The tensor, without its graph unless graphs are kept."""
+        return tensor if self.graph else tensor.detach()
+
+    def variable(self, tensor: Tensor) -> Tensor:
+        """A copy to differentiate in, on which nothing else depends."""
+        if self.graph and tensor.requires_grad:
+            return tensor.clone()
+        return tensor.detach().requires_grad_()
+
+    def slope(self, values: Tensor, at: Tensor) -> Tensor:
+        """Gradient of each instance's value (K, ...), summed, at a variable."""
+        return torch.autograd.grad(values.sum(), at, retain_graph=True, create_graph=self.graph)[0]
 
     def instances(self) -> int:
         """Number of instances."""
@@ -58,6 +85,30 @@ class Measurements:
 def dot(left: Tensor, right: Tensor) -> Tensor:
     """Inner products over the last axis."""
     return (left * right).sum(-1)
+
+
+def apply(matrix: Tensor, vector: Tensor) -> Tensor:
+    """Product of each matrix (..., n, d) with its vector (..., d)."""
+    return (matrix @ vector.unsqueeze(-1)).squeeze(-1)
+
+
+def jacobian(vector: Tensor, at: Tensor, *, create_graph: bool = False) -> Tensor:
+    """Derivatives of `vector` (K, n) at a variable (K, ...), row by row, (K, n, ...)."""
+    rows = [
+        torch.autograd.grad(vector[:, k].sum(), at, retain_graph=True, create_graph=create_graph)[0]
+        for k in range(vector.shape[1])
+    ]
+    return torch.stack(rows, 1)
+
+
+def normals(source: int | torch.Generator, device: str = "cpu") -> Normal:
+    """Standard normals of any shape in float64, from a seed or generator, equal on every device."""
+    generator = torch.Generator().manual_seed(source) if isinstance(source, int) else source
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
+
+    return normal
 
 
 def stream(seed: int, number: int) -> int:

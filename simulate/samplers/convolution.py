@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.simulate.samplers.base import Measurements, chunks, normals
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.training import backprop
 
@@ -80,11 +80,7 @@ def batches(
     """Yield (image side, convolutions): `total` of each side, in chunks."""
     del domain
     for side, count, stream in chunks(spec.sizes, total, CHUNK, seed):
-        generator = torch.Generator().manual_seed(stream)
-
-        def normal(*shape: int, source: torch.Generator = generator) -> Tensor:
-            return torch.randn(*shape, generator=source, dtype=torch.float64).to(device)
-
+        normal = normals(stream, device)
         # The sides differ, so that swapping rows and columns would show.
         plane = (side, side + 1)
         yield (
@@ -97,7 +93,7 @@ def batches(
         )
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the convolutions."""
     del domain
     return {

@@ -6,13 +6,13 @@ are taken by autodiff, and the shift is computed by `bnproof.theory.training.smo
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.simulate.samplers.base import Measurements, chunks, normals
 from bnproof.simulate.samplers.networks import normalise
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.training import smoothness as definitions
@@ -113,17 +113,13 @@ def batches(
     """Yield (number of layers, networks): `total` of each depth, in chunks."""
     del domain
     for depth, count, stream in chunks(spec.sizes, total, CHUNK, seed):
-        generator = torch.Generator().manual_seed(stream)
-
-        def normal(*shape: int, source: torch.Generator = generator) -> Tensor:
-            return torch.randn(*shape, generator=source, dtype=torch.float64).to(device)
-
+        normal = normals(stream, device)
         layers = [normal(count, WIDTH, WIDTH) / WIDTH**0.5 for _ in range(depth)]
         data, target = normal(count, BATCH, WIDTH), normal(count, BATCH, WIDTH)
         yield depth, Networks(layers, data, target, 0.05 * normal(count).exp())
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the networks."""
     del domain
     return {

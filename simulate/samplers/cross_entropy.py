@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.simulate.samplers.base import Measurements, chunks, normals
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.training import backprop
 
@@ -54,12 +54,12 @@ def batches(
     for classes, count, stream in chunks(spec.sizes, total, CHUNK, seed):
         generator = torch.Generator().manual_seed(stream)
         scale = torch.rand(count, 1, generator=generator, dtype=torch.float64) * 3
-        logits = scale * torch.randn(count, classes, generator=generator, dtype=torch.float64)
+        logits = scale * normals(generator)(count, classes)
         target = torch.randint(classes, (count,), generator=generator)
         yield classes, Rows(logits.to(device), target.to(device))
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the images."""
     del domain
     return {

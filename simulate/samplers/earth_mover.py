@@ -6,13 +6,13 @@ minimum of the mean distance over all n! pairings is the exact distance, in any 
 
 from collections.abc import Iterator
 from itertools import permutations, product
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.simulate.samplers.base import Measurements, chunks, normals
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.common.errors import one_of
 from bnproof.theory.training import earth_mover as em
@@ -25,8 +25,8 @@ LAWS: Final = ("normal", "signs", "rare")  # distributions of the points
 class Samples(Measurements):
     """Symbols of `bnproof.theory.training.earth_mover` on K pairs of samples (K, n, d)."""
 
-    def __init__(self, first: Tensor, second: Tensor) -> None:
-        self.first, self.second = first, second
+    def __init__(self, first: Tensor, second: Tensor, *, graph: bool = False) -> None:
+        self.first, self.second, self.graph = first, second, graph
 
     def least(self, lengths: Tensor) -> Tensor:
         """Minimum over all pairings of rows with columns of the mean of lengths (K, n, n), (K,)."""
@@ -37,8 +37,8 @@ class Samples(Measurements):
 
 
 def _lengths(q: Samples) -> Tensor:
-    steps = q.first[:, :, None] - q.second[:, None]
-    return steps.square().sum(-1).sqrt()
+    # Unlike a root of a sum, the norm has a slope where two points meet: 0.
+    return torch.linalg.vector_norm(q.first[:, :, None] - q.second[:, None], dim=-1)
 
 
 def _sizes(q: Samples) -> Tensor:
@@ -77,11 +77,7 @@ def draw(count: int, points: int, dimension: int, law: str, seed: int, device: s
         If `law` is not one of `LAWS`.
     """
     one_of("law", law, LAWS)
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
-
+    normal = normals(seed, device)
     pair = [normal(count, points, dimension) for _ in range(2)]
     if law == "signs":
         pair = [sample.sign() for sample in pair]
@@ -101,7 +97,7 @@ def batches(
         yield points, draw(count, points, dimension, law, stream, device)
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the pairs."""
     del domain
     return {

@@ -6,13 +6,13 @@ orthogonal sign patterns: sums of integers, so correlations are exactly 0.
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.simulate.samplers.base import Measurements, apply, chunks, jacobian, normals
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.symbols import delta_ki
 from bnproof.theory.training import least_squares as quadratics
@@ -40,14 +40,9 @@ class Features(Measurements):
     def hessian(self, features: Tensor) -> Tensor:
         """Hessian of the squared loss in the weights, by double backward, (K, p, p)."""
         weights = torch.zeros_like(features[:, 0]).requires_grad_()
-        fitted = (features @ weights.unsqueeze(-1)).squeeze(-1)
-        loss = ((fitted - self.target).square().mean(-1) / 2).sum()
+        loss = ((apply(features, weights) - self.target).square().mean(-1) / 2).sum()
         gradient = torch.autograd.grad(loss, weights, create_graph=True)[0]
-        rows = [
-            torch.autograd.grad(gradient[:, i].sum(), weights, retain_graph=True)[0]
-            for i in range(weights.shape[1])
-        ]
-        return torch.stack(rows, 1)
+        return jacobian(gradient, weights)
 
     @cached_property
     def scaled(self) -> Tensor:
@@ -110,10 +105,9 @@ def sign_patterns(m: int) -> Tensor:
 def draw(count: int, m: int, seed: int, device: str, *, correlated: bool) -> Features:
     """Draw `count` data sets of m samples: two correlated features, or three uncorrelated ones."""
     generator = torch.Generator().manual_seed(seed)
+    normal = normals(generator)
     if correlated:
-        data = torch.randn(count, m, 2, generator=generator, dtype=torch.float64)
-        mix = torch.randn(count, 2, 2, generator=generator, dtype=torch.float64)
-        data = data @ mix + torch.randn(count, 1, 2, generator=generator, dtype=torch.float64)
+        data = normal(count, m, 2) @ normal(count, 2, 2) + normal(count, 1, 2)
     else:
         size = torch.randint(1, 5, (count, m - 1, 1), generator=generator).double()
         sign = 2 * torch.randint(2, (count, m - 1, 1), generator=generator).double() - 1
@@ -121,8 +115,7 @@ def draw(count: int, m: int, seed: int, device: str, *, correlated: bool) -> Fea
         own = torch.nn.functional.one_hot(owner, COUNT).double()
         shift = torch.randint(-9, 10, (count, 1, COUNT), generator=generator).double()
         data = sign_patterns(m)[:, 1:] @ (size * sign * own) + shift
-    target = torch.randn(count, m, generator=generator, dtype=torch.float64)
-    return Features(data.to(device), target.to(device))
+    return Features(data.to(device), normal(count, m).to(device))
 
 
 def _correlated(domain: sp.Basic) -> bool:
@@ -137,7 +130,7 @@ def batches(
         yield m, draw(count, m, stream, device, correlated=_correlated(domain))
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the data sets."""
     return {
         "samples": list(spec.sizes),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import pairwise
 from math import pi
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
@@ -263,7 +263,7 @@ def batches(
         yield size, draw(count, size, stream, device)
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the instances."""
     del domain
     return {

@@ -31,8 +31,8 @@ class Curve:
         return torch.sin(t / count), torch.sin(times), torch.sin(torch.where(first, t, rest))
 
     def _log_x(self, step: Tensor | float = 0.0) -> Tensor:
-        one, times, top = self.sines(step)
-        return self.factors * torch.log(top / times) + torch.log(top / one)
+        first, times, top = self.sines(step)
+        return self.factors * torch.log(top / times) + torch.log(top / first)
 
     @cached_property
     def log_x(self) -> Tensor:
@@ -47,8 +47,8 @@ class Curve:
     @cached_property
     def weight(self) -> Tensor:
         """``x rho(x)``."""
-        one, times, top = self.sines()
-        return top / times * one / pi
+        first, times, top = self.sines()
+        return top / times * first / pi
 
     @cached_property
     def slope(self) -> Tensor:
@@ -81,6 +81,6 @@ def right_end(factors: Tensor) -> Tensor:
     """
     t = torch.full_like(factors, NEAR)
     half = t / (factors + 1) / 2
-    one, times, top = Curve(factors, t, pi - t).sines()
+    first, times, top = Curve(factors, t, pi - t).sines()
     excess = 2 * torch.cos(t - half) * torch.sin(half) / times
-    return top / one * torch.exp(factors * torch.log1p(excess))
+    return top / first * torch.exp(factors * torch.log1p(excess))

@@ -7,7 +7,7 @@ Shapes: K problems, batch size m, d inputs, n units; weights W (K, d, n), activa
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from bnproof.simulate.samplers.autodiff import epsilons
-from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.simulate.samplers.base import Measurements, Normal, chunks, jacobian, normals
 from bnproof.simulate.samplers.networks import CLASSES, LOSSES, normalise
 from bnproof.simulate.samplers.regimes import REGIMES, drawn
 from bnproof.theory.claim import RandomTest
@@ -35,9 +35,17 @@ class Layer(Measurements):
     """
 
     def __init__(
-        self, X: Tensor, W: Tensor, gamma: Tensor, beta: Tensor, eps: Tensor, loss: Loss
+        self,
+        X: Tensor,
+        W: Tensor,
+        gamma: Tensor,
+        beta: Tensor,
+        eps: Tensor,
+        loss: Loss,
+        *,
+        graph: bool = False,
     ) -> None:
-        self.X, self.W, self.loss = X, W, loss
+        self.X, self.W, self.loss, self.graph = X, W, loss, graph
         self.gamma, self.beta, self.eps = gamma, beta, eps
 
     def out(self, y: Tensor) -> Tensor:
@@ -52,14 +60,19 @@ class Layer(Measurements):
     @cached_property
     def hess(self) -> Tensor:
         """Hessian in all weights, (K, dn, dn)."""
-        return _hessian(lambda W: self.loss(self.out(self.X @ W)), self.W)
+        W, gradient = self._gradient(lambda W: self.loss(self.out(self.X @ W)), self.W)
+        return jacobian(gradient.flatten(1), W, create_graph=self.graph).flatten(2)
 
     @cached_property
     def at_z(self) -> tuple[Tensor, Tensor]:
         """Gradient (K, m, n) and Hessian (K, mn, mn) of the loss at z."""
-        z = self.out(self.y).detach().requires_grad_()
-        g = torch.autograd.grad(self.loss(z).sum(), z)[0]
-        return g, _hessian(self.loss, z)
+        z, g = self._gradient(self.loss, self.out(self.y))
+        return self.kept(g), jacobian(g.flatten(1), z, create_graph=self.graph).flatten(2)
+
+    def _gradient(self, function: Loss, at: Tensor) -> tuple[Tensor, Tensor]:
+        """A variable at `at` (K, ...), and the gradient of each problem's function there."""
+        leaf = self.variable(at)
+        return leaf, torch.autograd.grad(function(leaf).sum(), leaf, create_graph=True)[0]
 
     @cached_property
     def h(self) -> Tensor:
@@ -68,18 +81,20 @@ class Layer(Measurements):
 
     @cached_property
     def tops(self) -> Tensor:
-        """Top eigenvalue of each K_j(h), the Hessian for ``<g,z> + h|z - z0|^2/2``, (K, n)."""
-        g, start = self.at_z[0], self.out(self.y).detach()
+        """Top eigenvalue of each K_j(h), the Hessian for ``<g,z> + h|z - z0|^2/2``, (K, n).
+
+        This loss does not couple units, so a backward pass gives row k for all of them.
+        """
+        g, start = self.at_z[0], self.kept(self.out(self.y))
         h = self.h[:, None, None]
 
         def separate(y: Tensor) -> Tensor:
             z = self.out(y)
             return (g * z + h / 2 * (z - start).square()).sum((1, 2))
 
-        whole = _hessian(separate, self.y)
-        m, n = self.y.shape[1:]
-        blocks = whole.unflatten(2, (m, n)).unflatten(1, (m, n)).diagonal(dim1=2, dim2=4)
-        return torch.linalg.eigvalsh(blocks.permute(0, 3, 1, 2)).amax(-1)
+        y, gradient = self._gradient(separate, self.y)
+        rows = jacobian(gradient, y, create_graph=self.graph)
+        return torch.linalg.eigvalsh(rows.permute(0, 3, 1, 2)).amax(-1)
 
     @cached_property
     def terms(self) -> Tensor:
@@ -90,17 +105,6 @@ class Layer(Measurements):
         bend = 3 * gamma / (y.shape[1] * s2) * (self.at_z[0].abs() * hat).sum(1, keepdim=True)
         own = self.h.abs()[:, None, None] * gamma**2 / s2
         return (own + bend).amax((1, 2))
-
-
-def _hessian(function: Loss, at: Tensor) -> Tensor:
-    """Hessian of each problem's function at `at` (K, ...), flattened to (K, size, size)."""
-    leaf = at.detach().requires_grad_()
-    first = torch.autograd.grad(function(leaf).sum(), leaf, create_graph=True)[0].flatten(1)
-    rows = [
-        torch.autograd.grad(first[:, k].sum(), leaf, retain_graph=True)[0].flatten(1)
-        for k in range(first.shape[1])
-    ]
-    return torch.stack(rows, 1)
 
 
 Layer.VALUES = {
@@ -115,7 +119,7 @@ Layer.MAGNITUDES = {
 }
 
 
-def _losses(normal: Callable[..., Tensor], count: int, m: int) -> dict[str, Loss]:
+def _losses(normal: Normal, count: int, m: int) -> dict[str, Loss]:
     """The losses of `samplers.networks` with coupled units: by readout, mixing and tanh."""
     readout, target = normal(count, UNITS, CLASSES), normal(count, m, CLASSES)
     mix = normal(count, UNITS, UNITS)
@@ -160,11 +164,7 @@ def draw(
     """
     if count < 1 or m < 2:
         raise ValueError(f"count = {count}, m = {m}: need count >= 1 and batch size m >= 2")
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
-
+    normal = normals(seed, device)
     X, W = drawn(
         regime, normal(count, m, INPUTS), normal(count, UNITS, INPUTS), normal(count, INPUTS)
     )
@@ -187,7 +187,7 @@ def batches(
         yield m, draw(count, m, loss, stream, epsilons(domain), device, regime)
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the layers."""
     return {
         "batch sizes": list(spec.sizes),

@@ -6,14 +6,14 @@ largest stable learning rate are found by search, without a formula.
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
 from bnproof.simulate.samplers import lstsq as least_squares
-from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.simulate.samplers.base import Measurements, apply, chunks, jacobian, normals
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.training import least_squares as quadratics
 
@@ -29,7 +29,7 @@ class Problem:
 
     def gradient(self, x: Tensor, *, create_graph: bool = False) -> Tensor:
         """Gradient at x (K, d) by autodiff; x must require gradients."""
-        rest = (self.matrix @ x.unsqueeze(-1)).squeeze(-1) - self.target
+        rest = apply(self.matrix, x) - self.target
         return torch.autograd.grad(rest.square().sum() / 2, x, create_graph=create_graph)[0]
 
     @cached_property
@@ -37,11 +37,7 @@ class Problem:
         """Hessian (K, d, d) by double backward."""
         x = torch.zeros_like(self.matrix[:, 0]).requires_grad_()
         gradient = self.gradient(x, create_graph=True)
-        rows = [
-            torch.autograd.grad(gradient[:, i].sum(), x, retain_graph=True)[0]
-            for i in range(x.shape[1])
-        ]
-        return torch.stack(rows, 1)
+        return jacobian(gradient, x)
 
     @cached_property
     def curvatures(self) -> Tensor:
@@ -97,11 +93,10 @@ class Problem:
         ends = basis[:, [0, -1]]
         solution = least_squares.solve(self.matrix, self.target)
         x = (solution + ends.sum(1)).requires_grad_()
-        along = (ends @ self.gradient(x).unsqueeze(-1)).squeeze(-1)
+        along = apply(ends, self.gradient(x))
         A, x = self.matrix.abs(), x.detach().abs()
-        terms = (A @ x.unsqueeze(-1)).squeeze(-1) + self.target.abs()
-        sizes = ends.abs() @ (A.mT @ terms.unsqueeze(-1))
-        return along, sizes.squeeze(-1)
+        terms = apply(A, x) + self.target.abs()
+        return along, apply(ends.abs(), apply(A.mT, terms))
 
     @property
     def ratio(self) -> Tensor:
@@ -119,8 +114,8 @@ class Problem:
 class Pairs(Measurements):
     """Symbols of `training.least_squares` on K pairs; the second is worse conditioned."""
 
-    def __init__(self, first: Problem, second: Problem) -> None:
-        self.first, self.second = first, second
+    def __init__(self, first: Problem, second: Problem, *, graph: bool = False) -> None:
+        self.first, self.second, self.graph = first, second, graph
 
 
 def _increase(join: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Pairs], Tensor]:
@@ -159,11 +154,7 @@ def draw(count: int, size: int, seed: int, device: str) -> Pairs:
     """
     if count < 1 or size < 2:
         raise ValueError(f"count = {count}, unknowns = {size}: need count >= 1 and unknowns >= 2")
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
-
+    normal = normals(seed, device)
     scale = normal(2, count, 1, 1).exp() * (normal(2, count, 1, size) / 2).exp()
     matrix = normal(2, count, 2 * size, size) * scale
     target = normal(2, count, 2 * size)
@@ -183,7 +174,7 @@ def batches(
         yield size, draw(count, size, stream, device)
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the pairs."""
     del domain
     return {

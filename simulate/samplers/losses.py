@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bnproof.simulate.samplers.base import Normal, apply, dot
+
 CLASSES: Final = 10
 RANK: Final = 2
-Normal = Callable[..., Tensor]
 Linear = Callable[[Tensor], Tensor]
 
 
@@ -61,6 +62,12 @@ def joined(losses: Sequence[Loss]) -> Loss:
     kind = type(losses[0])
     parts = ([getattr(loss, field.name) for loss in losses] for field in fields(kind))
     return kind(*(torch.cat(values) for values in parts))
+
+
+def quadratic(A: Tensor, b: Tensor) -> Callable[[Tensor], Tensor]:
+    """The loss ``z'Az/2 + b'z`` of z (K, m), in which only the symmetric part of A counts."""
+    symmetric = (A + A.mT) / 2
+    return lambda z: dot(z, apply(symmetric, z)) / 2 + dot(b, z)
 
 
 def _diagonal(entries: Tensor) -> Linear:

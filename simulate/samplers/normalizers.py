@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, chunks, dot
+from bnproof.simulate.samplers.base import Measurements, chunks, dot, jacobian, normals
 from bnproof.simulate.samplers.networks import EPSILONS, LOSSES, Loss
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.normalizers import groups as sym
@@ -145,18 +145,18 @@ class Problems:
 class Measured(Measurements):
     """Symbols of the first group of each problem."""
 
-    def __init__(self, problems: Problems) -> None:
-        self.problems = problems
+    def __init__(self, problems: Problems, *, graph: bool = False) -> None:
+        self.problems, self.graph = problems, graph
         self.m = problems.size
-        self.x = problems.x.detach().requires_grad_()
+        self.x = self.variable(problems.x)
 
     def _first(self, x: Tensor) -> Tensor:
         return self.problems.kind.layout.group(x, self.m)[:, 0]
 
     @cached_property
     def u(self) -> Tensor:
-        """The first group as a leaf, (K, m)."""
-        return self._first(self.x).detach().requires_grad_()
+        """The first group as a variable, (K, m)."""
+        return self.variable(self._first(self.x))
 
     @cached_property
     def scale(self) -> Tensor:
@@ -166,7 +166,7 @@ class Measured(Measurements):
     @cached_property
     def w(self) -> Tensor:
         """Gradient of S at u, (K, m)."""
-        return torch.autograd.grad(self.scale.sum(), self.u, retain_graph=True)[0]
+        return self.slope(self.scale, self.u)
 
     @cached_property
     def n(self) -> Tensor:
@@ -176,11 +176,7 @@ class Measured(Measurements):
     @cached_property
     def jacobian(self) -> Tensor:
         """``d n_k/d u_i``, (K, m, m)."""
-        rows = [
-            torch.autograd.grad(self.n[:, k].sum(), self.u, retain_graph=True)[0]
-            for k in range(self.m)
-        ]
-        return torch.stack(rows, 1)
+        return jacobian(self.n, self.u)
 
     @cached_property
     def gamma(self) -> Tensor:
@@ -190,8 +186,8 @@ class Measured(Measurements):
     @cached_property
     def f(self) -> Tensor:
         """Gradient of the loss at n, gamma included, (K, m)."""
-        n = self.n.detach().requires_grad_()
-        return torch.autograd.grad(self.problems.loss(self.gamma * n).sum(), n)[0]
+        n = self.variable(self.n)
+        return self.slope(self.problems.loss(self.gamma * n), n)
 
     @cached_property
     def v(self) -> Tensor:
@@ -199,7 +195,7 @@ class Measured(Measurements):
         group, kind = self.problems.kind.layout.group, self.problems.kind
         n = kind.normalise(group(self.x, self.m), self.problems.eps.unsqueeze(-1))
         z = n * group(self.problems.gamma.expand_as(self.x), self.m)
-        return torch.autograd.grad(self.problems.loss(z[:, 0]).sum(), self.x)[0].flatten(1)
+        return self.slope(self.problems.loss(z[:, 0]), self.x).flatten(1)
 
     def centre(self, vector: Tensor) -> Tensor:
         """``A vector``."""
@@ -209,9 +205,9 @@ class Measured(Measurements):
     @cached_property
     def argument(self) -> Tensor:
         """``x/S``, where x is the argument of the scale."""
-        u = self.u.detach()
+        u = self.kept(self.u)
         x = u - u.mean(-1, keepdim=True) if self.problems.kind.scale_centred else u
-        return x / self.scale.detach()
+        return x / self.kept(self.scale)
 
     @cached_property
     def a(self) -> Tensor:
@@ -305,11 +301,7 @@ def draw(
 
     Entries are Gaussian, or heavy-tailed: the third power of a Gaussian.
     """
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
-
+    normal = normals(seed, device)
     x = normal(count, *kind.layout.shape(size))
     x = x**3 if spec == "heavy-tailed" else x
     x = x + normal(count, 1, 1, 1)
@@ -345,7 +337,7 @@ def batches(
         yield size, Measured(draw(KINDS[name], count, size, draws, stream, kinds[name], device))
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the groups."""
     return {
         "group sizes": list(spec.sizes),

@@ -9,13 +9,13 @@ independent of the means and covariances of counts used in the derivation.
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import combinations, product
-from typing import Any, Final
+from typing import Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, chunks
+from bnproof.simulate.samplers.base import Measurements, chunks, normals
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.training import sgd
 
@@ -28,7 +28,10 @@ SETTINGS: Final = ((1, 2), (2, 2), (1, 3))
 class Steps(Measurements):
     """Symbols of `training.sgd` on K problems with gradients (K, N, d) and learning rates (K,)."""
 
-    def __init__(self, gradients: Tensor, rate: Tensor, size: int, factor: int) -> None:
+    def __init__(
+        self, gradients: Tensor, rate: Tensor, size: int, factor: int, *, graph: bool = False
+    ) -> None:
+        self.graph = graph
         self.gradients, self.rate, self.size, self.factor = gradients, rate, size, factor
         self.count = gradients.shape[1]
         self.mean = gradients.mean(1)
@@ -114,11 +117,7 @@ def draw(count: int, examples: int, size: int, factor: int, seed: int, device: s
             f"examples = {examples}, batch size = {size}, count = {count}, factor = {factor}: "
             "need 1 <= batch size <= examples, count >= 1, factor >= 1"
         )
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
-
+    normal = normals(seed, device)
     inputs, target = normal(count, examples, WEIGHTS), normal(count, examples)
     weights = normal(count, 1, WEIGHTS).expand(-1, examples, -1).clone().requires_grad_()
     loss = (torch.tanh((inputs * weights).sum(-1)) - target).square() / 2
@@ -137,7 +136,7 @@ def batches(
         yield examples, draw(count, examples, *setting, stream, device)
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the problems."""
     del domain
     return {

@@ -35,9 +35,9 @@ class Unit(Measurements):
     jacobian: Tensor
     second_derivative: Tensor
 
-    def __init__(self, problems: Problems) -> None:
-        self.problems = problems
-        self.y = problems.y.detach()
+    def __init__(self, problems: Problems, *, graph: bool = False) -> None:
+        self.problems, self.graph = problems, graph
+        self.y = self.kept(problems.y)
         self.m = self.y.shape[-1]
 
     @cached_property
@@ -89,18 +89,18 @@ class Unit(Measurements):
 
     def project(self, u: Tensor) -> Tensor:
         """``Pu`` from the definition of P."""
-        hat = self.yhat.detach()
+        hat = self.kept(self.yhat)
         return u - u.mean(-1, keepdim=True) - hat * dot(hat, u).unsqueeze(-1) / self.m
 
     @cached_property
     def Pv(self) -> Tensor:
         """``Pv``, (K, m)."""
-        return self.project(self.v.detach())
+        return self.project(self.kept(self.v))
 
     @cached_property
     def centred(self) -> Tensor:
         """``y - mu``, (K, m)."""
-        y = self.y.detach()
+        y = self.kept(self.y)
         return y - y.mean(-1, keepdim=True)
 
     @cached_property
@@ -227,7 +227,7 @@ Unit.VALUES = {
     sym.delta_ki: Unit.eye,
     sym.delta_kl: Unit.eye,
     sym.delta_il: Unit.eye,
-    sym.mu: lambda q: q.y.detach().mean(-1),
+    sym.mu: lambda q: q.y.mean(-1),
     sym.beta: lambda q: q.problems.beta.squeeze(-1),
     sym.y_k: lambda q: q.y,
     sym.z_k: lambda q: q.z,

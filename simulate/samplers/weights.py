@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import sympy as sp
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 from bnproof.simulate.samplers import autodiff as quantities
 from bnproof.simulate.samplers import lstsq as least_squares
 from bnproof.simulate.samplers.autodiff import Measured, epsilons
-from bnproof.simulate.samplers.base import chunks, dot
+from bnproof.simulate.samplers.base import apply, chunks, dot, jacobian, normals
 from bnproof.simulate.samplers.networks import LOSSES, Problems, draw, normalise
 from bnproof.simulate.samplers.regimes import REGIMES, drawn
 from bnproof.theory import symbols as sym
@@ -30,10 +30,6 @@ from bnproof.theory.layer import weights as wts
 INPUTS: Final = 4
 CHUNK: Final = 500  # a chunk holds (K, m, m) arrays
 ROUNDS: Final = 3  # the objective has rank one, so two steps suffice
-
-
-def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
-    return (matrix @ vector.unsqueeze(-1)).squeeze(-1)
 
 
 class Weighted(Measured):
@@ -55,8 +51,16 @@ class Weighted(Measured):
 
     BLOCK = 2  # `u` distinguishes even and odd problems
 
-    def __init__(self, X: Tensor, w: Tensor, problems: Problems, extra: tuple[Tensor, ...]) -> None:
-        super().__init__(replace(problems, y=_apply(X, w)))
+    def __init__(
+        self,
+        X: Tensor,
+        w: Tensor,
+        problems: Problems,
+        extra: tuple[Tensor, ...],
+        *,
+        graph: bool = False,
+    ) -> None:
+        super().__init__(replace(problems, y=apply(X, w)), graph=graph)
         self.X, self.w, self.extra = X, w, extra
         self.c, self.eta, self.radius, self.target, self.direction = extra
 
@@ -68,22 +72,22 @@ class Weighted(Measured):
     def loss_at(self, w: Tensor) -> Tensor:
         """``L(z(Xw))``, (K,)."""
         p = self.problems
-        return p.loss(p.gamma * normalise(_apply(self.X, w), p.eps) + p.beta)
+        return p.loss(p.gamma * normalise(apply(self.X, w), p.eps) + p.beta)
 
     def gradient_at(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        """A leaf at w and the gradient there, (K, d), differentiable."""
-        leaf = w.detach().requires_grad_()
+        """A variable at w and the gradient there, (K, d), differentiable."""
+        leaf = self.variable(w)
         return leaf, torch.autograd.grad(self.loss_at(leaf).sum(), leaf, create_graph=True)[0]
 
     def hessian_at(self, w: Tensor) -> Tensor:
         """Hessian in the weights, (K, d, d), by double backward."""
         leaf, gradient = self.gradient_at(w)
-        return _rows(gradient, leaf)
+        return jacobian(gradient, leaf, create_graph=self.graph)
 
     @cached_property
     def grad(self) -> Tensor:
         """Gradient at w, (K, d)."""
-        return self.gradient_at(self.w)[1].detach()
+        return self.kept(self.gradient_at(self.w)[1])
 
     @cached_property
     def hess(self) -> Tensor:
@@ -94,12 +98,12 @@ class Weighted(Measured):
     def H(self) -> Tensor:
         """Hessian of the loss at z, (K, m, m)."""
         z, g = self._at_z
-        return _rows(g, z)
+        return jacobian(g, z, create_graph=self.graph)
 
     @cached_property
     def K(self) -> Tensor:
         """Hessian of ``y -> L(z(y))``, (K, m, m)."""
-        return _rows(self.v, self.y)
+        return jacobian(self.v, self.y, create_graph=self.graph)
 
     @cached_property
     def u(self) -> Tensor:
@@ -112,24 +116,25 @@ class Weighted(Measured):
         """Maximum of ``|X'vector|^2`` over ``|X| <= radius``, (K,), by conditional gradients.
 
         The objective is convex, so each step goes to the point of the ball furthest along the
-        gradient: radius times the orthogonal factor of its polar decomposition.
+        gradient: radius times the orthogonal factor of its polar decomposition.  That factor has
+        no graph: by the envelope theorem the slope of a maximum is that at a fixed maximiser.
         """
         X = self.X
         for _ in range(ROUNDS):
             leaf = X.detach().requires_grad_()
-            value = _apply(leaf.mT, vector).square().sum()
+            value = apply(leaf.mT, vector).square().sum()
             left, _, right = torch.linalg.svd(
                 torch.autograd.grad(value, leaf)[0], full_matrices=False
             )
             X = self.radius[:, None, None] * (left @ right)
-        return _apply(X.mT, vector).square().sum(-1)
+        return apply(X.mT, vector).square().sum(-1)
 
     def along_shrunk(self) -> Tensor:
         """Weight gradient for the inputs whose part along w is multiplied by c, (K, d)."""
         unit = self.w / self.w.norm(dim=-1, keepdim=True)
-        part = _apply(self.X, unit).unsqueeze(-1) * unit.unsqueeze(-2)
+        part = apply(self.X, unit).unsqueeze(-1) * unit.unsqueeze(-2)
         shrunk = self.X - (1 - self.c)[:, None, None] * part
-        return Weighted(shrunk, self.w, self.problems, self.extra).grad
+        return Weighted(shrunk, self.w, self.problems, self.extra, graph=self.graph).grad
 
     @cached_property
     def star(self) -> Tensor:
@@ -160,21 +165,30 @@ class Weighted(Measured):
 
     def miss(self, w: Tensor) -> Tensor:
         """``|BN(Xw) - t|^2`` with eps = 0, gamma = 1, beta = 0, (K,)."""
-        hat = normalise(_apply(self.X, w), torch.zeros_like(self.problems.eps))
+        hat = normalise(apply(self.X, w), torch.zeros_like(self.problems.eps))
         return (hat - self.target).square().sum(-1)
+
+    def to_ray(self, direction: Tensor) -> Tensor:
+        """Squared distance of w to the ray of positive multiples of `direction`, (K,)."""
+        along = self.along(direction).clamp(min=0)
+        return (self.w - along * direction).square().sum(-1)
+
+    def along(self, direction: Tensor) -> Tensor:
+        """Multiple of `direction` nearest to w, (K, 1), by least squares."""
+        return least_squares.solve(direction.unsqueeze(-1), self.w)
 
     # Magnitudes: absolute terms, for the unit of rounding errors only.
 
     @cached_property
     def hat_terms(self) -> Tensor:
         """Entrywise absolute terms of yhat, including the products in y = Xw."""
-        y = _apply(self.X.abs(), self.w.abs())
+        y = apply(self.X.abs(), self.w.abs())
         return (y + y.mean(-1, keepdim=True)) / self.scale
 
     @cached_property
     def v_terms(self) -> Tensor:
         """Entrywise absolute terms of v."""
-        return self.problems.gamma.abs() / self.scale * _apply(self.P_terms, self.g.abs())
+        return self.problems.gamma.abs() / self.scale * apply(self.P_terms, self.g.abs())
 
     @cached_property
     def P_terms(self) -> Tensor:
@@ -187,14 +201,14 @@ class Weighted(Measured):
         """Absolute terms of K, (K, m, m)."""
         gamma, s = self.problems.gamma.abs().unsqueeze(-1), self.scale.unsqueeze(-1)
         own = gamma**2 / s**2 * (self.P_terms @ self.H.abs() @ self.P_terms)
-        cross = self.hat_terms.unsqueeze(-1) * _apply(self.P_terms, self.g.abs()).unsqueeze(-2)
+        cross = self.hat_terms.unsqueeze(-1) * apply(self.P_terms, self.g.abs()).unsqueeze(-2)
         along = dot(self.hat_terms, self.g.abs())[:, None, None] * self.P_terms
         return own + gamma / (self.m * s**2) * (cross + cross.mT + along)
 
     @cached_property
     def grad_terms(self) -> Tensor:
         """Absolute terms of the weight gradient, (K, d)."""
-        return _apply(self.X.abs().mT, self.v_terms)
+        return apply(self.X.abs().mT, self.v_terms)
 
     @cached_property
     def hess_terms(self) -> Tensor:
@@ -202,27 +216,12 @@ class Weighted(Measured):
         return self.X.abs().mT @ self.K_terms @ self.X.abs()
 
 
-def _rows(gradient: Tensor, leaf: Tensor) -> Tensor:
-    """Jacobian of a gradient, row by row."""
-    rows = [
-        torch.autograd.grad(gradient[:, k].sum(), leaf, retain_graph=True)[0]
-        for k in range(gradient.shape[-1])
-    ]
-    return torch.stack(rows, 1)
-
-
 def _wide(factor: Tensor, array: Tensor) -> Tensor:
     return array / factor.reshape(-1, *[1] * (array.dim() - 1))
 
 
 def _through(direction: Tensor, matrix: Tensor) -> Tensor:
-    return dot(direction, _apply(matrix, direction))
-
-
-def _to_ray(point: Tensor, direction: Tensor) -> Tensor:
-    """Squared distance to the ray of positive multiples of `direction`, by least squares."""
-    along = least_squares.solve(direction.unsqueeze(-1), point)
-    return (point - along.clamp(min=0) * direction).square().sum(-1)
+    return dot(direction, apply(matrix, direction))
 
 
 def _norm(terms: Tensor) -> Tensor:
@@ -248,8 +247,8 @@ _VALUES = {
     wts.grad_ck: lambda q: q.gradient_at(q.c.unsqueeze(-1) * q.w)[1],
     wts.hess_ki: lambda q: q.hess,
     wts.hess_cki: lambda q: q.hessian_at(q.c.unsqueeze(-1) * q.w),
-    wts.hessw_k: lambda q: _apply(q.hess, q.w),
-    wts.Xy_k: lambda q: _apply(q.X.mT, q.yhat),
+    wts.hessw_k: lambda q: apply(q.hess, q.w),
+    wts.Xy_k: lambda q: apply(q.X.mT, q.yhat),
     wts.PXHy_k: lambda q: torch.stack(
         [dot(q.project(q.X[..., k]), q.hessian_at_z(q.yhat)) for k in range(q.X.shape[-1])],
         -1,
@@ -263,7 +262,7 @@ _VALUES |= {
     cur.ordered: lambda q: q.value(cur.gHg) - q.value(sym.vHv),
     cur.relative: lambda q: q.value(cur.gHg) * q.value(sym.vv) - q.value(sym.vHv) * q.value(sym.gg),
     cur.gz: lambda q: dot(q.g, q.problems.gamma * q.yhat),
-    cur.shrink: lambda q: q.y.detach().var(-1, correction=0) - q.problems.gamma.squeeze(-1) ** 2,
+    cur.shrink: lambda q: q.y.var(-1, correction=0) - q.problems.gamma.squeeze(-1) ** 2,
     cur.u1: lambda q: q.u.sum(-1),
     cur.uy: lambda q: dot(q.u, q.yhat),
     cur.uu: lambda q: dot(q.u, q.u),
@@ -277,17 +276,17 @@ _VALUES |= {
 
 _VALUES |= {
     mnx.radius: lambda q: q.radius,
-    mnx.ghat: lambda q: q.maximum(q.v.detach()),
+    mnx.ghat: lambda q: q.maximum(q.v),
     mnx.gstd: lambda q: q.maximum(q.g),
     mnx.mu_g: lambda q: q.g.mean(-1),
     mnx.nn_c: lambda q: q.along_shrunk().square().sum(-1),
     mnx.star: lambda q: dot(q.star, q.star),
     mnx.inner: lambda q: dot(q.star, q.w),
     mnx.d_std: lambda q: (q.w - q.star).square().sum(-1),
-    mnx.d_ray: lambda q: _to_ray(q.w, q.star),
-    mnx.d_bn: lambda q: _to_ray(q.w, q.normalised_star),
+    mnx.d_ray: lambda q: q.to_ray(q.star),
+    mnx.d_bn: lambda q: q.to_ray(q.normalised_star),
     mnx.d_learned: lambda q: torch.minimum(
-        _to_ray(q.w, q.normalised_star), _to_ray(q.w, -q.normalised_star)
+        q.to_ray(q.normalised_star), q.to_ray(-q.normalised_star)
     ),
 }
 
@@ -304,9 +303,9 @@ _MAGNITUDES = {
     wts.grad_ck: lambda q: _wide(q.c, q.grad_terms),
     wts.hess_ki: lambda q: q.hess_terms,
     wts.hess_cki: lambda q: _wide(q.c**2, q.hess_terms),
-    wts.hessw_k: lambda q: _apply(q.hess_terms, q.w.abs()),
-    wts.Xy_k: lambda q: _apply(q.X.abs().mT, q.hat_terms),
-    wts.PXHy_k: lambda q: _apply(q.X.abs().mT, _apply(q.P_terms @ q.H.abs(), q.hat_terms)),
+    wts.hessw_k: lambda q: apply(q.hess_terms, q.w.abs()),
+    wts.Xy_k: lambda q: apply(q.X.abs().mT, q.hat_terms),
+    wts.PXHy_k: lambda q: apply(q.X.abs().mT, apply(q.P_terms @ q.H.abs(), q.hat_terms)),
 }
 
 _MAGNITUDES |= {
@@ -345,11 +344,7 @@ def problems(
     device: str = "cpu",
 ) -> Weighted:
     """Draw `count` problems: inputs and weights of a regime, log-normal c, eta and radius."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
-
+    normal = normals(seed, device)
     X, w = drawn(regime, normal(count, m, INPUTS), normal(count, INPUTS), normal(count, INPUTS))
     c, eta, radius = normal(count).exp(), normal(count).exp(), normal(count).exp()
     layer = draw(count, m, loss, seed + 1, epsilons=eps, device=device)
@@ -369,7 +364,7 @@ def batches(
         yield m, problems(count, m, loss, stream, eps=allowed, regime=regime, device=device)
 
 
-def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, Any]:
+def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the problems."""
     own = {"batch sizes": list(spec.sizes), "inputs": INPUTS, "factors on |gamma|": [1.0]}
     return quantities.provenance(spec, domain) | own

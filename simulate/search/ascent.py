@@ -10,7 +10,7 @@ violation into exact data.
 import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import sympy as sp
@@ -22,7 +22,7 @@ from bnproof.simulate.relation import compare, inside
 from bnproof.simulate.samplers.base import chunks
 from bnproof.simulate.search import rationalise
 from bnproof.simulate.search.adam import Adam
-from bnproof.simulate.search.base import Params, SearchSpace
+from bnproof.simulate.search.base import Params, SearchSpace, Size
 from bnproof.simulate.search.inequality import Verdicts, compiled
 from bnproof.theory.claim import Claim
 from bnproof.theory.common.errors import UserError
@@ -60,7 +60,7 @@ class AscentResult:
         NaN if the restart never was inside the domain or never had a ratio.
     """
 
-    size: Any
+    size: Size
     worst: Params
     tightest: Params
     violated: Tensor
@@ -93,7 +93,7 @@ class Attack:
     violations: int
     refutation: rationalise.Refutation | None
     ratio: float
-    case: dict[str, Any]
+    case: dict[str, list[object]]
     ratios: np.ndarray = field(repr=False)
 
 
@@ -111,14 +111,13 @@ def space_of(claim: Claim) -> SearchSpace:
     missing = symbols
     for kind in _spaces():
         if symbols <= kind.known:
-            space: SearchSpace = kind(symbols, claim.domain)
-            return space
+            return kind(symbols, claim.domain)
         missing = min(missing, symbols - kind.known, key=len)
     names = ", ".join(sorted(map(text, missing)))
     raise UserError(f"{claim.id}: no search space has the symbols {names}")
 
 
-def _spaces() -> Iterator[Any]:
+def _spaces() -> Iterator[type[SearchSpace]]:
     """The classes of `SPACES`, each imported on first use."""
     for module, name in SPACES:
         yield getattr(importlib.import_module(f"bnproof.simulate.search.{module}"), name)
@@ -133,7 +132,7 @@ def attack(
     device: str = "cpu",
     simplify: bool = True,
     confirm: bool = True,
-    sizes: Sequence[Any] | None = None,
+    sizes: Sequence[Size] | None = None,
 ) -> Attack:
     """Attack a claim at every size of its search space, smallest first, until it is refuted.
 
@@ -203,7 +202,7 @@ def _summary(
 def climb(
     claim: Claim,
     space: SearchSpace,
-    size: Any,
+    size: Size,
     restarts: int,
     steps: int,
     seed: int,
@@ -229,7 +228,7 @@ def climb(
     ascent = Adam(params.values())
     for step in range(steps):
         rate = RATE[0] * (RATE[1] / RATE[0]) ** (step / max(1, steps - 1))
-        model = space.model(params)
+        model = space.measured(params, graph=True)
         sides = judge.sides(model)
         best.keep(params, judge.judge(model, sides), space.posed(params))
         height = sides.height(blend) - judge.outside(model)
@@ -264,21 +263,21 @@ class _Best:
                 self.points[name][key] = torch.where(wide, tensor.detach(), self.points[name][key])
 
 
-def _measured(claim: Claim, space: SearchSpace, size: Any, best: _Best) -> AscentResult:
+def _measured(claim: Claim, space: SearchSpace, size: Size, best: _Best) -> AscentResult:
     """Measure the best points again with the samplers of `bnproof.simulate.check`."""
     judge = compiled(claim.relation, claim.domain)
     there = best.value["worst"] > -torch.inf
     violated = torch.zeros_like(there)
     excess, ratio = (torch.full_like(value, torch.nan) for value in best.value.values())
     if there.any():
-        measured = space.recorded(_some(best.points["worst"], there))
+        measured = space.measured(_some(best.points["worst"], there))
         within = inside(claim.domain, measured).to(there.device)
         compared = compare(claim.relation, measured)
         violated[there] = compared.violated & within
         excess[there] = torch.where(within, compared.excess, torch.nan)
     tight = best.value["tightest"] > -torch.inf
     if tight.any():
-        measured = space.recorded(_some(best.points["tightest"], tight))
+        measured = space.measured(_some(best.points["tightest"], tight))
         verdicts = judge.judge(measured, judge.sides(measured))
         ratio[tight] = torch.where(verdicts.inside, verdicts.ratio, torch.nan)
     return AscentResult(

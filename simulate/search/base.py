@@ -1,13 +1,15 @@
 """Search spaces: the data behind the symbols of a relation, which an attack may vary.
 
-A space draws points, projects them into its bounds, measures symbols on them in two independent
-ways, and turns a rational point into exact data for `bnproof.theory.exact.evaluate.check`.
+A space draws points, projects them into its bounds, measures symbols on them as a sampler of
+`bnproof.simulate.check` does, and turns a rational point into exact data for
+`bnproof.theory.exact.evaluate.check`, which alone refutes and shares nothing with the samplers.
 Variables are tensors whose first axis is the K points; a rational point has one array per name.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -15,11 +17,14 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements
+from bnproof.simulate.samplers.base import Measurements, Normal, normals
 from bnproof.theory.claim import Counterexample, ExactCase
+from bnproof.theory.symbols import SYMBOLS
 
 Params = dict[str, Tensor]
 Point = Mapping[str, np.ndarray]  # arrays of Fraction
+Size = int | tuple[int, int] | tuple[str, int]  # what it counts differs between spaces
+Entries = np.ndarray | list["Entries"] | Fraction | int
 
 BOUND: Final = 8.0  # bound on all entries; no restriction for scale-invariant relations
 
@@ -36,6 +41,13 @@ class Exact:
 class SearchSpace(Protocol):
     """Search space of one claim.
 
+    Parameters
+    ----------
+    symbols
+        Symbols of the relation and its domain.
+    domain
+        The claim's hypothesis.  What `project` does not enforce, the ascent does.
+
     Attributes
     ----------
     known
@@ -50,9 +62,11 @@ class SearchSpace(Protocol):
     """
 
     known: frozenset[sp.Symbol]
-    sizes: tuple[Any, ...]
-    usual: Any
+    sizes: tuple[Size, ...]
+    usual: Size
     fixed: frozenset[str]
+
+    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None: ...
 
     def random(self, count: int, size: Any, generator: torch.Generator) -> Params:
         """Draw `count` points on the CPU, in float64."""
@@ -63,11 +77,12 @@ class SearchSpace(Protocol):
     def posed(self, params: Params) -> Tensor:
         """Which points define every symbol well, (K,)."""
 
-    def model(self, params: Params) -> Measurements:
-        """Symbols with their graph, not detached."""
+    def measured(self, params: Params, *, graph: bool = False) -> Measurements:
+        """Symbols as a sampler measures them at `posed` points; with `graph`, to climb on.
 
-    def recorded(self, params: Params) -> Measurements:
-        """The same symbols as the samplers of `bnproof.simulate.check` measure them."""
+        Where the sampler searches or verifies, which has no slope, the graph is that of a formula
+        for the same symbol; points that are not posed have values as well.
+        """
 
     def rounded(self, params: Params, index: int) -> Iterator[Point]:
         """Rational points near one point, including simple ones."""
@@ -82,20 +97,13 @@ class SearchSpace(Protocol):
         """Exact data of a rational point."""
 
 
-class Graphed(Measurements):
-    """Symbols whose values are differentiable in the data."""
-
-    def value(self, symbol: sp.Symbol) -> Tensor:
-        """Value of a symbol, with its graph."""
-        if symbol not in self.VALUES:
-            raise KeyError(f"{type(self).__name__} does not measure the symbol {symbol}")
-        return self.VALUES[symbol](self)
-
-
 class Boxed:
     """Defaults of search spaces: entries in a box, every rational point is exact, no moves."""
 
     fixed: frozenset[str] = frozenset()
+
+    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
+        del symbols, domain
 
     def project(self, params: Params) -> None:
         """Keep entries in the box."""
@@ -124,6 +132,11 @@ class Boxed:
         yield from ()
 
 
+def scalars(sampler: type[Measurements]) -> frozenset[sp.Symbol]:
+    """The symbols without axes that a sampler measures: those an inequality may have."""
+    return frozenset(symbol for symbol in sampler.VALUES if not SYMBOLS[symbol].axes)
+
+
 def stacked(points: list[Point], device: str = "cpu") -> Params:
     """Rational points as a float64 batch."""
     return {
@@ -132,13 +145,9 @@ def stacked(points: list[Point], device: str = "cpu") -> Params:
     }
 
 
-def normal(count: int, generator: torch.Generator) -> Callable[..., Tensor]:
+def normal(count: int, generator: torch.Generator) -> Normal:
     """Return a function that draws standard normals of a given shape for `count` points."""
-
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(count, *shape, generator=generator, dtype=torch.float64)
-
-    return draw
+    return partial(normals(generator), count)
 
 
 def near(array: Tensor, parts: int) -> np.ndarray:
@@ -148,7 +157,7 @@ def near(array: Tensor, parts: int) -> np.ndarray:
     return np.asarray(exact(whole))
 
 
-def written(array: Any) -> str:
+def written(array: Entries) -> str:
     """A rational array as Python source: nested lists of integers and strings."""
     entries = array.tolist() if isinstance(array, np.ndarray) else array
     if isinstance(entries, list):
@@ -156,6 +165,6 @@ def written(array: Any) -> str:
     return str(entries) if entries.denominator == 1 else f'"{entries}"'
 
 
-def spoken(array: Any) -> str:
+def spoken(array: Entries) -> str:
     """A rational array formatted for display."""
     return written(array).replace('"', "")

@@ -12,14 +12,28 @@ import sympy as sp
 import torch
 from torch import Tensor
 
+from bnproof.simulate.samplers.autodiff import Measured
 from bnproof.simulate.samplers.base import Measurements
-from bnproof.simulate.search.base import BOUND, Exact, Params, Point, near, normal, spoken, written
-from bnproof.simulate.search.layer_model import FREE, LocalModel, recorded
+from bnproof.simulate.samplers.losses import quadratic
+from bnproof.simulate.samplers.networks import Problems
+from bnproof.simulate.samplers.weights import Weighted
+from bnproof.simulate.search.base import (
+    BOUND,
+    Exact,
+    Params,
+    Point,
+    near,
+    normal,
+    scalars,
+    spoken,
+    written,
+)
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Counterexample, ExactCase
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.exact.curvature import exactly, top_eigenvalues
 from bnproof.theory.layer import curvature as cur
+from bnproof.theory.layer import minimax as mnx
 
 LEAST: Final = 1 / 8  # bound on std(y) and |gamma|; smaller values only change units
 LEAST_EPS: Final = 1e-3
@@ -27,20 +41,34 @@ NEAREST: Final = 12  # integer vectors tried instead of each y
 LARGEST: Final = {2: 8, 3: 5, 4: 3, 5: 2, 6: 2}  # integers tried as entries of y, by batch size
 UNIT: Final = np.array([Fraction(1)], dtype=object)
 PLAIN: Final = Counterexample.of(y=[0, 1], b=[0, 0])
+# Variables that are free only if a relation has one of these symbols.
+FREE: Final = {
+    "u": frozenset({cur.u1, cur.uy, cur.uu, cur.uKu}),
+    "tau": frozenset({cur.tau}),
+    "radius": frozenset({mnx.radius, mnx.ghat, mnx.gstd}),
+}
+CURVATURE: Final = frozenset(
+    {cur.gHg, cur.qKq, cur.qq, cur.ordered, cur.relative, cur.gz, cur.shrink, cur.lamK, cur.lamH}
+)
+
+
+class _Directed(Weighted):
+    """The sampler ``weights`` with a given direction u."""
+
+    @property
+    def u(self) -> Tensor:
+        return self.direction
 
 
 class LayerSpace:
     """Layers whose eps the claim's domain allows.
 
-    Parameters
-    ----------
-    symbols
-        Symbols of the relation and its domain.
-    domain
-        The claim's hypothesis; its conditions on eps alone are enforced by projection.
+    The symbols of one layer depend on a loss only through its gradient and Hessian at z, so
+    ``L(z) = z'Az/2 + b'z`` is the general case.  `project` enforces the conditions of the domain
+    on eps alone.
     """
 
-    known = frozenset(LocalModel.VALUES)
+    known = scalars(Measured).union(CURVATURE, *FREE.values(), {mnx.mu_g})
     sizes = (2, 3, 4, 6)
     usual = 4
     fixed: frozenset[str] = frozenset()
@@ -90,13 +118,14 @@ class LayerSpace:
         """Points whose y is not constant."""
         return params["y"].std(-1, correction=0) > 0
 
-    def model(self, params: Params) -> Measurements:
-        """Symbols with their graph."""
-        return LocalModel(params)
-
-    def recorded(self, params: Params) -> Measurements:
-        """Symbols as the sampler ``weights`` measures them."""
-        return recorded(params)
+    def measured(self, params: Params, *, graph: bool = False) -> Measurements:
+        """Symbols as the sampler ``weights`` measures them, for the input ``X = y``, ``w = 1``."""
+        y, gamma, beta, eps = (params[name] for name in ("y", "gamma", "beta", "eps"))
+        problems = Problems(y, gamma, beta, eps, quadratic(params["A"], params["b"]))
+        w = torch.ones_like(gamma)
+        tau, radius = (params.get(name, w).squeeze(-1) for name in ("tau", "radius"))
+        extra = (w.squeeze(-1), tau, radius, y, params.get("u", y))
+        return _Directed(y.unsqueeze(-1), w, problems, extra, graph=graph)
 
     def rounded(self, params: Params, index: int) -> Iterator[Point]:
         """Replace y by close integer vectors, round the rest to multiples of 1, 1/2, 1/4, 1/8."""

@@ -1,24 +1,14 @@
 """Search space of pairs of least-squares problems: matrices A and A', A' worse conditioned."""
 
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.least_squares import Pairs, Problem
-from bnproof.simulate.search.base import (
-    Boxed,
-    Exact,
-    Graphed,
-    Params,
-    Point,
-    normal,
-    spoken,
-    written,
-)
+from bnproof.simulate.search.base import Boxed, Exact, Params, Point, normal, spoken, written
 from bnproof.theory.claim import ExactCase
 from bnproof.theory.exact import cases as exact_cases
 from bnproof.theory.training import least_squares as quadratics
@@ -28,18 +18,15 @@ POSED: Final = 0.02
 LEAST: Final = 1.0  # Frobenius norm of a matrix
 
 
-class _One(Problem):
-    """One problem with a matrix (K, n, d), differentiable in it; there is no target."""
+class _Differentiable(Problem):
+    """Problems that take rates and gradients from formulas that have a slope."""
 
-    def __init__(self, matrix: Tensor) -> None:
-        self.matrix = matrix
-
-    @property
+    @cached_property
     def curvatures(self) -> Tensor:
         """Eigenvalues of the Hessian, (K, d)."""
         return self.singular**2
 
-    @property
+    @cached_property
     def best(self) -> Tensor:
         """Smallest worst factor of a step, (K,).
 
@@ -50,12 +37,12 @@ class _One(Problem):
         worst = (1 - rates.unsqueeze(-1) * c.unsqueeze(-2)).abs().amax(-1)
         return worst.amin(-1)
 
-    @property
+    @cached_property
     def limit(self) -> Tensor:
         """Largest rate at which every factor stays between -1 and 1, (K,)."""
         return (2 / self.curvatures).amin(-1)
 
-    @property
+    @cached_property
     def extremes(self) -> tuple[Tensor, Tensor]:
         """Gradient along the first and last singular direction at equal errors, and term sizes."""
         _, _, basis = torch.linalg.svd(self.matrix, full_matrices=False)
@@ -67,57 +54,19 @@ class _One(Problem):
         return along.squeeze(-1), sizes.squeeze(-1)
 
 
-class PairModel(Graphed):
-    """Symbols of K pairs, differentiable in both matrices (K, n, d)."""
-
-    def __init__(self, params: Params) -> None:
-        self.first, self.second = _One(params["first"]), _One(params["second"])
-
-
-def _squares(q: PairModel) -> tuple[Tensor, Tensor]:
-    return q.second.condition.square(), q.first.condition.square()
-
-
-PairModel.VALUES = {
-    quadratics.largest: lambda q: q.first.singular[:, 0],
-    quadratics.smallest: lambda q: q.first.singular[:, -1],
-    quadratics.cond: lambda q: q.first.condition,
-    quadratics.best: lambda q: q.first.best,
-    quadratics.limit: lambda q: q.first.limit,
-    quadratics.ratio: lambda q: q.first.ratio,
-    quadratics.increase: lambda q: torch.sub(*_squares(q)),
-    quadratics.best_2: lambda q: q.second.best,
-    quadratics.limit_2: lambda q: q.second.limit,
-    quadratics.ratio_2: lambda q: q.second.ratio,
-}
-PairModel.MAGNITUDES = {
-    quadratics.ratio: lambda q: q.first.ratio_size,
-    quadratics.ratio_2: lambda q: q.second.ratio_size,
-    quadratics.increase: lambda q: torch.add(*_squares(q)),
-    **dict.fromkeys(
-        (quadratics.best, quadratics.best_2), lambda q: torch.full_like(q.first.limit, 2.0)
-    ),
-}
-
-
 class PairSpace(Boxed):
     """Pairs of matrices; exact data go to `bnproof.theory.exact.cases.pair`.
 
-    Parameters
-    ----------
-    symbols
-        Symbols of the relation and its domain.
-    domain
-        The claim's hypothesis; if it compares the condition numbers, the matrices are swapped so
-        that the second is worse conditioned.
+    If the domain compares the condition numbers, `project` swaps the matrices so that the second is
+    worse conditioned.
     """
 
-    known = frozenset(PairModel.VALUES)
+    known = frozenset(Pairs.VALUES)
     sizes = ((2, 2), (3, 2), (3, 3), (4, 3))  # equations, unknowns
     usual = (3, 2)
 
     def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        del symbols
+        super().__init__(symbols, domain)
         self.ordered = quadratics.increase in domain.free_symbols
 
     def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:
@@ -133,24 +82,27 @@ class PairSpace(Boxed):
             matrix.mul_((LEAST / size.clamp(min=1e-300)).clamp(min=1))
         if self.ordered:
             A, B = params["first"].clone(), params["second"].clone()
-            worse = (_One(A).condition > _One(B).condition)[:, None, None]
+            first, second = self._conditions(params)
+            worse = (first > second)[:, None, None]
             params["first"].copy_(torch.where(worse, B, A))
             params["second"].copy_(torch.where(worse, A, B))
 
     def posed(self, params: Params) -> Tensor:
         """Points whose condition numbers are not too large for float64."""
-        good = [_One(params[name].detach()).condition * POSED < 1 for name in ("first", "second")]
-        return good[0] & good[1]
+        first, second = self._conditions(params)
+        return (first * POSED < 1) & (second * POSED < 1)
 
-    def model(self, params: Params) -> Measurements:
-        """Symbols with their graph, from singular values."""
-        return PairModel(params)
+    def _conditions(self, params: Params) -> tuple[Tensor, Tensor]:
+        """Condition numbers of both matrices, (K,) each."""
+        pair = self.measured(params)
+        return pair.first.condition.detach(), pair.second.condition.detach()
 
-    def recorded(self, params: Params) -> Measurements:
-        """Symbols as the sampler ``quadratics`` measures them, with rates found by search."""
-        first, second = (params[name].detach() for name in ("first", "second"))
+    def measured(self, params: Params, *, graph: bool = False) -> Pairs:
+        """Symbols as the sampler ``quadratics`` measures them; without graph rates are searched."""
+        kind = _Differentiable if graph else Problem
         # No symbol depends on the targets.
-        return Pairs(Problem(first, first[:, :, 0]), Problem(second, second[:, :, 0]))
+        first, second = (kind(params[name], params[name][:, :, 0]) for name in ("first", "second"))
+        return Pairs(first, second, graph=graph)
 
     def exact(self, point: Point) -> Exact:
         """An `ExactCase` of `bnproof.theory.exact.cases.pair`."""

@@ -10,16 +10,7 @@ from torch import Tensor
 from bnproof.simulate.samplers.base import Measurements, dot
 from bnproof.simulate.samplers.networks import Problems
 from bnproof.simulate.samplers.weights import Weighted
-from bnproof.simulate.search.base import (
-    Boxed,
-    Exact,
-    Graphed,
-    Params,
-    Point,
-    normal,
-    spoken,
-    written,
-)
+from bnproof.simulate.search.base import Boxed, Exact, Params, Point, normal, spoken, written
 from bnproof.theory.claim import ExactCase
 from bnproof.theory.layer import minimax as mnx
 
@@ -36,60 +27,33 @@ def _least_squares(X: Tensor, t: Tensor) -> Tensor:
     return solution.squeeze(-1)
 
 
-def _to_ray(point: Tensor, direction: Tensor) -> Tensor:
-    along = dot(point, direction).clamp(min=0) / dot(direction, direction)
-    return (point - along.unsqueeze(-1) * direction).square().sum(-1)
-
-
-class RegressionModel(Graphed):
-    """Symbols of K regressions, differentiable in X (K, m, d), t (K, m) and w0 (K, d)."""
-
-    def __init__(self, params: Params) -> None:
-        self.X, self.t, self.w0 = params["X"], params["t"], params["w0"]
+class _Differentiable(Weighted):
+    """The sampler ``weights`` with optima by the normal equations, finite or not."""
 
     @cached_property
     def star(self) -> Tensor:
         """Optimal weights of the unit without the layer, (K, d)."""
-        return _least_squares(self.X, self.t)
+        return _least_squares(self.X, self.target)
 
     @cached_property
-    def direction(self) -> Tensor:
+    def normalised_star(self) -> Tensor:
         """Optimal direction of the normalised unit, best correlated with the targets, (K, d)."""
-        return _least_squares(_centred(self.X), self.t)
+        return _least_squares(_centred(self.X), self.target)
 
-
-RegressionModel.VALUES = {
-    mnx.star: lambda q: dot(q.star, q.star),
-    mnx.inner: lambda q: dot(q.star, q.w0),
-    mnx.d_std: lambda q: (q.w0 - q.star).square().sum(-1),
-    mnx.d_ray: lambda q: _to_ray(q.w0, q.star),
-    mnx.d_bn: lambda q: _to_ray(q.w0, q.direction),
-    mnx.d_learned: lambda q: torch.minimum(_to_ray(q.w0, q.direction), _to_ray(q.w0, -q.direction)),
-}
-RegressionModel.MAGNITUDES = {
-    mnx.inner: lambda q: dot(q.star.abs(), q.w0.abs()),
-    mnx.d_std: lambda q: (q.w0.abs() + q.star.abs()).square().sum(-1),
-    **dict.fromkeys((mnx.d_ray, mnx.d_bn, mnx.d_learned), lambda q: dot(q.w0, q.w0)),
-}
+    def along(self, direction: Tensor) -> Tensor:
+        """Multiple of `direction` nearest to w, (K, 1)."""
+        return (dot(self.w, direction) / dot(direction, direction)).unsqueeze(-1)
 
 
 class RegressionSpace(Boxed):
-    """Regressions with one or two weights; exact data go to `minimax.regression`.
+    """Regressions with one or two weights; exact data go to `minimax.regression`."""
 
-    Parameters
-    ----------
-    symbols
-        Symbols of the relation and its domain.
-    domain
-        The claim's hypothesis, enforced by the ascent, not by projection.
-    """
-
-    known = frozenset(RegressionModel.VALUES)
+    known = frozenset({mnx.star, mnx.inner, mnx.d_std, mnx.d_ray, mnx.d_bn, mnx.d_learned})
     sizes = ((2, 1), (3, 1), (3, 2), (4, 2))  # targets, weights
     usual = (3, 2)
 
     def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        del domain
+        super().__init__(symbols, domain)
         self.learned = mnx.d_learned in symbols
 
     def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:
@@ -105,17 +69,14 @@ class RegressionSpace(Boxed):
         posed: Tensor = (size.amin(-1) > POSED) & (along > POSED * t.norm(dim=-1))
         return posed
 
-    def model(self, params: Params) -> Measurements:
-        """Symbols with their graph, by the normal equations."""
-        return RegressionModel(params)
-
-    def recorded(self, params: Params) -> Measurements:
-        """Symbols as the sampler ``weights`` measures them, with the optimum verified."""
-        X, t, w0 = (params[name].detach() for name in ("X", "t", "w0"))
-        one = torch.ones_like(w0[:, :1])
-        problems = Problems(t, one, 0 * one, 0 * one, lambda z: z.sum(-1))
-        unit = one.squeeze(-1)
-        return Weighted(X, w0, problems, (unit, unit, unit, t, t))
+    def measured(self, params: Params, *, graph: bool = False) -> Measurements:
+        """Symbols as the sampler ``weights`` measures them; only without graph it verifies them."""
+        X, t, w0 = (params[name] for name in ("X", "t", "w0"))
+        column = torch.ones_like(w0[:, :1])
+        ones = column.squeeze(-1)
+        problems = Problems(t, column, 0 * column, 0 * column, lambda z: z.sum(-1))
+        kind = _Differentiable if graph else Weighted
+        return kind(X, w0, problems, (ones, ones, ones, t, t), graph=graph)
 
     def exact(self, point: Point) -> Exact:
         """An `ExactCase` of `bnproof.theory.layer.minimax.regression`."""

@@ -5,10 +5,10 @@ The symbols of one group depend on the loss only through its gradient f at the n
 """
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property, partial
-from typing import Any, Final
+from fractions import Fraction
+from functools import partial
+from typing import Final
 
 import sympy as sp
 import torch
@@ -26,19 +26,16 @@ from bnproof.simulate.samplers.normalizers import (
 from bnproof.simulate.search.base import (
     Boxed,
     Exact,
-    Graphed,
     Params,
     Point,
     normal,
+    scalars,
     spoken,
     written,
 )
 from bnproof.theory.claim import ExactCase
 from bnproof.theory.exact import cases as exact_cases
-from bnproof.theory.normalizers import groups as sym
-from bnproof.theory.normalizers.oblique import nn, ww
 from bnproof.theory.normalizers.table import NORMALIZERS
-from bnproof.theory.symbols import eps, m, mu, sigma, vv
 
 LEAST: Final = 1 / 8  # bound on the scale of a group; smaller values only change units
 SAMPLES: Final = 3  # as in the layout `FEATURES` of the sampler
@@ -46,111 +43,18 @@ NAMES: Final = tuple(KINDS)
 SIZES: Final = (2, 3, 5)  # entries of a group
 
 
-class GroupModel(Graphed):
-    """Symbols of K groups u (K, m) through one normaliser, differentiable in u, f and eps."""
-
-    def __init__(self, params: Params) -> None:
-        self.params = params
-        u = params["u"]
-        self.u = u if u.requires_grad else u.detach().requires_grad_()
-        self.m = u.shape[-1]
-        self.kind = KINDS[_name(params)]
-        self.n = self.kind.normalise(self.u, params["eps"])
-
-    @cached_property
-    def scale(self) -> Tensor:
-        """S, (K, 1)."""
-        return self.kind.scale(self.u, self.params["eps"])
-
-    @cached_property
-    def w(self) -> Tensor:
-        """Gradient of S at u, (K, m)."""
-        return torch.autograd.grad(self.scale.sum(), self.u, create_graph=True)[0]
-
-    @cached_property
-    def v(self) -> Tensor:
-        """Gradient of ``<f, n>`` at u, (K, m)."""
-        total = dot(self.params["f"], self.n).sum()
-        return torch.autograd.grad(total, self.u, create_graph=True)[0]
-
-    @cached_property
-    def argument(self) -> Tensor:
-        """``x/S``, where x is the argument of the scale, (K, m)."""
-        u = self.u
-        x = u - u.mean(-1, keepdim=True) if self.kind.scale_centred else u
-        return x / self.scale
-
-    @property
-    def centred(self) -> Tensor:
-        """``A f``, (K, m)."""
-        f = self.params["f"]
-        return f - f.mean(-1, keepdim=True) if self.kind.centred else f
-
-    def all(self, value: float) -> Tensor:
-        """One number for every group, (K,)."""
-        return torch.full_like(self.u.detach()[:, 0], value)
-
-    def magnitude(self, symbol: sp.Symbol) -> Tensor:
-        """Sum of the absolute values of the terms that cancel in `symbol`, without a graph."""
-        if symbol in Measured.MAGNITUDES:
-            return self.record.magnitude(symbol)
-        return self.value(symbol).detach().abs()
-
-    @cached_property
-    def record(self) -> Measured:
-        """The same groups measured by the sampler of `bnproof.simulate.check`."""
-        return recorded(self.params)
-
-
-GroupModel.VALUES = {
-    m: lambda q: q.all(q.m),
-    eps: lambda q: q.params["eps"].squeeze(-1),
-    sym.p: lambda q: q.all(q.kind.power),
-    sym.c_n: lambda q: q.all(q.kind.centred),
-    sym.c_S: lambda q: q.all(q.kind.scale_centred),
-    mu: lambda q: q.u.mean(-1),
-    sigma: lambda q: q.u.std(-1, correction=0),
-    sym.S: lambda q: q.scale.squeeze(-1),
-    sym.omega: lambda q: q.m * dot(q.w, q.argument) / dot(q.argument, q.argument),
-    sym.fn: lambda q: dot(q.params["f"], q.n),
-    sym.AfAf: lambda q: dot(q.centred, q.centred),
-    sym.var_n: lambda q: q.n.var(-1, correction=0),
-    nn: lambda q: dot(q.n, q.n),
-    ww: lambda q: dot(q.w, q.w),
-    vv: lambda q: dot(q.v, q.v),
-}
-
-
-def recorded(params: Params) -> Measured:
-    """Measure the same groups by `samplers.normalizers`, as features of identical samples."""
-    still = {name: tensor.detach() for name, tensor in params.items()}
-    u, f = still["u"], still["f"]
-    x = u[:, None, :, None].expand(-1, SAMPLES, -1, -1)
-    gamma = torch.ones_like(u)[:, None, :, None]
-    kind = replace(KINDS[_name(params)], layout=FEATURES)
-    return Measured(Problems(kind, u.shape[-1], x, gamma, still["eps"], lambda z: dot(f, z)))
-
-
-def _name(params: Mapping[str, Any]) -> str:
+def _name(params: Params | Point) -> str:
     return NAMES[int(params["kind"].reshape(-1)[0])]
 
 
 class GroupSpace(Boxed):
-    """Groups through each normaliser that the domain allows; exact data go to `cases.group`.
+    """Groups through each normaliser that the domain allows; exact data go to `cases.group`."""
 
-    Parameters
-    ----------
-    symbols
-        Symbols of the relation and its domain.
-    domain
-        The claim's hypothesis; its conditions on the normaliser and on eps are enforced.
-    """
-
-    known = frozenset(GroupModel.VALUES)
+    known = scalars(Measured)
     fixed = frozenset({"kind"})
 
     def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        del symbols
+        super().__init__(symbols, domain)
         self.free: dict[str, bool] = {}
         names: dict[Kind, str] = {}
         for name, values in admitted(domain).items():
@@ -169,12 +73,11 @@ class GroupSpace(Boxed):
         """Gaussian groups with random means, Gaussian gradients, log-normal eps."""
         draw = normal(count, generator)
         name, entries = size
-        one = torch.ones(count, 1, dtype=torch.float64)
         return {
             "u": draw(entries) + draw(1),
             "f": draw(entries),
             "eps": draw(1).exp() * self.free[name],
-            "kind": NAMES.index(name) * one,
+            "kind": torch.full((count, 1), NAMES.index(name), dtype=torch.float64),
         }
 
     def project(self, params: Params) -> None:
@@ -191,13 +94,14 @@ class GroupSpace(Boxed):
         """Groups with a positive scale."""
         return KINDS[_name(params)].scale(params["u"].detach(), params["eps"].detach())[:, 0] > 0
 
-    def model(self, params: Params) -> Measurements:
-        """Symbols with their graph."""
-        return GroupModel(params)
-
-    def recorded(self, params: Params) -> Measurements:
-        """Symbols as the sampler ``normalizers`` measures them, through a whole tensor."""
-        return recorded(params)
+    def measured(self, params: Params, *, graph: bool = False) -> Measurements:
+        """Symbols as the sampler ``normalizers`` measures them, as features of equal samples."""
+        u, f = params["u"], params["f"]
+        x = u[:, None, :, None].expand(-1, SAMPLES, -1, -1)
+        gamma = torch.ones_like(u)[:, None, :, None]
+        kind = replace(KINDS[_name(params)], layout=FEATURES)
+        problems = Problems(kind, u.shape[-1], x, gamma, params["eps"], lambda z: dot(f, z))
+        return Measured(problems, graph=graph)
 
     def repaired(self, point: Point) -> Point | None:
         """The point itself, or None if its scale is 0 or eps is outside the domain."""
@@ -209,15 +113,14 @@ class GroupSpace(Boxed):
     def exact(self, point: Point) -> Exact:
         """An `ExactCase` of `bnproof.theory.exact.cases.group`."""
         name, (u, f), constant = _name(point), (point["u"], point["f"]), point["eps"].item()
-        options: dict[str, Any] = {}
+        options: dict[str, Fraction | sp.Rational] = {}
         words = f"{name}, u = {spoken(u)}, f = {spoken(f)}, eps = {constant}"
         if constant:
             options["eps"] = constant
         if name not in {kind.name for kind in NORMALIZERS}:
             options["power"] = sp.Rational(KINDS[name].power)
             name = name.replace(name.split()[0], "l_p")
-        build: Callable[..., Any] = exact_cases.group
-        case = ExactCase(words, partial(build, name, u.tolist(), f.tolist(), **options))
+        case = ExactCase(words, partial(exact_cases.group, name, u.tolist(), f.tolist(), **options))
         more = "".join(f', {key}="{value}"' for key, value in options.items())
         call = f'partial(exact_cases.group, "{name}", {written(u)}, {written(f)}{more})'
         return Exact(case, words, f'ExactCase(\n    "{words}",\n    {call},\n)')

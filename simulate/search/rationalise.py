@@ -111,10 +111,10 @@ class Judge:
 
     def refuting(self, points: list[Point], limit: int) -> Iterator[Point]:
         """Yield up to `limit` points that refute, simplest first."""
-        found = 0
+        refuted = 0
         for point in sorted(self._plausible(points), key=cost):
-            if found < limit and self.certify(self.space.exact(point)) is not None:
-                found += 1
+            if refuted < limit and self.certify(self.space.exact(point)) is not None:
+                refuted += 1
                 yield point
 
     def certify(self, data: Exact) -> Evidence | None:
@@ -129,7 +129,7 @@ class Judge:
         if not points:
             return []
         params = stacked(points)
-        model = self.space.model(params)
+        model = self.space.measured(params, graph=True)
         posed = self.space.posed(params)
         verdicts = self.inequality.judge(model, self.inequality.sides(model))
         good = posed & verdicts.inside & (verdicts.excess > MARGIN)

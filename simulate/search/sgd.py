@@ -3,21 +3,11 @@
 from functools import partial
 from typing import Final
 
-import sympy as sp
 import torch
 
 from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.sgd import Steps
-from bnproof.simulate.search.base import (
-    Boxed,
-    Exact,
-    Graphed,
-    Params,
-    Point,
-    normal,
-    spoken,
-    written,
-)
+from bnproof.simulate.search.base import Boxed, Exact, Params, Point, normal, spoken, written
 from bnproof.theory.claim import ExactCase
 from bnproof.theory.exact import cases as exact_cases
 from bnproof.theory.training import sgd
@@ -26,34 +16,13 @@ LEAST: Final = 1 / 8  # learning rate
 WEIGHTS: Final = 2
 
 
-class BatchModel(Graphed, Steps):
-    """Symbols of K sums of losses, differentiable in gradients (K, N, d) and rates (K, 1).
-
-    The expectations of `bnproof.simulate.samplers.sgd`, means over all batches, are differentiable.
-    """
-
-    def __init__(self, params: Params) -> None:
-        super().__init__(params["gradients"], params["alpha"].squeeze(-1), _size(params), 1)
-
-
 class BatchSpace(Boxed):
-    """Gradients of N examples; exact data go to `bnproof.theory.exact.cases.batch`.
-
-    Parameters
-    ----------
-    symbols
-        Symbols of the relation and its domain.
-    domain
-        The claim's hypothesis, enforced by the ascent, not by projection.
-    """
+    """Gradients of N examples; exact data go to `bnproof.theory.exact.cases.batch`."""
 
     known = frozenset({sgd.N, sgd.B, sgd.alpha, sgd.C, sgd.noise, sgd.noise_without})
     sizes = ((2, 1), (2, 2), (3, 2), (4, 2), (3, 3))  # examples, batch size
     usual = (3, 2)
     fixed = frozenset({"B"})
-
-    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
-        del symbols, domain
 
     def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:
         """Gaussian gradients, log-normal rates; the batch size is the same for all."""
@@ -66,14 +35,10 @@ class BatchSpace(Boxed):
         super().project(params)
         params["alpha"].abs_().clamp_(min=LEAST)
 
-    def model(self, params: Params) -> Measurements:
-        """Symbols with their graph."""
-        return BatchModel(params)
-
-    def recorded(self, params: Params) -> Measurements:
+    def measured(self, params: Params, *, graph: bool = False) -> Measurements:
         """Symbols as the sampler ``sgd`` measures them."""
-        still = {name: tensor.detach() for name, tensor in params.items()}
-        return Steps(still["gradients"], still["alpha"].squeeze(-1), _size(still), 1)
+        rate, size = params["alpha"].squeeze(-1), int(params["B"][0])
+        return Steps(params["gradients"], rate, size, 1, graph=graph)
 
     def repaired(self, point: Point) -> Point | None:
         """The point itself, or None if the learning rate is not positive."""
@@ -86,7 +51,3 @@ class BatchSpace(Boxed):
         case = ExactCase(words, partial(exact_cases.batch, gradients.tolist(), alpha, size))
         call = f"partial(exact_cases.batch, {written(gradients)}, {written(alpha)}, {size})"
         return Exact(case, words, f'ExactCase(\n    "{words}",\n    {call},\n)')
-
-
-def _size(params: Params) -> int:
-    return int(params["B"][0])

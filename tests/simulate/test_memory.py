@@ -65,6 +65,20 @@ def test_chunks_are_whole_blocks_within_the_budget() -> None:
         pass
 
 
+def test_the_free_memory_is_some_of_what_there_is() -> None:
+    assert 1 << 20 < memory.free() < 1 << 50
+
+
+def test_a_container_leaves_less(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    whole = memory.free()
+    (tmp_path / "memory.current").write_text("1000\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.free() > whole / 2
+    (tmp_path / "memory.max").write_text("4000\n")
+    assert memory.free() == 3000
+
+
 COUNTS = ("instances", "share inside the domain", "violations", "control violations")
 
 

@@ -104,20 +104,20 @@ def second() -> Vector:
 
 def first_along(v: Vector) -> Vector:
     """``D yhat[v]`` for a vector of any space with basis vectors 1 and yhat."""
-    one, yhat = v.space.vector("1"), v.space.vector("yhat")
-    inner = {h1: one.dot(v), hy: yhat.dot(v), hh: v.dot(v)}
+    ones, yhat = v.space.vector("1"), v.space.vector("yhat")
+    inner = {h1: ones.dot(v), hy: yhat.dot(v), hh: v.dot(v)}
     general = first()
     parts = {name: general.coefficient(name).subs(inner) for name in ("1", "yhat", "h")}
-    return one * parts["1"] + yhat * parts["yhat"] + v * parts["h"]
+    return ones * parts["1"] + yhat * parts["yhat"] + v * parts["h"]
 
 
 def second_along(a: Vector, b: Vector) -> Vector:
     """``D2 yhat[a, b]`` for vectors of any space with basis vectors 1 and yhat."""
-    one, yhat = a.space.vector("1"), a.space.vector("yhat")
-    inner = {h1: one.dot(a), k1: one.dot(b), hy: yhat.dot(a), ky: yhat.dot(b), hk: a.dot(b)}
+    ones, yhat = a.space.vector("1"), a.space.vector("yhat")
+    inner = {h1: ones.dot(a), k1: ones.dot(b), hy: yhat.dot(a), ky: yhat.dot(b), hk: a.dot(b)}
     general = second()
     parts = {name: general.coefficient(name).subs(inner) for name in ("1", "yhat", "h", "k")}
-    return one * parts["1"] + yhat * parts["yhat"] + a * parts["h"] + b * parts["k"]
+    return ones * parts["1"] + yhat * parts["yhat"] + a * parts["h"] + b * parts["k"]
 
 
 def project(u: Vector) -> Vector:

@@ -89,7 +89,7 @@ def slope_steps(d: Derivation) -> None:
         sp.diff((S**p + t * p * S ** (p - 1) * ay) ** (1 / p), t).subs(t, 0),
         ay,
     )
-    one, a, h = (_ENTRIES.vector(name) for name in ("1", "a", "h"))
+    ones, a, h = (_ENTRIES.vector(name) for name in ("1", "a", "h"))
     d.equal(
         "A step h of u moves x by y = h - c_S mean(h) 1; collect h: this is <w,h>, with "
         "w_i = (a_i - c_S mean(a))/m",
@@ -97,8 +97,8 @@ def slope_steps(d: Derivation) -> None:
             r"\tfrac1m\langle a, h - c_S\bar h\mathbf{1}\rangle",
             "<a, h - c_S mean(h) 1>/m",
         ),
-        a.dot(h - one * (c_S * one.dot(h) / m)) / m,
-        (a - one * (c_S * one.dot(a) / m)).dot(h) / m,
+        a.dot(h - ones * (c_S * ones.dot(h) / m)) / m,
+        (a - ones * (c_S * ones.dot(a) / m)).dot(h) / m,
         shown=_wh,
     )
 
@@ -122,11 +122,11 @@ def moment_steps(d: Derivation) -> None:
         r"\mu = \tfrac1m\langle\mathbf{1}, y\rangle,\quad \sigma^2 = \tfrac1m\|y-\mu\mathbf{1}\|^2",
         "n = (y - mu 1)/S, S = C = (mean |y_i|^p)^(1/p), mu = <1,y>/m, sigma^2 = |y - mu 1|^2/m",
     )
-    one, y = MOMENTS.vector("1"), MOMENTS.vector("y")
+    ones, y = MOMENTS.vector("1"), MOMENTS.vector("y")
     d.equal(
         "By <1,y> = m mu and |y|^2 = m(mu^2 + sigma^2)",
         (r"\tfrac1m\|y - \mu\mathbf{1}\|^2", "|y - mu 1|^2/m"),
-        sp.expand((y - one * mu).dot(y - one * mu) / m),
+        sp.expand((y - ones * mu).dot(y - ones * mu) / m),
         sigma**2,
     )
 

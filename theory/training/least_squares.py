@@ -234,15 +234,15 @@ def ratio_steps(d: Derivation) -> None:
 def scaling_steps(d: Derivation) -> None:
     """Derive that the Hessian for scaled features is their correlation matrix."""
     space = Space({("1", "1"): m, ("1", "x"): m * mu, ("x", "x"): m * (mu**2 + sigma**2)})
-    one, raw = space.vector("1"), space.vector("x")
-    scaled = (raw - one * mu) / sigma
+    ones, raw = space.vector("1"), space.vector("x")
+    scaled = (raw - ones * mu) / sigma
     d.given(
         "Feature scaling: subtract the mean of feature i, divide by its standard deviation",
         r"u_i = (x_i - \mu_i\mathbf{1})/\sigma_i",
         "u_i = (x_i - mu_i 1)/sigma_i",
     )
     d.equal(
-        "Its mean", (r"\tfrac1m\langle\mathbf{1},u_i\rangle", "<1,u_i>/m"), one.dot(scaled) / m, 0
+        "Its mean", (r"\tfrac1m\langle\mathbf{1},u_i\rangle", "<1,u_i>/m"), ones.dot(scaled) / m, 0
     )
     d.equal(
         "Its mean square",

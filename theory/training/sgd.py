@@ -120,7 +120,7 @@ def replaced_steps(d: Derivation) -> None:
 def kept_steps(d: Derivation) -> None:
     """Derive the moments of the counts for a uniform subset of |B| examples."""
     subsets = sp.binomial(N, B)
-    one, both = (
+    mean, mixed = (
         sp.gammasimp(sp.binomial(N - n, B - n).rewrite(sp.gamma) / subsets.rewrite(sp.gamma))
         for n in (1, 2)
     )
@@ -131,12 +131,12 @@ def kept_steps(d: Derivation) -> None:
         r"\mathbb{E}R_iR_j = \tbinom{N-2}{|\mathcal{B}|-2}/\tbinom{N}{|\mathcal{B}|}",
         "E R_i = E R_i^2 = C(N-1,|B|-1)/C(N,|B|), E R_i R_j = C(N-2,|B|-2)/C(N,|B|)",
     )
-    d.equal("Mean of a count", (r"\mathbb{E}R_i", "E R_i"), one, KEPT.mean)
-    d.equal("Variance of a count", (r"\mathrm{Var}\,R_i", "Var R_i"), one - one**2, KEPT.variance)
+    d.equal("Mean of a count", (r"\mathbb{E}R_i", "E R_i"), mean, KEPT.mean)
+    d.equal("Variance of a count", (r"\mathrm{Var}\,R_i", "Var R_i"), mean - mean**2, KEPT.variance)
     d.equal(
         "Covariance of two counts",
         (r"\mathrm{Cov}(R_i, R_j)", "Cov(R_i, R_j)"),
-        both - one**2,
+        mixed - mean**2,
         KEPT.covariance,
     )
     _sum_rule(d, KEPT)

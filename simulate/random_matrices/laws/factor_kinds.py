@@ -18,11 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite, sqrt
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from bnproof.simulate.random_matrices import Inexact
 
 Number = int | float | Fraction
 Roots = tuple[tuple[Fraction, ...], tuple[Fraction, ...]]
@@ -61,9 +62,11 @@ class Gaussian:
         """Upper bound on the rank, in addition to the two widths."""
         return fan
 
-    def matrix(self, out: int, fan: int, beta: int, rng: np.random.Generator) -> NDArray[Any]:
+    def matrix(self, out: int, fan: int, beta: int, rng: np.random.Generator) -> Inexact:
         """Sample one matrix, real (beta 1) or complex (beta 2)."""
-        return standard_gaussian((out, fan), beta, rng) * sqrt(float(self.variance) / fan)
+        entries = standard_gaussian((out, fan), beta, rng)
+        entries *= sqrt(float(self.variance) / fan)
+        return entries
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class Truncated:
         """As `Gaussian.rank`."""
         return fan
 
-    def matrix(self, out: int, fan: int, beta: int, rng: np.random.Generator) -> NDArray[Any]:
+    def matrix(self, out: int, fan: int, beta: int, rng: np.random.Generator) -> Inexact:
         """As `Gaussian.matrix`."""
         size = max(out, fan, round(float(self.ambient) * fan))
         columns, triangle = torch.linalg.qr(
@@ -182,7 +185,7 @@ class Diagonal:
         """As `Gaussian.out`."""
         return width
 
-    def matrix(self, out: int, fan: int, beta: int, rng: np.random.Generator) -> NDArray[Any]:
+    def matrix(self, out: int, fan: int, beta: int, rng: np.random.Generator) -> Inexact:
         """As `Gaussian.matrix`: shares of `fan` rounded to integers, in random order."""
         del out
         values = np.repeat(np.sqrt(np.array(self.squares, dtype=float)), self._counts(fan))
@@ -234,7 +237,7 @@ def exact(name: str, value: Number) -> Fraction:
     return Fraction(value)
 
 
-def standard_gaussian(shape: tuple[int, ...], beta: int, rng: np.random.Generator) -> NDArray[Any]:
+def standard_gaussian(shape: tuple[int, ...], beta: int, rng: np.random.Generator) -> Inexact:
     """Independent entries of mean square 1, real (beta 1) or complex (beta 2)."""
     if beta == 1:
         return rng.standard_normal(shape)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
 from numbers import Real
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from bnproof.simulate.random_matrices.laws.fuss_catalan_stieltjes import stieltj
 from bnproof.theory.random_matrices import fuss_catalan as reference
 
 Generator = np.random.Generator | np.random.RandomState | torch.Generator | int | None
+Shape = int | tuple[int, ...] | None
 
 
 class Values(NamedTuple):
@@ -112,7 +113,7 @@ class _Law:
         tail = (1 - confidence) / 2
         return float(self.ppf(tail)), float(self.isf(tail))
 
-    def rvs(self, size: Any = None, rng: Generator = None) -> Points:
+    def rvs(self, size: Shape = None, rng: Generator = None) -> Points:
         """Independent draws, by an exact method that uses two uniform numbers each.
 
         ``X = W**M x(U)`` with W uniform on (0, 1), U on (0, pi), and x(t) the parametrisation of
@@ -128,18 +129,21 @@ class _Law:
         """
         return self._point(self._draw(size, rng))
 
-    def log_rvs(self, size: Any = None, rng: Generator = None) -> Points:
+    def log_rvs(self, size: Shape = None, rng: Generator = None) -> Points:
         """Logarithms of the draws of `rvs`."""
         return self._placed.log_end - self._draw(size, rng)
 
-    def _draw(self, size: Any, rng: Generator) -> Points:
+    def _draw(self, size: Shape, rng: Generator) -> Points:
+        first: Points
+        second: Points
         if isinstance(rng, torch.Generator):
             shape = (2, size) if isinstance(size, int) else (2, *(size or ()))
-            draws = 1 - torch.rand(shape, generator=rng, device=rng.device, dtype=torch.float64)
-            first, second = draws[0], draws[1]
+            first, second = 1 - torch.rand(
+                shape, generator=rng, device=rng.device, dtype=torch.float64
+            )
         else:
-            given = isinstance(rng, np.random.Generator | np.random.RandomState)
-            source: Any = rng if given else np.random.default_rng(rng)
+            # `default_rng` returns a generator as it is; not every version takes a RandomState.
+            source = rng if isinstance(rng, np.random.RandomState) else np.random.default_rng(rng)
             first, second = (1 - source.uniform(size=size) for _ in range(2))
         xp, curve = kernel.namespace(first), self._placed.curve
         fall = curve.share * curve.at(xp, xp.tan(np.pi / 2 * first)).fall
@@ -194,7 +198,7 @@ class _Law:
                 value -= mp.log(2) + mp.mpf(self.log_moments()[0])
             return float(value)
 
-    def _moment(self, order: float) -> Any:
+    def _moment(self, order: float) -> mp.mpf:
         share = order / self.power
         return reference.moment(share, self.factors) * mp.mpf(self.scale) ** share
 

@@ -37,7 +37,7 @@ TINY: Final = 1e-290  # below, points and masses use the power laws at the left 
 _ETA: Final = np.linspace(-44.0, 84.0, 6401)  # beyond it both tables are straight lines to 1e-9
 
 
-def namespace(x: Any) -> Namespace:
+def namespace(x: Array) -> Namespace:
     """The module of x: torch for tensors, numpy otherwise."""
     return torch if isinstance(x, torch.Tensor) else np
 
@@ -138,7 +138,7 @@ class Curve:
         logit = np.log(point.cdf) - np.log(point.sf)
         self._by_fall = _table(excess, _ETA - excess)
         self._by_logit = _table(logit[::-1], _ETA[::-1])
-        self._copies: dict[Any, tuple[Table, ...]] = {}
+        self._copies: dict[torch.device | None, tuple[Table, ...]] = {}
 
     def at(self, xp: Namespace, half: Array) -> Point:
         """Everything at ``half = tan(t/2)``, a positive array."""
@@ -243,7 +243,9 @@ def _short_arc(P: float) -> tuple[list[float], list[float]]:
         )
 
 
-def mapped(function: Callable[[Namespace, Array], tuple[Array, ...]], x: Any) -> tuple[Any, ...]:
+def mapped(
+    function: Callable[[Namespace, Array], tuple[Array, ...]], x: Array
+) -> tuple[Array, ...]:
     """Apply `function` to x in blocks (on a GPU all at once), in float64.
 
     The results have the kind, shape and device of x, and are float32 if x is.

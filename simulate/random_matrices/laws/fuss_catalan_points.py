@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from mpmath import mp
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from bnproof.simulate.random_matrices.laws import fuss_catalan_kernel as kernel
 from bnproof.theory.random_matrices import fuss_catalan as reference
 
-# A number, an array-like object or a tensor; results are of the same kind.
-Points = Any
+Points = kernel.Array  # or a number, or an array-like object; results are of the same kind
 
 FAR: Final = 40.0  # bound on fall/(M+1): above, x pdf and cdf are C x**(1/(M+1)) to 17 digits
 BITS: Final = 32  # powers of two by which far points are shifted
@@ -32,7 +31,7 @@ class Inside(NamedTuple):
 class Outcome(NamedTuple):
     """A function of inside points, and its values below 0, at 0, and above the right end."""
 
-    inside: Callable[[Any, Inside], Points]
+    inside: Callable[[kernel.Namespace, Inside], Points]
     below: float
     at_zero: float
     above: float
@@ -87,7 +86,7 @@ class Placed:
         """Evaluate `outcomes` at x, block by block."""
         high, low = self.end
 
-        def block(xp: Any, x: Points) -> tuple[Points, ...]:
+        def block(xp: kernel.Namespace, x: Points) -> tuple[Points, ...]:
             distance = (high - x) + low
             inner = (x > 0) & (distance > 0)
             inside = self._inside(
@@ -103,7 +102,7 @@ class Placed:
 
         return kernel.mapped(block, x)
 
-    def _inside(self, xp: Any, x: Points, distance: Points) -> Inside:
+    def _inside(self, xp: kernel.Namespace, x: Points, distance: Points) -> Inside:
         """Values at x, at this distance from the right end."""
         curve, power = self.curve, self.power
         # log(end/x): near the end from the distance; in two steps, since 1/x may overflow.
@@ -111,7 +110,7 @@ class Placed:
         fall = power * (xp.log1p(distance / safe) + xp.log(safe / x))
         far = fall - FAR * (self.factors + 1)
         steps = far / (power * BITS * np.log(2))
-        drop: Any = 1.0
+        drop: Points = 1.0
         if (steps >= 1).any():
             # Rounding of log x would cost digits: shift by an exact power of two.
             count = kernel.whole(xp.clip(steps, 0, len(LIFTS) - 1))
@@ -124,7 +123,7 @@ class Placed:
     def fall_of(self, q: Points, *, upper: bool) -> Points:
         """Logarithm of (right end)/x at the point x with mass q below it, or above it."""
 
-        def block(xp: Any, q: Points) -> tuple[Points, ...]:
+        def block(xp: kernel.Namespace, q: Points) -> tuple[Points, ...]:
             inner = (q > 0) & (q < 1)
             mass = xp.where(inner, q, 0.5)
             fall = self.curve.fall_of(xp, *((1 - mass, mass) if upper else (mass, 1 - mass)))
@@ -135,7 +134,7 @@ class Placed:
         return kernel.mapped(block, q)[0]
 
 
-def _outside(xp: Any, x: Points, outcome: Outcome) -> Points:
+def _outside(xp: kernel.Namespace, x: Points, outcome: Outcome) -> Points:
     value = xp.where(x > 0, outcome.above, xp.where(x < 0, outcome.below, outcome.at_zero))
     return xp.where(xp.isnan(x), x, value)
 
@@ -151,12 +150,12 @@ def log_density(at_zero: float) -> Outcome:
     return Outcome(lambda xp, p: xp.log(p.weight) - xp.log(p.x), -np.inf, limit, -np.inf)
 
 
-def _log_cdf(xp: Any, p: Inside) -> Points:
+def _log_cdf(xp: kernel.Namespace, p: Inside) -> Points:
     left = p.cdf < p.sf
     return xp.where(left, xp.log(p.cdf), xp.log1p(-xp.where(left, 0.0, p.sf)))
 
 
-def _log_sf(xp: Any, p: Inside) -> Points:
+def _log_sf(xp: kernel.Namespace, p: Inside) -> Points:
     left = p.cdf < p.sf
     return xp.where(left, xp.log1p(-xp.where(left, p.cdf, 0.0)), xp.log(p.sf))
 

@@ -11,21 +11,20 @@ support.  Near the right end, a branch point, the angle t of the support is cont
 numbers.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 
 from bnproof.simulate.random_matrices.laws import fuss_catalan_kernel as kernel
-
-Array = Any
+from bnproof.simulate.random_matrices.laws.fuss_catalan_kernel import Array, Namespace
 
 LEAST_ANGLE: Final = 1e-120  # replaces 0: the limit from above on the real axis
 NEAR: Final = 0.05  # bound on both parts of z/x_max - 1 for the series in t**2
 STEPS: Final = 300  # more than bisection needs; about ten are typical
 
 
-def stieltjes(z: Any, factors: float, scale: float, end: tuple[float, float]) -> Any:
+def stieltjes(z: Array, factors: float, scale: float, end: tuple[float, float]) -> Array:
     """Stieltjes transform G(z) = E 1/(z - X), where X has the law for M times `scale`.
 
     Parameters
@@ -82,13 +81,13 @@ class _Angle(NamedTuple):
     cot: Array
 
 
-def _angle(xp: Any, angle: Array, supplement: Array) -> _Angle:
+def _angle(xp: Namespace, angle: Array, supplement: Array) -> _Angle:
     """From the angle and its supplement, both with full relative accuracy."""
     least = xp.minimum(angle, supplement)
     return _Angle(xp.sin(least), xp.where(angle <= supplement, 1.0, -1.0) / xp.tan(least))
 
 
-def _by_triangle(xp: Any, x: Array, y: Array, M: float) -> tuple[Array, Array]:
+def _by_triangle(xp: Namespace, x: Array, y: Array, M: float) -> tuple[Array, Array]:
     """Real and imaginary part of B at x + iy, y >= 0, for the law of scale 1.
 
     Newton's method, inside a bracket, for the logit of psi relative to its range.
@@ -122,7 +121,7 @@ def _by_triangle(xp: Any, x: Array, y: Array, M: float) -> tuple[Array, Array]:
     return r * psi.sin * psi.cot, -r * psi.sin
 
 
-def _by_series(xp: Any, a: Array, b: Array, M: float) -> tuple[Array, Array]:
+def _by_series(xp: Namespace, a: Array, b: Array, M: float) -> tuple[Array, Array]:
     """B at x_max(1 + a + ib), for a and b >= 0 below `NEAR`.
 
     t**2 is a power series in log(z/x_max), corrected by one multiplicative step.
@@ -142,7 +141,7 @@ def _by_series(xp: Any, a: Array, b: Array, M: float) -> tuple[Array, Array]:
     return root.real, root.imag
 
 
-def _fall(xp: Any, square: Array, P: float) -> Array:
+def _fall(xp: Namespace, square: Array, P: float) -> Array:
     """`Point.fall` of the kernel as a power series in complex t**2."""
     short = square / (P + 1) ** 2
     c, c_v = (kernel.horner(kernel.C_SERIES, part) for part in (square, short))
@@ -151,6 +150,6 @@ def _fall(xp: Any, square: Array, P: float) -> Array:
     return P * _log1p(xp, rise.real, rise.imag) - log + (P + 1) * log_v
 
 
-def _log1p(xp: Any, a: Array, b: Array) -> Array:
+def _log1p(xp: Namespace, a: Array, b: Array) -> Array:
     """log(1 + a + ib), accurate for small numbers."""
     return 0.5 * xp.log1p(2 * a + a * a + b * b) + 1j * xp.arctan2(b, 1 + a)

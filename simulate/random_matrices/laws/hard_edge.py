@@ -27,13 +27,11 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 from numpy.polynomial.polynomial import polyval
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import gammaln, loggamma
 
-from bnproof.simulate.random_matrices import Array
+from bnproof.simulate.random_matrices import Array, Complex
 from bnproof.simulate.random_matrices.laws.edge_law import EdgeLaw, Piecewise
-
-Complex = NDArray[np.complex128]
 
 MOST_FACTORS: Final = 8
 MOST_EXCESS: Final = 10

@@ -24,16 +24,13 @@ to -pi.
 
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from bnproof.simulate.random_matrices import Array
-
-Complex = NDArray[np.complex128]
+from bnproof.simulate.random_matrices import Array, Complex, Inexact
 
 HALVINGS: Final = 52
 CORRECTIONS: Final = 2  # Newton steps after each halving
@@ -75,7 +72,7 @@ class Curve:
         self.q = np.array(list(poles))
         self.r = np.array(list(poles.values()))
 
-    def log(self, lam: NDArray[Any]) -> NDArray[Any]:
+    def log(self, lam: Inexact) -> Inexact:
         """F at v = exp(lam), Im lam in [0, pi]."""
         v = np.exp(lam)
         total = self.log_scale + self.e[0] * lam
@@ -83,7 +80,7 @@ class Curve:
             total = total + e * np.log(v + s)
         return total
 
-    def slope(self, lam: NDArray[Any]) -> NDArray[Any]:
+    def slope(self, lam: Inexact) -> Inexact:
         """dF/dlam."""
         v = np.exp(lam)
         total = self.e[0] + 0 * v
@@ -94,12 +91,12 @@ class Curve:
     @cached_property
     def gaps(self) -> list[Piece]:
         """Intervals without density, ascending: the real v with Im F = pi and F' < 0."""
-        found = []
+        gaps = []
         ends = np.append(self.s[1:], np.inf)
         for start, end, height in zip(self.s, ends, np.cumsum(self.e), strict=True):
             if height == 1:
-                found += self._gaps_between(start, end)
-        return sorted(found)
+                gaps += self._gaps_between(start, end)
+        return sorted(gaps)
 
     @cached_property
     def intervals(self) -> list[Piece]:
@@ -166,7 +163,7 @@ class Curve:
         """Re F at the singularity -s."""
         return np.inf if s == np.inf or self.e[self.s == s][0] < 0 else -np.inf
 
-    def y(self, v: NDArray[Any]) -> NDArray[Any]:
+    def y(self, v: Inexact) -> Inexact:
         """psi(1/w)."""
         return -sum(r / (v + q) for q, r in zip(self.q, self.r, strict=True))
 
@@ -211,7 +208,7 @@ class Curve:
             reached = ahead
         return self.newton(lam, target, CORRECTIONS)
 
-    def newton(self, lam: Complex, target: NDArray[Any], steps: int) -> Complex:
+    def newton(self, lam: Complex, target: Inexact, steps: int) -> Complex:
         """Refine lam within the strip 0 <= Im <= pi, outside of which logarithms change branch."""
         lam.imag = np.clip(lam.imag, 0, np.pi)
         for _ in range(steps):

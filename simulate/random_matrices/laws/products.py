@@ -20,10 +20,10 @@ from itertools import pairwise
 from typing import Final, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 
-from bnproof.simulate.random_matrices import Array
+from bnproof.simulate.random_matrices import Array, Complex
 from bnproof.simulate.random_matrices.laws.factor_kinds import (
     Diagonal,
     Factor,
@@ -33,8 +33,6 @@ from bnproof.simulate.random_matrices.laws.factor_kinds import (
 )
 from bnproof.simulate.random_matrices.laws.product_curve import Curve, Piece
 from bnproof.simulate.random_matrices.laws.product_equation import Equation, curve, equation, moment
-
-Complex = NDArray[np.complex128]
 
 STEPS: Final = 2  # Newton steps from the guess of a spline
 RESIDUE: Final = 1e-7  # residual of log x above which a guess is replaced by continuation

@@ -110,8 +110,7 @@ def _interpolants() -> tuple[Piecewise, Piecewise]:
         )
 
     edges = sorted({*LEFT, *CENTRE, *TAIL})
-    one, two = (Piecewise(partial(exact, beta), edges, DEGREE) for beta in (1, 2))
-    return one, two
+    return Piecewise(partial(exact, 1), edges, DEGREE), Piecewise(partial(exact, 2), edges, DEGREE)
 
 
 @lru_cache(maxsize=1)
@@ -138,10 +137,10 @@ def painleve() -> tuple[Chebyshev, Chebyshev]:
         jacobian = np.eye(COLLOCATION) - (s + 6 * q**2)[:, None] * integral
         second -= np.linalg.solve(jacobian, second - s * q - 2 * q**3)
     solution = Chebyshev(to_series @ (line @ ends + integral @ second), (SERIES_BELOW, MATCH))
-    one, two = (-np.exp(value) for value in log_log_determinants(MATCH))
-    log_two = -(solution**2).integ(2, k=[-slope_two, -two], lbnd=MATCH)
+    start_one, start_two = (-np.exp(value) for value in log_log_determinants(MATCH))
+    log_two = -(solution**2).integ(2, k=[-slope_two, -start_two], lbnd=MATCH)
     # log F_1 = (log F_2 - integral of q from s to infinity)/2.
-    log_one = (log_two + solution.integ(1, k=[2 * one - two], lbnd=MATCH)) / 2
+    log_one = (log_two + solution.integ(1, k=[2 * start_one - start_two], lbnd=MATCH)) / 2
     return log_one, log_two
 
 

@@ -41,7 +41,7 @@ def check_fits(widths: Sequence[int], repeats: int, kind: Field, *, device: str 
 
     def fits(width: int, count: int) -> bool:
         """Whether it fits with the largest width so many, and the others in proportion."""
-        scaled = [max(1, one * width // size) for one in widths]
+        scaled = [max(1, original * width // size) for original in widths]
         return not _slow(scaled) and bytes_needed(scaled, count, kind) <= SHARE * free
 
     if fits(size, repeats):

@@ -1,10 +1,10 @@
 """Validated factors of a product of matrices."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from bnproof.simulate.random_matrices import Array
@@ -26,7 +26,7 @@ class Factors:
         As `bnproof.simulate.random_matrices.spectra.singular_values.log_singular_values` says.
     """
 
-    def __init__(self, factors: Sequence[Any]) -> None:
+    def __init__(self, factors: Sequence[ArrayLike | Tensor]) -> None:
         if isinstance(factors, Tensor | np.ndarray) or not factors:
             raise ValueError("factors must be a sequence of at least one matrix")
         self.first = next((f for f in factors if isinstance(f, Tensor)), None)
@@ -57,7 +57,7 @@ class Factors:
         self.tensors = [f.detach().to(kind).reshape(-1, *f.shape[-2:]) for f in tensors]
         self.widths = [f.shape[-2] for f in tensors] + [tensors[-1].shape[-1]]
 
-    def like_input(self, values: Array) -> Any:
+    def like_input(self, values: Array) -> Array | Tensor:
         """Values (K, r) with the batch shape and the array type of the factors."""
         shaped = values.reshape(*self.batch, values.shape[-1])
         return shaped if self.first is None else torch.from_numpy(shaped).to(self.first.device)

@@ -5,7 +5,7 @@ the corrected law, dashed lines the printed one.  Each function draws on a given
 the alt text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,9 @@ from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
 from bnproof.simulate.random_matrices.spectra.spectrum import Spectrum, condition_digits
 from bnproof.theory.common.errors import UserError
 
-RIGHT, PRINTED = "#0072B2", "#D55E00"  # Okabe and Ito (2008)
+BLUE, RED, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"  # Okabe and Ito (2008)
+MARKS: Final = ("o", "s", "^", "D", "v", "P")
+RIGHT, PRINTED = BLUE, RED
 POINTS: Final = 400
 BINS: Final = 60
 PANELS: Final = 6
@@ -91,6 +93,10 @@ def _panel(axes: Axes, spectrum: Spectrum, ticks: Sequence[float]) -> None:
         plain = FussCatalan(len(spectrum.widths) - 1)
         grid = np.linspace(0, np.sqrt(plain.support()[1]), POINTS + 2)[1:-1] ** 2
         axes.plot(grid, plain.pdf(grid), color=PRINTED, linestyle="--", label="law as printed")
+    _square_root_axis(axes, right, ticks)
+
+
+def _square_root_axis(axes: Axes, right: float, ticks: Sequence[float]) -> None:
     axes.set_xscale("function", functions=(_root, np.square))
     axes.set_yscale("log")
     axes.set_ylim(0.005, 20)
@@ -119,26 +125,35 @@ def _log_panel(axes: Axes, spectrum: Spectrum) -> None:
     axes.set_xlabel("log10 s")
 
 
-def draw_laws(figure: Figure, factors: Sequence[int]) -> str:
-    """Figure 8 of S3: density (5) for several M, corrected and as printed."""
-    panels = figure.subplots(1, len(factors), sharey=True, squeeze=False)[0]
-    for axes, M in zip(panels, factors, strict=True):
+def draw_readings(
+    figure: Figure,
+    histograms: Mapping[int, tuple[Array, Array] | None],
+    ticks: Sequence[float],
+) -> None:
+    """Density (5) for several M as that of s squared and as that of s, a panel each.
+
+    `histograms` maps M to the density and the edges of the sampled singular values, if any.
+    """
+    panels = figure.subplots(1, len(histograms), sharey=True, squeeze=False)[0]
+    for axes, (M, histogram) in zip(panels, histograms.items(), strict=True):
+        if histogram is not None:
+            axes.stairs(*histogram, fill=True, color="0.8", label="sampled s")
         for law, colour, line, label in (
             (FussCatalan(M).root(), RIGHT, "-", "(5) as the density of s²"),
             (FussCatalan(M), PRINTED, "--", "(5) as the density of s, as printed"),
         ):
             grid = np.linspace(0, np.sqrt(law.support()[1]), POINTS + 2)[1:-1] ** 2
             axes.plot(grid, law.pdf(grid), color=colour, linestyle=line, label=label)
-        axes.set_xscale("function", functions=(_root, np.square))
-        axes.set_yscale("log")
-        axes.set_ylim(0.005, 20)
-        axes.set_xlim(0, FussCatalan(M).support()[1] * 1.02)
-        axes.set_xticks([tick for tick in (0, 1, 4, 8, 16) if tick <= FussCatalan(M).support()[1]])
-        axes.set_xlabel("s (square-root scale)")
+        _square_root_axis(axes, FussCatalan(M).support()[1] * 1.02, ticks)
         axes.set_title(f"M = {M}")
     panels[0].set_ylabel("density of s (log scale)")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+
+
+def draw_laws(figure: Figure, factors: Sequence[int]) -> str:
+    """Figure 8 of S3: density (5) for several M, corrected and as printed."""
+    draw_readings(figure, dict.fromkeys(factors), (0, 1, 4, 8, 16))
     ends = ", ".join(f"{FussCatalan(M).root().support()[1]:.2f}" for M in factors)
     wrong = ", ".join(f"{FussCatalan(M).support()[1]:.2f}" for M in factors)
     figure.suptitle(f"Singular values end at {ends}, not at {wrong} as printed")
@@ -175,10 +190,10 @@ def draw_condition(figure: Figure, spectra: Sequence[Spectrum]) -> str:
     slope = (middle[-1] - middle[0]) / max(factors[-1] - factors[0], 1)
     size = spectra[0].widths[0]
     axes.set_title(f"N = {size}: each further factor costs {slope:.2f} digits of condition")
-    found = ", ".join(f"{value:.1f}" for value in middle)
+    medians = ", ".join(f"{value:.1f}" for value in middle)
     return (
         f"Decadic logarithm of the condition number of products of {size} x {size} Gaussian "
-        f"matrices against their number {', '.join(map(str, factors))}: medians {found}."
+        f"matrices against their number {', '.join(map(str, factors))}: medians {medians}."
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import sqrt
-from typing import Any, Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -56,14 +56,14 @@ class PValue:
     ordinary: float
 
     @classmethod
-    def of(cls, found: float, size: int, null: Array) -> "PValue":
-        """Compare the distance `found` of a spectrum of `size` values with `null`, ascending."""
-        count = len(null) - int(np.searchsorted(null, found))
+    def of(cls, measured: float, size: int, null: Array) -> "PValue":
+        """Compare the distance `measured` of a spectrum of `size` values with `null`, ascending."""
+        count = len(null) - int(np.searchsorted(null, measured))
         value = (1 + count) / (1 + len(null))
         error = sqrt(value * (1 - value) / len(null))
-        return cls(found, value, error, len(null), float(kstwo.sf(found, size)))
+        return cls(measured, value, error, len(null), float(kstwo.sf(measured, size)))
 
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, object]:
         """The rounded values as JSON data."""
         return {
             "distance": float(f"{self.distance:.3e}"),
@@ -73,7 +73,14 @@ class PValue:
         }
 
 
-def distance(values: ArrayLike, law: Any) -> float:
+class Distribution(Protocol):
+    """A law with a vectorised distribution function."""
+
+    def cdf(self, x: Array) -> Array:
+        """Mass at or below x."""
+
+
+def distance(values: ArrayLike, law: Distribution) -> float:
     """Kolmogorov-Smirnov distance: the largest difference of the distribution functions.
 
     Parameters
@@ -81,7 +88,7 @@ def distance(values: ArrayLike, law: Any) -> float:
     values
         At least one number; of any shape.
     law
-        An object with a vectorised `cdf` method.
+        The law that the values are compared with.
 
     Raises
     ------
@@ -118,9 +125,9 @@ def null_distances(
     """
     law = FussCatalan(factors).root()
     drawn = sample_singular_values([size] * (factors + 1), repeats, field=field, seed=seed + APART)
-    found = np.sort([distance(row, law) for row in drawn.numpy()])
-    found.flags.writeable = False
-    return found
+    distances = np.sort([distance(row, law) for row in drawn.numpy()])
+    distances.flags.writeable = False
+    return distances
 
 
 def p_value(
@@ -154,10 +161,10 @@ def p_value(
     >>> p_value(spectrum, 2, repeats=200).ordinary > 0.9
     True
     """
-    found = distance(values, FussCatalan(factors).root())
+    measured = distance(values, FussCatalan(factors).root())
     size = np.size(values)
     null = null_distances(factors, size, field=field, repeats=repeats, seed=seed)
-    return PValue.of(found, size, null)
+    return PValue.of(measured, size, null)
 
 
 @dataclass(frozen=True)

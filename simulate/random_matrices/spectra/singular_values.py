@@ -28,11 +28,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import lapack
 from torch import Tensor
 
-from bnproof.simulate.random_matrices import Array
+from bnproof.simulate.random_matrices import Array, Inexact
 from bnproof.simulate.random_matrices.spectra.factors import Factors
 
 EPS: Final = float(np.finfo(float).eps)
@@ -54,7 +54,7 @@ class _Product(NamedTuple):
     T: Tensor
 
 
-def log_singular_values(factors: Sequence[Any]) -> Any:
+def log_singular_values(factors: Sequence[ArrayLike | Tensor]) -> Any:
     """Natural logarithms of the singular values of ``factors[0] @ factors[1] @ ...``.
 
     Parameters
@@ -98,7 +98,7 @@ def log_singular_values(factors: Sequence[Any]) -> Any:
     return given.like_input(logs)
 
 
-def singular_values(factors: Sequence[Any]) -> Any:
+def singular_values(factors: Sequence[ArrayLike | Tensor]) -> Any:
     """Singular values of ``factors[0] @ factors[1] @ ...``; see `log_singular_values`.
 
     Raises
@@ -135,8 +135,8 @@ def _solve(given: Factors) -> tuple[Array, NDArray[np.int64]]:
     for factor in reversed(factors):
         product = _absorb(factor, product)
     assert product is not None
-    found = [_decompose(T, e, min(given.widths)) for T, e in zip(product.T, product.e, strict=True)]
-    mantissas, exponents = (np.stack(part) for part in zip(*found, strict=True))
+    parts = [_decompose(T, e, min(given.widths)) for T, e in zip(product.T, product.e, strict=True)]
+    mantissas, exponents = (np.stack(column) for column in zip(*parts, strict=True))
     if len(set(given.widths)) == 1:
         with np.errstate(divide="ignore"):
             logs = np.log(mantissas) + exponents * np.log(2.0)
@@ -238,7 +238,7 @@ def _decompose(T: Tensor, e: Tensor, count: int) -> tuple[Array, NDArray[np.int6
     return mantissas, exponents
 
 
-def _values(R: NDArray[Any], e: NDArray[np.int64]) -> Array:
+def _values(R: Inexact, e: NDArray[np.int64]) -> Array:
     """Singular values of ``R diag(2**e)``, descending, with errors of EPS times cond(R).
 
     R is upper triangular with columns of norm about 1.
@@ -257,7 +257,7 @@ def _values(R: NDArray[Any], e: NDArray[np.int64]) -> Array:
     return _jacobi(scaled)
 
 
-def _jacobi(matrix: NDArray[Any]) -> Array:
+def _jacobi(matrix: Inexact) -> Array:
     """Singular values, descending, with errors invariant under scaling of columns."""
     twice = np.iscomplexobj(matrix)
     if twice:  # gejsv is real in SciPy: as a real matrix of twice the size, every value twice

@@ -107,7 +107,7 @@ class Spectrum:
             values = np.exp(self.logs)
         return np.array([distance(row, self.law) for row in values])
 
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, object]:
         """Measured values as JSON data."""
         low, high = self.law.support()
         finite = np.isfinite(self.condition)
@@ -208,12 +208,12 @@ def given(weights: Mapping[str, Tensor]) -> list[Spectrum]:
     if not weights:
         raise UserError("no weight matrices given; name layers that are matrices")
     standard = {name: _standard(name, weight) for name, weight in weights.items()}
-    found = [_spectrum(name, [matrix]) for name, matrix in standard.items()]
+    spectra = [_spectrum(name, [matrix]) for name, matrix in standard.items()]
     chain = list(standard.values())
     chains = all(left.shape[0] == right.shape[1] for left, right in pairwise(chain))
     if len(chain) > 1 and chains:
-        found.append(_spectrum(f"product of {len(chain)}", chain))
-    return found
+        spectra.append(_spectrum(f"product of {len(chain)}", chain))
+    return spectra
 
 
 def _spectrum(name: str, matrices: Sequence[Tensor]) -> Spectrum:

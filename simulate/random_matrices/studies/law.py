@@ -15,7 +15,7 @@ laws.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
+from bnproof.simulate.random_matrices.spectra.figures import draw_readings
 from bnproof.simulate.random_matrices.spectra.goodness_of_fit import (
     PValue,
     distance,
@@ -30,7 +31,7 @@ from bnproof.simulate.random_matrices.spectra.goodness_of_fit import (
 )
 from bnproof.simulate.random_matrices.spectra.sampling import product_singular_values
 from bnproof.simulate.random_matrices.studies import table as studies
-from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings, SpectrumTest
+from bnproof.theory.claim import Claim, Evidence, Scale, Settings, SpectrumTest
 
 SLOPE: Final = (-1.5, -0.5)
 BOUND: Final = 0.02
@@ -46,7 +47,7 @@ BINS: Final = 60
 TICKS: Final = (0, 0.2, 1, 2, 4, 8)
 EACH: Final = "distance of one spectrum"
 # The variable whose density is (5): singular values, or their squares.
-POWERS: Final = {"s": 1, "s^2": 2}
+ANSWERS: Final = {"s": 1, "s^2": 2}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Trend:
         """Whether the distance tends to 0 by the criterion of this module."""
         return SLOPE[0] <= self.slope <= SLOPE[1] and self.distances[-1] < BOUND
 
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, object]:
         """Measured values as JSON data."""
         return {
             EACH: [float(f"{value:.3e}") for value in self.distances],
@@ -110,47 +111,40 @@ def trend(samples: list[Array], power: int, law: FussCatalan) -> Trend:
     )
 
 
-def p_values(rows: Array, answer: str, factors: int, seed: int) -> dict[str, Any]:
+def p_values(rows: Array, answer: str, factors: int, seed: int) -> dict[str, object]:
     """P-values of spectra (repeats, N) under the hypothesis `answer`, as JSON data."""
     size, law = rows.shape[1], FussCatalan(factors)
     null = null_distances(factors, size, repeats=NULL, seed=seed)
-    found = [PValue.of(distance(row ** POWERS[answer], law), size, null) for row in rows]
-    values = [item.value for item in found]
+    tests = [PValue.of(distance(row ** ANSWERS[answer], law), size, null) for row in rows]
+    values = [item.value for item in tests]
     return {
         f"p-values of {len(rows)} spectra at N = {size}": {
             "median, calibrated": float(f"{np.median(values):.3g}"),
             "least, calibrated": float(f"{min(values):.3g}"),
-            "standard error at most": float(f"{max(item.error for item in found):.1g}"),
+            "standard error at most": float(f"{max(item.error for item in tests):.1g}"),
             "simulated spectra": NULL,
-            "least for independent points": float(f"{min(item.ordinary for item in found):.3g}"),
+            "least for independent points": float(f"{min(item.ordinary for item in tests):.3g}"),
         }
     }
 
 
-def check(claim: Claim, settings: Settings) -> Evidence:
-    """Compare s or its square, as given by the claim's `SpectrumTest`, with density (5).
-
-    Raises
-    ------
-    ValueError
-        If the check names an answer that is not in `POWERS`.
-    """
-    spec = studies.spec_of(claim, POWERS)
+def check(claim: Claim, spec: SpectrumTest, settings: Settings) -> Evidence:
+    """Compare s or its square, as given by the claim's `SpectrumTest`, with density (5)."""
     sizes, repeats = SIZES[settings.scale], REPEATS[settings.scale]
     jobs = [(factors, size) for factors in spec.factors for size in sizes]
     samples: dict[int, list[Array]] = {factors: [] for factors in spec.factors}
     for factors, size in tqdm(jobs, desc=claim.id, unit="size", leave=False, disable=None):
         samples[factors].append(spectra(factors, size, repeats, settings.seed, settings.device))
     stated, control = (
-        {M: trend(samples[M], POWERS[answer], FussCatalan(M)) for M in spec.factors}
+        {M: trend(samples[M], ANSWERS[answer], FussCatalan(M)) for M in spec.factors}
         for answer in (spec.statement, spec.control)
     )
     holds = all(item.shrinks for item in stated.values())
     control_holds = all(item.shrinks for item in control.values())
-    return Evidence(
-        Kind.SPECTRA,
-        holds,
-        holds != control_holds,
+    return studies.evidence(
+        spec,
+        settings,
+        (holds, control_holds),
         _summary(spec, stated, control),
         {
             f"M = {M}": {
@@ -165,8 +159,9 @@ def check(claim: Claim, settings: Settings) -> Evidence:
             for M in spec.factors
         }
         | {"N": list(sizes), "slope must lie in": list(SLOPE), "last distance below": BOUND},
-        studies.provenance(spec, settings, repeats=repeats, entries="independent N(0, 1/N), real"),
         {f"{M}": _histogram(samples[M][-1], M) for M in spec.factors},
+        repeats=repeats,
+        entries="independent N(0, 1/N), real",
     )
 
 
@@ -206,28 +201,8 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     str
         The alt text.
     """
-    panels = figure.subplots(1, len(evidence.series), sharey=True, squeeze=False)[0]
-    for axes, (name, data) in zip(panels, evidence.series.items(), strict=True):
-        factors = int(name)
-        plain = FussCatalan(factors)
-        squared = plain.root()
-        axes.stairs(data["density"], data["edges"], fill=True, color="0.8", label="sampled s")
-        for law, line, colour, label in (
-            (squared, "-", "#0072B2", "(5) as the density of s²"),
-            (plain, "--", "#D55E00", "(5) as the density of s, as printed"),
-        ):
-            points = np.linspace(0.02, np.sqrt(law.support()[1]), 400) ** 2
-            axes.plot(points, law.pdf(points), linestyle=line, color=colour, label=label)
-        axes.set_xscale("function", functions=(_root, np.square))
-        axes.set_yscale("log")
-        axes.set_ylim(0.005, 20)
-        axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
-        axes.set_xlim(0, plain.support()[1] * 1.02)
-        axes.set_xlabel("s (square-root scale)")
-        axes.set_title(f"M = {factors}")
-    panels[0].set_ylabel("density of s (log scale)")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    sampled = {int(M): (data["density"], data["edges"]) for M, data in evidence.series.items()}
+    draw_readings(figure, sampled, TICKS)
     finding = _finding(claim.check_of(SpectrumTest), evidence)
     figure.suptitle(f"{claim.id}: {finding}")
     return (
@@ -247,7 +222,3 @@ def _finding(spec: SpectrumTest, evidence: Evidence) -> str:
         f"distance of {name} from (5) {verb} {min(last):#.2g} to {max(last):#.2g} "
         f"at N = {evidence.numbers['N'][-1]}"
     )
-
-
-def _root(s: Array) -> Array:
-    return np.sqrt(np.maximum(s, 0))

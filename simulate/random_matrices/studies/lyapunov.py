@@ -17,7 +17,7 @@ beforehand and the same for statement and control:
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -26,10 +26,11 @@ from scipy.special import polygamma
 from torch import Tensor
 
 from bnproof.simulate.random_matrices import Array
+from bnproof.simulate.random_matrices.spectra.figures import MARKS
 from bnproof.simulate.random_matrices.spectra.sampling import BETA, Field
 from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
 from bnproof.simulate.random_matrices.studies import table as studies
-from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings
+from bnproof.theory.claim import Claim, Evidence, Scale, Settings, SpectrumTest
 from bnproof.theory.common.errors import one_of
 
 SIZE: Final = 12
@@ -68,8 +69,8 @@ def _polygamma(order: int, size: int, field: Field) -> Array:
         raise ValueError(f"size must be an integer >= 1, not {size!r}")
     one_of("field", field, tuple(BETA))
     half = BETA[field] / 2
-    found: Array = polygamma(order, half * np.arange(size, 0, -1)) / 2 ** (order + 1)
-    return found - np.log(half * size) / 2 if order == 0 else found
+    moment: Array = polygamma(order, half * np.arange(size, 0, -1)) / 2 ** (order + 1)
+    return moment - np.log(half * size) / 2 if order == 0 else moment
 
 
 def _mean_square(size: int) -> Array:
@@ -111,15 +112,9 @@ def _draw(count: int, products: int, settings: Settings) -> tuple[Array, Array]:
     return log_singular_values(factors).cpu().numpy(), log_diagonals(factors).cpu().numpy()
 
 
-def check(claim: Claim, settings: Settings) -> Evidence:
-    """Compare simulated exponents with those of the claim's statement and control.
-
-    Raises
-    ------
-    ValueError
-        If the check names an answer that is not in `ANSWERS`.
-    """
-    spec = studies.spec_of(claim, ANSWERS)
+def check(claim: Claim, spec: SpectrumTest, settings: Settings) -> Evidence:
+    """Compare simulated exponents with those of the claim's statement and control."""
+    del claim
     products = PRODUCTS[settings.scale]
     rates, distances, diagonals = [], [], []
     for count in spec.factors:
@@ -135,9 +130,9 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         answer: float(np.abs((mean - ANSWERS[answer](SIZE)) / error).max())
         for answer in (spec.statement, spec.control)
     }
-    holds, control_holds = (joins and worst[a] <= SIGMAS for a in (spec.statement, spec.control))
+    verdicts = joins and worst[spec.statement] <= SIGMAS, joins and worst[spec.control] <= SIGMAS
     rate, rate_error = _mean(rates[-1])
-    numbers: dict[str, Any] = {
+    numbers: dict[str, object] = {
         "N": SIZE,
         "M": list(spec.factors),
         "exponents stated": _rounded(ANSWERS[spec.statement](SIZE)),
@@ -159,15 +154,9 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         f"{spec.control}: {worst[spec.control]:.0f}), and log s_k/M comes as near to it as "
         f"{distances[-1]:.2g} at M = {spec.factors[-1]}, falling as M^{slope:.2f}."
     )
-    return Evidence(
-        Kind.SPECTRA,
-        holds,
-        holds != control_holds,
-        summary,
-        numbers,
-        studies.provenance(spec, settings, N=SIZE, products=products, entries="N(0, 1/N), real"),
-        {f"{count}": rate for count, rate in zip(spec.factors, rates, strict=True)},
-    )
+    series = {f"{count}": rate for count, rate in zip(spec.factors, rates, strict=True)}
+    sizes = {"N": SIZE, "products": products, "entries": "N(0, 1/N), real"}
+    return studies.evidence(spec, settings, verdicts, summary, numbers, series, **sizes)
 
 
 def _mean(sample: Array) -> tuple[Array, Array]:
@@ -181,16 +170,15 @@ def _rounded(values: Array) -> list[float]:
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     """Mean of log s_k/M minus the exponent, with two standard errors, for each M."""
-    spec = studies.spec_of(claim, ANSWERS)
+    spec = claim.check_of(SpectrumTest)
     axes = figure.subplots()
     expected = ANSWERS[spec.statement](SIZE)
     index = np.arange(1, SIZE + 1)
-    marks = ("o", "s", "^", "D", "v", "P")
     for number, (name, sample) in enumerate(evidence.series.items()):
         mean, error = _mean(sample)
         axes.errorbar(
             index + 0.12 * (number - 1.5), mean - expected, 2 * error,
-            marker=marks[number % len(marks)], linestyle="none", capsize=2, label=f"M = {name}",
+            marker=MARKS[number % len(MARKS)], linestyle="none", capsize=2, label=f"M = {name}",
         )  # fmt: skip
     axes.plot(
         index, ANSWERS[spec.control](SIZE) - expected, "k--", label=f"control: {spec.control}"

@@ -4,8 +4,8 @@ Each function draws on a given figure and returns the alt text.  Titles state th
 are those of Okabe and Ito (2008), each with its own line style or marker.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import kstwo
 
 from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
+from bnproof.simulate.random_matrices.spectra.figures import BLUE, GREEN, PINK, RED
 from bnproof.simulate.random_matrices.spectra.goodness_of_fit import (
     LEVEL,
     PValue,
@@ -21,8 +22,8 @@ from bnproof.simulate.random_matrices.spectra.goodness_of_fit import (
     p_value,
 )
 from bnproof.simulate.random_matrices.spectra.sampling import Field, sample_singular_values
+from bnproof.simulate.random_matrices.studies.law import Trend
 
-BLUE, RED, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 STYLES: Final = ((BLUE, "-"), (RED, "--"), (GREEN, "-."), (PINK, ":"))
 POINTS: Final = 400
 BINS: Final = 60
@@ -65,13 +66,13 @@ def draw_quantiles(figure: Figure, values: ArrayLike, factors: int, *, seed: int
 
     `values` is one spectrum with at least one positive value.
     """
-    found = np.sort(np.asarray(values, dtype=float), axis=None)
+    spectrum = np.sort(np.asarray(values, dtype=float), axis=None)
     law = FussCatalan(factors).root()
-    expected = law.ppf((np.arange(len(found)) + 0.5) / len(found))
-    inside = found > 0
+    expected = law.ppf((np.arange(len(spectrum)) + 0.5) / len(spectrum))
+    inside = spectrum > 0
     left, right = figure.subplots(1, 2)
     left.plot(expected, expected, color="0.4", label="equal")
-    left.plot(expected[inside], found[inside], ".", color=BLUE, label="spectrum")
+    left.plot(expected[inside], spectrum[inside], ".", color=BLUE, label="spectrum")
     left.set_xscale("log")
     left.set_yscale("log")
     left.set_xlabel("quantile of the law")
@@ -79,24 +80,24 @@ def draw_quantiles(figure: Figure, values: ArrayLike, factors: int, *, seed: int
     left.legend()
     right.axhline(1, color="0.4")
     right.plot(
-        (np.arange(len(found)) + 0.5)[inside] / len(found),
-        (found / expected)[inside],
+        (np.arange(len(spectrum)) + 0.5)[inside] / len(spectrum),
+        (spectrum / expected)[inside],
         ".",
         color=BLUE,
     )
     right.set_xlabel("share of the spectrum below")
     right.set_ylabel("singular value / quantile")
-    ratio = (found / expected)[inside][len(found) // 10 :]
-    test = p_value(found, factors, seed=seed, repeats=200) if len(found) <= 500 else None
+    ratio = (spectrum / expected)[inside][len(spectrum) // 10 :]
+    test = p_value(spectrum, factors, seed=seed, repeats=200) if len(spectrum) <= 500 else None
     words = (
         f"above the lowest tenth it is within {np.abs(ratio - 1).max():.1%} of the law's quantiles"
     )
     chance = "" if test is None else f" (calibrated p = {test.value:.2g})"
-    figure.suptitle(f"M = {factors}, N = {len(found)}: {words}{chance}")
-    return f"Quantiles of one spectrum of {len(found)} values, M = {factors}: {words}{chance}."
+    figure.suptitle(f"M = {factors}, N = {len(spectrum)}: {words}{chance}")
+    return f"Quantiles of one spectrum of {len(spectrum)} values, M = {factors}: {words}{chance}."
 
 
-def draw_trend(figure: Figure, trends: dict[str, Any]) -> str:
+def draw_trend(figure: Figure, trends: Mapping[str, Trend]) -> str:
     """Distance of one spectrum from the law against N, on logarithmic axes, one line per trend.
 
     `trends` are `bnproof.simulate.random_matrices.studies.law.Trend` by name, at most four.

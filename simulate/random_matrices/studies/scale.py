@@ -14,9 +14,10 @@ import torch
 from matplotlib.figure import Figure
 
 from bnproof.simulate.random_matrices import Array
+from bnproof.simulate.random_matrices.spectra.figures import BLUE, RED
 from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
 from bnproof.simulate.random_matrices.studies import table as studies
-from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings
+from bnproof.theory.claim import Claim, Evidence, Scale, Settings, SpectrumTest
 
 SIZE: Final = 50
 PRODUCTS: Final = {Scale.SMOKE: 10, Scale.QUICK: 50, Scale.PAPER: 400}
@@ -48,15 +49,9 @@ ANSWERS: Final[Mapping[str, Callable[[np.random.Generator, int, int], Array]]] =
 }
 
 
-def check(claim: Claim, settings: Settings) -> Evidence:
-    """Compare condition numbers with and without constants.
-
-    Raises
-    ------
-    ValueError
-        If the check names an answer that is not in `ANSWERS`.
-    """
-    spec = studies.spec_of(claim, ANSWERS)
+def check(claim: Claim, spec: SpectrumTest, settings: Settings) -> Evidence:
+    """Compare condition numbers with and without constants."""
+    del claim
     products = PRODUCTS[settings.scale]
     plain, series = {}, {}
     for M in spec.factors:
@@ -70,49 +65,50 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         answer: {f"M = {M}": float(np.abs(series[f"{answer}, M = {M}"]).max()) for M in plain}
         for answer in (spec.statement, spec.control)
     }
-    holds, control_holds = (max(found.values()) <= ALLOWED for found in worst.values())
-    return Evidence(
-        Kind.SPECTRA,
-        holds,
-        holds != control_holds,
+    holds, control_holds = (max(changes.values()) <= ALLOWED for changes in worst.values())
+    return studies.evidence(
+        spec,
+        settings,
+        (holds, control_holds),
         f"Constants of the layers change the logarithm of the condition number by at most "
         f"{max(worst[spec.statement].values()):.1e} in {products * len(plain)} products; constants "
         f"of single rows by up to {max(worst[spec.control].values()):.2g}.",
         {
             f"largest change of log kappa, {answer}": {
-                name: float(f"{value:.3g}") for name, value in found.items()
+                name: float(f"{value:.3g}") for name, value in changes.items()
             }
-            for answer, found in worst.items()
+            for answer, changes in worst.items()
         }
         | {
             "median log10 kappa": {
-                f"M = {M}": round(float(np.median(found) / np.log(10)), 2)
-                for M, found in plain.items()
+                f"M = {M}": round(float(np.median(logs) / np.log(10)), 2)
+                for M, logs in plain.items()
             },
             "allowed": ALLOWED,
         },
-        studies.provenance(spec, settings, N=SIZE, products=products),
         series,
+        N=SIZE,
+        products=products,
     )
 
 
 def _log_condition(layers: list[Array], device: str) -> Array:
     """log(s_1/s_N), one number per product."""
     logs = log_singular_values([torch.from_numpy(layer).to(device) for layer in layers])
-    found: Array = (logs[..., 0] - logs[..., -1]).cpu().numpy()
-    return found
+    condition: Array = (logs[..., 0] - logs[..., -1]).cpu().numpy()
+    return condition
 
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     """Change of the logarithm of the condition number, for statement and control."""
-    spec = studies.spec_of(claim, ANSWERS)
+    spec = claim.check_of(SpectrumTest)
     axes = figure.subplots()
     for answer, mark, aside in ((spec.statement, "o", -0.15), (spec.control, "x", 0.15)):
         for number, M in enumerate(spec.factors):
             change = np.abs(evidence.series[f"{answer}, M = {M}"])
             axes.plot(
                 np.full(len(change), number + aside), np.maximum(change, 1e-17), mark,
-                color="#0072B2" if aside < 0 else "#D55E00", label=None if number else answer,
+                color=BLUE if aside < 0 else RED, label=None if number else answer,
             )  # fmt: skip
     axes.axhline(ALLOWED, color="0.4", label="allowed")
     axes.set_yscale("log")

@@ -29,7 +29,7 @@ N = 2, 4, 8 for M = 2).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 import numpy as np
 from scipy.stats import kstwo
@@ -42,7 +42,7 @@ from bnproof.simulate.random_matrices.spectra.goodness_of_fit import distance
 from bnproof.simulate.random_matrices.spectra.sampling import Field, sample_singular_values
 from bnproof.simulate.random_matrices.studies import table as studies
 from bnproof.simulate.random_matrices.studies.soft_edge_figures import draw as draw
-from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings
+from bnproof.theory.claim import Claim, Evidence, Scale, Settings, SpectrumTest
 
 SIGMAS: Final = 4.0
 RATE: Final = -2 / 3  # power of N that the moments are extrapolated in
@@ -87,23 +87,25 @@ class Ladder:
 
     def limits(self) -> dict[str, tuple[float, float]]:
         """Mean and standard deviation for N to infinity, each with its standard error."""
-        found: dict[str, list[tuple[float, float]]] = {"mean": [], "standard deviation": []}
+        moments: dict[str, list[tuple[float, float]]] = {"mean": [], "standard deviation": []}
         for values in self.values:
             count, spread = len(values), float(values.std(ddof=1))
             fourth = float(((values - values.mean()) ** 4).mean()) / spread**4
-            found["mean"].append((float(values.mean()), spread / count**0.5))
-            found["standard deviation"].append((spread, spread * ((fourth - 1) / count) ** 0.5 / 2))
-        return {name: extrapolated(self.sizes, pairs) for name, pairs in found.items()}
+            moments["mean"].append((float(values.mean()), spread / count**0.5))
+            moments["standard deviation"].append(
+                (spread, spread * ((fourth - 1) / count) ** 0.5 / 2)
+            )
+        return {name: extrapolated(self.sizes, pairs) for name, pairs in moments.items()}
 
     def tends_to(self, law: EdgeLaw) -> bool:
         """Whether the limits are those of `law`, by the criterion of this module."""
-        found = self.limits()
+        limits = self.limits()
         return all(
-            abs(found[name][0] - value) <= SIGMAS * found[name][1]
+            abs(limits[name][0] - value) <= SIGMAS * limits[name][1]
             for name, value in (("mean", law.mean()), ("standard deviation", law.std()))
         )
 
-    def numbers(self, law: EdgeLaw) -> dict[str, Any]:
+    def numbers(self, law: EdgeLaw) -> dict[str, object]:
         """Measured values compared with `law`, as JSON data."""
         expected = {"mean": law.mean(), "standard deviation": law.std()}
         return {
@@ -185,9 +187,8 @@ def hard_edge(
     return Ladder(tuple(sizes), tuple(values))
 
 
-def check(claim: Claim, settings: Settings) -> Evidence:
+def check(claim: Claim, spec: SpectrumTest, settings: Settings) -> Evidence:
     """Run the claim's `SpectrumTest` on the largest singular values of both fields."""
-    spec = studies.spec_of(claim, ANSWERS)
     sizes, repeats = SIZES[settings.scale], REPEATS[settings.scale]
     jobs = [(M, field) for M in spec.factors for field in FIELDS]
     ladders = {
@@ -203,10 +204,10 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     holds, control_holds = (
         all(ladders[job].tends_to(laws[job]) for job in jobs) for laws in (stated, control)
     )
-    return Evidence(
-        Kind.SPECTRA,
-        holds,
-        holds != control_holds,
+    return studies.evidence(
+        spec,
+        settings,
+        (holds, control_holds),
         f"For M = {', '.join(map(str, spec.factors))}, real and complex, the standardised largest "
         f"value {'tends' if holds else 'does not tend'} to the law of {_betas(spec.statement)} "
         f"({_worst(ladders, stated)}); control, {_betas(spec.control)}: "
@@ -219,8 +220,9 @@ def check(claim: Claim, settings: Settings) -> Evidence:
             for M, field in jobs
         }
         | {"N": list(sizes), "standard errors allowed": SIGMAS},
-        studies.provenance(spec, settings, N=list(sizes), repeats=list(repeats)),
         {f"{M} {field}": ladders[M, field].values[-1] for M, field in jobs},
+        N=list(sizes),
+        repeats=list(repeats),
     )
 
 

@@ -13,10 +13,9 @@ from matplotlib.figure import Figure
 from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.edge_law import EdgeLaw
 from bnproof.simulate.random_matrices.laws.tracy_widom import TracyWidom
+from bnproof.simulate.random_matrices.spectra.figures import BLUE, RED
 from bnproof.theory.claim import Claim, Evidence
 
-BLUE: Final = "#0072B2"
-ORANGE: Final = "#D55E00"
 GREY: Final = "0.8"
 BINS: Final = np.linspace(-5, 3, 17)
 LAWS: Final = {"real": 1, "complex": 2}
@@ -40,7 +39,7 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
         axes.hist(values, BINS, density=True, color=GREY, label="sampled")
         own, other = (TracyWidom(b).pdf(points) for b in (beta, 3 - beta))
         axes.plot(points, own, color=BLUE, label="Tracy-Widom law of the field")
-        axes.plot(points, other, "--", color=ORANGE, label="law of the other field")
+        axes.plot(points, other, "--", color=RED, label="law of the other field")
         axes.set_title(f"M = {number}, {field}")
     for axes in panels[-1]:
         axes.set_xlabel("standardised largest s²")
@@ -84,7 +83,7 @@ def draw_hard_edge(
         law = laws[factors]
         x = np.geomspace(law.ppf(2e-3), law.isf(1e-4), 300)
         ends = (min(sizes), max(sizes))
-        for size, line, colour in zip(ends, (":", "--"), ("0.45", ORANGE), strict=True):
+        for size, line, colour in zip(ends, (":", "--"), ("0.45", RED), strict=True):
             values = np.sort(sizes[size])
             ranks = np.arange(1, len(values) + 1) / len(values)
             axes.step(values, ranks, line, where="post", color=colour, label=f"N = {size}")

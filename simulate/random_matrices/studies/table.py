@@ -1,20 +1,22 @@
 """The studies of random matrices by name, one per module.
 
-A study is a module with two functions.  ``check(claim, settings)`` runs the claim's `SpectrumTest`
-and returns one `Evidence` of `Kind.SPECTRA`; ``draw(figure, claim, evidence)`` plots it and returns
-the alt text.  The docstring of the module states the criterion.
+A study is a module with the statements it can test, `ANSWERS`, and two functions.
+``check(claim, spec, settings)`` runs the claim's `SpectrumTest` and returns its `evidence`;
+``draw(figure, claim, evidence)`` plots it and returns the alt text.  The docstring of the module
+states the criterion, which is the same for statement and control.
 """
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 import torch
 from matplotlib.figure import Figure
 
+from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.threads import one_thread
-from bnproof.theory.claim import Claim, Evidence, Settings, SpectrumTest
+from bnproof.theory.claim import Claim, Evidence, Kind, Settings, SpectrumTest
 
 STUDIES: Final = {
     "law": "bnproof.simulate.random_matrices.studies.law",
@@ -32,10 +34,17 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     Raises
     ------
     ValueError
-        If the claim has no such check, or its study is unknown.
+        If the claim has no such check, its study is unknown or does not have an answer.
     """
-    evidence: Evidence = _study(claim).check(claim, settings)
-    return evidence
+    spec, study = _spec(claim), _study(claim)
+    for name in (spec.statement, spec.control):
+        if name not in study.ANSWERS:
+            raise ValueError(
+                f"{claim.id}: checks: {spec.study!r} has no answer {name!r}; "
+                f"known: {', '.join(study.ANSWERS)}"
+            )
+    result: Evidence = study.check(claim, spec, settings)
+    return result
 
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
@@ -44,27 +53,25 @@ def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     return text
 
 
-def spec_of(claim: Claim, answers: Iterable[str]) -> SpectrumTest:
-    """Return the claim's `SpectrumTest`, with its statement and control among `answers`.
+def evidence(
+    spec: SpectrumTest,
+    settings: Settings,
+    holds: tuple[bool, bool],
+    summary: str,
+    numbers: dict[str, object],
+    series: Mapping[str, Array | Mapping[str, Array]],
+    **sizes: object,
+) -> Evidence:
+    """Evidence of a study.
 
-    Raises
-    ------
-    ValueError
-        If the claim has no such check, or the study does not have an answer.
+    Parameters
+    ----------
+    holds
+        Whether statement and control meet the criterion.
+    sizes
+        What reproduces the study, besides `spec` and `settings`.
     """
-    spec, known = _means(claim), tuple(answers)
-    for name in (spec.statement, spec.control):
-        if name not in known:
-            raise ValueError(
-                f"{claim.id}: checks: {spec.study!r} has no answer {name!r}; "
-                f"known: {', '.join(known)}"
-            )
-    return spec
-
-
-def provenance(spec: SpectrumTest, settings: Settings, **rest: Any) -> dict[str, Any]:
-    """Parameters that reproduce a study; `rest` are its sizes."""
-    return {
+    provenance = {
         "study": spec.study,
         "factors": list(spec.factors),
         "seed": settings.seed,
@@ -72,12 +79,16 @@ def provenance(spec: SpectrumTest, settings: Settings, **rest: Any) -> dict[str,
         "device": settings.device,
         "dtype": "float64",
         "torch": torch.__version__,
-        **rest,
+        **sizes,
     }
+    statement, control = holds
+    return Evidence(
+        Kind.SPECTRA, statement, statement != control, summary, numbers, provenance, series
+    )
 
 
 def _study(claim: Claim) -> ModuleType:
-    spec = _means(claim)
+    spec = _spec(claim)
     if spec.study not in STUDIES:
         raise ValueError(
             f"{claim.id}: checks: unknown study {spec.study!r}; known: {', '.join(STUDIES)}"
@@ -85,7 +96,7 @@ def _study(claim: Claim) -> ModuleType:
     return importlib.import_module(STUDIES[spec.study])
 
 
-def _means(claim: Claim) -> SpectrumTest:
+def _spec(claim: Claim) -> SpectrumTest:
     spec: SpectrumTest | None = claim.check_of(SpectrumTest)
     if spec is None:
         raise ValueError(f"{claim.id}: has no SpectrumTest among its checks")

@@ -11,7 +11,7 @@ The control has the same number of factors, all orthogonal except for one Gaussi
 """
 
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -19,9 +19,10 @@ from matplotlib.figure import Figure
 
 from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
+from bnproof.simulate.random_matrices.spectra.figures import MARKS
 from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
 from bnproof.simulate.random_matrices.studies import table as studies
-from bnproof.theory.claim import Claim, Evidence, Kind, Scale, Settings
+from bnproof.theory.claim import Claim, Evidence, Scale, Settings, SpectrumTest
 
 ANSWERS: Final = ("Gaussian factors", "one Gaussian factor")
 SIZE: Final = 100
@@ -33,15 +34,9 @@ LEFT: Final = 5.0
 CONDITION, UPPER, LOWER = "median condition number", "upper hundredth", "lower hundredth"
 
 
-def check(claim: Claim, settings: Settings) -> Evidence:
-    """Measure how both tails and the condition number grow with M.
-
-    Raises
-    ------
-    ValueError
-        If the check names an answer that is not in `ANSWERS`.
-    """
-    spec = studies.spec_of(claim, ANSWERS)
+def check(claim: Claim, spec: SpectrumTest, settings: Settings) -> Evidence:
+    """Measure how both tails and the condition number grow with M."""
+    del claim
     products = PRODUCTS[settings.scale]
     logs = {
         answer: {M: _draw(answer, M, products, settings) for M in spec.factors}
@@ -55,18 +50,20 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     series: dict[str, Array] = {f"law {M}": _law_quantiles(M) for M in spec.factors}
     for M, sample in logs[spec.statement].items():
         series[f"{M}"] = sample
-    medians = [found[CONDITION] for found in measured[spec.statement].values()]
-    still = [found[CONDITION] for found in measured[spec.control].values()]
+    medians, still = (
+        [row[CONDITION] for row in measured[answer].values()]
+        for answer in (spec.statement, spec.control)
+    )
     verb = "grows" if holds else "does not grow as required"
-    return Evidence(
-        Kind.SPECTRA,
-        holds,
-        holds != control_holds,
+    return studies.evidence(
+        spec,
+        settings,
+        (holds, control_holds),
         f"The median condition number at N = {SIZE} {verb}: {_listed(medians)} for M = "
         f"{', '.join(map(str, spec.factors))}, and both tails with it; control, {spec.control}: "
         f"{_listed(still)}.",
         {
-            answer: {f"M = {M}": found for M, found in table.items()}
+            answer: {f"M = {M}": row for M, row in table.items()}
             for answer, table in measured.items()
         }
         | {
@@ -74,14 +71,15 @@ def check(claim: Claim, settings: Settings) -> Evidence:
             "upper hundredth of s^2 must grow by": RIGHT,
             "lower hundredth of s^2 must fall by": LEFT,
         },
-        studies.provenance(spec, settings, N=SIZE, products=products),
         series,
+        N=SIZE,
+        products=products,
     )
 
 
 def _draw(answer: str, count: int, products: int, settings: Settings) -> Array:
     """Logarithms of singular values (products, N) of long products."""
-    found = []
+    logs = []
     for start in range(0, products, TOGETHER):
         rng = np.random.default_rng((settings.seed, ANSWERS.index(answer), count, start))
         shape = (min(TOGETHER, products - start), SIZE, SIZE)
@@ -90,16 +88,16 @@ def _draw(answer: str, count: int, products: int, settings: Settings) -> Array:
             factor = torch.from_numpy(rng.standard_normal(shape)).to(settings.device)
             orthogonal = answer == "one Gaussian factor" and number > 0
             factors.append(torch.linalg.qr(factor).Q if orthogonal else factor / SIZE**0.5)
-        found.append(log_singular_values(factors).cpu().numpy())
-    return np.concatenate(found)
+        logs.append(log_singular_values(factors).cpu().numpy())
+    return np.concatenate(logs)
 
 
 def _measure(logs: Array) -> dict[str, float]:
     squares = np.exp(2 * (logs - logs.max()))
     low, high = np.quantile(squares, (0.01, 0.99)) / squares.mean()
     condition = float(np.exp(np.median(logs[:, 0] - logs[:, -1])))
-    found = {CONDITION: condition, UPPER: float(high), LOWER: float(low)}
-    return {name: float(f"{value:.4g}") for name, value in found.items()}
+    row = {CONDITION: condition, UPPER: float(high), LOWER: float(low)}
+    return {name: float(f"{value:.4g}") for name, value in row.items()}
 
 
 def _grows(rows: list[dict[str, float]]) -> bool:
@@ -114,8 +112,8 @@ def _grows(rows: list[dict[str, float]]) -> bool:
 def _law_quantiles(factors: int) -> Array:
     """Logarithms of the quantiles of the law at the ranks of a spectrum, descending."""
     ranks = 1 - (np.arange(SIZE) + 0.5) / SIZE
-    found: Array = FussCatalan(factors).root().logppf(ranks)
-    return found
+    logs: Array = FussCatalan(factors).root().logppf(ranks)
+    return logs
 
 
 def _listed(values: list[float]) -> str:
@@ -124,19 +122,18 @@ def _listed(values: list[float]) -> str:
 
 def draw(figure: Figure, claim: Claim, evidence: Evidence) -> str:
     """Mean logarithm of each singular value against its rank, with quantiles of the law."""
-    spec = studies.spec_of(claim, ANSWERS)
+    spec = claim.check_of(SpectrumTest)
     axes = figure.subplots()
     ranks = (np.arange(SIZE) + 0.5) / SIZE
-    marks = ("o", "s", "^", "D", "v", "P")
     for number, M in enumerate(spec.factors):
         logs = evidence.series[f"{M}"].mean(0) / np.log(10)
-        (line,) = axes.plot(ranks, logs, marks[number % len(marks)], markersize=3, label=f"M = {M}")
+        (line,) = axes.plot(ranks, logs, MARKS[number % len(MARKS)], markersize=3, label=f"M = {M}")
         law = evidence.series[f"law {M}"] / np.log(10)
         axes.plot(ranks, law, "-", linewidth=1, color=line.get_color())
     axes.set_xlabel("share of the singular values above (lines: quantiles of the law)")
     axes.set_ylabel("mean of log10 s")
     axes.legend(loc="lower left")
-    table: Any = evidence.numbers[spec.statement]
+    table = evidence.numbers[spec.statement]
     medians = [table[f"M = {M}"][CONDITION] for M in spec.factors]
     finding = f"the median condition number is {_listed(medians)}"
     counts = ", ".join(map(str, spec.factors))

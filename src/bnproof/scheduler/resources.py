@@ -9,7 +9,7 @@ from typing import Final
 from bnproof.theory.common.errors import UserError
 
 GIB: Final = 1 << 30
-CGROUP: Final = Path("/sys/fs/cgroup")  # of a container, which sees it as the root
+CPU_LIMIT: Final = Path("/sys/fs/cgroup/cpu.max")  # of a container
 THREADS: Final = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -40,30 +40,14 @@ def cores() -> int:
         count = len(os.sched_getaffinity(0))
     else:
         count = os.cpu_count() or 1
-    quota, _, period = _read("cpu.max").partition(" ")
+    try:
+        limit = CPU_LIMIT.read_text(encoding="ascii")
+    except OSError:
+        limit = ""
+    quota, _, period = limit.strip().partition(" ")
     if quota.isdigit() and period.isdigit():
         count = min(count, max(1, int(quota) // int(period)))
     return count
-
-
-def free_memory() -> int:
-    """Bytes that can be had without swapping; within a container, those that it leaves."""
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    listed = Path("/proc/meminfo")
-    if listed.exists():
-        rows = dict(line.split(":", 1) for line in listed.read_text(encoding="ascii").splitlines())
-        free = 1024 * int(rows["MemAvailable"].split()[0])
-    most, used = _read("memory.max"), _read("memory.current")
-    if most.isdigit() and used.isdigit():
-        free = min(free, int(most) - int(used))
-    return free
-
-
-def _read(name: str) -> str:
-    try:
-        return (CGROUP / name).read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
 
 
 def processes(asked: int | None, each: int, most: int) -> int:
@@ -83,7 +67,9 @@ def processes(asked: int | None, each: int, most: int) -> int:
     UserError
         If so many were asked for that memory does not hold them.
     """
-    free = free_memory()
+    from bnproof.simulate import memory
+
+    free = memory.free()
     fit = max(1, free // each)
     if asked is not None and min(asked, most) > fit:
         raise UserError(

@@ -228,7 +228,7 @@ def test_bad_options_are_one_line(run, tmp_path, words, message) -> None:
 
 
 def test_more_jobs_than_memory_holds(run, monkeypatch) -> None:
-    monkeypatch.setattr("bnproof.scheduler.resources.free_memory", lambda: 4 << 30)
+    monkeypatch.setattr("bnproof.simulate.memory.free", lambda: 4 << 30)
     status, _, err = run("bn_jacobian", "report_3_4", "bjorck_fig6", "--jobs", 3)
     assert status == 2
     assert "so 2 fit; give --jobs 2 or less" in err

@@ -3,40 +3,19 @@
 import pytest
 
 from bnproof.scheduler import resources
+from bnproof.simulate import memory
 from bnproof.theory.common.errors import UserError
 
 GIB = resources.GIB
 
 
-@pytest.fixture
-def container(tmp_path, monkeypatch):
-    monkeypatch.setattr(resources, "CGROUP", tmp_path)
-
-    def limits(**files: str) -> None:
-        for name, text in files.items():
-            (tmp_path / name.replace("_", ".")).write_text(text)
-
-    return limits
-
-
-def test_a_container_has_its_share_of_the_cores(container, monkeypatch) -> None:
+def test_a_container_has_its_share_of_the_cores(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(resources, "CPU_LIMIT", tmp_path / "cpu.max")
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)), raising=False)
     assert resources.cores() == 16
-    container(cpu_max="max 100000\n")
-    assert resources.cores() == 16
-    container(cpu_max="250000 100000\n")
-    assert resources.cores() == 2
-    container(cpu_max="50000 100000\n")
-    assert resources.cores() == 1
-
-
-def test_a_container_has_what_it_leaves_of_the_memory(container) -> None:
-    whole = resources.free_memory()
-    assert whole > 0
-    container(memory_max="max\n", memory_current="5\n")
-    assert resources.free_memory() == pytest.approx(whole, rel=0.5)
-    container(memory_max=f"{3 << 20}\n", memory_current=f"{1 << 20}\n")
-    assert resources.free_memory() == 2 << 20
+    for limit, count in (("max 100000", 16), ("250000 100000", 2), ("50000 100000", 1)):
+        (tmp_path / "cpu.max").write_text(f"{limit}\n")
+        assert resources.cores() == count
 
 
 @pytest.mark.parametrize(
@@ -52,12 +31,12 @@ def test_a_container_has_what_it_leaves_of_the_memory(container) -> None:
 )
 def test_how_many_processes(monkeypatch, asked, most, cores, free, count) -> None:
     monkeypatch.setattr(resources, "cores", lambda: cores)
-    monkeypatch.setattr(resources, "free_memory", lambda: free * GIB)
+    monkeypatch.setattr(memory, "free", lambda: free * GIB)
     assert resources.processes(asked, 2 * GIB, most) == count
 
 
 def test_more_than_memory_holds_are_refused_with_the_number_that_fits(monkeypatch) -> None:
-    monkeypatch.setattr(resources, "free_memory", lambda: 7 * GIB)
+    monkeypatch.setattr(memory, "free", lambda: 7 * GIB)
     with pytest.raises(UserError, match=r"--jobs 5: .* 2 GiB and 7 GiB are free, so 3 fit"):
         resources.processes(5, 2 * GIB, 99)
 

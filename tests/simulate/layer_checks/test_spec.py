@@ -61,7 +61,9 @@ def test_a_parameter_that_does_not_fit_is_named(axis: axes.Axis, own: tuple[int,
 
 def test_the_words_of_a_layer() -> None:
     kind = KINDS["RMSNorm"]
-    spec = NormalizerSpec("RMSNorm", kind, axes.layer(2, 1), None, offset=1.0, found="as named")
+    spec = NormalizerSpec(
+        "RMSNorm", kind, axes.layer(2, 1), None, offset=1.0, determined="as named"
+    )
     assert str(spec) == (
         "RMSNorm (one sample over its last axis, eps the machine epsilon, gamma = 1 + its "
         "parameter), as named"

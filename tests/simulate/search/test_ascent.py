@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 
 import bnproof.theory.claims
 from bnproof.simulate.relation import inside
+from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.search import ascent as adversary
 from bnproof.simulate.search import tightness
 from bnproof.simulate.search.ascent import attack, climb, space_of
 from bnproof.simulate.search.inequality import compiled
 from bnproof.simulate.search.layer import LayerSpace
-from bnproof.simulate.search.layer_model import LocalModel, recorded
 from bnproof.simulate.search.minimax import RegressionSpace
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Claim, RandomTest, Scale, Settings, Verdict
@@ -48,34 +48,40 @@ def layers(count: int = 6, size: int = 5, device: str = "cpu") -> dict[str, torc
     return {name: tensor.to(device) for name, tensor in params.items()}
 
 
-def test_letters_agree_with_the_worlds_of_the_check(device: str) -> None:
+def measured(params: dict[str, torch.Tensor], *, graph: bool = False) -> Measurements:
+    return LayerSpace(LayerSpace.known, sp.true).measured(params, graph=graph)
+
+
+def test_a_graph_changes_no_symbol(device: str) -> None:
     params = layers(device=device)
-    ours, theirs = LocalModel(params), recorded(params)
-    for symbol in LocalModel.VALUES:
+    ours = measured({name: t.requires_grad_() for name, t in params.items()}, graph=True)
+    theirs = measured(params)
+    for symbol in LayerSpace.known:
         value, other = ours.value(symbol), theirs.value(symbol)
         scale = theirs.magnitude(symbol).abs() + 1e-300
         assert ((value - other).abs() / scale).max() < 1e-12, symbol
 
 
-def test_letters_of_regressions_agree_with_the_world_of_weights(device: str) -> None:
+def test_regressions_to_climb_on_agree_with_the_sampler(device: str) -> None:
     space = RegressionSpace(RegressionSpace.known, sp.true)
     for size in space.sizes:
         drawn = space.random(50, size, torch.Generator().manual_seed(1))
         posed = space.posed(drawn)
         params = {name: tensor[posed].to(device) for name, tensor in drawn.items()}
-        ours, theirs = space.model(params), space.recorded(params)
+        ours, theirs = space.measured(params, graph=True), space.measured(params)
         for symbol in space.known:
             assert torch.allclose(ours.value(symbol), theirs.value(symbol), rtol=1e-7), symbol
 
 
 @pytest.mark.parametrize("symbol", [sym.vKv, cur.qKq, sym.PvHPv, cur.lamK, sym.ly], ids=str)
-def test_letters_have_the_slopes_of_finite_differences(symbol: sp.Symbol) -> None:
+def test_symbols_have_the_slopes_of_finite_differences(symbol: sp.Symbol) -> None:
     names = ("y", "b", "A", "gamma", "beta", "eps")
     params = {name: tensor[:2].requires_grad_() for name, tensor in layers(size=3).items()}
     params["eps"].data.fill_(0.4)
 
     def value(*tensors: torch.Tensor) -> torch.Tensor:
-        return LocalModel(params | dict(zip(names, tensors, strict=True))).value(symbol)
+        data = params | dict(zip(names, tensors, strict=True))
+        return measured(data, graph=True).value(symbol)
 
     assert torch.autograd.gradcheck(value, [params[name] for name in names])
 
@@ -134,7 +140,7 @@ def test_violations_lie_inside_the_domain() -> None:
     one = climb(claim, space, 4, restarts=60, steps=30, seed=0)
     assert 0 < one.violated.sum() < 60
     bad = {name: tensor[one.violated] for name, tensor in one.worst.items()}
-    assert inside(claim.domain, space.recorded(bad)).all()
+    assert inside(claim.domain, space.measured(bad)).all()
 
 
 def test_rounding_is_no_violation() -> None:
@@ -142,7 +148,7 @@ def test_rounding_is_no_violation() -> None:
     claim = CLAIMS["santurkar_4_2"]
     params = layers(200, 2)
     params["eps"].zero_()
-    symbols = recorded(params)
+    symbols = measured(params)
     judge = compiled(claim.relation, claim.domain)
     sides = judge.sides(symbols)
     assert (sides.lhs > sides.rhs).any(), "noise has either sign"

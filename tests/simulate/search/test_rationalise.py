@@ -151,7 +151,7 @@ def test_exact_regressions_agree_with_measured_ones() -> None:
             drawn = space.random(1, size, generator)
             (point, *_) = space.rounded({k: 2 * t for k, t in drawn.items()}, 0)
             assert space.posed(stacked([point])).all()
-            symbols = space.recorded(stacked([point]))
+            symbols = space.measured(stacked([point]))
             data = minimax.Regression.of(**{k: array.tolist() for k, array in point.items()})
             for name, value in minimax.regression(data, learned=learned).items():
                 assert float(value) == pytest.approx(symbols.value(name).item(), abs=1e-9), name

@@ -41,8 +41,8 @@ from bnproof.theory.training import earth_mover, sgd
 CLAIMS = {c.id: c for c in load_folder(bnproof.theory.claims) if isinstance(c, Claim)}
 INEQUALITIES = [c for c in CLAIMS.values() if isinstance(c.relation, sp.LessThan)]
 FALSE = [c for c in INEQUALITIES if c.expected is Verdict.REFUTED]
-# Worlds of `bnproof.simulate.check` that are not one layer before a loss.
-OTHER_WORLDS = [PairSpace, SampleSpace, BatchSpace, GroupSpace, UnitSpace, WholeSpace]
+# Those of data that are not one layer before a loss.
+OTHER_SPACES = [PairSpace, SampleSpace, BatchSpace, GroupSpace, UnitSpace, WholeSpace]
 NAMES = {
     "Counterexample": Counterexample,
     "ExactCase": ExactCase,
@@ -88,12 +88,12 @@ def test_every_false_inequality_is_refuted_exactly_from_scratch(claim: Claim, de
     assert "exact" in found.refutation.evidence.provenance["arithmetic"]
 
 
-@pytest.mark.parametrize("kind", OTHER_WORLDS)
-def test_letters_agree_with_the_worlds_of_the_check(kind: type, device: str) -> None:
+@pytest.mark.parametrize("kind", OTHER_SPACES)
+def test_symbols_to_climb_on_agree_with_the_sampler(kind: type, device: str) -> None:
     space = built(kind)
     for size in space.sizes:
         params = {name: tensor.to(device) for name, tensor in drawn(space, size).items()}
-        ours, theirs = space.model(params), space.recorded(params)
+        ours, theirs = space.measured(params, graph=True), space.measured(params)
         for symbol in space.known:
             if symbol is sgd.noise_without and size[1] > size[0]:
                 continue
@@ -102,8 +102,8 @@ def test_letters_agree_with_the_worlds_of_the_check(kind: type, device: str) -> 
             assert not ((gap / scale) > 1e-11).any(), (size, symbol)
 
 
-@pytest.mark.parametrize("kind", OTHER_WORLDS)
-def test_letters_have_the_slopes_of_finite_differences(kind: type) -> None:
+@pytest.mark.parametrize("kind", OTHER_SPACES)
+def test_symbols_have_the_slopes_of_finite_differences(kind: type) -> None:
     space = built(kind)
     usual = {GroupSpace: ("l_4 BatchNorm", 2), UnitSpace: (3, 2), PairSpace: (3, 2)}
     size = usual.get(kind, (2, 1))
@@ -112,11 +112,12 @@ def test_letters_have_the_slopes_of_finite_differences(kind: type) -> None:
     if "A" in params:  # where the top eigenvalue is simple it has a slope
         params["A"] += torch.diag(torch.arange(1.0, 1 + params["A"].shape[-1]).double())
     for symbol in sorted(space.known, key=str):
-        if not space.model(params).value(symbol).isfinite().all():
+        if not space.measured(params, graph=True).value(symbol).isfinite().all():
             continue  # the exponent of l_inf
 
         def value(*tensors: torch.Tensor, symbol: sp.Symbol = symbol) -> torch.Tensor:
-            return space.model(params | dict(zip(moved, tensors, strict=True))).value(symbol)
+            data = params | dict(zip(moved, tensors, strict=True))
+            return space.measured(data, graph=True).value(symbol)
 
         leaves = [params[name].clone().requires_grad_() for name in moved]
         if value(*leaves).requires_grad:
@@ -124,7 +125,7 @@ def test_letters_have_the_slopes_of_finite_differences(kind: type) -> None:
 
 
 @pytest.mark.parametrize("kind", [PairSpace, SampleSpace, BatchSpace, GroupSpace, UnitSpace])
-def test_exact_letters_agree_with_measured_ones(kind: type) -> None:
+def test_exact_symbols_agree_with_measured_ones(kind: type) -> None:
     space = built(kind)
     # Of two centred entries both are the largest: a corner.
     left_out = ((3, 3), (4, 3), ("l_inf BatchNorm", 2))
@@ -137,7 +138,7 @@ def test_exact_letters_agree_with_measured_ones(kind: type) -> None:
             data = space.exact(point)
             symbols = data.case.values()
             assert eval(data.source, NAMES).values() == symbols
-            measured = space.recorded(stacked([point]))
+            measured = space.measured(stacked([point]))
             for symbol in space.known & set(symbols):
                 value = float(symbols[symbol])
                 assert measured.value(symbol).item() == pytest.approx(value, rel=1e-9, abs=1e-9)
@@ -161,7 +162,7 @@ def test_exact_data_of_a_direction_and_of_a_ball_can_be_pasted() -> None:
     data = space.exact(rows)
     values = data.case.values()
     assert eval(data.source, NAMES).values() == values
-    measured = space.recorded(stacked([rows]))
+    measured = space.measured(stacked([rows]))
     for symbol in {*symbols, cur.u1, cur.uy, cur.uu, minimax.gstd, minimax.mu_g}:
         assert measured.value(symbol).item() == pytest.approx(float(values[symbol]), abs=1e-12)
     assert space.repaired(rows) is rows
@@ -188,7 +189,7 @@ def test_the_controls_of_proved_claims_are_refuted_exactly(claim_id: str) -> Non
     assert found.refutation.evidence.control_differs
 
 
-def test_a_violation_without_exact_letters_is_not_called_a_refutation() -> None:
+def test_a_violation_without_exact_symbols_is_not_called_a_refutation() -> None:
     claim = CLAIMS["hessian_layer_bound"]
     wrong = replace(claim, relation=claim.control, control=claim.relation)
     found = attack(wrong, restarts=20, steps=10)

@@ -86,17 +86,3 @@ def test_one_factor_needs_little_memory_and_much_time() -> None:
     check_fits([100 * cost.WIDEST, 2], 1, "real")
     with pytest.raises(UserError, match=f"takes hours; give {cost.WIDEST} or less"):
         check_fits([cost.WIDEST + 1] * 2, 1, "real")
-
-
-def test_the_free_memory_is_some_of_what_there_is() -> None:
-    assert 1 << 20 < memory.free() < 1 << 50
-
-
-def test_a_container_leaves_less(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "CGROUP", tmp_path)
-    whole = memory.free()
-    (tmp_path / "memory.current").write_text("1000\n")
-    (tmp_path / "memory.max").write_text("max\n")
-    assert memory.free() > whole / 2
-    (tmp_path / "memory.max").write_text("4000\n")
-    assert memory.free() == 3000

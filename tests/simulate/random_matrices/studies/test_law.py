@@ -67,7 +67,7 @@ def test_spectra_are_kept_and_cannot_be_changed() -> None:
     ids=lambda value: getattr(value, "id", None),
 )
 def test_both_means_give_the_expected_verdict(claim: Claim, other: object, verdict: str) -> None:
-    evidence = [compare.check(claim, SMOKE), other(claim, SMOKE)]  # type: ignore[operator]
+    evidence = [studies.check(claim, SMOKE), other(claim, SMOKE)]  # type: ignore[operator]
     assert evidence[0].kind is Kind.SPECTRA
     assert all(item.control_differs for item in evidence)
     assert decide(evidence) == verdict == claim.expected
@@ -77,7 +77,7 @@ def test_both_means_give_the_expected_verdict(claim: Claim, other: object, verdi
 
 def test_a_control_equal_to_the_statement_is_void() -> None:
     claim = replace(liu_density_squared.CLAIM, checks=(AGAINST_ITSELF,))
-    evidence = compare.check(claim, SMOKE)
+    evidence = studies.check(claim, SMOKE)
     assert evidence.holds
     assert not evidence.control_differs
     assert decide([evidence]) is Verdict.UNDECIDED
@@ -106,7 +106,7 @@ def test_the_criterion_does_not_depend_on_the_seed() -> None:
 @pytest.mark.parametrize("claim", [liu_density_squared.CLAIM, liu_density.CLAIM])
 def test_figure_and_its_text(claim: Claim) -> None:
     figure = Figure(layout="constrained")
-    evidence = compare.check(claim, SMOKE)
+    evidence = studies.check(claim, SMOKE)
     text = compare.draw(figure, claim, evidence)
     figure.draw_without_rendering()
     assert [axes.get_title() for axes in figure.axes] == ["M = 1", "M = 2", "M = 3"]

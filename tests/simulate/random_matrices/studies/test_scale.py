@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from bnproof.simulate.random_matrices.studies import scale
-from bnproof.theory.claim import Scale, Settings
+from bnproof.simulate.random_matrices.studies import table as studies
+from bnproof.theory.claim import Scale, Settings, SpectrumTest
 from bnproof.theory.claims.random_matrices.bjorck_scale_free import CLAIM
 
 SMOKE = Settings(scale=Scale.SMOKE)
-FACTORS = scale.studies.spec_of(CLAIM, scale.ANSWERS).factors
+FACTORS = CLAIM.check_of(SpectrumTest).factors
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def test_a_change_in_one_product_decides(
         one[3] = change * (number == where)
         given += [plain, plain + one, plain + 1.0]
     monkeypatch.setattr(scale, "_log_condition", lambda layers, device: given.pop(0))
-    evidence = scale.check(CLAIM, SMOKE)
+    evidence = studies.check(CLAIM, SMOKE)
     assert given == []
     assert evidence.holds is holds
     assert evidence.control_differs is holds

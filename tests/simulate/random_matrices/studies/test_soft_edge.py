@@ -28,7 +28,7 @@ SMOKE = Settings(scale=Scale.SMOKE)
 
 @pytest.fixture(scope="module")
 def smoke() -> Evidence:
-    return edges.check(CLAIM, SMOKE)
+    return studies.check(CLAIM, SMOKE)
 
 
 def test_scale_follows_from_the_derived_density() -> None:
@@ -137,7 +137,7 @@ def test_control_alone_is_unsupported() -> None:
         control="Tracy-Widom law of the field",
         factors=(1,),
     )
-    evidence = edges.check(replace(CLAIM, checks=(exchanged,)), SMOKE)
+    evidence = studies.check(replace(CLAIM, checks=(exchanged,)), SMOKE)
     assert evidence.holds is False
     assert decide([evidence]) is Verdict.UNSUPPORTED
 
@@ -145,7 +145,7 @@ def test_control_alone_is_unsupported() -> None:
 def test_unknown_answer() -> None:
     spec = SpectrumTest(study="soft edge", statement="normal", control="of the other field")
     with pytest.raises(ValueError, match="no answer 'normal'"):
-        edges.check(replace(CLAIM, checks=(spec,)), SMOKE)
+        studies.check(replace(CLAIM, checks=(spec,)), SMOKE)
 
 
 def test_figures(smoke: Evidence) -> None:
