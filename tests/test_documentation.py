@@ -32,10 +32,10 @@ def science(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.syspath_prepend(str(root / "docs"))
     from extension import science as module
 
-    whole = module.whole
-    whole.cache_clear()
+    all_claims = module.all_claims
+    all_claims.cache_clear()
     yield module
-    whole.cache_clear()
+    all_claims.cache_clear()
 
 
 def test_every_claim_has_a_page_and_stands_in_one_list(science: Any, tmp_path: Path) -> None:
