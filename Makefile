@@ -1,19 +1,19 @@
-# make verify   verify every claim on the embedded data; ends with the path of the report
-# make test     run the tests (make test-all: the slow ones too; make test-portable: those that
-#               compute, as an older processor would)
-# make kernel   check the proofs a second time, with Coq, which it does not install
-# make docs     build the documentation; ends with the path of its first page
-# make bench    measure the current commit; make dashboard: the results over the commits
+# make verify   verify all claims on the embedded data and print the path of the report
+# make test     run the tests (make test-all: including slow ones; make test-portable: numerical
+#               tests as on an older processor)
+# make kernel   check the proofs with Coq as well, which must be installed
+# make docs     build the documentation and print the path of its first page
+# make bench    run the benchmarks on the current commit (make dashboard: show all results)
 #
-# make wheel-test   the fast tests, and the commands, with what `pip install` installs
-# make test-lowest  some tests with the oldest dependencies that pyproject.toml allows
+# make wheel-test   run the commands and the fast tests with an installed wheel
+# make test-lowest  run some tests with the oldest dependencies allowed by pyproject.toml
 #
-# PYTHON, VENV the interpreter, 3.11 or later, and the folder of its environment
-# TORCH        the requirement that is installed for PyTorch
-# TORCH_INDEX  where its wheels come from, for a CPU-only or another CUDA build: the address that
-#              pytorch.org/get-started shows for your platform; empty means pip's own default
+# PYTHON, VENV the interpreter, 3.11 or later, and the folder of its virtual environment
+# TORCH        the requirement specifier for PyTorch
+# TORCH_INDEX  index URL for PyTorch, for a CPU-only or another CUDA build, as shown on
+#              pytorch.org/get-started; empty for pip's default
 # SCALE, DATA  passed to `bnproof verify`
-# MACHINE, COMMITS  of `make bench`: the name to keep results under, and what to measure
+# MACHINE, COMMITS  for `make bench`: the name to save results under, and the commits to measure
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -25,7 +25,7 @@ MACHINE ?= this-machine
 COMMITS ?=
 
 BIN := $(VENV)/bin
-# One process a core with one thread each; tests of one xdist_group stay together.
+# One single-threaded process per core; tests of the same xdist_group stay together.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 ASV := cd benchmarks && $(abspath $(BIN))/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -42,14 +42,14 @@ test: $(VENV)/dev
 test-all: $(VENV)/all
 	$(TEST)
 
-# Whatever depends on the processor shows here: PyTorch, oneDNN and OpenBLAS compute as on a processor
-# without AVX-512, and PyTorch's own kernels as on one without AVX.  Where they do not know the names,
-# on ARM say, they compute as always.
+# Reveals results that depend on the processor: PyTorch, oneDNN and OpenBLAS compute as on a processor
+# without AVX-512, and PyTorch's own kernels as on one without AVX.  On other architectures, such as
+# ARM, the variables have no effect.
 PORTABLE := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell
 test-portable: $(VENV)/dev
 	$(PORTABLE) $(TEST) -m "not slow" tests/simulate tests/empirical tests/bnproof/results
 
-# A fixed sample of single changes to the code: which of them does a test notice?  Resumable.
+# Mutation testing on a fixed sample of changes to the code; can be resumed.
 mutate: $(VENV)/dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.mutation
 
@@ -58,13 +58,13 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Every certificate and every refutation by data as a theorem, and the layer from its definition.
+# Checks all certificates and exact refutations as theorems, and the layer from its definition.
 kernel: $(VENV)/run
 	$(BIN)/python -m bnproof.theory.kernel
 
-# The built wheel in an environment outside the tree: commands as a user calls them, then the fast
-# tests, less those that kill and fuzz, which packaging cannot touch.  Dependencies are taken over
-# from $(VENV), but not the path to the sources, which a .pth file does not hand on.
+# Tests the built wheel in an environment outside the tree: some commands, then the fast tests, without
+# those for robustness, which packaging does not affect.  Dependencies are taken from $(VENV), but not
+# the path to the sources, which a .pth file does not pass on.
 SITE := -c "import site; print(site.getsitepackages()[0])"
 wheel-test: $(VENV)/dev
 	rm -rf build/wheel
@@ -84,8 +84,8 @@ wheel-test: $(VENV)/dev
 	    -c $(CURDIR)/pyproject.toml --rootdir $(CURDIR) -m "not slow and not sources" \
 	    $(CURDIR)/tests --ignore=$(CURDIR)/tests/hardening
 
-# What depends on other packages, with the oldest versions of them that pyproject.toml allows, in an
-# environment of its own.  Old versions warn of things that were changed since.
+# Tests with the oldest dependencies allowed by pyproject.toml, in a separate environment.  Old versions
+# issue warnings about features that have changed since.
 LOWEST := build/lowest
 LOWEST_TESTS := $(addprefix tests/,theory/exact theory/proving simulate/layer_checks \
     simulate/random_matrices simulate/samplers empirical/data empirical/metrics empirical/networks \
@@ -108,20 +108,20 @@ asv-check: $(VENV)/dev
 	$(ASV) machine --yes >/dev/null
 	$(ASV) check --python=same
 
-# Every benchmark on the current commit, or on the commits that COMMITS names.
+# Runs all benchmarks on the current commit, or on COMMITS.
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/record.py --machine $(MACHINE) $(COMMITS)
 
-# The results over the commits as a page that needs no network; npm brings its scripts.
+# Shows the results over the commits as an offline page; its scripts are installed by npm.
 dashboard: $(VENV)/dev
 	$(BIN)/python benchmarks/dashboard.py
 
-# Every comparison with a peer or a baseline; takes ten minutes and writes the table of README.md.
+# Runs all comparisons with other packages and baselines (ten minutes) and updates README.md.
 compare: $(VENV)/dev
 	$(PIP) -e ".[peers]"
 	$(BIN)/python benchmarks/compare.py --readme
 
-# Offline, warnings are errors; what is drawn once stays in docs/drawn.
+# Builds offline, with warnings as errors; figures are cached in docs/drawn.
 docs: $(VENV)/dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -j auto -b html docs build/docs
 	@echo "$(CURDIR)/build/docs/index.html"
@@ -132,8 +132,8 @@ readme: $(VENV)/run
 clean:
 	rm -rf $(VENV) .asv build dist bnproof-report docs/drawn docs/science
 
-# A copy of the tree may have lost the links of src/bnproof or turned them into text files or folders:
-# archives, file systems and settings of git without symbolic links do that.
+# In a copy of the tree, the links in src/bnproof may be missing or replaced by text files or folders,
+# for example if it was made without support for symbolic links.
 LINKS := theory simulate empirical
 PYVERSION := -c "import sys; print(sys.version_info[:2])"
 checkout:
@@ -173,7 +173,7 @@ $(VENV)/dev: $(VENV)/run
 	$(PIP) -e ".[parquet,weights,tb,browser,docs,dev]"
 	@touch $@
 
-# Ray is large, and its tests are slow ones.
+# Ray is large, and its tests are slow.
 $(VENV)/all: $(VENV)/dev
 	$(PIP) -e ".[ray]"
 	@touch $@

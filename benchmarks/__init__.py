@@ -1,6 +1,6 @@
-"""Speed, memory and accuracy of each layer, measured by asv; never asserted by a test.
+"""Benchmarks of speed, memory and accuracy, run by asv.
 
-What is measured are the packages beside this folder, whatever is installed: asv drops PYTHONPATH.
+They measure the packages of this checkout, not installed ones, although asv removes PYTHONPATH.
 """
 
 import os
@@ -9,4 +9,4 @@ from pathlib import Path
 
 ROOT = str(Path(__file__).resolve().parents[1] / "src")
 sys.path.insert(0, ROOT)
-os.environ["PYTHONPATH"] = ROOT  # for the processes that benchmarks start
+os.environ["PYTHONPATH"] = ROOT  # for subprocesses of benchmarks

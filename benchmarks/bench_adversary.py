@@ -1,4 +1,4 @@
-"""The search for violations of an inequality, and the check of a person's own layer."""
+"""The search for counterexamples, and the checks of a user-defined layer."""
 
 from time import process_time
 
@@ -8,11 +8,11 @@ from bnproof.simulate.search.ascent import attack
 from bnproof.theory.claims.gradient.santurkar_4_1_eps import CLAIM as TIGHT
 from bnproof.theory.claims.hessian.santurkar_4_2_eps import CLAIM as FALSE
 
-timer = process_time  # read by asv: what other processes do on the machine counts less
+timer = process_time  # used by asv; less affected by other processes than wall-clock time
 
 
 class Adversary:
-    """100 ascents of 40 steps at the smallest size, on a bound that holds and on one that fails."""
+    """100 ascents of 40 steps at the smallest size, for a bound that holds and one that fails."""
 
     params = (["holds", "fails"],)
     param_names = ("bound",)
@@ -30,14 +30,14 @@ class Adversary:
         self.attack()
 
     def track_largest_ratio(self, bound: str) -> float:
-        """Left over right side where the search came closest: 1 is an equality."""
+        """Largest ratio of left to right side; 1 is an equality."""
         return float(self.attack().ratio)
 
     track_largest_ratio.unit = "ratio"
 
 
 class Layer:
-    """`check_layer` on a layer that is right, and on three that are not."""
+    """`check_layer` on a correct layer and three wrong ones."""
 
     def setup(self) -> None:
         self.right = wrong.Batch(8)
@@ -49,13 +49,13 @@ class Layer:
         check_layer(self.right, spec="batch")
 
     def track_failed_rows(self) -> int:
-        """Checks that the right layer fails."""
+        """Number of checks that the correct layer fails."""
         return len(check_layer(self.right, spec="batch").failed)
 
     track_failed_rows.unit = "rows"
 
     def track_wrong_layers_found(self) -> int:
-        """How many of three wrong layers fail."""
+        """Number of wrong layers, out of three, that fail."""
         layers = (wrong.Unbiased(8), wrong.Detached(8), wrong.EpsOutside(8))
         return sum(not check_layer(layer, spec="batch").passed for layer in layers)
 

@@ -1,4 +1,4 @@
-"""Speed, memory and accuracy of the probes on images."""
+"""Speed, memory and accuracy of metrics of networks on images."""
 
 from time import process_time
 from typing import ClassVar
@@ -13,13 +13,13 @@ from bnproof.empirical.metrics.shift import covariate_shift
 from bnproof.empirical.metrics.table import block_moments, convolution_sums, logit_gradients
 from bnproof.empirical.networks.resnet import resnet
 
-timer = process_time  # read by asv: what other processes do on the machine counts less
+timer = process_time  # used by asv; less affected by other processes than wall-clock time
 SEED = 0
 LAYERS = (2, 10, 18)
 
 
 class Empirical:
-    """Probes of a ResNet-20 on a batch of 32 random images."""
+    """Metrics of a ResNet-20 on a batch of 32 random images."""
 
     params: ClassVar = ["batch", "none"]
     param_names: ClassVar = ["norm"]

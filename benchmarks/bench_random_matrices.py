@@ -1,4 +1,4 @@
-"""Products of Gaussian matrices: the law of their singular values, and sampled spectra."""
+"""Singular values of products of Gaussian matrices: laws and sampled spectra."""
 
 from time import process_time
 
@@ -16,7 +16,7 @@ from bnproof.simulate.random_matrices.spectra.sampling import sample_singular_va
 from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
 from bnproof.theory.random_matrices import fuss_catalan as reference
 
-timer = process_time  # read by asv: what other processes do on the machine counts less
+timer = process_time  # used by asv; less affected by other processes than wall-clock time
 SHARES = (
     *("1e-300", "1e-100", "1e-30", "1e-10", "1e-3", "0.1"),
     *("0.5", "0.9", "0.999999", "0.9999999999", "0.99999999999999"),
@@ -25,7 +25,7 @@ AROUND = (2 + 1j, -1.0, 1e-6 + 1e-9j, 100.0, 0.5 - 1e-12j)
 
 
 class Law:
-    """The law at 1e5 points, float64, with its errors against 60 digits of mpmath."""
+    """The Fuss-Catalan law at 1e5 points, float64, and its errors against mpmath with 60 digits."""
 
     params = ([1, 2, 64, 1000, 0.5],)
     param_names = ("M",)
@@ -35,7 +35,7 @@ class Law:
         self.x = np.random.default_rng(30).uniform(0, self.law.support()[1], 100_000)
         self.q = self.x / self.law.support()[1]
         self.z = self.x[:10_000] + 1j * self.q[-10_000:]
-        self.law.cdf(1.0)  # the tables of the first guess are built once
+        self.law.cdf(1.0)  # builds the tables of initial guesses, once
 
     def time_pdf_cdf_and_sf(self, M: float) -> None:
         self.law.evaluate(self.x)
@@ -62,22 +62,23 @@ class Law:
         with mp.workdps(60):
             points = np.array([float(end * mp.mpf(share)) for share in SHARES])
         errors = []
-        for name, got in self.law.evaluate(points)._asdict().items():
+        for name, values in self.law.evaluate(points)._asdict().items():
             exact = [getattr(reference, name)(x, M, 60) for x in points]
             with mp.workdps(60):
-                errors += [abs(mp.mpf(float(g)) / e - 1) for g, e in zip(got, exact, strict=True)]
+                pairs = zip(values, exact, strict=True)
+                errors += [abs(mp.mpf(float(value)) / e - 1) for value, e in pairs]
         return float(max(errors))
 
     track_worst_relative_error.unit = "relative"
 
     def track_worst_error_of_stieltjes(self, M: float) -> float:
-        """Worst relative error of the transform at a few points around the plane."""
-        found = self.law.stieltjes(np.array(AROUND) * self.law.support()[1])
+        """Worst relative error of the transform at several points of the complex plane."""
+        values = self.law.stieltjes(np.array(AROUND) * self.law.support()[1])
         errors = []
-        for z, got in zip(AROUND, found, strict=True):
+        for z, value in zip(AROUND, values, strict=True):
             point = z * self.law.support()[1]
             exact = reference.stieltjes(mp.mpmathify(complex(point)), M, 25)
-            errors.append(abs(mp.mpmathify(complex(got)) / exact - 1))
+            errors.append(abs(mp.mpmathify(complex(value)) / exact - 1))
         return float(max(errors))
 
     track_worst_error_of_stieltjes.unit = "relative"
@@ -96,9 +97,9 @@ class Samplers:
         sample_singular_values([500] * (M + 1), 1, field=field, method=method, seed=31)
 
     def track_distance_to_law(self, M: int, field: str, method: str) -> float:
-        """Kolmogorov-Smirnov distance of the squared singular values from the limit law."""
-        found = sample_singular_values([500] * (M + 1), 1, field=field, method=method, seed=31)
-        shares = FussCatalan(M).cdf(np.sort(found.numpy().ravel() ** 2))
+        """Kolmogorov-Smirnov distance of the squared singular values from the limiting law."""
+        values = sample_singular_values([500] * (M + 1), 1, field=field, method=method, seed=31)
+        shares = FussCatalan(M).cdf(np.sort(values.numpy().ravel() ** 2))
         steps = np.arange(501) / 500
         return float(max((steps[1:] - shares).max(), (shares - steps[:-1]).max()))
 
@@ -106,7 +107,7 @@ class Samplers:
 
 
 class Products:
-    """The limit law of a rectangular product and of one with ReLU masks, at 1e5 points."""
+    """Limiting laws of a rectangular product and of one with ReLU masks, at 1e5 points."""
 
     params = (["rectangular", "ReLU"],)
     param_names = ("law",)
@@ -117,7 +118,7 @@ class Products:
         self.factors = relu if law == "ReLU" else rectangular
         self.law = ProductLaw(self.factors)
         self.x = np.random.default_rng(32).uniform(*self.law.support(), 100_000)
-        self.law.cdf(1.0)  # splines are built once
+        self.law.cdf(1.0)  # builds the splines, once
 
     def time_pdf_and_cdf(self, law: str) -> None:
         self.law.pdf(self.x)
@@ -131,7 +132,7 @@ class Products:
 
 
 class SingularValues:
-    """Singular values of a given product of M matrices, 60 x 60, each to a small relative error."""
+    """All singular values of a product of M given matrices, 60 x 60, to high relative accuracy."""
 
     params = ([1, 10, 100],)
     param_names = ("M",)
@@ -147,7 +148,7 @@ class SingularValues:
         log_singular_values(self.factors)
 
     def track_error_of_the_determinant(self, M: int) -> float:
-        """Sum of the logarithms against that of the factors' determinants, relative."""
+        """Relative error of the sum of logarithms, compared with the factors' determinants."""
         exact = sum(np.linalg.slogdet(factor)[1] for factor in self.factors)
         return float(abs(log_singular_values(self.factors).sum() / exact - 1))
 
@@ -155,7 +156,7 @@ class SingularValues:
 
 
 class Edges:
-    """Laws of extreme singular values: time to the first value, time and error of many."""
+    """Laws of extreme singular values: time of the first value, time and error of many."""
 
     def setup(self) -> None:
         self.one, self.two, self.hard = TracyWidom(1), TracyWidom(2), HardEdge((0, 0))
@@ -183,7 +184,7 @@ class Edges:
         self.hard.cdf(np.exp(self.x))
 
     def track_tracy_widom_cdf_error(self) -> float:
-        """Worst absolute error of F_1 against 80 nodes."""
+        """Worst absolute error of F_1 compared with 80 quadrature nodes."""
         points = np.linspace(-4.0, 4.0, 9)
         exact = [tracy_widom.log_log_determinants(s, 80)[0] for s in points]
         return float(np.abs(self.one.cdf(points) - np.exp(-np.exp(exact))).max())
@@ -192,5 +193,5 @@ class Edges:
         return abs(self.two.mean() + 1.771086807411)
 
     def track_hard_edge_error(self) -> float:
-        """Against the exponential law of one square factor."""
+        """Worst absolute error compared with the exponential law of one square factor."""
         return float(np.abs(HardEdge((0,)).sf(self.s) - np.exp(-self.s)).max())

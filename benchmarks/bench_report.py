@@ -1,4 +1,4 @@
-"""The report page: time to build it, and its size."""
+"""Time to build the report page, and its size."""
 
 import tempfile
 from pathlib import Path
@@ -7,13 +7,13 @@ from time import process_time
 from bnproof.report import figures
 from bnproof.report import formula_svg as formula
 from bnproof.report import page as report
-from bnproof.report.document import PICTURES
+from bnproof.report.document import FIGURE_FOLDER
 from bnproof.theory.claim import Evidence, Kind
 from bnproof.theory.claims.hessian import bn_hessian, santurkar_4_2
 from bnproof.theory.symbols import latex, text
 
-timer = process_time  # read by asv: what other processes do on the machine counts less
-CLAIMS = 129  # about as many as the catalogue has; the same at every commit
+timer = process_time  # used by asv; less affected by other processes than wall-clock time
+CLAIMS = 129  # about the size of the catalogue, but the same at every commit
 
 
 def _line(figure, claim, evidence):
@@ -22,7 +22,7 @@ def _line(figure, claim, evidence):
 
 
 def _record(number: int, folder: Path) -> dict:
-    """A claim as `verify` writes it down; its formulas differ from those of the others."""
+    """Return a record as written by `verify`, with formulas that differ from those of others."""
     claim = (bn_hessian.CLAIM, santurkar_4_2.CLAIM)[number % 2]
     evidence = Evidence(Kind.INSTANCES, True, True, "Found on 24,000 networks.")
     printed = {"latex": f"{latex(claim.relation)} + {number}", "text": text(claim.relation)}
@@ -58,7 +58,7 @@ def _record(number: int, folder: Path) -> dict:
 
 
 class Report:
-    """A page of the size of the catalogue: a claim has three formulas of its own and a figure."""
+    """A page the size of the catalogue; each claim has three distinct formulas and a figure."""
 
     def setup_cache(self) -> tuple[dict, Path]:
         folder = Path(tempfile.mkdtemp())
@@ -73,7 +73,7 @@ class Report:
             "normalizers": [],
             "layers": [],
         }
-        return document, folder / PICTURES
+        return document, folder / FIGURE_FOLDER
 
     def time_build(self, cache: tuple[dict, Path]) -> None:
         formula.draw.cache_clear()

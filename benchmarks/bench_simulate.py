@@ -1,4 +1,4 @@
-"""Random single-BN-layer networks as one batch."""
+"""Batches of random networks with one BN layer."""
 
 from time import process_time
 
@@ -12,11 +12,11 @@ from bnproof.simulate.samplers.regimes import REGIMES
 from bnproof.theory.claims.gradient.santurkar_4_1 import CLAIM as GRADIENT
 from bnproof.theory.claims.hessian.santurkar_4_2 import CLAIM as CURVATURE
 
-timer = process_time  # read by asv: what other processes do on the machine counts less
+timer = process_time  # used by asv; less affected by other processes than wall-clock time
 
 
 class Simulate:
-    """Relations evaluated on 1,000 networks by autodiff, float64."""
+    """Evaluation of relations on 1,000 networks by automatic differentiation, float64."""
 
     params = ([8, 64], ["gradient", "curvature"])
     param_names = ("m", "relation")
@@ -32,7 +32,7 @@ class Simulate:
         compare(self.claim.relation, Measured(self.problems))
 
     def track_largest_scaled_excess(self, m: int, relation: str) -> float:
-        """Rounding error of a relation that is an identity, over the terms that cancel."""
+        """Rounding error of an identity, relative to the terms that cancel."""
         return compare(self.claim.relation, Measured(self.problems)).excess.abs().max().item()
 
     track_largest_scaled_excess.unit = "relative"
@@ -50,8 +50,8 @@ class Networks:
     def time_autodiff(self, loss: str) -> None:
         for start in range(0, 2_000, 100):
             measured = Measured(self.problems.take(slice(start, start + 100)))
-            for letter in BOUNDS:
-                measured.value(letter)
+            for symbol in BOUNDS:
+                measured.value(symbol)
 
     def time_closed_form(self, loss: str) -> None:
         evaluate(self.problems)
@@ -63,14 +63,14 @@ class Networks:
         evaluate(self.problems)
 
     def track_worst_scaled_error(self, loss: str) -> float:
-        """Closed form against autodiff over the terms that cancel, the worst of all regimes."""
+        """Worst error of the closed form in any regime, relative to the terms that cancel."""
         worst = 0.0
         for regime in REGIMES:
             problems = draw(200, 64, loss, seed=22, regime=regime)
-            known, found = Measured(problems), Rounded(problems)
-            for letter in BOUNDS:
-                error = (known.value(letter) - found.value(letter)).abs()
-                size = found.magnitude(letter) + torch.finfo(error.dtype).tiny
+            exact, closed = Measured(problems), Rounded(problems)
+            for symbol in BOUNDS:
+                error = (exact.value(symbol) - closed.value(symbol)).abs()
+                size = closed.magnitude(symbol) + torch.finfo(error.dtype).tiny
                 worst = max(worst, (error / size).max().item())
         return worst
 

@@ -1,4 +1,4 @@
-"""The command line and the packages: time and memory before they do anything, and their size."""
+"""Start-up time and memory of the command line and the packages, and their size."""
 
 import resource
 import subprocess
@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def command(*words: str) -> str:
-    """Python that carries out a command."""
+    """Return Python code that runs a command."""
     return f"import sys; sys.argv = {['bnproof', *words]}; from bnproof.cli import main; main()"
 
 
 REPORT = Path(tempfile.gettempdir()) / "bnproof-bench-start"
-# A process of its own is measured: what it starts with, and what it does.
+# Each action is run in a new process.
 ACTIONS = {
     "python": "",
     "help": command("--help"),
@@ -30,7 +30,7 @@ ACTIONS = {
 }
 PACKAGE = "bnproof"
 HEAVY = {"torch", "sympy", "matplotlib", "numpy", "scipy"}
-# Before the action, for `main` exits: what the process had loaded, and the most memory it held.
+# Prints peak memory and loaded modules at exit; registered before the action, because `main` exits.
 AT_EXIT = """
 import atexit, sys
 from pathlib import Path
@@ -45,20 +45,20 @@ def _():
 
 
 def run(action: str, before: str = "") -> subprocess.CompletedProcess[str]:
-    """Carry out an action in a new interpreter that finds the same packages."""
+    """Run an action in a new interpreter with the same packages."""
     return subprocess.run(
         [sys.executable, "-c", before + ACTIONS[action]], capture_output=True, text=True, check=True
     )
 
 
 def spent() -> float:
-    """CPU seconds of this process's children that have ended."""
+    """Return the CPU seconds of finished child processes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 class Start:
-    """Commands of `bnproof`, and imports, beside bare Python and PyTorch."""
+    """Commands of `bnproof` and imports, compared with plain Python and PyTorch."""
 
     params = (list(ACTIONS),)
     param_names = ("action",)
@@ -68,19 +68,19 @@ class Start:
         run(action)
 
     def track_peak_memory(self, action: str) -> float:
-        """Largest resident memory of the new process; on Linux, where the kernel tells."""
+        """Peak resident memory of the new process; Linux only."""
         return float(run(action, AT_EXIT).stderr.split()[0]) / 1024
 
     track_peak_memory.unit = "MiB"
 
     def track_heavy_packages(self, action: str) -> int:
-        """How many of PyTorch, SymPy, Matplotlib, NumPy and SciPy it loads."""
+        """Number of packages loaded out of PyTorch, SymPy, Matplotlib, NumPy and SciPy."""
         return len(HEAVY & set(run(action, AT_EXIT).stderr.split()))
 
     track_heavy_packages.unit = "packages"
 
     def track_modules(self, action: str) -> int:
-        """How many modules of the project it loads."""
+        """Number of bnproof's modules loaded."""
         loaded = run(action, AT_EXIT).stderr.split()
         return sum(name.partition(".")[0] == PACKAGE for name in loaded)
 
@@ -88,12 +88,12 @@ class Start:
 
 
 class Size:
-    """The package as it lies on disk, its folders theory, simulate and empirical with it."""
+    """Size of the package on disk, including theory, simulate and empirical."""
 
     def track_size(self) -> int:
-        """All its files but compiled ones."""
+        """Size of all files except compiled ones."""
         package = Path(find_spec(PACKAGE).submodule_search_locations[0])
-        # In a checkout some of its folders are links, which `rglob` does not follow.
+        # In a checkout some folders are symbolic links, which `rglob` does not follow.
         links = [path for path in package.iterdir() if path.is_symlink()]
         folders = [package, *(path.resolve() for path in links)]
         return sum(

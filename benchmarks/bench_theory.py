@@ -1,4 +1,4 @@
-"""Derivations, certificate checks and exact evaluation, claim by claim."""
+"""Derivations, certificate checks and exact evaluation of each claim."""
 
 import os
 from time import process_time
@@ -14,7 +14,7 @@ from bnproof.theory.prove import check
 from bnproof.theory.proving.certificate import Certificate
 from bnproof.theory.proving.derivation import certify
 
-timer = process_time  # read by asv: what other processes do on the machine counts less
+timer = process_time  # used by asv; less affected by other processes than wall-clock time
 CLAIMS = {
     claim.id: claim for claim in load_folder(bnproof.theory.claims) if isinstance(claim, Claim)
 }
@@ -22,7 +22,7 @@ DERIVED = sorted(name for name, claim in CLAIMS.items() if claim.check_of(Proof)
 
 
 class Theory:
-    """Formulas for symbolic m from the layer's definition, and a counterexample in rationals."""
+    """Derivation of formulas for symbolic m, and evaluation of an exact counterexample."""
 
     def setup(self) -> None:
         batchnorm.first.cache_clear()
@@ -38,27 +38,27 @@ class Theory:
         bn_hessian.prove()
 
     def track_counterexample_size(self) -> int:
-        """Entries of y in the counterexample: fewer are easier to check by hand."""
+        """Number of entries of y in the counterexample; fewer are easier to check by hand."""
         return len(santurkar_4_2_eps.CLAIM.check_of(Counterexample).y)
 
     track_counterexample_size.unit = "entries"
 
 
 class Claims:
-    """Each claim: derivation with its checks, and the certificate alone."""
+    """For each claim: the derivation with all checks, and the check of its certificate alone."""
 
     params = DERIVED
     param_names = ("claim",)
 
     def setup_cache(self) -> dict[str, dict[str, Any]]:
-        """Certificates of all claims as text, derived once."""
-        found = {}
+        """Derive the certificates of all claims, as JSON values."""
+        certificates = {}
         for name in DERIVED:
             claim = CLAIMS[name]
             spec = claim.check_of(Proof)
             target = claim.control if spec.of_control else claim.relation
-            found[name] = certify(spec.prove(), target, claim.domain).to_json()
-        return found
+            certificates[name] = certify(spec.prove(), target, claim.domain).to_json()
+        return certificates
 
     def setup(self, certificates: dict[str, dict[str, Any]], name: str) -> None:
         os.environ["BNPROOF_CACHE"] = ""

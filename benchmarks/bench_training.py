@@ -1,4 +1,4 @@
-"""The training loop: one update, and what a short training comes to."""
+"""The training loop: time of an update, and the loss after a short run."""
 
 from time import process_time
 
@@ -6,12 +6,12 @@ from bnproof.empirical.data.load import load
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer
 
-timer = process_time  # read by asv: what other processes do on the machine counts less
+timer = process_time  # used by asv; less affected by other processes than wall-clock time
 SHORT = 30  # updates
 
 
 class Training:
-    """ResNet-20 in batches of 32 photographs, augmented."""
+    """ResNet-20 with batches of 32 augmented photographs."""
 
     params = (["float32", "bfloat16"],)
     param_names = ("precision",)

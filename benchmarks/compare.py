@@ -1,11 +1,11 @@
-"""Run every side-by-side measurement, each in a process of its own, and print the ratios.
+"""Compare the speed of bnproof with other packages and baselines, and print the ratios.
 
     python benchmarks/compare.py [NAME ...] [--readme]
 
-NAME is a module of `benchmarks/comparisons`.  One thread is used throughout.  Nothing is installed:
-a peer that is missing is named as missing (extra ``peers``).  ``--readme`` keeps what was measured
-in `benchmarks/comparisons/measured.json` and writes the table of README.md from it; that asks for
-all comparisons and all peers.  Exit status 1 if a ratio is below what the project promises.
+NAME is a module of `benchmarks/comparisons`.  Each comparison runs in its own process with one
+thread.  Packages that are not installed (extra ``peers``) are reported as missing.  ``--readme``
+saves the results in `benchmarks/comparisons/measured.json` and updates the table of README.md; it
+needs all comparisons and all packages.  Exit status 1 if a ratio is below the required one.
 """
 
 import argparse
@@ -28,12 +28,12 @@ from benchmarks.record import ONE_THREAD, git  # noqa: E402
 
 MEASURED = HERE / "comparisons" / "measured.json"
 README = HERE.parent / "README.md"
-BLOCK = "compare"  # its name between the markers in README.md
+BLOCK = "compare"  # name of the block in README.md
 
 
 @dataclass(frozen=True)
 class Table:
-    """What was measured, where and when.
+    """All comparisons, with machine and date.
 
     Attributes
     ----------
@@ -42,12 +42,11 @@ class Table:
     torch
         Version of PyTorch.
     date
-        ISO 8601.
+        Date in ISO 8601 format.
     commit
-        What was measured.
+        The commit that was measured.
     load
-        Processes that wanted to run beside the measurement, on average: 0 on a quiet machine, None
-        if the system does not tell.
+        Average number of other runnable processes; 0 on an idle machine, None if unknown.
     rows
         The comparisons.
     """
@@ -61,22 +60,22 @@ class Table:
 
     @classmethod
     def from_json(cls, text: str) -> "Table":
-        """Read what `to_json` wrote."""
+        """Invert `to_json`."""
         content = json.loads(text)
         return cls(**content | {"rows": [Row(**row) for row in content["rows"]]})
 
     def to_json(self) -> str:
-        """As text that git can compare line by line."""
+        """Return JSON with one value per line."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
 
     def markdown(self) -> str:
-        """Where and when, and the rows."""
+        """Return the table as Markdown, preceded by machine and date."""
         noise = "" if self.load is None else f", {self.load:.1f} other processes running on average"
         lines = [
             f"{self.machine}, one thread, PyTorch {self.torch}, {self.date}, commit "
             f"{self.commit}{noise}.",
             "",
-            "| work | ours | beside | its time | ratio | promised | note |",
+            "| task | bnproof | compared with | its time | ratio | required | note |",
             "|---|---|---|---|---|---|---|",
             *map(line, self.rows),
         ]
@@ -84,37 +83,37 @@ class Table:
 
 
 def line(row: Row) -> str:
-    """One row as a line of a Markdown table."""
+    """Return a row of a Markdown table."""
     theirs = "missing" if row.theirs is None else f"{row.theirs:.2g} s"
     ratio = "" if row.ratio is None else f"**{_ratio(row.ratio)}**"
-    promised = "" if row.required is None else f"{row.required:.2g}"
-    cells = (row.what, f"{row.ours:.2g} s", row.peer, theirs, ratio, promised, row.note)
+    required = "" if row.required is None else f"{row.required:.2g}"
+    cells = (row.what, f"{row.ours:.2g} s", row.peer, theirs, ratio, required, row.note)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _ratio(value: float) -> str:
-    """Two digits, or as many as stand before the point."""
+    """Format a ratio with two significant digits, or as an integer from 10 on."""
     return f"{value:.2g}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:,.0f}"
 
 
 def names() -> list[str]:
-    """Modules of `benchmarks/comparisons` that measure something."""
-    found = (path.stem for path in (HERE / "comparisons").glob("*.py"))
-    return sorted(name for name in found if name not in {"__init__", "row"})
+    """Return the modules of `benchmarks/comparisons` that contain comparisons."""
+    modules = (path.stem for path in (HERE / "comparisons").glob("*.py"))
+    return sorted(name for name in modules if name not in {"__init__", "row"})
 
 
 def comparisons(name: str) -> dict:
-    """The comparisons of one module, by name."""
+    """Return the comparisons of one module, by name."""
     return importlib.import_module(f"benchmarks.comparisons.{name}").COMPARISONS
 
 
 def measure(module: str, name: str) -> Row:
-    """One comparison, in a process of its own with one thread.
+    """Run one comparison in a new process with one thread.
 
     Raises
     ------
     SystemExit
-        If the process fails; its message has been printed.
+        If the process fails, after it has printed a message.
     """
     command = [sys.executable, __file__, "--only", module, name]
     run = subprocess.run(command, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, text=True)
@@ -125,55 +124,55 @@ def measure(module: str, name: str) -> Row:
     return row
 
 
-def beside() -> float:
-    """Processes that wanted to run in the last minute, less the one that measures."""
+def other_load() -> float:
+    """Return the average number of other runnable processes in the last minute."""
     return max(os.getloadavg()[0] - 1, 0.0)
 
 
 def processor() -> str:
-    """Name of the processor, as far as the system tells."""
+    """Return the name of the processor, if the system provides it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    found = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(found, platform.processor() or platform.machine())
+    models = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())
 
 
 def run(modules: list[str]) -> Table:
-    """Measure all comparisons of `modules`."""
+    """Run all comparisons of `modules`."""
     rows, loads = [], []
     for module in modules:
         for name in comparisons(module):
             rows.append(measure(module, name))
             if hasattr(os, "getloadavg"):
-                loads.append(beside())
+                loads.append(other_load())
     load = round(sum(loads) / len(loads), 2) if loads else None
     commit = git("describe", "--always", "--dirty")
     return Table(processor(), version("torch"), str(date.today()), commit, load, rows)
 
 
 def keep(table: Table, measured: Path = MEASURED, readme: Path = README) -> None:
-    """Keep `table` and write it into README.md.
+    """Save `table` and write it to README.md.
 
     Raises
     ------
     SystemExit
-        If a peer was missing; nothing is written then.
+        If a package was missing; then nothing is written.
     """
     from bnproof.readme import replace
     from bnproof.theory.common.files import write_text
 
     absent = sorted({row.peer for row in table.rows if row.theirs is None})
     if absent:
-        sys.exit(f"compare: README.md stays as it is, for {', '.join(absent)} is not installed")
+        sys.exit(f"compare: README.md is not changed: {', '.join(absent)} is not installed")
     write_text(measured, table.to_json())
     write_text(readme, replace(readme.read_text(encoding="utf-8"), BLOCK, table.markdown()))
 
 
 def main() -> int:
-    """Measure what is asked for and print it."""
+    """Run the requested comparisons and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names())}")
-    parser.add_argument("--readme", action="store_true", help="keep the rows, write README.md")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(names())}")
+    parser.add_argument("--readme", action="store_true", help="save the table and update README.md")
     parser.add_argument("--only", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
@@ -184,7 +183,7 @@ def main() -> int:
     if unknown:
         parser.error(f"unknown {', '.join(unknown)}; known: {', '.join(names())}")
     if options.readme and options.names:
-        parser.error("--readme writes the whole table; give it without names")
+        parser.error("--readme writes the whole table and cannot be combined with NAME")
     table = run(options.names or names())
     print(table.markdown())
     if options.readme:

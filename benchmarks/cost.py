@@ -1,11 +1,11 @@
-"""Draw what one random network costs against their number K, the batch size m and the inputs d.
+"""Plot the time per random network against their number K, the batch size m and the inputs d.
 
     python benchmarks/cost.py --out FILE.svg [--most K] [--memory 1G] [--device cpu]
 
-Work and precision are those of `benchmarks/comparisons/networks.py`: both sides of Theorems 4.1 and
-4.2 of A18 after a cross-entropy, float64, one thread on a CPU.  Networks are drawn and measured in
-chunks that fit the memory budget; a point is the least of three runs, of one run above K = 1e5.  On
-a GPU the share of its bandwidth is printed, for the bytes that must be read once.
+The task is that of `benchmarks/comparisons/networks.py`: both sides of Theorems 4.1 and 4.2 of A18
+after a cross-entropy, float64, one thread on a CPU.  Networks are sampled and measured in chunks
+that fit the memory budget; each point is the minimum of three runs, or a single run above K = 1e5.
+On a GPU, the bandwidth for the bytes that must be read is printed relative to that of a copy.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from bnproof.theory.common.errors import UserError
 M, K = 64, 4_096
 SIZES = (2, 8, 64, 512, 4096)
 WIDTHS = (1, 8, 64, 512)
-# Per stage: colour, marker, label.
+# Colour, marker and label of each stage.
 STAGES = {
     "drawing": ("C2", "^", "drawing (CPU)"),
     "autodiff": ("C1", "s", "double backward, chunks"),
@@ -41,16 +41,16 @@ STAGES = {
 
 
 def autodiff(problems: Problems) -> None:
-    """Both sides by double backward, a hundred at a time on a CPU."""
+    """Compute both sides by double backward, for 100 networks at a time on a CPU."""
     size = 100 if problems.y.device.type == "cpu" else len(problems.y)
     for start in range(0, len(problems.y), size):
         measured = Measured(problems.take(slice(start, start + size)))
-        for letter in BOUNDS:
-            measured.value(letter)
+        for symbol in BOUNDS:
+            measured.value(symbol)
 
 
 def costs(count: int, m: int, width: int, device: str) -> dict[str, float]:
-    """Seconds for one network in each stage, chunk by chunk within the budget."""
+    """Return the seconds per network of each stage, computed in chunks."""
     total = dict.fromkeys(STAGES, 0.0)
     chunk, start = memory.chunk(8 * m * (VECTORS + width), block(m)), 0
     while start < count:
@@ -65,7 +65,7 @@ def costs(count: int, m: int, width: int, device: str) -> dict[str, float]:
 
 
 def seconds(step: Callable[[], object], device: str) -> float:
-    """Wall-clock seconds of one call, work on the device included."""
+    """Return the wall-clock time of one call, including work on the device."""
     begin = time.perf_counter()
     step()
     if device == "cuda":
@@ -74,16 +74,16 @@ def seconds(step: Callable[[], object], device: str) -> float:
 
 
 def least(count: int, m: int, width: int, device: str) -> dict[str, float]:
-    """The least of the runs in each stage."""
+    """Return the minimum over several runs for each stage."""
     runs = [costs(count, m, width, device) for _ in range(1 if count > 1e5 else 3)]
     return {stage: min(run[stage] for run in runs) for stage in STAGES}
 
 
-def panel(axes: Axes, label: str, found: dict[int, dict[str, float]]) -> None:
-    """Microseconds a network against one of K, m and d."""
+def panel(axes: Axes, label: str, times: dict[int, dict[str, float]]) -> None:
+    """Plot microseconds per network against K, m or d."""
     for stage, (colour, marker, name) in STAGES.items():
-        values = [1e6 * row[stage] for row in found.values()]
-        axes.plot(list(found), values, f"{marker}-", color=colour, label=name)
+        values = [1e6 * row[stage] for row in times.values()]
+        axes.plot(list(times), values, f"{marker}-", color=colour, label=name)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel(label)
@@ -91,27 +91,27 @@ def panel(axes: Axes, label: str, found: dict[int, dict[str, float]]) -> None:
 
 
 def bandwidth(count: int, device: str) -> str:
-    """Networks a second on a GPU, and the share of the bandwidth that a copy reaches there."""
+    """Describe networks per second on a GPU, and the bandwidth relative to a copy."""
     problems = draw(count, M, "cross-entropy", 42, device=device)
-    read = 8 * M * (CLASSES + 2) * count  # logits of the others, labels and y
+    read = 8 * M * (CLASSES + 2) * count  # other logits, labels and y
     source = torch.empty(2**27, dtype=torch.float64, device=device)
     evaluate(problems)
     ours = min(seconds(partial(evaluate, problems), device) for _ in range(5))
     copy = min(seconds(source.clone, device) for _ in range(5))
     share = (read / ours) / (2 * source.numel() * 8 / copy)
-    return f"{count / ours:,.0f} networks a second, {share:.0%} of the bandwidth of a copy"
+    return f"{count / ours:,.0f} networks per second, {share:.0%} of the bandwidth of a copy"
 
 
 def main() -> None:
-    """Measure, print and draw."""
+    """Measure, print and plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="figure to write (SVG, PNG or PDF)")
     parser.add_argument("--most", type=float, default=1e6, help="largest K (default 1e6)")
-    parser.add_argument("--memory", default="1G", help="budget of a chunk (default 1G)")
+    parser.add_argument("--memory", default="1G", help="memory per chunk (default 1G)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
     if options.most < 1000:
-        parser.error(f"--most {options.most:g}: give 1000 or more")
+        parser.error(f"--most {options.most:g}: must be at least 1000")
     torch.set_num_threads(1)
     matplotlib.rcParams["svg.hashsalt"] = "bnproof"
     counts = [n for n in (1_000, 10_000, 100_000, 1_000_000) if n <= options.most]
@@ -128,15 +128,15 @@ def main() -> None:
             (middle, f"batch size m (d = {INPUTS})", [(K * 8 // m, m, INPUTS) for m in SIZES], 1),
             (right, f"inputs d (m = {M})", [(K, M, d) for d in WIDTHS], 2),
         )
-        for axes, label, points, which in sweeps:
-            found = {point[which]: least(*point, options.device) for point in points}
-            panel(axes, label, found)
-            for at, row in found.items():
-                spoken = ", ".join(f"{s} {1e6 * t:.2f}" for s, t in row.items())
-                print(f"{label.split('(')[0]:14}{at:>9,}: microseconds a network: {spoken}")
+        for axes, label, points, index in sweeps:
+            times = {point[index]: least(*point, options.device) for point in points}
+            panel(axes, label, times)
+            for x, row in times.items():
+                stages = ", ".join(f"{s} {1e6 * t:.2f}" for s, t in row.items())
+                print(f"{label.split('(')[0]:14}{x:>9,}: microseconds per network: {stages}")
         if options.device == "cuda":
             print(bandwidth(100_000, options.device))
-    left.set_ylabel("time for one network, microseconds")
+    left.set_ylabel("time per network, microseconds")
     left.legend(fontsize="small")
     figure.suptitle("Cost of one random network: both sides of Theorems 4.1 and 4.2, float64")
     figure.savefig(options.out, metadata={"Date": None} if options.out.suffix == ".svg" else None)

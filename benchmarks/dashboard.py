@@ -1,11 +1,10 @@
-"""Publish the kept results of the benchmarks as a page that works without a network, and open it.
+"""Publish the saved benchmark results as a page that works offline, and open it.
 
     python benchmarks/dashboard.py [--out FOLDER] [--no-open]
 
-asv writes a page that loads jQuery, Flot, Bootstrap and more from elsewhere, and its data through a
-web server.  Here these files come from npm packages at build time, of fixed versions and with fixed
-checksums, and lie beside the page; the data lie in a script beside it.  So the page opens from its
-file.  Nothing of it is kept in the repository.
+asv's page loads jQuery, Flot, Bootstrap and others from the network, and data from a web server.
+Here these files come from npm packages with fixed versions and checksums, and the data are embedded
+in a script, so that the page can be opened as a file.  None of this is stored in the repository.
 """
 
 import argparse
@@ -27,27 +26,27 @@ sys.path.insert(0, str(HERE.parent))
 from benchmarks.record import register  # noqa: E402
 
 CONFIG = HERE / "asv.conf.json"
-PACKAGES = HERE.parent / ".asv" / "npm"  # what npm installed; kept, so that it is fetched once
+PACKAGES = HERE.parent / ".asv" / "npm"  # npm packages, kept so that they are downloaded only once
 VENDOR = "vendor"
 DATA = "data.js"
 
 
 class DashboardError(Exception):
-    """The page cannot be built; one line that says why and what mends it."""
+    """The page cannot be built; the message states the reason and the fix."""
 
 
 @dataclass(frozen=True)
 class Asset:
-    """A file that asv's page loads from elsewhere.
+    """A file that asv's page loads from the network.
 
     Attributes
     ----------
     page
-        The end of its address there.
+        The end of its URL.
     package, path
-        The npm package and version that hold it, and where.
+        The npm package with its version, and the path of the file in it.
     sha256
-        Its checksum, base64.  Of some files asv names the same one in its page.
+        Checksum in base64; for some files asv's page contains the same one.
     """
 
     page: str
@@ -57,11 +56,11 @@ class Asset:
 
     @property
     def name(self) -> str:
-        """Its name beside the page."""
+        """Name of the local file."""
         return Path(self.path).name
 
     def source(self, packages: Path) -> Path:
-        """Where npm puts it."""
+        """Return the path of the installed file."""
         return packages / "node_modules" / self.package.rsplit("@", 1)[0] / self.path
 
 
@@ -108,10 +107,9 @@ ASSETS = (
         "6VA0SGkrc43SYPvX98q/LhHwm2APqX5us6Vuulsafps=",
     ),
 )
-# jQuery asks this transport before the network: a page that was opened from a file may read nothing
-# else from disk.  Times of day and the like behind a question mark are no part of a name.
-# It answers later, as a network does: at once would be before other scripts say what they show, and
-# before the page has loaded would be before asv's stylesheets say how large a graph is.
+# jQuery uses this transport before the network, because a page opened as a file cannot read other
+# files.  Query strings are ignored.  The answer must be asynchronous and follow the load event,
+# because the other scripts and asv's stylesheets must be ready first.
 TRANSPORT = """
 jQuery.ajaxTransport("+*", function (options) {
   var name = decodeURIComponent(options.url.split("?")[0]);
@@ -128,35 +126,35 @@ jQuery.ajaxTransport("+*", function (options) {
   };
 });
 """
-PATIENCE = 60  # seconds for npm
-ELSEWHERE = re.compile(r"""<(?:script|link)\b[^>]*?\b(?:src|href)="(https?://[^"]+)"[^>]*>""")
+TIMEOUT = 60  # seconds for npm
+REMOTE = re.compile(r"""<(?:script|link)\b[^>]*?\b(?:src|href)="(https?://[^"]+)"[^>]*>""")
 
 
 def install(packages: Path = PACKAGES) -> None:
-    """Have npm bring what is not there yet, and check every file.
+    """Install missing npm packages and verify all checksums.
 
     Raises
     ------
     DashboardError
-        If npm is missing or fails, or a file is not the one that was asked for.
+        If npm is missing or fails, or a checksum differs.
     """
     if not all(asset.source(packages).is_file() for asset in ASSETS):
         npm = shutil.which("npm")
         if npm is None:
-            raise DashboardError("npm is not installed: the page's scripts come from its packages")
+            raise DashboardError("npm is not installed: it is needed for the scripts of the page")
         packages.mkdir(parents=True, exist_ok=True)
         options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent")
-        patience = ("--fetch-retries=1", "--fetch-timeout=20000")  # milliseconds
+        timeout = ("--fetch-retries=1", "--fetch-timeout=20000")  # milliseconds
         names = sorted({asset.package for asset in ASSETS})
-        command = [npm, "install", *options, *patience, "--prefix", str(packages), *names]
+        command = [npm, "install", *options, *timeout, "--prefix", str(packages), *names]
         try:
             run = subprocess.run(
-                command, capture_output=True, text=True, cwd=packages, timeout=PATIENCE
+                command, capture_output=True, text=True, cwd=packages, timeout=TIMEOUT
             )
         except subprocess.TimeoutExpired:
             raise DashboardError(
-                f"npm could not install {', '.join(names)}: no answer in {PATIENCE} seconds; "
-                "look whether its registry can be reached"
+                f"npm could not install {', '.join(names)}: no response in {TIMEOUT} seconds; "
+                "check that the npm registry can be reached"
             ) from None
         if run.returncode:
             reason = (run.stderr.strip() or run.stdout.strip() or "no message").splitlines()[-1]
@@ -170,48 +168,50 @@ def install(packages: Path = PACKAGES) -> None:
 
 
 def localise(html: str) -> str:
-    """Let asv's page load the files beside it and nothing from elsewhere.
+    """Make asv's page load local files instead of files from the network.
 
     Raises
     ------
     DashboardError
-        If it asks for a file that no `Asset` stands for, as another version of asv may.
+        If it loads a file that is not in `ASSETS`, as another version of asv may.
     """
 
-    def beside(match: re.Match[str]) -> str:
+    def local(match: re.Match[str]) -> str:
         address = match.group(1)
         asset = next((asset for asset in ASSETS if address.endswith(asset.page)), None)
         if asset is None:
-            raise DashboardError(f"asv's page loads {address}, which no package stands for")
-        here = f"{VENDOR}/{asset.name}"
+            raise DashboardError(f"asv's page loads {address}, which is not in ASSETS; add it")
+        path = f"{VENDOR}/{asset.name}"
         if match.group(0).startswith("<link"):
-            return f'<link rel="stylesheet" href="{here}">'
-        return f'<script src="{here}">'
+            return f'<link rel="stylesheet" href="{path}">'
+        return f'<script src="{path}">'
 
-    found = ELSEWHERE.sub(beside, html)
+    page = REMOTE.sub(local, html)
     first = f'src="{VENDOR}/{ASSETS[0].name}"></script>'
-    if found.count(first) != 1:
-        raise DashboardError("asv's page does not load jQuery as it used to")
-    return found.replace(first, f'{first}\n    <script src="{DATA}"></script>')
+    if page.count(first) != 1:
+        raise DashboardError(
+            "asv's page does not load jQuery in the expected way; adapt `localise`"
+        )
+    return page.replace(first, f'{first}\n    <script src="{DATA}"></script>')
 
 
 def embed(folder: Path) -> None:
-    """Gather every JSON file of the page into one script, with the transport that hands it out."""
+    """Embed all JSON files of the page in one script, with the transport that serves them."""
     files = sorted(folder.rglob("*.json"))
     content = {
         path.relative_to(folder).as_posix(): json.loads(path.read_text(encoding="utf-8"))
         for path in files
     }
-    # A benchmark that was never run has no graph, and the page would look for one.
+    # Leave out benchmarks without results, whose graphs the page would fail to load.
     listed = content["index.json"]["benchmarks"]
-    drawn = {name: listed[name] for name in listed if f"graphs/summary/{name}.json" in content}
-    content["index.json"]["benchmarks"] = drawn
+    measured = {name: listed[name] for name in listed if f"graphs/summary/{name}.json" in content}
+    content["index.json"]["benchmarks"] = measured
     text = json.dumps(content, separators=(",", ":"))
     (folder / DATA).write_text(f"var dashboardData = {text};\n{TRANSPORT}", encoding="utf-8")
 
 
 def finish(folder: Path, packages: Path = PACKAGES) -> Path:
-    """Make a page that asv published work without a network; returns it."""
+    """Make a page published by asv work offline; return its path."""
     page = folder / "index.html"
     page.write_text(localise(page.read_text(encoding="utf-8")), encoding="utf-8")
     vendor = folder / VENDOR
@@ -223,18 +223,18 @@ def finish(folder: Path, packages: Path = PACKAGES) -> Path:
 
 
 def publish(config: Path, folder: Path, packages: Path = PACKAGES) -> Path:
-    """Build the page of the results that `config` names in `folder`.
+    """Build the page for the results of `config` in `folder`.
 
     Raises
     ------
     DashboardError
-        If npm or asv fails, or a file is not what it should be; nothing is published then.
+        If npm or asv fails, or a checksum differs; then nothing is published.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / DATA).is_file():
-        raise DashboardError(f"{folder} holds something else than a page of ours; name another")
+        raise DashboardError(f"{folder} contains other files; choose another folder")
     install(packages)
-    with tempfile.TemporaryDirectory() as made:
-        html = Path(made) / "html"
+    with tempfile.TemporaryDirectory() as temporary:
+        html = Path(temporary) / "html"
         command = [sys.executable, "-m", "asv", "publish", "--no-pull"]
         command += ["--config", str(config), "--html-dir", str(html)]
         run = subprocess.run(command, capture_output=True, text=True)
@@ -247,9 +247,9 @@ def publish(config: Path, folder: Path, packages: Path = PACKAGES) -> Path:
 
 
 def gather(folder: Path) -> Path:
-    """Copy the kept results to `folder`, with a list of the benchmarks; returns its settings.
+    """Copy the saved results to `folder`, with a list of the benchmarks; return the settings file.
 
-    asv wants the list beside the results, and the name of a machine; both stay out of the record.
+    asv needs the list in the same folder, and a machine name; both are kept out of the repository.
 
     Raises
     ------
@@ -257,9 +257,9 @@ def gather(folder: Path) -> Path:
         If there are no results, or the benchmarks cannot be imported.
     """
     settings = json.loads(CONFIG.read_text())
-    kept = (HERE / settings["results_dir"]).resolve()
-    if not kept.is_dir():
-        raise DashboardError("there are no results yet: run make bench")
+    saved = (HERE / settings["results_dir"]).resolve()
+    if not saved.is_dir():
+        raise DashboardError("there are no results yet; run `make bench`")
     settings |= {"results_dir": "results", "repo": str(HERE.parent), "benchmark_dir": str(HERE)}
     config = folder / "asv.conf.json"
     config.write_text(json.dumps(settings))
@@ -269,9 +269,9 @@ def gather(folder: Path) -> Path:
     register(machine)
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode:
-        raise DashboardError(f"asv finds no benchmarks:\n{run.stdout}{run.stderr}")
+        raise DashboardError(f"asv found no benchmarks:\n{run.stdout}{run.stderr}")
     shutil.rmtree(folder / "results" / machine)
-    shutil.copytree(kept, folder / "results", dirs_exist_ok=True)
+    shutil.copytree(saved, folder / "results", dirs_exist_ok=True)
     return config
 
 
@@ -279,10 +279,10 @@ def main() -> int:
     """Build and open the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE.parent / ".asv" / "html")
-    parser.add_argument("--no-open", action="store_true", help="only print where the page is")
+    parser.add_argument("--no-open", action="store_true", help="only print the path of the page")
     options = parser.parse_args()
     try:
-        install()  # first: what is missing is said at once
+        install()  # first, to report missing packages immediately
         with tempfile.TemporaryDirectory() as folder:
             page = publish(gather(Path(folder)), options.out.resolve())
     except DashboardError as error:

@@ -1,14 +1,13 @@
-"""Run the benchmarks on commits and keep what they give in `benchmarks/results`.
+"""Run the benchmarks on commits and save the results in `benchmarks/results`.
 
     python benchmarks/record.py [COMMIT ...] [--machine NAME] [--bench REGEX]
 
-Without COMMIT the checked-out tree is measured, as its HEAD.  A COMMIT is checked out beside it and
-measured by the benchmarks of today, so that its numbers can be compared; a file of benchmarks that
-needs what the commit does not have yet is left out there.  Commits from before the packages were
-parts of `bnproof` are refused: benchmarks would import the code of today instead.  All run in the
-Python that runs this script, with one thread.  Nothing that is kept names this machine's folders;
-its name is asked for by `--machine`, and results of machines that git does not track stay
-untracked.
+By default the checked-out tree is measured, labelled as its HEAD.  A COMMIT is checked out in a
+worktree and measured by the current benchmarks, so that numbers can be compared; benchmark files
+that cannot be imported there are left out.  Commits before the package `bnproof` are rejected,
+because the benchmarks would import the current code instead.  All benchmarks run in the Python that
+runs this script, with one thread.  The results do not contain paths of this machine; they are saved
+under the name given by `--machine`.
 """
 
 import argparse
@@ -24,7 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CONFIG = HERE / "asv.conf.json"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-# Few repetitions: a commit takes minutes.  The accuracies that are tracked do not depend on them.
+# Few repetitions, so that a commit takes minutes; tracked accuracies do not depend on them.
 ATTRIBUTES = ("rounds=1", "warmup_time=0", "repeat=(1,3,0.5)", "sample_time=0.01")
 
 PROBE = """
@@ -38,19 +37,19 @@ for name in sys.argv[1:]:
 
 
 def git(*arguments: str, folder: Path = HERE) -> str:
-    """What git prints."""
+    """Return the output of git."""
     command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def has_package(commit: str) -> bool:
-    """Whether a commit has the packages as parts of `bnproof`, in src."""
+    """Whether a commit contains the package `bnproof` in src."""
     command = ["git", "-C", str(HERE), "cat-file", "-e", f"{commit}:src/bnproof/__init__.py"]
     return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def missing(tree: Path) -> list[str]:
-    """Modules of `tree`'s benchmarks that do not find there what they import."""
+    """Return the benchmark modules of `tree` that cannot be imported."""
     modules = [path.stem for path in sorted((tree / "benchmarks").glob("bench_*.py"))]
     run = subprocess.run(
         [sys.executable, "-c", PROBE, *modules],
@@ -63,7 +62,7 @@ def missing(tree: Path) -> list[str]:
 
 
 def transplant(tree: Path) -> list[str]:
-    """Put the benchmarks of today into `tree`; returns the files that cannot be run there."""
+    """Copy the current benchmarks to `tree`; return the files that cannot be run there."""
     folder = tree / "benchmarks"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -76,7 +75,7 @@ def transplant(tree: Path) -> list[str]:
 
 
 def configuration(tree: Path) -> Path:
-    """Write the settings with which asv measures `tree` and keeps the results here."""
+    """Write asv's settings to measure `tree` and save the results here."""
     settings = json.loads(CONFIG.read_text())
     for name in ("repo", "results_dir", "html_dir", "env_dir"):
         settings[name] = str((HERE / settings[name]).resolve())
@@ -87,7 +86,7 @@ def configuration(tree: Path) -> Path:
 
 
 def measure(config: Path, commit: str, options: argparse.Namespace) -> int:
-    """Run the benchmarks that `config` names; the exit status of asv, 2 if some of them failed."""
+    """Run the benchmarks of `config`; return asv's exit status, 2 if some of them failed."""
     command = [sys.executable, str(HERE / "record.py"), "--asv", "run", "--config", str(config)]
     command += ["--environment", "here:same", "--set-commit-hash", commit, "--show-stderr"]
     command += ["--machine", options.machine, "--durations", "10"]
@@ -97,20 +96,20 @@ def measure(config: Path, commit: str, options: argparse.Namespace) -> int:
 
 
 def at(commit: str, options: argparse.Namespace) -> int:
-    """Measure a commit that is checked out for it."""
+    """Check out a commit in a worktree and measure it."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         git("worktree", "add", "--detach", "--force", str(tree), commit)
         try:
             for name in transplant(tree):
-                print(f"{commit[:8]}: {name} cannot be imported; it has no point there")
+                print(f"{commit[:8]}: {name} cannot be imported and is left out")
             return measure(configuration(tree), commit, options)
         finally:
             git("worktree", "remove", "--force", str(tree))
 
 
 def asv(arguments: list[str]) -> None:
-    """Asv's own command line, with an environment that is named by versions and not by a path."""
+    """Run asv's command line, with an environment named by versions instead of a path."""
     from importlib.metadata import version
 
     from asv import main
@@ -132,7 +131,7 @@ def asv(arguments: list[str]) -> None:
 
 
 def register(machine: str) -> None:
-    """Describe this machine to asv under a name that others may read."""
+    """Register this machine with asv under a public name."""
     from asv.machine import Machine, MachineCollection
 
     about = Machine.get_defaults() | {"machine": machine, "os": platform.system()}
@@ -140,28 +139,27 @@ def register(machine: str) -> None:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """The options of the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("commits", nargs="*", metavar="COMMIT")
-    parser.add_argument("--machine", default="this-machine", help="name to keep the results under")
+    parser.add_argument("--machine", default="this-machine", help="name for the results")
     parser.add_argument("--bench", action="append", default=[], metavar="REGEX")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
-    """Measure what is asked for; 0 if every benchmark ran."""
+    """Measure the requested commits; return 0 if every benchmark ran."""
     options = parse(arguments)
     names = options.commits or ["HEAD"]
     try:
         commits = [git("rev-parse", "--verify", f"{name}^{{commit}}") for name in names]
     except subprocess.CalledProcessError:
-        print(f"record: not all commits: {' '.join(names)}", file=sys.stderr)
+        print(f"record: not a commit: one of {' '.join(names)}", file=sys.stderr)
         return 2
     early = [commit[:8] for commit in commits if not has_package(commit)]
     if early:
         print(
-            f"record: {' '.join(early)}: older than the package bnproof in src; today's code would "
-            "be measured in its place",
+            f"record: {' '.join(early)}: predates the package bnproof; choose a later commit",
             file=sys.stderr,
         )
         return 2

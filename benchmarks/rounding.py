@@ -1,12 +1,12 @@
-"""How far rounding alone moves the numbers of experiments.
+"""Measure the effect of rounding on the results of experiments.
 
     python benchmarks/rounding.py ID ...
 
-The experiments are run at the smallest scale as this machine computes, and again as others would:
-with other vector instructions, other kernels of oneDNN and OpenBLAS, and two threads.  Printed is
-the largest difference of each: of what is measured, over the largest entry of its quantity; and of
-the first losses of training, update by update.  The bands in
-``tests/bnproof/results/test_agreement.py`` are made of these.
+The experiments are run at the smallest scale on this machine, and again with other vector
+instructions, other kernels of oneDNN and OpenBLAS, and two threads, as on other machines.  Printed
+are the largest difference of the measurements, relative to the largest entry of each quantity, and
+that of the first losses of training, by update.  The tolerances in
+``tests/bnproof/results/test_agreement.py`` are based on these numbers.
 """
 
 import os
@@ -36,49 +36,49 @@ MACHINES = (
 
 
 def run(ids: list[str], limits: dict[str, str]) -> dict[str, published.Record]:
-    """Measure experiments in a process of its own; their records by id."""
+    """Run experiments in a new process; return their records by id."""
     words = ["-m", "bnproof", "experiment", "run", *ids, "--scale", "smoke", "--device", "cpu"]
     with tempfile.TemporaryDirectory() as out:
         subprocess.run(
             [sys.executable, "-P", *words, "--out", out],
             env=os.environ | {"OMP_NUM_THREADS": "1"} | limits,
             stdout=subprocess.DEVNULL,
-            check=False,  # a verdict at the smallest scale means nothing
+            check=False,  # verdicts at the smallest scale do not matter
         )
         records = map(published.read, Path(out).glob("results/*.json"))
         return {record["id"]: record for record in records}
 
 
-def spread(one: published.Record, other: published.Record) -> float:
-    """The largest difference of what is measured, over the largest entry of its quantity."""
-    pictures = experiment_of(experiment(one["id"])).pictures
-    found = [0.0]
-    for net, rows in one["series"].items():
-        for name in rows.keys() - pictures:
-            here = np.array(rows[name], dtype=float)
-            far = np.abs(here - np.array(other["series"][net][name], dtype=float))
-            found.append(np.nanmax(far) / (np.nanmax(np.abs(here)) or 1.0))
-    return max(found)
+def difference(a: published.Record, b: published.Record) -> float:
+    """Return the largest difference of the measurements, relative to the largest entry of each."""
+    plot_only = experiment_of(experiment(a["id"])).plot_only
+    differences = [0.0]
+    for net, rows in a["series"].items():
+        for name in rows.keys() - plot_only:
+            values = np.array(rows[name], dtype=float)
+            change = np.abs(values - np.array(b["series"][net][name], dtype=float))
+            differences.append(np.nanmax(change) / (np.nanmax(np.abs(values)) or 1.0))
+    return max(differences)
 
 
-def growth(one: published.Record, other: published.Record) -> list[float]:
-    """The largest relative difference of the first losses, by update."""
-    apart: list[list[float]] = []
-    for here, there in zip(one["runs"], other["runs"], strict=True):
-        losses = np.array([here["first losses"], there["first losses"]], dtype=float)
-        apart.append(np.abs(np.diff(losses, axis=0)[0] / losses[0]).tolist())
-    return [max(row) for row in zip_longest(*apart, fillvalue=0.0)]
+def growth(a: published.Record, b: published.Record) -> list[float]:
+    """Return the largest relative difference of the first losses, by update."""
+    changes: list[list[float]] = []
+    for run_a, run_b in zip(a["runs"], b["runs"], strict=True):
+        losses = np.array([run_a["first losses"], run_b["first losses"]], dtype=float)
+        changes.append(np.abs(np.diff(losses, axis=0)[0] / losses[0]).tolist())
+    return [max(row) for row in zip_longest(*changes, fillvalue=0.0)]
 
 
 def table(ids: list[str]) -> Iterator[str]:
-    """A line for each experiment and each other machine."""
-    here = run(ids, {})
+    """Yield a line for each experiment and each simulated machine."""
+    reference = run(ids, {})
     for limits in MACHINES:
         yield " ".join(f"{name}={value}" for name, value in limits.items())
-        there = run(ids, limits)
-        for name, record in sorted(here.items()):
-            grown = " ".join(f"{value:.1e}" for value in growth(record, there[name]))
-            yield f"  {name:32} {spread(record, there[name]):.1e}  {grown}"
+        records = run(ids, limits)
+        for name, record in sorted(reference.items()):
+            by_update = " ".join(f"{value:.1e}" for value in growth(record, records[name]))
+            yield f"  {name:32} {difference(record, records[name]):.1e}  {by_update}"
 
 
 if __name__ == "__main__":

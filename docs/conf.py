@@ -1,10 +1,10 @@
-"""Settings of the documentation; `make docs` builds it, offline, with warnings as errors."""
+"""Sphinx configuration; `make docs` builds offline, with warnings as errors."""
 
 import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # where `extension` is found
+sys.path.insert(0, str(Path(__file__).parent))  # contains the package `extension`
 
 project = "bnproof"
 author = "the bnproof developers"
@@ -20,7 +20,7 @@ extensions = [
 exclude_patterns = ["extension", "**/__pycache__"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
-smartquotes = False  # what stands in quotes here is quoted
+smartquotes = False  # quoted text is literal
 
 html_theme = "pydata_sphinx_theme"
 html_title = "bnproof"
@@ -36,14 +36,14 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
     "show_toc_level": 2,
-    "collapse_navigation": True,  # else each page lists all claims, which doubles the build
+    "collapse_navigation": True,  # listing all claims on each page would double the size
     "navigation_depth": 3,
     "footer_start": ["copyright"],
     "footer_end": [],
     "back_to_top_button": False,
 }
 
-default_role = "py:obj"  # single quotes of a docstring: a link where there is something to link
+default_role = "py:obj"  # names in single backticks in docstrings become links where possible
 add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

@@ -17,7 +17,7 @@ from bnproof.catalogue import (
     experiment_entries,
     experiments,
     file_of,
-    one,
+    load_claim,
     select,
 )
 from bnproof.empirical.experiment import Experiment
@@ -168,7 +168,7 @@ def test_an_unknown_id_gets_the_nearest_names() -> None:
     with pytest.raises(UserError, match=r"did you mean .*santurkar_4_1"):
         select(["santurkar_41"])
     with pytest.raises(UserError, match="bnproof claims"):
-        one("qqqqqqqqqq")
+        load_claim("qqqqqqqqqq")
 
 
 def test_a_selection_keeps_the_catalogue_order() -> None:
@@ -251,14 +251,14 @@ def test_claims_of_a_persons_own(tmp_path: Path) -> None:
     bad, mine = select([], own)
     assert isinstance(bad, LoadError)
     assert "ZeroDivisionError" in bad.error
-    assert one("mine", own) == mine
+    assert load_claim("mine", own) == mine
     assert entries(own)["bad"] == bad
     assert entries(own)["mine"] == entry("mine", own) == Entry.of(mine)
     with pytest.raises(UserError, match="ZeroDivisionError"):
         entry("bad", own)
     assert {entry.id for entry in select(["mine", "bn_jacobian"], own)} == {"mine", "bn_jacobian"}
     (own / "bn_jacobian.py").write_text("CLAIM = 1\n")
-    with pytest.raises(UserError, match=r"bn_jacobian.py: id: there is a claim of that name"):
+    with pytest.raises(UserError, match=r"bn_jacobian\.py: another claim has this id"):
         select([], own)
     with pytest.raises(UserError, match="no folder of claims"):
         select([], tmp_path / "nowhere")

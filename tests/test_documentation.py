@@ -32,10 +32,10 @@ def science(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.syspath_prepend(str(root / "docs"))
     from extension import science as module
 
-    whole = module.whole
-    whole.cache_clear()
+    all_claims = module.all_claims
+    all_claims.cache_clear()
     yield module
-    whole.cache_clear()
+    all_claims.cache_clear()
 
 
 def test_every_claim_has_a_page_and_stands_in_one_list(science: Any, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_page_says_what_the_file_says(
     from extension import claims
 
     proofs, steps = claims.proofs, 0
-    for number, claim in enumerate(science.whole().values()):
+    for number, claim in enumerate(science.all_claims().values()):
         shown = number % 8 == 0  # derivations take long, and other tests carry them all out
         monkeypatch.setattr(claims, "proofs", proofs if shown else lambda _: [])
         body = nodes.container("", *claims.body(claim, root, None))
@@ -129,7 +129,7 @@ def test_text_of_a_claim_is_text_on_its_page(
         expected=Verdict.REFUTED,
         remark=HOSTILE,
     )
-    monkeypatch.setattr(science, "whole", lambda: {"hostile": claim})
+    monkeypatch.setattr(science, "all_claims", lambda: {"hostile": claim})
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir()
     (source / "index.md").write_text(

@@ -1,1 +1,1 @@
-"""Side-by-side measurements, one module a subject; `benchmarks/compare.py` runs them."""
+"""Comparisons with other packages, one module per subject; run by `benchmarks/compare.py`."""

@@ -1,9 +1,9 @@
-"""Random networks: gradient bound and Hessian form of Theorems 4.1 and 4.2 of A18.
+"""Random networks: the quantities in Theorems 4.1 and 4.2 of A18.
 
-The work for one configuration, from inputs X (m, d), weights w and a cross-entropy after a readout
-of 10 classes: ``|v|^2, |g|^2, <1,g>, <g,yhat>, v'Kv, v'Hv`` in float64.  Ours is the closed form
-with m contiguous.  Theirs is a loop over the configurations, each by double backward, as one
-writes it to check a formula; it takes fewer of them, and its time is scaled up.
+For each configuration of inputs X (m, d), weights w and a cross-entropy after a readout of 10
+classes, ``|v|^2, |g|^2, <1,g>, <g,yhat>, v'Kv, v'Hv`` are computed in float64.  bnproof uses closed
+forms with m contiguous.  The baseline is a simple loop over configurations with double backward; it
+is run for fewer of them, and its time is scaled up.
 """
 
 import torch
@@ -22,7 +22,7 @@ WHAT = f"both sides of A18 4.1 and 4.2, {COUNT:,} networks, m={M}, d={INPUTS}, {
 
 
 def configurations(count: int) -> tuple[Tensor, Tensor, Problems]:
-    """X (K, d, m), w (K, d), and the rest as problems, whose y is to be replaced."""
+    """Return X (K, d, m), w (K, d) and the rest as `Problems`, whose y is a placeholder."""
     generator = torch.Generator().manual_seed(40)
 
     def normal(*shape: int) -> Tensor:
@@ -41,24 +41,24 @@ def activations(X: Tensor, w: Tensor) -> Tensor:
 
 
 def ours(X: Tensor, w: Tensor, rest: Problems) -> list[Tensor]:
-    """All configurations at once, in the order of `BOUNDS`."""
+    """Compute all configurations at once, in the order of `BOUNDS`."""
     y = activations(X, w)
     return list(evaluate(Problems(y, rest.gamma, rest.beta, rest.eps, rest.loss)).values())
 
 
 def batched(X: Tensor, w: Tensor, rest: Problems, size: int = 100) -> list[Tensor]:
-    """The same by one double backward for each hundred: `samplers.autodiff`, the oracle."""
+    """Compute the same with one double backward per batch, by `samplers.autodiff`."""
     y, parts = activations(X, w), []
     for start in range(0, len(y), size):
         whole = Problems(y, rest.gamma, rest.beta, rest.eps, rest.loss)
         measured = Measured(whole.take(slice(start, start + size)))
-        parts.append([measured.value(letter) for letter in BOUNDS])
+        parts.append([measured.value(symbol) for symbol in BOUNDS])
     return [torch.cat(part) for part in zip(*parts, strict=True)]
 
 
 def looped(rows: list[tuple[Tensor, ...]]) -> list[list[float]]:
-    """One configuration after the other by double backward."""
-    found = []
+    """Compute one configuration after the other by double backward."""
+    results = []
     for X, w, gamma, beta, eps, readout, others, label in rows:
         y = (X @ w).requires_grad_()
         centred = y - y.mean()
@@ -71,12 +71,12 @@ def looped(rows: list[tuple[Tensor, ...]]) -> list[list[float]]:
         (Hv,) = torch.autograd.grad(g @ direction, z, retain_graph=True)
         (Kv,) = torch.autograd.grad(v @ direction, y)
         values = (v @ v, g @ g, g.sum(), g @ yhat, direction @ Kv, direction @ Hv)
-        found.append([value.item() for value in values])
-    return found
+        results.append([value.item() for value in values])
+    return results
 
 
 def apart(X: Tensor, w: Tensor, rest: Problems) -> list[tuple[Tensor, ...]]:
-    """The configurations one by one, in the layout in which they are usually written."""
+    """Split the configurations, in the usual layout (m, d)."""
     loss = rest.loss
     assert isinstance(loss, CrossEntropy)
     columns = (rest.gamma[:, 0], rest.beta[:, 0], rest.eps[:, 0])
@@ -85,25 +85,25 @@ def apart(X: Tensor, w: Tensor, rest: Problems) -> list[tuple[Tensor, ...]]:
 
 
 def _loop() -> Row:
-    """Ours against the loop."""
+    """Compare with the loop."""
     X, w, rest = configurations(COUNT)
     few = rest.take(slice(0, LOOPED))
     one_by_one = apart(X[:LOOPED], w[:LOOPED], few)
     first = torch.tensor(looped(one_by_one), dtype=torch.float64)
     mine = torch.stack(ours(X[:LOOPED], w[:LOOPED], few), 1)
-    apart_by = ((mine - first).abs() / first.abs().amax(0)).max().item()
+    difference = ((mine - first).abs() / first.abs().amax(0)).max().item()
     fast, loop = alternate(lambda: ours(X, w, rest), lambda: looped(one_by_one))
-    note = f"{COUNT / fast:,.0f} a second; largest difference {apart_by:.0e} of the largest value"
+    note = f"{COUNT / fast:,.0f} per second; largest difference {difference:.0e} of the maximum"
     scale = COUNT / LOOPED
     return Row(WHAT, fast, loop * scale, "a loop with double backward", required=25, note=note)
 
 
 def _hundreds() -> Row:
-    """Ours against batched double backward."""
+    """Compare with batched double backward."""
     X, w, rest = configurations(COUNT)
     some = (X[:BATCHED], w[:BATCHED], rest.take(slice(0, BATCHED)))
     fast, slow = alternate(lambda: ours(X, w, rest), lambda: batched(*some))
-    return Row(WHAT, fast, slow * COUNT / BATCHED, "one double backward for each hundred")
+    return Row(WHAT, fast, slow * COUNT / BATCHED, "one double backward per 100 networks")
 
 
 COMPARISONS = {"loop": _loop, "hundreds": _hundreds}

@@ -1,4 +1,4 @@
-"""One line of the table of ratios, and how its times are taken."""
+"""A row of the table of comparisons, and the measurement of times."""
 
 import time
 from collections.abc import Callable
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """Seconds of ours and of a peer (or a naive baseline) for the same work.
+    """Time of bnproof and of another package or baseline for the same task.
 
     Attributes
     ----------
     what
-        The work, with its size.
+        The task, with its size.
     ours, theirs
-        Seconds for it; `theirs` is None where the peer is not installed.
+        Seconds taken; `theirs` is None if the package is not installed.
     peer
-        Name and version of the peer, or what the baseline is.
+        Name and version of the package, or a description of the baseline.
     required
-        The ratio ``theirs/ours`` that the project promises, if it promises one.
+        The required ratio ``theirs/ours``, if any.
     note
-        One sentence: accuracy of both, or why the peer is missing.
+        A remark on accuracy, or the reason why the package is missing.
     """
 
     what: str
@@ -32,19 +32,19 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How many times faster ours is."""
+        """Speed-up of bnproof."""
         return None if self.theirs is None else self.theirs / self.ours
 
     @property
     def kept(self) -> bool:
-        """Whether the promise is kept; True where there is none or the peer is missing."""
+        """Whether the required ratio is reached; True if there is none or no measurement."""
         return self.required is None or self.ratio is None or self.ratio >= self.required
 
 
 def alternate(*functions: Callable[[], object], repeats: int = 5) -> list[float]:
-    """Seconds of each function: the least of `repeats` runs, taken in turn, after one warm-up.
+    """Return the time of each function: the minimum of `repeats` runs after a warm-up.
 
-    In turn, because a shared machine's speed drifts: a ratio is then disturbed less than its parts.
+    The functions are run in turn, so that drifts in the machine's speed affect the ratio less.
     """
     for function in functions:
         function()

@@ -1,4 +1,4 @@
-"""Figure 9's spectra, and the spectrum of given factors, against dense product and SVD."""
+"""Spectra of Figure 9 and of given factors, compared with a dense product and SVD."""
 
 from functools import partial
 
@@ -12,8 +12,8 @@ from bnproof.simulate.random_matrices.spectra.sampling import sample_singular_va
 from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
 
 SIZE = 1000
-# Number of factors, and the ratio that the project promises.
-PROMISED = {1: 8.0, 2: None, 3: None, 10: 1.2}
+# Number of factors, and the required ratio.
+REQUIRED = {1: 8.0, 2: None, 3: None, 10: 1.2}
 PEER = "dense product + SVD"
 
 
@@ -31,7 +31,7 @@ def _product(factors: list[Tensor]) -> Tensor:
 
 
 def _sampled(count: int, required: float | None) -> Row:
-    """One spectrum of Figure 9, random numbers included."""
+    """Compare the time of a spectrum of Figure 9, including random numbers."""
 
     def ours() -> Tensor:
         return sample_singular_values([SIZE] * (count + 1), 1, seed=1, method="auto")
@@ -45,15 +45,15 @@ def _sampled(count: int, required: float | None) -> Row:
 
 
 def _accuracy(count: int) -> str:
-    """How the singular values of one triangular product compare with those by Jacobi's method."""
+    """Compare the singular values of a triangular product with those by Jacobi's method."""
     rng = np.random.default_rng(3)
     product = triangular_products([SIZE] * count, SIZE, 1, [rng], "cpu")
     gap = torch.linalg.svdvals(product).log() - log_singular_values([product])
-    return f"ours: every logarithm of a singular value is right to {float(gap.abs().max()):.0e}"
+    return f"largest error of the logarithm of a singular value: {float(gap.abs().max()):.0e}"
 
 
 def _given(count: int, size: int) -> Row:
-    """Logarithms of all singular values of given factors, and how far off the baselines are."""
+    """Compare time and accuracy of the logarithms of all singular values of given factors."""
     factors = _gaussian(count, size, 2)
 
     def ours() -> Tensor:
@@ -68,18 +68,18 @@ def _given(count: int, size: int) -> Row:
     with np.errstate(divide="ignore"):
         plain = np.log(np.linalg.svd(product, compute_uv=False))
         gram = np.log(np.abs(np.linalg.eigvalsh(product.T @ product)[::-1])) / 2
-    off = [int((np.abs(found - logs) > 0.01).sum()) for found in (plain, gram)]
+    wrong = [int((np.abs(values - logs) > 0.01).sum()) for values in (plain, gram)]
     note = (
-        f"condition number 1e{(logs[0] - logs[-1]) / np.log(10):.0f}; sum of logarithms less "
-        f"log det: {logs.sum() - determinants:.0e}; off by more than 1 %: {off[0]} values by SVD, "
-        f"{off[1]} by the Gram matrix"
+        f"condition number 1e{(logs[0] - logs[-1]) / np.log(10):.0f}; sum of logarithms minus "
+        f"log det: {logs.sum() - determinants:.0e}; errors above 1 %: {wrong[0]} values by SVD, "
+        f"{wrong[1]} by the Gram matrix"
     )
     times = alternate(ours, theirs, repeats=2)
     return Row(f"spectrum of {count} given factors, N = {size}", *times, PEER, None, note)
 
 
 COMPARISONS = {
-    **{f"sampled {count}": partial(_sampled, count, PROMISED[count]) for count in PROMISED},
+    **{f"sampled {count}": partial(_sampled, count, REQUIRED[count]) for count in REQUIRED},
     "given 10": partial(_given, 10, SIZE),
     "given 300": partial(_given, 300, 50),
 }

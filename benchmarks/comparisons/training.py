@@ -1,4 +1,4 @@
-"""Training steps of ResNet-20 and ResNet-110 against a plain loop as tutorials write it."""
+"""Training steps of ResNet-20 and ResNet-110, compared with a loop as in tutorials."""
 
 import time
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer
 from bnproof.theory.claim import Precision
 
-PROMISED = {20: 1.6, 110: 2.0}  # on a processor with bfloat16 instructions
+REQUIRED = {20: 1.6, 110: 2.0}  # on a processor with bfloat16 instructions
 BATCH = 128
 
 
 class _Samples(Dataset):
-    """One image at a time: to float, crop, reflect, standardise."""
+    """Loads and augments one image at a time."""
 
     def __init__(self, images: Images) -> None:
         self.images = images
@@ -41,7 +41,7 @@ class _Samples(Dataset):
 
 
 class Tutorial:
-    """float32, a loader, an optimiser, five lines a step."""
+    """A training loop in float32 with a data loader and an optimiser."""
 
     def __init__(self, depth: int, images: Images) -> None:
         self.model = resnet(depth, generator=stream(0, "network"))
@@ -67,7 +67,7 @@ class Tutorial:
 
 
 def _outside(trainer: Trainer, steps: int) -> float:
-    """Share of a step's time that is not forward and backward pass: batch, update, bookkeeping."""
+    """Return the share of the time outside forward and backward passes."""
     spent = 0.0
 
     def timed(function):
@@ -83,19 +83,19 @@ def _outside(trainer: Trainer, steps: int) -> float:
     trainer.forward = timed(trainer.forward)
     backward, Tensor.backward = Tensor.backward, timed(Tensor.backward)
     try:
-        begun = time.perf_counter()
+        begin = time.perf_counter()
         for _ in range(steps):
             trainer.update()
-        return 1 - spent / (time.perf_counter() - begun)
+        return 1 - spent / (time.perf_counter() - begin)
     finally:
         Tensor.backward = backward
 
 
 def _precision() -> Precision:
-    """bfloat16 where the processor has instructions for it: elsewhere it is emulated, slowly."""
-    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    found = (getattr(torch.cpu, name, None) for name in checks)
-    return "bfloat16" if any(check is not None and check() for check in found) else "float32"
+    """Return bfloat16 if the processor supports it; otherwise it would be emulated slowly."""
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    checks = (getattr(torch.cpu, name, None) for name in names)
+    return "bfloat16" if any(check is not None and check() for check in checks) else "float32"
 
 
 def _row(depth: int) -> Row:
@@ -113,11 +113,11 @@ def _row(depth: int) -> Row:
     ours, theirs = alternate(trainer.update, tutorial.step, repeats=12 if depth < 50 else 4)
     note = (
         f"{precision}: {BATCH / ours:.0f} against {BATCH / theirs:.0f} images/s; "
-        f"{_outside(trainer, 4):.1%} of our time outside forward and backward"
+        f"{_outside(trainer, 4):.1%} of the time is outside forward and backward passes"
     )
-    promised = PROMISED[depth] if precision == "bfloat16" else None
+    required = REQUIRED[depth] if precision == "bfloat16" else None
     what = f"one training step of ResNet-{depth}, batch {BATCH}"
-    return Row(what, ours, theirs, "plain float32 loop", promised, note)
+    return Row(what, ours, theirs, "plain float32 loop", required, note)
 
 
-COMPARISONS = {f"ResNet-{depth}": partial(_row, depth) for depth in PROMISED}
+COMPARISONS = {f"ResNet-{depth}": partial(_row, depth) for depth in REQUIRED}

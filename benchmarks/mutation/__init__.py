@@ -1,1 +1,1 @@
-"""The share of single changes to the code that the tests catch: `make mutate`."""
+"""Mutation testing: the share of small changes to the code that the tests detect."""

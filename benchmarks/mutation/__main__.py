@@ -1,11 +1,11 @@
-"""Run the tests on a fixed sample of single changes to the code and print the share caught.
+"""Run the tests on a fixed sample of mutations of the code and print the share caught.
 
     python -m benchmarks.mutation [--each N] [--only TEXT] [--fresh] [--list]
 
-A change is caught if a test fails that passes without it, or takes far too long.  What was found
-stays in `build/mutation`: a run that was broken off goes on, and after an edit only those changes
-are tried again that it can concern.  Exit status 1 if less than 95 % of the changes are caught that
-are not listed, with the reason, as equivalent in `equivalent.toml`.
+A mutation is caught if a test fails that otherwise passes, or exceeds its time limit.  Results are
+saved in `build/mutation`, so that an interrupted run can be resumed, and after an edit only the
+mutations that it can affect are tested again.  Exit status 1 if less than 95 % of the mutations are
+caught, not counting those listed with a reason as equivalent in `equivalent.toml`.
 """
 
 import argparse
@@ -29,11 +29,11 @@ from benchmarks.mutation.processes import LATE, PASSED, TREE
 KEPT = TREE / "build" / "mutation"
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 ENOUGH = 0.95
-BUDGET = 60.0  # seconds of tests, as recorded, in the module's own file; and as many in others
+BUDGET = 60.0  # seconds of tests (as recorded) from the module's own test file, and from others
 
 
 class First:
-    """Plugin of pytest: writes down the first test that fails."""
+    """pytest plugin that records the first failing test."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,7 +44,7 @@ class First:
 
 
 class Examiner:
-    """Tries changes in one copy of the tree, that of this process."""
+    """Tests mutations in this process's copy of the tree."""
 
     def __init__(self, folder: Path, tests: reach.Tests | None) -> None:
         self.tests = tests
@@ -55,7 +55,7 @@ class Examiner:
         return str(reach.record(self.tree, file, KEPT / "reach"))
 
     def examine(self, change: Change) -> dict[str, Any]:
-        """The result for `change`: caught (by which test), alive or doubtful."""
+        """Return the result for a mutation: caught (with the test), alive or doubtful."""
         assert self.tests is not None
         start, file = time.monotonic(), self.tree / change.path
         source = file.read_bytes()
@@ -68,20 +68,20 @@ class Examiner:
                 result = "caught" if outcome == LATE or self._passes(by) else "doubtful"
                 by = by or outcome
                 break
-        took = round(time.monotonic() - start, 1)
-        return {"key": change.key, "result": result, "by": by, "seconds": took}
+        seconds = round(time.monotonic() - start, 1)
+        return {"key": change.key, "result": result, "by": by, "seconds": seconds}
 
     def _run(self, tests: list[str]) -> tuple[str, str]:
         assert self.tests is not None
-        named = self.tree.with_suffix(".failed")
-        named.unlink(missing_ok=True)
+        failure = self.tree.with_suffix(".failed")
+        failure.unlink(missing_ok=True)
         seconds = sum(map(self.tests.seconds.__getitem__, tests))
-        outcome = processes.pytest_in(self.tree, ["-x", *tests], First(named), seconds)
-        return outcome, named.read_text() if named.exists() else ""
+        outcome = processes.pytest_in(self.tree, ["-x", *tests], First(failure), seconds)
+        return outcome, failure.read_text() if failure.exists() else ""
 
     def _passes(self, test: str) -> bool:
-        """Whether the test that caught a change passes, alone, without it."""
-        if test not in self.tests.seconds:  # none ran: the change kept a module from loading
+        """Whether the test that caught a mutation passes without it when run alone."""
+        if test not in self.tests.seconds:  # no test ran: a module could not be imported
             return True
         if test not in self._sound:
             self._sound[test] = self._run([test])[0] == PASSED
@@ -107,15 +107,15 @@ def _examine(change: Change) -> dict[str, Any]:
 def in_processes(
     jobs: int, work: Callable[[Any], Any], items: list[Any], tests: reach.Tests | None = None
 ) -> Any:
-    """The results of `work`, as they come."""
+    """Yield the results of `work` as they become available."""
     with tempfile.TemporaryDirectory(prefix="bnproof-mutation-") as folder:
-        beginning = (Path(folder), tests)
-        with multiprocessing.get_context("fork").Pool(jobs, _begin, beginning) as pool:
+        arguments = (Path(folder), tests)
+        with multiprocessing.get_context("fork").Pool(jobs, _begin, arguments) as pool:
             yield from pool.imap_unordered(work, items)
 
 
 class State:
-    """The results so far, one a line; those that an edit may concern do not count."""
+    """Saved results, one per line; those that an edit may have affected are ignored."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -123,39 +123,39 @@ class State:
         self._tests = reach.digest(*everything)
         self.known: dict[str, dict[str, Any]] = {}
         for line in path.read_text().splitlines() if path.exists() else []:
-            found = json.loads(line)
-            self.known[found["key"]] = found
+            result = json.loads(line)
+            self.known[result["key"]] = result
 
     def _holds(self, change: Change, by: str) -> list[str]:
-        """Hashes of what a result depends on: the module, and the test that caught it or all."""
+        """Return hashes of the module and of the test that caught the mutation, or of all tests."""
         test = TREE / by.partition("::")[0]
         seen = reach.digest(test) if by and test.is_file() else self._tests
         return [reach.digest(TREE / change.path), seen]
 
     def of(self, change: Change) -> dict[str, Any] | None:
-        found = self.known.get(change.key)
-        return found if found and found["holds"] == self._holds(change, found["by"]) else None
+        result = self.known.get(change.key)
+        return result if result and result["holds"] == self._holds(change, result["by"]) else None
 
-    def add(self, change: Change, found: dict[str, Any]) -> None:
-        self.known[change.key] = found | {"holds": self._holds(change, found["by"])}
+    def add(self, change: Change, result: dict[str, Any]) -> None:
+        self.known[change.key] = result | {"holds": self._holds(change, result["by"])}
         with self.path.open("a") as file:
             file.write(json.dumps(self.known[change.key]) + "\n")
 
 
 def reasons() -> dict[str, str]:
-    """Why changes are equivalent, by key."""
+    """Return why mutations are equivalent, by key."""
     listed = tomllib.loads(EQUIVALENT.read_text())["equivalent"]
     return {entry["change"]: entry["reason"] for entry in listed}
 
 
 def report(sample: dict[str, list[Change]], state: State) -> float:
-    """Print the table and what is alive; returns the share that is caught."""
+    """Print the table and the surviving mutations; return the share caught."""
     equivalent = reasons()
     print(f"\n{'':26}changes  caught  alive  equivalent  share")
     total = [0, 0, 0]
     alive: list[dict[str, Any]] = []
-    for name, found in sample.items():
-        results = [r for r in map(state.of, found) if r]
+    for name, mutations in sample.items():
+        results = [r for r in map(state.of, mutations) if r]
         caught = sum(r["result"] == "caught" for r in results)
         left = [r for r in results if r["result"] != "caught" and r["key"] not in equivalent]
         counts = [caught, len(left), len(results) - caught - len(left)]
@@ -168,7 +168,7 @@ def report(sample: dict[str, list[Change]], state: State) -> float:
     _row("all", total)
     for result in alive:
         print(f"{result['result']}: {result['key']}" + f" ({result['by']})" * bool(result["by"]))
-    every = {change.key for found in sample.values() for change in found}
+    every = {change.key for mutations in sample.values() for change in mutations}
     for key in equivalent.keys() - every:
         print(f"equivalent, but not in the sample: {key}")
     return total[0] / max(total[0] + total[1], 1)
@@ -181,23 +181,23 @@ def _row(name: str, counts: list[int]) -> None:
 
 
 def parse() -> argparse.Namespace:
-    """The options of the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--each", type=int, default=20, help="changes of a stratum (20)")
-    parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
-    parser.add_argument("--only", default="", help="only changes whose name holds this text")
-    parser.add_argument("--fresh", action="store_true", help="forget what earlier runs found")
+    parser.add_argument("--each", type=int, default=20, help="mutations per stratum (default 20)")
+    parser.add_argument("--jobs", type=int, default=2, help="number of processes (default 2)")
+    parser.add_argument("--only", default="", help="only mutations whose key contains TEXT")
+    parser.add_argument("--fresh", action="store_true", help="discard saved results")
     parser.add_argument("--list", action="store_true", help="print the sample, run nothing")
     return parser.parse_args()
 
 
 def main() -> int:
-    """Exit status: 0 if enough is caught."""
+    """Run the program; return 0 if enough mutations are caught."""
     options = parse()
     sample = changes.sample(TREE, options.each)
     sample = {name: [c for c in of if options.only in c.key] for name, of in sample.items()}
     if options.list:
-        print(*(c.key for found in sample.values() for c in found), sep="\n")
+        print(*(c.key for mutations in sample.values() for c in mutations), sep="\n")
         return 0
     KEPT.mkdir(parents=True, exist_ok=True)
     if options.fresh:
@@ -209,14 +209,14 @@ def main() -> int:
     for test in tests.failed:
         print(f"fails without any change: {test}")
     state = State(KEPT / "state.jsonl")
-    todo = [c for found in sample.values() for c in found if not state.of(c)]
+    todo = [c for mutations in sample.values() for c in mutations if not state.of(c)]
     by_key = {change.key: change for change in todo}
-    for n, found in enumerate(in_processes(options.jobs, _examine, todo, tests), 1):
-        state.add(by_key[found["key"]], found)
-        print(f"{n}/{len(todo)} {found['result']} in {found['seconds']:g} s: {found['key']}")
+    for n, result in enumerate(in_processes(options.jobs, _examine, todo, tests), 1):
+        state.add(by_key[result["key"]], result)
+        print(f"{n}/{len(todo)} {result['result']} in {result['seconds']:g} s: {result['key']}")
         sys.stdout.flush()
     share = report(sample, state)
-    print(f"{share:.1%} of the changes that are not equivalent are caught")
+    print(f"{share:.1%} of the non-equivalent mutations are caught")
     return 0 if share >= ENOUGH else 1
 
 

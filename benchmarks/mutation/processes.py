@@ -1,6 +1,6 @@
-"""pytest in a forked process of this one, which has loaded what takes long to load.
+"""Run pytest in a process forked from this one, which has already imported large packages.
 
-The tests run in a copy of the tree, and import from it; the tree itself is never touched.
+The tests run in a copy of the tree and import from it; the tree itself is never modified.
 """
 
 import compileall
@@ -18,12 +18,12 @@ from typing import Any
 TREE = Path(__file__).resolve().parents[2]
 LOADED = ("torch", "sympy", "scipy.stats", "scipy.integrate", "scipy.optimize", "matplotlib.pyplot")
 NOT_COPIED = (".git", ".venv", ".asv", ".hypothesis", "build", "dist", "__pycache__", "*.egg-info")
-MEMORY = 24 * 2**30  # bytes of addresses; a change may ask for anything
+MEMORY = 24 * 2**30  # limit of the address space in bytes, since a mutation may allocate anything
 PASSED, FAILED, LATE = "passed", "failed", "timeout"
 
 
 def preload() -> None:
-    """Import what is not ours, with one thread; nothing may have run in it before the fork."""
+    """Import third-party packages with one thread; they must not be used before the fork."""
     os.environ["OMP_NUM_THREADS"] = "1"
     sys.dont_write_bytecode = True
     for name in LOADED:
@@ -31,20 +31,20 @@ def preload() -> None:
 
 
 def copy_tree(to: Path) -> Path:
-    """A copy of the tree in the folder `to`."""
+    """Copy the tree to the folder `to`."""
     shutil.rmtree(to, ignore_errors=True)
     ignore = shutil.ignore_patterns(*NOT_COPIED)
     shutil.copytree(TREE, to, symlinks=True, ignore=ignore)
-    # Compiled once; a module that is changed is seen by its hash, which its time would not show.
+    # Hash-based, because a mutated file can have the same modification time.
     compileall.compile_dir(to, quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
     return to
 
 
 def pytest_in(tree: Path, tests: list[str], plugin: Any, seconds: float) -> str:
-    """Run `tests` in `tree`; killed if they take much over `seconds`.
+    """Run `tests` in `tree`; kill them if they take much longer than `seconds`.
 
-    The limit is one of processor time; the clock may show thirty times as much, for the machine may
-    have other work.  `plugin` is a plugin of pytest; it lives in the forked process.
+    The limit applies to CPU time; thirty times as much wall-clock time is allowed, because the
+    machine may be busy.  `plugin` is a pytest plugin, which runs in the forked process.
     """
     limit = 60 + 4 * seconds
     pid = os.fork()
@@ -62,11 +62,11 @@ def pytest_in(tree: Path, tests: list[str], plugin: Any, seconds: float) -> str:
         return LATE
     if os.WIFSIGNALED(status):
         return LATE if os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL) else FAILED
-    return PASSED if os.WEXITSTATUS(status) in (0, 5) else FAILED  # 5: no test was left to run
+    return PASSED if os.WEXITSTATUS(status) in (0, 5) else FAILED  # 5: no tests collected
 
 
 def _kill_group(pid: int) -> None:
-    """Kill the forked process and what it started."""
+    """Kill the forked process and its children."""
     try:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

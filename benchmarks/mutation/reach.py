@@ -1,4 +1,4 @@
-"""Which tests reach which function, recorded once a test file and kept in a folder."""
+"""Record which tests reach which functions, once per test file."""
 
 import hashlib
 import json
@@ -15,8 +15,8 @@ from benchmarks.mutation import changes
 from benchmarks.mutation.processes import TREE, pytest_in
 
 OURS = ("theory", "simulate", "empirical", "src")
-MOST = 1500  # seconds for the tests of one file
-# What measures machines, kills processes or draws pages has no place here.
+MAX_SECONDS = 1500  # for the tests of one file
+# Tests that measure machines, kill processes or build pages.
 LEFT_OUT = (
     *("tests/benchmarks/", "tests/hardening/"),
     *("tests/test_documentation.py", "tests/test_code_blocks.py"),
@@ -24,25 +24,25 @@ LEFT_OUT = (
 
 
 def digest(*files: Path) -> str:
-    """One hash of the contents of `files`."""
+    """Return a hash of the contents of `files`."""
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def files_of_tests(tree: Path = TREE) -> list[str]:
-    """Every file of tests, relative to the tree."""
-    found = sorted(path.relative_to(tree).as_posix() for path in tree.glob("tests/**/test_*.py"))
-    return [path for path in found if not path.startswith(LEFT_OUT)]
+    """Return all test files, relative to the tree."""
+    paths = sorted(path.relative_to(tree).as_posix() for path in tree.glob("tests/**/test_*.py"))
+    return [path for path in paths if not path.startswith(LEFT_OUT)]
 
 
 class Recorder:
-    """Plugin of pytest: what each test reaches and how long it takes, written to `path`."""
+    """pytest plugin that records the coverage and time of each test in `path`."""
 
     def __init__(self, tree: Path, path: Path) -> None:
         self.tree, self.path = tree, path
         self.seconds: dict[str, float] = {}
         self.unfit: set[str] = set()
         self.failed: set[str] = set()
-        include = [f"{tree}/{top}/**/*.py" for top in OURS]  # and no template
+        include = [f"{tree}/{top}/**/*.py" for top in OURS]  # excludes templates
         self.coverage = coverage.Coverage(data_file=None, config_file=False, include=include)
 
     def pytest_sessionstart(self) -> None:
@@ -85,7 +85,7 @@ class Recorder:
 
 
 def record(tree: Path, file: str, folder: Path) -> Path:
-    """The record of the tests in `file`, made unless `folder` holds it for the file as it is."""
+    """Return the path of the record of a test file, creating it unless it is up to date."""
     conftests = [TREE / "tests/conftest.py", *(TREE / file).parent.glob("[!t]*.py")]
     name = f"{re.sub('[/.]', '-', file)}-{digest(TREE / file, *conftests)}.json"
     path = folder / name
@@ -93,14 +93,14 @@ def record(tree: Path, file: str, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         part.unlink(missing_ok=True)
-        pytest_in(tree, [file], Recorder(tree, part), MOST)
+        pytest_in(tree, [file], Recorder(tree, part), MAX_SECONDS)
         if part.exists():
             part.rename(path)
     return path
 
 
 class Tests:
-    """All records together."""
+    """All records combined."""
 
     def __init__(self, records: list[Path]) -> None:
         self.seconds: dict[str, float] = {}
@@ -116,18 +116,19 @@ class Tests:
                 self._of_file.setdefault(test.partition("::")[0], []).append(test)
             for module, functions in content["reach"].items():
                 for function, numbers in functions.items():
-                    found = {content["names"][n] for n in numbers} & good.keys()
-                    self._reach.setdefault(module, {}).setdefault(function, set()).update(found)
+                    tests = {content["names"][n] for n in numbers} & good.keys()
+                    self._reach.setdefault(module, {}).setdefault(function, set()).update(tests)
 
-    def of(self, change: changes.Change, most: float) -> tuple[list[str], list[str]]:
-        """Tests that may see a change: those of the module's own file, and others, quickest first.
+    def of(self, change: changes.Change, budget: float) -> tuple[list[str], list[str]]:
+        """Return tests that may catch a mutation, from the module's own test file and from others.
 
-        A test reaches only what no earlier one has cached: after the tests that were seen to reach
-        the function come the others of their files.  Each list takes at most `most` seconds.
+        Tests that were seen to reach the function come first, then other tests of the same files,
+        which may have used cached results; the fastest are first.  Each list takes at most
+        `budget` seconds.
         """
         functions = self._reach.get(change.path, {})
         direct = functions.get(change.function)
-        if direct is None:  # outside of functions: everything that uses the module
+        if direct is None:  # outside of functions: all tests that use the module
             direct = set().union(*functions.values())
         mirror = Path("tests", change.path.removeprefix("src/"))
         own = mirror.with_name(f"test_{mirror.name}").as_posix()
@@ -136,12 +137,12 @@ class Tests:
         files = sorted({test.partition("::")[0] for test in direct} - {own})
         others = [test for file in files for test in self._of_file[file]]
         others.sort(key=lambda t: (t not in direct, not t.startswith(near), self.seconds[t]))
-        return self._cut(mine, most), self._cut(others, most)
+        return self._cut(mine, budget), self._cut(others, budget)
 
-    def _cut(self, tests: list[str], most: float) -> list[str]:
-        taken: list[str] = []
+    def _cut(self, tests: list[str], budget: float) -> list[str]:
+        chosen: list[str] = []
         for test in tests:
-            if self.seconds[test] <= most:
-                taken.append(test)
-                most -= self.seconds[test]
-        return taken
+            if self.seconds[test] <= budget:
+                chosen.append(test)
+                budget -= self.seconds[test]
+        return chosen

@@ -1,7 +1,7 @@
-"""What the documentation needs of Sphinx beyond its own: formulas, claim pages, gallery, commands.
+"""Sphinx extension: formulas, claim pages, gallery and command help.
 
-Everything is made at build time, from the claims' files and from published measurements, by nodes
-of the document tree.  No markup is pieced together, so no text of a claim can become markup.
+Content is generated at build time from the claim files and published measurements.  It is built as
+document-tree nodes instead of markup, so that text of a claim cannot be interpreted as markup.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from extension import commands, formulas, gallery, science
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Enter all parts; called by Sphinx."""
+    """Register all parts; called by Sphinx."""
     for part in (formulas, science, gallery, commands):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

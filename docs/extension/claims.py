@@ -1,4 +1,4 @@
-"""One claim as a part of a document tree: what its file says, and what is published of it."""
+"""The page of a claim: the contents of its file and the published results."""
 
 import inspect
 from collections.abc import Mapping
@@ -35,30 +35,29 @@ from extension.nodes import (
     section,
     table,
 )
-from extension.proofs import MEANS as EXACT
-from extension.proofs import proofs
+from extension.proofs import EXACT, proofs
 
-MEANS: Final[Mapping[type, str]] = {
+CHECKS: Final[Mapping[type, str]] = {
     Proof: "a derivation, each step checked by SymPy",
-    Disproof: "a derivation that both sides differ in every case",
-    Counterexample: "an exact counterexample, re-evaluated in rational arithmetic",
+    Disproof: "a derivation showing that both sides always differ",
+    Counterexample: "an exact counterexample, evaluated in rational arithmetic",
     ExactCase: "an exact counterexample, computed from raw data in exact arithmetic",
-    RandomTest: "the relation on random instances, measured by automatic differentiation",
-    SpectrumTest: "spectra of random matrices beside their law",
+    RandomTest: "a test on random instances, measured by automatic differentiation",
+    SpectrumTest: "a comparison of spectra of random matrices with their law",
     Experiment: "an experiment on images",
 }
 UNMEASURED: Final = "not measured"
 
 
 def body(claim: Claim, root: Path, figure: tuple[str, str] | None) -> list[nodes.Node]:
-    """Everything below the page's heading.
+    """Return everything below the page's heading.
 
     Parameters
     ----------
     root
-        Folder that holds the packages: paths of files are relative to it.
+        Root of the repository; file paths are shown relative to it.
     figure
-        Address and text alternative of the figure of the published measurements.
+        URI and alt text of the figure of the published measurements.
     """
     trial: Experiment | None = claim.check_of(Experiment)
     return [
@@ -66,13 +65,13 @@ def body(claim: Claim, root: Path, figure: tuple[str, str] | None) -> list[nodes
         paragraph(
             "Expected verdict: ",
             nodes.strong("", str(claim.expected), classes=[_colour(claim)]),
-            ". It decides nothing: ",
+            ". ",
             code("bnproof verify"),
-            " computes the verdict from the evidence, and a difference fails.",
+            " computes the verdict from the evidence and fails if it differs.",
         ),
         section("As printed", formula(claim.statement), bullets(_sources(claim))),
         *_relation(claim),
-        section("How it is decided", bullets(_means(claim, root)), _commands(claim)),
+        section("How it is decided", bullets(_checks(claim, root)), _commands(claim)),
         *proofs(claim),
         *(_experiment(claim, trial, figure) if trial else ()),
         *([section("Remark", paragraph(claim.remark))] if claim.remark else ()),
@@ -86,27 +85,27 @@ def _colour(claim: Claim) -> str:
 
 
 def verdict(claim: Claim) -> str:
-    """The expected verdict, unless it is up to an experiment of which nothing is published."""
+    """Return the expected verdict, unless it depends on an unpublished experiment."""
     if claim.check_of(Experiment) and published.evidence(claim) is None:
         return UNMEASURED
     return str(claim.expected)
 
 
 def _sources(claim: Claim) -> list[list[Inline]]:
-    """Each document once, with the places in it."""
+    """Return each source document with its locators."""
     places: dict[str, list[str]] = {}
     for source in claim.sources:
         places.setdefault(source.document, []).append(source.locator)
     items: list[list[Inline]] = []
     for key, locators in places.items():
-        found = DOCUMENTS[key]
-        where = f", {found.where}" if found.where else ""
+        document = DOCUMENTS[key]
+        where = f", {document.where}" if document.where else ""
         items.append(
             [
                 page(f"/science/{key}", key, literal=False),
-                f", {'; '.join(locators)}. {found.authors}, ",
-                nodes.emphasis("", found.title),
-                f", {found.year}{where}",
+                f", {'; '.join(locators)}. {document.authors}, ",
+                nodes.emphasis("", document.title),
+                f", {document.year}{where}",
             ]
         )
     return items
@@ -116,24 +115,24 @@ def _relation(claim: Claim) -> list[nodes.Node]:
     if claim.relation is None:
         return []
     parts: list[nodes.Node] = [
-        paragraph("The object that is proved or refuted, and evaluated on random instances:"),
+        paragraph("The relation that is proved or refuted and evaluated on random instances:"),
         formula(latex(claim.relation)),
     ]
     if claim.domain != sp.true:
         parts += [paragraph("where"), formula(latex(claim.domain))]
     if claim.control is not None:
         parts += [
-            paragraph("The control, which must get the opposite answer:"),
+            paragraph("The control, which must give the opposite answer:"),
             formula(latex(claim.control)),
         ]
     return [section("What is tested", *parts)]
 
 
-def _means(claim: Claim, root: Path) -> list[list[Inline]]:
-    """Each means in words, and where the derivation stands."""
+def _checks(claim: Claim, root: Path) -> list[list[Inline]]:
+    """Describe each check, with the function of a derivation."""
     items: list[list[Inline]] = []
     for spec in claim.checks:
-        words: list[Inline] = [MEANS[type(spec)]]
+        words: list[Inline] = [CHECKS[type(spec)]]
         if isinstance(spec, Proof | Disproof):
             file = Path(inspect.getfile(inspect.unwrap(spec.prove))).relative_to(root)
             of = ", of the corrected form" if getattr(spec, "of_control", False) else ""
@@ -144,9 +143,9 @@ def _means(claim: Claim, root: Path) -> list[list[Inline]]:
 
 def _commands(claim: Claim) -> nodes.paragraph:
     exact = any(isinstance(spec, EXACT) for spec in claim.checks)
-    parts: list[Inline] = ["To repeat it: ", code(f"bnproof verify {claim.id}")]
+    parts: list[Inline] = ["To reproduce: ", code(f"bnproof verify {claim.id}")]
     if exact:
-        parts += [". Step by step: ", code(f"bnproof derive {claim.id}")]
+        parts += [". For the single steps: ", code(f"bnproof derive {claim.id}")]
     return paragraph(*parts, ".")
 
 
@@ -169,43 +168,42 @@ def _experiment(
         bullets(
             [
                 *([f"{name}: {words}"] for name, words in trial.networks.items()),
-                [f"data: {trial.data or 'images; those of --data, else the embedded photographs'}"],
-                [f"control: {trial.control}; put in the place of the network {trial.made_of}"],
+                [f"data: {trial.data or 'images given by --data, or the embedded photographs'}"],
+                [f"control: {trial.control}; it replaces the network {trial.made_of}"],
             ]
         ),
         table(("scale", "batch", "seeds", "updates a run", "images read"), scales),
-        paragraph("Criteria, on medians over seeds, stated in the claim's file:"),
-        table(("measured", "asked", "network"), criteria),
+        paragraph("Criteria for medians over seeds, as stated in the claim's file:"),
+        table(("criterion", "required", "network"), criteria),
     )
-    found = published.evidence(claim)
-    if found is None:
-        words = "Not measured yet: nothing is published, and nothing is claimed."
-        return [protocol, section("Published result", paragraph(words))]
-    return [protocol, section("Published result", *_result(found, figure))]
+    evidence = published.evidence(claim)
+    if evidence is None:
+        return [protocol, section("Published result", paragraph("Not measured yet."))]
+    return [protocol, section("Published result", *_result(evidence, figure))]
 
 
-def _result(found: Evidence, figure: tuple[str, str] | None) -> list[nodes.Node]:
-    """Verdict, provenance, criteria, and the source's numbers where it prints any."""
-    about = found.provenance
+def _result(evidence: Evidence, figure: tuple[str, str] | None) -> list[nodes.Node]:
+    """Return verdict, provenance, criteria and a comparison with numbers printed in the source."""
+    about = evidence.provenance
     seeds = len(about["seeds"])
     parts: list[nodes.Node] = [
-        paragraph(nodes.strong("", str(decide([found]))), f" at scale {about['scale']}."),
+        paragraph(nodes.strong("", str(decide([evidence]))), f" at scale {about['scale']}."),
         bullets(
             [
                 ["command: ", code(about["command"])],
                 [f"data: {about['data set']}, {seeds} seeds"],
-                [f"device: {published.machine(found)}"],
+                [f"device: {published.machine(evidence)}"],
                 [f"date: {about['measured']}, commit {about['commit']}"],
             ]
         ),
         table(
-            ("measured", "asked", "found", "seeds", "control"),
-            published.criteria_rows(found),
+            ("criterion", "required", "measured", "seeds", "control"),
+            published.criteria_rows(evidence),
         ),
     ]
-    beside = published.printed_rows(found)
-    if beside:
-        parts.append(table(("beside the source", "printed", "found"), beside))
+    printed = published.printed_rows(evidence)
+    if printed:
+        parts.append(table(("quantity", "printed in the source", "measured"), printed))
     if figure is not None:
         parts.append(nodes.image("", uri=figure[0], alt=figure[1], classes=["figure"]))
     return parts
@@ -221,7 +219,7 @@ def _corrects(claim: Claim) -> list[nodes.Node]:
 def _file(claim: Claim, root: Path) -> list[nodes.Node]:
     path = file_of(claim.id)
     if path is None:
-        return [paragraph("The claim stands in no file of this repository.")]
+        return [paragraph("The claim is not defined in this repository.")]
     text = path.read_text(encoding="utf-8")
     source = nodes.literal_block(text, text, language="python")
-    return [paragraph(code(str(path.relative_to(root)))), *folded("Show it", source)]
+    return [paragraph(code(str(path.relative_to(root)))), *folded("Show", source)]

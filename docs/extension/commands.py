@@ -1,4 +1,4 @@
-"""The help of a command of `bnproof`, as it is printed in a terminal."""
+"""A directive that shows the help text of a command."""
 
 import io
 
@@ -11,7 +11,7 @@ WIDTH = 88
 
 
 def help_text(words: list[str]) -> str:
-    """What ``bnproof WORDS --help`` prints."""
+    """Return the output of ``bnproof WORDS --help``."""
     from bnproof.cli import app
 
     buffer = io.StringIO()
@@ -20,7 +20,7 @@ def help_text(words: list[str]) -> str:
 
 
 class CommandDirective(SphinxDirective):
-    """``{command} experiment run``: the help of that command; without words, of all."""
+    """Shows the help of a command, as in ``{command} experiment run``; by default of `bnproof`."""
 
     optional_arguments = 1
     final_argument_whitespace = True
@@ -32,5 +32,5 @@ class CommandDirective(SphinxDirective):
 
 
 def setup(app: Sphinx) -> None:
-    """Enter the directive."""
+    """Register the directive."""
     app.add_directive("command", CommandDirective)

@@ -1,4 +1,4 @@
-"""Formulas as SVG in the page, drawn by `report.formulas`: no script, nothing from the network."""
+"""Render formulas as inline SVG, which needs neither scripts nor the network."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,41 +7,42 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from bnproof.report.formulas import Sheet
+from bnproof.report.formulas import FormulaRenderer
 
 LOG = logging.getLogger(__name__)
-SHEETS: dict[str, Sheet] = {}  # by page; a page is written by one process
+RENDERERS: dict[str, FormulaRenderer] = {}  # by page; each page is written by one process
 
 
 def inline(writer: Any, node: nodes.math) -> None:
-    """Write a formula in a line of text."""
-    _write(writer, node, Sheet.svg)
+    """Write an inline formula."""
+    _write(writer, node, FormulaRenderer.svg)
 
 
 def block(writer: Any, node: nodes.math_block) -> None:
-    """Write a displayed formula, or the paragraph that a statement in prose is."""
-    _write(writer, node, Sheet.formula)
+    """Write a display formula, or a statement in prose as a paragraph."""
+    _write(writer, node, FormulaRenderer.formula)
 
 
-def _write(writer: Any, node: nodes.Element, draw: Callable[[Sheet, str], str]) -> None:
+def _write(writer: Any, node: nodes.Element, draw: Callable[[FormulaRenderer, str], str]) -> None:
     latex = node.astext().strip()
-    drawn = str(draw(SHEETS.setdefault(writer.builder.current_docname, Sheet()), latex))
-    if "<code>" in drawn:
+    renderer = RENDERERS.setdefault(writer.builder.current_docname, FormulaRenderer())
+    html = str(draw(renderer, latex))
+    if "<code>" in html:
         LOG.warning("cannot draw the formula %r", latex, location=node)
-    writer.body.append(drawn)
+    writer.body.append(html)
     raise nodes.SkipNode
 
 
-def add_sheet(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _tree: Any) -> None:
-    """Put the font of a page's formulas in front of its text."""
-    sheet = SHEETS.pop(page, None)
-    if sheet is not None:
-        context["body"] = f"<style>{sheet.style()}</style>{context['body']}"
+def add_font(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _tree: Any) -> None:
+    """Add the font of the formulas to a page."""
+    renderer = RENDERERS.pop(page, None)
+    if renderer is not None:
+        context["body"] = f"<style>{renderer.style()}</style>{context['body']}"
 
 
 def setup(app: Sphinx) -> None:
-    """Enter the renderer under the name ``svg``."""
+    """Register the renderer as ``svg``."""
     app.add_html_math_renderer(
         "svg", inline_renderers=(inline, None), block_renderers=(block, None)
     )
-    app.connect("html-page-context", add_sheet)
+    app.connect("html-page-context", add_font)

@@ -1,4 +1,4 @@
-"""The gallery: figures of published measurements, and of laws that are computed, not measured."""
+"""The gallery: figures of published measurements and theoretical laws."""
 
 import inspect
 from pathlib import Path
@@ -12,27 +12,27 @@ from bnproof.catalogue import experiments
 from bnproof.empirical.experiment import Experiment, experiment_of
 from bnproof.empirical.experiment import draw as draw_experiment
 from bnproof.report import figures
-from bnproof.report.document import PICTURES
+from bnproof.report.document import FIGURE_FOLDER
 from bnproof.results import published
 from bnproof.theory.claim import Claim, decide
 from bnproof.theory.common.files import write_text
 from extension.analytic import FIGURES
 from extension.nodes import page, paragraph, section
 
-DRAWN: Final = "drawn"  # below the source folder; not committed
+DRAWN: Final = "drawn"  # subfolder of the sources; not committed
 
 
 def published_figure(claim: Claim, source: Path) -> tuple[str, str] | None:
-    """The figure of what is published of a claim: its address and its alternative text.
+    """Return URI and alt text of the figure of a claim's published measurements, if any.
 
-    A figure that is newer than the measurements and the claim's file is not drawn again.
+    A figure that is newer than the measurements and the claim's file is reused.
     """
     if claim.check_of(Experiment) is None:
         return None
     evidence = published.evidence(claim)
     if evidence is None:
         return None
-    uri = f"/{DRAWN}/{PICTURES}/{claim.id}.svg"
+    uri = f"/{DRAWN}/{FIGURE_FOLDER}/{claim.id}.svg"
     svg = source / uri[1:]
     words = svg.with_suffix(".txt")
     made_from = (
@@ -49,10 +49,10 @@ def published_figure(claim: Claim, source: Path) -> tuple[str, str] | None:
 
 
 class PublishedDirective(SphinxDirective):
-    """The figures of all published measurements."""
+    """Shows the figures of all published measurements."""
 
     def run(self) -> list[nodes.Node]:
-        """Build the nodes, one section an experiment."""
+        """Build one section per experiment."""
         parts: list[nodes.Node] = []
         for claim in experiments():
             drawn = published_figure(claim, Path(self.env.srcdir))
@@ -76,13 +76,13 @@ class PublishedDirective(SphinxDirective):
 
 
 class AnalyticDirective(SphinxDirective):
-    """The figures that are computed from formulas."""
+    """Shows the figures of theoretical laws."""
 
     def run(self) -> list[nodes.Node]:
-        """Build the nodes, one section a figure."""
+        """Build one section per figure."""
         parts: list[nodes.Node] = []
         for name, figure in FIGURES.items():
-            uri = f"/{DRAWN}/{PICTURES}/law_{name}.svg"
+            uri = f"/{DRAWN}/{FIGURE_FOLDER}/law_{name}.svg"
             alt = figures.write(Path(self.env.srcdir, uri[1:]), figure.draw)
             links = [page(f"/science/{claim}", claim) for claim in figure.claims]
             between = [part for link in links for part in (", ", link)][1:]
@@ -92,6 +92,6 @@ class AnalyticDirective(SphinxDirective):
 
 
 def setup(app: Sphinx) -> None:
-    """Enter the directives."""
+    """Register the directives."""
     app.add_directive("published-figures", PublishedDirective)
     app.add_directive("analytic-figures", AnalyticDirective)

@@ -1,4 +1,4 @@
-"""Short ways to build a document tree.  Text is text here: nothing is parsed as markup."""
+"""Helpers to build a document tree.  Strings are plain text and never parsed as markup."""
 
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
@@ -10,35 +10,35 @@ Inline: TypeAlias = nodes.Node | str
 
 
 def inlines(parts: Iterable[Inline]) -> list[nodes.Node]:
-    """Strings become text nodes."""
+    """Convert strings to text nodes."""
     return [nodes.Text(part) if isinstance(part, str) else part for part in parts]
 
 
 def code(text: str) -> nodes.literal:
-    """Text in a fixed-width face."""
+    """Return text in a fixed-width font."""
     return nodes.literal("", text)
 
 
 def paragraph(*parts: Inline, name: str = "") -> nodes.paragraph:
-    """A paragraph, of the CSS class `name` if one is given."""
+    """Return a paragraph, with the CSS class `name` if given."""
     return nodes.paragraph("", "", *inlines(parts), classes=[name] if name else [])
 
 
 def section(title: str, *body: nodes.Node) -> nodes.section:
-    """A section with a title; its anchor is the title's words."""
+    """Return a section with a title, from which its anchor is derived."""
     anchor = nodes.make_id(title) or "section"
     return nodes.section("", nodes.title("", "", nodes.Text(title)), *body, ids=[anchor])
 
 
 def bullets(items: Iterable[Sequence[Inline]]) -> nodes.bullet_list:
-    """A list, one paragraph an entry."""
+    """Return a bullet list with one paragraph per item."""
     return nodes.bullet_list(
         "", *(nodes.list_item("", paragraph(*item)) for item in items), bullet="-"
     )
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Inline]]) -> nodes.container:
-    """A table that scrolls sideways on a narrow screen."""
+    """Return a table that scrolls horizontally on narrow screens."""
     body = nodes.tbody("", *(_row(row) for row in rows))
     group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in heads), cols=len(heads))
     group += [nodes.thead("", _row(heads)), body]
@@ -51,14 +51,14 @@ def _row(cells: Sequence[Inline]) -> nodes.row:
 
 
 def formula(latex: str) -> nodes.math_block:
-    """A displayed formula."""
+    """Return a display formula."""
     block = nodes.math_block(latex, latex, number=None, label=None)
     block["no-wrap"] = False
     return block
 
 
 def page(target: str, text: str, *, literal: bool = True) -> addnodes.pending_xref:
-    """A link to a page, named from the root; one that is not there is a warning of the build."""
+    """Return a link to a page, given by its path from the root; a missing page gives a warning."""
     inner = code(text) if literal else nodes.inline("", text)
     return addnodes.pending_xref(
         "", inner, refdomain="std", reftype="doc", reftarget=target, refexplicit=True, refwarn=True
@@ -66,6 +66,6 @@ def page(target: str, text: str, *, literal: bool = True) -> addnodes.pending_xr
 
 
 def folded(summary: str, *body: nodes.Node) -> list[nodes.Node]:
-    """Content that opens on a click, without script; `summary` is fixed text, not a claim's."""
+    """Return collapsible content; `summary` must be trusted text, as it is not escaped."""
     start = nodes.raw("", f"<details><summary>{summary}</summary>", format="html")
     return [start, *body, nodes.raw("", "</details>", format="html")]

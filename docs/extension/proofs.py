@@ -1,4 +1,4 @@
-"""The exact part of a claim's page: derivation and counterexample, carried out at build time."""
+"""The derivation and counterexample on a claim's page, computed at build time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -10,16 +10,16 @@ from bnproof.theory.proving.derivation import Step
 from bnproof.verification import carry_out
 from extension.nodes import Inline, bullets, folded, formula, paragraph, section
 
-MEANS: Final = (Proof, Disproof, Counterexample, ExactCase)
+EXACT: Final = (Proof, Disproof, Counterexample, ExactCase)
 
 
 def proofs(claim: Claim) -> list[nodes.Node]:
-    """What the claim's exact means find, and every step; nothing for a claim that has none."""
-    found = [carry_out(spec, claim, Settings()) for spec in claim.checks if isinstance(spec, MEANS)]
-    if not found:
+    """Return the results of a claim's exact checks with all steps; empty if it has none."""
+    evidence = [carry_out(c, claim, Settings()) for c in claim.checks if isinstance(c, EXACT)]
+    if not evidence:
         return []
     parts: list[nodes.Node] = []
-    for item in found:
+    for item in evidence:
         parts.append(paragraph(item.summary))
         notes = list(_notes(item.numbers))
         if notes:
@@ -28,11 +28,11 @@ def proofs(claim: Claim) -> list[nodes.Node]:
         if steps:
             words = f"Derivation in {len(steps)} step{'' if len(steps) == 1 else 's'}"
             parts += folded(words, _numbered(steps))
-    return [section("What was found", *parts)]
+    return [section("Result", *parts)]
 
 
 def _notes(numbers: Mapping[str, Any]) -> Iterator[list[Inline]]:
-    """When an inequality is an equality, and what of others the derivation uses."""
+    """Yield the case of equality and the theorems that the derivation uses."""
     if numbers.get("equality"):
         yield [f"equality: {numbers['equality']}"]
     for theorem in numbers.get("rests_on", ()):

@@ -1,4 +1,4 @@
-"""The science: a page a claim and a page a source, written when the build begins."""
+"""Generate a page for each claim and each source document."""
 
 import re
 from collections import Counter
@@ -23,24 +23,24 @@ FOLDER: Final = "science"
 
 
 @cache
-def whole() -> dict[str, Claim]:
-    """Every claim, by id.
+def all_claims() -> dict[str, Claim]:
+    """Return all claims by id.
 
     Raises
     ------
     ValueError
-        If a claim's file does not load.
+        If a claim cannot be loaded.
     """
-    found: dict[str, Claim] = {}
+    by_id: dict[str, Claim] = {}
     for entry in catalogue().values():
         if isinstance(entry, LoadError):
             raise ValueError(entry.error)
-        found[entry.id] = entry
-    return found
+        by_id[entry.id] = entry
+    return by_id
 
 
 def by_source(known: Mapping[str, Claim]) -> dict[str, list[Claim]]:
-    """Claims of each source document; a claim of two documents stands with both."""
+    """Group claims by source document; a claim with two sources is in both groups."""
     return {
         key: [
             claim
@@ -52,32 +52,32 @@ def by_source(known: Mapping[str, Claim]) -> dict[str, list[Claim]]:
 
 
 def escaped(text: str) -> str:
-    """Text that MyST reads as that text: one line, every ASCII punctuation mark escaped."""
+    """Escape all ASCII punctuation for MyST, and join lines."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
 
 
 def short(key: str) -> str:
-    """A document's key, its first author and its year."""
+    """Return a document's key, first author and year."""
     document = DOCUMENTS[key]
     first, more, _ = document.authors.partition(", ")
     return f"{key}: {first.split('. ')[-1]}{' et al.' if more else ''}, {document.year}"
 
 
 def write(app: Sphinx) -> None:
-    """Write the pages into the source folder; those that would not change stay untouched.
+    """Write the pages to the source folder, leaving unchanged ones untouched.
 
-    A page is a heading and a directive: its content is built as nodes when it is read.
+    A page consists of a heading and a directive, which builds the content.
     """
     folder = Path(app.srcdir) / FOLDER
     folder.mkdir(exist_ok=True)
-    known = whole()
+    known = all_claims()
     pages = {
         claim.id: f"# {escaped(claim.id)}\n\n```{{claim}} {claim.id}\n```\n"
         for claim in known.values()
     }
     listed: set[str] = set()
-    for key, found in by_source(known).items():
-        new = [claim.id for claim in found if claim.id not in listed]
+    for key, members in by_source(known).items():
+        new = [claim.id for claim in members if claim.id not in listed]
         listed.update(new)
         entries = "".join(f"{name}\n" for name in new)
         pages[key] = f"# {escaped(short(key))}\n\n```{{source}} {key}\n```\n\n"
@@ -97,8 +97,8 @@ class ClaimDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Build the nodes; the page depends on the claim's file and on what is published."""
-        claim = whole()[self.arguments[0]]
+        """Build the nodes; the page depends on the claim's file and its published results."""
+        claim = all_claims()[self.arguments[0]]
         if path := file_of(claim.id):
             self.env.note_dependency(path)
         figure = gallery.published_figure(claim, Path(self.env.srcdir))
@@ -106,7 +106,7 @@ class ClaimDirective(SphinxDirective):
 
 
 class SourceDirective(SphinxDirective):
-    """One document, and a table of the claims that it makes."""
+    """A source document with a table of its claims."""
 
     required_arguments = 1
 
@@ -122,33 +122,34 @@ class SourceDirective(SphinxDirective):
         )
         rows: list[tuple[Inline, ...]] = [
             (page(f"/{FOLDER}/{claim.id}", claim.id), claim.title, claims.verdict(claim))
-            for claim in by_source(whole())[key]
+            for claim in by_source(all_claims())[key]
         ]
         return [head, table(("claim", "statement", "verdict"), rows)]
 
 
 class SourcesDirective(SphinxDirective):
-    """All documents, and how many of their statements got which verdict."""
+    """A table of all source documents with the number of statements per verdict."""
 
     def run(self) -> list[nodes.Node]:
         """Build the nodes."""
-        found = {
-            key: Counter(map(claims.verdict, known)) for key, known in by_source(whole()).items()
+        counts = {
+            key: Counter(map(claims.verdict, known))
+            for key, known in by_source(all_claims()).items()
         }
-        seen = set().union(*found.values())
-        verdicts = [one for one in (*map(str, Verdict), claims.UNMEASURED) if one in seen]
+        seen = set().union(*counts.values())
+        verdicts = [name for name in (*map(str, Verdict), claims.UNMEASURED) if name in seen]
         rows = [
             (
                 page(f"/{FOLDER}/{key}", short(key), literal=False),
-                *(str(counts[one] or "") for one in verdicts),
+                *(str(counter[name] or "") for name in verdicts),
             )
-            for key, counts in found.items()
+            for key, counter in counts.items()
         ]
         return [table(("source", *verdicts), rows)]
 
 
 def setup(app: Sphinx) -> None:
-    """Enter the directives, and write the pages before anything is read."""
+    """Register the directives, and write the pages before the sources are read."""
     directives: dict[str, Any] = {
         "claim": ClaimDirective,
         "source": SourceDirective,

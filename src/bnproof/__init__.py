@@ -1,7 +1,7 @@
-"""Statements about batch normalisation, proved, refuted or measured by machine.
+"""Verify statements about batch normalisation by proof, simulation and experiment.
 
-The public names are listed in ``__init__.pyi``, which type checkers read too. Each is imported when
-it is first used, so ``import bnproof`` loads neither SymPy nor PyTorch.
+The public names are listed in ``__init__.pyi``, which type checkers read as well. Each is imported
+on first use, so ``import bnproof`` loads neither SymPy nor PyTorch.
 
 Examples
 --------

@@ -1,4 +1,4 @@
-# The public names and where each is defined; `__init__.py` imports a name when it is first used.
+# The public names and where each is defined; `__init__.py` imports a name on first use.
 from . import empirical as empirical
 from . import simulate as simulate
 from . import theory as theory

@@ -2,5 +2,5 @@
 
 from bnproof.cli import main
 
-if __name__ == "__main__":  # a process of its own that runs jobs imports this module too
+if __name__ == "__main__":  # spawned worker processes import this module too
     main()

@@ -1,4 +1,4 @@
-"""The Python interface: `verify` claims, and the `spectrum` of weight matrices."""
+"""The Python interface: `verify` claims and compute the `spectrum` of weight matrices."""
 
 import tempfile
 import textwrap
@@ -20,25 +20,26 @@ if TYPE_CHECKING:
     Matrix = NDArray[Any] | Tensor
 
 DEVICES: Final = ("auto", "cpu", "cuda")
+EVIDENCE: Final = ("holds", "control_differs", "summary", "numbers", "provenance")
 WIDTH: Final = 88  # columns of a printed result
 
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """What the evidence says of one claim.
+    """Result of verifying one claim.
 
     Attributes
     ----------
     id, title
-        Of the claim.
+        Id and title of the claim.
     verdict
         The verdict; None if the claim's code failed.
     expected
-        The verdict that the claim is expected to get; None if its file does not load.
+        The expected verdict; None if the claim's file could not be loaded.
     evidence
-        What each check found, in order.
+        The result of each check, in order.
     error
-        Why there is no verdict, in one line; None if there is one.
+        One line on why there is no verdict; None if there is one.
     seconds
         Time taken.
     """
@@ -53,7 +54,7 @@ class Result:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """The result that a record of ``evidence.json`` describes."""
+        """Create a result from a record of ``evidence.json``."""
         failed = record["error"] is not None
         return cls(
             id=record["id"],
@@ -63,8 +64,7 @@ class Result:
             evidence=tuple(
                 Evidence(
                     kind=Kind(item["kind"]),
-                    **{name: item[name] for name in ("holds", "control_differs", "summary")},
-                    **{name: item[name] for name in ("numbers", "provenance")},
+                    **{name: value for name, value in item.items() if name in EVIDENCE},
                 )
                 for item in record["evidence"]
             ),
@@ -74,7 +74,7 @@ class Result:
 
     @property
     def as_expected(self) -> bool:
-        """Whether the verdict is the one that the claim is expected to get."""
+        """Whether the verdict is as expected."""
         return self.verdict is not None and self.verdict == self.expected
 
     def __repr__(self) -> str:
@@ -84,7 +84,7 @@ class Result:
             head = f"{self.id}: {self.verdict}, as expected"
         else:
             head = f"{self.id}: {self.verdict}, but expected {self.expected}"
-        found = [
+        lines = [
             textwrap.fill(
                 f"{item.kind}: {item.summary}",
                 WIDTH,
@@ -93,11 +93,11 @@ class Result:
             )
             for item in self.evidence
         ]
-        return "\n".join([head, *found])
+        return "\n".join([head, *lines])
 
 
 class Results(Mapping[str, Result]):
-    """The results of `verify` by the id of the claim, in the order in which they were asked for."""
+    """Results of `verify`, keyed by claim id, in the order requested."""
 
     def __init__(self, results: Sequence[Result]) -> None:
         self._results = {result.id: result for result in results}
@@ -113,12 +113,12 @@ class Results(Mapping[str, Result]):
 
     @property
     def as_expected(self) -> bool:
-        """Whether every verdict is the expected one."""
+        """Whether all verdicts are as expected."""
         return all(result.as_expected for result in self.values())
 
     def __repr__(self) -> str:
-        right = sum(result.as_expected for result in self.values())
-        last = f"{right} of {len(self)} verdicts as expected"
+        count = sum(result.as_expected for result in self.values())
+        last = f"{count} of {len(self)} verdicts as expected"
         return "\n".join([*map(repr, self.values()), last])
 
 
@@ -130,17 +130,17 @@ def settings(
     memory: int | str,
     kernel: str,
 ) -> Settings:
-    """Check the options of a verification.
+    """Validate the options of a verification.
 
-    Data are opened once, so that a folder without images is refused before anything is computed.
+    The data are opened here, so that a folder without images fails before anything is computed.
 
     Raises
     ------
     UserError
-        If a value is out of range, the GPU or the kernel asked for is missing or `data` holds no
+        If a value is out of range, the requested GPU or kernel is missing, or `data` holds no
         images.
     """
-    from bnproof.scheduler.resources import device as concrete
+    from bnproof.scheduler.resources import device as resolve_device
     from bnproof.simulate.memory import asked
 
     one_of("scale", scale, tuple(Scale))
@@ -159,7 +159,7 @@ def settings(
         load(folder, limit=POOL)
     return Settings(
         scale=Scale(scale),
-        device=concrete(device),
+        device=resolve_device(device),
         seed=seed,
         data=folder,
         memory=asked(str(memory)),
@@ -177,35 +177,35 @@ def verify(
     kernel: str = "sympy",
     folder: str | Path | None = None,
 ) -> Results:
-    """Verify claims of the catalogue, or claims of your own.
+    """Verify claims of the catalogue or your own claims.
 
-    Every check of a claim is carried out and its verdict follows from what they find.  The
-    command ``bnproof verify`` does the same and also writes a report with figures.
+    All checks of a claim are run, and the verdict is computed from their evidence.  The command
+    ``bnproof verify`` does the same and also writes a report with figures.
 
     Parameters
     ----------
     *claims
-        Ids, such as ``"santurkar_4_1"``, or `Claim` objects; without any, all claims of the
-        catalogue, which takes minutes, or all of `folder`.
+        Ids, such as ``"santurkar_4_1"``, or `Claim` objects.  By default all claims of the
+        catalogue (which takes minutes) or, if `folder` is given, all claims of that folder.
     scale
-        ``"smoke"``: seconds a claim.  ``"quick"``: minutes for all on two cores.  ``"paper"``: the
-        source's own setting, hours for an experiment.
+        ``"smoke"`` takes seconds per claim, ``"quick"`` minutes for all claims on two cores;
+        ``"paper"`` uses the source's own settings and takes hours per experiment.
     data
-        Folder with CIFAR-10 (Parquet files or the official binary archive); embedded data if
-        None.
+        Folder with CIFAR-10 (Parquet files or the official binary archive).  By default the
+        embedded data are used.
     device
-        Where PyTorch computes: ``"cpu"``, ``"cuda"`` or, if there is a GPU on it, ``"auto"``.
+        Device for PyTorch: ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU if there is one.
     seed
-        Seed of everything random, 0 to 2**32 - 1.
+        Random seed, 0 to 2**32 - 1.
     memory
-        Bytes that a batch of random networks may take, as a number or with a suffix K, M, G or T.
-        The networks drawn do not depend on it.
+        Memory limit for a batch of random networks, in bytes or with a suffix K, M, G or T.  It
+        does not affect which networks are drawn.
     kernel
-        What checks proofs and counterexamples: ``"sympy"``, the package's own check, or ``"coq"``,
-        after it Coq as well, which must be installed.  What Coq refuses is not proved.
+        Proof checker: ``"sympy"``, or ``"coq"`` to check proofs and counterexamples with Coq as
+        well, which must be installed.  A proof that Coq rejects does not count.
     folder
-        Folder of claim files of your own, found by id beside those of the catalogue.  The files
-        are code and are run as such.
+        Folder of your own claim files, to be found by id like those of the catalogue.  They are
+        executed: use only files that you trust.
 
     Returns
     -------
@@ -216,7 +216,7 @@ def verify(
     Raises
     ------
     UserError
-        A `ValueError`: an option is out of range, an id is unknown or there twice, or a `Claim`
+        (A `ValueError`.)  If an option is out of range, an id is unknown or repeated, or a `Claim`
         is incomplete.
 
     Examples
@@ -237,54 +237,56 @@ def verify(
 
     chosen = settings(scale, device, seed, data, memory, kernel)
     entries = _entries(claims, None if folder is None else Path(folder))
-    with tempfile.TemporaryDirectory() as figures:  # drawn for the report alone
+    with tempfile.TemporaryDirectory() as figures:  # discarded: only the report shows them
         records = (
             run(entry, chosen, Path(figures))
             if isinstance(entry, Claim)
             else failed(entry, entry.error)
             for entry in entries
         )
-        shown = tqdm(records, total=len(entries), unit="claim", leave=False, disable=None)
-        return Results([Result.from_record(record) for record in shown])
+        progress = tqdm(records, total=len(entries), unit="claim", leave=False, disable=None)
+        return Results([Result.from_record(record) for record in progress])
 
 
 def _entries(claims: Sequence[str | Claim], folder: Path | None) -> list[Claim | LoadError]:
-    """The claims asked for, in order."""
+    """Return the requested claims, in order."""
     from bnproof.catalogue import select
 
     if not claims:
         return select((), folder)
     ids = [claim.id if isinstance(claim, Claim) else claim for claim in claims]
-    twice = next((name for name in ids if ids.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f"{twice}: is there twice; name each claim once")
+    repeated = next((name for name in ids if ids.count(name) > 1), None)
+    if repeated is not None:
+        raise UserError(f"{repeated}: is given twice; name each claim once")
     names = [claim for claim in claims if isinstance(claim, str)]
-    found = {entry.id: entry for entry in select(names, folder)} if names else {}
+    by_id = {entry.id: entry for entry in select(names, folder)} if names else {}
     for claim in claims:
         if isinstance(claim, Claim):
-            wrong = flaw_of(claim, claim.id)
-            if wrong is not None:
-                raise UserError(f"{claim.id}: {wrong}")
-            found[claim.id] = claim
-    return [found[name] for name in ids]
+            flaw = flaw_of(claim, claim.id)
+            if flaw is not None:
+                raise UserError(f"{claim.id}: {flaw}")
+            by_id[claim.id] = claim
+    return [by_id[name] for name in ids]
 
 
 def spectrum(weights: "Matrix | Sequence[Matrix] | Mapping[str, Matrix]") -> "list[Spectrum]":
-    """Singular values of weight matrices, each beside the limiting law of random ones.
+    """Compute singular values of weight matrices and compare them with the law of random ones.
 
-    Every matrix is first brought to entries of mean square 1/n, n its number of columns, which
-    changes no ratio of singular values; the law is that of a Gaussian matrix on this scale.
+    Each matrix is first rescaled so that the mean square of its entries is 1/n, where n is the
+    number of columns; ratios of singular values are unchanged.  The law is the limiting law of a
+    Gaussian matrix on this scale.
 
     Parameters
     ----------
     weights
-        One matrix (out, in), as PyTorch's linear layers have them, or several, by name or in a
-        sequence, the input's first.  NumPy arrays or tensors, real or complex.
+        One matrix of shape (out, in), as in PyTorch's linear layers, or several in a mapping or a
+        sequence, starting with the layer next to the input.  NumPy arrays or tensors, real or
+        complex.
 
     Returns
     -------
     list of Spectrum
-        One for each matrix, then, where several chain, one for their product
+        One per matrix and, if the shapes of several matrices match, one for their product
         ``W_M ... W_1``.  ``logs`` holds the natural logarithms of the singular values,
         ``condition`` log10 of the condition number, ``distances`` the Kolmogorov-Smirnov distance
         from ``law``.
@@ -292,7 +294,8 @@ def spectrum(weights: "Matrix | Sequence[Matrix] | Mapping[str, Matrix]") -> "li
     Raises
     ------
     UserError
-        A `ValueError`: there is none, or one is no matrix, is 0, or holds NaN or infinity.
+        (A `ValueError`.)  If there is no matrix, or one is not two-dimensional, is zero, or
+        contains NaN or infinity.
 
     Examples
     --------
@@ -332,4 +335,5 @@ def _tensor(name: str, matrix: "Matrix") -> "Tensor":
     try:
         return torch.from_numpy(np.array(matrix))  # a copy: strides may be negative
     except (TypeError, ValueError):
-        raise UserError(f"{name}: {type(matrix).__name__}; give an array or a tensor") from None
+        kind = type(matrix).__name__
+        raise UserError(f"{name}: must be an array or a tensor, not {kind}") from None

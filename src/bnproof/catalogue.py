@@ -1,13 +1,13 @@
-"""All claims: those of `bnproof.theory.claims` and those of `bnproof.empirical.experiments`, by id.
+"""All claims of `bnproof.theory.claims` and `bnproof.empirical.experiments`, by id.
 
-A list is read from the files as they lie there. A claim's file is imported when the claim itself is
-asked for: SymPy and PyTorch take their time.
+Listings are read from the source files. A claim's module is imported only when the claim itself is
+needed, because importing SymPy and PyTorch is slow.
 """
 
 import difflib
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bnproof.empirical import experiments as experiment_files
 from bnproof.theory import claims as claim_files
@@ -18,25 +18,28 @@ from bnproof.theory.loading import Load, LoadError, files_in, files_of, modules_
 if TYPE_CHECKING:
     from bnproof.theory.claim import Claim
 
+T = TypeVar("T")
 
-def catalogue(outside: Path | None = None) -> "dict[str, Claim | LoadError]":
-    """Return every claim, or the reason why its file does not load, sorted by id.
 
-    `outside` is a folder of a person's own claims.
+def catalogue(user_claims: Path | None = None) -> "dict[str, Claim | LoadError]":
+    """Return all claims, sorted by id; one that cannot be loaded is a `LoadError`.
+
+    `user_claims` is a folder of user-defined claims.
 
     Raises
     ------
     UserError
         If two files have the same name.
     """
-    return {name: load() for name, load in _files(outside).items()}
+    return {name: load() for name, load in _files(user_claims).items()}
 
 
-def entries(outside: Path | None = None) -> dict[str, Entry | LoadError]:
-    """What a list says of every claim, sorted by id.
+def entries(user_claims: Path | None = None) -> dict[str, Entry | LoadError]:
+    """Return the listing of all claims, sorted by id.
 
-    A file of the catalogue is imported only where reading it does not tell; those of `outside`, a
-    folder of a person's own claims, always are, so that one that does not load is seen.
+    A file of the catalogue is imported only if its listing cannot be read from its source.  Files
+    of `user_claims`, a folder of user-defined claims, are always imported, so that load errors
+    show.
 
     Raises
     ------
@@ -44,108 +47,104 @@ def entries(outside: Path | None = None) -> dict[str, Entry | LoadError]:
         If two files have the same name.
     """
     files = {name: path for name, (_, path) in _known().items()}
-    return {name: _entry(load, files.get(name)) for name, load in _files(outside).items()}
+    return {name: _entry(load, files.get(name)) for name, load in _files(user_claims).items()}
 
 
-def entry(claim_id: str, outside: Path | None = None) -> Entry:
-    """What a list says of one claim.
+def entry(claim_id: str, user_claims: Path | None = None) -> Entry:
+    """Return the listing of one claim.
 
     Raises
     ------
     UserError
-        If it is unknown or its file does not load.
+        If the claim is unknown or cannot be loaded.
     """
-    table = _files(outside)
+    table = _files(user_claims)
     _check_known([claim_id], table)
-    return _whole(_entry(table[claim_id], file_of(claim_id)))
+    return _loaded(_entry(table[claim_id], file_of(claim_id)))
 
 
 def experiment_entries() -> list[Entry]:
-    """What a list says of every experiment, sorted by id.
+    """Return the listing of all experiments, sorted by id.
 
     Raises
     ------
     UserError
-        If a file does not load.
+        If a file cannot be loaded.
     """
     loads = files_of(experiment_files)
     paths = modules_of(experiment_files)
-    return [_whole(_entry(loads[name], path)) for name, (_, path) in paths.items()]
+    return [_loaded(_entry(loads[name], path)) for name, (_, path) in paths.items()]
 
 
 def _entry(load: Load, path: Path | None) -> Entry | LoadError:
-    found = None if path is None else read(path)
-    if found is not None:
-        return found
+    listed = None if path is None else read(path)
+    if listed is not None:
+        return listed
     claim = load()
     return claim if isinstance(claim, LoadError) else Entry.of(claim)
 
 
-def _files(outside: Path | None) -> dict[str, Load]:
-    """How to load each claim, sorted by id."""
+def _files(user_claims: Path | None) -> dict[str, Load]:
+    """Return a loader for each claim, sorted by id."""
     table: dict[str, Load] = {}
     folders = [files_of(claim_files), files_of(experiment_files)]
-    for folder in [*folders, files_in(outside)] if outside else folders:
-        twice = min(table.keys() & folder.keys(), default=None)
-        if twice is not None:
-            raise UserError(
-                f"{twice}.py: id: there is a claim of that name already; rename the file"
-            )
+    for folder in [*folders, files_in(user_claims)] if user_claims else folders:
+        repeated = min(table.keys() & folder.keys(), default=None)
+        if repeated is not None:
+            raise UserError(f"{repeated}.py: another claim has this id; rename the file")
         table |= folder
     return dict(sorted(table.items()))
 
 
 def file_of(claim_id: str) -> Path | None:
-    """The file of a claim of the catalogue; None for another."""
-    found = _known().get(claim_id)
-    return found[1].resolve() if found else None
+    """Return the source file of a claim; None if it is not in the catalogue."""
+    known = _known().get(claim_id)
+    return known[1].resolve() if known else None
 
 
 def module_of(claim_id: str) -> str | None:
-    """The module of a claim of the catalogue; None for another."""
-    found = _known().get(claim_id)
-    return found[0] if found else None
+    """Return the module name of a claim; None if it is not in the catalogue."""
+    known = _known().get(claim_id)
+    return known[0] if known else None
 
 
 def _known() -> dict[str, tuple[str, Path]]:
-    """Module and file of each claim of the catalogue, by id."""
+    """Return module name and file of each claim of the catalogue, by id."""
     return modules_of(claim_files) | modules_of(experiment_files)
 
 
-def select(ids: Sequence[str], outside: Path | None = None) -> "list[Claim | LoadError]":
-    """Return the claims named, in the order of the catalogue.
+def select(ids: Sequence[str], user_claims: Path | None = None) -> "list[Claim | LoadError]":
+    """Return the claims with the given ids, in the order of the catalogue.
 
-    For no name, all of them; or those of `outside`, where that is given.
+    Without ids, all claims are returned; if `user_claims` is given, only those of that folder.
 
     Raises
     ------
     UserError
-        If a name is unknown; the message suggests the nearest ones.
+        If an id is unknown; the message suggests the closest matches.
     """
-    table = _files(outside)
-    if outside and not ids:
-        ids = list(files_in(outside))
+    table = _files(user_claims)
+    if user_claims and not ids:
+        ids = list(files_in(user_claims))
     _check_known(ids, table)
     return [load() for name, load in table.items() if not ids or name in ids]
 
 
-def one(claim_id: str, outside: Path | None = None) -> "Claim":
+def load_claim(claim_id: str, user_claims: Path | None = None) -> "Claim":
     """Return one claim.
 
     Raises
     ------
     UserError
-        If it is unknown or its file does not load.
+        If the claim is unknown or cannot be loaded.
     """
-    (found,) = select([claim_id], outside)
-    if isinstance(found, LoadError):
-        raise UserError(found.error)
-    return found
+    (claim,) = select([claim_id], user_claims)
+    return _loaded(claim)
 
 
 def experiments() -> "list[Claim]":
-    """Every claim that has an experiment, sorted by id."""
-    return [one(name) for name in modules_of(experiment_files)]
+    """Return all claims that have an experiment, sorted by id."""
+    return [load_claim(name) for name in modules_of(experiment_files)]
 
 
 def experiment(claim_id: str) -> "Claim":
@@ -154,32 +153,32 @@ def experiment(claim_id: str) -> "Claim":
     Raises
     ------
     UserError
-        If it is unknown, does not load, or has none.
+        If the claim is unknown, cannot be loaded, or has no experiment.
     """
     known = modules_of(experiment_files)
     if claim_id not in known and claim_id in modules_of(claim_files):
         raise UserError(
-            f"{claim_id}: has no experiment; `bnproof experiment list` names those that do"
+            f"{claim_id}: has no experiment; `bnproof experiment list` lists the claims that do"
         )
     _check_known([claim_id], known, "experiment", "bnproof experiment list")
-    return one(claim_id)
+    return load_claim(claim_id)
 
 
-def _whole(found: Entry | LoadError) -> Entry:
-    if isinstance(found, LoadError):
-        raise UserError(found.error)
-    return found
+def _loaded(item: T | LoadError) -> T:
+    if isinstance(item, LoadError):
+        raise UserError(item.error)
+    return item
 
 
 def _check_known(
     ids: Sequence[str], known: Collection[str], kind: str = "claim", command: str = "bnproof claims"
 ) -> None:
-    """Refuse a name that is not `known`, and suggest the nearest, or the command that lists them.
+    """Check that all ids are known.
 
     Raises
     ------
     UserError
-        Naming the first such name.
+        For the first unknown id; suggests the closest matches or the command that lists all.
     """
     for name in ids:
         if name not in known:

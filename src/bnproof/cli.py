@@ -1,7 +1,7 @@
 """The command line `bnproof`.
 
-Heavy imports happen inside commands: `bnproof --help` answers at once.  Exit status: 0 when every
-verdict is the expected one, 1 when one differs, 2 for usage, 3 where work is left.
+Heavy imports happen inside the commands, so that `bnproof --help` is fast.  Exit status: 0 if every
+verdict is as expected, 1 if one differs, 2 for invalid input, 3 if work is left unfinished.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from bnproof.commands.common import convert_exactly
-from bnproof.scheduler.options import HERE, Workers
+from bnproof.scheduler.options import DEFAULT_WORKERS, Workers
 from bnproof.theory.common import interrupts
 from bnproof.theory.common.errors import UserError, not_importable, require, valid_seed
 
@@ -27,10 +27,10 @@ REPORT: Final = Path("bnproof-report")
 
 app = App(
     name="bnproof",
-    help="Statements about batch normalisation, proved, refuted or measured by machine.",
-    help_format="plaintext",
+    help="Verify statements about batch normalisation by proof, simulation and experiment.",
+    help_format="markdown",
     version=lambda: _version(),
-    suppress_keyboard_interrupt=False,  # `main` says that it was interrupted
+    suppress_keyboard_interrupt=False,  # handled in `main`
     default_parameter=Parameter(converter=convert_exactly),
 )
 
@@ -43,65 +43,65 @@ def _version() -> str:
 
 @app.command
 def claims(*, json: bool = False, claims: Path | None = None) -> int:
-    """List the claims with the verdict that each is expected to get.
+    """List the claims and their expected verdicts.
 
     Parameters
     ----------
     json
         Print a JSON list instead of a table.
     claims
-        Folder of claim files of your own, listed too. They are code and are run as such.
+        Folder of your own claim files, to list as well. They are executed: use only trusted files.
     """
     from bnproof.catalogue import entries
     from bnproof.theory.listing import Entry
 
-    found = entries(claims)
-    listed = [entry for entry in found.values() if isinstance(entry, Entry)]
-    failed = [entry for entry in found.values() if not isinstance(entry, Entry)]
+    by_id = entries(claims)
+    listed = [entry for entry in by_id.values() if isinstance(entry, Entry)]
+    failed = [entry for entry in by_id.values() if not isinstance(entry, Entry)]
     if json:
         rows = [_summary(entry) for entry in listed]
         rows += [{"id": entry.id, "error": entry.error} for entry in failed]
         print(json_module.dumps(rows, indent=1, ensure_ascii=False))
         return 1 if failed else 0
-    width = max(map(len, found))
+    width = max(map(len, by_id))
     for entry in listed:
         print(f"{entry.id:{width}}  {entry.expected:14}  {entry.title}")
-    for wrong in failed:
-        print(f"{wrong.id:{width}}  {'error':14}  {wrong.error}")
+    for broken in failed:
+        print(f"{broken.id:{width}}  {'error':14}  {broken.error}")
     return 1 if failed else 0
 
 
 @app.command
 def show(claim_id: Annotated[str, Parameter(name="ID")], /, *, claims: Path | None = None) -> None:
-    """Show one claim: its statement as printed, source, relation and remark.
+    """Show one claim: the statement as printed, its sources, relation and remark.
 
     Parameters
     ----------
     claims
-        Folder of claim files of your own. They are code and are run as such.
+        Folder of your own claim files. They are executed: use only trusted files.
     """
-    from bnproof.catalogue import entry, one
+    from bnproof.catalogue import entry, load_claim
     from bnproof.theory.sources import DOCUMENTS
 
-    found = entry(claim_id, claims)
-    print(f"{found.id}: {found.title}\n")
-    for source in found.sources:
+    listed = entry(claim_id, claims)
+    print(f"{listed.id}: {listed.title}\n")
+    for source in listed.sources:
         document = DOCUMENTS[source.document]
         where = f", {document.where}" if document.where else ""
         print(f"source      {source}\n            {document.authors}, {document.title}{where}")
-    print(f"as printed  {found.statement}")
-    if found.symbolic:
+    print(f"as printed  {listed.statement}")
+    if listed.symbolic:
         from bnproof.theory.symbols import text
 
-        claim = one(claim_id, claims)
+        claim = load_claim(claim_id, claims)
         print(f"relation    {text(claim.relation)}")
         print(f"where       {text(claim.domain)}")
         print(f"control     {text(claim.control)}")
-    print(f"checks      {', '.join(found.checks)}")
-    print(f"expected    {found.expected}")
-    if found.corrects:
-        print(f"corrects    {found.corrects}")
-    remark = one(claim_id, claims).remark if found.remark is None else found.remark
+    print(f"checks      {', '.join(listed.checks)}")
+    print(f"expected    {listed.expected}")
+    if listed.corrects:
+        print(f"corrects    {listed.corrects}")
+    remark = load_claim(claim_id, claims).remark if listed.remark is None else listed.remark
     if remark:
         print(f"remark      {remark}")
 
@@ -114,19 +114,19 @@ def derive(
     format: Literal["text", "latex"] = "text",
     claims: Path | None = None,
 ) -> None:
-    """Derive one claim step by step; every equation is checked by SymPy as it is printed.
+    """Print the derivation of one claim; SymPy checks every equation as it is printed.
 
     Parameters
     ----------
     format
-        Equations as text or as LaTeX.
+        Format of the equations.
     claims
-        Folder of claim files of your own. They are code and are run as such.
+        Folder of your own claim files. They are executed: use only trusted files.
     """
-    from bnproof.catalogue import one
+    from bnproof.catalogue import load_claim
     from bnproof.derive import lines
 
-    for line in lines(one(claim_id, claims), latex=format == "latex"):
+    for line in lines(load_claim(claim_id, claims), latex=format == "latex"):
         print(line)
 
 
@@ -143,45 +143,46 @@ def verify(
     report: Path = REPORT,
     claims: Path | None = None,
     fresh: bool = False,
-    workers: Workers = HERE,
+    workers: Workers = DEFAULT_WORKERS,
 ) -> int:
-    """Verify the claims named, or all, and write the report.
+    """Verify claims and write a report.
 
-    What is done is kept in the report's folder, and the same command goes on where it was stopped.
+    Finished claims are saved in the report folder; repeat an interrupted command to resume it.
 
     Parameters
     ----------
     ids
-        Claims to verify; all when none is named.
+        Claims to verify; all by default.
     data
-        Folder with CIFAR-10 (Parquet files or the official binary archive); embedded data if
-        not given.
+        Folder with CIFAR-10 (Parquet files or the official binary archive). By default the
+        embedded data are used.
     scale
-        smoke: seconds. quick: minutes on two cores. paper: the source's own setting.
+        smoke takes seconds, quick takes minutes on two cores, paper uses the source's own
+        settings.
     device
-        Where PyTorch computes; auto takes a GPU if there is one.
+        Device for PyTorch; auto uses a GPU if there is one.
     seed
-        Seed of everything random, 0 or larger.
+        Random seed, 0 or larger.
     memory
-        What a batch of random networks may take, in bytes or with a suffix K, M, G or T. Which
-        networks are drawn does not depend on it. A batch that runs out of memory is halved.
+        Memory limit for a batch of random networks, in bytes or with a suffix K, M, G or T. It
+        does not affect which networks are drawn. A batch that runs out of memory is halved.
     kernel
-        What checks proofs and counterexamples. sympy: the program itself. coq: then Coq as well,
-        which must be installed; what it refuses is not proved.
+        Proof checker. coq checks proofs and counterexamples with Coq as well, which must be
+        installed; a proof that Coq rejects does not count.
     json
-        Also write the evidence, one object a claim, to this file.
+        Also write the evidence to this file, one object per claim.
     report
-        Folder of the report; it holds index.html, evidence.json and the figures.
+        Report folder, for index.html, evidence.json and the figures.
     claims
-        Folder of claim files of your own; without ID, just these are verified. They are code and
-        are run as such.
+        Folder of your own claim files; without ID, only these are verified. They are executed: use
+        only trusted files.
     fresh
-        Verify again what is done already.
+        Discard saved results and verify everything again.
     """
     from bnproof.catalogue import select
 
     workers.check()
-    require("matplotlib")  # for the figures, which come last
+    require("matplotlib")  # needed only at the end, for the figures
     entries = select(ids, claims)
     settings = _settings(scale, workers.device(device), seed, data, memory, kernel)
     from bnproof.commands.verify import verify as run
@@ -191,7 +192,7 @@ def verify(
         settings,
         report,
         workers,
-        outside=claims,
+        user_claims=claims,
         json=json,
         fresh=fresh,
         layers=not ids and not claims,
@@ -200,36 +201,36 @@ def verify(
 
 @app.command
 def report(folder: Path = REPORT) -> None:
-    """Build the report page again from the evidence saved in a folder.
+    """Rebuild the report page from saved evidence.
 
     Parameters
     ----------
     folder
-        Folder that `bnproof verify` wrote: evidence.json and figures.
+        Folder written by `bnproof verify`, with evidence.json and the figures.
     """
-    from bnproof.commands.common import alone
+    from bnproof.commands.common import lock_report
     from bnproof.report import document, page
     from bnproof.theory.common import files
 
-    document.load(folder / document.NAME)  # a folder without evidence gets no lock
+    document.load(folder / document.NAME)  # checked first: a folder without evidence is not locked
     files.probe(folder / page.PAGE)
-    with alone(folder):
-        content = document.load(folder / document.NAME)  # as the last `verify` left it
+    with lock_report(folder):
+        content = document.load(folder / document.NAME)  # `verify` may have replaced it meanwhile
         print(page.write(content, folder).resolve())
 
 
 for _module, _name, _help in (
-    ("attack", "attack", "Attack one inequality: search for data that violate it."),
-    ("check_layer", "check-layer", "Check a normalisation layer of your own."),
-    ("spectrum", "spectrum", "Singular values of products of random or given matrices."),
-    ("sweep", "sweep", "Every combination of a grid of training runs or experiments."),
-    ("tensorboard", "tensorboard", "Training runs as event files for TensorBoard."),
+    ("attack", "attack", "Search for data that violate an inequality."),
+    ("check_layer", "check-layer", "Check your own normalisation layer."),
+    ("spectrum", "spectrum", "Compute singular values of products of random or given matrices."),
+    ("sweep", "sweep", "Run a grid of training runs or experiments."),
+    ("tensorboard", "tensorboard", "Export training runs to TensorBoard."),
 ):
     app.command(f"bnproof.commands.{_module}:{_module}", name=_name, help=_help)
 app.command(
     "bnproof.commands.experiment:app",
     name="experiment",
-    help="Experiments on images: list, show, run, resume, status.",
+    help="List, show, run and resume experiments on images.",
 )
 
 
@@ -247,47 +248,41 @@ def _summary(entry: "Entry") -> dict[str, Any]:
 def _settings(
     scale: str, device: str, seed: int, data: Path | None, memory: str, kernel: str
 ) -> "Settings":
-    """Check what the user chose."""
+    """Check the options of `verify`."""
     from bnproof.api import settings
 
     valid_seed("--seed", seed)
     return settings(scale, device, seed, data, memory, kernel)
 
 
-def _layers(device: str) -> list[dict[str, str]]:
-    from bnproof.simulate.layer_checks.table import table
-
-    return table(device)
-
-
 def main() -> None:
-    """Entry point: run a command, turn bad input into one line and exit status 2."""
-    # Read by OpenMP when PyTorch is loaded, later: threads that wait for others, as in training,
-    # sleep.  By default they spin, which on a busy machine takes the time of those waited for.
+    """Entry point: run a command; invalid input gives a one-line message and exit status 2."""
+    # OpenMP reads this when PyTorch is loaded: waiting threads sleep.  By default they spin, which
+    # on a busy machine takes processor time from the threads that they wait for.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     _require_output()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a letter that the terminal has not is no error
-            stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # characters that it cannot encode
     try:
         with interrupts.kept():
             status = app(
                 sys.argv[1:], print_error=False, exit_on_error=False, result_action="return_value"
             )
-        sys.stdout.flush()  # here a full disk is still one line
+        sys.stdout.flush()  # so that a full disk is reported by the handlers below
     except CycloptsError as error:
         _fail(str(error))
     except UserError as error:
         _fail(str(error))
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
+    except BrokenPipeError:  # the reader, for example `head`, has closed the pipe
         _drop_output()
         sys.exit(141)
     except SystemExit as stop:
-        # Rich, which prints help, ends the program where the reader has seen enough.
+        # Rich, which prints the help, turns a broken pipe into SystemExit.
         sys.exit(141 if isinstance(stop.__context__, BrokenPipeError) else stop.code)
-    except OSError as error:  # a file or a disk that refuses: no fault of the program
+    except OSError as error:  # caused by the file system, not by a bug
         _drop_output()
-        _fail(f"{error.filename or 'output'}: {error.strerror or error}; mend it, or name another")
+        _fail(f"{error.filename or 'output'}: {error.strerror or error}; choose another path")
     except ImportError as error:
         _fail(not_importable(error))
     except (MemoryError, RuntimeError) as error:
@@ -295,22 +290,22 @@ def main() -> None:
 
         if not exhausted(error):
             raise
-        _fail("out of memory; ask for less at once")
+        _fail("out of memory; reduce --memory, --jobs or the problem size")
     except KeyboardInterrupt:
         _fail("interrupted", status=130)
     sys.exit(status or 0)
 
 
 def _require_output() -> None:
-    """Refuse to work for nobody: a closed standard output gets no result, and files its place."""
+    """Exit if standard output is closed: the next file to be opened would take its descriptor."""
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # never closed
     if sys.stdout is None:
-        _fail("standard output is closed; direct it to a file, or to /dev/null")
+        _fail("standard output is closed; redirect it to a file or to /dev/null")
 
 
 def _drop_output() -> None:
-    """What cannot be written now shall not be tried again when the interpreter ends."""
+    """Discard unwritable output, so that the interpreter does not try to flush it at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -319,6 +314,6 @@ def _drop_output() -> None:
 
 def _fail(message: str, status: int = 2) -> None:
     line = " ".join(message.split())
-    with contextlib.suppress(OSError):  # the reader of standard error may be gone too
+    with contextlib.suppress(OSError):  # standard error may be closed too
         print(f"bnproof: {line}", file=sys.stderr)
     sys.exit(status)

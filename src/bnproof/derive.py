@@ -1,7 +1,9 @@
-"""The derivation of a claim as lines of text: what `bnproof derive` prints."""
+"""Format the derivation of a claim as lines of text, as printed by `bnproof derive`."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Disproof, ExactCase, Proof, Settings
 from bnproof.theory.common.errors import UserError
@@ -10,6 +12,8 @@ from bnproof.theory.proving.derivation import DerivationResult, proves, residual
 from bnproof.theory.symbols import latex as to_latex
 from bnproof.theory.symbols import text as to_text
 
+Show = Callable[[sp.Basic | None], str]
+
 
 def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
     """Yield the derivation, or the counterexample and the derivation of the corrected form.
@@ -17,17 +21,17 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
     Raises
     ------
     UserError
-        If the claim is decided by simulation or experiment only.
+        If the claim is decided only by simulation or experiment.
     """
     show = to_latex if latex else to_text
     derived = claim.check_of(Proof) or claim.check_of(Disproof)
     case = claim.check_of(Counterexample) or claim.check_of(ExactCase)
     if derived is None and case is None:
         names = ", ".join(type(spec).__name__ for spec in claim.checks)
-        raise UserError(f"{claim.id} has no derivation: it is decided by {names}; try `show`")
+        raise UserError(f"{claim.id} has no derivation: it is decided by {names}; use `show`")
     yield f"{claim.id}: {claim.title}"
     yield f"Statement: {show(claim.relation)}    where {show(claim.domain)}"
-    yield "Steps are equations that SymPy has checked, unless marked as stated or cited."
+    yield "Each step is an equation checked by SymPy unless marked as stated or cited."
     if case is not None:
         evidence = exact.check(claim, Settings())
         yield ""
@@ -40,7 +44,7 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
         yield f"The corrected form: {show(claim.control)}"
     yield ""
     yield from _steps(proof, latex)
-    yield from _end(claim, derived, proof, show)
+    yield from _conclusion(claim, derived, proof, show)
 
 
 def _steps(proof: DerivationResult, latex: bool) -> Iterator[str]:
@@ -51,10 +55,9 @@ def _steps(proof: DerivationResult, latex: bool) -> Iterator[str]:
             yield f"       {equation}"
 
 
-def _end(
-    claim: Claim, derived: Proof | Disproof, proof: DerivationResult, show: object
+def _conclusion(
+    claim: Claim, derived: Proof | Disproof, proof: DerivationResult, show: Show
 ) -> Iterator[str]:
-    assert callable(show)
     yield ""
     if isinstance(derived, Disproof):
         yield f"Right side minus left side: {show(residual(claim.relation, proof, claim.domain))}"

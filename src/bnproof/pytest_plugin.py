@@ -1,7 +1,6 @@
-"""A pytest fixture that fails a test if a layer fails a check: `check_layer`.
+"""The pytest fixture `check_layer`, which fails a test if a layer fails a check.
 
-pytest loads this module in every run, whether or not the tests are about layers, so it imports
-nothing until the fixture is used.
+pytest loads this module in every run, so nothing else is imported until the fixture is used.
 """
 
 from collections.abc import Callable, Collection
@@ -12,10 +11,10 @@ import pytest
 
 @pytest.fixture
 def check_layer() -> Callable[..., Any]:
-    """Check a module as `bnproof.check_layer` does, with the same arguments.
+    """Check a module with `bnproof.check_layer`, which takes the same arguments.
 
-    The test fails with one line for each row that fails. `known` names checks that may fail and,
-    so that the list stays true, must: a defect of PyTorch, say.
+    The test fails with one line per failed check. `known` lists checks that are expected to fail,
+    for example because of a bug in PyTorch; one that passes fails the test.
     """
     from bnproof.theory.common.errors import not_importable
 
@@ -32,7 +31,7 @@ def check_layer() -> Callable[..., Any]:
             for name, row in failed.items()
             if name not in known
         ]
-        lines += [f"{name}: passes; take it out of `known`" for name in known if name not in failed]
+        lines += [f"{name}: passes; remove it from `known`" for name in known if name not in failed]
         if lines:
             pytest.fail("\n".join([f"{report.layer} as {report.spec}", *lines]), pytrace=False)
         return report

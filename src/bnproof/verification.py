@@ -1,4 +1,4 @@
-"""Gather the evidence for a claim, decide, and write it down as a record."""
+"""Gather the evidence for a claim, decide its verdict and return both as a record."""
 
 import time
 from collections.abc import Sequence
@@ -32,12 +32,11 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-THEORETICAL: Final = (Proof, Disproof, Counterexample, ExactCase, RandomTest, SpectrumTest)
-# The kinds of evidence that can be drawn; the first that a claim has is its figure.
-DRAWN: Final = (Kind.EXPERIMENT, Kind.SPECTRA, Kind.INSTANCES)
-ORDER: Final = tuple(Scale)  # from the smallest to the largest
-THREADS: Final = 1  # of every worker: see `bnproof.simulate.threads`
-# A record before anything is known; one that stays so is an error.
+NOT_EXPERIMENTS: Final = (Proof, Disproof, Counterexample, ExactCase, RandomTest, SpectrumTest)
+# Kinds of evidence that can be plotted; a claim's figure shows the first one it has.
+PLOTTED: Final = (Kind.EXPERIMENT, Kind.SPECTRA, Kind.INSTANCES)
+SCALES: Final = tuple(Scale)  # from the smallest to the largest
+# The default of every field of a record.
 UNKNOWN: Final[Record] = {
     "id": "",
     "title": "",
@@ -61,33 +60,33 @@ UNKNOWN: Final[Record] = {
 
 
 def gather(claim: Claim, settings: Settings, runs: Path | None = None) -> list[Evidence]:
-    """Carry out each of the claim's means, in order; add what is published of its experiment.
+    """Run all checks of a claim, in order, and add the published evidence of its experiment.
 
-    Where the measurements of an experiment that trains are published, these are judged: it takes
-    too long to be carried out here.  Of two scales the larger comes first.
+    Experiments that train take too long to be run here: their published measurements are evaluated
+    instead.  Evidence at a larger scale comes first.
 
     Parameters
     ----------
     runs
-        Folder in which the seeds of an experiment are kept; None keeps nothing.
+        Folder for the results of single seeds; None saves nothing.
     """
-    trial = experiment_among(claim)
-    kept = None
-    if trial is not None:
+    experiment = _experiment(claim)
+    known = None
+    if experiment is not None:
         from bnproof.results import published
 
-        kept = published.evidence(claim)
-    checks = [check for check in claim.checks if check is not trial or measures(claim)]
-    found = [carry_out(check, claim, settings, runs) for check in checks]
-    if kept is None:
-        return found
-    larger = ORDER.index(kept.provenance["scale"]) > ORDER.index(settings.scale)
-    return [kept, *found] if larger else [*found, kept]
+        known = published.evidence(claim)
+    checks = [check for check in claim.checks if check is not experiment or measures(claim)]
+    new = [carry_out(check, claim, settings, runs) for check in checks]
+    if known is None:
+        return new
+    larger = SCALES.index(known.provenance["scale"]) > SCALES.index(settings.scale)
+    return [known, *new] if larger else [*new, known]
 
 
-def experiment_among(claim: Claim) -> "Experiment | None":
-    """The experiment of a claim, if it has one; a claim that has none imports nothing for it."""
-    if all(isinstance(check, THEORETICAL) for check in claim.checks):
+def _experiment(claim: Claim) -> "Experiment | None":
+    """Return the experiment of a claim, if any; `bnproof.empirical` is imported only for one."""
+    if all(isinstance(check, NOT_EXPERIMENTS) for check in claim.checks):
         return None
     from bnproof.empirical.experiment import experiment_of
 
@@ -95,17 +94,19 @@ def experiment_among(claim: Claim) -> "Experiment | None":
 
 
 def measures(claim: Claim) -> bool:
-    """Whether verifying the claim measures an experiment; else it judges what is published."""
-    trial = experiment_among(claim)
-    if trial is None or not trial.trains:
-        return trial is not None
+    """Whether verifying the claim runs an experiment, rather than using published measurements."""
+    experiment = _experiment(claim)
+    if experiment is None or not experiment.trains:
+        return experiment is not None
     from bnproof.results import record_files
 
     return not record_files.files(claim.id)
 
 
-def carry_out(check: Any, claim: Claim, settings: Settings, runs: Path | None = None) -> Evidence:
-    """Carry out one of a claim's checks; what it needs is imported then.  `runs`: see `gather`."""
+def carry_out(
+    check: object, claim: Claim, settings: Settings, runs: Path | None = None
+) -> Evidence:
+    """Run one check of a claim, importing only what it needs; for `runs` see `gather`."""
     match check:
         case Proof():
             from bnproof.theory.prove import check as run
@@ -146,19 +147,19 @@ def _drawer(kind: Kind) -> "Draw":
 
 
 def verify(claim: Claim, settings: Settings, folder: Path, runs: Path | None = None) -> Record:
-    """Verify one claim; its figure goes to ``folder/figures``.
+    """Verify one claim and write its figure to ``folder/figures``.
 
-    A claim whose code fails becomes a record with an error.
+    If the claim's code fails, the record contains the error.
 
     Parameters
     ----------
     runs
-        As for `gather`.
+        See `gather`.
 
     Raises
     ------
     bnproof.theory.common.files.WriteError
-        If a folder cannot be written.
+        If a folder is not writable.
     """
     start = time.perf_counter()
     try:
@@ -172,13 +173,13 @@ def verify(claim: Claim, settings: Settings, folder: Path, runs: Path | None = N
 
 
 def failed(entry: Claim | LoadError, error: str) -> Record:
-    """The record of a claim that could not be verified."""
-    said = _said(entry) if isinstance(entry, Claim) else UNKNOWN | {"id": entry.id}
-    return said | {"error": error}
+    """Return the record of a claim that could not be verified."""
+    record = _described(entry) if isinstance(entry, Claim) else UNKNOWN | {"id": entry.id}
+    return record | {"error": error}
 
 
 def _figure(claim: Claim, evidence: Sequence[Evidence], folder: Path) -> dict[str, str] | None:
-    for kind in DRAWN:
+    for kind in PLOTTED:
         for item in evidence:
             if item.kind is kind and item.series:
                 from bnproof.report import figures
@@ -196,7 +197,7 @@ def _record(
 ) -> Record:
     verdict = decide(evidence)
     steps = [step for item in evidence for step in item.series.get("steps", ())]
-    return _said(claim) | {
+    return _described(claim) | {
         "verdict": str(verdict),
         "scale": _scale(evidence),
         "as_expected": verdict == claim.expected,
@@ -208,17 +209,17 @@ def _record(
 
 
 def _scale(evidence: Sequence[Evidence]) -> str | None:
-    """The largest scale at which an experiment was run, and its data: part of its verdict."""
+    """Return the largest scale at which the experiment was run, with its data set."""
     runs = [item.provenance for item in evidence if item.kind is Kind.EXPERIMENT]
     if not runs:
         return None
-    largest = max(runs, key=lambda where: ORDER.index(where["scale"]))
+    largest = max(runs, key=lambda provenance: SCALES.index(provenance["scale"]))
     return f"{largest['scale']}, {largest['data set']}"
 
 
 def _evidence(item: Evidence) -> Record:
     numbers = dict(item.numbers)
-    certificate = numbers.pop("certificate", None)  # for programs: not shown on the page
+    certificate = numbers.pop("certificate", None)  # machine-readable, not shown on the page
     return {
         "kind": str(item.kind),
         "holds": item.holds,
@@ -230,8 +231,8 @@ def _evidence(item: Evidence) -> Record:
     }
 
 
-def _said(claim: Claim) -> Record:
-    """The part of a record that comes from the claim alone, and room for the rest."""
+def _described(claim: Claim) -> Record:
+    """Return a record with the fields that describe the claim; the others have their defaults."""
     return UNKNOWN | {
         "id": claim.id,
         "title": claim.title,

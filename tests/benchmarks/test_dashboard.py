@@ -39,7 +39,7 @@ def test_the_page_loads_only_what_lies_beside_it() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("css/bootstrap.min.css", "css/other.css", "other.css, which no package stands for"),
+        ("css/bootstrap.min.css", "css/other.css", "other.css, which is not in ASSETS"),
         ("jquery-3.3.1.min.js", "md5.min.js", "does not load jQuery"),
     ],
 )
@@ -114,7 +114,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_folder_that_is_no_page_is_left_as_it_is(config: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(dashboard.DashboardError, match="holds something else than a page of ours"):
+    with pytest.raises(dashboard.DashboardError, match="contains other files; choose another"):
         dashboard.publish(config, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 

@@ -91,7 +91,7 @@ def test_the_kept_results_name_no_folder_and_no_host() -> None:
 
 def test_a_name_that_is_no_commit_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert record.main(["no_such_commit"]) == 2
-    assert capsys.readouterr().err == "record: not all commits: no_such_commit\n"
+    assert capsys.readouterr().err == "record: not a commit: one of no_such_commit\n"
 
 
 @needs_commits
@@ -104,7 +104,6 @@ def test_a_commit_of_before_the_package_is_refused(
         pytest.skip("a clone without its early commits")
     assert record.main([first, "HEAD"]) == 2
     assert capsys.readouterr().err == (
-        f"record: {first[:8]}: older than the package bnproof in src; today's code would be "
-        "measured in its place\n"
+        f"record: {first[:8]}: predates the package bnproof; choose a later commit\n"
     )
     assert record.has_package("HEAD")

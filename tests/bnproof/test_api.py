@@ -152,7 +152,7 @@ def test_a_folder_of_claims(tmp_path: Path) -> None:
     ("claims", "options", "message"),
     [
         (("santurkar_41",), {}, "unknown claim 'santurkar_41'; did you mean santurkar_4_1"),
-        (("bn_jacobian", "bn_jacobian"), {}, "bn_jacobian: is there twice"),
+        (("bn_jacobian", "bn_jacobian"), {}, "bn_jacobian: is given twice"),
         ((), {"scale": "huge"}, "scale 'huge': must be one of smoke, quick, paper"),
         ((), {"device": "tpu"}, "device 'tpu': must be one of auto, cpu, cuda"),
         ((), {"seed": -1}, "seed -1: must be an integer, 0 to 4294967295"),
@@ -225,8 +225,8 @@ def test_spectrum_takes_a_matrix_names_or_a_network() -> None:
         (np.zeros((2, 2, 2)), r"weights: shape \(2, 2, 2\); it must be a matrix"),
         ([np.eye(2), np.full((2, 2), np.nan)], r"weights\[1\]: holds NaN or infinity"),
         ({"a": np.zeros((2, 2))}, "a: all entries are 0"),
-        ("text", r"weights\[0\]: str; give an array or a tensor"),
-        (None, "weights: NoneType; give an array or a tensor"),
+        ("text", r"weights\[0\]: must be an array or a tensor, not str"),
+        (None, "weights: must be an array or a tensor, not NoneType"),
     ],
 )
 def test_what_is_no_weight_is_one_line(weights: object, message: str) -> None:

@@ -20,7 +20,7 @@ from bnproof import cli
 from bnproof.commands.common import _integers as integers
 from bnproof.theory.loading import LoadError
 
-CLOSED = "bnproof: standard output is closed; direct it to a file, or to /dev/null\n"
+CLOSED = "bnproof: standard output is closed; redirect it to a file or to /dev/null\n"
 
 
 class Result:
@@ -337,7 +337,10 @@ def test_out_of_memory_is_one_line(run, monkeypatch: pytest.MonkeyPatch, error: 
 
     monkeypatch.setattr(catalogue_module, "entry", fails)
     result = run("show", "bn_jacobian")
-    assert (result.status, result.err) == (2, "bnproof: out of memory; ask for less at once\n")
+    assert (result.status, result.err) == (
+        2,
+        "bnproof: out of memory; reduce --memory, --jobs or the problem size\n",
+    )
 
 
 def test_another_error_of_the_program_is_shown_in_full(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bnproof import cli
-from bnproof.commands.common import alone
+from bnproof.commands.common import lock_report
 from bnproof.report import document
 from bnproof.theory.common.errors import UserError
 
@@ -174,12 +174,12 @@ def test_two_do_not_write_to_one_report(tmp_path, bnproof) -> None:
     words = ("verify", "bn_jacobian", "--scale", "smoke", "--device", "cpu", "--report", tmp_path)
     assert bnproof(*words)[0] == 0
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    with alone(tmp_path):
+    with lock_report(tmp_path):
         for call in (words, ("report", tmp_path)):
             status, _, err = bnproof(*call)
             assert status == 2
-            assert "another process writes to it; wait for it, or name another folder" in err
-        with pytest.raises(UserError), alone(tmp_path):
+            assert "another process is writing to it; wait, or choose another folder" in err
+        with pytest.raises(UserError), lock_report(tmp_path):
             pass
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     assert bnproof(*words)[0] == 0

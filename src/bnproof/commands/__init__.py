@@ -1,1 +1,1 @@
-"""One module a command of its own; heavy imports inside the functions."""
+"""The larger commands, one per module; heavy imports happen inside the functions."""

@@ -1,6 +1,5 @@
-"""The command `bnproof attack`: search for a violation of one inequality, and make it exact."""
+"""The command `bnproof attack`: search for an exact counterexample to an inequality."""
 
-import json as json_module
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import Parameter
 
+from bnproof.commands.common import FIGURES, write_json
 from bnproof.theory.common.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from bnproof.simulate.search.ascent import Attack
     from bnproof.theory.claim import Claim
 
-FIGURES: Final = (".svg", ".png", ".pdf")
-RANDOM: Final = 200  # random instances for each loss, to compare with
+RANDOM: Final = 200  # random instances per loss, for comparison
 
 
 def attack(
@@ -31,60 +31,60 @@ def attack(
     out: Path | None = None,
     claims: Path | None = None,
 ) -> int:
-    """Attack one inequality: search for data that violate it, whatever its proof says.
+    """Search for data that violate an inequality, whether or not it has a proof.
 
-    A violation is made simple and rational, and reported once exact arithmetic confirms it. If
-    there is none, the tightest case found is printed. Exit status: 0 when the outcome is the
-    claim's expected verdict, 1 when it differs, 2 for usage.
+    A violation is simplified, made rational and confirmed in exact arithmetic before it is
+    reported. If there is none, the tightest case is printed. Exit status: 0 if the outcome agrees
+    with the claim's expected verdict, 1 if not, 2 for invalid input.
 
     Parameters
     ----------
     restarts
-        Ascents at each batch size.
+        Number of gradient ascents per batch size.
     steps
-        Steps of each ascent.
+        Steps per ascent.
     seed
-        Seed of everything random, 0 or larger.
+        Random seed, 0 or larger.
     device
-        Where PyTorch computes; auto takes a GPU if there is one.
+        Device for PyTorch; auto uses a GPU if there is one.
     out
-        Also write the result: .json, or a figure of the ratio of both sides: .svg, .png or .pdf.
+        Also write the result to a .json file, or plot the ratio of both sides to a .svg, .png or
+        .pdf file.
     claims
-        Folder of claim files of your own. They are code and are run as such.
+        Folder of your own claim files. They are executed: use only trusted files.
     """
-    from bnproof.catalogue import one
+    from bnproof.catalogue import load_claim
     from bnproof.scheduler import resources
-    from bnproof.simulate.search import ascent as adversary
-    from bnproof.simulate.search import tightness
+    from bnproof.simulate.search import ascent, tightness
     from bnproof.simulate.threads import one_thread
     from bnproof.theory.common import files
 
     valid_seed("--seed", seed)
     if out is not None:
         if out.suffix not in (".json", *FIGURES):
-            raise UserError(f"--out {out}: end the name in .json, .svg, .png or .pdf")
+            raise UserError(f"--out {out}: must end in .json, .svg, .png or .pdf")
         files.probe(out)
-    claim = one(claim_id, claims)
-    place = resources.device(device)
+    claim = load_claim(claim_id, claims)
+    resolved = resources.device(device)
     with one_thread():
-        found = adversary.attack(claim, restarts=restarts, steps=steps, seed=seed, device=place)
-        random = tightness.random_ratios(claim, RANDOM, seed, place)
-    outcome, expected = _outcome(found), _expected(claim)
-    print("\n".join(_lines(claim, found, random, outcome)))
+        result = ascent.attack(claim, restarts=restarts, steps=steps, seed=seed, device=resolved)
+        random = tightness.random_ratios(claim, RANDOM, seed, resolved)
+    outcome, expected = _outcome(result), _expected(claim)
+    print("\n".join(_lines(claim, result, random, outcome)))
     if outcome != expected:
-        print(f"expected    {expected}: the claim says {claim.expected}")
+        print(f"expected    {expected}: the claim's expected verdict is {claim.expected}")
     if out is not None and out.suffix == ".json":
-        settings = {"restarts": restarts, "steps": steps, "seed": seed, "device": place}
-        files.write_text(out, _json(claim, found, random, outcome, settings))
+        settings = {"restarts": restarts, "steps": steps, "seed": seed, "device": resolved}
+        write_json(out, _as_dict(claim, result, random, outcome, settings))
     elif out is not None:
-        _figure(out, claim, found, random)
+        _figure(out, claim, result, random)
     return 0 if outcome == expected else 1
 
 
-def _outcome(found: "Attack") -> str:
-    if found.refutation is not None:
+def _outcome(result: "Attack") -> str:
+    if result.refutation is not None:
         return "refuted"
-    return "violated, not confirmed exactly" if found.violations else "not refuted"
+    return "violated, not confirmed exactly" if result.violations else "not refuted"
 
 
 def _expected(claim: "Claim") -> str:
@@ -95,9 +95,9 @@ def _expected(claim: "Claim") -> str:
 
 
 def _lines(
-    claim: "Claim", found: "Attack", random: "np.ndarray[Any, Any]", outcome: str
+    claim: "Claim", result: "Attack", random: "NDArray[np.float64]", outcome: str
 ) -> Iterator[str]:
-    """The result for a reader."""
+    """Format the result as text."""
     import numpy as np
 
     from bnproof.theory.symbols import text
@@ -106,29 +106,28 @@ def _lines(
     yield f"relation    {text(claim.relation)}"
     yield f"where       {text(claim.domain)}"
     yield (
-        f"searched    {found.configurations:,} configurations; "
-        f"{found.violations:,} of {found.ascents:,} ascents ended in a violation"
+        f"searched    {result.configurations:,} configurations; "
+        f"{result.violations:,} of {result.ascents:,} ascents ended in a violation"
     )
     if len(random):
         low, middle, high = np.quantile(random, (0.05, 0.5, 0.95))
         yield (
-            f"random      left/right side {middle:.3g} on the median instance, "
-            f"{low:.3g} to {high:.3g} on 90%"
+            f"random      left/right side: median {middle:.3g}, "
+            f"90% of instances within {low:.3g} to {high:.3g}"
         )
-    if found.refutation is not None:
-        said = found.refutation.data.words
-        yield from _wrapped("at", said)
-        yield from _wrapped("exactly", found.refutation.evidence.summary)
-        kept = "holds" if found.refutation.evidence.control_differs else "does not hold"
-        yield f"control     {kept} there"
+    if result.refutation is not None:
+        yield from _wrapped("at", result.refutation.data.words)
+        yield from _wrapped("exactly", result.refutation.evidence.summary)
+        holds = "holds" if result.refutation.evidence.control_differs else "does not hold"
+        yield f"control     {holds} there"
         yield "source"
-        yield textwrap.indent(f"{found.refutation.data.source},", "    ")
-    elif found.case:
-        yield f"tightest    left/right side {found.ratio:.9g} at"
-        for name, value in found.case.items():
+        yield textwrap.indent(f"{result.refutation.data.source},", "    ")
+    elif result.case:
+        yield f"tightest    left/right side: {result.ratio:.9g} at"
+        for name, value in result.case.items():
             yield f"    {name} = {_short(value)}"
     else:
-        yield "tightest    no ratio: the right side is nowhere above rounding"
+        yield "tightest    no ratio: the right side never exceeds rounding error"
 
 
 def _wrapped(name: str, words: str) -> list[str]:
@@ -136,42 +135,41 @@ def _wrapped(name: str, words: str) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    """Nested lists of numbers to six digits."""
+    """Format nested lists of numbers with six significant digits."""
     if isinstance(value, list):
         return "[" + ", ".join(map(_short, value)) + "]"
     return f"{value + 0.0:.6g}"  # no minus sign before 0
 
 
-def _json(
+def _as_dict(
     claim: "Claim",
-    found: "Attack",
-    random: "np.ndarray[Any, Any]",
+    result: "Attack",
+    random: "NDArray[np.float64]",
     outcome: str,
     settings: dict[str, Any],
-) -> str:
+) -> dict[str, Any]:
     import torch
 
     from bnproof.simulate.search import tightness
 
-    refutation = found.refutation
-    content = {
+    refutation = result.refutation
+    return {
         "id": claim.id,
         "outcome": outcome,
         "expected": str(claim.expected),
-        **tightness.numbers(found, random),
-        "tightest case": found.case,
+        **tightness.numbers(result, random),
+        "tightest case": result.case,
         "source": refutation.data.source if refutation else None,
         "evidence": refutation.evidence.summary if refutation else None,
         "provenance": settings | {"torch": torch.__version__},
     }
-    return json_module.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _figure(path: Path, claim: "Claim", found: "Attack", random: "np.ndarray[Any, Any]") -> None:
+def _figure(path: Path, claim: "Claim", result: "Attack", random: "NDArray[np.float64]") -> None:
     from bnproof.report import figures
     from bnproof.simulate.search.tightness import draw
 
     try:
-        figures.write(path, lambda figure: draw(figure, claim, random, found))
+        figures.write(path, lambda figure: draw(figure, claim, random, result))
     except ValueError as error:
         raise UserError(f"--out {path}: {error}") from None

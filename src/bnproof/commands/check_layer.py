@@ -1,18 +1,18 @@
-"""The command `bnproof check-layer`: measure a person's own layer."""
+"""The command `bnproof check-layer`: check a user-defined layer."""
 
 import contextlib
 import difflib
 import importlib
-import json as json_module
 import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from bnproof.commands.common import write_json
 from bnproof.theory.common.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
@@ -30,29 +30,30 @@ def check_layer(
     seed: int = 0,
     json: Path | None = None,
 ) -> int:
-    """Measure a normalising layer of your own against the normaliser that it should be.
+    """Check your own normalisation layer against the definition of a normaliser.
 
-    Exit status: 0 when every check that applies passes, 1 when one fails, 2 when the layer cannot
-    be measured.
+    Exit status: 0 if all applicable checks pass, 1 if one fails, 2 if the layer cannot be measured.
 
     Parameters
     ----------
     target
         package.module:factory, where factory is a function or class that returns the module, or
-        the module itself. The current folder can be imported from. The code is run as such.
+        the module itself. Modules in the current folder can be imported. The code is executed: use
+        only code that you trust.
     as_
-        What the layer should be: batch, layer, rms, group, group(4) or instance. By default its
-        type says it, or whichever known normaliser it agrees with.
+        Normaliser to compare with: batch, layer, rms, group, group(4) or instance. By default it
+        is inferred from the layer's type or output.
     shape
-        Shape of the input, batch first: 64,8 or 64,3,8,8. By default the module tells it.
+        Shape of the input, batch first: 64,8 or 64,3,8,8. By default it is inferred from the
+        module.
     eps
-        The constant that the layer should have; by default the module's own.
+        Expected value of eps; by default that of the module.
     device
-        Where PyTorch computes; auto takes a GPU if there is one.
+        Device for PyTorch; auto uses a GPU if there is one.
     seed
-        Seed of input, parameters and loss, 0 or larger.
+        Random seed of input, parameters and loss, 0 or larger.
     json
-        Also write all rows to this file.
+        Also write all results to this file.
     """
     from bnproof.scheduler import resources
     from bnproof.theory.common import files
@@ -66,27 +67,26 @@ def check_layer(
             module = _module(target)
             from bnproof.simulate.layer_checks.measure import check_layer as measure
 
-            place = resources.device(device)
-            report = measure(module, spec=as_, shape=sizes, eps=eps, device=place, seed=seed)
-        except SystemExit:  # which would end this program with the status of a layer that is right
-            raise UserError(f"{target}: calls sys.exit, which no layer may") from None
+            resolved = resources.device(device)
+            report = measure(module, spec=as_, shape=sizes, eps=eps, device=resolved, seed=seed)
+        except SystemExit:  # could otherwise look like success
+            raise UserError(f"{target}: calls sys.exit; remove the call") from None
     print("\n".join(report.lines()))
     if json:
-        text = json_module.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-        files.write_text(json, text + "\n")
+        write_json(json, report.as_dict())
     return 0 if report.passed else 1
 
 
 def _sizes(shape: str) -> tuple[int, ...]:
     parts = shape.replace("x", ",").split(",")
     if not all(part.strip().isdecimal() and int(part) > 0 for part in parts) or len(parts) < 2:
-        raise UserError(f"--shape {shape}: give at least two positive sizes, say 64,8 or 64,3,8,8")
+        raise UserError(f"--shape {shape}: must be at least two positive integers, such as 64,8")
     return tuple(int(part) for part in parts)
 
 
 @contextlib.contextmanager
 def _current_folder() -> Iterator[None]:
-    """Let modules be imported from the current folder, as pytest does."""
+    """Make modules of the current folder importable."""
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:
@@ -101,30 +101,30 @@ def _module(target: str) -> "nn.Module":
     Raises
     ------
     UserError
-        If the target has another form, is not found or does not give a module.
+        If the target is malformed, cannot be found or does not return a module.
     """
     from torch import nn
 
     name, colon, attribute = target.partition(":")
     if not (colon and name and attribute):
-        raise UserError(f"{target!r} is not of the form package.module:factory")
-    found: Any = _import(name)
+        raise UserError(f"{target!r}: must have the form package.module:factory")
+    value: object = _import(name)
     for part in attribute.split("."):
-        if not hasattr(found, part):
-            known = [known for known in dir(found) if not known.startswith("_")]
-            raise UserError(f"{name} has no {attribute!r}{_near(part, known)}")
-        found = getattr(found, part)
-    if isinstance(found, nn.Module):
-        return found
-    if not callable(found):
-        raise UserError(f"{target} is a {type(found).__name__}; name a factory or a module")
+        if not hasattr(value, part):
+            known = [known for known in dir(value) if not known.startswith("_")]
+            raise UserError(f"{name} has no {attribute!r}{_suggestion(part, known)}")
+        value = getattr(value, part)
+    if isinstance(value, nn.Module):
+        return value
+    if not callable(value):
+        raise UserError(f"{target} is a {type(value).__name__}; name a factory or a module")
     try:
-        made = found()
+        module = value()
     except Exception as error:
         raise UserError(f"{target} raised {type(error).__name__}: {error}") from None
-    if not isinstance(made, nn.Module):
-        raise UserError(f"{target} returned {type(made).__name__}; it must return a torch Module")
-    return made
+    if not isinstance(module, nn.Module):
+        raise UserError(f"{target} returned {type(module).__name__}; it must return a torch Module")
+    return module
 
 
 def _import(name: str) -> ModuleType:
@@ -137,13 +137,13 @@ def _import(name: str) -> ModuleType:
         parent, _, last = missing.rpartition(".")
         path = getattr(sys.modules[parent], "__path__", []) if parent else [str(Path.cwd())]
         known = [info.name for info in pkgutil.iter_modules(path)]
-        raise UserError(f"no module {missing!r}{_near(last, known)}") from None
+        raise UserError(f"no module {missing!r}{_suggestion(last, known)}") from None
     except Exception as error:
-        raise UserError(f"{name} does not import: {type(error).__name__}: {error}") from None
+        raise UserError(f"cannot import {name}: {type(error).__name__}: {error}") from None
 
 
-def _near(name: str, known: list[str]) -> str:
+def _suggestion(name: str, known: list[str]) -> str:
     lower = {entry.lower(): entry for entry in known}
-    found = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
-    near = [lower[entry] for entry in found]
-    return f"; did you mean {', '.join(near)}?" if near else ""
+    matches = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
+    names = [lower[match] for match in matches]
+    return f"; did you mean {', '.join(names)}?" if names else ""

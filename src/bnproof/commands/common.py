@@ -1,6 +1,7 @@
-"""What several commands ask of their options."""
+"""Helpers shared by several commands."""
 
 import importlib.util
+import json
 import math
 import re
 import shlex
@@ -14,18 +15,19 @@ from cyclopts import Token, convert
 
 from bnproof.theory.common.errors import UserError
 
-OUT: Final = Path("bnproof-runs")  # where runs are kept unless a command is told otherwise
+FIGURES: Final = (".svg", ".png", ".pdf")  # suffixes
+OUT: Final = Path("bnproof-runs")  # default folder of runs
 LOCK: Final = ".lock"
-EXACT: Final = 2**53  # below it a float has its integers
+EXACT: Final = 2**53  # integers below this are exact in float64
 
 
 def convert_exactly(hint: Any, tokens: Sequence[Token]) -> Any:
-    """Convert what was typed to an option's type, as cyclopts does, but round no integer.
+    """Convert arguments to an option's type like cyclopts, but without rounding to integers.
 
     Raises
     ------
     UserError
-        If an integer is given with a fraction.
+        If an integer option is given a number with a fractional part.
     """
     choices = _integers(hint)
     for token in tokens if choices is not None else ():
@@ -34,7 +36,7 @@ def convert_exactly(hint: Any, tokens: Sequence[Token]) -> Any:
 
 
 def _integers(hint: Any) -> tuple[int, ...] | None:
-    """The integers that a type allows, empty if any; None for a type of other values."""
+    """Return the integers that a type allows (empty for all); None if it is not an integer type."""
     if get_origin(hint) is Literal:
         return get_args(hint) if type(get_args(hint)[0]) is int else None
     if hint is int:
@@ -44,7 +46,7 @@ def _integers(hint: Any) -> tuple[int, ...] | None:
 
 
 def _refuse_fraction(text: str, choices: Sequence[int]) -> None:
-    """Refuse a number with a point, unless only zeros follow it; cyclopts refuses other text."""
+    """Reject a number with a fractional part; other invalid text is left to cyclopts."""
     if "." not in text or re.fullmatch(r"[+-]?\d+\.0*", text):
         return
     try:
@@ -53,39 +55,39 @@ def _refuse_fraction(text: str, choices: Sequence[int]) -> None:
         return
     if not choices and abs(number) < EXACT:
         choices = sorted({math.floor(number), math.ceil(number)})
-    allowed = " or ".join(map(str, choices)) if choices else "it in digits"
+    allowed = " or ".join(map(str, choices)) if choices else "all digits"
     raise UserError(f"{text} is not an integer; give {allowed}")
 
 
 def require(package: str, *, extra: str) -> None:
-    """Refuse before the work what an optional package is needed for after it.
+    """Check that an optional package is installed, before work that needs it only at the end.
 
     Raises
     ------
     UserError
-        If the package is not installed; `extra` of bnproof brings it.
+        If the package is not installed; the message names the `extra` that includes it.
     """
     if importlib.util.find_spec(package) is None:
         raise UserError(f"{package} is not installed; run `pip install 'bnproof[{extra}]'`")
 
 
-LEFT: Final = 3  # exit status where work is left that the same command goes on with
+UNFINISHED: Final = 3  # exit status if work is left; repeating the command resumes it
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold a folder of a report, which exists, against other commands that write to it.
+def lock_report(folder: Path) -> Iterator[None]:
+    """Lock an existing report folder against other commands.
 
-    Two at once would leave the page of one beside the evidence of the other.
+    Otherwise the page of one command could end up with the evidence of another.
 
     Raises
     ------
     UserError
-        If another process holds it; its end, however it comes, lets it go.
+        If another process holds the lock, which is released when that process ends.
     """
     from filelock import FileLock, Timeout
 
-    from bnproof.report.document import PICTURES
+    from bnproof.report.document import FIGURE_FOLDER
     from bnproof.theory.common import files
 
     lock = FileLock(folder / LOCK)
@@ -93,27 +95,28 @@ def alone(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
-            f"{folder}: another process writes to it; wait for it, or name another folder"
+            f"{folder}: another process is writing to it; wait, or choose another folder"
         ) from None
     except OSError as error:
         raise UserError(
             f"cannot write {folder / LOCK}: {error.strerror}; choose another folder"
         ) from None
     try:
-        for part in (folder, folder / PICTURES):
+        for part in (folder, folder / FIGURE_FOLDER):
             files.clear(part)
         yield
     finally:
         lock.release()
 
 
-def threads() -> int:
-    """Threads that PyTorch computes with."""
-    import torch
+def write_json(path: Path, content: object) -> None:
+    """Write strict JSON, that is, without NaN and infinity."""
+    from bnproof.theory.common import files
 
-    return torch.get_num_threads()
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    files.write_text(path, text + "\n")
 
 
 def command_line() -> str:
-    """The command as it was typed."""
+    """Return the command line, quoted for a shell."""
     return shlex.join(["bnproof", *sys.argv[1:]])

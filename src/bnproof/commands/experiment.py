@@ -1,6 +1,6 @@
-"""`bnproof experiment`: experiments on images, measured at a stated scale, resumable, published.
+"""The command `bnproof experiment`: run, resume and publish experiments on images.
 
-What needs PyTorch is imported where it is used: ``--help`` waits for nothing.
+Modules that need PyTorch are imported where they are used, so that ``--help`` is fast.
 """
 
 import math
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from cyclopts import App
 
-from bnproof.commands.common import LEFT, OUT
-from bnproof.scheduler.options import TRAINERS, Trainers
+from bnproof.commands.common import OUT, UNFINISHED
+from bnproof.scheduler.options import DEFAULT_TRAINERS, Trainers
 from bnproof.theory.common.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bnproof.scheduler.job import Job, Outcome
 
 RESULTS: Final = "results"
-EACH: Final = 2 << 30  # bytes that a process may take
+MEMORY: Final = 2 << 30  # bytes per process
 ScaleName = Literal["smoke", "quick", "paper"]
 
 app = App(name="experiment")
@@ -30,9 +30,9 @@ app = App(name="experiment")
 
 @app.command(name="list")
 def list_() -> None:
-    """List the experiments, the verdict that each is expected to get, and what is published of it.
+    """List the experiments, their expected verdicts and published measurements.
 
-    That is the largest scale at which it was measured, and how long that took.
+    For published measurements the largest scale and the run time are shown.
     """
     from bnproof.catalogue import experiment_entries
     from bnproof.results.record_files import largest, read
@@ -42,22 +42,22 @@ def list_() -> None:
     for entry in entries:
         path = largest(entry.id)
         record = None if path is None else read(path)
-        scale, took = ("-", "-") if record is None else (record["scale"], _took(record["seconds"]))
-        print(f"{entry.id:{width}}  {entry.expected:14}  {scale:5}  {took:>6}  {entry.title}")
+        scale, time_ = ("-", "-") if record is None else (record["scale"], _time(record["seconds"]))
+        print(f"{entry.id:{width}}  {entry.expected:14}  {scale:5}  {time_:>6}  {entry.title}")
 
 
-def _took(seconds: float) -> str:
+def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
 
 
 @app.command
 def show(experiment_id: str, /) -> None:
-    """Show one experiment: its criteria, what each scale means, and what is published.
+    """Show one experiment: its criteria, its scales and the published result.
 
     Parameters
     ----------
     experiment_id
-        Its id, as `bnproof experiment list` names it.
+        Id of the experiment; `bnproof experiment list` lists all.
     """
     from bnproof.catalogue import experiment
     from bnproof.empirical.experiment import experiment_of
@@ -65,20 +65,20 @@ def show(experiment_id: str, /) -> None:
     from bnproof.theory.claim import decide
 
     claim = experiment(experiment_id)
-    trial = experiment_of(claim)
+    spec = experiment_of(claim)
     print(f"{claim.id}: {claim.title}\n")
     for source in claim.sources:
         print(f"source      {source}")
-    for criterion in trial.criteria:
+    for criterion in spec.criteria:
         print(f"criterion   {criterion.words}: {criterion.asked}")
-    print(f"control     {trial.control}")
-    for name, value in trial.networks.items():
+    print(f"control     {spec.control}")
+    for name, value in spec.networks.items():
         print(f"{name:11} {value}")
-    for scale, size in trial.sizes.items():
+    for scale, size in spec.sizes.items():
         print(f"{scale.value:11} {size.words(size.seeds)}")
-    kept = published.evidence(claim)
-    if kept:
-        print(f"published   {decide([kept])}: {kept.summary}")
+    evidence = published.evidence(claim)
+    if evidence:
+        print(f"published   {decide([evidence])}: {evidence.summary}")
     print(f"expected    {claim.expected}")
     if claim.remark:
         print(f"remark      {claim.remark}")
@@ -96,33 +96,34 @@ def run(
     precision: Literal["float32", "bfloat16"] = "float32",
     minutes: float | None = None,
     publish: bool = False,
-    workers: Trainers = TRAINERS,
+    workers: Trainers = DEFAULT_TRAINERS,
 ) -> int:
-    """Run experiments; what is done is kept, and a second call goes on where the first stopped.
+    """Run experiments. Finished work is saved; repeat an interrupted command to resume it.
 
     Parameters
     ----------
     ids
-        Experiments to run; all when none is named.
+        Experiments to run; all by default.
     scale
-        smoke: seconds. quick: minutes on two cores. paper: the source's own setting.
+        smoke takes seconds, quick takes minutes on two cores, paper uses the source's own
+        settings.
     seeds
-        Number of seeds; that of the scale if not given.
+        Number of seeds; set by the scale by default.
     seed
-        The first seed, 0 or larger.
+        First seed, 0 or larger.
     data
-        Folder with CIFAR-10 (Parquet files or the official binary archive); embedded data if
-        not given.
+        Folder with CIFAR-10 (Parquet files or the official binary archive). By default the
+        embedded data are used.
     out
-        Folder of all runs and results.
+        Folder for runs and results.
     device
-        Where PyTorch computes; auto takes a GPU if there is one.
+        Device for PyTorch; auto uses a GPU if there is one.
     precision
-        Of training. bfloat16 is faster on GPUs and on processors with instructions for it.
+        Precision of training. bfloat16 is faster on GPUs and processors that support it.
     minutes
-        Stop, resumable, after so many minutes.
+        Stop after this many minutes; the work can be resumed.
     publish
-        Write the measurements to src/bnproof/published too.
+        Also write the measurements to src/bnproof/results/published.
     """
     from bnproof.catalogue import experiment, experiments
     from bnproof.empirical.data.load import load
@@ -133,7 +134,7 @@ def run(
     valid_seed("--seed", seed)
     if seeds is not None and not 1 <= seeds <= APART:
         raise UserError(
-            f"--seeds {seeds}: must be 1 to {APART}; the controls have the seeds after these"
+            f"--seeds {seeds}: must be 1 to {APART}; larger seeds are used by the controls"
         )
     claims = [experiment(name) for name in ids] or experiments()
     if data is not None:
@@ -158,47 +159,47 @@ def resume(
     out: Path = OUT,
     minutes: float | None = None,
     publish: bool = False,
-    workers: Trainers = TRAINERS,
+    workers: Trainers = DEFAULT_TRAINERS,
 ) -> int:
-    """Go on with everything that was asked for in a folder of runs.
+    """Resume all unfinished experiments in a folder of runs.
 
     Parameters
     ----------
     out
-        Folder of all runs and results.
+        Folder for runs and results.
     minutes
-        Stop, resumable, after so many minutes.
+        Stop after this many minutes; the work can be resumed.
     publish
-        Write the measurements to src/bnproof/published too.
+        Also write the measurements to src/bnproof/results/published.
     """
     from bnproof.results.run_requests import requests
 
     workers.check()
     deadline = _deadline(minutes)
-    asked = requests(out)
-    if not asked:
-        raise UserError(f"{out}: nothing was asked for there; use `bnproof experiment run` first")
-    return _carry_out(asked, out, deadline, publish, workers)
+    saved = requests(out)
+    if not saved:
+        raise UserError(f"{out}: nothing to resume; use `bnproof experiment run` first")
+    return _carry_out(saved, out, deadline, publish, workers)
 
 
 @app.command
 def status(*, out: Path = OUT) -> None:
-    """Say what was asked for in a folder of runs, and how far each training run is.
+    """Show the requested experiments in a folder of runs and the progress of each training run.
 
     Parameters
     ----------
     out
-        Folder of all runs and results.
+        Folder of runs and results.
     """
     from bnproof.results import published
     from bnproof.results.run_requests import requests, training_runs
 
     if not out.is_dir():
-        raise UserError(f"{out}: no such folder; `bnproof experiment run --out {out}` makes it")
+        raise UserError(f"{out}: no such folder; `bnproof experiment run --out {out}` creates it")
     for request in requests(out):
         for name in request.ids:
             path = out / RESULTS / f"{name}.{request.scale}.json"
-            # The last of several requests for one experiment and scale has the file.
+            # Of several requests for the same experiment and scale, the last one wrote the file.
             done = path.exists() and published.read(path)["command"] == request.command(name)
             print(f"{'done' if done else 'not done':8}  {request.command(name)}")
     for run in training_runs(out):
@@ -213,19 +214,19 @@ def _deadline(minutes: float | None) -> float:
     return time.monotonic() + 60 * minutes
 
 
-class _Wanted:
-    """One experiment of a request: its seeds, and what becomes of them."""
+class _ExperimentRun:
+    """One experiment of a request, with its seeds and their progress."""
 
     def __init__(self, request: "Request", name: str, out: Path) -> None:
         from bnproof.scheduler.jobs import seeds
 
         self.request, self.name, self.out = request, name, out
         self.seeds = seeds(name, request.settings(), out.resolve(), count=request.seeds)
-        self.left = {seed.key for seed in self.seeds}
-        self.wrong = False
+        self.unfinished = {seed.key for seed in self.seeds}
+        self.failed = False  # or an unexpected verdict
 
     def judge(self, threads: int, publish: bool) -> str:
-        """Write result and figure; returns the lines that say so."""
+        """Write the result and the figure; return the lines to print."""
         from bnproof.catalogue import experiment
         from bnproof.empirical.experiment import draw, experiment_of
         from bnproof.empirical.runner import measure
@@ -243,9 +244,9 @@ class _Wanted:
         if publish:
             path = published.write(record)
         verdict = decide([evidence])
-        # At the smallest scale training shows only that it runs.
+        # At the smallest scale, training is too short for the verdict to count.
         counts = scale is not Scale.SMOKE or not experiment_of(claim).trains
-        self.wrong = counts and verdict != claim.expected
+        self.failed = counts and verdict != claim.expected
         return f"{self.name}  {verdict} ({scale})  {evidence.summary}\n{path.resolve()}"
 
 
@@ -256,30 +257,30 @@ def _carry_out(
     publish: bool,
     workers: Trainers,
 ) -> int:
-    """Measure and judge; 1 if a verdict is not the expected one, `LEFT` if work is left."""
+    """Run experiments; return 1 if a verdict is unexpected, `UNFINISHED` if work is left."""
     from bnproof.scheduler.drive import drive, pending
 
-    wanted = [_Wanted(request, name, out) for request in requests for name in request.ids]
-    jobs = [seed for one in wanted for seed in one.seeds]
+    runs = [_ExperimentRun(request, name, out) for request in requests for name in request.ids]
+    jobs = [seed for run in runs for seed in run.seeds]
     device = "cuda" if any(request.device == "cuda" for request in requests) else "cpu"
-    engine = workers.start(len(pending(jobs)), device=device, each=EACH, threads=workers.threads)
+    engine = workers.start(len(pending(jobs)), device, memory=MEMORY, threads=workers.threads)
 
     def ended(job: "Job", outcome: "Outcome") -> str | None:
         lines = []
-        for one in wanted:
-            if job.key not in one.left or outcome.status == "unfinished":
+        for run in runs:
+            if job.key not in run.unfinished or outcome.status == "unfinished":
                 continue
             if outcome.status == "failed":
-                one.wrong = True
+                run.failed = True
                 lines.append(f"{job.name}: failed: {outcome.note}")
                 continue
-            one.left.discard(job.key)
-            if not one.left:
-                lines.append(one.judge(engine.threads, publish))
+            run.unfinished.discard(job.key)
+            if not run.unfinished:
+                lines.append(run.judge(engine.threads, publish))
         return "\n".join(lines) or None
 
-    drive(jobs, engine, ended, unit="experiments", total=len(wanted), deadline=deadline)
-    unfinished = [one.name for one in wanted if one.left and not one.wrong]
+    drive(jobs, engine, ended, unit="experiments", total=len(runs), deadline=deadline)
+    unfinished = [run.name for run in runs if run.unfinished and not run.failed]
     for name in unfinished:
-        print(f"{name}: not done; `bnproof experiment resume --out {out}` goes on")
-    return LEFT if unfinished else 1 if any(one.wrong for one in wanted) else 0
+        print(f"{name}: unfinished; `bnproof experiment resume --out {out}` resumes it")
+    return UNFINISHED if unfinished else 1 if any(run.failed for run in runs) else 0

@@ -1,21 +1,22 @@
-"""The command `bnproof spectrum`: singular values of Gaussian products or of given weights."""
+"""The command `bnproof spectrum`: singular values of random products or given weights."""
 
 import io
-import json as json_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import Parameter
 
+from bnproof.commands.common import FIGURES, require, write_json
 from bnproof.theory.common.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
     from bnproof.simulate.random_matrices.spectra.spectrum import Spectrum
 
-FIGURES: Final = (".svg", ".png", ".pdf")
 TABLES: Final = (".json", ".parquet")
-PAPER: Final = {8: (1, 2, 3, 5), 9: (1, 2, 10), 20: (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)}  # M; ours
-MOST: Final = 1_000  # factors that the law is checked for
+# Numbers of factors M that are shown in each figure of Bjorck et al.; our choice.
+PAPER: Final = {8: (1, 2, 3, 5), 9: (1, 2, 10), 20: (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)}
+MAX_FACTORS: Final = 1_000  # the law is tested up to this number
+Field = Literal["real", "complex"]
 
 
 def spectrum(
@@ -23,7 +24,7 @@ def spectrum(
     factors: int | None = None,
     size: int = 1000,
     widths: str | None = None,
-    field: Literal["real", "complex"] = "real",
+    field: Field = "real",
     repeats: int = 10,
     source: Annotated[Path | None, Parameter(name="--from")] = None,
     layers: str | None = None,
@@ -33,61 +34,62 @@ def spectrum(
     seed: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> int:
-    """Singular values of a product of random or given matrices, beside the law of their widths.
+    """Compute singular values of products of matrices and compare them with their limiting law.
 
     Parameters
     ----------
     factors
-        Number M of square Gaussian factors, each with entries of variance 1/N.
+        Number M of square Gaussian factors, with entries of variance 1/N.
     size
-        Their size N.
+        Size N of the square factors.
     widths
-        Layer widths n_0,n_1,...,n_M in place of --factors and --size: rectangular factors.
+        Layer widths n_0,n_1,...,n_M for rectangular factors, instead of --factors and --size.
     field
-        Entries real, or complex.
+        Whether entries are real or complex.
     repeats
         Number of products.
     source
-        A .safetensors or .npz file with weight matrices of your own (out, in), in place of random
-        ones: the spectrum of each, and of their product where they chain.
+        A .safetensors or .npz file with your own weight matrices (out, in), instead of random
+        ones. The spectrum of each matrix is computed, and that of their product if their shapes
+        match.
     layers
-        Names of its matrices, input's first, separated by commas; all when not given.
+        Names of the matrices to use, starting at the input, separated by commas; all by default.
     figure
-        Figure 8, 9 or 20 of Bjorck et al., with the law mended and, dashed, as printed.
+        Reproduce Figure 8, 9 or 20 of Bjorck et al., with the corrected law and, dashed, the law
+        as printed.
     log
-        Show log10 of the singular values.
+        Plot log10 of the singular values.
     out
-        What to write: a figure (.svg, .png, .pdf), numbers (.json), every value (.parquet). May be
-        given several times.
+        Output file: a figure (.svg, .png, .pdf), summary numbers (.json) or all values (.parquet).
+        Can be repeated.
     seed
-        Seed of everything random, 0 or larger.
+        Random seed, 0 or larger.
     device
-        Where PyTorch computes; auto takes a GPU if there is one.
+        Device for PyTorch; auto uses a GPU if there is one.
     """
-    from bnproof.commands import common
     from bnproof.scheduler import resources
     from bnproof.theory.common import files
 
     for path in out:
         if path.suffix not in (*FIGURES, *TABLES):
-            raise UserError(f"--out {path}: end the name in {', '.join((*FIGURES, *TABLES))}")
+            raise UserError(f"--out {path}: must end in one of {', '.join((*FIGURES, *TABLES))}")
         if path.suffix == ".parquet":
-            common.require("pyarrow", extra="parquet")
+            require("pyarrow", extra="parquet")
         files.probe(path)
     valid_seed("--seed", seed)
-    ways = {"--factors": factors, "--widths": widths, "--from": source, "--figure": figure}
-    chosen = [name for name, value in ways.items() if value is not None]
+    inputs = {"--factors": factors, "--widths": widths, "--from": source, "--figure": figure}
+    chosen = [name for name, value in inputs.items() if value is not None]
     if len(chosen) != 1:
-        raise UserError(f"give one of {', '.join(ways)}, not {' and '.join(chosen) or 'none'}")
+        raise UserError(f"give one of {', '.join(inputs)}, not {' and '.join(chosen) or 'none'}")
     if figure == 8 and any(path.suffix in TABLES for path in out):
-        raise UserError("--figure 8 draws laws and has no values; name a figure with --out")
-    place = resources.device(device)
+        raise UserError("--figure 8 plots laws and has no values; --out must name a figure")
+    resolved = resources.device(device)
     if source is not None:
         spectra = _given(source, layers)
     else:
-        spectra = _random(_chains(factors, size, widths, figure), field, repeats, seed, place)
-    for found in spectra:
-        print(_line(found))
+        spectra = _random(_chains(factors, size, widths, figure), field, repeats, seed, resolved)
+    for item in spectra:
+        print(_line(item))
     for path in out:
         _write(path, spectra, figure, log)
         print(path.resolve())
@@ -97,25 +99,25 @@ def spectrum(
 def _chains(
     factors: int | None, size: int, widths: str | None, figure: int | None
 ) -> list[tuple[int, ...]]:
-    """The widths of each product to draw."""
+    """Return the layer widths of each product to sample."""
     if widths is not None:
         try:
             chain = tuple(int(width) for width in widths.split(","))
         except ValueError:
-            raise UserError(f"--widths {widths}: give integers, such as 512,256,10") from None
+            raise UserError(f"--widths {widths}: must be integers, such as 512,256,10") from None
         if len(chain) < 2 or min(chain) < 1:
-            raise UserError(f"--widths {widths}: give two or more integers, each at least 1")
+            raise UserError(f"--widths {widths}: must be two or more integers, each at least 1")
         return [chain]
     if size < 1:
         raise UserError(f"--size {size}: must be at least 1")
     numbers = PAPER[figure] if figure is not None else (factors or 0,)
-    if not 1 <= min(numbers) <= max(numbers) <= MOST:
-        raise UserError(f"--factors {factors}: must be an integer from 1 to {MOST}")
+    if not 1 <= min(numbers) <= max(numbers) <= MAX_FACTORS:
+        raise UserError(f"--factors {factors}: must be an integer from 1 to {MAX_FACTORS}")
     return [(size,) * (number + 1) for number in numbers] if figure != 8 else []
 
 
 def _random(
-    chains: list[tuple[int, ...]], field: Any, repeats: int, seed: int, device: str
+    chains: list[tuple[int, ...]], field: Field, repeats: int, seed: int, device: str
 ) -> "list[Spectrum]":
     from tqdm import tqdm
 
@@ -138,14 +140,14 @@ def _given(source: Path, layers: str | None) -> "list[Spectrum]":
     return given(read_matrices(source, layers.split(",") if layers else ()))
 
 
-def _line(found: "Spectrum") -> str:
-    numbers = found.numbers()
+def _line(spectrum: "Spectrum") -> str:
+    numbers = spectrum.numbers()
     digits = numbers["median of log10 of the condition number"]
     condition = "infinite" if digits is None else f"1e{digits:.1f}"
     gap = numbers["distance from the law, one product, mean"]
-    chain = "-".join(map(str, _short(found.widths)))
+    chain = "-".join(map(str, _short(spectrum.widths)))
     return (
-        f"{found.name:24} widths {chain}  condition number {condition}  "
+        f"{spectrum.name:24} widths {chain}  condition number {condition}  "
         f"distance from the law {gap:.3g}"
     )
 
@@ -158,8 +160,7 @@ def _write(path: Path, spectra: "list[Spectrum]", figure: int | None, log: bool)
     from bnproof.theory.common import files
 
     if path.suffix == ".json":
-        content = [found.numbers() for found in spectra]
-        files.write_text(path, json_module.dumps(content, indent=1, allow_nan=False) + "\n")
+        write_json(path, [spectrum.numbers() for spectrum in spectra])
     elif path.suffix == ".parquet":
         files.write_bytes(path, _parquet(spectra))
     else:
@@ -175,18 +176,18 @@ def _write(path: Path, spectra: "list[Spectrum]", figure: int | None, log: bool)
 
 
 def _parquet(spectra: "list[Spectrum]") -> bytes:
-    """One row a singular value: spectrum, product, place from the largest, natural logarithm."""
+    """One row per singular value: spectrum, product, rank from the largest, natural logarithm."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     columns: dict[str, list[Any]] = {"spectrum": [], "product": [], "place": [], "log s": []}
-    for found in spectra:
-        products, count = found.logs.shape
-        columns["spectrum"] += [found.name] * (products * count)
+    for spectrum in spectra:
+        products, count = spectrum.logs.shape
+        columns["spectrum"] += [spectrum.name] * (products * count)
         columns["product"] += np.repeat(np.arange(products), count).tolist()
         columns["place"] += np.tile(np.arange(count), products).tolist()
-        columns["log s"] += found.logs.ravel().tolist()
+        columns["log s"] += spectrum.logs.ravel().tolist()
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""`bnproof sweep`: every combination of a grid, on this machine or on a cluster."""
+"""The command `bnproof sweep`: run all combinations of a grid, locally or on a cluster."""
 
 import math
 from collections import Counter
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import Parameter
 
-from bnproof.commands.common import LEFT, OUT
-from bnproof.scheduler.options import TRAINERS, Trainers
+from bnproof.commands.common import OUT, UNFINISHED
+from bnproof.scheduler.options import DEFAULT_TRAINERS, Trainers
 from bnproof.theory.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bnproof.scheduler.schedule import Engine
     from bnproof.sweep.plan import Fields, GridPoint
 
-EACH: Final = 2 << 30  # bytes that a process may take
+MEMORY: Final = 2 << 30  # bytes per process
 
 
 def sweep(
@@ -29,25 +29,25 @@ def sweep(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     retries: int = 1,
     time_limit: float | None = None,
-    workers: Trainers = TRAINERS,
+    workers: Trainers = DEFAULT_TRAINERS,
 ) -> int:
-    """Carry out every combination of a grid; what is done is kept, and a second call does the rest.
+    """Run all combinations of a grid. Repeat an interrupted command to resume it.
 
     Parameters
     ----------
     file
-        A TOML file: [run] or [experiment] says what all trials share, [grid] what varies.
+        A TOML file: [run] or [experiment] holds what all trials share, [grid] what varies.
     data
-        photos, digits, or a folder with CIFAR-10, in place of the data that the file names.
+        photos, digits, or a folder with CIFAR-10; overrides the data named in FILE.
     out
-        Folder of all runs, and of the table of the sweep, which has the name of FILE. On a cluster
-        it must be on a file system that all machines share, like the data.
+        Folder for the runs and the table of results, which is named after FILE. On a cluster it
+        must be on a file system shared by all machines, like the data.
     device
-        Where PyTorch computes; auto takes a GPU if there is one, with Ray if a job has one.
+        Device for PyTorch; auto uses a GPU if there is one (with Ray: if --gpus-per-job is given).
     retries
-        Further attempts at a job whose process is killed.
+        How often to restart a job whose process was killed.
     time_limit
-        Minutes that a job may take; then it is stopped, resumable.
+        Time limit per job in minutes; a job that exceeds it is stopped and can be resumed.
     """
     from bnproof.scheduler.drive import pending
     from bnproof.sweep.plan import read
@@ -59,18 +59,18 @@ def sweep(
         raise UserError(f"--retries {retries}: must be at least 0")
     if time_limit is not None and not 0 < time_limit < math.inf:
         raise UserError(f"--time-limit {time_limit}: must be positive and finite")
-    place = workers.device(device)
+    resolved = workers.device(device)
     trials = read(file, _data(data))
     table = out / f"{file.stem}.csv"
     files.probe(table)
-    jobs = [job_of(trial, out.resolve(), place) for trial in trials]
-    engine = workers.start(len(pending(jobs)), device=place, each=EACH, threads=workers.threads)
+    jobs = [job_of(trial, out.resolve(), resolved) for trial in trials]
+    engine = workers.start(len(pending(jobs)), resolved, memory=MEMORY, threads=workers.threads)
     limit = 60 * time_limit if time_limit else math.inf
     return _carry_out(trials, jobs, engine, table, retries, limit)
 
 
 def _data(data: str | None) -> str | None:
-    """A folder by its whole name, which means the same in every process."""
+    """Make the path of a data folder absolute, so that it is valid in every process."""
     from bnproof.empirical.data.load import EMBEDDED
 
     return data if data is None or data in EMBEDDED else str(Path(data).expanduser().resolve())
@@ -84,7 +84,7 @@ def _carry_out(
     retries: int,
     limit: float,
 ) -> int:
-    """Do what is not done and make the table; 1 if a trial failed, `LEFT` if one is left."""
+    """Run the jobs and write the table; return 1 if one failed, `UNFINISHED` if one is left."""
     from bnproof.scheduler.drive import drive
     from bnproof.sweep.table import as_csv, as_text
     from bnproof.theory.common import files
@@ -103,11 +103,11 @@ def _carry_out(
     counts = Counter(row["status"] for row in rows)
     print(", ".join(f"{count} {status}" for status, count in counts.items()))
     print(table.resolve(), flush=True)
-    return LEFT if counts["unfinished"] else 1 if counts["failed"] else 0
+    return UNFINISHED if counts["unfinished"] else 1 if counts["failed"] else 0
 
 
 def _row(trial: "GridPoint", job: "Training | Seed", outcome: "Outcome | None") -> "Fields":
-    """What varies, how it ended, what it showed, and where it is."""
+    """Return a row of the table: grid point, status, run folder and results."""
     from bnproof.sweep.trials import shown
 
     result = job.run.result()

@@ -1,4 +1,4 @@
-"""`bnproof tensorboard`: event files for TensorBoard from the training runs in a folder."""
+"""The command `bnproof tensorboard`: export training runs as TensorBoard event files."""
 
 from pathlib import Path
 from typing import Final
@@ -9,16 +9,16 @@ FOLDER: Final = "tensorboard"
 
 
 def tensorboard(*, out: Path = OUT, to: Path | None = None) -> None:
-    """Write an event file for each training run in a folder of runs.
+    """Write a TensorBoard event file for each training run in a folder.
 
-    Calling it again adds what was recorded since, so it can run now and then beside a training run.
+    Repeat the command, also during training, to add new records.
 
     Parameters
     ----------
     out
-        Folder of all runs.
+        Folder of runs.
     to
-        Folder of the event files, for `tensorboard --logdir`; OUT/tensorboard if not given.
+        Folder for the event files, for use with `tensorboard --logdir`; OUT/tensorboard by default.
     """
     from bnproof.results.event_files import write
 

@@ -1,11 +1,11 @@
-"""`bnproof verify`: claims in parallel, each kept as soon as it is done, and the report of them."""
+"""The command `bnproof verify`: verify claims in parallel and write the report."""
 
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bnproof.commands.common import LEFT, alone, command_line
+from bnproof.commands.common import UNFINISHED, command_line, lock_report
 from bnproof.report import document, page
 from bnproof.scheduler.checks import Check, Layers, Record
 from bnproof.scheduler.drive import drive, pending
@@ -19,9 +19,9 @@ from bnproof.theory.common.errors import UserError
 from bnproof.theory.loading import LoadError
 from bnproof.verification import failed
 
-STORE: Final = ".jobs"  # the folder within a report that keeps what is done
-EACH: Final = 1 << 29  # bytes that a process takes beside the batches that --memory limits
-GPUS: Final = 0.25  # of a job, unless the user says otherwise: its matrices are small
+STORE: Final = ".jobs"  # subfolder of a report for the results of jobs
+OVERHEAD: Final = 1 << 29  # bytes per process in addition to the batches limited by --memory
+GPUS: Final = 0.25  # default share of a GPU per job, whose matrices are small
 
 
 def verify(
@@ -30,7 +30,7 @@ def verify(
     report: Path,
     workers: Workers,
     *,
-    outside: Path | None = None,
+    user_claims: Path | None = None,
     json: Path | None = None,
     fresh: bool = False,
     layers: bool = True,
@@ -39,57 +39,57 @@ def verify(
 
     Parameters
     ----------
-    outside
-        Folder of the claims that are the user's own.
+    user_claims
+        Folder of user-defined claims.
     json
-        Another file for the evidence.
+        Additional file for the evidence.
     fresh
-        Whether what was done before is done again.
+        Whether to discard saved results.
     layers
-        Whether the table of layers is made.
+        Whether the report includes the table of layers.
 
     Returns
     -------
     int
-        Exit status: 1 if a verdict is not the expected one, `LEFT` if claims are left.
+        Exit status: 1 if a verdict is unexpected, `UNFINISHED` if claims are left.
     """
     written = (report / document.NAME, *([json] if json else []))
     for path in written:
         files.probe(path)
-    with alone(report):
+    with lock_report(report):
         if fresh:
             shutil.rmtree(report / STORE, ignore_errors=True)
-        work = _Work(entries, settings, report, outside, layers)
+        work = _Work(entries, settings, report, user_claims, layers)
         work.carry_out(workers)
         content = work.document()
         if not content["claims"]:
-            print("interrupted before a claim was verified")
-            return LEFT
+            print("interrupted before any claim was verified")
+            return UNFINISHED
         for path in written:
             document.save(content, path)
-        return _told(content, page.write(content, report))
+        return _summarize(content, page.write(content, report))
 
 
-def _told(content: Mapping[str, Any], path: Path) -> int:
-    """Say how it went; returns the exit status."""
+def _summarize(content: Mapping[str, Any], path: Path) -> int:
+    """Print a summary and return the exit status."""
     records, left = content["claims"], content.get("left", ())
-    wrong = sum(not record["as_expected"] for record in records)
-    print(f"{len(records) - wrong} of {len(records)} verdicts as expected")
+    unexpected = sum(not record["as_expected"] for record in records)
+    print(f"{len(records) - unexpected} of {len(records)} verdicts as expected")
     if left:
-        print(f"interrupted: {len(left)} claims are left; the same command goes on with them")
+        print(f"interrupted with {len(left)} claims left; repeat the command to resume")
     print(path.resolve())
-    return LEFT if left else 1 if wrong else 0
+    return UNFINISHED if left else 1 if unexpected else 0
 
 
 class _Work:
-    """One call: its jobs, and the records that they have made so far."""
+    """The jobs of one call, and the records of those that have finished."""
 
     def __init__(
         self,
         entries: Sequence[Claim | LoadError],
         settings: Settings,
         report: Path,
-        outside: Path | None,
+        user_claims: Path | None,
         layers: bool,
     ) -> None:
         self._settings, self._report = settings, report
@@ -99,20 +99,18 @@ class _Work:
         store = report.resolve() / STORE
         self._layers = Layers(store, settings.device, self._threads) if layers else None
         self._rows: list[dict[str, str]] = []
-        before = _seconds(report)
+        previous = _seconds(report)
         self._checks = [
-            Check(entry.id, settings, store, self._threads, outside, before.get(entry.id))
+            Check(entry.id, settings, store, self._threads, user_claims, previous.get(entry.id))
             for entry in entries
             if isinstance(entry, Claim)
         ]
 
     def carry_out(self, workers: Workers) -> None:
-        """Do what is not done, until it is interrupted."""
-        kept = sum(check.done() for check in self._checks)
-        if kept:
-            print(
-                f"{kept} of {len(self._entries)} claims are verified already; --fresh repeats them"
-            )
+        """Run all unfinished jobs, unless interrupted."""
+        saved = sum(check.done() for check in self._checks)
+        if saved:
+            print(f"{saved} of {len(self._entries)} claims already verified; --fresh repeats them")
         for entry in self._entries.values():
             if isinstance(entry, LoadError):
                 print(self._line(failed(entry, entry.error)), flush=True)
@@ -120,17 +118,17 @@ class _Work:
         engine = workers.start(
             len(pending(jobs)),
             device=self._settings.device,
-            each=EACH + (self._settings.memory or DEFAULT),
+            memory=OVERHEAD + (self._settings.memory or DEFAULT),
             threads=self._threads,
             share=GPUS,
         )
         drive(jobs, engine, self._ended, unit="claims", total=len(self._entries))
-        for check in self._checks:  # what was done as the interrupt came
+        for check in self._checks:  # those that finished while the interrupt was handled
             if check.id not in self._records and check.done():
                 self._ended(check, Outcome("kept"))
 
     def document(self) -> dict[str, Any]:
-        """The evidence: records in the order of the claims, and what is left."""
+        """Return the evidence document, with records in the order of the claims."""
         records = [self._records[name] for name in self._entries if name in self._records]
         left = [name for name in self._entries if name not in self._records]
         return document.document(
@@ -138,22 +136,22 @@ class _Work:
         )
 
     def _ended(self, job: Job, outcome: Outcome) -> str | None:
-        """Take a job's result; the line that says so, if it is a claim's."""
-        good = outcome.status in ("done", "kept")
-        if isinstance(job, Layers) and good:
+        """Collect the result of a job; return a line to print if the job is a claim."""
+        succeeded = outcome.status in ("done", "kept")
+        if isinstance(job, Layers) and succeeded:
             self._rows = job.rows()
         if not isinstance(job, Check) or outcome.status == "unfinished":
             return None
-        if not good:
+        if not succeeded:
             return self._line(failed(self._entries[job.id], outcome.note))
         if job.figure is not None:
             files.write_bytes(
-                self._report / document.PICTURES / job.figure.name, job.figure.read_bytes()
+                self._report / document.FIGURE_FOLDER / job.figure.name, job.figure.read_bytes()
             )
         return self._line(job.record())
 
     def _line(self, record: Record) -> str:
-        """Keep a record; what is said of it."""
+        """Store a record and return the line to print for it."""
         self._records[record["id"]] = record
         outcome = record["verdict"] if record["as_expected"] else f"{record['verdict']} (!)"
         note = record["error"] or f"{record['seconds']:.1f} s"
@@ -164,7 +162,7 @@ class _Work:
 
 
 def _seconds(report: Path) -> dict[str, float]:
-    """What each claim took when the report was made last: the longest are to begin first."""
+    """Return the time each claim took in the previous report, so that the longest start first."""
     try:
         content = document.load(report / document.NAME)
         return {record["id"]: float(record["seconds"]) for record in content["claims"]}

@@ -1,1 +1,1 @@
-"""Evidence documents, tables, figures and the page."""
+"""Evidence documents, figures, tables and the report page."""

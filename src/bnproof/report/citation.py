@@ -1,4 +1,4 @@
-"""What can be copied of a claim: its formulas as LaTeX, its verdict and its sources as BibTeX."""
+"""Export a claim: its formulas as LaTeX, its verdict and sources as BibTeX."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from bnproof.theory.sources import DOCUMENTS, Document
 
-# Characters that TeX gives a meaning, as text.
+# TeX's special characters, escaped.
 TEXT: Final = str.maketrans(
     {
         **{character: f"\\{character}" for character in "#$%&_{}"},
@@ -26,14 +26,14 @@ FORMULAS: Final = (
 
 
 def latex(claim: Mapping[str, Any]) -> str:
-    """The claim's formulas, each under a comment that says what it is."""
+    """Return the claim's formulas, each preceded by a comment that describes it."""
     parts = [("statement", claim["statement"])]
     parts += [(words, claim[name]["latex"]) for name, words in FORMULAS if claim[name]]
     return "\n".join(f"% {words}\n{_line(formula)}" for words, formula in parts if formula)
 
 
 def bibtex(claim: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    """One entry for the verdict and one for each document that makes the statement."""
+    """Return an entry for the verdict and one for each source document."""
     named = dict.fromkeys(source["document"] for source in claim["sources"])
     entries = [_verdict(claim, document)]
     entries += [
@@ -50,7 +50,7 @@ def _verdict(claim: Mapping[str, Any], document: Mapping[str, Any]) -> str:
         for item in claim["evidence"]
         if "commit" in item["provenance"]
     )
-    told = f"Verdict: {claim['verdict']}. Evidence: {kinds}. Scale and data: {scale}"
+    summary = f"Verdict: {claim['verdict']}. Evidence: {kinds}. Scale and data: {scale}"
     measured = f". Measured at commit {', '.join(commits)}" if commits else ""
     places = "; ".join(f"{source['document']}, {source['locator']}" for source in claim["sources"])
     return _entry(
@@ -59,7 +59,7 @@ def _verdict(claim: Mapping[str, Any], document: Mapping[str, Any]) -> str:
         title=f"{{{_text(claim['title'] or claim['id'])}}}",
         year=_text(document["created"][:4]),
         howpublished=_text(f"bnproof {document['bnproof']}, claim {claim['id']} ({places})"),
-        note=_text(f"{told}{measured}. Evidence of {document['created'][:10]}"),
+        note=_text(f"{summary}{measured}. Evidence of {document['created'][:10]}"),
     )
 
 
@@ -76,7 +76,7 @@ def _source(key: str, source: Document) -> str:
 
 
 def _author(name: str) -> str:
-    """A name with initials as it is; any other in braces, for it has no first and last part."""
+    """Protect a name without initials by braces, so that BibTeX does not split it."""
     return _text(name) if "." in name else f"{{{_text(name)}}}"
 
 
@@ -90,5 +90,5 @@ def _text(words: str) -> str:
 
 
 def _line(words: str) -> str:
-    """On one line, so that a comment or a field cannot end early."""
+    """Join lines, so that a comment or a field cannot end early."""
     return " ".join(words.split())

@@ -1,9 +1,9 @@
-"""Compare two evidence documents: what was found, apart from when and on which machine.
+"""Compare the findings of two evidence documents, ignoring time and machine.
 
     python -m bnproof.report.compare OLD/evidence.json NEW/evidence.json [--rtol 0]
 
-Prints one line for each value that differs and exits with 1 if there is one.  Names that a release
-changed are listed in `RENAMED`, so evidence from before a rename can be compared too.
+Prints one line per value that differs and exits with status 1 if there is any.  `RENAMED` lists
+names that have changed between releases, so that older evidence can be compared as well.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-# When, where and for how long something ran; not what it found.
+# Time, machine and duration of a run, as opposed to its findings.
 IGNORED: Final = frozenset(
     {
         "bnproof",
@@ -29,14 +29,14 @@ RENAMED: Final = {"letters": "symbols", "world": "sampler"}
 
 
 def differences(old: Any, new: Any, *, rtol: float = 0.0, path: str = "") -> Iterator[str]:
-    """Yield one line for each place at which two JSON values differ.
+    """Yield one line for each difference between two JSON values.
 
     Parameters
     ----------
     rtol
-        Relative difference below which two floating-point numbers count as equal.
+        Relative tolerance for floating-point numbers.
     path
-        Where the values stand, for the message.
+        Path of the values, for the message.
     """
     if isinstance(old, dict) and isinstance(new, dict):
         old, new = ({RENAMED.get(key, key): v for key, v in part.items()} for part in (old, new))
@@ -52,34 +52,34 @@ def differences(old: Any, new: Any, *, rtol: float = 0.0, path: str = "") -> Ite
         yield f"{path}: {_short(old)} became {_short(new)}"
 
 
-def _label(entry: Any, number: int) -> str:
-    """An entry's own name where it has one, else its position."""
+def _label(entry: object, number: int) -> str:
+    """Return the name of an entry if it has one, otherwise its position."""
     name = entry.get("id") or entry.get("kind") if isinstance(entry, dict) else None
     return str(name or number)
 
 
-def _equal(old: Any, new: Any, rtol: float) -> bool:
+def _equal(old: object, new: object, rtol: float) -> bool:
     if rtol and isinstance(old, float) and isinstance(new, float):
         return math.isclose(old, new, rel_tol=rtol)
     return bool(old == new)
 
 
-def _short(value: Any, most: int = 80) -> str:
+def _short(value: object, width: int = 80) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def main() -> int:
-    """Compare the two documents named on the command line."""
+    """Compare the two documents given on the command line."""
     parser = argparse.ArgumentParser(description="Compare two evidence documents.")
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
-    parser.add_argument("--rtol", type=float, default=0.0, help="tolerated relative difference")
+    parser.add_argument("--rtol", type=float, default=0.0, help="relative tolerance")
     options = parser.parse_args()
     old, new = (json.loads(path.read_text(encoding="utf-8")) for path in (options.old, options.new))
-    found = list(differences(old, new, rtol=options.rtol))
-    print("\n".join(found) or f"equal: {len(new['claims'])} claims")
-    return 1 if found else 0
+    lines = list(differences(old, new, rtol=options.rtol))
+    print("\n".join(lines) or f"equal: {len(new['claims'])} claims")
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The evidence document: the records of one run with what is needed to repeat it."""
+"""The evidence document: the records of a run and everything needed to reproduce it."""
 
 import datetime
 import importlib.metadata
@@ -19,8 +19,8 @@ from bnproof.theory.common.files import write_text
 SCHEMA: Final = 1
 PACKAGES: Final = ("torch", "numpy", "scipy", "sympy", "mpmath")
 NAME: Final = "evidence.json"
-PICTURES: Final = "figures"  # the folder beside it
-EXTRAS: Final = ("parquet", "weights")  # that read data
+FIGURE_FOLDER: Final = "figures"  # in the same folder as the document
+EXTRAS: Final = ("parquet", "weights")  # needed to read data
 
 
 def document(
@@ -31,11 +31,11 @@ def document(
     layers: Sequence[dict[str, str]] = (),
     left: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Join `records` with settings and environment.
+    """Combine `records` with settings and environment.
 
-    `layers` is the table of `bnproof.simulate.layer_checks.table`, where it was measured; the table
-    of normalisers goes with it.  `left` names the claims that are not verified yet, where the
-    verification was interrupted.
+    `layers` is the table of `bnproof.simulate.layer_checks.table`, if it was measured; then the
+    table of normalisers is included too.  `left` lists the claims that are still to be verified
+    after an interruption.
     """
     return {
         "schema": SCHEMA,
@@ -59,13 +59,13 @@ def document(
 
 
 def _normalizers() -> list[dict[str, str]]:
-    from bnproof.theory.normalizers.table import NORMALIZERS, facts  # SymPy: reading needs none
+    from bnproof.theory.normalizers.table import NORMALIZERS, facts  # imports SymPy
 
     return [facts(kind) for kind in NORMALIZERS]
 
 
 def environment(device: str, threads: int) -> dict[str, Any]:
-    """What is installed here, and the machine that computes."""
+    """Return package versions and properties of this machine."""
     return {
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in PACKAGES},
@@ -78,29 +78,29 @@ def environment(device: str, threads: int) -> dict[str, Any]:
 
 @cache
 def lock() -> list[str]:
-    """Everything installed that can have a part in a number, as ``name==version``, sorted.
+    """Return the installed packages that can affect results, as sorted lines ``name==version``.
 
-    That is what bnproof requires, `EXTRAS` included, and what that requires in turn: nothing else
-    that a person has installed.  ``pip install -c`` takes the lines as they are.
+    These are the requirements of bnproof and its `EXTRAS`, direct and indirect.  The lines can be
+    used with ``pip install -c``.
     """
-    found: dict[str, str] = {}
-    waiting: list[tuple[str, tuple[str, ...]]] = [("bnproof", EXTRAS)]
-    while waiting:
-        name, extras = waiting.pop()
+    versions: dict[str, str] = {}
+    queue: list[tuple[str, tuple[str, ...]]] = [("bnproof", EXTRAS)]
+    while queue:
+        name, extras = queue.pop()
         key = re.sub(r"[-_.]+", "-", name).lower()
-        if key in found:
+        if key in versions:
             continue
         try:
             package = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # for another platform, or an extra that is not there
-        found[key] = package.version
-        waiting += [(one, ()) for one in _required(package.requires or [], extras)]
-    return [f"{name}=={version}" for name, version in sorted(found.items())]
+            continue  # needed on other platforms only, or an extra that is not installed
+        versions[key] = package.version
+        queue += [(required, ()) for required in _required(package.requires or [], extras)]
+    return [f"{name}=={version}" for name, version in sorted(versions.items())]
 
 
 def _required(lines: Sequence[str], extras: Sequence[str]) -> Iterator[str]:
-    """Names in requirements; of those for an extra, only those of `extras`."""
+    """Yield package names from requirement lines, leaving out extras that are not in `extras`."""
     for line in lines:
         extra = re.search(r"""extra\s*==\s*["']([^"']+)""", line)
         name = re.match(r"[\w.-]+", line)
@@ -109,23 +109,23 @@ def _required(lines: Sequence[str], extras: Sequence[str]) -> Iterator[str]:
 
 
 def now() -> str:
-    """Date and time, UTC, to the second."""
+    """Return the current date and time in UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def save(content: dict[str, Any], path: Path) -> None:
-    """Write an evidence document as JSON, with the hash of its content."""
+    """Write an evidence document as JSON, with a checksum."""
     text = json.dumps(with_checksum(content), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read an evidence document, without its hash.
+    """Read an evidence document and verify its checksum, which is not returned.
 
     Raises
     ------
     UserError
-        If it is missing, not JSON, of another schema, or was changed after it was written.
+        If the file is missing, not JSON, has another schema, or was modified.
     """
     try:
         content = parse(path.read_text(encoding="utf-8"))
@@ -134,10 +134,10 @@ def load(path: Path) -> dict[str, Any]:
             f"cannot read {path}: {error.strerror}; run `bnproof verify` first"
         ) from None
     except ValueError:
-        raise UserError(f"{path} is not JSON; run `bnproof verify` to write it anew") from None
+        raise UserError(f"{path}: is not JSON; run `bnproof verify` again") from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise UserError(f"{path} is no evidence document of schema {SCHEMA}; run `bnproof verify`")
+        raise UserError(f"{path}: is not evidence of schema {SCHEMA}; run `bnproof verify` again")
     if not checksum_matches(content):
-        raise UserError(f"{path}: was changed after it was written; run `bnproof verify` anew")
+        raise UserError(f"{path}: was changed after it was written; run `bnproof verify` again")
     del content[SEAL]
     return content

@@ -1,4 +1,4 @@
-"""Figures: one style for all, and one SVG file for each claim that has something to draw."""
+"""Write figures in a common style; a claim's figure is an SVG file."""
 
 import io
 from collections.abc import Callable
@@ -9,24 +9,24 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
-from bnproof.report.document import PICTURES
-from bnproof.report.svg import shorter
+from bnproof.report.document import FIGURE_FOLDER
+from bnproof.report.svg import minify
 from bnproof.theory.claim import Claim, Evidence
 from bnproof.theory.common.files import write_bytes, write_text
 
-METADATA: Final = ("Date", "Creator", "Format", "Type")  # written by default; the page says it all
-SIZE: Final = (7.2, 4.2)  # inches; the width of the report's column at 96 dots an inch
+METADATA: Final = ("Date", "Creator", "Format", "Type")  # fields to leave out of SVG files
+SIZE: Final = (7.2, 4.2)  # inches; the width of the report's column at 96 dots per inch
 
 Draw = Callable[[Figure, Claim, Evidence], str | None]
 
-# Okabe and Ito (2008): told apart by the colour-blind.  Each has its own line, so that a figure
-# can be read in grey; the palest of the eight, yellow, is left out.
+# Colour-blind-safe palette of Okabe and Ito (2008), without its palest colour, yellow.  Each colour
+# has its own line style, so that figures can be read in greyscale.
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 LINES: Final = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
 
 
 def style() -> dict[str, Any]:
-    """Settings of matplotlib for every figure."""
+    """Return Matplotlib settings for all figures."""
     return {
         "axes.facecolor": "white",
         "axes.grid": True,
@@ -45,55 +45,54 @@ def style() -> dict[str, Any]:
         "lines.markersize": 5,
         "savefig.facecolor": "white",
         "font.sans-serif": ("DejaVu Sans", "Verdana", "Arial", "Helvetica", "sans-serif"),
-        "path.simplify_threshold": 0.4,  # of a point, which nobody sees
-        "svg.fonttype": "none",  # text, not outlines: half the size, and it can be searched
+        "path.simplify_threshold": 0.4,  # points; not visible
+        "svg.fonttype": "none",  # text instead of outlines: half the size, and searchable
     }
 
 
 def save(claim: Claim, evidence: Evidence, draw: Draw, folder: Path) -> dict[str, str] | None:
-    """Draw the evidence of a claim and write ``figures/ID.svg`` in `folder`.
+    """Plot the evidence of a claim to ``figures/ID.svg`` in `folder`.
 
     Returns
     -------
     dict or None
-        The file, as a path relative to `folder`, and the text alternative; None if `draw` found
-        nothing to draw.
+        The file, as a path relative to `folder`, and its alt text; None if `draw` plots nothing.
 
     Raises
     ------
     UserError
-        If the folder cannot be written.
+        If the folder is not writable.
     """
-    # The salt makes the ids inside the file, and so the file, the same in every run.
-    chosen: Any = {**style(), "svg.hashsalt": claim.id}
-    with mpl.rc_context(chosen):
+    # The salt makes the ids inside the file reproducible.
+    settings: Any = {**style(), "svg.hashsalt": claim.id}
+    with mpl.rc_context(settings):
         figure = Figure()
         alt = draw(figure, claim, evidence)
         if alt is None:
             return None
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(METADATA))
-    name = f"{PICTURES}/{claim.id}.svg"
-    write_text(folder / name, shorter(buffer.getvalue()))
+    name = f"{FIGURE_FOLDER}/{claim.id}.svg"
+    write_text(folder / name, minify(buffer.getvalue()))
     return {"file": name, "alt": alt}
 
 
 def write(path: Path, draw: Callable[[Figure], str]) -> str:
-    """Draw on a new figure and write it in the form that the name's end says; the text alternative.
+    """Plot to a file, whose suffix determines the format; return the alt text.
 
     Raises
     ------
     UserError
-        If the folder cannot be written.
+        If the folder is not writable.
     """
     salt = path.name.encode("utf-8", "backslashreplace").decode()
-    chosen: Any = {**style(), "svg.hashsalt": salt}
-    with mpl.rc_context(chosen):
+    settings: Any = {**style(), "svg.hashsalt": salt}
+    with mpl.rc_context(settings):
         figure = Figure()
         alt = draw(figure)
         buffer = io.BytesIO()
         kind = path.suffix[1:]
-        bare = dict.fromkeys(METADATA) if kind == "svg" else None
-        figure.savefig(buffer, format=kind, metadata=bare, dpi=150)
+        metadata = dict.fromkeys(METADATA) if kind == "svg" else None
+        figure.savefig(buffer, format=kind, metadata=metadata, dpi=150)
     write_bytes(path, buffer.getvalue())
     return alt

@@ -1,4 +1,4 @@
-"""A font with the glyphs that formulas use, and no others, as a data address."""
+"""Build a font with just the glyphs used by the formulas of a page, as a data URL."""
 
 import base64
 import io
@@ -10,19 +10,19 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 
 from bnproof.report.formula_svg import EM, Glyph
 
-ASCENT: Final = 762  # that of STIX Two Math; nothing is cut off above it
-EMPTY: Final = ".notdef"  # which every font must have
+ASCENT: Final = 762  # as in STIX Two Math; does not clip taller glyphs
+EMPTY: Final = ".notdef"  # required in every font
 
 
 def encoded(glyphs: Mapping[str, Glyph]) -> str:
-    """A WOFF font that shows each character as its glyph; the same input gives the same bytes."""
+    """Return a reproducible WOFF font that maps each character to its glyph."""
     names = {character: f"g{ord(character):x}" for character in glyphs}
     builder = FontBuilder(EM, isTTF=True)
     builder.setupGlyphOrder([EMPTY, *names.values()])
     builder.setupCharacterMap({ord(character): name for character, name in names.items()})
     outlines = {name: _outline(glyphs[character]) for character, name in names.items()}
     builder.setupGlyf({EMPTY: TTGlyphPen(None).glyph(), **outlines})
-    # Every character has its place, so one width serves all; the bearing is where ink begins.
+    # Characters are positioned explicitly, so all can have the same width.
     table = builder.font["glyf"]
     bearings = {name: (EM, table[name].xMin) for name in outlines}
     builder.setupHorizontalMetrics({EMPTY: (EM, 0), **bearings})

@@ -1,4 +1,4 @@
-"""Formulas: LaTeX laid out by ziamath, as glyphs and bars with their places."""
+"""Lay out LaTeX formulas with ziamath, as positioned glyphs and bars."""
 
 import re
 import warnings
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bnproof.report.svg_paths import Point, Segment
 
-with warnings.catch_warnings():  # it reads its font by a function that Python 3.11 deprecated
+with warnings.catch_warnings():  # ziamath loads its font with a deprecated function
     warnings.simplefilter("ignore", DeprecationWarning)
     from ziamath import drawable, operators, styles
     from ziamath.mathtable import AssembledGlyph
@@ -18,27 +18,26 @@ with warnings.catch_warnings():  # it reads its font by a function that Python 3
     from ziamath.nodes.mrow import Mrow
     from ziamath.zmath import Latex
 
-# What takes ziamath a third of its time.  For every node it copies the style of its parent, deeply,
-# and chains it to the node's own, to read a handful of entries; and it works out what few lengths
-# there are anew.
+# These patches save a third of ziamath's time.  For every node it deep-copies the style of the
+# parent to read a handful of entries, and it recomputes the same few lengths.
 styles.asdict = vars  # type: ignore[attr-defined,assignment]
 styles.ChainMap = lambda own, inherited: {**inherited, **own}  # type: ignore[attr-defined,assignment,misc]
 _LENGTH: Final = cache(Mnode.size_px)
 
 
 def _size_px(self: Mnode, size: str, fontsize: float | None = None) -> float:
-    # Of the node only the size of its font matters, where none is given.
+    # The result depends on the node only through its font size, if none is given.
     return _LENGTH(None, size, self.glyphsize if fontsize is None else fontsize)
 
 
 Mnode.size_px = _size_px  # type: ignore[method-assign]
 
-EM: Final = 1000  # units of a drawing in one em
-SIZE: Final = 20.0  # what ziamath takes as one em
+EM: Final = 1000  # drawing units per em
+SIZE: Final = 20.0  # font size passed to ziamath
 
-NUMBER: Final = "number"  # an attribute that MathML does not have
+NUMBER: Final = "number"  # name of an attribute that MathML does not define
 
-# What ziamath does not know, or sets badly, in terms that it sets well; in this order.
+# Rewrites of LaTeX that ziamath does not support or renders badly, applied in this order.
 REWRITE: Final = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -46,8 +45,8 @@ REWRITE: Final = tuple(
         (r"\\not\s*=", r"\\neq "),
         (r"\\(?:mathop|limits|nolimits)(?![a-zA-Z])", ""),
         (r"\\(wedge|vee)(?![a-zA-Z])", r"\\;\\\1\\;"),
-        (r"(?<![a-zA-Z])([FPVWY])_", r"{\1}_"),  # else the index runs into the letter
-        # A minus that begins an expression takes no space after it.
+        (r"(?<![a-zA-Z])([FPVWY])_", r"{\1}_"),  # otherwise the index overlaps the letter
+        # No space after a minus sign at the start of an expression.
         (r"(^|\\left(?:\\?[|(]|\[)|\\leq?|\\geq?|[=({,])\s*-\s*", r"\1{-}"),
     )
 )
@@ -59,7 +58,7 @@ class FormulaError(ValueError):
 
 @dataclass(frozen=True)
 class Glyph:
-    """A glyph of the font: its number there, the character it stands for, and its contours."""
+    """A glyph of the font: its index in the font, the character it represents, its contours."""
 
     number: int
     character: str = field(compare=False)
@@ -68,7 +67,7 @@ class Glyph:
 
 @dataclass(frozen=True)
 class Mark:
-    """A glyph on a baseline, in units; y grows downwards."""
+    """A glyph placed on a baseline, in drawing units; y grows downwards."""
 
     glyph: Glyph
     size: int
@@ -78,7 +77,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Bar:
-    """A filled rectangle and its upper left corner, in units."""
+    """A filled rectangle, given by its upper left corner and size in drawing units."""
 
     x: int
     y: int
@@ -88,7 +87,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawn formula and the box around it, on a baseline at 0."""
+    """A laid-out formula and its bounding box; the baseline is at y = 0."""
 
     marks: tuple[Mark, ...]
     bars: tuple[Bar, ...]
@@ -99,11 +98,11 @@ class Drawing:
 
 
 class _Row(Mrow, tag="mrow"):  # registers itself for the tag
-    """A row that is measured once.
+    """A row whose height is computed only once.
 
-    ziamath sets each row twice, first without its brackets, to learn how high these must be: a
-    formula nested to depth d would be set 2^d times.  Without brackets there is nothing to learn,
-    and what was learnt of a row holds whenever it is set again.
+    ziamath lays out each row twice, first without brackets, to find the height of the brackets: a
+    formula nested to depth d would be laid out 2^d times.  Here rows without brackets skip the
+    first pass, and heights are cached.
     """
 
     def _setup(self, **kwargs: Any) -> None:
@@ -113,13 +112,13 @@ class _Row(Mrow, tag="mrow"):  # registers itself for the tag
         if "heights" not in vars(root):  # this is the outermost row
             vars(root)["heights"] = {}
             for number, element in enumerate(self.element.iter()):
-                element.set(NUMBER, str(number))  # which copies keep
+                element.set(NUMBER, str(number))  # preserved in copies
         self.heights: dict[tuple[str, ...], tuple[float, float]] = vars(root)["heights"]
         super()._setup(**kwargs)
 
     def _get_height_nostretch(self, line: list[ET.Element], **kwargs: Any) -> tuple[float, float]:
         if not any(map(_stretches, line)):
-            return 0.0, 0.0  # which nothing asks for
+            return 0.0, 0.0  # not used
         row = tuple(element.get(NUMBER, "") for element in line)
         if row not in self.heights:
             self.heights[row] = super()._get_height_nostretch(line, **kwargs)
@@ -127,7 +126,7 @@ class _Row(Mrow, tag="mrow"):  # registers itself for the tag
 
 
 def _stretches(element: ET.Element) -> bool:
-    """Whether an element holds an operator that may grow with its row."""
+    """Whether an element contains an operator that may stretch."""
     return any(
         part.tag in ("mo", "mi") and part.get("stretchy") != "false" and _grows(part.text or "")
         for part in element.iter()
@@ -137,13 +136,13 @@ def _stretches(element: ET.Element) -> bool:
 @cache
 def _grows(name: str) -> bool:
     forms = ("prefix", "infix", "postfix", "none")
-    found = (operators.get_params(name.strip(), form) for form in forms)
-    return any(parameters.get("stretchy", "false") != "false" for parameters in found)
+    parameters = (operators.get_params(name.strip(), form) for form in forms)
+    return any(entry.get("stretchy", "false") != "false" for entry in parameters)
 
 
 @lru_cache(maxsize=4096)
 def draw(latex: str) -> Drawing:
-    """Draw one display formula.
+    """Lay out one display formula.
 
     Raises
     ------
@@ -154,16 +153,16 @@ def draw(latex: str) -> Drawing:
     for pattern, replacement in REWRITE:
         source = pattern.sub(replacement, source)
     try:
-        drawn = Latex(source, size=SIZE)
-        unknown = [text for text in drawn.mathml.itertext() if "\\" in text]
-        painted = list(_painted(drawn.node, 0, 0))
-        box, margin = drawn.node.bbox, drawn.margin
-    except Exception as error:  # whatever the parser trips over, the page must be written
+        layout = Latex(source, size=SIZE)
+        unknown = [text for text in layout.mathml.itertext() if "\\" in text]
+        painted = list(_painted(layout.node, 0, 0))
+        box, margin = layout.node.bbox, layout.margin
+    except Exception as error:  # the page must be written whatever the parser raises
         raise FormulaError(f"cannot draw {latex!r}: {type(error).__name__} {error}") from None
     if unknown:
         raise FormulaError(f"cannot draw {latex!r}: unknown command {unknown[0]}")
     if not painted:
-        raise FormulaError(f"cannot draw {latex!r}: nothing to be seen")
+        raise FormulaError(f"cannot draw {latex!r}: nothing visible")
     edges = (box.xmin - margin, -box.ymax - margin, box.xmax + margin, -box.ymin + margin)
     left, top, right, bottom = (round(edge * EM / SIZE) for edge in edges)
     marks = tuple(item for item in painted if isinstance(item, Mark))
@@ -172,7 +171,7 @@ def draw(latex: str) -> Drawing:
 
 
 def _painted(node: drawable.Drawable, x: float, y: float) -> Iterator[Mark | Bar]:
-    """What a node paints, placed at (x, y) of ziamath."""
+    """Yield the marks and bars of a node placed at (x, y), in ziamath's coordinates."""
     if isinstance(node, Mnode):
         for (right, down), part in zip(node.nodexy, node.nodes, strict=True):
             yield from _painted(part, x + right, y + down)
@@ -185,22 +184,22 @@ def _painted(node: drawable.Drawable, x: float, y: float) -> Iterator[Mark | Bar
     elif isinstance(node, drawable.VLine):
         yield _bar(x - node.lw / 2, y, node.lw, node.height)
     else:
-        raise FormulaError(f"a {type(node).__name__}")
+        raise FormulaError(f"unsupported node {type(node).__name__}")
 
 
 def _marks(node: drawable.Glyph, x: float, y: float) -> Iterator[Mark]:
-    """One glyph, or the pieces of a tall one."""
-    whole = node.glyph
-    size = node.size / whole.font.info.layout.unitsperem  # of a font unit
-    pieces = [(whole, 0.0, 0.0)]
-    if isinstance(whole, AssembledGlyph):
-        placed = zip(whole.glyphs, whole.offsets, strict=False)
-        pieces = [(part, 0.0, by) if whole.vert else (part, by, 0.0) for part, by in placed]
-    for part, right, up in pieces:
+    """Yield a glyph, or the parts of an assembled glyph such as a tall bracket."""
+    source = node.glyph
+    size = node.size / source.font.info.layout.unitsperem  # of a font unit
+    parts = [(source, 0.0, 0.0)]
+    if isinstance(source, AssembledGlyph):
+        placed = zip(source.glyphs, source.offsets, strict=False)
+        parts = [(part, 0.0, by) if source.vert else (part, by, 0.0) for part, by in placed]
+    for part, right, up in parts:
         glyph = _glyph(part, node.char)
         if glyph.contours:
-            place = (_units(x + right * size), _units(y - up * size))
-            yield Mark(glyph, _units(node.size), *place)
+            position = (_units(x + right * size), _units(y - up * size))
+            yield Mark(glyph, _units(node.size), *position)
 
 
 def _bar(x: float, y: float, width: float, height: float) -> Bar:

@@ -1,7 +1,7 @@
-"""The formulas of a page: each an SVG of text in a font that has exactly the glyphs in use.
+"""Render the formulas of a page as SVG text, in a font with exactly the glyphs in use.
 
-A formula takes its colour from the text around it and its size from the font size, and carries
-its LaTeX as text alternative.  LaTeX that cannot be drawn is shown as code.
+Formulas inherit colour and font size from the surrounding text, and their alt text is the LaTeX.
+LaTeX that cannot be rendered is shown as code.
 """
 
 import re
@@ -16,73 +16,73 @@ from bnproof.report.formula_svg import EM, Bar, Drawing, FormulaError, Glyph, dr
 from bnproof.report.svg_paths import numbers
 
 FAMILY: Final = "formulas"
-PRIVATE: Final = 0xE000  # the first code point that means nothing to anyone else
-# Prose, line by line: printed as text that wraps, not as a picture of text.
+PRIVATE: Final = 0xE000  # start of Unicode's private use area
+# Several lines of prose, which are rendered as text that wraps.
 PROSE: Final = re.compile(r"\s*\\begin\{array\}\{l\}(.*)\\end\{array\}\s*")
 WORDS: Final = re.compile(r"\\text\{((?:[^{}]|\\emph\{[^{}]*\})*)\}")
-STRESSED: Final = re.compile(r"\\emph\{([^{}]*)\}")  # in words
-NARROW: Final = 15  # em: what the narrowest screen shows whole
-WORDY: Final = 30  # letters of text from which on a formula is prose
+EMPHASIS: Final = re.compile(r"\\emph\{([^{}]*)\}")  # within words
+NARROW: Final = 15  # width in em that fits the narrowest screen
+MIN_LETTERS: Final = 30  # a formula with this many letters of text is treated as prose
 SPACE: Final = r"(?:\s|\\q?quad(?![a-zA-Z])|\\[ ,;:])*"
 SPACED: Final = re.compile(f"({SPACE})(.*?)({SPACE})", re.DOTALL)
 
 
-def spoken(latex: str) -> str:
-    """LaTeX as text alternative: as it is, less the markup of prose."""
+def alt_text(latex: str) -> str:
+    """Return the alt text of a formula: its LaTeX without the markup of prose."""
     text = re.sub(r"\\begin\{array\}\{l\}|\\end\{array\}", "", latex)
-    text = STRESSED.sub(r"\1", WORDS.sub(r"\1", text)).replace("\\\\", " ")
+    text = EMPHASIS.sub(r"\1", WORDS.sub(r"\1", text)).replace("\\\\", " ")
     return " ".join(text.split())
 
 
-def _stressed(words: str) -> Markup:
-    """Words of a text with what it emphasises."""
-    parts = STRESSED.split(words)
+def _emphasized(words: str) -> Markup:
+    """Convert text with emphasis to HTML."""
+    parts = EMPHASIS.split(words)
     return Markup("").join(
         Markup("<em>{}</em>").format(part) if index % 2 else escape(part)
         for index, part in enumerate(parts)
     )
 
 
-class Sheet:
-    """The formulas of one page, and the font that they need.
+class FormulaRenderer:
+    """Renders the formulas of one page and collects the glyphs of their font.
 
-    `formula` gives what stands in the text; `style`, asked for last, the font.
+    Call `formula` for each formula, then `style` for the font.
     """
 
     def __init__(self) -> None:
-        self.drawn: dict[str, str] = {}  # ids of what can be shown again
+        self.drawn: dict[str, str] = {}  # ids of formulas that can be reused
         self.sizes: set[int] = set()
         self.characters: dict[Glyph, str] = {}
         self.taken: set[str] = set()
 
     def formula(self, latex: str) -> Markup:
-        """One formula or a paragraph of prose with formulas in it; never raises."""
+        """Render a formula, or prose with inline formulas; never raises."""
         prose = _prose(latex)
         if prose is None:
             return self._display(latex)
-        shown = [
-            _stressed(part) if index % 2 else self._inside(part)
+        parts = [
+            _emphasized(part) if index % 2 else self._inline(part)
             for index, part in enumerate(WORDS.split(prose))
         ]
-        return Markup("<blockquote>{}</blockquote>").format(Markup("").join(shown))
+        return Markup("<blockquote>{}</blockquote>").format(Markup("").join(parts))
 
     def _display(self, latex: str) -> Markup:
-        """A formula on a line of its own, which the keyboard can scroll if it may be too wide."""
-        shown = self.svg(latex)
-        width = re.search(r' width="([\d.]+)em"', shown)
+        """Render a display formula; one that may be too wide can be scrolled by keyboard."""
+        svg = self.svg(latex)
+        width = re.search(r' width="([\d.]+)em"', svg)
         wide = width is None or float(width[1]) > NARROW
-        reach = Markup(' role="group" aria-label="Formula" tabindex="0"') if wide else ""
-        return Markup('<div class="display"{}>{}</div>').format(reach, shown)
+        attributes = Markup(' role="group" aria-label="Formula" tabindex="0"') if wide else ""
+        return Markup('<div class="display"{}>{}</div>').format(attributes, svg)
 
-    def _inside(self, part: str) -> Markup:
-        """A formula in prose; space that it asks for at its ends is space between words."""
-        found = SPACED.fullmatch(part)
-        before, bare, after = found.groups() if found else ("", part, "")
+    def _inline(self, part: str) -> Markup:
+        """Render a formula in prose; LaTeX spacing at its ends becomes a space between words."""
+        match = SPACED.fullmatch(part)
+        before, bare, after = match.groups() if match else ("", part, "")
         formula = self.svg(bare) if bare else Markup()
         return Markup(" " * ("\\" in before)) + formula + Markup(" " * ("\\" in after))
 
     def svg(self, latex: str) -> Markup:
-        """One formula as an inline SVG on the baseline, or its LaTeX as code."""
+        """Render a formula as inline SVG on the baseline, or its LaTeX as code on failure."""
         try:
             drawing = draw(latex)
         except FormulaError:
@@ -91,7 +91,7 @@ class Sheet:
             '<svg class="formula" role="img" aria-label="{}" viewBox="{} {} {} {}" width="{}em" '
             'height="{}em" style="vertical-align:{}em">{}</svg>'
         ).format(
-            spoken(latex),
+            alt_text(latex),
             *(drawing.left, drawing.top, drawing.width, drawing.height),
             *(f"{length / EM:g}" for length in (drawing.width, drawing.height)),
             f"{-(drawing.top + drawing.height) / EM:g}",
@@ -99,16 +99,16 @@ class Sheet:
         )
 
     def _content(self, latex: str, drawing: Drawing) -> Markup:
-        """The shapes of a formula, or a reference to them if they stand in the page already."""
+        """Return the shapes of a formula, or a reference if they are already on the page."""
         if latex in self.drawn:
             return Markup('<use href="#{}"/>').format(self.drawn[latex])
-        # An id with a hyphen, so that it is no claim's.
+        # The hyphen avoids conflicts with the ids of claims.
         name = self.drawn[latex] = f"f-{len(self.drawn)}"
         content = Markup("").join([*self._texts(drawing), _bars(drawing.bars)])
         return Markup('<g id="{}">{}</g>').format(name, content)
 
     def _texts(self, drawing: Drawing) -> Iterable[Markup]:
-        """The glyphs of each size on each baseline."""
+        """Yield a text element for each font size and baseline."""
         lines: defaultdict[tuple[int, int], list[tuple[int, str]]] = defaultdict(list)
         for mark in drawing.marks:
             lines[mark.y, mark.size].append((mark.x, self._character(mark.glyph)))
@@ -122,7 +122,7 @@ class Sheet:
             )
 
     def _character(self, glyph: Glyph) -> str:
-        """What a glyph is written as: its own character if that is free, else a private one."""
+        """Return the character for a glyph: its own if that is free, otherwise a private one."""
         if glyph not in self.characters:
             own = glyph.character
             plain = len(own) == 1 and own.isascii() and own.isprintable() and own != " "
@@ -132,7 +132,7 @@ class Sheet:
         return self.characters[glyph]
 
     def style(self) -> Markup:
-        """The font of all formulas asked for so far, as CSS."""
+        """Return CSS with the font of all formulas rendered so far."""
         if not self.characters:
             return Markup("")
         address = encoded({character: glyph for glyph, character in self.characters.items()})
@@ -144,17 +144,19 @@ class Sheet:
 
 
 def _prose(latex: str) -> str | None:
-    """LaTeX that is mostly words, on one line; None if it is a formula."""
+    """Return LaTeX that is mostly prose, on one line; None if it is a formula."""
     lines = PROSE.fullmatch(latex)
     if lines:
-        return re.sub(r"\s*\\\\\s*", r"\\ ", lines[1])  # a line ends where a space may stand
+        return re.sub(r"\s*\\\\\s*", r"\\ ", lines[1])  # a line break becomes a space
     words = WORDS.findall(latex)
     between = WORDS.split(latex)[::2]
-    whole = all(part.count("{") == part.count("}") for part in between)
-    whole = whole and all(part.count("\\left") == part.count("\\right") for part in between)
+    balanced = all(
+        part.count("{") == part.count("}") and part.count("\\left") == part.count("\\right")
+        for part in between
+    )
     letters = sum(character.isalpha() for word in words for character in word)
-    alone = bool(words) and not "".join(between).strip()
-    return latex if alone or (whole and letters >= WORDY) else None
+    only_words = bool(words) and not "".join(between).strip()
+    return latex if only_words or (balanced and letters >= MIN_LETTERS) else None
 
 
 def _bars(bars: Iterable[Bar]) -> Markup:

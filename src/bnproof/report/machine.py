@@ -1,7 +1,7 @@
-"""The machine that computes, as far as the last digits of a number depend on it.
+"""Properties of the machine that affect the last digits of results.
 
-PyTorch, oneDNN, MKL and OpenBLAS choose the kernel of a sum, and with it the order of its terms, by
-processor.  Machines with the same `features` choose the same.
+PyTorch, oneDNN, MKL and OpenBLAS choose their kernels, and thereby the order of summation, by
+processor.  Machines with the same `features` choose the same kernels.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 UNKNOWN: Final = "unknown"
-# Environment variables by which a library computes as on another processor.
+# Environment variables that make a library behave as on another processor.
 LIMITS: Final = (
     "ATEN_CPU_CAPABILITY",
     "DNNL_MAX_CPU_ISA",
@@ -24,7 +24,7 @@ VECTORS: Final = ("amx", "avx", "bf16", "dot", "fma", "i8mm", "neon", "sme", "sv
 
 
 def features(device: str) -> dict[str, str]:
-    """Name what the kernels are chosen by.
+    """Return the properties that determine the choice of kernels.
 
     Parameters
     ----------
@@ -35,38 +35,38 @@ def features(device: str) -> dict[str, str]:
     -------
     dict
         ``"processor"`` and ``"vendor"``; ``"capability"`` of PyTorch's own kernels;
-        ``"instructions"`` for vectors and matrices that the processor has; ``"limits"`` set by
-        environment variables.  Of a GPU also ``"gpu"``, ``"cuda"`` and ``"cudnn"``, its name and
-        versions.  What the system does not tell is ``"unknown"``.
+        ``"instructions"``, the vector and matrix instructions of the processor; ``"limits"`` set
+        by environment variables.  For a GPU also its name, ``"gpu"``, and the versions of
+        ``"cuda"`` and ``"cudnn"``.  Unavailable values are ``"unknown"``.
     """
     import torch
 
-    found = processor() | {
+    properties = processor() | {
         "capability": torch.backends.cpu.get_cpu_capability(),
         "limits": " ".join(f"{key}={os.environ[key]}" for key in LIMITS if key in os.environ)
         or "none",
     }
     if device.startswith("cuda"):
-        found |= {
+        properties |= {
             "gpu": torch.cuda.get_device_name(device),
             "cuda": str(torch.version.cuda),
             "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]
         }
-    return found
+    return properties
 
 
 @cache
 def processor() -> dict[str, str]:
-    """The processor as it is, whatever limits are set."""
+    """Return properties of the processor itself, regardless of limits."""
     import torch
 
     system = _cpuinfo(Path("/proc/cpuinfo"))
-    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # of newer versions only
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # newer versions only
     name = system.get("model name") or known.get("cpu_name") or UNKNOWN
-    # Virtual machines shorten the name: an EPYC of any generation is an "AMD EPYC" there.
-    exactly = [f"{key} {system[key]}" for key in MODEL if key in system]
+    # The name may be abbreviated in virtual machines, for example to "AMD EPYC".
+    model = [f"{key} {system[key]}" for key in MODEL if key in system]
     return {
-        "processor": f"{name} ({', '.join(exactly)})" if exactly else name,
+        "processor": f"{name} ({', '.join(model)})" if model else name,
         "vendor": system.get("vendor_id") or system.get("CPU implementer") or UNKNOWN,
         "instructions": " ".join(
             name if value is True else f"{name}={value}"
@@ -78,7 +78,7 @@ def processor() -> dict[str, str]:
 
 
 def _cpuinfo(path: Path) -> dict[str, str]:
-    """What Linux says of the first core; nothing on other systems."""
+    """Return Linux's description of the first core; empty on other systems."""
     try:
         first = path.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
     except OSError:

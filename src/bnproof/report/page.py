@@ -1,7 +1,7 @@
-"""The report: one HTML page, written from an evidence document alone.
+"""The report: a single HTML page, generated from an evidence document.
 
-The page asks the network for nothing and is complete without its script, which searches, filters
-and copies.  Every string of the document is escaped; formulas and figures stand in the page.
+The page is self-contained and needs no network.  Its script, for searching, filtering and copying,
+is optional.  All strings of the document are escaped.
 """
 
 import base64
@@ -16,8 +16,8 @@ import jinja2
 from markupsafe import Markup
 
 from bnproof.report import citation
-from bnproof.report.document import NAME, PICTURES, SCHEMA
-from bnproof.report.formulas import Sheet
+from bnproof.report.document import FIGURE_FOLDER, NAME, SCHEMA
+from bnproof.report.formulas import FormulaRenderer
 from bnproof.report.tables import plain, settings, tables
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
@@ -25,10 +25,10 @@ from bnproof.theory.proving.derivation import KINDS
 from bnproof.theory.sources import DOCUMENTS, Document
 
 PAGE: Final = "index.html"
-SAFE: Final = " '=:/;,.()-_{}<>+!?*"  # characters that a data address in quotation marks may keep
+SAFE: Final = " '=:/;,.()-_{}<>+!?*"  # characters that need no encoding in a quoted data URL
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
-# What a verdict says of the statement: heading, verdicts.
+# Outcome for the statement: heading and verdicts.
 OUTCOMES: Final = {
     "holds": ("What holds", ("proved", "supported", "reproduced")),
     "fails": ("What does not hold", ("refuted", "unsupported", "not reproduced")),
@@ -36,12 +36,12 @@ OUTCOMES: Final = {
 }
 TRUTH: Final = {"holds": "true", "fails": "false", "open": "open"}
 HOLDS: Final = {
-    True: "By this, the statement holds.",
-    False: "By this, the statement does not hold.",
-    None: "This alone does not decide the statement.",
+    True: "According to this evidence, the statement holds.",
+    False: "According to this evidence, the statement does not hold.",
+    None: "This evidence alone does not decide the statement.",
 }
 
-# The fields that the page needs: a type, a list of one shape, or a choice with None.
+# Required fields of a document: a type, a list of one shape, or an optional shape (None, shape).
 PRINTED: Final = (None, {"latex": str, "text": str})
 SHAPE: Final[dict[str, Any]] = {
     "schema": int,
@@ -87,54 +87,54 @@ SHAPE: Final[dict[str, Any]] = {
 
 
 class ReportError(UserError):
-    """An evidence document or a figure that the page cannot be made from; one line."""
+    """An invalid evidence document or figure; the message is one line."""
 
 
 def write(document: Mapping[str, Any], folder: Path) -> Path:
-    """Write the page to ``index.html`` in `folder`, whole or not at all.
+    """Write the page to ``index.html`` in `folder`, atomically.
 
     Figures are read from ``folder/figures``.
 
     Raises
     ------
     ReportError
-        As `build`.
+        See `build`.
     UserError
-        If the folder cannot be written.
+        If the folder is not writable.
     """
     path = folder / PAGE
-    write_text(path, build(document, folder / PICTURES))
+    write_text(path, build(document, folder / FIGURE_FOLDER))
     return path
 
 
 def build(document: Mapping[str, Any], figures: Path | None) -> str:
-    """Return the page; without a folder of figures only their descriptions are shown.
+    """Return the page; without a folder of figures, only their descriptions are shown.
 
     Raises
     ------
     ReportError
-        If the document is of another schema, a field is missing or of another type, or a figure
+        If the document has another schema, a field is missing or has the wrong type, or a figure
         cannot be read.
     """
-    if document.get("schema") != SCHEMA:
-        raise ReportError(f"the evidence has schema {document.get('schema')!r}, not {SCHEMA}")
-    _require(document, SHAPE, "evidence")
+    schema = document.get("schema")
+    if schema != SCHEMA:
+        raise ReportError(f"evidence: schema {schema!r} must be {SCHEMA}; run `bnproof verify`")
+    _check_shape(document, SHAPE, "evidence")
     claims = document["claims"]
-    sheet = Sheet()
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     page = (
         _environment()
         .get_template("report.html")
         .render(
             document=document,
-            sheet=sheet,
+            formulas=FormulaRenderer(),
             figure=lambda claim: _figure(claim, figures),
             tally=_tally(claims),
             verdicts=_ordered(claim["verdict"] for claim in claims),
             groups=_groups(claims),
             kinds=sorted({kind for claim in claims for kind in kinds(claim)}),
             known=(document["settings"], document["environment"]),
-            script=Markup(script),  # a file of ours
+            script=Markup(script),  # trusted, part of this package
             digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             left=document.get("left", ()),
             surprises=[claim for claim in claims if not claim["as_expected"]],
@@ -143,7 +143,7 @@ def build(document: Mapping[str, Any], figures: Path | None) -> str:
             evidence_file=NAME,
         )
     )
-    # A lone surrogate, which JSON can carry, cannot be written as UTF-8.
+    # JSON strings can contain lone surrogates, which cannot be encoded as UTF-8.
     return page.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -162,33 +162,33 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _require(value: Any, shape: Any, where: str) -> None:
+def _check_shape(value: Any, shape: Any, where: str) -> None:
     """Check `value` against a shape as in `SHAPE`."""
     if isinstance(shape, tuple):
         if value is not None:
-            _require(value, shape[1], where)
+            _check_shape(value, shape[1], where)
     elif isinstance(shape, list):
-        _require(value, list, where)
+        _check_shape(value, list, where)
         for index, item in enumerate(value):
             name = item.get("id", index) if isinstance(item, dict) else index
-            _require(item, shape[0], f"{where}[{name}]")
+            _check_shape(item, shape[0], f"{where}[{name}]")
     elif isinstance(shape, dict):
-        _require(value, dict, where)
+        _check_shape(value, dict, where)
         for name, inner in shape.items():
             if name not in value:
-                raise ReportError(f"{where}: field {name!r} is missing; run `bnproof verify` anew")
-            _require(value[name], inner, f"{where}.{name}")
+                raise ReportError(f"{where}: field {name!r} is missing; run `bnproof verify` again")
+            _check_shape(value[name], inner, f"{where}.{name}")
     elif not isinstance(value, (int, float) if shape is float else shape):
         raise ReportError(f"{where}: expected {shape.__name__}, found {type(value).__name__}")
 
 
 def outcome(verdict: str) -> str:
-    """Key of `OUTCOMES` for a verdict; an unknown one decides nothing."""
+    """Return the key of `OUTCOMES` for a verdict; an unknown verdict is open."""
     return next((key for key, (_, names) in OUTCOMES.items() if verdict in names), "open")
 
 
 def _groups(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[Any]]]:
-    """Key, heading and claims of each outcome that occurs."""
+    """Return key, heading and claims of each outcome that occurs."""
     members = [
         (key, heading, [claim for claim in claims if outcome(claim["verdict"]) == key])
         for key, (heading, _) in OUTCOMES.items()
@@ -197,17 +197,17 @@ def _groups(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[An
 
 
 def _tally(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, dict[str, Any]]]:
-    """Counts of verdicts by outcome, for each source document and, last, for all statements.
+    """Count verdicts by outcome, for each source document and, last, for all statements.
 
-    A claim of two documents counts for each.
+    A claim with two source documents counts for both.
     """
-    found: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     for claim in claims:
         for key in {source["document"] for source in claim["sources"]} or {""}:
-            found.setdefault(key, Counter())[claim["verdict"]] += 1
-    known = [*DOCUMENTS, *sorted(key for key in found if key not in DOCUMENTS)]
+            counts.setdefault(key, Counter())[claim["verdict"]] += 1
+    keys = [*DOCUMENTS, *sorted(key for key in counts if key not in DOCUMENTS)]
     total = Counter(claim["verdict"] for claim in claims)
-    rows = [(key, _by_outcome(found[key])) for key in known if key in found]
+    rows = [(key, _by_outcome(counts[key])) for key in keys if key in counts]
     return [*rows, (None, _by_outcome(total))]
 
 
@@ -220,27 +220,27 @@ def _by_outcome(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
 
 
 def _ordered(verdicts: Iterable[str]) -> list[str]:
-    """Each verdict once, as in `OUTCOMES`; those that are not there last."""
+    """Return distinct verdicts in the order of `OUTCOMES`, unknown ones last."""
     order = [verdict for _, names in OUTCOMES.values() for verdict in names]
-    found = sorted(set(verdicts))
-    return [*(name for name in order if name in found), *(n for n in found if n not in order)]
+    distinct = set(verdicts)
+    return [*(name for name in order if name in distinct), *sorted(distinct - set(order))]
 
 
 def places(sources: Sequence[Mapping[str, str]]) -> list[tuple[str, Document | None, str]]:
-    """Key, document and locators of each document named, in the order of first mention."""
+    """Return key, document and locators of each source document, in the order of first mention."""
     locators: dict[str, list[str]] = {}
     for source in sources:
         locators.setdefault(source["document"], []).append(source["locator"])
-    return [(key, DOCUMENTS.get(key), "; ".join(found)) for key, found in locators.items()]
+    return [(key, DOCUMENTS.get(key), "; ".join(parts)) for key, parts in locators.items()]
 
 
 def kinds(claim: Mapping[str, Any]) -> list[str]:
-    """Kinds of a claim's evidence, each once."""
+    """Return the distinct kinds of a claim's evidence."""
     return list(dict.fromkeys(item["kind"] for item in claim["evidence"]))
 
 
 def _figure(claim: Mapping[str, Any], figures: Path | None) -> Markup | None:
-    """The figure's file as a data address: inside it nothing can run, load or clash."""
+    """Return a figure as a data URL, in which scripts do not run and ids cannot clash."""
     if figures is None:
         return None
     path = figures / Path(claim["figure"]["file"]).name
@@ -249,8 +249,8 @@ def _figure(claim: Mapping[str, Any], figures: Path | None) -> Markup | None:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ReportError(
-            f"claim {claim['id']}: cannot read figure {path}: {reason}; run `bnproof verify` anew"
+            f"claim {claim['id']}: cannot read figure {path}: {reason}; run `bnproof verify` again"
         ) from None
-    # Percent-encoded, which is shorter than base64.  The address stands between quotation marks,
-    # where ', < and > are characters like others; " and & are encoded.
+    # Percent-encoding is shorter than base64 here.  Within double quotes ', < and > are safe, and
+    # " and & are encoded.
     return Markup("data:image/svg+xml;charset=utf-8,") + Markup(quote(svg, safe=SAFE))

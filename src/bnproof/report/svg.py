@@ -1,9 +1,9 @@
-"""Shorter SVG: the picture that matplotlib wrote, in about a fifth of its bytes.
+"""Minify SVG figures written by Matplotlib to about a fifth of their size.
 
-matplotlib gives every tick, marker and label an element of its own, with its style in full and
-its place to a millionth of a point.  Here the unit is a tenth of a point, equal styles are one
-class, neighbours of one style are one path, and many equal markers are one line with markers.
-Nothing is left out and nothing becomes pixels.
+Matplotlib writes an element for every tick, marker and label, with its full style and coordinates
+to a millionth of a point.  Here the unit is a tenth of a point, equal styles share a class,
+neighbouring paths of the same style are merged, and many equal markers become one line with
+markers.  Nothing is dropped or rasterised.
 """
 
 import cmath
@@ -28,25 +28,25 @@ from bnproof.report.svg_paths import (
     written,
 )
 
-UNIT: Final = 10  # in one point
-FEW: Final = 3  # markers that are cheaper drawn one by one
-TICK: Final = 2  # segments of a marker that is drawn as a line
+UNIT: Final = 10  # units per point
+FEW: Final = 3  # up to this number, markers are shorter as single paths
+TICK: Final = 2  # a marker with at most this many segments is drawn as a line
 
 SVG: Final = "{http://www.w3.org/2000/svg}"
 HREF: Final = "{http://www.w3.org/1999/xlink}href"
 FONT: Final = "'DejaVu Sans'"
-# What holds unless a class says otherwise.
+# Default properties, which classes override.
 DEFAULTS: Final = {
     "path": {"fill": "none", "stroke-linejoin": "round", "stroke-width": "10"},
     "text": {"font-family": f"{FONT},Verdana,Arial,Helvetica,sans-serif", "font-size": "100px"},
 }
-SILENT: Final = {
+OMITTED: Final = {  # properties that equal the defaults
     ("stroke-dashoffset", "0"),
     ("stroke-linecap", "butt"),
     ("text-anchor", "start"),
     *(pair for rule in DEFAULTS.values() for pair in rule.items()),
 }
-# Elements and attributes that are understood.
+# Supported elements and attributes.
 KNOWN: Final[Mapping[str, set[str]]] = {
     "svg": {"width", "height", "viewBox", "version"},
     "defs": set(),
@@ -65,22 +65,22 @@ Style = Mapping[str, str]
 
 
 class UnknownSvgError(ValueError):
-    """Something that matplotlib is not known to write."""
+    """An SVG feature that is not supported here."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Where an element stands, in points: turned by a number of modulus 1, then moved."""
+    """A coordinate frame, in points: rotation by a number of modulus 1, then translation."""
 
     turn: complex = 1
     origin: Point = 0
 
     def at(self, point: Point) -> Point:
-        """Where a point of the element is."""
+        """Map a point from this frame to the page."""
         return self.turn * point + self.origin
 
     def then(self, transform: str) -> "Frame":
-        """A further transform inside this one."""
+        """Return the frame of a transform nested inside this one."""
         frame = self
         for name, arguments in re.findall(r"(\w+)\(([^)]*)\)", transform):
             values = [float(number) for number in NUMBER.findall(arguments)]
@@ -96,7 +96,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Item:
-    """Something painted: a path with its style, a marker with its place, or finished markup."""
+    """A path with its style, a marker with its position, or finished markup."""
 
     rule: str = ""
     path: tuple[Segment, ...] = ()
@@ -104,17 +104,17 @@ class Item:
     markup: str = ""
 
     def alike(self) -> object:
-        """Equal for neighbours that can be drawn as one."""
+        """Return a key that is equal for items that can be merged."""
         if self.place is not None:
             return self.rule, self.path
         line = self.path and not re.search("fill:|opacity:", self.rule)
         return self.rule if line else id(self)
 
 
-def shorter(svg: str) -> str:
-    """Write a figure of matplotlib anew; one with anything unknown in it is returned as it is.
+def minify(svg: str) -> str:
+    """Minify a Matplotlib figure; one with unsupported features is returned unchanged.
 
-    Lines pass within 0.1 pt of every point of theirs; all else is within 0.05 pt of its place.
+    Lines deviate by at most 0.1 pt from their points, everything else by at most 0.05 pt.
     """
     try:
         return _Figure(ET.fromstring(svg)).written()
@@ -123,7 +123,7 @@ def shorter(svg: str) -> str:
 
 
 class _Figure:
-    """One figure: what it defines, the classes of what it paints, and its markers."""
+    """A figure with its definitions, style classes and markers."""
 
     def __init__(self, root: ET.Element) -> None:
         self.root = root
@@ -160,7 +160,7 @@ class _Figure:
             style = {**inherited, **self._style(child)}
             if tag == "g":
                 items = self._painted(child, style, frame.then(child.get("transform", "")))
-                # The parts of an axis lie apart, so that lines of one style can be neighbours.
+                # The parts of an axis do not overlap, so lines can be sorted by style and merged.
                 axis = child.get("id", "").startswith("matplotlib.axis")
                 yield from _sorted(items) if axis else items
             elif tag == "path":
@@ -174,7 +174,7 @@ class _Figure:
                 yield Item(markup=self._image(child, style))
 
     def _style(self, element: ET.Element) -> dict[str, str]:
-        """Properties of an element, lengths in the unit."""
+        """Return the style properties of an element, with lengths in units."""
         pairs = (part.split(":", 1) for part in element.get("style", "").split(";") if part.strip())
         style = {name.strip(): value.strip() for name, value in pairs}
         for name, value in style.items():
@@ -199,7 +199,7 @@ class _Figure:
         return Item(rule, moved(path, place)) if len(path) <= TICK else Item(rule, path, place)
 
     def _drawn(self, items: list[Item]) -> str:
-        """Neighbours that are alike."""
+        """Write a group of items that can be merged."""
         rule, path = items[0].rule, items[0].path
         places = [item.place for item in items if item.place is not None]
         if items[0].markup:
@@ -208,10 +208,10 @@ class _Figure:
             return self._path(rule, written(part for i in items for part in thinned(i.path)))
         if len(places) <= FEW:
             return "".join(self._path(rule, written(moved(path, place), 1)) for place in places)
-        return self._beads(rule, path, places)
+        return self._markers(rule, path, places)
 
-    def _beads(self, rule: str, path: Iterable[Segment], places: Iterable[Point]) -> str:
-        """A line that is not drawn, with a marker at each of its points."""
+    def _markers(self, rule: str, path: Iterable[Segment], places: Iterable[Point]) -> str:
+        """Write an invisible line with a marker at each point."""
         style = dict(part.split(":", 1) for part in rule.split(";"))
         name = f"m{len(self.defined)}"
         clip = {key: style.pop(key) for key in ("clip-path",) if key in style}
@@ -221,7 +221,7 @@ class _Figure:
         )
         spots = [rounded(place) for place in places]
         if style.get("fill") == style.get("stroke") and "opacity" not in rule:
-            # One opaque colour: in whatever order, and each spot once.
+            # With one opaque colour neither order nor duplicates matter.
             spots = sorted(set(spots), key=lambda spot: (spot.real, spot.imag))
         line = [("L" if index else "M", (spot,)) for index, spot in enumerate(spots)]
         return self._path(_rule({**clip, "marker": f"url(#{name})"}, ()), written(line))
@@ -235,7 +235,7 @@ class _Figure:
         return f" class='{self.classes.setdefault(rule, _letters(len(self.classes)))}'"
 
     def _text(self, element: ET.Element, style: Style, frame: Frame) -> str:
-        """A label, or the pieces of one that matplotlib set as mathematics."""
+        """Write a label; Matplotlib splits one with mathematics into several pieces."""
         inside = frame.then(element.get("transform", ""))
         origin = complex(float(element.get("x", 0)), float(element.get("y", 0)))
         if inside.turn == 1:
@@ -252,7 +252,7 @@ class _Figure:
         return f"{head}>{''.join(self._runs(element, shift))}</text>"
 
     def _runs(self, element: ET.Element, shift: Point) -> Iterator[str]:
-        """Pieces on one line and of one style together."""
+        """Merge pieces of a label on the same line and in the same style."""
 
         def kind(part: ET.Element) -> tuple[str, float]:
             return _rule(self._style(part)), float(part.attrib["y"])
@@ -262,17 +262,17 @@ class _Figure:
             text = "".join(part.text or "" for part in parts)
             xs = [float(x) for part in parts for x in part.attrib["x"].split()]
             if re.fullmatch(r"[\d.\u2212]+", text):
-                del xs[1:]  # figures follow one another by themselves
+                del xs[1:]  # digits need no explicit positions
             x = " ".join(f"{(value + shift.real) * UNIT:.0f}" for value in xs)
             place = f" x='{x}' y='{(y + shift.imag) * UNIT:.0f}'"
             yield f"<tspan{self._class(rule)}{place}>{escape(text)}</tspan>"
 
     def _image(self, element: ET.Element, style: Style) -> str:
-        """Pixels as they are, in points."""
+        """Write an image unchanged, scaled from points to units."""
         names = set(element.attrib) - {"id", HREF}
-        said = "".join(f" {name}={quoteattr(element.attrib[name])}" for name in sorted(names))
+        attributes = "".join(f" {name}={quoteattr(element.attrib[name])}" for name in sorted(names))
         source = quoteattr(re.sub(r"\s", "", element.attrib[HREF]))
-        image = f"<g transform='scale({UNIT})'><image{said} href={source}/></g>"
+        image = f"<g transform='scale({UNIT})'><image{attributes} href={source}/></g>"
         return f"<g{self._class(_rule(style))}>{image}</g>"
 
 
@@ -284,20 +284,20 @@ def _parsed(element: ET.Element) -> tuple[Segment, ...]:
 
 
 def _sorted(items: Iterable[Item]) -> list[Item]:
-    """Shapes before text, those of one style together, in the order of first occurrence."""
-    found = list(items)
-    order = {rule: index for index, rule in enumerate(dict.fromkeys(i.rule for i in found))}
-    return sorted(found, key=lambda item: (bool(item.markup), order[item.rule]))
+    """Sort shapes before text, grouped by style in the order of first occurrence."""
+    items = list(items)
+    order = {rule: index for index, rule in enumerate(dict.fromkeys(i.rule for i in items))}
+    return sorted(items, key=lambda item: (bool(item.markup), order[item.rule]))
 
 
 def _shape_rule(style: Style, path: tuple[Segment, ...]) -> str:
-    """Without a fill a shape is black, which a tick does not show."""
+    """Return the style of a shape, with SVG's default fill, black, unless it is a mere line."""
     return _rule(style if "fill" in style or len(path) <= TICK else {**style, "fill": "#000"})
 
 
-def _rule(style: Style, silent: Iterable[tuple[str, str]] = tuple(SILENT)) -> str:
-    said = sorted(pair for pair in style.items() if pair not in silent)
-    return ";".join(f"{name}:{value}" for name, value in said)
+def _rule(style: Style, omitted: Iterable[tuple[str, str]] = tuple(OMITTED)) -> str:
+    pairs = sorted(pair for pair in style.items() if pair not in omitted)
+    return ";".join(f"{name}:{value}" for name, value in pairs)
 
 
 def _letters(index: int) -> str:

@@ -1,4 +1,4 @@
-"""Path data of SVG: read, moved, thinned, and written in few characters."""
+"""Read, transform, simplify and write SVG path data."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,19 +7,19 @@ from typing import Final
 Point = complex
 Segment = tuple[str, tuple[Point, ...]]  # a command and its points, absolute
 
-SLACK: Final = 0.5  # units: how far a line may pass from a point that it leaves out
+TOLERANCE: Final = 0.5  # units: largest distance of an omitted point from the simplified line
 COORDINATES: Final = {"M": 2, "L": 2, "Q": 4, "C": 6, "z": 0}
 NUMBER: Final = re.compile(r"-?\d*\.?\d+(?:e[-+]?\d+)?")
 COMMAND: Final = re.compile(r"([MLQCz])([^MLQCz]*)")
 
 
 def parsed(data: str, unit: float) -> tuple[Segment, ...]:
-    """Segments of a path, in units of which `unit` make one of the data's.
+    """Parse path data; coordinates are multiplied by `unit`.
 
     Raises
     ------
     ValueError
-        If there is anything but M, L, Q, C and z, each with its own points.
+        If the data contain anything but the commands M, L, Q, C and z, each with its own points.
     """
     segments: list[Segment] = []
     for symbol, rest in COMMAND.findall(data):
@@ -33,32 +33,32 @@ def parsed(data: str, unit: float) -> tuple[Segment, ...]:
 
 
 def moved(path: Iterable[Segment], by: Point, turn: complex = 1) -> tuple[Segment, ...]:
-    """The path turned about the origin by a number of modulus 1, then moved."""
+    """Rotate a path about the origin by a number of modulus 1, then translate it."""
     return tuple((symbol, tuple(turn * point + by for point in points)) for symbol, points in path)
 
 
 def written(path: Iterable[Segment], decimals: int = 0) -> str:
-    """Path data of rounded points; steps are taken between these, so no errors add up."""
+    """Return path data; steps are taken between rounded points, so that errors do not add up."""
     parts: list[str] = []
     here = start = 0j
     last = ""
     for symbol, points in path:
         goals = [rounded(point, decimals) for point in points]
         if symbol == "z":
-            name, said = "z", ""
+            name, data = "z", ""
             here = start
         elif symbol == "M":
-            name, said = "M", numbers(part for goal in goals for part in (goal.real, goal.imag))
+            name, data = "M", numbers(part for goal in goals for part in (goal.real, goal.imag))
             here = start = goals[0]
         else:
             steps = [goal - here for goal in goals]
-            name, said = _step(symbol, steps)
+            name, data = _step(symbol, steps)
             here = goals[-1]
         if name != last or name in "Mz":
             parts.append(name)
-        elif said[0] != "-":
+        elif data[0] != "-":
             parts.append(" ")
-        parts.append(said)
+        parts.append(data)
         last = name
     return "".join(parts)
 
@@ -72,7 +72,7 @@ def _step(symbol: str, steps: Sequence[Point]) -> tuple[str, str]:
 
 
 def numbers(values: Iterable[float]) -> str:
-    """Numbers to one decimal, with a space only where a sign does not tell them apart."""
+    """Format numbers with one decimal, separated by a space only if the next is not negative."""
     text = ""
     for value in values:
         number = f"{value:.1f}".removesuffix(".0")
@@ -82,12 +82,12 @@ def numbers(values: Iterable[float]) -> str:
 
 
 def rounded(point: Point, decimals: int = 0) -> Point:
-    """The nearest point with so many decimals."""
+    """Round both coordinates of a point."""
     return complex(round(point.real, decimals), round(point.imag, decimals))
 
 
 def thinned(path: Iterable[Segment]) -> Iterator[Segment]:
-    """The path without the points of its straight pieces that are within `SLACK` of the rest."""
+    """Simplify the straight parts of a path, within `TOLERANCE`."""
     run: list[Point] = []
     for symbol, points in (*path, ("", ())):
         if symbol == "L":
@@ -101,7 +101,7 @@ def thinned(path: Iterable[Segment]) -> Iterator[Segment]:
 
 
 def _kept(run: Sequence[Point]) -> list[Point]:
-    """Douglas and Peucker (1973): the ends, and whatever lies farther than `SLACK`."""
+    """Simplify a polyline by the algorithm of Douglas and Peucker (1973)."""
     keep = {0, len(run) - 1}
     pieces = [(0, len(run) - 1)]
     while pieces:
@@ -110,14 +110,14 @@ def _kept(run: Sequence[Point]) -> list[Point]:
             ((_distance(run[index], run[low], run[high]), index) for index in range(low + 1, high)),
             default=(0.0, low),
         )
-        if farthest > SLACK:
+        if farthest > TOLERANCE:
             keep.add(at)
             pieces += [(low, at), (at, high)]
     return [run[index] for index in sorted(keep)] if run else []
 
 
 def _distance(point: Point, start: Point, end: Point) -> float:
-    """From a piece of a line, ends included."""
+    """Return the distance of a point from a line segment."""
     chord, offset = end - start, point - start
     length = abs(chord) ** 2
     share = (offset * chord.conjugate()).real / length if length else 0.0

@@ -1,13 +1,13 @@
-"""Numbers of evidence as tables: one for what is simple, and one for each thing with columns."""
+"""Format the numbers of evidence as tables."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-SHOWN: Final = 6  # entries of a long row of numbers; all of them are in the JSON file
+SHOWN: Final = 6  # number of entries shown of a long list; the JSON file has all of them
 
 
 class Table(NamedTuple):
-    """Rows of equal length, the first cell of each being its name; heads may be missing."""
+    """A table whose first column names the rows; `heads` may be empty."""
 
     caption: str
     heads: Sequence[str]
@@ -15,7 +15,10 @@ class Table(NamedTuple):
 
 
 def tables(numbers: Mapping[str, Any]) -> list[Table]:
-    """Everything in `numbers`, whatever its depth; names are joined by colons."""
+    """Convert nested `numbers` to tables, one for simple values and one for each grid.
+
+    Names of nested values are joined by colons.
+    """
     rows: list[tuple[str, str]] = []
     grids: list[Table] = []
     for name, value in _parts(numbers):
@@ -27,7 +30,7 @@ def tables(numbers: Mapping[str, Any]) -> list[Table]:
 
 
 def _parts(numbers: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Names and values of whatever can be shown as it is; nothing of what is empty."""
+    """Yield names and values that can be shown directly, leaving out empty ones."""
     for name, value in numbers.items():
         if value in ([], {}, ""):
             continue
@@ -53,8 +56,8 @@ def _grid(caption: str, value: Sequence[Any] | Mapping[str, Any]) -> Table:
     return Table(caption, heads, [tuple(map(plain, item.values())) for item in value])
 
 
-def plain(value: Any) -> str:
-    """A number with four significant digits, a row of them, or a word."""
+def plain(value: object) -> str:
+    """Format a value as text, numbers with four significant digits."""
     if value is None:
         return "not finite"  # JSON has no NaN and no infinity
     if isinstance(value, bool):
@@ -69,17 +72,17 @@ def plain(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def simple(value: Any) -> bool:
+def simple(value: object) -> bool:
     """Whether a value fits in one cell of a table."""
     return all(map(_scalar, value)) if isinstance(value, list) else _scalar(value)
 
 
-def _scalar(value: Any) -> bool:
+def _scalar(value: object) -> bool:
     return not isinstance(value, list | Mapping)
 
 
 def columns(value: Any) -> list[str]:
-    """Column heads if `value` holds mappings with the same simple fields; else none."""
+    """Return column heads if `value` contains mappings with the same simple fields."""
     items = list(value.values()) if isinstance(value, Mapping) else value
     if _scalar(value) or not items:
         return []
@@ -91,9 +94,11 @@ def columns(value: Any) -> list[str]:
 
 
 def settings(provenance: Mapping[str, Any], known: Iterable[Mapping[str, Any]]) -> str:
-    """Where numbers come from, in one line, without what `known` says already."""
-    said = {name: value for part in known for name, value in part.items()}
+    """Format the provenance of numbers in one line, leaving out values that equal `known` ones."""
+    common = {name: value for part in known for name, value in part.items()}
     own = {
-        name: value for name, value in provenance.items() if name not in said or said[name] != value
+        name: value
+        for name, value in provenance.items()
+        if value not in ([], {}, "") and (name not in common or common[name] != value)
     }
-    return plain({name: value for name, value in own.items() if value not in ([], {}, "")})
+    return plain(own)

@@ -1,7 +1,7 @@
-"""Training runs as event files of TensorBoard, made from their run folders; needs the extra `tb`.
+"""Export training runs as TensorBoard event files; needs the extra `tb`.
 
-An event file is a function of the run folder: the same again if nothing has been recorded since,
-longer by what has been.  So TensorBoard can follow a run while this is called now and then.
+An event file depends only on the run folder, and a newer one extends the older one.  So TensorBoard
+can follow a run that is exported repeatedly.
 """
 
 import io
@@ -15,24 +15,24 @@ from bnproof.empirical.training.run_folder import config_of
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_bytes
 
-FILE: Final = "events.out.tfevents.bnproof"  # TensorBoard reads files with "tfevents" in the name
+FILE: Final = "events.out.tfevents.bnproof"  # TensorBoard expects "tfevents" in the name
 
 Scalars = dict[str, float]
 
 
 def write(out: Path, to: Path) -> list[Path]:
-    """Write an event file for each training run in a folder of runs; returns their paths.
+    """Write an event file for each training run in a folder; return their paths.
 
     Raises
     ------
     UserError
         If the package tensorboard is missing, there is no run, or a file cannot be written.
     """
-    # Ours is a training run: the folder of an experiment's seed has no network of its own.
+    # The configuration of a training run names a network, that of an experiment's seed does not.
     configs = {path.parent: config_of(path.parent) for path in sorted(out.glob("*/config.json"))}
     runs = {folder: config for folder, config in configs.items() if "network" in config}
     if not runs:
-        raise UserError(f"{out}: holds no training run; name a folder of runs with --out")
+        raise UserError(f"{out}: contains no training run; name a folder of runs with --out")
     written = []
     for folder, config in runs.items():
         path = to / _name(folder, config) / FILE
@@ -42,7 +42,7 @@ def write(out: Path, to: Path) -> list[Path]:
 
 
 def _name(folder: Path, config: Mapping[str, Any]) -> str:
-    """Network, rate and seed to read, the hash to be unique."""
+    """Return a readable name with network, rate and seed, made unique by the hash."""
     rest = dict(config["network"])
     network = "-".join([rest.pop("family"), *map(str, rest.values())])
     words = f"{network}_rate-{config['rate']:g}_seed-{config['seed']}_{folder.name}"
@@ -50,7 +50,7 @@ def _name(folder: Path, config: Mapping[str, Any]) -> str:
 
 
 def _events(folder: Path, config: Mapping[str, Any]) -> Iterator[bytes]:
-    """The records of an event file: its version, hyperparameters, a record an evaluation."""
+    """Yield the records of an event file: version, hyperparameters and evaluations."""
     try:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
@@ -59,9 +59,9 @@ def _events(folder: Path, config: Mapping[str, Any]) -> Iterator[bytes]:
         from torch.utils.tensorboard.summary import hparams
     except ImportError:
         raise UserError(
-            "event files need the package tensorboard; pip install 'bnproof[tb]'"
+            "event files need the package tensorboard; run `pip install 'bnproof[tb]'`"
         ) from None
-    # metrics.jsonl has no times; one for all events leaves the file a function of the folder.
+    # metrics.jsonl has no times; with one time for all events, the file depends only on the folder.
     begun = (folder / "config.json").stat().st_mtime
 
     def record(**content: Any) -> bytes:
@@ -85,7 +85,7 @@ def _events(folder: Path, config: Mapping[str, Any]) -> Iterator[bytes]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Whole lines; the last one may be half written."""
+    """Yield the complete lines; the last one may be half-written."""
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
             if line.endswith("\n"):
@@ -93,20 +93,20 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _scalars(row: Mapping[str, Any], before: str = "") -> Scalars:
-    """Single numbers of a record, those of a probe as ``probe/quantity``; rows are left out."""
-    found: Scalars = {}
+    """Return the scalars of a record, those of a metric as ``metric/quantity``."""
+    scalars: Scalars = {}
     for name, value in row.items():
         tag = before + re.sub(r"[^\w.-]", "_", name)
         if isinstance(value, Mapping):
-            found |= _scalars(value, f"{tag}/")
+            scalars |= _scalars(value, f"{tag}/")
         elif isinstance(value, int | float) or value in ("inf", "-inf", "nan"):
-            found[tag] = float(value)
-    found.pop("step", None)
-    return found
+            scalars[tag] = float(value)
+    scalars.pop("step", None)
+    return scalars
 
 
 def _hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration in one layer, as the page HPARAMS takes it."""
+    """Flatten the configuration for TensorBoard's HParams page."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, Mapping):
@@ -118,7 +118,7 @@ def _hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _extend(path: Path, content: bytes) -> None:
-    """Append what is new, so that a reader who is halfway reads on; else write anew."""
+    """Append new content, so that a reader can continue; replace a file that differs."""
     old = path.read_bytes() if path.exists() and not path.is_symlink() else None
     if old is None or not content.startswith(old):
         write_bytes(path, content)

@@ -1,12 +1,11 @@
-"""Published measurements: what an experiment gave on a named data set, device and day.
+"""Published measurements of experiments.
 
-One JSON file an experiment and scale, in ``src/bnproof/results/published``: the measurements of
-every seed, their configuration, versions, commit and duration, and a hash of it all.  A verdict is
-never stored: the claim's criteria are applied to the measurements each time.  ``lock`` lists the
-version of every package that has a part in the numbers; a record of before there was a lock has
-those of five packages, in ``environment``.  ``environment`` also names what the last digits depend
-on (`bnproof.report.machine`), and ``runs`` the first losses of every training run; in older records
-both are missing.
+There is one JSON file per experiment and scale in ``src/bnproof/results/published``, with the
+measurements of every seed, their configuration, package versions, commit and duration, and a
+checksum.  Verdicts are not stored: the claim's criteria are applied to the measurements each time.
+``lock`` lists the versions of all packages that can affect the numbers; older records have only
+five, in ``environment``.  ``environment`` also describes the machine (`bnproof.report.machine`),
+and ``runs`` contains the first losses of every training run; older records lack both.
 """
 
 import json
@@ -29,17 +28,17 @@ from bnproof.theory.common.checksum import with_checksum
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
 
-FIGURES: Final = 7  # significant digits, a float32's
-PICTURE_FIGURES: Final = 3  # of quantities that are only drawn
+DIGITS: Final = 7  # significant digits of a float32
+PLOT_DIGITS: Final = 3  # significant digits of quantities that are only plotted
 
-NOT_RECORDED: Final = "not recorded"  # in an older record
+NOT_RECORDED: Final = "not recorded"  # in older records
 SHOWN: Final = ("processor", "capability", "gpu", "cuda", "cudnn")
 
 
 def record(claim: Claim, scale: Scale, results: Results, *, command: str, threads: int) -> Record:
-    """Measurements with all that is needed to repeat them, and a hash of the whole."""
+    """Return measurements with everything needed to reproduce them, and a checksum."""
     plot_only = experiment_of(claim).plot_only
-    whole: Record = {
+    content: Record = {
         "schema": SCHEMA,
         "id": claim.id,
         "scale": scale.value,
@@ -53,34 +52,34 @@ def record(claim: Claim, scale: Scale, results: Results, *, command: str, thread
         "provenance": plain(results.provenance),
         "series": {
             net: {
-                name: _rounded(values, PICTURE_FIGURES if name in plot_only else FIGURES)
+                name: _rounded(values, PLOT_DIGITS if name in plot_only else DIGITS)
                 for name, values in rows.items()
             }
             for net, rows in results.series.items()
         },
         "runs": [
-            {**run, "first losses": _rounded(np.array(run["first losses"], float), FIGURES)}
+            {**run, "first losses": _rounded(np.array(run["first losses"], float), DIGITS)}
             for run in results.runs
         ],
     }
-    return with_checksum(whole)
+    return with_checksum(content)
 
 
-def write(whole: Record, folder: Path = FOLDER) -> Path:
-    """Write a record; one of the same experiment and scale is replaced.
+def write(content: Record, folder: Path = FOLDER) -> Path:
+    """Write a record, replacing an older one of the same experiment and scale.
 
     Raises
     ------
     UserError
-        If the folder cannot be written.
+        If the folder is not writable.
     """
-    path = folder / f"{whole['id']}.{whole['scale']}.json"
-    write_text(path, json.dumps(whole, allow_nan=False, separators=(",", ":")) + "\n")
+    path = folder / f"{content['id']}.{content['scale']}.json"
+    write_text(path, json.dumps(content, allow_nan=False, separators=(",", ":")) + "\n")
     return path
 
 
 def evidence(claim: Claim, folder: Path = FOLDER) -> Evidence | None:
-    """Judge the published measurements of the largest scale; None if there are none."""
+    """Return the evidence of the published measurements at the largest scale, if any."""
     path = largest(claim.id, folder)
     return None if path is None else judged(claim, read(path))
 
@@ -91,7 +90,7 @@ def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
     Raises
     ------
     UserError
-        If the experiment asks for something that was not measured then.
+        If the experiment needs a quantity that was not measured.
     """
     series = {
         net: {name: np.asarray(values, dtype=float) for name, values in rows.items()}
@@ -115,14 +114,14 @@ def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
         )
     except KeyError as missing:
         raise UserError(
-            f"{claim.id}: {missing} is not among the measurements published at scale "
+            f"{claim.id}: {missing} is missing from the measurements published at scale "
             f"{record['scale']}; publish them again"
         ) from None
 
 
-def machine(found: Evidence) -> str:
-    """What computed the measurements that were judged, and in which precision, in words."""
-    about = found.provenance
+def machine(evidence: Evidence) -> str:
+    """Describe the device, threads, precision and duration of the measurements."""
+    about = evidence.provenance
     names = [f"{name} {about[name]}" for name in SHOWN if name in about]
     return (
         f"{about['device']} ({', '.join(names)}), {about['threads']} threads, "
@@ -130,9 +129,9 @@ def machine(found: Evidence) -> str:
     )
 
 
-def criteria_rows(found: Evidence) -> list[tuple[str, ...]]:
-    """Of each criterion: what is measured, asked and found, by how many seeds, by the control."""
-    seeds = len(found.provenance["seeds"])
+def criteria_rows(evidence: Evidence) -> list[tuple[str, ...]]:
+    """Return for each criterion: quantity, requirement, value, seeds that meet it, control."""
+    seeds = len(evidence.provenance["seeds"])
     return [
         (
             row["words"],
@@ -141,16 +140,16 @@ def criteria_rows(found: Evidence) -> list[tuple[str, ...]]:
             f"{row['seeds that satisfy it']} of {seeds}",
             _listed(row["control value"]),
         )
-        for row in found.numbers["criteria"]
+        for row in evidence.numbers["criteria"]
     ]
 
 
-def printed_rows(found: Evidence) -> list[tuple[str, ...]]:
-    """Of each number that the source prints: what it is, the number, what was found."""
-    measured = found.numbers["measured"]
+def printed_rows(evidence: Evidence) -> list[tuple[str, ...]]:
+    """Return for each number printed in the source: quantity, printed value, measured value."""
+    measured = evidence.numbers["measured"]
     return [
         (f"{name}, {net}", _listed(values), _listed(measured[net][name]["median"]))
-        for net, quantities in found.numbers["printed"].items()
+        for net, quantities in evidence.numbers["printed"].items()
         for name, values in quantities.items()
         if name in measured.get(net, {})
     ]
@@ -162,29 +161,29 @@ def _listed(values: Any) -> str:
 
 
 def commit(root: Path = FOLDER.parent) -> str:
-    """The commit of the code that runs, with ``-dirty`` if a Python file differs from it.
+    """Return the commit of this code, with ``-dirty`` if a Python file was modified.
 
-    Other files do not count: publishing itself writes some.  An installed package has no commit,
-    even where its environment lies inside someone's repository.
+    Other files are ignored, because publishing itself writes some.  An installed package has no
+    commit, even if it is installed inside a repository.
     """
     try:
         if not _git(root, "ls-files", "published.py"):
             return "unknown"
         head = _git(root, "rev-parse", "--short=12", "HEAD")
-        # The whole repository: theory/, simulate/ and empirical/ are not below this folder.
+        # The whole repository is checked: theory/, simulate/ and empirical/ are elsewhere.
         return f"{head}-dirty" if _git(root, "status", "--porcelain", "--", ":/*.py") else head
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    found = subprocess.run(
+    run = subprocess.run(
         ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
     )
-    return found.stdout.strip()
+    return run.stdout.strip()
 
 
-def _rounded(values: Any, figures: int) -> Any:
+def _rounded(values: Any, digits: int) -> Any:
     if isinstance(values, np.ndarray | list):
-        return [_rounded(entry, figures) for entry in values]
-    return plain(float(f"{values:.{figures}g}"))
+        return [_rounded(entry, digits) for entry in values]
+    return plain(float(f"{values:.{digits}g}"))

@@ -1,6 +1,6 @@
-"""The files of published measurements: where they lie, and reading them.
+"""Find and read the files of published measurements.
 
-Nothing here needs NumPy or PyTorch; what a record says is judged in `bnproof.results.published`.
+NumPy and PyTorch are not needed here; records are evaluated in `bnproof.results.published`.
 """
 
 from pathlib import Path
@@ -17,31 +17,31 @@ Record = dict[str, Any]
 
 
 def files(claim_id: str, folder: Path = FOLDER) -> list[Path]:
-    """The published records of an experiment, the largest scale last."""
+    """Return the published records of an experiment, the largest scale last."""
     paths = (folder / f"{claim_id}.{scale}.json" for scale in SCALES)
     return [path for path in paths if path.exists()]
 
 
 def largest(claim_id: str, folder: Path = FOLDER) -> Path | None:
-    """The file of the largest scale at which an experiment is published; None if it is not."""
+    """Return the published record of an experiment at the largest scale, if any."""
     return next(reversed(files(claim_id, folder)), None)
 
 
 def read(path: Path) -> Record:
-    """Read a published file.
+    """Read a published record.
 
     Raises
     ------
     UserError
-        If it cannot be read, is of another schema, or was changed after it was written.
+        If the file cannot be read, has another schema, or was modified.
     """
     try:
-        whole: Record = parse(path.read_text(encoding="utf-8"))
-        sound = checksum_matches(whole) and whole["schema"] == SCHEMA
+        record: Record = parse(path.read_text(encoding="utf-8"))
+        valid = checksum_matches(record) and record["schema"] == SCHEMA
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError):
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         raise UserError(f"{path}: was changed after it was published; publish it again")
-    return whole
+    return record

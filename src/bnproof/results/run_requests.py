@@ -1,4 +1,4 @@
-"""What a person asked for in a folder of runs, and how far it is."""
+"""Requests saved in a folder of runs, and the progress of its training runs."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ FOLDER: Final = "requests"
 
 @dataclass(frozen=True)
 class Request:
-    """Experiments, scale, seeds, data, device, precision of one `bnproof experiment run`."""
+    """The arguments of one `bnproof experiment run`."""
 
     ids: tuple[str, ...]
     scale: str
@@ -24,10 +24,10 @@ class Request:
     seed: int
     data: str | None
     device: str
-    precision: Precision = "float32"  # a request of an older version does not say
+    precision: Precision = "float32"  # missing in requests of older versions
 
     def settings(self) -> Settings:
-        """As `bnproof.empirical.runner.measure` takes them."""
+        """Return the settings for `bnproof.empirical.runner.measure`."""
         data = None if self.data is None else Path(self.data)
         return Settings(
             scale=Scale(self.scale),
@@ -38,7 +38,7 @@ class Request:
         )
 
     def command(self, name: str) -> str:
-        """What to type to get the measurements of one experiment again, whatever the machine."""
+        """Return the command that reproduces the measurements of one experiment."""
         words = ["bnproof experiment run", name, "--scale", self.scale]
         if self.data is not None:
             words += ["--data", "path/to/cifar10"]
@@ -51,61 +51,61 @@ class Request:
         return " ".join(words)
 
     def keep(self, out: Path) -> None:
-        """Note the request in a folder of runs; the same request is noted once."""
+        """Save the request in a folder of runs; equal requests share a file."""
         text = canonical(asdict(self))
         write_text(out / FOLDER / f"{digest(text.encode())}.json", text + "\n")
 
 
 def requests(out: Path) -> list[Request]:
-    """Everything that was asked for in a folder of runs.
+    """Return all requests saved in a folder of runs.
 
     Raises
     ------
     UserError
-        If a request is damaged: its name is the hash of its content.
+        If a file is damaged, that is, its name is not the hash of its content.
     """
-    found = []
+    valid = []
     for path in sorted((out / FOLDER).glob("*.json")):
         try:
             text = path.read_text(encoding="utf-8").strip()
             fields = parse(text)
-            asked = Request(**fields | {"ids": tuple(fields["ids"])})
-            asked.settings()
-            if digest(text.encode()) != path.stem or not _sane(asked):
+            request = Request(**fields | {"ids": tuple(fields["ids"])})
+            request.settings()
+            if digest(text.encode()) != path.stem or not _is_valid(request):
                 raise ValueError
-            found.append(asked)
+            valid.append(request)
         except (ValueError, TypeError, KeyError):
-            raise UserError(f"{path}: is no request; remove it and ask again") from None
-    return found
+            raise UserError(f"{path}: is not a valid request; delete it and try again") from None
+    return valid
 
 
-def _sane(asked: Request) -> bool:
-    """Whether its fields are of the types that they say, and the precision is known."""
-    numbers = asked.seed, 1 if asked.seeds is None else asked.seeds
-    words = *asked.ids, asked.device
+def _is_valid(request: Request) -> bool:
+    """Whether the fields have valid types and the precision is known."""
+    numbers = request.seed, 1 if request.seeds is None else request.seeds
+    words = *request.ids, request.device
     return (
         all(type(n) is int and n >= 0 for n in numbers)
         and all(isinstance(w, str) for w in words)
-        and asked.precision in get_args(Precision)
+        and request.precision in get_args(Precision)
     )
 
 
 def training_runs(out: Path) -> Iterator[str]:
-    """A line for each training run: its network, rate and seed, and the steps that were taken."""
+    """Yield a line for each training run: network, rate, seed and progress."""
     for path in sorted(out.glob("*/config.json")):
         config = config_of(path.parent)
         if "network" not in config:
             continue
         network = " ".join(str(value) for value in config["network"].values())
-        where = "done" if (path.parent / "result.json").exists() else _steps(path.parent, config)
+        done = (path.parent / "result.json").exists()
         yield (
             f"{path.parent.name}  {network}, rate {config['rate']:g}, seed {config['seed']}, "
-            f"{config['data']['name']}: {where}"
+            f"{config['data']['name']}: {'done' if done else _steps(path.parent, config)}"
         )
 
 
 def _steps(folder: Path, config: dict[str, Any]) -> str:
-    """The step of the newest checkpoint."""
+    """Return the step of the newest checkpoint."""
     newest = max(folder.glob("checkpoint-*.pt"), default=None)
     step = int(newest.name.split("-")[1]) if newest else 0
     return f"{step:,} of {config['steps']:,} steps"

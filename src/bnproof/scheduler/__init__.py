@@ -1,1 +1,1 @@
-"""Jobs with results on disk, and what works on them: this process, several, or a Ray cluster."""
+"""Jobs with results on disk, run in this process, in several processes or on a Ray cluster."""

@@ -1,4 +1,4 @@
-"""The jobs of `bnproof verify`: a claim, and the table of layers."""
+"""The jobs of `bnproof verify`: claims and the table of layers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import bnproof.simulate
 from bnproof import verification
-from bnproof.catalogue import module_of, one
+from bnproof.catalogue import load_claim, module_of
 from bnproof.empirical.training.run_folder import RunFolder
 from bnproof.report import document
 from bnproof.results import record_files
-from bnproof.scheduler.folder import InFolder
+from bnproof.scheduler.folder import FolderJob
 from bnproof.scheduler.job import Job
 from bnproof.theory.claim import Disproof, Proof, RandomTest, Settings, SpectrumTest
 from bnproof.theory.common.checksum import digest
@@ -23,114 +23,118 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-# Seconds on one core at the scale quick, by checks: only guesses, which order the first run.
+# Estimated seconds on one core at scale quick; they only affect the order of the first run.
 COSTS: Final[Mapping[type, float]] = {SpectrumTest: 6.0, RandomTest: 3.0, Proof: 2.0, Disproof: 2.0}
 LAYERS: Final = "table of layers"
 
 
 @dataclass(frozen=True)
-class Check(InFolder):
-    """One claim: its evidence and verdict, as a record, and its figure.
+class Check(FolderJob):
+    """Verification of one claim; the result is its record and figure.
 
     Attributes
     ----------
     id, settings
-        What is verified, and how.
+        The claim and the settings of the verification.
     root
         Folder of all jobs.
     threads
-        That it is computed with.
-    outside
-        Folder of claims that are the user's own.
+        Number of threads.
+    user_claims
+        Folder of user-defined claims.
     seconds
-        That it took before, its seeds included, if it did.
+        Time it took before, including its seeds, if known.
     """
 
     id: str
     settings: Settings
     root: Path
     threads: int = 1
-    outside: Path | None = None
+    user_claims: Path | None = None
     seconds: float | None = None
 
     @property
     def name(self) -> str:
-        """The claim's id."""
+        """Id of the claim."""
         return self.id
 
     @cached_property
     def seeds(self) -> "Sequence[Seed]":
-        """The seeds of its experiment, if that is measured."""
-        if not verification.measures(one(self.id, self.outside)):
+        """Jobs for the seeds of its experiment, if that is to be run."""
+        if not verification.measures(load_claim(self.id, self.user_claims)):
             return ()
         from bnproof.scheduler.jobs import seeds
 
-        return seeds(self.id, self.settings, self.root, outside=self.outside, seconds=self.seconds)
+        return seeds(
+            *(self.id, self.settings, self.root),
+            user_claims=self.user_claims,
+            seconds=self.seconds,
+        )
 
     @cached_property
     def cost(self) -> float:
-        """What it took before, or a guess by its means; its seeds have costs of their own."""
-        means = one(self.id, self.outside).checks
-        guess = sum(COSTS.get(type(spec), 0.5) for spec in means)
-        return guess if self.seconds is None or self.seeds else self.seconds
+        """Time it took before, or an estimate; excludes its seeds, which are separate jobs."""
+        checks = load_claim(self.id, self.user_claims).checks
+        estimate = sum(COSTS.get(type(check), 0.5) for check in checks)
+        return estimate if self.seconds is None or self.seeds else self.seconds
 
     @property
     def needs(self) -> Sequence[Job]:
-        """Its seeds: what is left is to judge them."""
+        """Its seeds; the job itself only evaluates them."""
         return self.seeds
 
     @cached_property
     def run(self) -> RunFolder:
-        """A folder named by all that the record depends on."""
+        """The run folder, named by a hash of everything that the record depends on."""
         settings = self.settings
         return RunFolder(
             self.root,
             {
                 "claim": self.id,
-                "code": [_code_of_checks(), _code_of_claim(self.id, self.outside)],
+                "code": [_code_of_checks(), _code_of_claim(self.id, self.user_claims)],
                 "scale": settings.scale.value,
                 "seed": settings.seed,
                 "memory": settings.memory,
                 "kernel": settings.kernel,
                 "seeds": [seed.key for seed in self.seeds],
                 "published": _published(self.id),
-                **_surroundings(settings.device, self.threads),
+                **_environment(settings.device, self.threads),
             },
         )
 
     @property
     def figure(self) -> Path | None:
-        """The figure, if there is one."""
+        """Path of the figure, if there is one."""
         file = self.record()["figure"]
         return self.run.folder / file["file"] if file else None
 
     def record(self) -> Record:
-        """What was found."""
-        found = self.run.result()
-        assert found is not None
-        return found
+        """Return the record of a finished job."""
+        record = self.run.result()
+        assert record is not None
+        return record
 
     def done(self) -> bool:
-        """Whether there is a record without an error, and its figure."""
-        found = self.run.result()
-        if found is None or found["error"]:
+        """Whether the folder contains a record without an error and its figure."""
+        record = self.run.result()
+        if record is None or record["error"]:
             return False
-        return found["figure"] is None or (self.run.folder / found["figure"]["file"]).exists()
+        return record["figure"] is None or (self.run.folder / record["figure"]["file"]).exists()
 
     def carry_out(self) -> None:
         """Verify the claim."""
         with self.run.held(wait=-1):
             record = verification.verify(
-                one(self.id, self.outside), self.settings, self.run.folder, self.root
+                load_claim(self.id, self.user_claims), self.settings, self.run.folder, self.root
             )
-            measured = (seed.run.result() for seed in self.seeds)
-            record["seconds"] += sum(found["seconds"] for found in measured if found)
+            results = (seed.run.result() for seed in self.seeds)
+            record["seconds"] += sum(result["seconds"] for result in results if result)
             record["seconds"] = round(record["seconds"], 3)
             self.run.finish(record)
 
 
 @dataclass(frozen=True)
-class Layers(InFolder):
+class Layers(FolderJob):
     """The table of `bnproof.simulate.layer_checks.table`."""
 
     root: Path
@@ -140,22 +144,22 @@ class Layers(InFolder):
 
     @property
     def name(self) -> str:
-        """What it makes."""
+        """Name of the job."""
         return LAYERS
 
     @cached_property
     def run(self) -> RunFolder:
-        """A folder named by all that the table depends on."""
+        """The run folder, named by a hash of everything that the table depends on."""
         code = code_hash("bnproof.simulate.layer_checks.table", within="bnproof")
         return RunFolder(
-            self.root, {"table": LAYERS, "code": code, **_surroundings(self.device, self.threads)}
+            self.root, {"table": LAYERS, "code": code, **_environment(self.device, self.threads)}
         )
 
     def rows(self) -> list[dict[str, str]]:
-        """A row a layer."""
-        found = self.run.result()
-        assert found is not None
-        rows: list[dict[str, str]] = found["rows"]
+        """Return the rows of the table, one per layer."""
+        result = self.run.result()
+        assert result is not None
+        rows: list[dict[str, str]] = result["rows"]
         return rows
 
     def carry_out(self) -> None:
@@ -168,10 +172,10 @@ class Layers(InFolder):
 
 @cache
 def _code_of_checks() -> str:
-    """Hash of all code that a verification may run, the claim's own apart.
+    """Return the hash of all code that a verification may run, except the claim's own.
 
-    Samplers, studies and search spaces are named in tables and imported when they are asked for:
-    all of `bnproof.simulate` counts.
+    All of `bnproof.simulate` is included, because samplers, studies and search spaces are imported
+    by name.
     """
     return code_hash("bnproof.verification", *_modules_of_simulate(), within="bnproof")
 
@@ -185,22 +189,22 @@ def _modules_of_simulate() -> Iterator[str]:
         yield ".".join(("bnproof", "simulate", *parts))
 
 
-def _code_of_claim(claim_id: str, outside: Path | None) -> str:
-    """Hash of a claim's module and what it imports; of a whole folder if it is the user's own."""
+def _code_of_claim(claim_id: str, user_claims: Path | None) -> str:
+    """Return the hash of a claim's module and its imports, or of a whole folder of user claims."""
     module = module_of(claim_id)
     if module is not None:
         return code_hash(module, within="bnproof")
-    files = sorted(outside.glob("*.py")) if outside else []
+    files = sorted(user_claims.glob("*.py")) if user_claims else []
     return digest(b"\0".join(path.read_bytes() for path in files))
 
 
 def _published(claim_id: str) -> list[str]:
-    """Hashes of the published measurements of a claim."""
+    """Return the hashes of the published measurements of a claim."""
     return [digest(path.read_bytes()) for path in record_files.files(claim_id)]
 
 
-def _surroundings(device: str, threads: int) -> dict[str, Any]:
-    """What is installed and what computes."""
+def _environment(device: str, threads: int) -> dict[str, Any]:
+    """Return package versions and machine properties that affect results."""
     return {
         "environment": document.environment(device, threads),
         "lock": digest("\n".join(document.lock()).encode()),

@@ -1,4 +1,4 @@
-"""Carry jobs out under a person's eyes: what runs, how much is left, and Ctrl-C."""
+"""Run jobs with a progress display and handling of Ctrl-C."""
 
 import math
 import signal
@@ -21,28 +21,28 @@ def drive(
     limit: float = math.inf,
     deadline: float = math.inf,
 ) -> bool:
-    """Carry out jobs and what they need, until all are done or Ctrl-C or SIGTERM comes.
+    """Run jobs and their dependencies until all have ended, or until Ctrl-C or SIGTERM.
 
     Parameters
     ----------
     ended
-        Is told each job once, as it ends; what it returns is printed.
+        Called once for each job that has ended; returns a line to print or None.
     unit, total
-        What the lines that it returns are counted as, and how many there will be.
+        Unit (plural) and expected number of these lines, for the progress display.
     retries, limit, deadline
-        As for `bnproof.scheduler.schedule.run`.
+        See `bnproof.scheduler.schedule.run`.
 
     Returns
     -------
     bool
-        False if it was interrupted.
+        False if interrupted.
     """
     progress = Progress(unit, total, pending(jobs))
     results = run(
         jobs, engine, retries=retries, limit=limit, deadline=deadline, watch=progress.watch
     )
     try:
-        with _stopping(), closing(results):
+        with _sigterm_interrupts(), closing(results):
             for job, outcome in results:
                 progress.ended(job, outcome.log, ended(job, outcome))
     except KeyboardInterrupt:
@@ -53,17 +53,17 @@ def drive(
 
 
 def pending(jobs: Iterable[Job]) -> list[Job]:
-    """The jobs that are not done, and those that they need."""
-    found: dict[str, Job] = {}
+    """Return the unfinished jobs and their unfinished dependencies."""
+    unfinished: dict[str, Job] = {}
     for job in jobs:
-        if job.key not in found and not job.done():
-            found |= {need.key: need for need in pending(job.needs)} | {job.key: job}
-    return list(found.values())
+        if job.key not in unfinished and not job.done():
+            unfinished |= {need.key: need for need in pending(job.needs)} | {job.key: job}
+    return list(unfinished.values())
 
 
 @contextmanager
-def _stopping() -> Iterator[None]:
-    """SIGTERM, which a batch system sends before the time is over, is like Ctrl-C."""
+def _sigterm_interrupts() -> Iterator[None]:
+    """Treat SIGTERM, which batch systems send before a time limit, like Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A job whose result is that of a run folder."""
+"""A base class for jobs whose result is stored in a run folder."""
 
 from collections.abc import Sequence
 
@@ -6,24 +6,24 @@ from bnproof.empirical.training.run_folder import RunFolder
 from bnproof.scheduler.job import Job
 
 
-class InFolder:
-    """What jobs have in common whose result is that of a run folder."""
+class FolderJob:
+    """A job whose result is stored in a run folder."""
 
     @property
     def run(self) -> RunFolder:
-        """The folder."""
+        """The run folder."""
         raise NotImplementedError
 
     @property
     def key(self) -> str:
-        """The folder's name, which is the hash of a configuration."""
+        """Name of the folder, which is the hash of a configuration."""
         return self.run.folder.name
 
     @property
     def needs(self) -> Sequence[Job]:
-        """Other jobs; none unless a subclass names some."""
+        """Jobs to be finished first; none by default."""
         return ()
 
     def done(self) -> bool:
-        """Whether the folder has a result."""
+        """Whether the folder contains a result."""
         return self.run.result() is not None

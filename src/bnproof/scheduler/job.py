@@ -1,4 +1,4 @@
-"""A unit of work, and how an attempt at it ended; imports nothing heavy."""
+"""Jobs and the outcomes of attempts to run them; imports nothing heavy."""
 
 import io
 import signal
@@ -12,43 +12,43 @@ from typing import Final, Literal, Protocol
 from bnproof.theory.common.errors import UserError, described
 from bnproof.theory.common.files import WriteError
 
-GRACE: Final = 60.0  # seconds that a job has for its step and checkpoint before it is killed
+GRACE: Final = 60.0  # seconds to finish a step and write a checkpoint before being killed
 
 
 class Job(Protocol):
-    """A unit of work whose result lies on disk; it can be pickled."""
+    """A picklable unit of work whose result is stored on disk."""
 
     @property
     def key(self) -> str:
-        """Hash of everything that the result depends on: jobs of one key are one job."""
+        """Hash of everything that the result depends on; jobs with equal keys are the same."""
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """Name to display."""
 
     @property
     def cost(self) -> float:
-        """About how many seconds it takes; decides nothing but the order."""
+        """Estimated time in seconds, used only to order jobs."""
 
     @property
     def needs(self) -> "Sequence[Job]":
-        """Jobs whose results it reads."""
+        """Jobs that must be finished first."""
 
     def done(self) -> bool:
-        """Whether its result is there."""
+        """Whether the result exists."""
 
     def carry_out(self) -> None:
-        """Do the work, or what is left of it, and write the result.
+        """Do the work, or resume it, and write the result.
 
         Raises
         ------
         WaitError
-            If it needs results that are not there yet.
+            If the job needs results that do not exist yet.
         """
 
 
 class WaitError(Exception):
-    """A job found out that it needs other jobs first."""
+    """Raised by a running job that needs other jobs to finish first."""
 
     def __init__(self, needs: Sequence[Job]) -> None:
         super().__init__(f"needs {len(needs)} other jobs")
@@ -57,21 +57,21 @@ class WaitError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt at a job ended.
+    """Outcome of an attempt to run a job.
 
     Attributes
     ----------
     status
-        ``"done"``; ``"kept"``: its result was there before; ``"failed"``, as it would again;
-        ``"unfinished"``: stopped, and can be resumed; ``"crashed"``: its process vanished, and
-        another attempt may succeed; ``"refused"``: its folder cannot be written, nor can those of
-        others; ``"waiting"`` for `needs`.
+        ``"done"``; ``"kept"`` if the result existed already; ``"failed"`` if another attempt would
+        fail too; ``"unfinished"`` if it was stopped and can be resumed; ``"crashed"`` if its
+        process died, so that another attempt may succeed; ``"refused"`` if the folder is not
+        writable, which concerns all jobs; ``"waiting"`` for `needs`.
     note
-        One line.
+        Explanation in one line.
     log
-        What it wrote to standard error, with the traceback of a fault of the program.
+        Output on standard error, with the traceback if there was a bug.
     needs
-        Jobs that it found out to need.
+        Jobs to wait for.
     """
 
     status: Literal["done", "kept", "failed", "unfinished", "crashed", "refused", "waiting"]
@@ -81,26 +81,26 @@ class Outcome:
 
 
 def attempt(job: Job, seconds: float) -> Outcome:
-    """Work on a job in this process for at most so many seconds.
+    """Run a job in this process, for at most `seconds`.
 
     Raises
     ------
     KeyboardInterrupt
-        After SIGINT, unless it came because the time is over.
+        After SIGINT, unless it was caused by the time limit.
     """
-    late: list[int] = []
+    alarms: list[int] = []
     try:
-        with _limited(seconds, late):
+        with _time_limit(seconds, alarms):
             job.carry_out()
     except WaitError as wait:
         return Outcome("waiting", needs=wait.needs)
     except KeyboardInterrupt:
-        if not late:
+        if not alarms:
             raise
         return Outcome("unfinished", f"stopped after {seconds:g} s")
     except WriteError as error:
         return Outcome("refused", described(error))
-    except (UserError, OSError) as error:  # no fault of the program
+    except (UserError, OSError) as error:  # not a bug
         return Outcome("failed", described(error))
     except Exception as error:
         return Outcome("failed", described(error), traceback.format_exc())
@@ -108,21 +108,21 @@ def attempt(job: Job, seconds: float) -> Outcome:
 
 
 def captured(job: Job, seconds: float) -> Outcome:
-    """As `attempt`; what the job writes to standard error is the outcome's log."""
+    """Like `attempt`, but capture standard error as the outcome's log."""
     with redirect_stderr(io.StringIO()) as messages:
         try:
             outcome = attempt(job, seconds)
         except KeyboardInterrupt:
-            outcome = Outcome("unfinished", "stopped from outside")
+            outcome = Outcome("unfinished", "interrupted")
     return replace(outcome, log=messages.getvalue() + outcome.log)
 
 
 @contextmanager
-def _limited(seconds: float, late: list[int]) -> Iterator[None]:
-    """Interrupt this process, as Ctrl-C does, when the time is over; `late` is then not empty."""
+def _time_limit(seconds: float, alarms: list[int]) -> Iterator[None]:
+    """Interrupt this process like Ctrl-C after `seconds`, and then append to `alarms`."""
 
     def ring(number: int, _frame: FrameType | None) -> None:
-        late.append(number)
+        alarms.append(number)
         signal.raise_signal(signal.SIGINT)
 
     if seconds == float("inf"):

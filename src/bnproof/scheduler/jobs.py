@@ -5,9 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from bnproof.catalogue import one
+from bnproof.catalogue import load_claim
 from bnproof.empirical.data.load import load
 from bnproof.empirical.experiment import experiment_of
 from bnproof.empirical.runner import measure_seed, seeds_of, size_of, trial_config, trial_of
@@ -15,28 +15,28 @@ from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import exactly, train
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data, LinearMap
-from bnproof.empirical.trial import UPDATE, Conduct, MissingError, Part, look_up
-from bnproof.scheduler.folder import InFolder
+from bnproof.empirical.trial import UPDATE, Conduct, MissingError, Part, Trial, look_up
+from bnproof.scheduler.folder import FolderJob
 from bnproof.scheduler.job import Job, WaitError
-from bnproof.theory.claim import Settings
+from bnproof.theory.claim import Claim, Settings
 
-AT_INITIALISATION: Final = 10.0  # seconds of a seed: a guess, for the order of work
+AT_INITIALISATION: Final = 10.0  # estimated seconds per seed, used only to order jobs
 
 
 @dataclass(frozen=True)
-class Training(InFolder):
+class Training(FolderJob):
     """A training run.
 
     Attributes
     ----------
-    recipe
-        What is carried out.
+    training_config
+        Configuration of the run.
     data
         Name or folder of the images; None for `photos`.
     images
-        At most so many are read; all if None.
+        Maximum number of images to read; all if None.
     root, device
-        Folder of all runs, and where PyTorch computes.
+        Folder of all runs and device for PyTorch.
     """
 
     training_config: TrainingConfig
@@ -52,18 +52,18 @@ class Training(InFolder):
 
     @property
     def cost(self) -> float:
-        """In proportion to the updates."""
+        """Estimated time in seconds, proportional to the number of updates."""
         return UPDATE * self.training_config.steps
 
     def read(self) -> Data:
-        """The images, or the linear map that is to be learnt."""
+        """Load the images, or the linear map to be learnt."""
         if self.data == LinearMap.name:
             return LinearMap()
         return load(self.data, limit=self.images)
 
     @cached_property
     def run(self) -> RunFolder:
-        """The folder that `bnproof.empirical.training.loop.train` fills."""
+        """The run folder of `bnproof.empirical.training.loop.train`."""
         return RunFolder(self.root, self.training_config.config(self.read(), self.device))
 
     def carry_out(self) -> None:
@@ -72,26 +72,26 @@ class Training(InFolder):
 
 
 @dataclass(frozen=True)
-class Seed(InFolder):
-    """One seed of an experiment: what is measured.
+class Seed(FolderJob):
+    """Measurements of one seed of an experiment.
 
     Attributes
     ----------
     id, settings
-        The claim, and how it is measured; the seed is that of `settings`.
+        The claim and the settings of the experiment, including the seed.
     root
         Folder of all runs.
     cost
-        About how many seconds it takes.
-    outside
-        Folder of claims that are the user's own.
+        Estimated time in seconds.
+    user_claims
+        Folder of user-defined claims.
     """
 
     id: str
     settings: Settings
     root: Path
     cost: float = AT_INITIALISATION
-    outside: Path | None = None
+    user_claims: Path | None = None
 
     @property
     def name(self) -> str:
@@ -100,17 +100,17 @@ class Seed(InFolder):
 
     @cached_property
     def run(self) -> RunFolder:
-        """The folder that `bnproof.empirical.runner.measure` reads."""
+        """The run folder that `bnproof.empirical.runner.measure` reads."""
         claim, trial = self._parts(look_up)
         return RunFolder(self.root, trial_config(claim, trial))
 
     def carry_out(self) -> None:
-        """Measure; training runs and shared parts are jobs of their own.
+        """Measure this seed.
 
         Raises
         ------
         WaitError
-            If some of them are to be done first.
+            If training runs or shared parts, which are separate jobs, are not finished.
         """
         try:
             measure_seed(*self._parts(look_up))
@@ -121,7 +121,7 @@ class Seed(InFolder):
             ) from None
 
     def carry_out_part(self, key: str) -> None:
-        """Carry out one of its parts, by the name of its folder."""
+        """Run one part of the experiment, given the name of its folder."""
 
         def runner(part: Part) -> State | None:
             if part.run.folder.name != key:
@@ -133,27 +133,27 @@ class Seed(InFolder):
         with suppress(_DoneError), exactly():
             experiment_of(claim).run(trial)
 
-    def _parts(self, runner: Conduct) -> Any:
-        claim = one(self.id, self.outside)
+    def _parts(self, runner: Conduct) -> tuple[Claim, Trial]:
+        claim = load_claim(self.id, self.user_claims)
         images = load(self.settings.data, limit=size_of(claim, self.settings).images)
         seed = self.settings.seed
         return claim, trial_of(claim, self.settings, images, seed, root=self.root, runner=runner)
 
 
 class _DoneError(Exception):
-    """The part that was wanted is done; the rest of the experiment is not."""
+    """Raised to leave an experiment once the requested part is done."""
 
 
 @dataclass(frozen=True)
 class SharedPart:
-    """A part of an experiment that a seed of it asked for; others that ask for it share it.
+    """A part of an experiment that several seeds or experiments can share.
 
     Attributes
     ----------
     seed
-        The one that asked.
+        A seed that needs it.
     key, name, cost
-        As for `bnproof.scheduler.job.Job`.
+        See `bnproof.scheduler.job.Job`.
     """
 
     seed: Seed
@@ -163,15 +163,15 @@ class SharedPart:
 
     @property
     def needs(self) -> Sequence[Job]:
-        """Nothing: it was asked for when all that comes before it was done."""
+        """No jobs: earlier parts were finished when this one was requested."""
         return ()
 
     def done(self) -> bool:
-        """Whether its folder has a result."""
+        """Whether its folder contains a result."""
         return (self.seed.root / self.key / "result.json").exists()
 
     def carry_out(self) -> None:
-        """Do it, in the course of the experiment."""
+        """Run the experiment up to this part."""
         self.seed.carry_out_part(self.key)
 
 
@@ -181,21 +181,21 @@ def seeds(
     root: Path,
     *,
     count: int | None = None,
-    outside: Path | None = None,
+    user_claims: Path | None = None,
     seconds: float | None = None,
 ) -> list[Seed]:
-    """The seeds of an experiment.
+    """Return the jobs for the seeds of an experiment.
 
     Parameters
     ----------
     count
-        How many; as many as the scale asks for if None.
+        Number of seeds; by default that of the scale.
     seconds
-        That all of them took before, if they did.
+        Total time they took before, if known.
     """
-    numbers = seeds_of(one(id, outside), settings, count)
+    numbers = seeds_of(load_claim(id, user_claims), settings, count)
     cost = AT_INITIALISATION if seconds is None else seconds / len(numbers)
     return [
-        Seed(id, replace(settings, seed=number), root, cost=cost, outside=outside)
+        Seed(id, replace(settings, seed=number), root, cost=cost, user_claims=user_claims)
         for number in numbers
     ]

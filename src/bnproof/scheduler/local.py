@@ -1,4 +1,4 @@
-"""Jobs in this process, one after the other, or in processes of this machine."""
+"""Engines that run jobs on this machine: in this process, or in worker processes."""
 
 import contextlib
 import math
@@ -11,20 +11,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import connection
 from multiprocessing.connection import Connection
-from typing import Any, Final
+from typing import Final
 
 from tqdm import tqdm
 
 from bnproof.scheduler.job import GRACE, Job, Outcome, attempt, captured
 
-# Not forked: threads and GPU contexts of this process do not survive a fork.
+# Spawned, not forked: threads and GPU contexts do not survive a fork.
 CONTEXT: Final = multiprocessing.get_context("spawn")
-PATIENCE: Final = 5.0  # seconds that a process without a job has to end
-STOPPED: Final = 130  # exit status of a process whose driver is gone
+TIMEOUT: Final = 5.0  # seconds for an idle process to exit
+STOPPED: Final = 130  # exit status of a worker whose parent process is gone
 
 
 class Inline:
-    """Jobs in this process, where a debugger sees them, with so many threads."""
+    """Runs jobs in this process, one after the other, which allows debugging."""
 
     def __init__(self, threads: int) -> None:
         import torch
@@ -35,38 +35,37 @@ class Inline:
         torch.set_num_threads(threads)
 
     def room(self) -> bool:
-        """One job at a time."""
+        """Whether another job can be started; only one runs at a time."""
         return not self._ended
 
     def start(self, job: Job, seconds: float) -> None:
-        """Carry the job out, to its end."""
+        """Run the job to its end."""
         self._ended.append((job, attempt(job, seconds)))
 
     def wait(self, seconds: float) -> Sequence[tuple[Job, Outcome]]:
-        """What `start` did."""
+        """Return the job run by `start` and its outcome."""
         del seconds
         ended, self._ended = self._ended, []
         return ended
 
     def close(self) -> None:
-        """Compute with as many threads as before."""
+        """Restore the number of threads."""
         import torch
 
         torch.set_num_threads(self._before)
 
 
 class Processes:
-    """Processes that each take one job after the other.
+    """Runs jobs in worker processes.
 
-    They are started when they are needed, and end with the process that started them, however that
-    one ends.
+    Workers are started on demand and exit with the parent process, even if that is killed.
 
     Parameters
     ----------
     threads
-        Of each process.
+        Number of threads per process.
     environments
-        Of each process: what is set before anything is imported.
+        Environment variables of each process, set before anything is imported.
     """
 
     def __init__(self, threads: int, environments: Sequence[Mapping[str, str]]) -> None:
@@ -76,17 +75,17 @@ class Processes:
         self._busy: list[_Worker] = []
 
     def room(self) -> bool:
-        """Whether a process is free, or can be started."""
+        """Whether a process is idle or can be started."""
         return bool(self._idle or self._free)
 
     def start(self, job: Job, seconds: float) -> None:
-        """Give the job to a process."""
+        """Send the job to a process."""
         worker = self._ready()
         worker.take(job, seconds)
         self._busy.append(worker)
 
     def _ready(self) -> "_Worker":
-        """A process that waits for a job; one that was killed meanwhile is replaced."""
+        """Return an idle process, replacing those that have been killed."""
         while self._idle:
             worker = self._idle.pop()
             if worker.alive:
@@ -96,7 +95,7 @@ class Processes:
         return _Worker(self._free.pop())
 
     def wait(self, seconds: float) -> Sequence[tuple[Job, Outcome]]:
-        """The jobs that have ended, after waiting at most so long for one."""
+        """Wait until a job ends, for at most `seconds`; return the jobs that have ended."""
         connection.wait([end for worker in self._busy for end in worker.ends], seconds)
         ended = []
         for worker in list(self._busy):
@@ -105,7 +104,7 @@ class Processes:
                 continue
             self._busy.remove(worker)
             ended.append((worker.job, outcome))
-            if outcome.status in ("crashed", "unfinished"):  # it may have stopped anywhere
+            if outcome.status in ("crashed", "unfinished"):  # may be in an inconsistent state
                 worker.kill()
                 self._free.append(worker.environment)
             else:
@@ -113,7 +112,7 @@ class Processes:
         return ended
 
     def close(self) -> None:
-        """Ask what runs for a checkpoint, wait for it, and end all processes."""
+        """Interrupt running jobs, wait for their checkpoints, and end all processes."""
         try:
             for worker in self._busy:
                 worker.stop()
@@ -122,72 +121,72 @@ class Processes:
             for worker in self._idle:
                 worker.dismiss()
             for worker in self._idle:
-                worker.join(PATIENCE)
-        finally:  # a second Ctrl-C does not wait
+                worker.join(TIMEOUT)
+        finally:  # also after a second Ctrl-C
             for worker in (*self._idle, *self._busy):
                 worker.kill()
 
 
 class _Worker:
-    """One process."""
+    """A worker process."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
         self.job: Job
-        self._last = math.inf
-        self._pipe, theirs = CONTEXT.Pipe()
-        # Not daemonic: PyTorch may start processes of its own.
-        self._process = CONTEXT.Process(target=serve, args=(theirs, environment))
-        with _deaf():
+        self._deadline = math.inf
+        self._pipe, remote = CONTEXT.Pipe()
+        # Not daemonic: PyTorch may start subprocesses.
+        self._process = CONTEXT.Process(target=serve, args=(remote, environment))
+        with _sigint_blocked():
             self._process.start()
-        theirs.close()
+        remote.close()
 
     @property
     def ends(self) -> tuple[Connection, int]:
-        """What `multiprocessing.connection.wait` takes."""
+        """Objects for `multiprocessing.connection.wait`."""
         return self._pipe, self._process.sentinel
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process is running."""
         return self._process.is_alive()
 
     def take(self, job: Job, seconds: float) -> None:
-        """Begin a job."""
+        """Start a job."""
         self.job = job
-        self._last = time.monotonic() + seconds + GRACE
-        with contextlib.suppress(OSError):  # it has just died; `poll` will tell
+        self._deadline = time.monotonic() + seconds + GRACE
+        with contextlib.suppress(OSError):  # it has just died, which `poll` will report
             self._pipe.send((job, seconds))
 
     def poll(self) -> Outcome | None:
-        """How its job ended, or None while it works."""
+        """Return the outcome of the job, or None while it is running."""
         with contextlib.suppress(EOFError, OSError):
             if self._pipe.poll():
                 outcome: Outcome = self._pipe.recv()
                 return outcome
         if not self.alive:
             return Outcome("crashed", _ending(self._process.exitcode))
-        if time.monotonic() > self._last:
-            return Outcome("unfinished", "did not stop when it was asked to, and was killed")
+        if time.monotonic() > self._deadline:
+            return Outcome("unfinished", "did not stop when interrupted and was killed")
         return None
 
     def stop(self) -> None:
-        """Ask for a checkpoint; `poll` kills it if it takes too long."""
-        self._last = time.monotonic() + GRACE
+        """Interrupt the job, which then writes a checkpoint; `poll` enforces a time limit."""
+        self._deadline = time.monotonic() + GRACE
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._process.ident or os.getpid(), signal.SIGINT)
 
     def dismiss(self) -> None:
-        """Let it end: there are no more jobs."""
-        with contextlib.suppress(OSError):  # it has ended already
+        """Let the process exit: there are no more jobs."""
+        with contextlib.suppress(OSError):  # it has exited already
             self._pipe.send(None)
 
     def join(self, seconds: float) -> None:
-        """Wait for its end."""
+        """Wait for the process to exit."""
         self._process.join(seconds)
 
     def kill(self) -> None:
-        """End it now."""
+        """Kill the process."""
         self._process.kill()
         self._process.join()
         self._pipe.close()
@@ -200,8 +199,8 @@ def _ending(status: int | None) -> str:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Ctrl-C is for the driver, which then stops its processes; they inherit what is blocked."""
+def _sigint_blocked() -> Iterator[None]:
+    """Block SIGINT, also in child processes: only the parent handles Ctrl-C."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -210,11 +209,11 @@ def _deaf() -> Iterator[None]:
 
 
 def serve(pipe: Connection, environment: Mapping[str, str]) -> None:
-    """Work on the jobs that come through a pipe, until None does: what a process does."""
+    """Run jobs received through a pipe until None comes: the main function of a worker."""
     os.environ.update(environment)
-    os.setsid()  # no longer of the terminal's group, which Ctrl-C goes to
-    threading.Thread(target=_end_with_the_driver, daemon=True).start()
-    tqdm.set_lock(threading.RLock())  # nobody else's: the default takes a semaphore of the system
+    os.setsid()  # leave the terminal's process group, which receives Ctrl-C
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    tqdm.set_lock(threading.RLock())  # the default lock needs a system semaphore
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
@@ -223,9 +222,10 @@ def serve(pipe: Connection, environment: Mapping[str, str]) -> None:
             pipe.send(captured(*order))
 
 
-def _end_with_the_driver() -> None:
-    """Ask for a checkpoint when the driver is gone, and do not wait for it for ever."""
-    parent: Any = multiprocessing.parent_process()
+def _end_with_parent() -> None:
+    """Interrupt the job when the parent process is gone, and exit after a grace period."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
     connection.wait([parent.sentinel])
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(GRACE)

@@ -1,4 +1,4 @@
-"""Options of every command that runs jobs, and the engine that they ask for."""
+"""Command-line options for running jobs, and the engine they select."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -18,17 +18,17 @@ class Workers:
     Attributes
     ----------
     jobs
-        Jobs at a time, a process each. Local: the number of cores, or as many as fit on the GPUs,
-        if not given; 1 works in the calling process, where a debugger sees it. Ray: as many as
-        there is room for.
+        Maximum number of jobs at a time, each in its own process. By default the number of cores
+        or, on GPUs, as many as fit; with Ray, no limit. 1 runs jobs in the calling process, which
+        allows debugging.
     engine
-        local: processes of this machine. ray: a Ray cluster, or a local instance of Ray.
+        local uses processes on this machine, ray a Ray cluster or a local Ray instance.
     address
-        Address of a Ray cluster; that of RAY_ADDRESS, else a local instance, if not given.
+        Address of a Ray cluster. By default RAY_ADDRESS if set, otherwise a local instance.
     gpus
-        Numbers of the GPUs of this machine that are used, such as 0,2; all if not given.
+        Numbers of the GPUs to use on this machine, such as 0,2; all by default.
     gpus_per_job
-        GPUs of a job: a fraction, where several share one, or a whole number; 1 if not given.
+        GPUs per job: a whole number, or a fraction to share a GPU between jobs; 1 by default.
     """
 
     jobs: int | None = None
@@ -38,58 +38,58 @@ class Workers:
     gpus_per_job: float | None = None
 
     def check(self) -> None:
-        """Refuse what contradicts itself, before anything heavy is imported.
+        """Validate the options, before anything heavy is imported.
 
         Raises
         ------
         UserError
-            Naming the option.
+            If an option is out of range or conflicts with another.
         """
         if self.jobs is not None and self.jobs < 1:
             raise UserError(f"--jobs {self.jobs}: must be at least 1")
         if self.engine == "local" and self.address is not None:
-            raise UserError(f"--address {self.address}: is for --engine ray")
+            raise UserError(f"--address {self.address}: needs --engine ray")
         if self.engine == "ray" and self.gpus is not None:
-            raise UserError(f"--gpus {self.gpus}: is for --engine local; Ray shares its GPUs out")
+            raise UserError(f"--gpus {self.gpus}: needs --engine local; Ray assigns GPUs itself")
         if self.gpus_per_job is not None:
             resources.check_share(self.gpus_per_job)
 
     def device(self, name: str) -> str:
-        """The device of every job, ``cpu`` or ``cuda``, which need not be one of this machine.
+        """Return the device of the jobs, ``cpu`` or ``cuda``, possibly on other machines.
 
         Raises
         ------
         UserError
-            If there is no GPU for them.
+            If a GPU is requested but not available.
         """
         if self.engine == "local":
             return resources.device(name)
         if name == "cuda" and self.gpus_per_job is None:
-            raise UserError("--device cuda: with --engine ray, give --gpus-per-job as well")
+            raise UserError("--device cuda: --engine ray needs --gpus-per-job as well")
         return "cuda" if self.gpus_per_job is not None and name != "cpu" else "cpu"
 
     def start(
-        self, most: int, *, device: str, each: int, threads: int | None = None, share: float = 1.0
+        self, limit: int, device: str, *, memory: int, threads: int | None = None, share: float = 1
     ) -> Engine:
-        """The engine that jobs are carried out by.
+        """Start the engine that runs the jobs.
 
         Parameters
         ----------
-        most
-            Jobs that there can be at a time.
+        limit
+            Maximum number of jobs that can run at a time.
         device
-            Of every job, ``cpu`` or ``cuda``.
-        each
-            Bytes of memory that a job may take.
+            Device of the jobs, ``cpu`` or ``cuda``.
+        memory
+            Memory needed per job, in bytes.
         threads
-            Of a job; None for the cores divided among the jobs, and 1 on Ray.
+            Threads per job.  By default the cores are divided among the jobs; on Ray, 1.
         share
-            GPUs of a job, if the user says nothing.
+            Default number of GPUs per job.
 
         Raises
         ------
         UserError
-            If memory, GPUs or the cluster do not hold what was asked for.
+            If memory, GPUs or the cluster do not suffice.
         """
         from bnproof.scheduler.local import Inline, Processes
 
@@ -99,39 +99,39 @@ class Workers:
 
             gpus = share if device == "cuda" else 0
             return Ray(self.address, jobs=self.jobs, threads=threads or 1, gpus=gpus)
-        places: list[str] = []
+        slots: list[str] = []
         if device == "cuda":
-            places = resources.slots(resources.gpus(self.gpus), share)
-            most = min(most, len(places))
+            slots = resources.slots(resources.gpus(self.gpus), share)
+            limit = min(limit, len(slots))
         elif self.gpus is not None:
             resources.gpus(self.gpus)
-            raise UserError(f"--gpus {self.gpus}: the jobs use the CPU; leave it out")
-        count = resources.processes(self.jobs, each, most)
+            raise UserError(f"--gpus {self.gpus}: the jobs run on the CPU; remove the option")
+        count = resources.processes(self.jobs, memory, limit)
         threads = threads or resources.threads(max(1, resources.cores() // count))
         if count == 1 and self.gpus is None:
             return Inline(threads)
-        return Processes(threads, resources.environments(count, threads, places))
+        return Processes(threads, resources.environments(count, threads, slots))
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Trainers(Workers):
-    """Workers that train.
+    """Workers for training.
 
     Attributes
     ----------
     threads
-        Threads of a job. Local: the cores divided among the jobs if not given. Ray: 1.
+        Threads per job. By default the cores are divided among the jobs; with Ray, 1.
     """
 
     threads: int | None = None
 
     def check(self) -> None:
-        """Refuse what contradicts itself, as `Workers.check`."""
+        """Validate the options; see `Workers.check`."""
         super().check()
         if self.threads is not None and self.threads < 1:
             raise UserError(f"--threads {self.threads}: must be at least 1")
 
 
-HERE: Final = Workers()
-TRAINERS: Final = Trainers()
+DEFAULT_WORKERS: Final = Workers()
+DEFAULT_TRAINERS: Final = Trainers()

@@ -1,4 +1,4 @@
-"""What runs and how much is left: a line at the foot of a terminal, nothing elsewhere."""
+"""Progress display: a status line at the bottom of a terminal."""
 
 import shutil
 import sys
@@ -10,41 +10,41 @@ from tqdm import tqdm
 
 from bnproof.scheduler.job import Job
 
-LEAST: Final = 0.02  # of the work, before the time that is left is told
+MIN_SHARE: Final = 0.02  # share of the work to finish before the remaining time is estimated
 
 
 class Progress:
-    """Lines on standard output, and one on standard error while that is a terminal.
+    """Prints lines to standard output, and a status line to standard error if it is a terminal.
 
     Parameters
     ----------
     unit
-        What the lines are counted as, in the plural.
+        Unit of the lines, in the plural.
     total
-        How many lines there will be.
+        Expected number of lines.
     jobs
-        Those that are not done.
+        Unfinished jobs.
     """
 
     def __init__(self, unit: str, total: int, jobs: Sequence[Job]) -> None:
         self._unit, self._total, self._lines = unit, total, 0
         self._left = {job.key: job.cost for job in jobs}
-        self._whole = sum(self._left.values())
+        self._total_cost = sum(self._left.values())
         self._running: list[str] = []
-        self._begun = time.monotonic()
+        self._start = time.monotonic()
         self._bar = tqdm(bar_format="{desc}", leave=False, disable=None)
 
     def watch(self, running: Sequence[Job]) -> None:
-        """Show what runs."""
+        """Update the running jobs."""
         for job in running:
-            if job.key not in self._left:  # another job found out that it needs this one
+            if job.key not in self._left:  # added later, because another job needs it
                 self._left[job.key] = job.cost
-                self._whole += job.cost
+                self._total_cost += job.cost
         self._running = [job.name for job in running]
         self._show()
 
     def ended(self, job: Job, log: str, line: str | None) -> None:
-        """Take a job off what is left; print what it wrote, and its line."""
+        """Record the end of a job; print its log and its line."""
         self._left.pop(job.key, None)
         if log:
             tqdm.write(log.rstrip(), file=sys.stderr)
@@ -55,7 +55,7 @@ class Progress:
         self._show()
 
     def close(self) -> None:
-        """Take the line away."""
+        """Remove the status line."""
         self._bar.close()
 
     def _show(self) -> None:
@@ -66,8 +66,8 @@ class Progress:
         self._bar.set_description_str(line[: shutil.get_terminal_size().columns - 1])
 
     def _time(self) -> str:
-        done = self._whole - sum(self._left.values())
-        if done < LEAST * self._whole or not self._whole:
+        done = self._total_cost - sum(self._left.values())
+        if done < MIN_SHARE * self._total_cost or not self._total_cost:
             return ""
-        seconds = (time.monotonic() - self._begun) * (self._whole - done) / done
+        seconds = (time.monotonic() - self._start) * (self._total_cost - done) / done
         return f"{seconds:.0f} s left" if seconds < 100 else f"{seconds / 60:.0f} min left"

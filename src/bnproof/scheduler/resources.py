@@ -1,4 +1,4 @@
-"""What this machine has for jobs: cores, free memory, GPUs."""
+"""Resources of this machine: cores, free memory and GPUs."""
 
 import math
 import os
@@ -19,23 +19,22 @@ THREADS: Final = (
 
 
 def limit_threads(count: int) -> None:
-    """Let libraries that are imported after this compute with so many threads.
+    """Set the number of threads for libraries imported later, unless the environment sets it.
 
-    What the environment says goes first.  Two threads that share tiny matrices spend most of their
-    time waiting for one another.
+    Threads that share tiny matrices spend most of their time waiting for one another.
     """
     for name in THREADS:
         os.environ.setdefault(name, str(count))
 
 
 def threads(count: int) -> int:
-    """How many threads a job computes with: so many, unless the environment says otherwise."""
-    told = os.environ.get(THREADS[0], "")
-    return int(told) if told.isdecimal() and int(told) else count
+    """Return the number of threads per job: `count`, unless the environment sets it."""
+    value = os.environ.get(THREADS[0], "")
+    return int(value) if value.isdecimal() and int(value) else count
 
 
 def cores() -> int:
-    """Cores that this process may use: its affinity, and its share if it is in a container."""
+    """Return the number of cores available to this process, also in a container."""
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
     else:
@@ -50,124 +49,126 @@ def cores() -> int:
     return count
 
 
-def processes(asked: int | None, each: int, most: int) -> int:
-    """How many processes to start.
+def processes(requested: int | None, memory: int, limit: int) -> int:
+    """Return the number of processes to start.
 
     Parameters
     ----------
-    asked
-        By the user; None for a core each.
-    each
-        Bytes that one may take.
-    most
-        More would have nothing to do, or no GPU.
+    requested
+        Number requested by the user; None for one per core.
+    memory
+        Memory per process, in bytes.
+    limit
+        Maximum number that can be used.
 
     Raises
     ------
     UserError
-        If so many were asked for that memory does not hold them.
+        If the requested number does not fit into memory.
     """
-    from bnproof.simulate import memory
+    from bnproof.simulate.memory import free as free_memory
 
-    free = memory.free()
-    fit = max(1, free // each)
-    if asked is not None and min(asked, most) > fit:
+    free = free_memory()
+    fit = max(1, free // memory)
+    if requested is not None and min(requested, limit) > fit:
         raise UserError(
-            f"--jobs {asked}: a process may take {each / GIB:.2g} GiB and {free / GIB:.3g} GiB are "
-            f"free, so {fit} fit; give --jobs {fit} or less"
+            f"--jobs {requested}: a job needs up to {memory / GIB:.2g} GiB and {free / GIB:.3g} "
+            f"GiB are free; give --jobs {fit} or less"
         )
-    return max(1, min(asked or cores(), fit, most))
+    return max(1, min(requested or cores(), fit, limit))
 
 
-def gpus(listed: str | None) -> list[str]:
-    """The GPUs that may be used, as CUDA_VISIBLE_DEVICES names them.
+def gpus(numbers: str | None) -> list[str]:
+    """Return the GPUs to use, in the notation of CUDA_VISIBLE_DEVICES.
 
     Parameters
     ----------
-    listed
-        Numbers from 0 on, with commas; all if None.
+    numbers
+        Comma-separated numbers, starting at 0; all GPUs if None.
 
     Raises
     ------
     UserError
-        If it is no such list, or a number is not that of a GPU.
+        If a number is invalid.
     """
     import torch
 
     count = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = visible.split(",") if visible else [str(number) for number in range(count)]
-    if listed is None:
+    if numbers is None:
         return names[:count]
-    words = [word.strip() for word in listed.split(",")]
+    words = [word.strip() for word in numbers.split(",")]
     for word in words:
         if not word.isdecimal() or int(word) >= count:
-            there = f"the GPUs here are 0 to {count - 1}" if count else "there is no GPU here"
-            raise UserError(f"--gpus {listed}: {word!r} is no GPU; {there}")
+            allowed = f"must be 0 to {count - 1}" if count else "this machine has no GPU"
+            raise UserError(f"--gpus {numbers}: {word!r} is not a GPU; {allowed}")
     return [names[int(word)] for word in dict.fromkeys(words)]
 
 
 def check_share(share: float) -> None:
-    """Refuse GPUs of a job that are neither a fraction of one nor a whole number of them.
+    """Check that the number of GPUs per job is a fraction of 1 or a whole number.
 
     Raises
     ------
     UserError
-        Naming the option.
+        If it is neither.
     """
     if not (0 < share <= 1 or (share == share // 1 and 1 < share < float("inf"))):
-        raise UserError(f"--gpus-per-job {share:g}: must be a fraction of 1, or a whole number")
+        raise UserError(f"--gpus-per-job {share:g}: must be a fraction of 1 or a whole number")
 
 
 def slots(devices: Sequence[str], share: float) -> list[str]:
-    """The GPUs of each process that there is room for; every GPU has one before any has two.
+    """Return the GPUs of each process, for as many processes as fit.
+
+    Shared GPUs are filled evenly: each has one process before any has two.
 
     Parameters
     ----------
     share
-        GPUs of a process, as `check_share` allows.
+        GPUs per process; see `check_share`.
 
     Raises
     ------
     UserError
-        If a process is to have more than there are.
+        If there are fewer GPUs than one process needs.
     """
-    each = math.ceil(share)
-    if each > len(devices):
-        raise UserError(f"--gpus-per-job {share:g}: {len(devices)} can be used")
+    size = math.ceil(share)
+    if size > len(devices):
+        raise UserError(f"--gpus-per-job {share:g}: must be at most {len(devices)}")
     groups = [
-        ",".join(devices[place : place + each]) for place in range(0, len(devices) - each + 1, each)
+        ",".join(devices[start : start + size]) for start in range(0, len(devices) - size + 1, size)
     ]
     return groups * (int(1 / share + 1e-9) or 1)
 
 
-def environments(count: int, threads: int, places: Sequence[str]) -> list[dict[str, str]]:
-    """What is set in each of `count` processes before anything is imported.
+def environments(count: int, threads: int, slots: Sequence[str]) -> list[dict[str, str]]:
+    """Return the environment variables of each of `count` processes.
 
     Parameters
     ----------
     threads
-        Of each process.
-    places
-        GPUs of each process (`slots`); none for the CPU.
+        Threads per process.
+    slots
+        GPUs of each process (see `slots`); empty for the CPU.
     """
     common = dict.fromkeys(THREADS, str(threads))
-    if not places:
+    if not slots:
         return [common] * count
-    return [common | {"CUDA_VISIBLE_DEVICES": place} for place in places[:count]]
+    return [common | {"CUDA_VISIBLE_DEVICES": slot} for slot in slots[:count]]
 
 
 def device(name: str) -> str:
-    """Return the concrete device, ``cpu`` or ``cuda``, for ``auto``, ``cpu`` or ``cuda``.
+    """Resolve ``auto``, ``cpu`` or ``cuda`` to ``cpu`` or ``cuda``.
 
     Raises
     ------
     UserError
-        If a GPU is asked for and there is none.
+        If a GPU is requested but not available.
     """
     import torch
 
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise UserError("device cuda: PyTorch finds no GPU here; use cpu or auto")
-    return "cuda" if there and name != "cpu" else "cpu"
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise UserError("device cuda: PyTorch finds no GPU; use cpu or auto")
+    return "cuda" if available and name != "cpu" else "cpu"

@@ -1,4 +1,4 @@
-"""Which job is next: dependencies, the longest first, another attempt after a crash."""
+"""Schedule jobs: dependencies first, longest first, with retries after crashes."""
 
 import heapq
 import math
@@ -10,19 +10,19 @@ from typing import Final, Protocol
 from bnproof.scheduler.job import Job, Outcome
 from bnproof.theory.common.files import WriteError
 
-POLL: Final = 1.0  # seconds between looks at the clock while nothing ends
-RETRIES: Final = 1  # further attempts at a job whose process vanishes
+POLL: Final = 1.0  # seconds between checks of the clock
+RETRIES: Final = 1  # further attempts at a job whose process dies
 KEPT: Final = Outcome("kept")
-GOOD: Final = ("done", "kept")
+SUCCESS: Final = ("done", "kept")
 
 
 class Engine(Protocol):
-    """What carries jobs out; it knows nothing of their order.
+    """Runs jobs in the order in which they are started.
 
     Attributes
     ----------
     threads
-        That each job computes with.
+        Number of threads per job.
     """
 
     threads: int
@@ -31,13 +31,13 @@ class Engine(Protocol):
         """Whether another job can be started."""
 
     def start(self, job: Job, seconds: float) -> None:
-        """Begin a job, which is stopped, resumable, after so many seconds."""
+        """Start a job with a time limit."""
 
     def wait(self, seconds: float) -> Sequence[tuple[Job, Outcome]]:
-        """The jobs that have ended, after waiting at most so long for one."""
+        """Wait until a job ends, for at most `seconds`; return the jobs that have ended."""
 
     def close(self) -> None:
-        """Stop the jobs that run, wait for their checkpoints, and let all processes go."""
+        """Stop running jobs, wait for their checkpoints, and end all processes."""
 
 
 def run(
@@ -49,31 +49,31 @@ def run(
     deadline: float = math.inf,
     watch: Callable[[Sequence[Job]], None] = lambda running: None,
 ) -> Generator[tuple[Job, Outcome], None, None]:
-    """Carry out jobs and all that they need; yields each of them once, as it ends.
+    """Run jobs and their dependencies; yield each once, as it ends.
 
-    However the iterator ends, by Ctrl-C say, the engine is closed.
+    The engine is closed at the end, also after an exception such as KeyboardInterrupt.
 
     Parameters
     ----------
     retries
-        Further attempts at a job whose process vanishes.
+        Further attempts at a job whose process dies.
     limit
-        Seconds that an attempt at a job may take.
+        Time limit per attempt, in seconds.
     deadline
-        Reading of `time.monotonic` after which nothing runs.
+        Value of `time.monotonic` at which all jobs are stopped.
     watch
-        Is told what runs, whenever that changes, and every second.
+        Called with the running jobs whenever they change, and every second.
 
     Raises
     ------
     WriteError
-        If a result cannot be written: it would be the same with the next one.
+        If a result cannot be written, which would affect the other jobs too.
     """
     plan = _Plan(jobs)
     running: dict[str, Job] = {}
     crashes: Counter[str] = Counter()
     try:
-        yield from plan.settled()
+        yield from plan.finished()
         while plan.ready or running:
             left = deadline - time.monotonic()
             while plan.ready and left > 0 and engine.room():
@@ -95,7 +95,7 @@ def run(
                     times = f", {retries + 1} times" if retries else ""
                     outcome = Outcome("failed", f"{job.name}: {outcome.note}{times}", outcome.log)
                 plan.end(job, outcome)
-                yield from plan.settled()
+                yield from plan.finished()
             watch(list(running.values()))
         for job in plan.left():
             yield job, Outcome("unfinished")
@@ -104,73 +104,73 @@ def run(
 
 
 class _Plan:
-    """Jobs, what each of them waits for, and how those ended that have."""
+    """Jobs, their dependencies, and the outcomes of those that have ended."""
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         self._known: dict[str, Job] = {}
-        self._places: dict[str, int] = {}
-        self._needs: dict[str, set[str]] = {}  # of the jobs that wait
+        self._order: dict[str, int] = {}
+        self._needs: dict[str, set[str]] = {}  # of waiting jobs
         self._ended: dict[str, Outcome] = {}
-        self._told: deque[tuple[Job, Outcome]] = deque()
+        self._finished: deque[tuple[Job, Outcome]] = deque()
         self.ready: list[tuple[float, int, str]] = []  # a heap
         for job in jobs:
             self._add(job)
 
     def next(self) -> Job:
-        """Take the longest of those that are ready."""
+        """Remove and return the longest job that is ready."""
         return self._known[heapq.heappop(self.ready)[-1]]
 
     def push(self, job: Job) -> None:
-        """Put a job among those that are ready."""
-        heapq.heappush(self.ready, (-job.cost, self._places[job.key], job.key))
+        """Mark a job as ready."""
+        heapq.heappush(self.ready, (-job.cost, self._order[job.key], job.key))
 
     def end(self, job: Job, outcome: Outcome) -> None:
-        """Note how a job ended, and what can begin, or cannot, in consequence."""
+        """Record the outcome of a job and update the jobs that depend on it."""
         if outcome.status == "waiting":
             self._wait(job, outcome.needs)
             return
         self._ended[job.key] = outcome
-        self._told.append((job, outcome))
+        self._finished.append((job, outcome))
         for key in [key for key, needs in self._needs.items() if job.key in needs]:
-            self._look(key)
+            self._update(key)
 
-    def settled(self) -> Generator[tuple[Job, Outcome], None, None]:
-        """Each job that has ended, once."""
-        while self._told:
-            yield self._told.popleft()
+    def finished(self) -> Generator[tuple[Job, Outcome], None, None]:
+        """Yield each job that has ended, once."""
+        while self._finished:
+            yield self._finished.popleft()
 
     def left(self) -> list[Job]:
-        """Jobs that have not ended."""
+        """Return the jobs that have not ended."""
         return [job for key, job in self._known.items() if key not in self._ended]
 
     def _add(self, job: Job) -> None:
         if job.key in self._known:
             return
         self._known[job.key] = job
-        self._places[job.key] = len(self._places)
+        self._order[job.key] = len(self._order)
         if job.done():
             self.end(job, KEPT)
         else:
             self._wait(job, job.needs)
 
     def _wait(self, job: Job, needs: Sequence[Job]) -> None:
-        """Let a job wait for others, some of which may have ended."""
+        """Make a job wait for others, some of which may have ended."""
         self._needs[job.key] = {need.key for need in needs}
         for need in needs:
             self._add(need)
-        self._look(job.key)
+        self._update(job.key)
 
-    def _look(self, key: str) -> None:
-        """Settle a job that waits, if what it needs has ended."""
+    def _update(self, key: str) -> None:
+        """Mark a waiting job as ready or failed if its dependencies have ended."""
         if key not in self._needs:  # it failed already
             return
         needs = self._needs[key]
-        found = [self._ended[need] for need in needs if need in self._ended]
-        bad = next((outcome for outcome in found if outcome.status not in GOOD), None)
-        if bad is None and len(found) < len(needs):
+        outcomes = [self._ended[need] for need in needs if need in self._ended]
+        failure = next((outcome for outcome in outcomes if outcome.status not in SUCCESS), None)
+        if failure is None and len(outcomes) < len(needs):
             return
         del self._needs[key]
-        if bad is None:
+        if failure is None:
             self.push(self._known[key])
         else:
-            self.end(self._known[key], Outcome(bad.status, bad.note))
+            self.end(self._known[key], Outcome(failure.status, failure.note))

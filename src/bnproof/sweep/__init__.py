@@ -1,1 +1,1 @@
-"""Many training runs or experiments from one file, on this machine or on a cluster."""
+"""Grids of training runs or experiments, defined by one file."""

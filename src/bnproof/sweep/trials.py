@@ -1,8 +1,7 @@
-"""A trial of a sweep as a job, and what its result has to show."""
+"""Jobs for the trials of a sweep, and the results to show in its table."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from bnproof.empirical.training.run_folder import State
 from bnproof.scheduler.jobs import Seed, Training
@@ -11,7 +10,7 @@ from bnproof.theory.claim import Scale, Settings
 
 
 def job_of(trial: GridPoint, out: Path, device: str) -> Training | Seed:
-    """The job that carries a trial out in a folder of runs."""
+    """Return the job of a trial, which runs in the folder `out`."""
     fields = trial.fields
     data = fields.get("data")
     if trial.kind == "run":
@@ -26,26 +25,26 @@ def job_of(trial: GridPoint, out: Path, device: str) -> Training | Seed:
 
 
 def shown(job: Training | Seed, result: State) -> Fields:
-    """The numbers of a result that a table has room for.
+    """Return the scalar results of a job.
 
-    Of a training run where it diverged, if it did, and its last evaluation; of an experiment every
-    single number of every network.
+    For a training run: the step at which it diverged, if any, and the last evaluation.  For an
+    experiment: all scalar measurements of each network.
     """
     if isinstance(job, Training):
         last = {
             name: value
             for name, value in result["curve"][-1].items()
-            if _single(value) and name not in ("step", "rate")  # the grid has columns of its own
+            if _is_scalar(value) and name not in ("step", "rate")  # the grid has its own columns
         }
         return {"diverged": result["diverged"], **last, "seconds": result["seconds"]}
-    found = {
+    measured = {
         f"{net}: {name}": value
         for net, row in result["measured"].items()
         for name, value in row.items()
-        if _single(value)
+        if _is_scalar(value)
     }
-    return {**found, "seconds": result["seconds"]}
+    return {**measured, "seconds": result["seconds"]}
 
 
-def _single(value: Any) -> bool:
+def _is_scalar(value: object) -> bool:
     return not isinstance(value, Mapping | list)

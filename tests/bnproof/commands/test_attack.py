@@ -40,7 +40,7 @@ def test_a_proved_claim_gets_its_tightest_case(capsys) -> None:
     out = capsys.readouterr().out
     assert out.startswith("slides_4_1: not refuted\n")
     assert "4,800 configurations; 0 of 160 ascents" in out
-    ratio = re.search(r"tightest    left/right side (\S+) at", out)
+    ratio = re.search(r"tightest    left/right side: (\S+) at", out)
     assert ratio is not None
     assert 0.99 < float(ratio[1]) < 1.001
     assert "gamma = [" in out
@@ -90,7 +90,7 @@ def test_the_result_is_written_as_numbers_or_figure(tmp_path: Path, capsys) -> N
         ("bjorck_table1", {}, "not an inequality"),
         ("slides_4_1", {"seed": -1}, "--seed -1: must be an integer, 0 to"),
         ("slides_4_1", {"restarts": 0}, "restarts = 0: give 1 or more"),
-        ("slides_4_1", {"out": Path("result.txt")}, "end the name in .json"),
+        ("slides_4_1", {"out": Path("result.txt")}, "must end in .json"),
     ],
 )
 def test_bad_input_is_one_line(claim_id: str, options: dict, words: str) -> None:

@@ -118,7 +118,7 @@ def test_a_module_or_a_class_serves_as_well(run) -> None:
 @pytest.mark.parametrize(
     ("target", "options", "message"),
     [
-        ("layers_of_a_person", (), "is not of the form package.module:factory"),
+        ("layers_of_a_person", (), "must have the form package.module:factory"),
         ("layers_of_a_persn:good", (), "did you mean layers_of_a_person?"),
         ("layers_of_a_person.more:good", (), "no module 'layers_of_a_person.more'"),
         ("layers_of_a_person:goood", (), "did you mean good"),
@@ -128,8 +128,8 @@ def test_a_module_or_a_class_serves_as_well(run) -> None:
         ("layers_of_a_person:splits", (), "maps shape 8x6 to 8x2"),
         ("layers_of_a_person:pairs", (), "returns tuple; it must return a tensor"),
         ("layers_of_a_person:broken", (), "NaN or infinity for a finite input of shape 8x6"),
-        ("layers_of_a_person:good", ("--shape", "8"), "give at least two positive sizes"),
-        ("layers_of_a_person:good", ("--shape", "8,0"), "give at least two positive sizes"),
+        ("layers_of_a_person:good", ("--shape", "8"), "must be at least two positive integers"),
+        ("layers_of_a_person:good", ("--shape", "8,0"), "must be at least two positive integers"),
         ("layers_of_a_person:good", ("--shape", "8,5"), "raises for an input of shape 8x5"),
         ("layers_of_a_person:good", ("--as", "rsm"), "did you mean rms?"),
         ("layers_of_a_person:good", ("--as", "instance"), "forms no group"),
@@ -140,13 +140,13 @@ def test_a_module_or_a_class_serves_as_well(run) -> None:
             "--seed -1: must be an integer, 0 to",
         ),
         ("layers_of_a_person:good", ("--eps", "nan"), "eps = nan: must be finite and at least 0"),
-        ("layers_of_a_person:good", ("--shape", "²,8"), "give at least two positive sizes"),
+        ("layers_of_a_person:good", ("--shape", "²,8"), "must be at least two positive integers"),
         ("layers_of_a_person:number.foo", (), "has no 'number.foo'"),
-        ("layers_of_a_person:leaves", (), "calls sys.exit, which no layer may"),
-        ("layers_of_a_person:leaves_later", (), "calls sys.exit, which no layer may"),
+        ("layers_of_a_person:leaves", (), "calls sys.exit; remove the call"),
+        ("layers_of_a_person:leaves_later", (), "calls sys.exit; remove the call"),
         ("torch.nn:LayerNorm", (), "raised TypeError"),
         ("needs_more:good", (), "imports nothing_of_that_name, which is not installed"),
-        ("wrong_syntax:good", (), "does not import: SyntaxError"),
+        ("wrong_syntax:good", (), "cannot import wrong_syntax: SyntaxError"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(

@@ -112,7 +112,7 @@ def test_publish_writes_a_copy(run, tmp_path, monkeypatch):
 def test_stopped_by_the_clock_it_says_how_to_go_on(run, tmp_path):
     status, out, _ = run("run", "bjorck_fig1", "--scale", "smoke", "--seeds", 1, "--minutes", 1e-9)
     assert status == 3
-    assert "bjorck_fig1: not done; `bnproof experiment resume --out bnproof-runs` goes on" in out
+    assert "bjorck_fig1: unfinished; `bnproof experiment resume --out bnproof-runs`" in out
     _, out, _ = run("status")
     assert "not done  bnproof experiment run bjorck_fig1 --scale smoke --seeds 1" in out
 
@@ -130,7 +130,7 @@ def test_a_verdict_that_is_not_the_expected_one_gives_status_1(run, monkeypatch)
         (("run", CHEAP, "nope"), "unknown experiment 'nope'"),
         (("show", "bn_jacobian"), "bn_jacobian: has no experiment"),
         (("run", CHEAP, "--seeds", "0"), "--seeds 0: must be 1 to 1000"),
-        (("run", CHEAP, "--seeds", "1001"), "the controls have the seeds after these"),
+        (("run", CHEAP, "--seeds", "1001"), "larger seeds are used by the controls"),
         (("run", CHEAP, "--seed", "-1"), "--seed -1: must be an integer, 0 to 4294967295"),
         (("run", CHEAP, "--minutes", "0"), "--minutes 0.0: must be positive and finite"),
         (("run", CHEAP, "--minutes", "nan"), "--minutes nan"),
@@ -141,7 +141,7 @@ def test_a_verdict_that_is_not_the_expected_one_gives_status_1(run, monkeypatch)
         (("run", CHEAP, "--precision", "float16"), "float16"),
         (("run", CHEAP, "--data", "nowhere"), "nowhere"),
         (("run", CHEAP, "--scale", "smoke", "--out", "/proc/none"), "cannot write /proc/none"),
-        (("resume",), "nothing was asked for there"),
+        (("resume",), "nothing to resume"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(run, arguments, words):
@@ -157,10 +157,10 @@ def test_a_damaged_request_is_named(run, tmp_path):
     (folder / "x.json").write_text("{}")
     status, _, err = run("status")
     assert status == 2
-    assert "x.json: is no request; remove it and ask again" in err
+    assert "x.json: is not a valid request; delete it" in err
 
 
 def test_the_clock_stops_experiments_that_do_not_train_too(run):
     status, out, _ = run("run", CHEAP, "--scale", "smoke", "--seeds", 2, "--minutes", 1e-9)
     assert status == 3
-    assert f"{CHEAP}: not done" in out
+    assert f"{CHEAP}: unfinished" in out

@@ -78,7 +78,7 @@ def timeless(folder: Path) -> Any:
         del content[name]
     for record in content["claims"]:
         record["seconds"] = 0
-    figures = {path.name: path.read_bytes() for path in (folder / document.PICTURES).iterdir()}
+    figures = {path.name: path.read_bytes() for path in (folder / document.FIGURE_FOLDER).iterdir()}
     return json.dumps(content), figures
 
 
@@ -105,7 +105,7 @@ def test_killed_it_takes_up_what_is_done(tmp_path, run, whole) -> None:
     assert timeless(folder) == timeless(whole)
     status, out, _ = run(*FEW, "--report", folder)
     assert status == 0
-    assert out.startswith(f"{len(FEW)} of {len(FEW)} claims are verified already; --fresh")
+    assert out.startswith(f"{len(FEW)} of {len(FEW)} claims already verified; --fresh")
     assert timeless(folder) == timeless(whole)
 
 
@@ -114,27 +114,27 @@ def test_ctrl_c_leaves_a_partial_page_and_goes_on(tmp_path, run, jobs) -> None:
     folder = tmp_path / "stopped"
     first = started(folder, *FEW, "bjorck_fig7", "loss_surface_initial", "--jobs", jobs)
     try:
-        wait(lambda: list((folder / document.PICTURES).glob("*.svg")))
+        wait(lambda: list((folder / document.FIGURE_FOLDER).glob("*.svg")))
         first.send_signal(signal.SIGINT)
         out, err = first.communicate(timeout=PATIENCE)
     finally:
         first.kill()
         first.communicate()
     assert (first.returncode, err) == (3, "")
-    assert "are left; the same command goes on with them" in out
+    assert "left; repeat the command to resume" in out
     content = document.load(folder / document.NAME)
     found = {record["id"] for record in content["claims"]}
     assert found
     assert found.isdisjoint(content["left"])
     assert found | set(content["left"]) == {*FEW, "bjorck_fig7", "loss_surface_initial"}
     page = (folder / "index.html").read_text()
-    assert "This page is not complete" in page
-    assert "not verified yet" in page
+    assert "This page is incomplete" in page
+    assert "not been verified yet" in page
     more = ("bjorck_fig7", "loss_surface_initial", "--jobs", 1)
     status, out, _ = run(*FEW, *more, "--report", folder)
     assert status == 0
-    assert "claims are verified already" in out
-    assert "not verified yet" not in (folder / "index.html").read_text()
+    assert "claims already verified" in out
+    assert "not been verified yet" not in (folder / "index.html").read_text()
     assert "left" not in document.load(folder / document.NAME)
 
 
@@ -146,7 +146,7 @@ def test_settings_and_fresh_make_other_results(run, tmp_path) -> None:
     run(*words, "--seed", 1)
     assert len(list(store.iterdir())) == 2
     before = (first / "result.json").stat().st_mtime_ns
-    assert run(*words)[1].startswith("1 of 1 claims are verified already")
+    assert run(*words)[1].startswith("1 of 1 claims already verified")
     assert (first / "result.json").stat().st_mtime_ns == before
     assert "already" not in run(*words, "--fresh")[1]
     assert (first / "result.json").stat().st_mtime_ns > before
@@ -212,10 +212,13 @@ def test_a_process_that_is_killed_is_reported_by_the_name_of_its_claim(run, tmp_
         (("--jobs", 0), "--jobs 0: must be at least 1"),
         (("--jobs", "many"), "jobs"),
         (("--engine", "slurm"), "slurm"),
-        (("--address", "x:1"), "--address x:1: is for --engine ray"),
+        (("--address", "x:1"), "--address x:1: needs --engine ray"),
         (("--gpus", "7"), "--gpus 7: "),
         (("--gpus", "first"), "--gpus first: "),
-        (("--gpus-per-job", 0), "--gpus-per-job 0: must be a fraction of 1, or a whole number"),
+        (
+            ("--gpus-per-job", 0),
+            "--gpus-per-job 0: must be a fraction of 1",
+        ),
     ],
 )
 def test_bad_options_are_one_line(run, tmp_path, words, message) -> None:
@@ -231,7 +234,7 @@ def test_more_jobs_than_memory_holds(run, monkeypatch) -> None:
     monkeypatch.setattr("bnproof.simulate.memory.free", lambda: 4 << 30)
     status, _, err = run("bn_jacobian", "report_3_4", "bjorck_fig6", "--jobs", 3)
     assert status == 2
-    assert "so 2 fit; give --jobs 2 or less" in err
+    assert "are free; give --jobs 2 or less" in err
 
 
 def test_a_lock_that_a_crash_left_is_no_obstacle(run, tmp_path) -> None:

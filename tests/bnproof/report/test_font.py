@@ -7,10 +7,10 @@ import re
 from fontTools.ttLib import TTFont
 
 from bnproof.report.font import encoded
-from bnproof.report.formulas import Sheet
+from bnproof.report.formulas import FormulaRenderer
 
 
-def font_of(sheet: Sheet) -> TTFont:
+def font_of(sheet: FormulaRenderer) -> TTFont:
     """The font of a page."""
     address = re.search(r"base64,([^\"]*)", sheet.style())
     assert address
@@ -18,7 +18,7 @@ def font_of(sheet: Sheet) -> TTFont:
 
 
 def test_the_font_has_the_outlines_of_what_is_drawn() -> None:
-    sheet = Sheet()
+    sheet = FormulaRenderer()
     text = sheet.svg(r"\frac{a + \hat b}{\sqrt{c_i}}")
     font = font_of(sheet)
     shown = set("".join(re.findall(r">([^<]+)</text>", text)))
@@ -35,7 +35,7 @@ def test_the_font_has_the_outlines_of_what_is_drawn() -> None:
 
 def test_the_same_glyphs_give_the_same_bytes() -> None:
     def font() -> str:
-        sheet = Sheet()
+        sheet = FormulaRenderer()
         sheet.svg("a + b = c")
         return encoded({character: glyph for glyph, character in sheet.characters.items()})
 
@@ -44,4 +44,4 @@ def test_the_same_glyphs_give_the_same_bytes() -> None:
 
 
 def test_a_page_without_formulas_has_no_font() -> None:
-    assert Sheet().style() == ""
+    assert FormulaRenderer().style() == ""

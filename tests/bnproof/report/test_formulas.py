@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from bnproof.catalogue import catalogue
-from bnproof.report.formulas import Sheet, spoken
+from bnproof.report.formulas import FormulaRenderer, alt_text
 from bnproof.theory.claim import Claim, Disproof, Proof
 from bnproof.theory.symbols import latex
 
@@ -29,7 +29,7 @@ CLAIMS = [entry for entry in catalogue().values() if isinstance(entry, Claim)]
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_every_formula_of_the_catalogue_is_drawn(claim: Claim) -> None:
-    sheet = Sheet()
+    sheet = FormulaRenderer()
     for text in formulas_of(claim):
         shown = str(sheet.formula(text))
         assert "<code>" not in shown, text
@@ -37,11 +37,11 @@ def test_every_formula_of_the_catalogue_is_drawn(claim: Claim) -> None:
 
 @pytest.mark.parametrize("text", [r"\nosuchcommand <b>", r"\frac{1}", "<&>"])
 def test_what_cannot_be_drawn_is_shown_as_code(text: str) -> None:
-    assert Sheet().svg(text) == f"<code>{escape(text)}</code>"
+    assert FormulaRenderer().svg(text) == f"<code>{escape(text)}</code>"
 
 
 def test_a_formula_has_a_text_alternative_and_the_colour_of_the_text() -> None:
-    sheet = Sheet()
+    sheet = FormulaRenderer()
     image = ET.fromstring(sheet.svg(r'x < "y"'))
     assert image.attrib["role"] == "img"
     assert image.attrib["aria-label"] == 'x < "y"'
@@ -50,7 +50,7 @@ def test_a_formula_has_a_text_alternative_and_the_colour_of_the_text() -> None:
 
 
 def test_a_formula_is_stored_once_and_a_glyph_once() -> None:
-    sheet = Sheet()
+    sheet = FormulaRenderer()
     first = sheet.svg(r"y = \mu + s\hat y")
     (name,) = re.findall(r' id="([^"]+)"', first)
     assert "-" in name, "an id without hyphen could be a claim's"
@@ -64,7 +64,7 @@ def test_a_formula_is_stored_once_and_a_glyph_once() -> None:
 
 
 def test_each_character_has_its_place() -> None:
-    found = re.findall(r'<text x="([^"]*)"[^>]*>([^<]*)<', Sheet().svg("a_{ij}^2 + bc"))
+    found = re.findall(r'<text x="([^"]*)"[^>]*>([^<]*)<', FormulaRenderer().svg("a_{ij}^2 + bc"))
     assert found
     for places, shown in found:
         assert len(places.split()) == len(shown)
@@ -72,40 +72,39 @@ def test_each_character_has_its_place() -> None:
 
 def test_prose_is_text_not_a_picture() -> None:
     text = r"\begin{array}{l}\text{grow <fast>,} \\\text{by a factor of } 10^2\end{array}"
-    shown = Sheet().formula(text)
+    shown = FormulaRenderer().formula(text)
     assert shown.startswith("<blockquote>grow &lt;fast&gt;, by a factor of <svg")
     assert 'aria-label="10^2"' in shown
-    assert spoken(text) == "grow <fast>, by a factor of 10^2"
+    assert alt_text(text) == "grow <fast>, by a factor of 10^2"
     mixed = r"\text{each row contains one entry }\frac{a}{b}\quad\text{of the true class}"
-    assert re.sub("<svg.*</svg>", "F", Sheet().formula(mixed)) == (
+    assert re.sub("<svg.*</svg>", "F", FormulaRenderer().formula(mixed)) == (
         "<blockquote>each row contains one entry F of the true class</blockquote>"
     )
     for formula in (r"x = 1\quad\text{if } y", rf"\underbrace{{{mixed}}}_{{\text{{words}}}}"):
-        assert Sheet().formula(formula).startswith('<div class="display"')
+        assert FormulaRenderer().formula(formula).startswith('<div class="display"')
 
 
 def test_lines_of_prose_are_kept_apart() -> None:
     text = r"\begin{array}{l}\text{such a network performs no}\\\text{better than}\end{array}"
-    assert (
-        Sheet().formula(text) == "<blockquote>such a network performs no better than</blockquote>"
-    )
+    html = FormulaRenderer().formula(text)
+    assert html == "<blockquote>such a network performs no better than</blockquote>"
 
 
 def test_a_wide_formula_can_be_reached_by_the_keyboard() -> None:
-    assert "tabindex" not in Sheet().formula("x = y")
-    assert 'tabindex="0"' in Sheet().formula(" + ".join("abcdefghijklmnop"))
-    assert 'tabindex="0"' in Sheet().formula(r"\nosuchcommand"), "code of unknown width"
+    assert "tabindex" not in FormulaRenderer().formula("x = y")
+    assert 'tabindex="0"' in FormulaRenderer().formula(" + ".join("abcdefghijklmnop"))
+    assert 'tabindex="0"' in FormulaRenderer().formula(r"\nosuchcommand"), "code of unknown width"
 
 
 @settings(max_examples=40)
 @given(st.text(alphabet="xy <>&\"'/\\{}^_-=()aimgscript:", max_size=24))
 def test_whatever_the_text_only_known_elements_come_out(text: str) -> None:
-    page = f"<p>{Sheet().formula(text)}</p>"
+    page = f"<p>{FormulaRenderer().formula(text)}</p>"
     tags = {element.tag for element in ET.fromstring(page).iter()}
     assert tags <= {"p", "div", "code", "blockquote", "svg", "g", "text", "path"}
 
 
 def test_words_are_stressed() -> None:
     text = r"\begin{array}{l}\text{BatchNorm has a \emph{pro<found} effect on it}\end{array}"
-    assert "has a <em>pro&lt;found</em> effect" in Sheet().formula(text)
-    assert "emph" not in spoken(text)
+    assert "has a <em>pro&lt;found</em> effect" in FormulaRenderer().formula(text)
+    assert "emph" not in alt_text(text)

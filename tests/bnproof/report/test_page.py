@@ -227,14 +227,14 @@ def test_everything_known_of_a_claim_is_shown(page: Page) -> None:
         *("An identity.", "Holds on all networks.", "24,000", "1.235e-13", "not finite"),
         *("(stated)", "(cited from elsewhere)", "Derivation in 3 steps", "Corrected by"),
         *("photos", "torch", "2.13.0", "bnproof verify", "growth", "1, 2.5", "2: 0.5; 8: not"),
-        *("% statement \\|v\\|^2 \\le", "@misc{bnproof_first,", "claims[0] of evidence.json"),
+        *("% statement \\|v\\|^2 \\le", "@misc{bnproof_first,", "claims[0] in evidence.json"),
     ):
         assert part in text, part
 
 
 def test_a_claim_in_error_says_so(page: Page) -> None:
-    assert "This claim could not be examined: SyntaxError: in the file" in page.text
-    assert "no source: the claim could not be examined" in page.text
+    assert "This claim could not be verified: SyntaxError: in the file" in page.text
+    assert "no source: the claim could not be loaded" in page.text
 
 
 def test_no_claims_give_a_page() -> None:
@@ -305,7 +305,7 @@ def test_a_missing_or_wrong_field_is_named_in_one_line(path: tuple[Any, ...]) ->
 
 
 def test_another_schema_is_refused() -> None:
-    with pytest.raises(ReportError, match="schema 2, not 1"):
+    with pytest.raises(ReportError, match="schema 2 must be 1"):
         build({**evidence(), "schema": 2}, None)
 
 

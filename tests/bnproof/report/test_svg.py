@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from bnproof.report import figures
-from bnproof.report.svg import SVG, UNIT, shorter
+from bnproof.report.svg import SVG, UNIT, minify
 
 
 def lines(figure: Figure) -> None:
@@ -47,7 +47,7 @@ def surface(figure: Figure) -> None:
     axes.text(0.5, 0.5, "slanted", rotation=30, bbox={"facecolor": "white", "alpha": 0.5})
 
 
-PICTURES = (lines, markers, surface)
+FIGURE_FOLDER = (lines, markers, surface)
 Draw = Callable[[Figure], None]
 
 
@@ -67,22 +67,22 @@ def words(svg: str) -> list[str]:
     return sorted(re.sub(r"\s", "", "".join(text.itertext())) for text in texts)
 
 
-@pytest.mark.parametrize("draw", PICTURES)
+@pytest.mark.parametrize("draw", FIGURE_FOLDER)
 def test_the_texts_and_the_size_stay_and_the_bytes_do_not(draw: Draw) -> None:
     before = written(draw)
-    after = shorter(before)
+    after = minify(before)
     assert after != before
     assert words(after) == words(before)
     old, new = ET.fromstring(before), ET.fromstring(after)
     assert [new.get("width"), new.get("height")] == [old.get("width"), old.get("height")]
     picture = len("".join(re.findall(r'href="data:[^"]*"', after)))
     assert len(after) - picture < 0.45 * len(before)
-    assert shorter(before) == after
+    assert minify(before) == after
 
 
 def test_every_definition_is_used_and_every_use_defined() -> None:
-    for draw in PICTURES:
-        svg = shorter(written(draw))
+    for draw in FIGURE_FOLDER:
+        svg = minify(written(draw))
         root = ET.fromstring(svg)
         ids = {element.attrib["id"] for element in root.iter() if "id" in element.attrib}
         assert ids == set(re.findall(r"url\(#(\w+)\)", svg))
@@ -102,7 +102,7 @@ def test_a_line_passes_every_point_of_its_own() -> None:
         axes.plot(x, y, color="#123456")
 
     with mpl.rc_context({"path.simplify": False}):
-        svg = shorter(written(wave))
+        svg = minify(written(wave))
     name = re.search(r"\.([a-z]+)\{[^}]*stroke:#123456", svg)
     assert name
     data = re.search(rf"class='{name[1]}' d='([^']*)'", svg)
@@ -140,19 +140,19 @@ def test_a_line_passes_every_point_of_its_own() -> None:
 def test_what_is_not_understood_is_left_as_it_is(change: tuple[str, str]) -> None:
     svg = written(lines).replace(*change)
     assert change[1] in svg
-    assert shorter(svg) == svg
+    assert minify(svg) == svg
 
 
 @pytest.mark.browser
 @pytest.mark.xdist_group("browser")
-@pytest.mark.parametrize("draw", PICTURES)
+@pytest.mark.parametrize("draw", FIGURE_FOLDER)
 def test_the_picture_is_the_same_in_a_browser(draw: Draw, browser: Any) -> None:
     from PIL import Image
 
     before = written(draw)
     pictures = []
     page = browser.new_page(viewport={"width": 720, "height": 420})
-    for svg in (before, shorter(before), ""):
+    for svg in (before, minify(before), ""):
         page.set_content(f"<body style='margin:0'>{svg[svg.find('<svg') :] if svg else ''}")
         shot = Image.open(io.BytesIO(page.screenshot())).convert("L")
         pictures.append(np.asarray(shot, dtype=float))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bnproof.report.svg_paths import SLACK, Segment, moved, numbers, parsed, thinned, written
+from bnproof.report.svg_paths import TOLERANCE, Segment, moved, numbers, parsed, thinned, written
 
 PLACE = st.builds(complex, *2 * [st.floats(-999, 999, allow_subnormal=False)])
 PIECE = st.sampled_from("LQC").flatmap(
@@ -96,7 +96,7 @@ def test_a_thinned_line_passes_every_point(points: list[complex]) -> None:
     ends = list(itertools.pairwise(kept)) or [(kept[0], kept[0])]
     for point in points:
         step = max(abs(b - a) for a, b in ends) / 400
-        assert min(distance(point, *piece) for piece in ends) <= SLACK + step
+        assert min(distance(point, *piece) for piece in ends) <= TOLERANCE + step
 
 
 def test_a_straight_line_keeps_its_ends_alone() -> None:

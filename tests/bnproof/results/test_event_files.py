@@ -81,10 +81,10 @@ def test_without_the_extra_it_is_one_line(run, tmp_path, monkeypatch, capsys) ->
         cli.main()
     assert stop.value.code == 2
     assert capsys.readouterr().err == (
-        "bnproof: event files need the package tensorboard; pip install 'bnproof[tb]'\n"
+        "bnproof: event files need the package tensorboard; run `pip install 'bnproof[tb]'`\n"
     )
 
 
 def test_a_folder_without_runs(tmp_path) -> None:
-    with pytest.raises(UserError, match="holds no training run"):
+    with pytest.raises(UserError, match="contains no training run"):
         write(tmp_path, tmp_path / "events")

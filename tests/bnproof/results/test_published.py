@@ -110,7 +110,7 @@ def test_a_quantity_that_was_not_measured_is_named(record, tmp_path):
     whole["series"] = {net: {} | rows for net, rows in record["series"].items()}
     asked = experiment_of(CLAIMS[CHEAP]).criteria[0]
     del whole["series"][asked.net][asked.quantity]
-    with pytest.raises(UserError, match="is not among the measurements published at scale smoke"):
+    with pytest.raises(UserError, match="missing from the measurements published at scale smoke"):
         published.judged(CLAIMS[CHEAP], whole)
 
 

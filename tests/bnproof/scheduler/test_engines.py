@@ -177,8 +177,8 @@ def test_ctrl_c_ends_all_with_a_checkpoint(file, out, engine) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--gpus-per-job", "1"), "no machine of the cluster has so many"),
-        (("--address", "127.0.0.1:9"), "127.0.0.1:9: no Ray cluster lets us in there"),
+        (("--gpus-per-job", "1"), "no machine of the cluster has that many"),
+        (("--address", "127.0.0.1:9"), "127.0.0.1:9: cannot connect to a Ray cluster"),
     ],
 )
 def test_what_no_cluster_has_is_one_line(file, out, options, message) -> None:
@@ -222,9 +222,9 @@ MACHINES = [
     [
         (MACHINES, 4, 1, None),
         (MACHINES, 1, 0.25, None),
-        (MACHINES, 5, 0, "--threads 5: no machine of the cluster has more than 4"),
-        (MACHINES, 1, 2, "--gpus-per-job 2: no machine of the cluster has so many"),
-        (MACHINES[::2], 1, 1, "--gpus-per-job 1: no machine of the cluster has so many"),
+        (MACHINES, 5, 0, "--threads 5: must be at most 4 on this cluster"),
+        (MACHINES, 1, 2, "--gpus-per-job 2: no machine of the cluster has that many"),
+        (MACHINES[::2], 1, 1, "--gpus-per-job 1: no machine of the cluster has that many"),
     ],
 )
 def test_ray_is_not_asked_for_what_no_machine_has(machines, threads, gpus, message) -> None:

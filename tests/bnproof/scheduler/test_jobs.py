@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnproof.catalogue import one
+from bnproof.catalogue import load_claim
 from bnproof.empirical.runner import measure
 from bnproof.scheduler.drive import drive, pending
 from bnproof.scheduler.job import WaitError
@@ -59,7 +59,7 @@ CLAIM = Claim(
 
 
 @pytest.fixture
-def outside(tmp_path) -> Path:
+def user_claims(tmp_path) -> Path:
     folder = tmp_path / "claims"
     folder.mkdir()
     for name in ("first", "second"):
@@ -67,8 +67,8 @@ def outside(tmp_path) -> Path:
     return folder
 
 
-def test_a_seed_asks_for_all_at_once(outside, tmp_path) -> None:
-    (seed, _) = seeds("first", SMOKE, tmp_path, outside=outside)
+def test_a_seed_asks_for_all_at_once(user_claims, tmp_path) -> None:
+    (seed, _) = seeds("first", SMOKE, tmp_path, user_claims=user_claims)
     with pytest.raises(WaitError) as wait:
         seed.carry_out()
     found = {part.name: part for part in wait.value.needs}
@@ -84,12 +84,12 @@ def test_a_seed_asks_for_all_at_once(outside, tmp_path) -> None:
 
 
 def test_what_two_experiments_share_is_done_once_to_the_same_numbers(
-    outside, tmp_path, monkeypatch
+    user_claims, tmp_path, monkeypatch
 ) -> None:
     jobs = [
         seed
         for name in ("first", "second")
-        for seed in seeds(name, SMOKE, tmp_path, outside=outside)
+        for seed in seeds(name, SMOKE, tmp_path, user_claims=user_claims)
     ]
     done = []
     carry_out = SharedPart.carry_out
@@ -107,18 +107,18 @@ def test_what_two_experiments_share_is_done_once_to_the_same_numbers(
     assert len(lines) == 12
     assert pending(jobs) == []
     monkeypatch.setattr("bnproof.empirical.runner._measured", None)  # to measure would fail
-    found = measure(one("second", outside), SMOKE, root=tmp_path)
+    found = measure(load_claim("second", user_claims), SMOKE, root=tmp_path)
     monkeypatch.undo()
-    alone = measure(one("second", outside), SMOKE, root=tmp_path / "alone")
-    for net, rows in alone.series.items():
+    separate = measure(load_claim("second", user_claims), SMOKE, root=tmp_path / "alone")
+    for net, rows in separate.series.items():
         for name, values in rows.items():
             assert np.array_equal(values, found.series[net][name], equal_nan=True)
 
 
-def test_an_experiment_that_fails_in_a_part_fails_by_its_own_words(outside, tmp_path) -> None:
+def test_an_experiment_that_fails_in_a_part_fails_by_its_own_words(user_claims, tmp_path) -> None:
     text = CLAIM.format(id="first", quantity="q").replace('"layer"', '"no such norm"')
-    (outside / "first.py").write_text(text)
-    (seed, _) = seeds("first", SMOKE, tmp_path, outside=outside)
+    (user_claims / "first.py").write_text(text)
+    (seed, _) = seeds("first", SMOKE, tmp_path, user_claims=user_claims)
     ended = {}
     drive(
         [seed], Inline(1), lambda job, outcome: ended.update({job.name: outcome}), unit="", total=1
@@ -127,8 +127,8 @@ def test_an_experiment_that_fails_in_a_part_fails_by_its_own_words(outside, tmp_
     assert "no such norm" in ended["first, seed 0"].note
 
 
-def test_keys_tell_what_a_seed_depends_on(outside, tmp_path) -> None:
-    seed = Seed("first", SMOKE, tmp_path, outside=outside)
+def test_keys_tell_what_a_seed_depends_on(user_claims, tmp_path) -> None:
+    seed = Seed("first", SMOKE, tmp_path, user_claims=user_claims)
     keys = {
         seed.key,
         replace(seed, settings=replace(SMOKE, seed=1)).key,
@@ -137,8 +137,8 @@ def test_keys_tell_what_a_seed_depends_on(outside, tmp_path) -> None:
         replace(seed, id="second").key,
     }
     assert len(keys) == 5
-    path = outside / "first.py"
+    path = user_claims / "first.py"
     path.write_text("# a comment\n" + path.read_text())
-    assert Seed("first", SMOKE, tmp_path, outside=outside).key == seed.key
+    assert Seed("first", SMOKE, tmp_path, user_claims=user_claims).key == seed.key
     path.write_text(path.read_text().replace("rate=0.01", "rate=0.02"))
-    assert Seed("first", SMOKE, tmp_path, outside=outside).key != seed.key
+    assert Seed("first", SMOKE, tmp_path, user_claims=user_claims).key != seed.key

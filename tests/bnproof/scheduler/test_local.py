@@ -141,7 +141,7 @@ def test_how_jobs_end(toys, folder) -> None:
     assert found["killed"].note == "killed: its process was killed by SIGKILL, 2 times"
     assert (found["stopped"].status, found["stopped"].note) == (
         "unfinished",
-        "stopped from outside",
+        "interrupted",
     )
     assert len((folder / "killed begun").read_text().split()) == 2
     assert len(pids(folder)) < len(names) + 2  # a process takes one job after the other

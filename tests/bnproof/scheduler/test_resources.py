@@ -37,7 +37,7 @@ def test_how_many_processes(monkeypatch, asked, most, cores, free, count) -> Non
 
 def test_more_than_memory_holds_are_refused_with_the_number_that_fits(monkeypatch) -> None:
     monkeypatch.setattr(memory, "free", lambda: 7 * GIB)
-    with pytest.raises(UserError, match=r"--jobs 5: .* 2 GiB and 7 GiB are free, so 3 fit"):
+    with pytest.raises(UserError, match=r"--jobs 5: .* 2 GiB and 7 GiB are free; give --jobs 3"):
         resources.processes(5, 2 * GIB, 99)
 
 
@@ -57,13 +57,13 @@ def test_every_gpu_has_one_job_before_any_has_two(share, places) -> None:
 
 
 def test_more_gpus_than_there_are() -> None:
-    with pytest.raises(UserError, match="--gpus-per-job 4: 3 can be used"):
+    with pytest.raises(UserError, match="--gpus-per-job 4: must be at most 3"):
         resources.slots(["0", "1", "3"], 4)
 
 
 @pytest.mark.parametrize("share", [0, -1, 1.5, float("inf"), float("nan")])
 def test_a_share_is_a_fraction_or_a_whole_number(share) -> None:
-    with pytest.raises(UserError, match="must be a fraction of 1, or a whole number"):
+    with pytest.raises(UserError, match="must be a fraction of 1 or a whole number"):
         resources.check_share(share)
 
 
@@ -76,12 +76,10 @@ def test_gpus_by_number(monkeypatch) -> None:
     assert resources.gpus(None) == ["4", "GPU-x", "6"]
     assert resources.gpus("1") == ["GPU-x"]
     for listed in ("3", "-1", "a", "", "0,,1"):
-        with pytest.raises(
-            UserError, match=r"--gpus .*: is no GPU; the GPUs here are 0 to 2|is no"
-        ):
+        with pytest.raises(UserError, match=r"--gpus .* is not a GPU; must be 0 to 2"):
             resources.gpus(listed)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    with pytest.raises(UserError, match="there is no GPU here"):
+    with pytest.raises(UserError, match="this machine has no GPU"):
         resources.gpus("0")
 
 

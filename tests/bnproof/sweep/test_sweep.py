@@ -117,7 +117,7 @@ def test_without_ray_it_is_one_line(run, tmp_path, monkeypatch) -> None:
     file.write_text(FILE)
     status, out, err = run(file, "--out", tmp_path / "runs", "--engine", "ray")
     assert (status, out) == (2, "")
-    assert err == "bnproof: --engine ray: needs Ray; pip install 'bnproof[ray]'\n"
+    assert err == "bnproof: --engine ray: needs Ray; run `pip install 'bnproof[ray]'`\n"
 
 
 def test_the_table() -> None:
@@ -137,11 +137,17 @@ def test_the_table() -> None:
         (("--retries", -1), "--retries -1: must be at least 0"),
         (("--time-limit", 0), "--time-limit 0.0: must be positive and finite"),
         (("--threads", 0), "--threads 0: must be at least 1"),
-        (("--address", "auto"), "--address auto: is for --engine ray"),
-        (("--gpus-per-job", 1.5), "--gpus-per-job 1.5: must be a fraction of 1, or a whole number"),
-        (("--gpus-per-job", -1), "--gpus-per-job -1: must be a fraction of 1, or a whole number"),
-        (("--engine", "ray", "--gpus", "0"), "--gpus 0: is for --engine local"),
-        (("--engine", "ray", "--device", "cuda"), "give --gpus-per-job as well"),
+        (("--address", "auto"), "--address auto: needs --engine ray"),
+        (
+            ("--gpus-per-job", 1.5),
+            "--gpus-per-job 1.5: must be a fraction of 1",
+        ),
+        (
+            ("--gpus-per-job", -1),
+            "--gpus-per-job -1: must be a fraction of 1",
+        ),
+        (("--engine", "ray", "--gpus", "0"), "--gpus 0: needs --engine local"),
+        (("--engine", "ray", "--device", "cuda"), "needs --gpus-per-job as well"),
         (("--data", "nowhere"), "nowhere"),
         (("--engine", "slurm"), "slurm"),
     ],

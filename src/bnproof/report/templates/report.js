@@ -14,33 +14,33 @@
     };
   });
 
-  const told = shown => {
+  const showCount = shown => {
     form.querySelector("output").textContent = `${shown} of ${entries.length} statements`;
   };
   const filter = () => {
-    const asked = words.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const fits = entry => {
+    const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const matches = entry => {
       entry.text ??= entry.section.textContent.toLowerCase();
       return (!source.value || entry.sources.includes(source.value))
         && (!verdict.value || entry.verdict === verdict.value)
         && (!kind.value || entry.kinds.includes(kind.value))
-        && asked.every(word => entry.text.includes(word));
+        && wanted.every(word => entry.text.includes(word));
     };
     let shown = 0;
     for (const entry of entries) {
-      const fit = fits(entry);
-      entry.row.hidden = entry.section.hidden = !fit;
-      shown += fit;
+      const match = matches(entry);
+      entry.row.hidden = entry.section.hidden = !match;
+      shown += match;
     }
     for (const group of all(".group")) group.hidden = !group.querySelector("tbody tr:not([hidden])");
-    told(shown);
+    showCount(shown);
   };
 
   form.hidden = false;
   form.addEventListener("input", filter);
   form.addEventListener("submit", event => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(filter));
-  // A link to a statement that the filter hides shows it.
+  // Following a link to a hidden statement resets the filter.
   const target = () => {
     const section = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (section?.hidden) {
@@ -49,7 +49,7 @@
     }
   };
   addEventListener("hashchange", target);
-  told(entries.length);
+  showCount(entries.length);
 
   for (const text of all(".cite pre")) {
     const button = document.createElement("button");
