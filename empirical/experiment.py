@@ -9,7 +9,7 @@ control, put in the place of the network that it was made of, must get the oppos
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ Measured = Mapping[str, Mapping[str, Any]]
 Series = Mapping[str, Mapping[str, NDArray[np.float64]]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Criterion:
     """A threshold on the median over seeds of one quantity of one network.
 
@@ -42,6 +42,7 @@ class Criterion:
     net: str
     quantity: str
     words: str
+    _: KW_ONLY
     at_least: float | None = None
     at_most: float | None = None
 

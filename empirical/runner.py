@@ -81,13 +81,7 @@ def check(claim: Claim, settings: Settings, *, root: Path | None = None) -> Evid
     )
 
 
-def measure(
-    claim: Claim,
-    settings: Settings,
-    *,
-    root: Path,
-    seeds: int | None = None,
-) -> Results:
+def measure(claim: Claim, settings: Settings, *, root: Path, seeds: int | None = None) -> Results:
     """Measure every seed, or read those that are measured already.
 
     Parameters

@@ -232,10 +232,7 @@ class Trial:
     def batch(self) -> tuple[Tensor, Tensor]:
         """Standardised images (b, 3, 32, 32) and labels (b,) on the device."""
         inputs, labels = batch(self.images, self.size.batch, self.seed)
-        return (
-            inputs.to(device=self.device, memory_format=LAYOUT),
-            labels.to(self.device),
-        )
+        return (inputs.to(device=self.device, memory_format=LAYOUT), labels.to(self.device))
 
     @property
     def inputs(self) -> Tensor:

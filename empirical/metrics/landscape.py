@@ -252,12 +252,7 @@ class _Walk:
     """Points ``w - eta g`` from the model's parameters w; raises as `along_gradient`."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        loss: Loss,
-        inputs: Tensor,
-        targets: Tensor,
-        statistics: Statistics,
+        self, model: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor, statistics: Statistics
     ) -> None:
         self.objective = Objective(model, loss, inputs, targets, statistics=statistics)
         self.loss, parts = self.objective.gradient(self.objective.point)

@@ -22,11 +22,7 @@ DEPTHS: Final[Mapping[Scale, tuple[int, ...]]] = {
     Scale.QUICK: (8, 20, 32, 44),
     Scale.PAPER: (8, 20, 32, 44, 56, DEPTH),
 }
-GRIDS: Final = {
-    Scale.SMOKE: grid(0.1, 2),
-    Scale.QUICK: grid(1.6, 18),
-    Scale.PAPER: grid(1.6, 18),
-}
+GRIDS: Final = {Scale.SMOKE: grid(0.1, 2), Scale.QUICK: grid(1.6, 18), Scale.PAPER: grid(1.6, 18)}
 # Where the search begins, at the smallest depth; at every other it begins with what was found.
 STARTS: Final[Mapping[Norm, float]] = {"none": 0.2, "batch": 0.4}
 TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 500, Scale.PAPER: 10_000}

@@ -77,6 +77,11 @@ def stages(values: Array) -> Array:
     return np.array([np.median(part, axis=0) for part in np.array_split(values, STAGES)])
 
 
+def extended(values: Array, count: int) -> Array:
+    """Repeat the last value up to `count`: a run that diverged keeps its last accuracy."""
+    return np.concatenate([values, np.full(count - len(values), values[-1])])
+
+
 def capped(values: Array) -> Array:
     """The same with `CEILING` for what is larger, infinite or NaN."""
     return np.minimum(np.nan_to_num(values, nan=math.inf, posinf=math.inf), CEILING)

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from bnproof.empirical.networks.table import Initialisation, Norm
+from bnproof.empirical.protocols.curves import Array
 from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES, vgg
 from bnproof.empirical.trial import Trained, Trial
+from bnproof.theory.claim import Evidence
 
 QUANTITIES: Final[Mapping[str, str]] = {
     "variation": "loss variation",
@@ -44,8 +46,6 @@ REMARK: Final = (
     "that fails needs one that can satisfy it. That one does not learn and is smoothest of all, "
     "so that smooth by these measures is not good to train. "
 )
-
-Row = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def pairs(trial: Trial, init: Initialisation) -> Mapping[str, Pair]:
     return {**chosen, CONTROL: Pair(flat, flat)}
 
 
-def checkpoints(run: Trained, metric: str, quantity: str) -> Row:
+def checkpoints(run: Trained, metric: str, quantity: str) -> Array:
     """What was recorded at every evaluation after the first update, within `RANGE`.
 
     A run that diverged has fewer evaluations: those that are missing count as not finite.
@@ -149,7 +149,7 @@ def checkpoints(run: Trained, metric: str, quantity: str) -> Row:
     return np.asarray(np.clip(values, *RANGE))
 
 
-def compare(protocol: Protocol, first: Pair, second: Pair, quantity: str) -> Row:
+def compare(protocol: Protocol, first: Pair, second: Pair, quantity: str) -> Array:
     """Quantity of the first network over that of the second, (STAGES,): geometric means.
 
     By loss: at three levels, equally spaced within the losses that both pass through, the highest
@@ -167,13 +167,13 @@ def compare(protocol: Protocol, first: Pair, second: Pair, quantity: str) -> Row
     return np.exp([part.mean() for part in np.array_split(difference, STAGES)])
 
 
-def common_losses(first: Row, second: Row) -> Row:
+def common_losses(first: Array, second: Array) -> Array:
     """The levels of loss at which `compare` compares, (STAGES,), highest first."""
     lowest, highest = max(first.min(), second.min()), min(first.max(), second.max())
     return np.asarray(lowest + (highest - lowest) * LEVELS)
 
 
-def _between(levels: Row, losses: Row, values: Row) -> Row:
+def _between(levels: Array, losses: Array, values: Array) -> Array:
     order = np.argsort(losses)
     return np.interp(levels, losses[order], values[order])
 
@@ -241,10 +241,10 @@ def criteria(protocols: Sequence[str]) -> tuple[Criterion, ...]:
     """Smaller with BN, in every quantity and at every stage, from both initialisations."""
     return tuple(
         Criterion(
-            net=WITH,
-            quantity=ratio_name(name, quantity, init),
+            WITH,
+            ratio_name(name, quantity, init),
+            f"{words}, with BN over without, {PROTOCOLS[name].words}, {init}: largest stage",
             at_most=1.0,
-            words=f"{words}, with BN over without, {PROTOCOLS[name].words}, {init}: largest stage",
         )
         for name in protocols
         for init in INITS
@@ -260,16 +260,25 @@ def kept(trial: Trial, wanted: Callable[[str], bool]) -> Measured:
     }
 
 
-def by_protocol(name: str, draw: Callable[..., str]) -> Experiment:
+def by_protocol(name: str, draw: Callable[[Figure, Evidence], str]) -> Experiment:
     """The experiment of one protocol."""
     others = [protocol.words for key, protocol in PROTOCOLS.items() if key != name]
 
     def run(trial: Trial) -> Measured:
         return kept(trial, lambda quantity: not any(f", {words}," in quantity for words in others))
 
+    return experiment(run, criteria([name]), draw)
+
+
+def experiment(
+    run: Callable[[Trial], Measured],
+    criteria: tuple[Criterion, ...],
+    draw: Callable[[Figure, Evidence], str],
+) -> Experiment:
+    """An experiment on these landscapes; its control does not learn."""
     return Experiment(
         run=run,
-        criteria=criteria([name]),
+        criteria=criteria,
         control=FLAT,
         made_of=WITH,
         draw=draw,

@@ -12,16 +12,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians
+from bnproof.empirical.figures.style import MIDDLE, SMALL
 from bnproof.empirical.networks.table import Norm
-from bnproof.empirical.plots import MIDDLE, SMALL, legend_below, median_band
 from bnproof.empirical.protocols.bjorck import NETWORKS, resnet
+from bnproof.empirical.protocols.curves import Array, extended
 from bnproof.empirical.training.tasks import Data
 from bnproof.empirical.trial import DEPTH, Size, Trained, Trial
-from bnproof.theory.claim import Evidence, Scale
+from bnproof.theory.claim import Scale
 
 RATES: Final = {WITH: 0.1, MIDDLE: 0.003, SMALL: 0.0001}
 WITHOUT_AS: Final = {Scale.SMOKE: MIDDLE, Scale.QUICK: MIDDLE, Scale.PAPER: SMALL}
@@ -38,7 +39,6 @@ PROVENANCE: Final[Mapping[str, str]] = {
     "architecture": "ResNet-110, at quick ResNet-20, at smoke ResNet-8",
     **NETWORKS,
 }
-Row = NDArray[np.float64]
 
 
 def train(trial: Trial, net: str, *, seed: int | None = None, data: Data | None = None) -> Trained:
@@ -77,38 +77,30 @@ def curve(found: Trained) -> Mapping[str, Any]:
     }
     for name in ("train accuracy", "test accuracy"):
         values = found.column(name)[:count]
-        rows[name] = np.concatenate([values, np.full(count - len(values), values[-1])])
+        rows[name] = extended(values, count)
         rows[f"final {name}"] = rows[name][-1]
     return rows
 
 
-def draw_courses(fig: Figure, evidence: Evidence, control: str, title: str) -> None:
-    """Draw train and test accuracy against the share of the training, as S3's figure 1."""
-    labels = {net: f"with BN, rate {rate:g}" for net, rate in RATES.items()}
-    labels[WITHOUT] = f"without BN, rate {evidence.series[WITHOUT]['rate'][0]:g}"
-    labels[CONTROL] = f"{control} (control)"
-    for axes, name in zip(
-        fig.subplots(1, 2, sharey=True), ("train accuracy", "test accuracy"), strict=True
-    ):
-        for net, label in labels.items():
-            series = evidence.series[net]
-            median_band(axes, net, series["share"][0], series[name], label, slice(None))
-        axes.set_xlabel("share of the training")
-        axes.set_title(name, fontsize="medium")
-    axes.figure.axes[0].set_ylabel("accuracy (chance 0.1)")
-    legend_below(fig, axes, title="median and range of seeds")
-    fig.suptitle(title, fontsize="medium")
+def panels(m: Medians, control: str) -> list[Curves]:
+    """Training and test accuracy against the share of the training, as S3's figure 1."""
+    lines = {net: f"with BN, rate {rate:g}" for net, rate in RATES.items()}
+    lines[WITHOUT] = f"without BN, rate {m[WITHOUT, 'rate']:g}"
+    lines[CONTROL] = f"{control} (control)"
+    return [
+        Curves(
+            x="share",
+            y=name,
+            lines=lines,
+            title=name,
+            xlabel="share of the training",
+            ylabel="accuracy (chance 0.1)",
+        )
+        for name in ("train accuracy", "test accuracy")
+    ]
 
 
-def finals(evidence: Evidence) -> Mapping[str, str]:
-    """The median final test accuracy of every network in percent."""
-    return {
-        net: f"{100 * np.median(rows['final test accuracy']):.0f} %"
-        for net, rows in evidence.series.items()
-    }
-
-
-def gap_at(train_accuracy: Row, test_accuracy: Row, level: float) -> float:
+def gap_at(train_accuracy: Array, test_accuracy: Array, level: float) -> float:
     """Train less test accuracy where a course first reaches a training accuracy of `level`.
 
     Between two looks both accuracies are taken to be straight lines.

@@ -7,20 +7,20 @@ the images at hand, 1,000 at a time, and the noise on, one draw a thousand. Eval
 the noise out, for which BN's running statistics are the wrong ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import WITH, WITHOUT
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians
 from bnproof.empirical.networks.table import NoiseOf, Norm
-from bnproof.empirical.plots import legend_below, median_band
 from bnproof.empirical.protocols.curves import Steps, moments, rows, spread
 from bnproof.empirical.protocols.vgg import RATE, TESTED, WIDTH
 from bnproof.empirical.training.tasks import Data
 from bnproof.empirical.trial import Size, Trained, Trial
-from bnproof.theory.claim import Evidence, Scale
+from bnproof.theory.claim import Scale
 
 NOISY: Final = "noisy BN, per unit"
 NOISY_LAYER: Final = "noisy BN, per layer"
@@ -112,25 +112,22 @@ def _course(found: Trained, steps: Steps) -> dict[str, Any]:
     }
 
 
-def panels(fig: Figure, evidence: Evidence, labels: Mapping[str, str]) -> None:
-    """Draw the training loss and the test accuracy of the networks in `labels` against updates."""
-    for axes, name, title in zip(
-        fig.subplots(1, 2),
-        ("loss", "accuracy"),
-        ("mean training loss since the last evaluation", "test accuracy, as trained"),
-        strict=True,
-    ):
-        for net, label in labels.items():
-            series = evidence.series[net]
-            first = 1 if name == "loss" else 0
-            values = np.minimum(series[name], 3.0) if name == "loss" else series[name]
-            median_band(axes, net, series["step"][0][first:], values[:, first:], label, slice(None))
-        axes.set_xlabel("updates")
-        axes.set_ylabel(title)
-    axes.axhline(CHANCE, color="#999999", linewidth=0.8)
-    legend_below(fig, axes)
-
-
-def at_the_end(evidence: Evidence, nets: Sequence[str], name: str) -> dict[str, float]:
-    """Median over seeds of one number of these networks."""
-    return {net: float(np.median(evidence.series[net][name])) for net in nets}
+def panels(m: Medians, labels: Mapping[str, str]) -> list[Curves]:
+    """Training loss and test accuracy of the networks in `labels` against updates."""
+    return [
+        Curves(
+            x="step",
+            y={net: np.minimum(m.series[net]["loss"], 3.0)[:, 1:] for net in labels},
+            lines=labels,
+            xlabel="updates",
+            ylabel="mean training loss since the last evaluation",
+        ),
+        Curves(
+            x="step",
+            y="accuracy",
+            lines=labels,
+            xlabel="updates",
+            ylabel="test accuracy, as trained",
+            level=CHANCE,
+        ),
+    ]

@@ -54,12 +54,7 @@ def _summary(now: TrainingState, **options: Any) -> Mapping[str, Any]:
     """Loss and gradient along the gradient; `options` as `gradient_landscape`."""
     try:
         found = gradient_landscape(
-            now.model,
-            now.loss,
-            now.inputs,
-            now.targets,
-            rate=now.rate,
-            **options,
+            now.model, now.loss, now.inputs, now.targets, rate=now.rate, **options
         )
     except FloatingPointError as error:  # a gradient that is 0 or not finite
         return {"failure": str(error)}

@@ -3,27 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from matplotlib.figure import Figure
 
-from bnproof.empirical.experiment import (
-    CONTROL,
-    NETS,
-    WITH,
-    WITHOUT,
-    Criterion,
-    Experiment,
-    Measured,
-)
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Points
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import listed
 from bnproof.empirical.metrics.table import Kernel, kernel_gradients, rank_correlation, shuffled
-from bnproof.empirical.plots import STYLES
 from bnproof.empirical.trial import Trial
-from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 LAYERS = (18, 45, 54, 90)  # of figure 7 and, beside it, of Table 1
 LAYER = 45
+EVERYWHERE = "rank correlation"
+HERE = f"rank correlation at layer {LAYER}"
 
 
 def run(trial: Trial) -> Measured:
@@ -43,56 +37,55 @@ def run(trial: Trial) -> Measured:
 def _correlations(
     kernels: Mapping[int, Kernel], order: torch.Generator | None = None
 ) -> Mapping[str, Any]:
-    found, left, pairs = {}, {}, {}
+    correlations, left, pairs = {}, {}, {}
     for layer, kernel in kernels.items():
         means = kernel.given.abs()
         sizes = kernel.sizes.mean(dim=0) / 9  # over the output channels and the 3x3 positions
         if order is not None:
             means = shuffled(means, order)
-        found[layer] = rank_correlation(means, sizes)
+        correlations[layer] = rank_correlation(means, sizes)
         left[layer] = (kernel.centred.norm() / kernel.gradient.norm()).item()
         pairs[layer] = torch.stack([means / means.mean(), sizes / sizes.mean()])
     return {
-        "rank correlation": [found[layer] for layer in LAYERS],
-        f"rank correlation at layer {LAYER}": found[LAYER],
+        EVERYWHERE: [correlations[layer] for layer in LAYERS],
+        HERE: correlations[LAYER],
         "gradient left without the means": [left[layer] for layer in LAYERS],
         "channels": pairs[LAYER].numpy(),
     }
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw gradient against mean, one point a channel of one seed, for each network."""
-    found = {net: np.median(evidence.series[net]["rank correlation"], axis=0) for net in NETS}
-    here = {net: found[net][LAYERS.index(LAYER)] for net in NETS}
+@declared
+def draw(m: Medians) -> Plot:
+    """Gradient against mean, one point for each channel of a typical seed."""
     names = {WITHOUT: WITHOUT, WITH: WITH, CONTROL: "control: paired at random"}
-    typical = np.abs(evidence.series[WITHOUT]["rank correlation"] - found[WITHOUT])
-    seed = int(np.argmin(typical[:, LAYERS.index(LAYER)]))
-    panels = fig.subplots(1, 3, sharex=True, sharey=True)
-    for axes, net in zip(panels, names, strict=True):
-        means, sizes = evidence.series[net]["channels"][seed]
-        axes.plot(
-            means,
-            sizes,
-            linestyle="none",
-            marker=STYLES[net]["marker"],
-            color=STYLES[net]["color"],
-            markersize=3,
-            alpha=0.7,
-        )
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_title(f"{names[net]}\nmedian correlation {here[net]:z.2f}", fontsize="small")
-        axes.set_xlabel("channel's mean over average", fontsize="small")
-    panels[0].set_ylabel("gradient out of it over average (one seed)")
-    fig.suptitle(
-        f"Layer {LAYER}: rank correlation of mean and gradient {here[WITHOUT]:z.2f} without BN, "
-        f"{here[WITH]:z.2f} with BN"
-    )
-    rows = {net: ", ".join(f"{value:z.2f}" for value in found[net]) for net in NETS}
-    return (
-        f"Gradient of the weights out of a channel against the channel's mean at layer {LAYER}, "
-        f"one seed, logarithmic. Median rank correlation at layers {', '.join(map(str, LAYERS))}: "
-        f"{rows[WITHOUT]} without BN, {rows[WITH]} with BN, {rows[CONTROL]} in the control."
+    seed = m.typical_seed(WITHOUT, HERE)
+    rows = {net: listed(m[net, EVERYWHERE], "z.2f") for net in names}
+    return Plot(
+        panels=[
+            Points(
+                net=net,
+                x=m.series[net]["channels"][seed][0],
+                y=m.series[net]["channels"][seed][1],
+                title=f"{name}\nmedian correlation {m[net, HERE]:z.2f}",
+                xlabel="channel mean / average",
+                ylabel="outgoing gradient / average (one seed)",
+                xscale="log",
+                yscale="log",
+            )
+            for net, name in names.items()
+        ],
+        sharex=True,
+        sharey=True,
+        title=(
+            f"Layer {LAYER}: rank correlation of mean and gradient {m[WITHOUT, HERE]:z.2f} without "
+            f"BN, {m[WITH, HERE]:z.2f} with BN"
+        ),
+        text=(
+            "Gradient of a channel's outgoing weights against the channel's mean at layer "
+            f"{LAYER}, one seed, logarithmic. Median rank correlation at layers "
+            f"{listed(LAYERS, 'd')}: {rows[WITHOUT]} without BN, {rows[WITH]} with BN, "
+            f"{rows[CONTROL]} in the control."
+        ),
     )
 
 
@@ -116,10 +109,10 @@ CLAIM = Claim(
             criteria=(
                 # "Would explain the structure": half of the variance of the ranks.
                 Criterion(
-                    net=WITHOUT,
-                    quantity=f"rank correlation at layer {LAYER}",
+                    WITHOUT,
+                    HERE,
+                    "rank correlation of mean and gradient without BN",
                     at_least=0.5**0.5,
-                    words="rank correlation of mean and gradient without BN",
                 ),
             ),
             control="without BN, means and gradients of the channels paired at random",

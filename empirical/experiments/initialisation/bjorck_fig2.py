@@ -5,22 +5,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
-from bnproof.empirical.experiment import (
-    CONTROL,
-    NETS,
-    WITH,
-    WITHOUT,
-    Criterion,
-    Experiment,
-    Measured,
-)
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Histogram
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import rounded
 from bnproof.empirical.metrics.table import kernel_gradients, kurtosis
 from bnproof.empirical.networks.table import ResNet
-from bnproof.empirical.plots import STYLES, rounded
 from bnproof.empirical.trial import Trial
-from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 LAYER = 55  # "midpoint"
@@ -61,43 +54,42 @@ def _spread(trial: Trial, net: ResNet) -> Mapping[str, Any]:
     }
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw a histogram of one seed's gradients for each network, in units of its deviation."""
-    tails, over, spread = (
-        {net: float(np.median(evidence.series[net][name])) for net in NETS}
-        for name in ("kurtosis", OVER, "deviation")
-    )
-    bulk = float(np.median(evidence.series[WITHOUT][BULK]))
-    seed = int(np.argmin(np.abs(evidence.series[WITHOUT]["kurtosis"] - tails[WITHOUT])))
+@declared
+def draw(m: Medians) -> Plot:
+    """Histograms of the gradient of a typical seed, in units of its standard deviation."""
     names = {WITH: WITH, WITHOUT: WITHOUT, CONTROL: "smaller weights (control)"}
-    for axes, net in zip(fig.subplots(1, 3, sharey=True), NETS, strict=True):
-        counts, edge, deviation = (
-            evidence.series[net][name][seed] for name in ("histogram", "largest size", "deviation")
-        )
-        edges = np.linspace(-edge, edge, BINS + 1) / deviation
-        axes.stairs(counts, edges, fill=True, baseline=0.5, color=STYLES[net]["color"])
-        axes.set_axisbelow(True)
-        normal = np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi)
-        axes.plot(edges, counts.sum() * (edges[1] - edges[0]) * normal, color="black", linewidth=1)
-        axes.set_yscale("log")
-        axes.set_ylim(0.5, 2 * counts.sum())
-        axes.set_xlabel("gradient over its deviation", fontsize="small")
-        axes.set_title(
-            f"{names[net]}\nkurtosis {tails[net]:.1f}, deviation {spread[net]:.1e}",
-            fontsize="small",
-        )
-    fig.axes[0].set_ylabel("entries of the kernel (one seed)")
-    fig.suptitle(
-        f"Layer {LAYER}: gradients {rounded(over[WITHOUT])} times as large without BN by root mean "
-        f"square,\n{rounded(bulk)} times by median size (printed: almost {PRINTED:g} times)"
-    )
-    return (
-        f"Histograms of the gradient's entries at layer {LAYER}, logarithmic counts, with the "
-        f"normal law of the same deviation: without BN {rounded(over[WITHOUT])} times as large as "
-        f"with BN by root mean square, {rounded(bulk)} times by median size (printed: almost "
-        f"{PRINTED:g}), and of kurtosis {tails[WITHOUT]:.1f} (with BN {tails[WITH]:.1f}); in the "
-        f"control "
-        f"{rounded(over[CONTROL])} times as large, kurtosis {tails[CONTROL]:.1f}; medians."
+    seed = m.typical_seed(WITHOUT, "kurtosis")
+    chosen = {net: {name: row[seed] for name, row in m.series[net].items()} for net in names}
+    over, bulk = rounded(m[WITHOUT, OVER]), rounded(m[WITHOUT, BULK])
+    return Plot(
+        panels=[
+            Histogram(
+                net=net,
+                counts=chosen[net]["histogram"],
+                edges=np.linspace(-1, 1, BINS + 1)
+                * (chosen[net]["largest size"] / chosen[net]["deviation"]),
+                title=(
+                    f"{name}\nkurtosis {m[net, 'kurtosis']:.1f}, deviation "
+                    f"{m[net, 'deviation']:.1e}"
+                ),
+                xlabel="gradient / standard deviation",
+                ylabel="entries of the kernel (one seed)",
+                yscale="log",
+            )
+            for net, name in names.items()
+        ],
+        sharey=True,
+        title=(
+            f"Layer {LAYER}: root mean square of the gradient {over} times as large without BN,\n"
+            f"its median size {bulk} times (printed: almost {PRINTED:g} times)"
+        ),
+        text=(
+            f"Histograms of the gradient's entries at layer {LAYER}, logarithmic counts, with the "
+            f"normal density of the same deviation. Without BN the root mean square is {over} "
+            f"times that with BN, the median size {bulk} times (printed: almost {PRINTED:g}), the "
+            f"kurtosis {m[WITHOUT, 'kurtosis']:.1f} (with BN {m[WITH, 'kurtosis']:.1f}); in the "
+            f"control {rounded(m[CONTROL, OVER])} times and {m[CONTROL, 'kurtosis']:.1f}; medians."
+        ),
     )
 
 
@@ -120,25 +112,10 @@ CLAIM = Claim(
             run=run,
             criteria=(
                 # "Almost two orders of magnitude larger": it rounds to two or more.
-                Criterion(
-                    net=WITHOUT,
-                    quantity=OVER,
-                    at_least=10**1.5,
-                    words="scale without BN over that with BN",
-                ),
+                Criterion(WITHOUT, OVER, "scale without BN over that with BN", at_least=10**1.5),
                 # "Heavy tails": heavier than exponential ones; "concentrated": not so.
-                Criterion(
-                    net=WITHOUT,
-                    quantity="kurtosis",
-                    at_least=LAPLACE,
-                    words="kurtosis without BN",
-                ),
-                Criterion(
-                    net=WITH,
-                    quantity="kurtosis",
-                    at_most=LAPLACE,
-                    words="kurtosis with BN",
-                ),
+                Criterion(WITHOUT, "kurtosis", "kurtosis without BN", at_least=LAPLACE),
+                Criterion(WITH, "kurtosis", "kurtosis with BN", at_most=LAPLACE),
             ),
             control="without BN, all weights and biases from PyTorch's default law",
             draw=draw,

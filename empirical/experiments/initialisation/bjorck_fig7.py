@@ -3,23 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from bnproof.empirical.experiment import (
-    CONTROL,
-    NETS,
-    WITH,
-    WITHOUT,
-    Criterion,
-    Experiment,
-    Measured,
-)
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Image
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.table import dominance, kernel_gradients, shuffled
 from bnproof.empirical.networks.table import ResNet
 from bnproof.empirical.trial import Trial
-from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 LAYER = 45
@@ -43,36 +35,39 @@ def _matrix(trial: Trial, net: ResNet) -> Tensor:
 
 
 def _structure(matrix: Tensor) -> Mapping[str, Any]:
-    return {
-        "dominance": dominance(matrix),
-        "matrix": (matrix / matrix.mean()).float().numpy(),
-    }
+    return {"dominance": dominance(matrix), "matrix": (matrix / matrix.mean()).float().numpy()}
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw M of one seed, typical of the network without BN, as heat maps."""
-    panels = fig.subplots(1, 3, sharey=True)
+@declared
+def draw(m: Medians) -> Plot:
+    """The matrix M of a typical seed as heat maps."""
     names = {WITHOUT: WITHOUT, WITH: WITH, CONTROL: "control: shuffled"}
-    found = {net: float(np.median(evidence.series[net]["dominance"])) for net in NETS}
-    seed = int(np.argmin(np.abs(evidence.series[WITHOUT]["dominance"] - found[WITHOUT])))
-    for axes, net in zip(panels, names, strict=True):
-        matrix = evidence.series[net]["matrix"][seed]
-        image = axes.imshow(matrix, cmap="cividis", vmin=0, vmax=4, interpolation="nearest")
-        axes.grid(visible=False)
-        axes.set_title(f"{names[net]}\nmedian {found[net]:.2g}", fontsize="small")
-        axes.set_xlabel("channel out")
-    panels[0].set_ylabel("channel in (one seed)")
-    bar = fig.colorbar(image, ax=list(panels), shrink=0.7, extend="max")
-    bar.set_label("gradient over its mean")
-    fig.suptitle(
-        f"Layer {LAYER}: first component over all others {found[WITHOUT]:.2g} without BN, "
-        f"{found[WITH]:.2g} with BN"
-    )
-    return (
-        f"Heat maps of the average absolute gradient between channels at layer {LAYER}: the first "
-        f"component of the centred matrix over all others is {found[WITHOUT]:.2g} without BN, "
-        f"{found[WITH]:.2g} with BN, {found[CONTROL]:.2g} in the control with shuffled entries; "
-        "medians of the squares over seeds."
+    seed = m.typical_seed(WITHOUT, "dominance")
+    ratio = {net: f"{m[net, 'dominance']:.2g}" for net in names}
+    return Plot(
+        panels=[
+            Image(
+                values=m.series[net]["matrix"][seed],
+                limits=(0, 4),
+                bar="gradient / mean",
+                square=True,
+                title=f"{name}\nmedian {ratio[net]}",
+                xlabel="output channel",
+                ylabel="input channel (one seed)",
+            )
+            for net, name in names.items()
+        ],
+        sharey=True,
+        title=(
+            f"Layer {LAYER}: first component over all others {ratio[WITHOUT]} without BN, "
+            f"{ratio[WITH]} with BN"
+        ),
+        text=(
+            f"Heat maps of the average absolute gradient between channels at layer {LAYER}: the "
+            f"first component of the centred matrix over all others is {ratio[WITHOUT]} without "
+            f"BN, {ratio[WITH]} with BN, {ratio[CONTROL]} in the control with shuffled entries; "
+            "medians over seeds of ratios of squares."
+        ),
     )
 
 
@@ -97,18 +92,10 @@ CLAIM = Claim(
             criteria=(
                 # "Dominant": one component holds more than all others together.
                 Criterion(
-                    net=WITHOUT,
-                    quantity="dominance",
-                    at_least=1.0,
-                    words="first component over all others without BN",
+                    WITHOUT, "dominance", "first component over all others without BN", at_least=1.0
                 ),
                 # "Less pronounced with batch normalization": by a factor of two or more.
-                Criterion(
-                    net=WITHOUT,
-                    quantity=OVER,
-                    at_least=2.0,
-                    words="the same, without BN over with BN",
-                ),
+                Criterion(WITHOUT, OVER, "the same, without BN over with BN", at_least=2.0),
             ),
             control="without BN, the entries of the matrix permuted at random",
             draw=draw,

@@ -5,16 +5,16 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch.nn import functional
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.table import Norm, build
 from bnproof.empirical.networks.undisturbed import undisturbed
-from bnproof.empirical.plots import legend_below, median_band
 from bnproof.empirical.trial import Size, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 RATES: Final = {
@@ -131,50 +131,55 @@ def _laws(row: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([row[..., [REFERENCE]], row[..., len(GAINS) :]], axis=-1)
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the accuracy against the gain, and for each law."""
+@declared
+def draw(m: Medians) -> Plot:
+    """Accuracy against the gain and for each distribution."""
+    nets = (WITH, WITHOUT)
     at_rate, tuned = (
-        {net: evidence.series[net][name] for net in (WITH, WITHOUT)}
+        {net: m.series[net][name] for net in nets}
         for name in ("test accuracy", "test accuracy at the best rate of each")
     )
-    first, second, third = fig.subplots(1, 3, sharey=True, width_ratios=(2, 2, 1.6))
-    for axes, series, title in (
-        (first, at_rate, "one rate"),
-        (second, tuned, "best rate of each"),
-    ):
-        for net, values in series.items():
-            median_band(axes, net, np.array(GAINS), _gains(values), net, slice(None))
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(GAINS, ["1/4", "1/2", "1", "2", "4"])
-        axes.set_xlabel("initial weights over He's")
-        axes.set_title(title, fontsize="medium")
-    for net, values in at_rate.items():
-        median_band(third, net, np.arange(len(LAWS)), _laws(values), net, slice(None))
-    third.set_xticks(range(len(LAWS)), ["He", "Xavier", "orth.", "torch"], fontsize="small")
-    third.set_xlabel("law")
-    third.set_title("one rate", fontsize="medium")
-    first.set_ylim(0, 0.5)
-    first.set_ylabel("test accuracy (chance 0.1)")
-    legend_below(fig, first, ncols=2, title="median and range of seeds")
-    found = {net: _spreads(evidence, net) for net in (WITH, WITHOUT)}
-    fig.suptitle(
-        f"Spread of accuracy over sixteenfold initial weights: {found[WITH]['gains']:.2f} with BN, "
-        f"{found[WITHOUT]['gains']:.2f} without",
-        fontsize="medium",
-    )
+    common: dict[str, Any] = {"lines": {net: net for net in nets}, "ylim": (0, 0.5)}
+    by_gain: dict[str, Any] = {
+        "x": GAINS,
+        "xscale": "log2",
+        "xticks": dict(zip(GAINS, ("1/4", "1/2", "1", "2", "4"), strict=True)),
+        "xlabel": "initial weights / He's",
+        "ylabel": "test accuracy (chance 0.1)",
+        **common,
+    }
+    spreads = {net: {name: m[net, f"spread: {name}"] for name in SPREADS} for net in nets}
     words = "; ".join(
-        f"{net} {row['gains']:.2f} over the gains, {row['laws']:.2f} over the laws, "
+        f"{net} {row['gains']:.2f} over the gains, {row['laws']:.2f} over the distributions, "
         f"{row['gradient']:.1f} decades of the gradient at initialisation"
-        for net, row in found.items()
+        for net, row in spreads.items()
     )
-    return (
-        "Test accuracy against the scale of the initial weights and for four laws of them; "
-        f"largest less smallest: {words}; medians over seeds."
+    return Plot(
+        panels=[
+            Curves(y={net: _gains(at_rate[net]) for net in nets}, title="one rate", **by_gain),
+            Curves(
+                y={net: _gains(tuned[net]) for net in nets}, title="best rate of each", **by_gain
+            ),
+            Curves(
+                x=range(len(LAWS)),
+                y={net: _laws(at_rate[net]) for net in nets},
+                title="one rate",
+                xlabel="distribution",
+                xticks=dict(enumerate(("He", "Xavier", "orth.", "torch"))),
+                **common,
+            ),
+        ],
+        widths=(2, 2, 1.6),
+        sharey=True,
+        title=(
+            "Spread of accuracy over sixteenfold initial weights: "
+            f"{spreads[WITH]['gains']:.2f} with BN, {spreads[WITHOUT]['gains']:.2f} without"
+        ),
+        text=(
+            "Test accuracy against the scale of the initial weights and for four distributions of "
+            f"them; largest minus smallest: {words}; medians over seeds."
+        ),
     )
-
-
-def _spreads(evidence: Evidence, net: str) -> dict[str, float]:
-    return {name: float(np.median(evidence.series[net][f"spread: {name}"])) for name in SPREADS}
 
 
 def _criteria() -> tuple[Criterion, ...]:
@@ -184,10 +189,7 @@ def _criteria() -> tuple[Criterion, ...]:
         "gradient": "decades that the first gradient spans over gains, with BN over without",
     }
     # "Less": half or less.
-    return tuple(
-        Criterion(net=WITH, quantity=SPREADS[name], at_most=0.5, words=text)
-        for name, text in words.items()
-    )
+    return tuple(Criterion(WITH, SPREADS[name], text, at_most=0.5) for name, text in words.items())
 
 
 CLAIM = Claim(
@@ -210,10 +212,10 @@ CLAIM = Claim(
                 *_criteria(),
                 # A network that learns from no weights depends on none.
                 Criterion(
-                    net=WITH,
-                    quantity="smallest accuracy",
+                    WITH,
+                    "smallest accuracy",
+                    "smallest accuracy over all initialisations with BN",
                     at_least=LEARNT,
-                    words="smallest accuracy over all initialisations with BN",
                 ),
             ),
             control="without BN, at the rate of the network with BN",

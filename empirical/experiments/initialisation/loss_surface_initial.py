@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 from torch.nn import functional
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Experiment, Measured
 from bnproof.empirical.experiments.landscape import loss_surface as trained
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import rounded
 from bnproof.empirical.metrics.smoothness import capped
 from bnproof.empirical.metrics.surface import loss_surface
 from bnproof.empirical.networks.table import Initialisation, Norm, build
-from bnproof.empirical.plots import rounded
 from bnproof.empirical.trial import Size, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 
 LAWS: Final[tuple[Initialisation, ...]] = ("kaiming", "xavier")
 WORDS: Final = {"kaiming": "He", "xavier": "Xavier"}
@@ -60,27 +60,35 @@ def _plane(trial: Trial, norm: Norm, law: Initialisation, seed: int) -> Mapping[
     return trained.measured(picture.steps, capped(picture))
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the planes of one seed as contours, in one scale of colours."""
-    seed = trained.typical(evidence)
-    planes, found = {}, {}
-    for number, law in enumerate(LAWS):
-        for net in (WITH, WITHOUT):
-            row, name = evidence.series[net], f"{net}, {WORDS[law]}"
-            planes[name] = (row["steps"][seed, number], row["losses"][seed, number])
-            found[name] = {key: float(np.median(row[key], axis=0)[number]) for key in trained.SHAPE}
-    trained.contours(fig, planes, rows=len(LAWS))
-    slopes = {net: found[f"{net}, {WORDS[LAWS[0]]}"]["slope"] for net in (WITH, WITHOUT)}
-    fig.suptitle(
-        f"At initialisation, He: largest slope {rounded(slopes[WITHOUT])} without BN, "
-        f"{rounded(slopes[WITH])} with BN",
-        fontsize="medium",
-    )
-    return (
-        "Contours of the loss around networks at initialisation on a plane of two "
-        "filter-normalised random directions, one seed, logarithmic colours. Medians over seeds: "
-        + trained.told(found)
-        + "."
+@declared
+def draw(m: Medians) -> Plot:
+    """Contours of the planes of one seed, in one scale of colours."""
+    shapes = {
+        f"{net}, {WORDS[law]}": {name: m[net, name][number] for name in trained.SHAPE}
+        for number, law in enumerate(LAWS)
+        for net in (WITH, WITHOUT)
+    }
+    seed = trained.typical(m)
+    planes = [
+        (m.series[net]["steps"][seed, number], m.series[net]["losses"][seed, number])
+        for number in range(len(LAWS))
+        for net in (WITH, WITHOUT)
+    ]
+    slopes = {net: rounded(shapes[f"{net}, {WORDS[LAWS[0]]}"]["slope"]) for net in (WITH, WITHOUT)}
+    return Plot(
+        panels=trained.contours(dict(zip(shapes, planes, strict=True))),
+        columns=2,
+        sharex=True,
+        sharey=True,
+        title=(
+            f"At initialisation, He: largest slope {slopes[WITHOUT]} without BN, {slopes[WITH]} "
+            "with BN"
+        ),
+        text=(
+            "Contours of the loss around networks at initialisation on a plane of two "
+            "filter-normalised random directions, one seed, logarithmic colours. Medians over "
+            f"seeds: {trained.described(shapes)}."
+        ),
     )
 
 

@@ -4,24 +4,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import rounded
 from bnproof.empirical.networks.table import Initialisation, Norm
-from bnproof.empirical.plots import STYLES, legend_below, rounded
+from bnproof.empirical.protocols.landscape_plots import EDGE, by_init
 from bnproof.empirical.protocols.landscapes import Sweep, learns, sweep
 from bnproof.empirical.protocols.vgg import INITS, NETWORKS, RATES, SIZES
 from bnproof.empirical.trial import Trained, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 Sweeps = Mapping[Initialisation, Sweep]
 Product = Callable[[Trained, tuple[str, str]], float]
 EVERY = "every network"
 NORMS: Mapping[str, Norm] = {WITH: "batch", WITHOUT: "none"}
-EDGE = 2.0
 WITHIN = 2.0  # "about": by a factor of two
 SHARP, BETA, ALONG = "rate * sharpness", "rate * beta", "rate * curvature along the gradient"
 COLUMNS = {
@@ -95,55 +95,50 @@ def _course(one: Trained, path: tuple[str, str]) -> NDArray[np.float64]:
     return values
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the products against the rate, and through training at the best rate."""
-    left, middle, right = fig.subplots(1, 3, sharey=True)
-    rates = np.array(RATES[Scale(evidence.provenance["scale"])])
-    for axes, words in ((left, SHARP), (middle, BETA)):
-        for net in (WITH, WITHOUT):
-            for init in INITS:
-                values = np.median(evidence.series[net][f"{words}, {init}"], axis=0)
-                _line(axes, net, init, rates, values)
-        axes.set_xscale("log")
-        axes.set_xlabel("learning rate")
-        axes.set_title(f"{words}, late", fontsize="small")
-    for net in (WITH, WITHOUT):
-        for init in INITS:
-            curve = np.median(evidence.series[net][f"{SHARP} at the best rate, {init}"], axis=0)
-            _line(right, net, init, np.linspace(0, 100, len(curve)), curve)
-    right.set_xlabel("% of the updates")
-    right.set_title(f"{SHARP}, best rate", fontsize="small")
-    for axes in (left, middle, right):
-        axes.axhline(EDGE, color="#999999", linewidth=0.8)
-        axes.set_yscale("log")
-    legend_below(fig, left, ncols=2)
-    told = " and ".join(
-        f"{_median(evidence, net, 'smallest'):.2g} to {_median(evidence, net, 'largest'):.2g} {net}"
+@declared
+def draw(m: Medians) -> Plot:
+    """The products against the rate, and through training at the best rate."""
+    rates = RATES[Scale(m.provenance["scale"])]
+
+    def panel(name: str, x: Any, **options: Any) -> Curves:
+        """One quantity; values of 0 are left out."""
+        medians = {
+            (net, init): m[net, f"{name}, {init}"] for net in (WITH, WITHOUT) for init in INITS
+        }
+        return by_init(
+            {key: row[row > 0][None] for key, row in medians.items()},
+            x={", ".join(key): np.asarray(x)[row > 0] for key, row in medians.items()},
+            **options,
+        )
+
+    updates = len(m[WITH, f"{SHARP} at the best rate, {INITS[0]}"])
+    words = " and ".join(
+        f"{m[net, f'smallest {SHARP}']:.2g} to {m[net, f'largest {SHARP}']:.2g} {net}"
         for net in (WITH, WITHOUT)
     )
-    fig.suptitle(f"Rate times sharpness, late in training: {told}", fontsize="medium")
-    before = np.median(evidence.series[WITH][f"largest {SHARP} before training"])
-    return (
-        "Learning rate times sharpness and times effective beta, of every run that learns; the "
-        f"edge of stability is at 2. Late in training rate times sharpness is {told}; before "
-        f"training up to {rounded(float(before))} with BN. Medians over seeds."
+    at_rates: dict[str, Any] = {"xscale": "log", "xlabel": "learning rate"}
+    return Plot(
+        panels=[
+            panel(SHARP, rates, title=f"{SHARP}, late", **at_rates),
+            panel(BETA, rates, title=f"{BETA}, late", **at_rates),
+            panel(
+                f"{SHARP} at the best rate",
+                np.linspace(0, 100, updates),
+                title=f"{SHARP}, best rate",
+                xlabel="% of the updates",
+            ),
+        ],
+        sharey=True,
+        legend_columns=4,
+        legend_title="median of seeds; grey line: the edge of stability",
+        title=f"Rate times sharpness, late in training: {words}",
+        text=(
+            "Learning rate times sharpness and times effective beta, for every run that learns; "
+            f"the edge of stability is at 2. Late in training rate times sharpness is {words}; "
+            f"before training up to {rounded(m[WITH, f'largest {SHARP} before training'])} with "
+            "BN. Medians over seeds."
+        ),
     )
-
-
-def _line(axes: Axes, net: str, init: str, x: NDArray[Any], y: NDArray[Any]) -> None:
-    style, shown = STYLES[net], y > 0
-    axes.plot(
-        x[shown],
-        y[shown],
-        **{**style, "linestyle": style["linestyle"] if init == INITS[0] else ":"},
-        markersize=4,
-        markerfacecolor=style["color"] if init == INITS[0] else "white",
-        label=f"{net}, {init}",
-    )
-
-
-def _median(evidence: Evidence, net: str, which: str) -> float:
-    return float(np.median(evidence.series[net][f"{which} {SHARP}"]))
 
 
 CLAIM = Claim(
@@ -162,16 +157,16 @@ CLAIM = Claim(
             run=run,
             criteria=(
                 Criterion(
-                    net=EVERY,
-                    quantity=f"smallest {SHARP}",
+                    EVERY,
+                    f"smallest {SHARP}",
+                    f"smallest {SHARP} of the runs that learn",
                     at_least=EDGE / WITHIN,
-                    words=f"smallest {SHARP} of the runs that learn",
                 ),
                 Criterion(
-                    net=EVERY,
-                    quantity=f"largest {SHARP}",
+                    EVERY,
+                    f"largest {SHARP}",
+                    f"largest {SHARP} of the runs that learn",
                     at_most=EDGE * WITHIN,
-                    words=f"largest {SHARP} of the runs that learn",
                 ),
             ),
             control="the same networks before training",
@@ -185,19 +180,18 @@ CLAIM = Claim(
     remark=(
         "An alternative to 'BN makes the landscape smoother'. Ours: sharpness is the largest "
         "eigenvalue of the Hessian on the batch of the next update, at every 100th update, its "
-        "geometric mean over the second half; 'about' is by a factor of two; every run on the "
-        "grid of rates 0.02, 0.1, 0.5 and 2.5 that learns counts, from two initialisations. "
-        "Measured with three seeds, 34 runs that learn: rate times sharpness is 1.0 to 3.4, its "
-        "median 2.4, over rates that differ by 125 times and with BN or without. Two runs are "
-        "outside, both at the smallest rate: without BN from Glorot's initialisation at 0.03, "
-        "which has hardly begun to learn, and with BN from He's at 0.82; with that seed the lower "
-        "bound fails, and the median over seeds keeps it by little. Before training the product "
-        "is 0.015 to 1,000: with BN the loss "
-        "is sharper than 2/rate by up to hundreds, and is not a hundred updates later. With "
-        "batches of 128 the eigenvalue settles above 2 rather than at it; effective beta, along "
-        "the gradient, below: 1.5. Changed after first looks, thresholds never: the criterion was "
-        "applied to both networks apart, and was joined to one so that there can be a control; "
-        "with the first seed it failed, and the control was one that satisfies it (BN at A18's "
-        "rates only); three seeds satisfy it, so that it is now one that must not."
+        "geometric mean over the second half; 'about' is by a factor of two; every run on the grid "
+        "of rates 0.02, 0.1, 0.5 and 2.5 that learns counts, from two initialisations. Measured "
+        "with three seeds, 34 runs that learn: rate times sharpness is 1.0 to 3.4, its median 2.4, "
+        "over rates that differ by 125 times and with BN or without. Two runs are outside, both at "
+        "the smallest rate: without BN from Glorot's initialisation at 0.03, which has hardly "
+        "begun to learn, and with BN from He's at 0.82; with that seed the lower bound fails, and "
+        "the median over seeds keeps it by little. Before training the product is 0.015 to 1,000: "
+        "with BN the loss is sharper than 2/rate by up to hundreds, and is not a hundred updates "
+        "later. With batches of 128 the eigenvalue settles above 2 rather than at it; effective "
+        "beta, along the gradient, below: 1.5. Changed after first looks, thresholds never: the "
+        "criterion was applied to both networks apart, and was joined to one so that there can be "
+        "a control; with the first seed it failed, and the control was one that satisfies it (BN "
+        "at A18's rates only); three seeds satisfy it, so that it is now one that must not."
     ),
 )

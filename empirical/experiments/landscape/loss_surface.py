@@ -4,24 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bnproof.empirical.experiment import (
-    CONTROL,
-    NETS,
-    WITH,
-    WITHOUT,
-    Criterion,
-    Experiment,
-    Measured,
-)
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Image
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import rounded
 from bnproof.empirical.metrics.smoothness import near, smoothness
 from bnproof.empirical.networks.table import Norm
-from bnproof.empirical.plots import rounded
 from bnproof.empirical.trial import Size, Trained, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.sources import Source
 
@@ -106,10 +98,7 @@ def measured(steps: Sequence[float], losses: NDArray[np.float64]) -> Mapping[str
 def compared(found: Mapping[str, Mapping[str, Any]]) -> Measured:
     """Add slope and curvature over those with BN."""
     return {
-        net: {
-            **row,
-            **{over(name): row[name] / found[WITH][name] for name in WORDS},
-        }
+        net: {**row, **{over(name): row[name] / found[WITH][name] for name in WORDS}}
         for net, row in found.items()
     }
 
@@ -123,67 +112,76 @@ def criteria() -> tuple[Criterion, ...]:
     """S1, definitions 3.2 and 3.3, on the plane; "smooth significantly": by a factor."""
     return tuple(
         Criterion(
-            net=WITHOUT,
-            quantity=over(name),
+            WITHOUT,
+            over(name),
+            f"{words} of the loss on the plane, without BN over with BN",
             at_least=FACTOR,
-            words=f"{words} of the loss on the plane, without BN over with BN",
         )
         for name, words in WORDS.items()
     )
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the planes of one seed as contours, in one scale of colours."""
-    seed = typical(evidence)
+@declared
+def draw(m: Medians) -> Plot:
+    """Contours of the planes of one seed, in one scale of colours."""
     titles = {WITH: WITH, WITHOUT: WITHOUT, CONTROL: "with BN, another plane"}
-    rows = {titles[net]: evidence.series[net] for net in NETS}
-    contours(fig, {name: (row["steps"][seed], row["losses"][seed]) for name, row in rows.items()})
-    found = {name: {key: float(np.median(row[key])) for key in SHAPE} for name, row in rows.items()}
-    fig.suptitle(
-        f"Trained: largest slope {rounded(found[WITHOUT]['slope'])} without BN, "
-        f"{rounded(found[WITH]['slope'])} with BN; share left by a quadratic "
-        f"{found[WITHOUT]['roughness']:.2f} and {found[WITH]['roughness']:.2f}",
-        fontsize="medium",
-    )
-    return (
-        "Contours of the loss around trained networks on a plane of two filter-normalised random "
-        "directions, one seed, logarithmic colours. Medians over seeds: " + told(found) + "."
+    seed = typical(m)
+    shapes = {title: {name: m[net, name] for name in SHAPE} for net, title in titles.items()}
+    return Plot(
+        panels=contours(
+            {
+                title: (m.series[net]["steps"][seed], m.series[net]["losses"][seed])
+                for net, title in titles.items()
+            }
+        ),
+        sharex=True,
+        sharey=True,
+        title=(
+            f"Trained: largest slope {rounded(m[WITHOUT, 'slope'])} without BN, "
+            f"{rounded(m[WITH, 'slope'])} with BN; share left by a quadratic "
+            f"{m[WITHOUT, 'roughness']:.2f} and {m[WITH, 'roughness']:.2f}"
+        ),
+        text=(
+            "Contours of the loss around trained networks on a plane of two filter-normalised "
+            "random directions, one seed, logarithmic colours. Medians over seeds: "
+            f"{described(shapes)}."
+        ),
     )
 
 
-def told(found: Mapping[str, Mapping[str, float]]) -> str:
-    """What was measured of each plane, in words."""
+def described(shapes: Mapping[str, Mapping[str, float]]) -> str:
+    """What was measured on each plane, in words."""
     return "; ".join(
         f"{name}: slope {rounded(row['slope'])}, curvature {rounded(row['curvature'])}, not convex "
         f"at {100 * row['concave']:.0f} % of the points, {100 * row['roughness']:.0f} % of the "
         "variance left by the best quadratic"
-        for name, row in found.items()
+        for name, row in shapes.items()
     )
 
 
-def typical(evidence: Evidence) -> int:
-    """The seed whose slope without BN is nearest to the median."""
-    slopes = evidence.series[WITHOUT]["slope"].reshape(len(evidence.series[WITHOUT]["slope"]), -1)
-    return int(np.argmin(np.abs(slopes - np.median(slopes, axis=0))[:, 0]))
+def typical(m: Medians) -> int:
+    """The seed whose slope without BN, on its first plane, is closest to the median."""
+    slopes = m.series[WITHOUT]["slope"]
+    first = slopes.reshape(len(slopes), -1)[:, 0]
+    return int(np.argmin(np.abs(first - np.median(first))))
 
 
-def contours(fig: Figure, planes: Mapping[str, tuple[Any, Any]], rows: int = 1) -> None:
+def contours(planes: Mapping[str, tuple[Any, Any]]) -> list[Image]:
     """One panel for each plane, its steps and losses, all with the same axes and colours."""
-    panels = fig.subplots(rows, len(planes) // rows, sharex=True, sharey=True, squeeze=False)
-    norm, levels = LogNorm(*SHOWN), np.geomspace(*SHOWN, 19)
-    for axes, (title, (steps, losses)) in zip(panels.flat, planes.items(), strict=True):
-        shown = np.clip(losses, *SHOWN).T
-        filled = axes.contourf(steps, steps, shown, levels=levels, norm=norm, cmap="cividis")
-        axes.contour(steps, steps, shown, levels=levels, colors="black", linewidths=0.4)
-        axes.set_aspect("equal")
-        axes.grid(visible=False)
-        axes.set_title(title, fontsize="small")
-        axes.set_xlabel("first direction", fontsize="small")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("second direction", fontsize="small")
-    bar = fig.colorbar(filled, ax=panels, shrink=0.8)
-    bar.set_ticks([1, 10, 100, 1000], labels=["1", "10", "100", "1,000"])
-    bar.set_label("loss of one batch; axes in lengths of filters", fontsize="small")
+    return [
+        Image(
+            values=losses.T,
+            edges=(steps[0], steps[-1], steps[0], steps[-1]),
+            limits=SHOWN,
+            log=True,
+            levels=19,
+            bar="loss of one batch; axes in filter lengths",
+            title=title,
+            xlabel="first direction",
+            ylabel="second direction",
+        )
+        for title, (steps, losses) in planes.items()
+    ]
 
 
 CLAIM = Claim(

@@ -3,13 +3,14 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Curves, Image
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.curves import recorded
 from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from bnproof.empirical.trial import Trained, Trial
-from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 SIGNIFICANT = 0.1  # of the squared length
@@ -54,49 +55,46 @@ def _has_curvature(row: Any) -> bool:
     return "curvature" in row.get("theorems", {})
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the shares as a picture, layer by evaluation, and beside a random gradient's."""
-    left, right = fig.subplots(1, 2, width_ratios=(3, 2))
-    curve = np.median(evidence.series[WITH]["course"], axis=0)
-    layers = np.arange(1, curve.shape[1] + 1)
-    image = left.pcolormesh(
-        np.linspace(0, 100, len(curve) + 1),
-        np.arange(len(layers) + 1) + 0.5,
-        np.log10(curve.T),
-        cmap="cividis",
-        vmin=np.log10(FLOOR) + 2,
-        vmax=0,
-        rasterized=True,
-    )
-    fig.colorbar(image, ax=left, label="log10 of the share taken off")
-    left.grid(visible=False)
-    left.set_yticks(layers)
-    right.set_xticks(layers, layers, fontsize="small")
-    left.set_xlabel("% of the updates")
-    left.set_ylabel("layer (1 to 8 convolutions, 9 and 10 linear)")
-    series = evidence.series
-    share = np.maximum(np.median(series[WITH][SHARE], axis=0), FLOOR)
-    chance = np.median(series[WITH][EXPECTED], axis=0)
-    control = np.median(series[CONTROL][SHARE], axis=0)
-    right.plot(layers, share, color="#0072B2", marker="o", label="in training")
-    right.plot(layers, chance, color="#555555", linestyle=":", label="random gradient: 2/m")
-    right.plot(layers, control, color="#D55E00", marker="^", linestyle="--", label="control")
-    right.axhline(SIGNIFICANT, color="#999999", linewidth=0.8)
-    right.set_yscale("log")
-    right.set_xlabel("layer")
-    right.set_ylabel("share of (gamma/s)^2 |g|^2 taken off")
-    right.legend(fontsize="x-small")
-    fig.suptitle(
-        f"The reductions take off {100 * share.min():.2g} to {100 * share.max():.2g} % "
-        "of the squared gradient",
-        fontsize="medium",
-    )
-    times = np.median(series[WITH]["times chance"], axis=0)
-    return (
-        "Share of the squared gradient that the two reductions of Theorem 4.1 take off, by layer "
-        f"and update, with BN: {100 * share.min():.2g} to {100 * share.max():.2g} %, which is "
-        f"{times.min():.2g} to {times.max():.2g} times that of a gradient in a random direction; "
-        f"in the control at least {100 * control.min():.4g} %. Medians over updates and seeds."
+@declared
+def draw(m: Medians) -> Plot:
+    """The shares by layer and evaluation, and beside those of a random gradient."""
+    shares = m[WITH, "course"].T
+    layers = range(1, len(shares) + 1)
+    share, control = np.maximum(m[WITH, SHARE], FLOOR), m[CONTROL, SHARE]
+    times = m[WITH, "times chance"]
+    words = f"{100 * share.min():.2g} to {100 * share.max():.2g} %"
+    return Plot(
+        panels=[
+            Image(
+                values=shares,
+                edges=(0, 100, 0.5, len(shares) + 0.5),
+                limits=(100 * FLOOR, 1),
+                log=True,
+                bar="share removed",
+                xlabel="% of the updates",
+                ylabel="layer (1 to 8 convolutions, 9 and 10 linear)",
+            ),
+            Curves(
+                x=layers,
+                y={WITH: share[None], CONTROL: control[None]},
+                lines={WITH: "in training", CONTROL: "control"},
+                guides={"random gradient: 2/m": m[WITH, EXPECTED]},
+                xticks={layer: str(layer) for layer in layers},
+                xlabel="layer",
+                ylabel="share of (gamma/s)^2 |g|^2 removed",
+                yscale="log",
+                level=SIGNIFICANT,
+            ),
+        ],
+        widths=(3, 2),
+        legend_title="medians over updates and seeds; grey line: a significant share",
+        title=f"The two terms remove {words} of the squared gradient",
+        text=(
+            "Share of the squared gradient that the two subtracted terms of Theorem 4.1 remove, by "
+            f"layer and update, with BN: {words}, which is {times.min():.2g} to {times.max():.2g} "
+            "times that of a gradient in a random direction; in the control at least "
+            f"{100 * control.min():.4g} %. Medians over updates and seeds."
+        ),
     )
 
 
@@ -118,10 +116,10 @@ CLAIM = Claim(
             run=run,
             criteria=(
                 Criterion(
-                    net=WITH,
-                    quantity=SHARE,
+                    WITH,
+                    SHARE,
+                    "share of the squared gradient taken off, smallest of the layers",
                     at_least=SIGNIFICANT,
-                    words="share of the squared gradient taken off, smallest of the layers",
                 ),
             ),
             control=(

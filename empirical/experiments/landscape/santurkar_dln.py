@@ -3,22 +3,15 @@
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from bnproof.empirical.experiment import (
-    CONTROL,
-    NETS,
-    WITH,
-    WITHOUT,
-    Criterion,
-    Experiment,
-    Measured,
-)
-from bnproof.empirical.plots import median_band
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import OTHER_SEED
 from bnproof.empirical.protocols.curves import Array, moments, spread
 from bnproof.empirical.protocols.dln import DATA, LIMIT, NETWORKS, SIZES, deep_linear, unexplained
 from bnproof.empirical.trial import Trained, Trial
-from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 FASTER: Final = "updates to the last loss without BN, over all"
@@ -56,33 +49,33 @@ def reached(curve: Array, aim: float) -> int:
     return int(down[0]) if len(down) else len(curve) - 1
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the loss through training, over the loss of a network that puts out 0."""
-    labels = {WITH: WITH, WITHOUT: WITHOUT, CONTROL: "without BN, another seed (control)"}
-    axes = fig.subplots()
-    steps = evidence.series[WITH]["step"][0]
-    for net in NETS:
-        series = evidence.series[net]
-        share = series["unexplained share"]
-        median_band(axes, net, series["step"][0], share, labels[net], slice(0, None, 4))
-    axes.set_yscale("log")
-    axes.set_xscale("symlog", linthresh=steps[1])
-    axes.set_xlim(0, steps[-1])
-    axes.set_xlabel("updates")
-    axes.set_ylabel("mean loss between evaluations over that of 0")
-    axes.legend(fontsize="small", title="median and range of seeds", title_fontsize="small")
-    faster, lower = (np.median(evidence.series[WITH][name]) for name in (FASTER, LOWER))
-    axes.set_title(
-        f"With BN the last loss of the other is reached in {faster:.0%} of the updates,\n"
-        f"and the last loss is {lower:.2g} of it",
-        fontsize="medium",
-    )
-    ends = {net: np.median(evidence.series[net]["unexplained share at the end"]) for net in NETS}
-    return (
-        "Training loss of a deep linear network over that of a network that puts out 0, against "
-        f"updates, both logarithmic: at the end {ends[WITH]:.2g} with BN, {ends[WITHOUT]:.2g} "
-        f"without, {ends[CONTROL]:.2g} in the control, another network without BN; with BN the "
-        f"last loss without it is reached in {faster:.0%} of the updates."
+@declared
+def draw(m: Medians) -> Plot:
+    """The loss through training, relative to that of a network whose output is 0."""
+    end = {net: f"{m[net, 'unexplained share at the end']:.2g}" for net in m.series}
+    share = f"{m[WITH, FASTER]:.0%} of the updates"
+    return Plot(
+        panels=[
+            Curves(
+                x="step",
+                y="unexplained share",
+                lines=OTHER_SEED,
+                xlabel="updates",
+                ylabel="mean loss between evaluations / that of output 0",
+                xscale="updates",
+                yscale="log",
+            )
+        ],
+        title=(
+            f"With BN the final loss of the other network is reached in {share},\n"
+            f"and the final loss is {m[WITH, LOWER]:.2g} times as large"
+        ),
+        text=(
+            "Training loss of a deep linear network, relative to that of a network whose output is "
+            f"0, against updates, both logarithmic: at the end {end[WITH]} with BN, {end[WITHOUT]} "
+            f"without, {end[CONTROL]} in the control, another network without BN; with BN the "
+            f"final loss of the network without it is reached in {share}."
+        ),
     )
 
 
@@ -105,18 +98,13 @@ CLAIM = Claim(
             criteria=(
                 # "Faster": at least twice as fast.
                 Criterion(
-                    net=WITH,
-                    quantity=FASTER,
+                    WITH,
+                    FASTER,
+                    "updates with BN to the last loss without BN, over all",
                     at_most=0.5,
-                    words="updates with BN to the last loss without BN, over all",
                 ),
                 # "Significantly better in terms of loss": at most half of it.
-                Criterion(
-                    net=WITH,
-                    quantity=LOWER,
-                    at_most=0.5,
-                    words="last loss with BN over that without",
-                ),
+                Criterion(WITH, LOWER, "last loss with BN over that without", at_most=0.5),
             ),
             control="without BN, another seed, hence another network and another linear map",
             made_of=WITH,

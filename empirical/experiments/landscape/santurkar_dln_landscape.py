@@ -4,22 +4,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from bnproof.empirical.experiment import (
-    CONTROL,
-    NETS,
-    WITH,
-    WITHOUT,
-    Criterion,
-    Experiment,
-    Measured,
-)
-from bnproof.empirical.plots import legend_below, median_band
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import listed
 from bnproof.empirical.protocols.curves import STAGES, Array, capped, moments, rows, spread, stages
 from bnproof.empirical.protocols.dln import DATA, NETWORKS, SIZES, deep_linear
 from bnproof.empirical.trial import Trained, Trial
-from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 KINDS: Final[Mapping[str, str]] = {
@@ -64,50 +57,46 @@ def _measured(
     }
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the three measures of the landscape through training."""
-    labels = {
-        WITH: WITH,
-        WITHOUT: WITHOUT,
-        CONTROL: f"without BN, {SHALLOW} layers (control)",
-    }
-    panels = {
+@declared
+def draw(m: Medians) -> Plot:
+    """The three measures of the landscape through training."""
+    titles = {
         "variation": "variation of the loss",
         "change": "change of the gradient",
         "beta times rate": "effective beta times rate",
     }
-    steps = evidence.series[WITH]["step"][0]
-    for axes, (name, title) in zip(fig.subplots(1, 3), panels.items(), strict=True):
-        for net in NETS:
-            series = evidence.series[net]
-            median_band(axes, net, series["step"][0], series[name], labels[net], slice(0, None, 6))
-        axes.set_yscale("log")
-        axes.minorticks_off()
-        axes.set_xscale("symlog", linthresh=steps[1])
-        axes.set_xlim(0, steps[-1])
-        axes.set_xlabel("updates", fontsize="small")
-        axes.set_title(title, fontsize="small")
-    axes.axhline(2, color="#999999", linewidth=0.8)
-    legend_below(fig, axes, title="line on the right: beta times rate = 2, the edge of stability")
-    by_stage = {
-        kind: np.median(evidence.series[WITH][f"{kind} without over with, by stage"], axis=0)
-        for kind in KINDS
-    }
-    edge = {net: np.median(evidence.series[net]["typical beta times rate"]) for net in NETS}
-    fig.suptitle(
-        f"Effective beta without BN over with: {by_stage['beta'][0]:.2g} in the first stage, "
-        f"{by_stage['beta'][-1]:.2g} in the last;\nbeta times rate is typically {edge[WITH]:.2g} "
-        f"with BN, {edge[WITHOUT]:.2g} without",
-        fontsize="medium",
-    )
-    ratios = "; ".join(
-        f"{words} {', '.join(f'{ratio:.2g}' for ratio in by_stage[kind])}"
-        for kind, words in KINDS.items()
-    )
-    return (
-        "Deep linear network of 25 layers: variation of the loss, change of the gradient and "
-        "effective beta times the rate along the gradient, against updates, all logarithmic. "
-        f"Without BN over with, in {STAGES} stages: {ratios}."
+    ratios = {kind: m[WITH, f"{kind} without over with, by stage"] for kind in KINDS}
+    edge = {net: f"{m[net, 'typical beta times rate']:.2g}" for net in m.series}
+    words = "; ".join(f"{KINDS[kind]} {listed(row)}" for kind, row in ratios.items())
+    return Plot(
+        panels=[
+            Curves(
+                x="step",
+                y=name,
+                lines={
+                    WITH: WITH,
+                    WITHOUT: WITHOUT,
+                    CONTROL: f"without BN, {SHALLOW} layers (control)",
+                },
+                title=title,
+                xlabel="updates",
+                xscale="updates",
+                yscale="log",
+                level=2 if name == "beta times rate" else None,
+            )
+            for name, title in titles.items()
+        ],
+        legend_title="grey line: beta times rate = 2, the edge of stability",
+        title=(
+            f"Effective beta without BN / with BN: {ratios['beta'][0]:.2g} in the first stage, "
+            f"{ratios['beta'][-1]:.2g} in the last;\n"
+            f"beta times rate is typically {edge[WITH]} with BN, {edge[WITHOUT]} without"
+        ),
+        text=(
+            "Deep linear network of 25 layers: variation of the loss, change of the gradient and "
+            "effective beta times the rate along the gradient, against updates, all logarithmic. "
+            f"Without BN / with BN, in {STAGES} stages: {words}."
+        ),
     )
 
 
@@ -134,10 +123,10 @@ CLAIM = Claim(
             run=run,
             criteria=tuple(
                 Criterion(
-                    net=WITH,
-                    quantity=f"{kind} without over with, by stage",
+                    WITH,
+                    f"{kind} without over with, by stage",
+                    f"{words}, without BN over with, in each of {STAGES} stages",
                     at_least=1.0,
-                    words=f"{words}, without BN over with, in each of {STAGES} stages",
                 )
                 for kind, words in KINDS.items()
             ),

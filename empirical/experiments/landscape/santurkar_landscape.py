@@ -1,9 +1,15 @@
 """BN makes the landscape along the gradient smoother, by every one of four protocols (A18)."""
 
-from bnproof.empirical.experiment import WITH, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import WITH, Criterion, Measured
 from bnproof.empirical.protocols.landscape_plots import draw_all
-from bnproof.empirical.protocols.landscapes import FLAT, PROTOCOLS, REMARK, measure, worst_name
-from bnproof.empirical.protocols.vgg import INITS, NETWORKS, SIZES
+from bnproof.empirical.protocols.landscapes import (
+    PROTOCOLS,
+    REMARK,
+    experiment,
+    measure,
+    worst_name,
+)
+from bnproof.empirical.protocols.vgg import INITS
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
@@ -31,23 +37,19 @@ CLAIM = Claim(
         r"\end{array}"
     ),
     checks=(
-        Experiment(
-            run=run,
-            criteria=tuple(
+        experiment(
+            run,
+            tuple(
                 Criterion(
-                    net=WITH,
-                    quantity=worst_name(name, init),
+                    WITH,
+                    worst_name(name, init),
+                    f"largest of the ratios with BN / without BN, {protocol.words}, {init}",
                     at_most=1.0,
-                    words=f"largest of the ratios with BN over without, {protocol.words}, {init}",
                 )
                 for name, protocol in PROTOCOLS.items()
                 for init in INITS
             ),
-            control=FLAT,
-            made_of=WITH,
-            draw=draw_all,
-            networks=NETWORKS,
-            sizes=SIZES,
+            draw_all,
         ),
     ),
     expected=Verdict.NOT_REPRODUCED,

@@ -3,14 +3,14 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
-from bnproof.empirical.plots import median_band
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.curves import recorded
 from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from bnproof.empirical.trial import Trained, Trial
-from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 LOWERS = "share of units whose curvature the term lowers"
@@ -32,27 +32,32 @@ def _rows(run: Trained, *, control: bool = False) -> dict[str, Any]:
     }
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the share of units by layer."""
-    axes = fig.subplots()
-    for net, label in ((WITH, "in training"), (CONTROL, "control")):
-        values = evidence.series[net][LOWERS]
-        layers = np.arange(1, values.shape[1] + 1)
-        median_band(axes, net, layers, values, label, slice(None))
-    axes.axhline(0.5, color="#999999", linewidth=0.8)
-    axes.text(1, 0.51, "chance", va="bottom", fontsize="small")
-    axes.set_xticks(layers)
-    axes.set_ylim(0, 1.05)
-    axes.set_xlabel("layer (1 to 8 convolutions, 9 and 10 linear)")
-    axes.set_ylabel("share of units with gamma <g, yhat> > 0")
-    axes.legend(fontsize="small", title="median and range of seeds", title_fontsize="small")
-    share = np.median(evidence.series[WITH][LOWERS], axis=0)
-    told = f"{100 * share.min():.0f} to {100 * share.max():.0f} %"
-    axes.set_title(f"The second term of Theorem 4.2 lowers the curvature at {told} of the units")
-    return (
-        "Share of the units at which the second term of Theorem 4.2 lowers the curvature along "
-        f"the gradient, by layer, medians over updates and seeds: {told} with BN in training; "
-        "all of them in the control."
+@declared
+def draw(m: Medians) -> Plot:
+    """The share of units by layer."""
+    share = m[WITH, LOWERS]
+    layers = range(1, len(share) + 1)
+    words = f"{100 * share.min():.0f} to {100 * share.max():.0f} %"
+    return Plot(
+        panels=[
+            Curves(
+                x=layers,
+                y=LOWERS,
+                lines={WITH: "in training", CONTROL: "control"},
+                xticks={layer: str(layer) for layer in layers},
+                ylim=(0, 1.05),
+                level=0.5,
+                level_name="chance",
+                xlabel="layer (1 to 8 convolutions, 9 and 10 linear)",
+                ylabel="share of units with gamma <g, yhat> > 0",
+            )
+        ],
+        title=f"The second term of Theorem 4.2 lowers the curvature at {words} of the units",
+        text=(
+            "Share of the units at which the second term of Theorem 4.2 lowers the curvature along "
+            f"the gradient, by layer, medians over updates and seeds: {words} with BN in training; "
+            "all of them in the control."
+        ),
     )
 
 
@@ -73,10 +78,10 @@ CLAIM = Claim(
             run=run,
             criteria=(
                 Criterion(
-                    net=WITH,
-                    quantity=LOWERS,
+                    WITH,
+                    LOWERS,
+                    "share of units whose curvature the term lowers, smallest of the layers",
                     at_least=NEARLY_ALL,
-                    words="share of units whose curvature the term lowers, smallest of the layers",
                 ),
             ),
             control=(

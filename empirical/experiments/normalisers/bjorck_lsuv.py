@@ -1,21 +1,21 @@
 """An initialisation that normalises every layer in the place of BN (S3, section 6)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Curves, Points
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.activations import activation_shift
 from bnproof.empirical.metrics.shift import sgd_step
 from bnproof.empirical.networks.table import Network
-from bnproof.empirical.plots import STYLES, median_marks
 from bnproof.empirical.protocols.rates import CHANCE, accuracy
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer
 from bnproof.empirical.trial import SHORTCUT, Size, Trained, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 LSUV: Final = "LSUV, without BN"
@@ -111,66 +111,48 @@ def _drift(
     return float(np.median([found[name].earlier.relative for name in names]))
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw test accuracy against the learning rate, for each network."""
-    axes = fig.subplots()
-    names = {WITH: "BN, Xavier", LSUV: LSUV, WITHOUT: "without BN, Xavier"}
-    for net, name in names.items():
-        rates, values = np.array(RATES[net]), evidence.series[net][EACH]
-        style = STYLES[net]
-        places = rates * NUDGE.get(net, 1)
-        median_marks(axes, net, places, values, name)
-        axes.plot(
-            places,
-            np.median(values, axis=0),
-            color=style["color"],
-            linestyle=style["linestyle"],
-            linewidth=1,
-        )
-    control = evidence.series[CONTROL]
-    axes.plot(
-        control["rate"],
-        control["test accuracy"],
-        color=STYLES[CONTROL]["color"],
-        marker=STYLES[CONTROL]["marker"],
-        linestyle="none",
-        label="BN from other seeds (control, a mark a seed)",
+@declared
+def draw(m: Medians) -> Plot:
+    """Test accuracy against the learning rate for each network."""
+    control = m.series[CONTROL]
+    best = {net: f"{m[net, 'test accuracy']:.1%}" for net in m.series}
+    return Plot(
+        panels=[
+            Curves(
+                x={net: np.array(rates) * NUDGE.get(net, 1) for net, rates in RATES.items()},
+                y=EACH,
+                lines={WITH: "BN, Xavier", LSUV: LSUV, WITHOUT: "without BN, Xavier"},
+                spread="bars",
+                xscale="log",
+                xticks={rate: f"{rate:g}" for rates in RATES.values() for rate in rates},
+                level=CHANCE,
+                level_name="chance, divergence",
+                xlabel="learning rate",
+                ylabel="test accuracy",
+                overlays=[
+                    Points(
+                        net=CONTROL,
+                        x=control["rate"],
+                        y=control["test accuracy"],
+                        label="BN from other seeds (control, a mark for each seed)",
+                        markersize=5,
+                    )
+                ],
+            )
+        ],
+        legend="lower right",
+        title=(
+            f"Best test accuracy: {best[WITH]} with BN, {best[LSUV]} with LSUV instead, "
+            f"{best[WITHOUT]} with neither"
+        ),
+        text=(
+            f"Test accuracy against the learning rate; at the best rate {best[WITH]} with BN, "
+            f"{best[LSUV]} with LSUV and without BN, {best[WITHOUT]} with Xavier initialisation "
+            f"and without BN, {best[CONTROL]} in the control, BN from other seeds. At LSUV's best "
+            f"rate the first update moves activations by {m[LSUV, DRIFT]:.2g} deviations with "
+            f"LSUV, {m[WITH, DRIFT]:.2g} with BN; medians over seeds."
+        ),
     )
-    axes.axhline(CHANCE, color="#999999", linewidth=0.8)
-    axes.text(0.001, CHANCE, "chance, divergence", va="bottom", fontsize="small")
-    axes.set_xscale("log")
-    shown = sorted({rate for rates in RATES.values() for rate in rates})
-    axes.set_xticks(shown, [f"{rate:g}" for rate in shown])
-    axes.minorticks_off()
-    axes.set_xlabel("learning rate")
-    axes.set_ylabel("test accuracy")
-    axes.legend(
-        loc="lower right",
-        fontsize="small",
-        title="median and range of seeds",
-        title_fontsize="small",
-    )
-    found = {
-        net: {name: _median(rows[name]) for name in ("test accuracy", DRIFT)}
-        for net, rows in evidence.series.items()
-    }
-    best = {net: f"{row['test accuracy']:.1%}" for net, row in found.items()}
-    axes.set_title(
-        f"Best test accuracy: {best[WITH]} with BN, {best[LSUV]} with LSUV instead, "
-        f"{best[WITHOUT]} with neither"
-    )
-    return (
-        f"Test accuracy against the learning rate; at the best one {best[WITH]} with BN, "
-        f"{best[LSUV]} with LSUV and without BN, {best[WITHOUT]} with Xavier's "
-        f"initialisation and without BN, {best[CONTROL]} in the control, BN from other seeds. "
-        f"At the rate that suits LSUV the first update moves activations by "
-        f"{found[LSUV][DRIFT]:.2g} deviations with LSUV, {found[WITH][DRIFT]:.2g} with BN; "
-        "medians over seeds."
-    )
-
-
-def _median(values: Sequence[float]) -> float:
-    return float(np.median(values))
 
 
 CLAIM = Claim(
@@ -194,17 +176,17 @@ CLAIM = Claim(
             criteria=(
                 # "Relatively small performance loss".
                 Criterion(
-                    net=LSUV,
-                    quantity="accuracy lost against BN",
+                    LSUV,
+                    "accuracy lost against BN",
+                    "test accuracy with BN less that with LSUV, each at its best rate",
                     at_most=MARGIN,
-                    words="test accuracy with BN less that with LSUV, each at its best rate",
                 ),
                 # "Would not disappear": about as much of it is left as with BN.
                 Criterion(
-                    net=LSUV,
-                    quantity="drift over that with BN",
+                    LSUV,
+                    "drift over that with BN",
+                    "drift of activations under the first update, LSUV over BN",
                     at_least=0.5,
-                    words="drift of activations under the first update, LSUV over BN",
                 ),
             ),
             control="BN once more, from another seed",

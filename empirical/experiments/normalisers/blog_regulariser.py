@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from bnproof.empirical.plots import median_band
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.trial import Size, Trained, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 RATE: Final = 0.01  # of all networks: BN must not win by a rate of its own
@@ -92,9 +92,9 @@ def _row(own: Curve, bare: Curve) -> dict[str, Any]:
     }
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the gap against the training loss, which falls to the right."""
-    axes = fig.subplots()
+@declared
+def draw(m: Medians) -> Plot:
+    """The gap against the training loss, which falls to the right."""
     labels = {
         WITH: f"with BN, rate {RATE}",
         WITHOUT: f"without BN, rate {RATE}",
@@ -102,25 +102,32 @@ def draw(fig: Figure, evidence: Evidence) -> str:
         CONTROL: "without BN, augmented (control)",
         SHUFFLED: "with BN, shuffled labels",
     }
-    for net, label in labels.items():
-        series = evidence.series[net]
-        reached = np.median(series["lowest training loss"]) <= GRID
-        shown = series["gap at the drawn losses"][:, reached]
-        median_band(axes, net, GRID[reached], shown, label, slice(None, None, 3))
-    axes.set_xscale("log")
-    axes.set_xlim(2.2, 0.09)
-    axes.set_xlabel("training loss (falls to the right)")
-    axes.set_ylabel("training less test accuracy")
-    axes.legend(fontsize="small", title="median and range of seeds", title_fontsize="small")
-    found = {net: np.median(evidence.series[net]["gap at the levels"], axis=0) for net in labels}
-    axes.set_title(
-        f"At a training loss of {LEVELS[-1]} the gap is {found[WITH][-1]:.2f} with BN, "
-        f"{found[WITHOUT][-1]:.2f} without"
-    )
-    words = ", ".join(f"{row[-1]:.2f} {labels[net]}" for net, row in found.items())
-    return (
-        "Training less test accuracy against the training loss; at the lowest level, "
-        f"{LEVELS[-1]} or the lowest that both reach: {words}; medians over seeds."
+    reached = {net: m[net, "lowest training loss"] <= GRID for net in labels}
+    gap = {net: f"{m[net, 'gap at the levels'][-1]:.2f}" for net in labels}
+    words = ", ".join(f"{gap[net]} {label}" for net, label in labels.items())
+    return Plot(
+        panels=[
+            Curves(
+                x={net: GRID[shown] for net, shown in reached.items()},
+                y={
+                    net: m.series[net]["gap at the drawn losses"][:, shown]
+                    for net, shown in reached.items()
+                },
+                lines=labels,
+                xscale="log",
+                xlim=(2.2, 0.09),
+                xlabel="training loss (falls to the right)",
+                ylabel="training accuracy minus test accuracy",
+            )
+        ],
+        title=(
+            f"At a training loss of {LEVELS[-1]} the gap is {gap[WITH]} with BN, {gap[WITHOUT]} "
+            "without"
+        ),
+        text=(
+            "Training accuracy minus test accuracy against the training loss; at the lowest level, "
+            f"{LEVELS[-1]} or the lowest that both reach: {words}; medians over seeds."
+        ),
     )
 
 
@@ -143,14 +150,12 @@ CLAIM = Claim(
             criteria=(
                 # "Smaller", by more than the noise of a thousand test images.
                 Criterion(
-                    net=WITH,
-                    quantity=OVER,
+                    WITH,
+                    OVER,
+                    "gap with BN over gap without, at training losses of "
+                    + ", ".join(map(str, LEVELS))
+                    + " or the lowest of both",
                     at_most=0.95,
-                    words=(
-                        "gap with BN over gap without, at training losses of "
-                        + ", ".join(map(str, LEVELS))
-                        + " or the lowest of both"
-                    ),
                 ),
             ),
             control="without BN, images augmented by crops and reflections",

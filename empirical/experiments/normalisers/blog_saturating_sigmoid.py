@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.table import Nonlinearity, Norm
-from bnproof.empirical.plots import median_band
 from bnproof.empirical.trial import Size, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 RATES: Final = (0.01, 0.03, 0.1, 0.3)
@@ -35,12 +35,11 @@ STATEMENT: Final = r"\text{It also enables usage of saturating non-linearities.}
 SOURCES: Final = (Source("S4", "opening list, fourth point"),)
 PROTOCOL: Final = (
     "The blog restates Ioffe and Szegedy (2015, section 4.2), who trained an Inception network of "
-    "sigmoids to 69.8 % on ImageNet with BN, while without it the accuracy stayed at chance. "
-    "Ours: VGG-A with every ReLU replaced, Xavier's initialisation, CIFAR-10, SGD with momentum "
-    "0.9, few updates; 'usable' means a test accuracy of 0.2 or more at the best of "
-    f"{len(RATES)} rates, chosen for each network and seed; 'enables', that it is below without "
-    "BN. The statement is about saturating functions in general and is judged for each of two by "
-    "itself. "
+    "sigmoids to 69.8 % on ImageNet with BN, while without it the accuracy stayed at chance. Ours: "
+    "VGG-A with every ReLU replaced, Xavier's initialisation, CIFAR-10, SGD with momentum 0.9, few "
+    f"updates; 'usable' means a test accuracy of 0.2 or more at the best of {len(RATES)} rates, "
+    "chosen for each network and seed; 'enables', that it is below without BN. The statement is "
+    "about saturating functions in general and is judged for each of two by itself. "
 )
 
 
@@ -83,64 +82,66 @@ def criteria(function: str) -> tuple[Criterion, ...]:
     """It is usable with BN, and it is BN that enables it."""
     return (
         Criterion(
-            net=WITH,
-            quantity="test accuracy",
+            WITH,
+            "test accuracy",
+            f"test accuracy of {function} with BN at its best rate",
             at_least=LEARNT,
-            words=f"test accuracy of {function} with BN at its best rate",
         ),
         Criterion(
-            net=WITHOUT,
-            quantity="test accuracy",
+            WITHOUT,
+            "test accuracy",
+            f"test accuracy of {function} without BN at its best rate",
             at_most=LEARNT,
-            words=f"test accuracy of {function} without BN at its best rate",
         ),
     )
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the accuracy against the rate, sigmoids first."""
-    return panels(fig, evidence, "sigmoid", "tanh")
+@declared
+def draw(m: Medians) -> Plot:
+    """Accuracy against the rate, sigmoids first."""
+    return plot(m, "sigmoid", "tanh")
 
 
-def panels(fig: Figure, evidence: Evidence, own: str, other: str) -> str:
-    """One panel for each function; the claim's own comes first."""
-    lines = {
-        own: {WITH: WITH, WITHOUT: WITHOUT},
-        other: {WITH: OTHER, WITHOUT: CONTROL},
-    }
-    lines["sigmoid"][CONTROL] = SCALED  # in the style of a control
-    labels = {WITH: WITH, WITHOUT: WITHOUT, CONTROL: "without BN, weights by LSUV"}
-    best = {
-        function: {
-            style: np.median(evidence.series[net]["test accuracy"]) for style, net in nets.items()
-        }
-        for function, nets in lines.items()
-    }
-    for axes, (function, nets) in zip(fig.subplots(1, 2, sharey=True), lines.items(), strict=True):
-        for style, net in nets.items():
-            values = evidence.series[net]["test accuracy at each rate"]
-            median_band(axes, style, np.array(RATES), values, labels[style], slice(None))
-        axes.axhline(0.1, color="#999999", linewidth=0.8)
-        axes.set_xscale("log")
-        axes.set_ylim(0, 0.6)
-        axes.set_xlabel("learning rate")
-        axes.set_title(function, fontsize="medium")
-        if function == own:
-            axes.set_ylabel("test accuracy (chance 0.1)")
+def plot(m: Medians, own: str, other: str) -> Plot:
+    """One panel for each function, the claim's own first."""
+    nets = {own: [WITH, WITHOUT], other: [OTHER, CONTROL]}
+    with_bn, without, lsuv = "with BN", "without BN", "without BN, weights by LSUV"
+    panels = []
+    for function, (first, second) in nets.items():
+        lines = {first: with_bn, second: without}
         if function == "sigmoid":
-            axes.legend(fontsize="small", title="median and range of seeds", title_fontsize="small")
-    fig.suptitle(
-        f"At its best rate a deep {own} network reaches {best[own][WITH]:.2f} with BN, "
-        f"{best[own][WITHOUT]:.2f} without"
-    )
+            lines[SCALED] = lsuv
+        panels.append(
+            Curves(
+                x=RATES,
+                y="test accuracy at each rate",
+                lines=lines,
+                styles={first: WITH, second: WITHOUT, SCALED: CONTROL},
+                title=function,
+                xscale="log",
+                ylim=(0, 0.6),
+                level=0.1,
+                xlabel="learning rate",
+                ylabel="test accuracy (chance 0.1)",
+            )
+        )
+    best = {net: f"{m[net, 'test accuracy']:.2f}" for net in m.series}
     words = "; ".join(
-        f"{function} {reached[WITH]:.2f} with and {reached[WITHOUT]:.2f} without"
-        for function, reached in best.items()
+        f"{function} {best[first]} with and {best[second]} without"
+        for function, (first, second) in nets.items()
     )
-    return (
-        "Test accuracy of VGG-A against the learning rate, with and without BN; at the best rate: "
-        f"{words}; sigmoids without BN and with weights scaled by LSUV "
-        f"{best['sigmoid'][CONTROL]:.2f}; medians over seeds; chance is 0.1."
+    return Plot(
+        panels=panels,
+        sharey=True,
+        title=(
+            f"At its best rate a deep {own} network reaches {best[WITH]} with BN, {best[WITHOUT]} "
+            "without"
+        ),
+        text=(
+            "Test accuracy of VGG-A against the learning rate, with and without BN; at the best "
+            f"rate: {words}; sigmoids without BN and with weights scaled by LSUV {best[SCALED]}; "
+            "medians over seeds; chance is 0.1."
+        ),
     )
 
 

@@ -1,11 +1,10 @@
 """A deep network of tanh learns without BN too (against S4)."""
 
-from matplotlib.figure import Figure
-
 from bnproof.empirical.experiment import Experiment, Measured
 from bnproof.empirical.experiments.normalisers import blog_saturating_sigmoid as sigmoid
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.trial import Trial
-from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.claim import Claim, Verdict
 
 
 def run(trial: Trial) -> Measured:
@@ -13,9 +12,10 @@ def run(trial: Trial) -> Measured:
     return sigmoid.measure(trial, "tanh", "sigmoid")
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the accuracy against the rate, tanh first."""
-    return sigmoid.panels(fig, evidence, "tanh", "sigmoid")
+@declared
+def draw(m: Medians) -> Plot:
+    """Accuracy against the rate, tanh first."""
+    return sigmoid.plot(m, "tanh", "sigmoid")
 
 
 CLAIM = Claim(

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import GROUP, LAYER
 from bnproof.empirical.networks.table import Norm
-from bnproof.empirical.plots import GROUP, LAYER, median_band
 from bnproof.empirical.protocols.rates import LEARNT, accuracy
 from bnproof.empirical.trial import Size, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 NORMS: Final[dict[str, Norm]] = {WITH: "batch", LAYER: "layer", GROUP: "group"}
@@ -90,56 +91,54 @@ def beside(row: Mapping[str, Any], with_bn: Mapping[str, Any], place: int) -> di
     }
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the test accuracy against the batch size."""
-    axes = fig.subplots()
+@declared
+def draw(m: Medians) -> Plot:
+    """Test accuracy against the batch size."""
     labels = {WITH: "batch normalisation", LAYER: LAYER, GROUP: GROUP}
-    for net, label in labels.items():
-        series = evidence.series[net]
-        median_band(axes, net, series["batch"][0], series[ACCURACY], label, slice(None))
-    sizes = evidence.series[WITH]["batch"][0]
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
-    axes.set_xlabel("images in a batch")
-    axes.set_ylabel("test accuracy (chance 0.1)")
-    axes.legend(fontsize="small", title="median and range of seeds", title_fontsize="small")
-    ends = {net: np.median(evidence.series[net][ACCURACY][:, [0, -1]], axis=0) for net in labels}
-    axes.set_title(
-        f"Batches of {sizes[0]:.0f}: layer norm {100 * ends[LAYER][0]:.0f} %, "
-        f"BN {100 * ends[WITH][0]:.0f} %; of {sizes[-1]:.0f}: {100 * ends[LAYER][1]:.0f} % and "
-        f"{100 * ends[WITH][1]:.0f} %"
+    sizes = m.series[WITH]["batch"][0]
+    first, last = (
+        {net: f"{100 * m[net, ACCURACY][end]:.0f} %" for net in labels} for end in (0, -1)
     )
-    told = "; ".join(
-        f"{label} {100 * ends[net][0]:.0f} % at batches of {sizes[0]:.0f} and "
-        f"{100 * ends[net][1]:.0f} % at {sizes[-1]:.0f}"
+    words = "; ".join(
+        f"{label} {first[net]} at batches of {sizes[0]:.0f} and {last[net]} at {sizes[-1]:.0f}"
         for net, label in labels.items()
     )
-    return (
-        f"Test accuracy against the batch size, logarithmic, after equally many images: {told}; "
-        "medians over seeds, each at its best of two rates. BN stands for batch normalisation."
+    return Plot(
+        panels=[
+            Curves(
+                x="batch",
+                y=ACCURACY,
+                lines=labels,
+                xscale="log2",
+                xticks={size: f"{size:.0f}" for size in sizes},
+                xlabel="images in a batch",
+                ylabel="test accuracy (chance 0.1)",
+            )
+        ],
+        title=(
+            f"Batches of {sizes[0]:.0f}: layer norm {first[LAYER]}, BN {first[WITH]}; of "
+            f"{sizes[-1]:.0f}: {last[LAYER]} and {last[WITH]}"
+        ),
+        text=(
+            "Test accuracy against the batch size, logarithmic, after the same number of images: "
+            f"{words}; medians over seeds, each at the better of two rates. BN stands for batch "
+            "normalisation."
+        ),
     )
 
 
 CRITERIA: Final = (
     Criterion(
-        net=LAYER,
-        quantity=GAIN,
+        LAYER,
+        GAIN,
+        "test accuracy of layer normalisation less that of BN at batches of 2",
         at_least=CLEAR,
-        words="test accuracy of layer normalisation less that of BN at batches of 2",
     ),
     Criterion(
-        net=LAYER,
-        quantity=SMALL,
-        at_least=LEARNT,
-        words="test accuracy of layer normalisation at batches of 2",
+        LAYER, SMALL, "test accuracy of layer normalisation at batches of 2", at_least=LEARNT
     ),
     # "Keeps working": it loses less than the gain that is asked for.
-    Criterion(
-        net=LAYER,
-        quantity=LOSS,
-        at_most=CLEAR,
-        words="what it loses from batches of 128 to 2",
-    ),
+    Criterion(LAYER, LOSS, "what it loses from batches of 128 to 2", at_most=CLEAR),
 )
 STATEMENT: Final = (
     r"\begin{array}{l}"

@@ -13,7 +13,7 @@ from bnproof.empirical.experiments.normalisers.layer_norm_small_batch import (
     draw,
     rows,
 )
-from bnproof.empirical.plots import LAYER
+from bnproof.empirical.figures.style import LAYER
 from bnproof.empirical.trial import SHORTCUT, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source

@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.table import Norm
-from bnproof.empirical.plots import STYLES, legend_below, median_band
+from bnproof.empirical.protocols.curves import extended
 from bnproof.empirical.protocols.landscapes import QUANTITIES, STAGES, checkpoints
 from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from bnproof.empirical.trial import Trained, Trial
-from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 PRINTED, CENTRED = "l_p as printed", "l_p centred"
@@ -49,7 +50,7 @@ def _beside(runs: Sequence[Trained], batch: Trained, none: Trained) -> Mapping[s
     count = runs[0].training_config.steps // runs[0].training_config.every + 1
     return {
         "update": np.arange(count) * runs[0].training_config.every,
-        "test accuracy": [_filled(one.column("test accuracy"), count) for one in runs],
+        "test accuracy": [extended(one.column("test accuracy"), count) for one in runs],
         "final test accuracy": [one.last("test accuracy") for one in runs],
         "share of BN's gain": [(one.last("test accuracy") - first) / gain for one in runs],
         "effective beta": np.exp(logs["beta"]),
@@ -57,59 +58,58 @@ def _beside(runs: Sequence[Trained], batch: Trained, none: Trained) -> Mapping[s
     }
 
 
-def _filled(values: Any, count: int) -> Any:
-    """A run that diverged stays at its last accuracy."""
-    return np.concatenate([values, np.full(count - len(values), values[-1])])
-
-
 def _name(quantity: str) -> str:
     return f"{QUANTITIES[quantity]} over that with BN, roughest stage"
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw accuracy and effective beta against the update."""
-    left, right = fig.subplots(1, 2)
-    for net, label, row in _labels():
-        series = evidence.series[net]
-        updates, every = series["update"][0], slice(row, None, 3)
-        accuracy = 100 * series["test accuracy"][:, row]
-        beta = np.clip(series["effective beta"][:, row], 1e-3, 1e6)
-        for axes, x, values in ((left, updates, accuracy), (right, updates[1:], beta)):
-            if net in POWERS:  # the ranges of seven networks would hide one another
-                axes.plot(
-                    x, np.median(values, axis=0), label=label, **STYLES[label], markevery=every
-                )
-            else:
-                median_band(axes, net, x, values, label, every)
-    right.set_yscale("log")
-    left.set_ylabel("test accuracy in %")
-    right.set_ylabel("effective beta along the gradient")
-    for axes in (left, right):
-        axes.set_xlabel("update")
-    legend_below(fig, left, ncols=4)
-    ends = {
-        label: 100 * np.median(evidence.series[net]["final test accuracy"][:, row])
-        for net, label, row in _labels()
+@declared
+def draw(m: Medians) -> Plot:
+    """Accuracy and effective beta against the update."""
+    rows = {WITH: (WITH, 0), WITHOUT: (WITHOUT, 0)} | {
+        norm: (net, row) for net, norms in POWERS.items() for row, norm in enumerate(norms)
     }
-    fig.suptitle(
-        "Final test accuracy: " + ", ".join(f"{name} {x:.0f} %" for name, x in ends.items()),
-        fontsize="small",
+    accuracy, beta = (
+        {label: m.series[net][name][:, row] for label, (net, row) in rows.items()}
+        for name in ("test accuracy", "effective beta")
     )
-    rough = np.median(evidence.series[PRINTED][_name("beta")], axis=0)
-    return (
-        "Test accuracy and effective beta against the update, medians and ranges over seeds. "
-        "Final test accuracy: "
-        + ", ".join(f"{name} {x:.0f} %" for name, x in ends.items())
-        + ". Effective beta over that with BN, at the roughest stage: "
-        + ", ".join(f"{norm} {x:.2g}" for norm, x in zip(POWERS[PRINTED], rough, strict=True))
-        + "."
+    # The ranges of seven networks would hide one another: those of l_p are left out.
+    for norm in (*POWERS[PRINTED], *POWERS[CENTRED]):
+        for values in (accuracy, beta):
+            values[norm] = np.median(values[norm], axis=0)[None]
+    ends = [
+        f"{label} {100 * m[net, 'final test accuracy'][row]:.0f} %"
+        for label, (net, row) in rows.items()
+    ]
+    rough = zip(POWERS[PRINTED], m[PRINTED, _name("beta")], strict=True)
+    labels = {label: label for label in rows}
+    return Plot(
+        panels=[
+            Curves(
+                x=m.series[WITH]["update"][0],
+                y={label: 100 * values for label, values in accuracy.items()},
+                lines=labels,
+                xlabel="update",
+                ylabel="test accuracy in %",
+            ),
+            Curves(
+                x=m.series[WITH]["update"][0],
+                y={label: np.clip(values, 1e-3, 1e6) for label, values in beta.items()},
+                lines=labels,
+                xlabel="update",
+                ylabel="effective beta along the gradient",
+                yscale="log",
+            ),
+        ],
+        legend_columns=4,
+        title=f"Final test accuracy: {', '.join(ends[:5])},\n{', '.join(ends[5:])}",
+        text=(
+            "Test accuracy and effective beta against the update, medians over seeds, with and "
+            f"without BN their ranges too. Final test accuracy: {', '.join(ends)}. Effective beta "
+            "relative to that with BN, at the roughest stage: "
+            + ", ".join(f"{norm} {ratio:.2g}" for norm, ratio in rough)
+            + "."
+        ),
     )
-
-
-def _labels() -> Sequence[tuple[str, str, int]]:
-    """Where each network that is drawn is found, and what it is called."""
-    rows = [(net, norm, row) for net, norms in POWERS.items() for row, norm in enumerate(norms)]
-    return [(WITH, WITH, 0), (WITHOUT, WITHOUT, 0), *rows]
 
 
 CLAIM = Claim(
@@ -133,17 +133,17 @@ CLAIM = Claim(
             run=run,
             criteria=(
                 Criterion(
-                    net=PRINTED,
-                    quantity="share of BN's gain",
+                    PRINTED,
+                    "share of BN's gain",
+                    "share of BN's gain in test accuracy, smallest of p = 1, 2, inf",
                     at_least=COMPARABLE,
-                    words="share of BN's gain in test accuracy, smallest of p = 1, 2, inf",
                 ),
                 *(
                     Criterion(
-                        net=PRINTED,
-                        quantity=_name(quantity),
+                        PRINTED,
+                        _name(quantity),
+                        f"{words} over that with BN, roughest p and stage",
                         at_most=ROUGHER,
-                        words=f"{words} over that with BN, roughest p and stage",
                     )
                     for quantity, words in QUANTITIES.items()
                 ),

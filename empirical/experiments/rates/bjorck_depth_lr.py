@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from bnproof.empirical.plots import median_band
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.bjorck import DEPTHS, GRIDS, NETWORKS, SIZES, over_depths
 from bnproof.empirical.protocols.rates import FACTOR, MARGIN
 from bnproof.empirical.trial import Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 LARGEST: Final = "largest learning rate"
@@ -36,32 +36,37 @@ def _row(found: Mapping[int, float]) -> dict[str, Any]:
     }
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the largest rate against the depth, both logarithmic."""
-    axes = fig.subplots()
-    ends = {}
-    for net in (WITH, WITHOUT):
-        series = evidence.series[net]
-        depths, rates = series["depth"][0], series[LARGEST]
-        median_band(axes, net, depths, rates, net, slice(None))
-        ends[net] = np.median(rates[:, [0, -1]], axis=0)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.minorticks_off()
-    axes.set_xticks(depths, [f"{depth:.0f}" for depth in depths])
-    axes.set_xlabel("layers")
-    axes.set_ylabel("largest learning rate at which it learns")
-    axes.legend(fontsize="small", title="median and range of seeds", title_fontsize="small")
-    told = {net: f"from {first:.2g} to {last:.2g}" for net, (first, last) in ends.items()}
-    axes.set_title(
-        f"{depths[0]:.0f} to {depths[-1]:.0f} layers: largest rate {told[WITHOUT]} without BN, "
-        f"{told[WITH]} with BN",
-        fontsize="medium",
-    )
-    return (
-        "Largest learning rate at which a residual network learns against its depth, both "
-        f"logarithmic: between {depths[0]:.0f} and {depths[-1]:.0f} layers it goes "
-        f"{told[WITHOUT]} without BN and {told[WITH]} with BN; medians over seeds."
+@declared
+def draw(m: Medians) -> Plot:
+    """The largest rate against the depth, both logarithmic."""
+    depths = [f"{depth:.0f}" for depth in m.series[WITHOUT]["depth"][0]]
+    words = {
+        net: f"from {rates[0]:.2g} to {rates[-1]:.2g}"
+        for net in (WITH, WITHOUT)
+        for rates in [m[net, LARGEST]]
+    }
+    return Plot(
+        panels=[
+            Curves(
+                x={net: m.series[net]["depth"][0] for net in words},
+                y=LARGEST,
+                lines={net: net for net in words},
+                xscale="log",
+                yscale="log",
+                xticks={float(depth): depth for depth in depths},
+                xlabel="layers",
+                ylabel="largest learning rate at which it learns",
+            )
+        ],
+        title=(
+            f"{depths[0]} to {depths[-1]} layers: largest rate {words[WITHOUT]} without BN, "
+            f"{words[WITH]} with BN"
+        ),
+        text=(
+            "Largest learning rate at which a residual network learns against its depth, both "
+            f"logarithmic: between {depths[0]} and {depths[-1]} layers it goes {words[WITHOUT]} "
+            f"without BN and {words[WITH]} with BN; medians over seeds."
+        ),
     )
 
 
@@ -81,18 +86,13 @@ CLAIM = Claim(
             criteria=(
                 # "Much larger": by an order of magnitude or more.
                 Criterion(
-                    net=WITHOUT,
-                    quantity=FALL,
+                    WITHOUT,
+                    FALL,
+                    "largest rate without BN at the smallest depth over that at the greatest",
                     at_least=10.0,
-                    words="largest rate without BN at the smallest depth over that at the greatest",
                 ),
                 # One step of the grid is the resolution.
-                Criterion(
-                    net=WITHOUT,
-                    quantity=RISE,
-                    at_most=FACTOR,
-                    words="largest rise from a depth to the next",
-                ),
+                Criterion(WITHOUT, RISE, "largest rise from a depth to the next", at_most=FACTOR),
             ),
             control="the same search with BN, whose activations do not grow with depth",
             draw=draw,

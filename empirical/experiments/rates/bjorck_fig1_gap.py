@@ -3,22 +3,20 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import numpy as np
-from matplotlib.figure import Figure
-
 from bnproof.empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
-from bnproof.empirical.plots import SMALL
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import SMALL
 from bnproof.empirical.protocols.matched_rates import (
     PROVENANCE,
     SIZES,
     curve,
     curves,
-    draw_courses,
     gap_at,
+    panels,
     train,
 )
 from bnproof.empirical.trial import Trial
-from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 RATIO: Final = "gap over that at rate 0.1"
@@ -53,22 +51,21 @@ def _beside(row: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw both accuracies in the course of training."""
-    medians = {
-        net: {name: float(np.median(rows[name])) for name in (RATIO, FINAL)}
-        for net, rows in evidence.series.items()
-    }
-    told = (
-        f"{medians[SMALL][RATIO]:.2g} times as large at rate 0.0001 as at 0.1 "
-        "at equal training accuracy"
+@declared
+def draw(m: Medians) -> Plot:
+    """Both accuracies through training."""
+    words = (
+        f"{m[SMALL, RATIO]:.2g} times as large at rate 0.0001 as at 0.1 at equal training accuracy"
     )
-    draw_courses(fig, evidence, "with BN, rate 0.1, other seed", f"Gap with BN: {told}")
-    ends = {net: f"{100 * medians[net][FINAL]:.0f}" for net in (SMALL, WITH)}
-    return (
-        "Train and test accuracy against the share of the training. The gap between the two with "
-        f"BN is {told}; at the end {ends[SMALL]} points at 0.0001 and {ends[WITH]} at 0.1; "
-        "medians over seeds."
+    return Plot(
+        panels=panels(m, "with BN, rate 0.1, other seed"),
+        sharey=True,
+        title=f"Gap with BN: {words}",
+        text=(
+            "Training and test accuracy against the share of the training. The gap between the two "
+            f"with BN is {words}; at the end {100 * m[SMALL, FINAL]:.0f} points at 0.0001 and "
+            f"{100 * m[WITH, FINAL]:.0f} at 0.1; medians over seeds."
+        ),
     )
 
 
@@ -87,17 +84,12 @@ CLAIM = Claim(
             run=run,
             criteria=(
                 Criterion(
-                    net=SMALL,
-                    quantity=RATIO,
+                    SMALL,
+                    RATIO,
+                    "gap at rate 0.0001 over that at 0.1, at equal training accuracy",
                     at_least=LARGER,
-                    words="gap at rate 0.0001 over that at 0.1, at equal training accuracy",
                 ),
-                Criterion(
-                    net=SMALL,
-                    quantity=EXCESS,
-                    at_least=RESOLVED,
-                    words="the same, less that at 0.1",
-                ),
+                Criterion(SMALL, EXCESS, "the same, less that at 0.1", at_least=RESOLVED),
             ),
             control="with BN at rate 0.1, from other initial weights and in another order",
             made_of=SMALL,

@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Image
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import listed, rounded
 from bnproof.empirical.metrics.update import Replay, Update, diverging_update, nth_update, replay
 from bnproof.empirical.networks.table import ResNet
-from bnproof.empirical.plots import rounded
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer
 from bnproof.empirical.trial import SHORTCUT, SIZES, Size, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 LAYERS = (8, 44, 80)
@@ -132,57 +132,58 @@ def _rows(name: str, layers: list[NDArray[np.float64]]) -> dict[str, Any]:
     }
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the absolute moments of one seed, channel against percentage, on one scale a row."""
-    series = evidence.series[WITHOUT]
+@declared
+def draw(m: Medians) -> Plot:
+    """The moments of one seed, channel against percentage, on one scale for each row."""
+    series = m.series[WITHOUT]
     seed = _typical(series)
-    grown = {name: np.median(series[f"growth of the {name}"], axis=0).tolist() for name in MOMENTS}
-    panels = fig.subplots(2, len(LAYERS), sharey=True)
-    for name, row in zip(MOMENTS, panels, strict=True):
+    panels = []
+    for name in MOMENTS:
         values = [series[f"{name} at layer {number}"][seed] for number in LAYERS]
-        norm = LogNorm(min(v.min() for v in values), max(v.max() for v in values))
-        for axes, sizes, number, growth in zip(row, values, LAYERS, grown[name], strict=True):
-            image = axes.imshow(
-                sizes,
-                norm=norm,
-                cmap="cividis",
-                aspect="auto",
-                origin="lower",
-                extent=(0.5, sizes.shape[1] + 0.5, -2.5, 102.5),
-                interpolation="nearest",
+        limits = (min(v.min() for v in values), max(v.max() for v in values))
+        growths = m[WITHOUT, f"growth of the {name}"]
+        panels += [
+            Image(
+                values=sizes,
+                limits=limits,
+                log=True,
+                edges=(0.5, sizes.shape[1] + 0.5, -2.5, 102.5),
+                bar=f"absolute {name} of channel",
+                title=f"layer {number}: {_times(growth)}",
+                xlabel="channel (one seed)",
+                ylabel="update applied, %",
             )
-            axes.grid(visible=False)
-            axes.set_title(f"layer {number}: {_times(growth)}", fontsize="small")
-        row[0].set_ylabel("update applied, %")
-        bar = fig.colorbar(image, ax=list(row), shrink=0.9)
-        bar.set_label(f"size of channel's {name}", fontsize="small")
-    for axes in panels.flat:
-        axes.set_xlabel("channel (one seed)", fontsize="small")
-    loss = float(np.median(series["loss after"]))
-    fig.suptitle(
-        f"Without BN one update takes the loss to {loss:.0e}: the largest variance grows "
-        f"{_times(grown['variance'][0])} in layer {LAYERS[0]},\n"
-        f"{_times(grown['variance'][-1])} in layer {LAYERS[-1]} (medians over seeds)"
-    )
+            for sizes, number, growth in zip(values, LAYERS, growths, strict=True)
+        ]
     names = {
         WITHOUT: "without BN",
         WITH: "with BN at the same rate",
         LENGTH: "with BN over the same length",
         CONTROL: f"in the control, without BN at rate {VIABLE:g}",
     }
-    rows = [f"{_growths(evidence.series[net])} {words}" for net, words in names.items()]
-    return (
-        "Heat maps of the absolute mean and the variance of every channel while 0 to 100 % of the "
-        "diverging update is applied, logarithmic. Growth of the largest mean and variance at "
-        f"layers {', '.join(map(str, LAYERS))}: {'; '.join(rows)}; medians over seeds."
+    rows = "; ".join(f"{_growths(m, net)} {words}" for net, words in names.items())
+    variance = m[WITHOUT, "growth of the variance"]
+    return Plot(
+        panels=panels,
+        columns=len(LAYERS),
+        sharey=True,
+        title=(
+            f"Without BN one update takes the loss to {m[WITHOUT, 'loss after']:.0e}: the largest "
+            f"variance grows {_times(variance[0])} in layer {LAYERS[0]},\n"
+            f"{_times(variance[-1])} in layer {LAYERS[-1]} (medians over seeds)"
+        ),
+        text=(
+            "Heat maps of the absolute mean and the variance of every channel while 0 to 100 % of "
+            "the diverging update is applied, logarithmic. Growth of the largest mean and variance "
+            f"at layers {listed(LAYERS, 'd')}: {rows}; medians over seeds."
+        ),
     )
 
 
-def _growths(series: Mapping[str, NDArray[np.float64]]) -> str:
+def _growths(m: Medians, net: str) -> str:
     """Median growth of both moments at every layer, in words."""
     return " and ".join(
-        ", ".join(_times(value) for value in np.median(series[f"growth of the {name}"], axis=0))
-        for name in MOMENTS
+        ", ".join(_times(value) for value in m[net, f"growth of the {name}"]) for name in MOMENTS
     )
 
 
@@ -200,42 +201,37 @@ def _typical(series: Mapping[str, NDArray[np.float64]]) -> int:
 def _criteria() -> list[Criterion]:
     criteria = [
         # "Network divergence", as section 3 defines it.
-        Criterion(
-            net=WITHOUT,
-            quantity="loss after",
-            at_least=DIVERGED,
-            words="loss after the update without BN",
-        )
+        Criterion(WITHOUT, "loss after", "loss after the update without BN", at_least=DIVERGED)
     ]
     for name in MOMENTS:
         criteria += [
             # "Explode in the higher layer": by orders of magnitude, ...
             Criterion(
-                net=WITHOUT,
-                quantity=f"growth of the {name} at layer {LAYERS[-1]}",
+                WITHOUT,
+                f"growth of the {name} at layer {LAYERS[-1]}",
+                f"growth of the largest {name} at layer {LAYERS[-1]}",
                 at_least=ORDERS,
-                words=f"growth of the largest {name} at layer {LAYERS[-1]}",
             ),
             # ... and the more the higher.
             Criterion(
-                net=WITHOUT,
-                quantity=f"growth of the {name} over that of the layer before",
+                WITHOUT,
+                f"growth of the {name} over that of the layer before",
+                "its growth over that of the layer before",
                 at_least=1.0,
-                words="its growth over that of the layer before",
             ),
             # "The scale [...] is orders of magnitudes higher than the earlier layer."
             Criterion(
-                net=WITHOUT,
-                quantity=f"scale of the {name}, layer {LAYERS[-1]} over {LAYERS[0]}",
+                WITHOUT,
+                f"scale of the {name}, layer {LAYERS[-1]} over {LAYERS[0]}",
+                f"its scale after the update, layer {LAYERS[-1]} over {LAYERS[0]}",
                 at_least=ORDERS,
-                words=f"its scale after the update, layer {LAYERS[-1]} over {LAYERS[0]}",
             ),
             # "BN successfully mitigates this phenomenon": no order of magnitude is left.
             Criterion(
-                net=LENGTH,
-                quantity=f"growth of the {name} at layer {LAYERS[-1]}",
+                LENGTH,
+                f"growth of the {name} at layer {LAYERS[-1]}",
+                "the same growth with BN over the same length",
                 at_most=10.0,
-                words="the same growth with BN over the same length",
             ),
         ]
     return criteria

@@ -2,15 +2,14 @@
 
 from typing import Any, Final
 
-import numpy as np
-from matplotlib.figure import Figure
-
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from bnproof.empirical.plots import LAST, seed_marks
+from bnproof.empirical.figures.panels import SeedMarks
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import LAST
 from bnproof.empirical.protocols.bjorck import DEPTHS, GRIDS, NETWORKS, SIZES, over_depths, search
 from bnproof.empirical.protocols.rates import FACTOR, MARGIN
 from bnproof.empirical.trial import Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 PRINTED: Final = 0.03  # "up to"
@@ -44,25 +43,31 @@ def _row(rate: float, with_bn: float, without: float) -> dict[str, Any]:
     return {LARGEST: rate, GAIN: rate / without, REST: rate / with_bn}
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the largest rate of every network, one mark a seed."""
-    axes = fig.subplots()
-    rows = {net: evidence.series[net][LARGEST] for net in NAMES}
-    medians = {net: float(np.median(values)) for net, values in rows.items()}
-    seed_marks(axes, rows, NAMES)
-    axes.axhline(PRINTED, color="#999999", linewidth=0.8, linestyle=":")
-    axes.annotate("0.03, as printed for one BN", (2.45, PRINTED), ha="right", va="bottom")
-    axes.set_yscale("log")
-    axes.set_ylabel("largest learning rate at which it learns")
-    axes.set_title(
-        f"Rates up to {medians[LAST]:.2g} with one BN, {medians[WITH]:.2g} with all, "
-        f"{medians[WITHOUT]:.2g} with none"
-    )
-    return (
-        "Largest learning rate at which a residual network learns, logarithmic, a mark for every "
-        f"seed and a line at the median: {medians[WITH]:.2g} with BN after every convolution, "
-        f"{medians[LAST]:.2g} with one BN at the last layer, {medians[WITHOUT]:.2g} without BN, "
-        f"{medians[CONTROL]:.2g} without BN from another seed; {PRINTED} is printed for one BN."
+@declared
+def draw(m: Medians) -> Plot:
+    """The largest rate of every network, one mark for each seed."""
+    rate = {net: f"{m[net, LARGEST]:.2g}" for net in NAMES}
+    return Plot(
+        panels=[
+            SeedMarks(
+                y=LARGEST,
+                names=NAMES,
+                level=PRINTED,
+                level_name="0.03, as printed for one BN",
+                ylabel="largest learning rate at which it learns",
+                yscale="log",
+            )
+        ],
+        title=(
+            f"Rates up to {rate[LAST]} with one BN, {rate[WITH]} with all, {rate[WITHOUT]} with "
+            "none"
+        ),
+        text=(
+            "Largest learning rate at which a residual network learns, logarithmic, a mark for "
+            f"each seed and a line at the median: {rate[WITH]} with BN after every convolution, "
+            f"{rate[LAST]} with one BN at the last layer, {rate[WITHOUT]} without BN, "
+            f"{rate[CONTROL]} without BN from another seed; {PRINTED} is printed for one BN."
+        ),
     )
 
 
@@ -82,32 +87,12 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=(
-                Criterion(
-                    net=LAST,
-                    quantity=GAIN,
-                    at_least=MORE,
-                    words="largest rate with one BN over that without",
-                ),
+                Criterion(LAST, GAIN, "largest rate with one BN over that without", at_least=MORE),
                 # The grid has 0.025 and 0.05 around the printed rate.
-                Criterion(
-                    net=LAST,
-                    quantity=LARGEST,
-                    at_least=PRINTED / FACTOR,
-                    words="largest rate with one BN",
-                ),
-                Criterion(
-                    net=LAST,
-                    quantity=LARGEST,
-                    at_most=PRINTED * FACTOR,
-                    words="the same against a larger one",
-                ),
+                Criterion(LAST, LARGEST, "largest rate with one BN", at_least=PRINTED / FACTOR),
+                Criterion(LAST, LARGEST, "the same against a larger one", at_most=PRINTED * FACTOR),
                 # One BN of all of them allows no more than all.
-                Criterion(
-                    net=LAST,
-                    quantity=REST,
-                    at_most=1.0,
-                    words="largest rate with one BN over that with all",
-                ),
+                Criterion(LAST, REST, "largest rate with one BN over that with all", at_most=1.0),
             ),
             control="without BN, from other initial weights and in another order of the images",
             made_of=LAST,

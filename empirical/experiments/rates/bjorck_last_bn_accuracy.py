@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from bnproof.empirical.experiments.rates.bjorck_last_bn import NAMES
+from bnproof.empirical.figures.panels import SeedMarks
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import LAST
 from bnproof.empirical.networks.table import Norm
-from bnproof.empirical.plots import LAST, seed_marks
 from bnproof.empirical.protocols.bjorck import NETWORKS, resnet
 from bnproof.empirical.protocols.rates import accuracy
 from bnproof.empirical.trial import DEPTH, Size, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 PRINTED: Final = 0.901
@@ -64,19 +65,21 @@ def _best(trial: Trial, norm: Norm, *, seed: int | None = None) -> dict[str, Any
     return {ACCURACY: max(found), "rate": rates[int(np.argmax(found))]}
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the test accuracy of every network, one mark a seed."""
-    axes = fig.subplots()
-    rows = {net: evidence.series[net][ACCURACY] for net in NAMES}
-    seed_marks(axes, rows, NAMES)
-    axes.set_ylabel("test accuracy at the best rate (chance 0.1)")
-    share = np.median(evidence.series[LAST][SHARE])
-    ends = {net: f"{100 * np.median(values):.0f} %" for net, values in rows.items()}
-    told = f"{ends[WITHOUT]} without BN, {ends[LAST]} with one, {ends[WITH]} with all"
-    axes.set_title(f"One BN captures {100 * share:.0f} % of the gain: {told}")
-    return (
-        "Test accuracy after the last update at the best rate of each network, a mark for every "
-        f"seed and a line at the median: {told}; one BN captures {100 * share:.0f} % of the gain."
+@declared
+def draw(m: Medians) -> Plot:
+    """The test accuracy of every network, one mark for each seed."""
+    best = {net: f"{100 * m[net, ACCURACY]:.0f} %" for net in NAMES}
+    share = f"{100 * m[LAST, SHARE]:.0f} % of the gain"
+    words = f"{best[WITHOUT]} without BN, {best[LAST]} with one, {best[WITH]} with all"
+    return Plot(
+        panels=[
+            SeedMarks(y=ACCURACY, names=NAMES, ylabel="test accuracy at the best rate (chance 0.1)")
+        ],
+        title=f"One BN captures {share}: {words}",
+        text=(
+            "Test accuracy after the last update at the best rate of each network, a mark for each "
+            f"seed and a line at the median: {words}; one BN captures {share}."
+        ),
     )
 
 
@@ -99,17 +102,12 @@ CLAIM = Claim(
             run=run,
             criteria=(
                 Criterion(
-                    net=LAST,
-                    quantity=SHARE,
+                    LAST,
+                    SHARE,
+                    "share of BN's gain in test accuracy that one BN captures",
                     at_least=PART,
-                    words="share of BN's gain in test accuracy that one BN captures",
                 ),
-                Criterion(
-                    net=LAST,
-                    quantity=SHARE,
-                    at_most=ALL,
-                    words="the same against more than all",
-                ),
+                Criterion(LAST, SHARE, "the same against more than all", at_most=ALL),
             ),
             control="without BN, from other initial weights and in another order of the images",
             made_of=LAST,

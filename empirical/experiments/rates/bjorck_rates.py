@@ -3,16 +3,16 @@
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.table import Norm
-from bnproof.empirical.plots import median_band
 from bnproof.empirical.protocols.bjorck import NETWORKS, SIZES, resnet
 from bnproof.empirical.protocols.rates import LEARNT, accuracy
 from bnproof.empirical.training.tasks import Data
 from bnproof.empirical.trial import DEPTH, Size, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 RATES: Final = {
@@ -60,36 +60,37 @@ def _sweep(trial: Trial, norm: Norm, data: Data | None = None) -> dict[str, Any]
     }
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the test accuracy against the learning rate."""
-    axes = fig.subplots()
-    labels = {WITH: WITH, WITHOUT: WITHOUT, CONTROL: "with BN, shuffled labels (control)"}
-    for net, label in labels.items():
-        series = evidence.series[net]
-        median_band(axes, net, series["rate"][0], series[ACCURACY], label, slice(None))
-    axes.axhline(LEARNT, color="#999999", linewidth=0.8)
-    axes.set_xscale("log")
-    axes.set_xlabel("initial learning rate")
-    axes.set_ylabel("test accuracy (chance 0.1)")
-    axes.legend(fontsize="small", title="median and range of seeds", title_fontsize="small")
-    ends = {
-        net: [
-            f"{100 * np.median(evidence.series[net][f'accuracy at {rate}']):.0f} %"
-            for rate in (USUAL, VIABLE)
-        ]
-        for net in (WITH, WITHOUT)
-    }
-    axes.set_title(
-        f"Rate {USUAL}: {ends[WITH][0]} with BN, {ends[WITHOUT][0]} without; "
-        f"rate {VIABLE}: {ends[WITH][1]} and {ends[WITHOUT][1]}"
+@declared
+def draw(m: Medians) -> Plot:
+    """Test accuracy against the learning rate."""
+    usual, viable = (
+        {net: f"{100 * m[net, f'accuracy at {rate}']:.0f} %" for net in (WITH, WITHOUT)}
+        for rate in (USUAL, VIABLE)
     )
-    best = {net: np.median(evidence.series[net]["best rate"]) for net in ends}
-    return (
-        "Test accuracy after the last update against the initial learning rate, logarithmic: at "
-        f"{USUAL} {ends[WITH][0]} with BN and {ends[WITHOUT][0]} without, at {VIABLE} "
-        f"{ends[WITH][1]} and {ends[WITHOUT][1]}; best at {best[WITH]:g} and {best[WITHOUT]:g}; "
-        f"medians over seeds; the line is the accuracy of {LEARNT} from which on a network is said "
-        "to learn."
+    labels = {WITH: WITH, WITHOUT: WITHOUT, CONTROL: "with BN, shuffled labels (control)"}
+    return Plot(
+        panels=[
+            Curves(
+                x={net: m.series[net]["rate"][0] for net in labels},
+                y=ACCURACY,
+                lines=labels,
+                xscale="log",
+                level=LEARNT,
+                xlabel="initial learning rate",
+                ylabel="test accuracy (chance 0.1)",
+            )
+        ],
+        title=(
+            f"Rate {USUAL}: {usual[WITH]} with BN, {usual[WITHOUT]} without; rate {VIABLE}: "
+            f"{viable[WITH]} and {viable[WITHOUT]}"
+        ),
+        text=(
+            "Test accuracy after the last update against the initial learning rate, logarithmic: "
+            f"at {USUAL} {usual[WITH]} with BN and {usual[WITHOUT]} without, at {VIABLE} "
+            f"{viable[WITH]} and {viable[WITHOUT]}; best at {m[WITH, 'best rate']:g} and "
+            f"{m[WITHOUT, 'best rate']:g}; medians over seeds; the line marks {LEARNT}, the "
+            "accuracy from which on a network counts as learning."
+        ),
     )
 
 
@@ -117,16 +118,13 @@ CLAIM = Claim(
             run=run,
             criteria=(
                 Criterion(
-                    net=WITH,
-                    quantity=f"accuracy at {USUAL}",
-                    at_least=LEARNT,
-                    words="accuracy at rate 0.1 with BN",
+                    WITH, f"accuracy at {USUAL}", "accuracy at rate 0.1 with BN", at_least=LEARNT
                 ),
                 Criterion(
-                    net=WITHOUT,
-                    quantity=f"accuracy at {USUAL}",
+                    WITHOUT,
+                    f"accuracy at {USUAL}",
+                    "accuracy at rate 0.1 without BN",
                     at_most=LEARNT,
-                    words="accuracy at rate 0.1 without BN",
                 ),
             ),
             control="with BN, training labels shuffled; at the rates 0.0001 and 0.1",

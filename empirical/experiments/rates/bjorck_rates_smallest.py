@@ -41,16 +41,16 @@ CLAIM = Claim(
             run=run,
             criteria=(
                 Criterion(
-                    net=WITHOUT,
-                    quantity=LARGEST,
+                    WITHOUT,
+                    LARGEST,
+                    "largest rate that learns without BN",
                     at_most=VIABLE * ROUNDING,
-                    words="largest rate that learns without BN",
                 ),
                 Criterion(
-                    net=WITHOUT,
-                    quantity=f"accuracy at {VIABLE}",
+                    WITHOUT,
+                    f"accuracy at {VIABLE}",
+                    "accuracy at rate 0.0001 without BN",
                     at_least=LEARNT,
-                    words="accuracy at rate 0.0001 without BN",
                 ),
             ),
             control="with BN, training labels shuffled; at the rates 0.0001 and 0.1",

@@ -2,15 +2,13 @@
 
 from typing import Any
 
-import numpy as np
-from matplotlib.figure import Figure
-
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
-from bnproof.empirical.plots import STYLES
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.landscapes import sweep
 from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES
 from bnproof.empirical.trial import Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 LARGER = 2.0  # "higher": by two or more; the rates that are tried differ by five
@@ -34,54 +32,54 @@ def run(trial: Trial) -> Measured:
     return found
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the final test accuracy against the rate."""
-    panels = fig.subplots(1, len(INITS), sharey=True)
-    rates = np.array(sorted(RATES[Scale(evidence.provenance["scale"])]))
-    told = []
-    for axes, init in zip(panels, INITS, strict=True):
-        for net in (WITH, WITHOUT):
-            values = 100 * evidence.series[net][f"final test accuracy, {init}"]
-            middle = np.median(values, axis=0)
-            spread = np.abs(np.stack([values.min(axis=0), values.max(axis=0)]) - middle)
-            axes.errorbar(rates, middle, yerr=spread, label=net, capsize=3, **STYLES[net])
-        axes.axhline(100 * LEARNS, color="#999999", linewidth=0.8)
-        axes.set_xscale("log")
-        axes.set_xlabel("learning rate")
-        axes.set_title(init, fontsize="medium")
-        largest = [_median(evidence, net, init) for net in (WITH, WITHOUT)]
-        told.append(f"{largest[0]:.2g} with BN, {largest[1]:.2g} without ({init})")
-    panels[0].set_ylabel("final test accuracy in %")
-    panels[0].legend(fontsize="small", title="median and range of seeds", title_fontsize="small")
-    fig.suptitle(f"Largest rate that learns: {'; '.join(told)}", fontsize="medium")
-    return (
-        "Final test accuracy against the learning rate, medians and ranges over seeds. The "
-        f"largest rate with an accuracy of {100 * LEARNS:.0f} % or more, there and at all smaller "
-        f"rates: {'; '.join(told)}."
+@declared
+def draw(m: Medians) -> Plot:
+    """Final test accuracy against the rate."""
+    nets = (WITH, WITHOUT)
+    words = "; ".join(
+        f"{m[WITH, f'largest rate, {init}']:.2g} with BN, "
+        f"{m[WITHOUT, f'largest rate, {init}']:.2g} without ({init})"
+        for init in INITS
     )
-
-
-def _median(evidence: Evidence, net: str, init: str) -> float:
-    return float(np.median(evidence.series[net][f"largest rate, {init}"]))
+    return Plot(
+        panels=[
+            Curves(
+                x=sorted(RATES[Scale(m.provenance["scale"])]),
+                y={net: 100 * m.series[net][f"final test accuracy, {init}"] for net in nets},
+                lines={net: net for net in nets},
+                spread="bars",
+                title=init,
+                xscale="log",
+                level=100 * LEARNS,
+                xlabel="learning rate",
+                ylabel="final test accuracy in %",
+            )
+            for init in INITS
+        ],
+        sharey=True,
+        title=f"Largest rate that learns: {words}",
+        text=(
+            "Final test accuracy against the learning rate, medians and ranges over seeds. The "
+            f"largest rate at which, as at all smaller ones, the accuracy is {100 * LEARNS:.0f} % "
+            f"or more: {words}."
+        ),
+    )
 
 
 CLAIM = Claim(
     id="blog_larger_rates",
     title="With batch normalisation a network learns at higher learning rates.",
-    sources=(
-        Source("S4", "introduction"),
-        Source("S2", "What is batch normalization?"),
-    ),
+    sources=(Source("S4", "introduction"), Source("S2", "What is batch normalization?")),
     statement=r"\text{With batch normalization, we can use higher learning rates.}",
     checks=(
         Experiment(
             run=run,
             criteria=tuple(
                 Criterion(
-                    net=WITH,
-                    quantity=f"largest rate over that without BN, {init}",
+                    WITH,
+                    f"largest rate over that without BN, {init}",
+                    f"largest rate at which it learns, with BN over without, {init}",
                     at_least=LARGER,
-                    words=f"largest rate at which it learns, with BN over without, {init}",
                 )
                 for init in INITS
             ),

@@ -3,23 +3,16 @@
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from bnproof.empirical.experiment import (
-    CONTROL,
-    NETS,
-    WITH,
-    WITHOUT,
-    Criterion,
-    Experiment,
-    Measured,
-)
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import STYLES, by_layer, listed
 from bnproof.empirical.metrics.shift_callbacks import POINTS, SHOWN
-from bnproof.empirical.plots import STYLES, legend_below, median_band
 from bnproof.empirical.protocols.curves import Array, Steps, capped, moments, rows, spread
 from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from bnproof.empirical.trial import Trained, Trial
-from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 RATIO: Final = "drift over that with BN"
@@ -77,42 +70,47 @@ def drift(quantiles: Array, deviations: Array) -> Array:
     return np.maximum(capped(np.median(capped(relative), axis=1)), NOISE_FLOOR)
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw a unit's quantiles in both networks, and the drift of both layers."""
-    axes = fig.subplots(2, 3)
-    steps = evidence.series[WITH]["step"][0]
-    for row, number in zip(axes, SHOWN, strict=True):
-        for place, net in zip(row, (WITH, WITHOUT), strict=False):
-            band = evidence.series[net][f"quantiles of layer {number}"][0]
-            place.fill_between(
-                steps, band[:, 0], band[:, 2], color=STYLES[net]["color"], alpha=0.3, linewidth=0
+@declared
+def draw(m: Medians) -> Plot:
+    """One unit's quantiles in both networks, and the drift of both layers."""
+    panels = []
+    for number in SHOWN:
+        for net in (WITH, WITHOUT):
+            # The 10, 50 and 90 per cent quantiles stand for the range and the median of seeds.
+            band = m.series[net][f"quantiles of layer {number}"][0].T
+            panels.append(
+                Curves(
+                    x="step",
+                    y={net: band},
+                    lines={net: ""},
+                    styles={net: {**STYLES[net], "marker": ""}},
+                    title=f"layer {number}, {net}: one unit",
+                    xlabel="updates",
+                )
             )
-            place.plot(steps, band[:, 1], **{**STYLES[net], "marker": ""})
-            place.set_title(f"layer {number}, {net}: one unit", fontsize="small")
-        for net in NETS:
-            name = f"drift of layer {number}"
-            label = f"{net} (other seeds)" if net == CONTROL else net
-            median_band(row[2], net, steps[1:], evidence.series[net][name], label, slice(None))
-        row[2].set_yscale("log")
-        row[2].minorticks_off()
-        row[2].set_title(f"layer {number}, drift in deviations", fontsize="small")
-    for place in axes.flat:
-        place.set_xlabel("updates", fontsize="small")
-        place.tick_params(labelsize="small")
-    legend_below(fig, axes[0][2])
-    ratios = np.median(evidence.series[WITHOUT][RATIO], axis=0)
-    words = ", ".join(f"{ratio:.2g} in layer {n}" for ratio, n in zip(ratios, SHOWN, strict=True))
-    better = np.median(evidence.series[WITH][BETTER])
-    fig.suptitle(
-        f"Drift without BN over with: {words}; BN gains {better:.2f} in accuracy",
-        fontsize="medium",
-    )
-    control = np.median(evidence.series[CONTROL][RATIO], axis=0)
-    return (
-        "Median and 10 to 90 per cent of one unit's activations of layers "
-        f"{SHOWN[0]} and {SHOWN[1]} against updates, seed by seed the first, and how far "
-        "distributions move between evaluations in units of their deviation: drift without BN over "
-        f"with {words}; BN from other seeds over BN {control[0]:.2g} and {control[1]:.2g}."
+        panels.append(
+            Curves(
+                x="step",
+                y=f"drift of layer {number}",
+                lines={WITH: WITH, WITHOUT: WITHOUT, CONTROL: f"{CONTROL} (other seeds)"},
+                title=f"layer {number}, drift in deviations",
+                xlabel="updates",
+                yscale="log",
+            )
+        )
+    ratios, control = m[WITHOUT, RATIO], m[CONTROL, RATIO]
+    words = by_layer(ratios, SHOWN)
+    return Plot(
+        panels=panels,
+        columns=3,
+        legend_title="left: median and 10 to 90 per cent; right: median and range of seeds",
+        title=(f"Drift without BN / with BN: {words}; BN gains {m[WITH, BETTER]:.2f} in accuracy"),
+        text=(
+            f"Median and 10 to 90 per cent of the activations of one unit in layers {SHOWN[0]} and "
+            f"{SHOWN[1]} against updates, for the first seed, and how far distributions move "
+            f"between evaluations in units of their deviation: drift without BN / with BN {words}; "
+            f"BN from other seeds / BN {listed(control)}."
+        ),
     )
 
 
@@ -135,23 +133,18 @@ CLAIM = Claim(
             criteria=(
                 # "No difference": less than a factor of two, either way.
                 Criterion(
-                    net=WITHOUT,
-                    quantity=RATIO,
+                    WITHOUT,
+                    RATIO,
+                    "drift without BN over with, layers 3 and 9, the larger",
                     at_most=2.0,
-                    words="drift without BN over with, layers 3 and 9, the larger",
                 ),
                 Criterion(
-                    net=WITHOUT,
-                    quantity=RATIO,
+                    WITHOUT,
+                    RATIO,
+                    "drift without BN over with, layers 3 and 9, the smaller",
                     at_least=0.5,
-                    words="drift without BN over with, layers 3 and 9, the smaller",
                 ),
-                Criterion(
-                    net=WITH,
-                    quantity=BETTER,
-                    at_least=0.05,
-                    words="accuracy with BN less that without",
-                ),
+                Criterion(WITH, BETTER, "accuracy with BN less that without", at_least=0.05),
             ),
             control="with BN, another seed",
             draw=draw,

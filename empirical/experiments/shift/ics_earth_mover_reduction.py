@@ -3,15 +3,15 @@
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import by_layer
 from bnproof.empirical.metrics.shift_callbacks import MOVED
-from bnproof.empirical.plots import legend_below
-from bnproof.empirical.protocols.activation_shift import KINDS, draw_layers, looked_at, measured
-from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
+from bnproof.empirical.protocols.activation_shift import KINDS, layers, measured
+from bnproof.empirical.protocols.vgg import NETWORKS, SIZES
 from bnproof.empirical.trial import Trial
-from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 RATIO: Final = "distance without BN over it"
@@ -19,48 +19,34 @@ RATIO: Final = "distance without BN over it"
 
 def run(trial: Trial) -> Measured:
     """One update in each network; the control is a second one without BN."""
-    runs = {
-        WITH: vgg(trial, "batch"),
-        WITHOUT: vgg(trial, "none"),
-        CONTROL: vgg(trial, "none", seed=trial.other_seed),
-    }
-    steps = looked_at(runs[WITH])
-    every = {net: measured(one, steps) for net, one in runs.items()}
-    found: dict[str, dict[str, Any]] = {
+    every = measured(trial)
+    kept: dict[str, dict[str, Any]] = {
         net: {name: values for name, values in rows.items() if "at long" not in name}
         for net, rows in every.items()
     }
-    for net, rows in found.items():
+    for net, rows in kept.items():
         ratios = {
             n: every[WITHOUT][f"whole, layer {n}"] / every[net][f"whole, layer {n}"] for n in MOVED
         }
         rows[RATIO] = [np.median(ratio) for ratio in ratios.values()]
         rows[f"{RATIO}, at first"] = [ratio[0] for ratio in ratios.values()]
-    return found
+    return kept
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the mean distance after one update in all networks."""
-    labels = {WITH: WITH, WITHOUT: WITHOUT, CONTROL: "without BN, another seed (control)"}
-    axes = fig.subplots(1, len(MOVED), sharey=True)
-    draw_layers(axes, evidence, KINDS[0], labels)
-    axes[0].set_ylabel("mean earth mover's distance, in deviations", fontsize="small")
-    legend_below(fig, axes[0])
-    words = _ratios(evidence, RATIO)
-    fig.suptitle(
-        f"Distance that one update moves a unit, without BN over with:\n{words}",
-        fontsize="medium",
+@declared
+def draw(m: Medians) -> Plot:
+    """The mean distance after one update in all networks."""
+    words, at_first = (by_layer(m[WITH, name], MOVED) for name in (RATIO, f"{RATIO}, at first"))
+    return Plot(
+        panels=layers(KINDS[0], "mean earth mover's distance, in deviations"),
+        sharey=True,
+        title=f"Distance that one update moves a unit, without BN / with BN:\n{words}",
+        text=(
+            "Earth mover's distance between a unit's activations before and after one update, in "
+            "units of its deviation, mean over units, against updates: without BN / with BN, "
+            f"medians over training, {words}; before the first update {at_first}."
+        ),
     )
-    return (
-        "Earth mover's distance between a unit's activations before and after one update, in units "
-        "of its deviation, mean over units, against updates: without BN over with BN, medians over "
-        f"training, {words}; before the first update {_ratios(evidence, f'{RATIO}, at first')}."
-    )
-
-
-def _ratios(evidence: Evidence, name: str) -> str:
-    ratios = np.median(evidence.series[WITH][name], axis=0)
-    return ", ".join(f"{ratio:.2g} in layer {n}" for ratio, n in zip(ratios, MOVED, strict=True))
 
 
 CLAIM = Claim(
@@ -83,10 +69,10 @@ CLAIM = Claim(
             criteria=(
                 # "Reduces": to half or less, in every layer that is looked at.
                 Criterion(
-                    net=WITH,
-                    quantity=RATIO,
+                    WITH,
+                    RATIO,
+                    "distance without BN over with, the smallest of three layers",
                     at_least=2.0,
-                    words="distance without BN over with, the smallest of three layers",
                 ),
             ),
             control="without BN, another seed",
