@@ -55,5 +55,5 @@ CLAIM = Claim(
         ),
     ),
     expected=Verdict.REPRODUCED,
-    remark="Found: what of the protocol is the source's. Ours: what is not.",
+    remark="From the source: which parts of the protocol. Our choices: the others.",
 )

@@ -1,4 +1,4 @@
-"""How far one update moves activations with BN and without: numbers that two claims share."""
+"""How far one update moves activations with and without BN: measurements shared by two claims."""
 
 from typing import Any, Final
 
@@ -7,20 +7,20 @@ import numpy as np
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.style import OTHER_SEED
-from bnproof.empirical.metrics.shift_callbacks import MOVED, is_watched
+from bnproof.empirical.metrics.shift_callbacks import MOVED, is_measured
 from bnproof.empirical.protocols.curves import Steps, capped, moments, rows, spread
 from bnproof.empirical.protocols.vgg import vgg
 from bnproof.empirical.trial import Trained, Trial
 
 KINDS: Final = ("whole", "whole at long", "largest", "largest at long")
-SMALLEST: Final = 1e-9  # stands for no movement at all
+SMALLEST: Final = 1e-9  # replaces 0 on the logarithmic axis
 
 
 def measured(trial: Trial) -> dict[str, dict[str, Any]]:
-    """Measure both networks; the control is another one without BN.
+    """Measure both networks; the control is a second one without BN.
 
-    Each kind for each layer of `MOVED` is a row over the evaluations at which ``earth mover`` is
-    measured, at most as many as are shown.
+    Each quantity of `KINDS` for each layer of `MOVED` is a row over the evaluations at which
+    ``earth mover`` is measured, thinned out if there are many.
     """
     runs = {
         WITH: vgg(trial, "batch"),
@@ -28,7 +28,7 @@ def measured(trial: Trial) -> dict[str, dict[str, Any]]:
         CONTROL: vgg(trial, "none", seed=trial.other_seed),
     }
     every = moments(runs[WITH])
-    steps = spread(every[[is_watched(int(step)) for step in every]])
+    steps = spread(every[[is_measured(int(step)) for step in every]])
     return {net: _read(run, steps) for net, run in runs.items()}
 
 
@@ -42,7 +42,7 @@ def _read(run: Trained, steps: Steps) -> dict[str, Any]:
 
 
 def layers(kind: str, ylabel: str, *, level: float | None = None) -> list[Curves]:
-    """One kind against updates, a panel for each layer."""
+    """One quantity against updates, one panel per layer."""
     return [
         Curves(
             x="step",

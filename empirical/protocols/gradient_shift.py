@@ -1,7 +1,6 @@
-"""Covariate shift of gradients with BN and without, through training: one experiment, two networks.
+"""Covariate shift of gradients with and without BN: one experiment for two kinds of networks.
 
-The statement under test is that of A18, section 2.2: BN leaves internal covariate shift similar or
-makes it larger.
+It tests A18's statement (section 2.2) that with BN internal covariate shift is similar or larger.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ import numpy as np
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
-from bnproof.empirical.metrics.shift_callbacks import SHORT, is_watched
+from bnproof.empirical.metrics.shift_callbacks import SHORT, is_measured
 from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.protocols.curves import Array, Steps, capped, moments, rows, spread
 from bnproof.empirical.trial import Size, Trained, Trial
@@ -24,9 +23,9 @@ RATIO: Final = "distance over that without BN"
 RELATIVE: Final = "relative distance over that without BN"
 LESS: Final = "cosine less that without BN"
 KINDS: Final = ("distance", "relative", "cosine")
-ROUNDING: Final = 1e-6  # of float32: nothing is drawn below it
-LONG_RUN: Final = 1_000  # updates from which on their axis is logarithmic
-SMALLEST: Final = 1e-12  # stands for a distance of 0
+ROUNDING: Final = 1e-6  # of float32: lower end of the axis
+LONG_RUN: Final = 1_000  # updates above which their axis is logarithmic
+SMALLEST: Final = 1e-12  # replaces a distance of 0
 
 CRITERIA: Final = (
     # "Similar or larger": not less than half.
@@ -37,20 +36,20 @@ CRITERIA: Final = (
 
 
 def compare(with_bn: Trained, without: Trained) -> Measured:
-    """Shift of every layer but the first in both networks, and under a short step (control)."""
+    """Shift of every layer except the first in both networks, and for a short step (control)."""
     every = moments(with_bn)
-    steps = spread(every[[is_watched(int(step)) for step in every]])
-    found = {
+    steps = spread(every[[is_measured(int(step)) for step in every]])
+    shifts = {
         WITH: _shift(with_bn, steps, "shift"),
         WITHOUT: _shift(without, steps, "shift"),
         CONTROL: _shift(with_bn, steps, "shift", "short"),
     }
-    return {net: _measured(steps, rows, found[WITHOUT]) for net, rows in found.items()}
+    return {net: _measured(steps, rows, shifts[WITHOUT]) for net, rows in shifts.items()}
 
 
-def _shift(found: Trained, steps: Steps, *path: str) -> dict[str, Array]:
-    """Each kind as (steps, layers).  A gradient of 0 has no direction: its cosine stands as 0."""
-    read = {kind: rows(found, steps, *path, kind) for kind in KINDS}
+def _shift(run: Trained, steps: Steps, *path: str) -> dict[str, Array]:
+    """Each quantity as (steps, layers).  The cosine of a gradient of 0 is set to 0."""
+    read = {kind: rows(run, steps, *path, kind) for kind in KINDS}
     read["cosine"] = np.nan_to_num(read["cosine"], nan=0.0)
     for kind in ("distance", "relative"):
         read[kind] = np.maximum(capped(read[kind]), SMALLEST)
@@ -121,7 +120,7 @@ def draw(m: Medians) -> Plot:
 def experiment(
     train: Train, networks: Mapping[str, str], sizes: Mapping[Scale, Size], *, data: str = ""
 ) -> Experiment:
-    """The experiment on the networks that `train` trains; their recipe has the probe ``shift``."""
+    """The experiment on the networks trained by `train`, whose metrics must include ``shift``."""
 
     def run(trial: Trial) -> Measured:
         return compare(train(trial, "batch"), train(trial, "none"))

@@ -1,4 +1,4 @@
-"""The experiment 'noisy BN trains almost as well as BN', on the trial's images or on others."""
+"""The experiment 'noisy BN trains almost as well as BN', on the trial's images or on other data."""
 
 from typing import Final
 
@@ -22,9 +22,9 @@ from bnproof.empirical.trial import Trial
 
 CRITERIA: Final = (
     # "Almost no impact", "isn't significant".
-    Criterion(NOISY, LOST, "accuracy with BN less that with noisy BN", at_most=0.05),
+    Criterion(NOISY, LOST, "accuracy with BN minus that with noisy BN", at_most=0.05),
     # "Doesn't perform as well as the other two."
-    Criterion(NOISY, GAINED, "accuracy with noisy BN less that without BN", at_least=0.0),
+    Criterion(NOISY, GAINED, "accuracy with noisy BN minus that without BN", at_least=0.0),
 )
 
 
@@ -57,7 +57,7 @@ def draw(m: Medians) -> Plot:
 
 
 def experiment(name: str = "") -> Experiment:
-    """The experiment on the trial's images, or on the embedded set of that name."""
+    """The experiment on the trial's images, or on the embedded data set with this name."""
 
     def run(trial: Trial) -> Measured:
         data = load(name) if name else None

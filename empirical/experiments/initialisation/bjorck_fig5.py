@@ -1,4 +1,4 @@
-"""Channel moments grow with depth without BN, and do not with it (S3, figure 5)."""
+"""Channel moments grow with depth without BN, but not with it (S3, figure 5)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ PRINTED = 100.0  # "scales of up to 10^2 for the largest output channels"
 
 
 def run(trial: Trial) -> Measured:
-    """Measure the moments of every block's output in the three networks."""
+    """Measure the moments of the output of every block in all three networks."""
     return {
         WITH: _moments(trial, trial.network("batch")),
         WITHOUT: _moments(trial, trial.network("none")),
@@ -33,18 +33,18 @@ def run(trial: Trial) -> Measured:
 
 def _moments(trial: Trial, net: ResNet) -> Mapping[str, Any]:
     measured = block_moments(net, trial.inputs)
-    found: dict[str, Any] = {
+    row: dict[str, Any] = {
         LARGEST: measured.means[-1].max().item(),
         LOGIT: measured.logits.mean(dim=0).abs().max().item(),
     }
     for name, channels in zip(MOMENTS, (measured.means, measured.variances), strict=True):
         average = np.array([block.mean().item() for block in channels])
         line = growth(average)
-        found[name] = average
-        found[f"deviation of the {name}"] = [block.std().item() for block in channels]
-        found[f"growth of the {name}"] = line.factor
-        found[f"straightness of the {name}"] = line.straightness
-    return found
+        row[name] = average
+        row[f"deviation of the {name}"] = [block.std().item() for block in channels]
+        row[f"growth of the {name}"] = line.factor
+        row[f"straightness of the {name}"] = line.straightness
+    return row
 
 
 @declared
@@ -121,7 +121,7 @@ def _criteria() -> tuple[Criterion, ...]:
                 f"R^2 of log {name} without BN",
                 at_least=0.9,
             ),
-            # "Relatively constant": at most half the decades asked of the other network.
+            # "Relatively constant": at most half the decades required of the other network.
             Criterion(
                 WITH,
                 f"growth of the {name}",
@@ -151,8 +151,8 @@ CLAIM = Claim(
             run=run,
             criteria=_criteria(),
             control=(
-                "without BN, all weights and biases from PyTorch's default law, whose kernels "
-                "have a third of Xavier's variance"
+                "without BN, all weights and biases with PyTorch's default initialisation, whose "
+                "kernels have a third of Xavier's variance"
             ),
             draw=draw,
             printed={WITHOUT: {LARGEST: PRINTED, LOGIT: PRINTED}},
@@ -161,17 +161,17 @@ CLAIM = Claim(
     ),
     expected=Verdict.REPRODUCED,
     remark=(
-        "The paper prints a curve without numbers, but for outputs 'of up to 10^2 for the largest "
-        "output channels'. Beside it, without BN on CIFAR-10: the largest mean of a logit 190 "
-        "(five seeds: 64 to 480), the largest channel mean of the last block 550 (260 to 910), "
-        "its average over channels 170. So the printed scale fits the logits, if output is "
-        "meant to be theirs; the last block is beyond it with every seed. Found: "
-        "ResNet-110, Xavier initialisation, moments over (b, x, y), averaged over channels. Ours: "
-        "measured at the output of each residual block, after its ReLU (at the output of a BN "
-        "layer they would be 0 and 1 by construction); growth is that of a straight line through "
-        "the logarithms over all 54 blocks. With BN the variance still rises within a stage, "
-        "linearly, because each block adds a branch of variance 1 to its input, and falls back "
-        "at the projection that begins the next stage. The control shows that the growth is a "
-        "property of the initialisation, not only of leaving BN out."
+        "The paper prints a curve without numbers except for outputs 'of up to 10^2 for the "
+        "largest output channels'. We measured without BN on CIFAR-10: the largest mean of a logit "
+        "190 (five seeds: 64 to 480), the largest channel mean of the last block 550 (260 to 910), "
+        "its average over channels 170. So the printed scale fits the logits, if these are the "
+        "outputs meant; the last block exceeds it with every seed. From the source: ResNet-110, "
+        "Xavier initialisation, moments over (b, x, y), averaged over channels. Our choices: "
+        "moments of the output of each residual block, after its ReLU (at the output of a BN layer "
+        "they would be 0 and 1 by construction); growth is that of a straight line fitted to the "
+        "logarithms over all 54 blocks. With BN the variance still rises linearly within a stage, "
+        "because each block adds a branch of variance 1 to its input, and falls back at the "
+        "projection at the beginning of the next stage. The control shows that the growth also "
+        "depends on the initialisation, not only on the missing BN."
     ),
 )

@@ -20,7 +20,7 @@ from bnproof.theory.sources import Source
 
 
 def run(trial: Trial) -> Measured:
-    """Measure the logit gradients of the two networks, and of one with shuffled rows."""
+    """Measure the logit gradients of both networks, and shuffled ones."""
     with_bn, without = (
         logit_gradients(net, trial.inputs, trial.labels)
         for net in (trial.network("batch"), trial.network("none"))
@@ -37,10 +37,10 @@ def run(trial: Trial) -> Measured:
 
 
 def _agreement(gradients: Tensor) -> Mapping[str, Any]:
-    found = row_agreement(gradients)
+    agreement = row_agreement(gradients)
     return {
-        "top share": found.top_share,
-        "cosine": found.cosine,
+        "top share": agreement.top_share,
+        "cosine": agreement.cosine,
         "gradients": gradients.float().numpy(),
     }
 
@@ -83,7 +83,7 @@ CLAIM = Claim(
     id="bjorck_fig6",
     title=(
         "At initialisation a network without batch normalisation predicts one class whatever the "
-        "image, so that the output gradients of the images are alike."
+        "image, so that the output gradients of different images are similar."
     ),
     sources=(Source("S3", "figure 6"), Source("S3", "section 4")),
     statement=(
@@ -107,8 +107,8 @@ CLAIM = Claim(
                 ),
                 # "Distributed throughout all classes": none has the majority.
                 Criterion(WITH, "top share", "the same with BN", at_most=0.5),
-                # "Highly correlated" or not: complete domination by one class gives about 1/2,
-                # equal chances of all classes give 0; the threshold is half way.
+                # "Highly correlated" or not: about 1/2 if one class dominates completely, 0 if all
+                # classes are equally likely; the threshold is halfway between.
                 Criterion(WITHOUT, "cosine", "mean cosine of rows without BN", at_least=0.25),
                 Criterion(WITH, "cosine", "mean cosine of rows with BN", at_most=0.25),
             ),
@@ -119,13 +119,13 @@ CLAIM = Claim(
     ),
     expected=Verdict.REPRODUCED,
     remark=(
-        "The paper prints a picture without numbers. Found: ResNet-110, Xavier initialisation, "
-        "one row an image, the loss of that image alone. Ours: the share of all positive entries "
-        "that the top column holds, and the mean cosine of two rows. Taken to the letter, that "
-        "one class is predicted whatever the image does not set the networks apart: with BN, too, "
-        "most images get the same class ('most predicted': 86 % on CIFAR-10, 100 % without BN), "
-        "only without certainty. The threshold "
-        "on the cosine was 0.4 at first, which forgot that an image of the dominating class has "
-        "a row of zeros; it was put half way and confirmed with other seeds."
+        "The paper prints a figure without numbers. From the source: ResNet-110, Xavier "
+        "initialisation, one row per image, the loss of that image alone. Our choices: the share "
+        "of the sum of all positive entries that the top column holds, and the mean cosine of two "
+        "rows. Taken literally, predicting one class for all images does not distinguish the "
+        "networks: with BN, too, most images get the same class ('most predicted': 86 % on "
+        "CIFAR-10, 100 % without BN), but not with certainty. The threshold on the cosine was "
+        "first 0.4, which ignored that an image of the dominating class has a row of zeros; it was "
+        "moved to halfway and confirmed with other seeds."
     ),
 )

@@ -1,4 +1,4 @@
-"""Orthogonal weights end the explosion of gradients under BN in linear networks (2310.02012)."""
+"""Orthogonal weights prevent exploding gradients with BN in linear networks (2310.02012)."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,7 +16,7 @@ from bnproof.theory.sources import Source
 
 LAYERS: Final = 200  # hidden layers
 INNER: Final = range(2, LAYERS + 1)  # those with square weights
-SHOWN: Final = slice(None, None, 6)  # of the inner layers, the last among them
+SHOWN: Final = slice(None, None, 6)  # of the inner layers, including the last
 RELU, WIDER = "with BN, ReLU", "with BN, wider"
 
 SIZES: Final = {
@@ -27,8 +27,8 @@ SIZES: Final = {
 
 
 def run(trial: Trial) -> Measured:
-    """Measure the gradient's growth; all widths but one leave the centred batch of full rank."""
-    full = trial.size.batch - 1  # BN takes the mean off, and a dimension with it
+    """Measure the growth of the gradient; all but one network have a centred batch of full rank."""
+    full = trial.size.batch - 1  # BN subtracts the mean and thus removes a dimension
     return {
         WITH: _growth(trial, width=full),
         WITHOUT: _growth(trial, width=full, norm="none"),
@@ -110,8 +110,8 @@ CLAIM = Claim(
             made_of=WITH,
             networks={
                 "architecture": (
-                    f"{LAYERS} fully connected linear layers as wide as the batch less 1, at "
-                    "initialisation, batch statistics, float64"
+                    f"{LAYERS} fully connected linear layers, as wide as the batch size minus 1, "
+                    "at initialisation, batch statistics, float64"
                 ),
                 "initialisation": "orthogonal; in the control normal",
             },
@@ -120,19 +120,19 @@ CLAIM = Claim(
     ),
     expected=Verdict.REPRODUCED,
     remark=(
-        "Found: linear activations, random orthogonal weights, as many linearly independent "
-        "samples as units, BN that does not take the mean off. Ours: images, "
-        f"{LAYERS} layers, cross-entropy, PyTorch's BN, which does take it off. That moves the "
-        "condition by one: the centred batch has one dimension less, so a network must be no "
-        "wider than the batch less 1. At that width the growth stops after some "
-        "layers; in wider networks the gradients explode again: slowly at width m (731-fold "
-        "over 1,000 layers at m = 16, seen once), clearly at twice the batch ('with BN, wider'). "
-        "With Gaussian weights they explode though every layer is linear; in wide networks by "
-        "(m - 2)/(m - 3) a layer at batch size m (Yang et al. 2019, arXiv:1902.08129), so that "
-        "at m = 128 little of it shows over a hundred layers: the batches here are small. "
-        "Orthogonal weights do not help where the layers are not linear: with ReLU the squared "
-        "gradient grows as with Gaussian ones, see notes_vanishing. The source shapes its "
-        "non-linear activations to be nearly linear in deep layers, which is not tested here. "
-        "Without BN orthogonal linear layers keep every gradient exactly as long."
+        "From the source: linear activations, random orthogonal weights, as many linearly "
+        "independent samples as units, BN that does not subtract the mean. Our choices: images, "
+        f"{LAYERS} layers, cross-entropy, PyTorch's BN, which does. This shifts the condition by "
+        "one: the centred batch has one dimension less, so a network must not be wider than the "
+        "batch size minus 1. At that width the growth stops after some layers; in wider networks "
+        "gradients explode again: slowly at width m (731-fold over 1,000 layers at m = 16, "
+        "measured once), clearly at twice the batch size ('with BN, wider'). With Gaussian weights "
+        "they explode although every layer is linear; in wide networks by (m - 2)/(m - 3) per "
+        "layer at batch size m (Yang et al. 2019, arXiv:1902.08129), which at m = 128 is hardly "
+        "visible over a hundred layers, hence the small batches here. Orthogonal weights do not "
+        "help if the layers are not linear: with ReLU the squared gradient grows as with Gaussian "
+        "weights, see notes_vanishing. The source shapes its non-linear activations to be nearly "
+        "linear in deep layers, which is not tested here. Without BN, orthogonal linear layers "
+        "preserve the length of every gradient exactly."
     ),
 )

@@ -17,12 +17,14 @@ from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 LAYERS = 50  # hidden layers
-INNER = tuple(range(2, LAYERS + 1))  # those with square weights, comparable with each other
-LARGE: Final = math.pi / (math.pi - 1)  # a layer, squared; ReLU, large batch (arXiv:1902.08129)
+INNER = tuple(range(2, LAYERS + 1))  # those with square, hence comparable, weights
+LARGE: Final = math.pi / (
+    math.pi - 1
+)  # per layer, squared gradient; ReLU, large batch (arXiv:1902.08129)
 
 
 def run(trial: Trial) -> Measured:
-    """Measure the gradient's growth from the last hidden layer to the second."""
+    """Measure the growth of the gradient from the last hidden layer to the second."""
     return {
         WITH: _growth(trial),
         WITHOUT: _growth(trial, norm="none"),
@@ -98,20 +100,20 @@ CLAIM = Claim(
     ),
     expected=Verdict.NOT_REPRODUCED,
     remark=(
-        "The notes restate what BN is said to do in general. At initialisation it is the other way "
-        "round in a deep network without shortcuts: squared gradients grow by "
-        "pi/(pi - 1) = 1.467 a layer on the way back (Yang et al. 2019, arXiv:1902.08129: ReLU, "
-        "wide layers, large batch; faster in smaller batches), while the same network without BN "
-        "and with He's weights keeps them level. The reason in one line: ReLU halves the squared "
-        "gradient, but BN divides by the variance of the ReLU's output over the batch, "
-        "(pi - 1)/(2 pi) for a unit normal, which is less than its mean square, 1/2, because the "
-        "mean was taken off. With shortcuts the growth is that of a power of the depth, which "
-        "the control shows; the residual networks of S3 have them. Whether they explode after "
-        "training has begun is another question, and not measured here. What BN does avoid is an "
-        "explosion that too large weights make: its output does not depend on their scale. Ours: "
-        "depth, width, the threshold, images as input. The threshold, hundredfold over the depth, "
-        "was at first on the two outermost layers; in batches of 16 the control misses that with "
-        "some seeds, so it is now on the line through the logarithms of all layers. That gave the "
-        "same verdict for six seeds, four of which had not been looked at."
+        "The notes repeat a common claim about BN. At initialisation the opposite holds in a deep "
+        "network without shortcuts: squared gradients grow by pi/(pi - 1) = 1.467 per layer in the "
+        "backward pass (Yang et al. 2019, arXiv:1902.08129: ReLU, wide layers, large batch; faster "
+        "in smaller batches), while in the same network without BN and with He initialisation they "
+        "stay level. In short: ReLU halves the squared gradient, but BN divides by the variance of "
+        "the ReLU's output over the batch, (pi - 1)/(2 pi) for a standard normal input, which is "
+        "less than its mean square, 1/2, because the mean is subtracted. With shortcuts, as in the "
+        "residual networks of S3, gradients grow only as a power of the depth, as the control "
+        "shows. Whether they still explode after training has begun is a different question, not "
+        "measured here. What BN does prevent is an explosion due to large weights: its output does "
+        "not depend on their scale. Our choices: depth, width, the threshold, images as input. The "
+        "threshold, hundredfold over the depth, first applied to the two outermost layers; in "
+        "batches of 16 the control fails that with some seeds, so it now applies to the line "
+        "fitted to the logarithms of all layers. The verdict was the same for six seeds, four of "
+        "them new."
     ),
 )

@@ -23,7 +23,7 @@ MARKS = dict(zip(NAMES, "osD", strict=True))
 
 
 def run(trial: Trial) -> Measured:
-    """Keep effective beta by every protocol."""
+    """Measure effective beta by every protocol."""
     return kept(trial, lambda name: name.startswith(QUANTITIES["beta"]))
 
 
@@ -78,7 +78,7 @@ def draw(m: Medians) -> Plot:
 
 CLAIM = Claim(
     id="blog_larger_steps",
-    title="It is because the landscape is smoother that larger steps can be taken with BN.",
+    title="Larger steps can be taken with BN because the landscape is smoother.",
     sources=(Source("S4", "Back to the original question"),),
     statement=(
         r"\begin{array}{l}"
@@ -105,15 +105,15 @@ CLAIM = Claim(
     ),
     expected=Verdict.NOT_REPRODUCED,
     remark=(
-        "The post gives a reason: because effective beta is smaller. Criterion, stated before "
-        "measuring: it is smaller with BN at every stage, by every protocol of santurkar_landscape "
-        "and from both initialisations. That larger rates can be used is blog_larger_rates. What "
-        "is found late in training is the other way round: effective beta is about 2 over the rate "
+        "The post gives a reason: effective beta is smaller. Criterion, fixed before measuring: it "
+        "is smaller with BN at every stage, by every protocol of santurkar_landscape and from both "
+        "initialisations. That larger rates can be used is the claim blog_larger_rates. Late in "
+        "training the relation is the opposite: effective beta is about 2 divided by the rate "
         "(edge_of_stability), so that the rate determines the smoothness. Measured with three "
         "seeds: from Glorot's initialisation effective beta is larger with BN by all protocols; "
-        "from He's it is smaller at each network's best rate, by 25 times, which is how the rates "
-        "differ, and at one loss. The control does not learn and is smooth. It was one claim with "
-        "blog_larger_rates until the first seed was seen; they were split because no control can "
-        "satisfy one and fail the other, thresholds unchanged."
+        "from He's it is smaller at each network's best rate, by a factor of 25, which is the "
+        "ratio of the rates, and at equal loss. The control does not learn and is smooth. This was "
+        "one claim with blog_larger_rates until the first seed had been measured; they were split, "
+        "with unchanged thresholds, because no control can satisfy one and fail the other."
     ),
 )

@@ -1,4 +1,4 @@
-"""Whether BN makes the picture of the loss around a trained network smoother (S1, S2)."""
+"""Whether BN makes the loss surface around a trained network smoother (S1, S2)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -17,12 +17,12 @@ from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.sources import Source
 
-RATE: Final = 0.01  # the same for both: the best without BN of those tried
+RATE: Final = 0.01  # for both networks: the best of those tried without BN
 WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 8, Scale.PAPER: 32}
 FACTOR: Final = 2.0
 WORDS: Final = {"slope": "largest slope", "curvature": "largest curvature"}
 SHAPE: Final = ("slope", "curvature", "concave", "roughness")
-SHOWN: Final = (0.5, 2000.0)  # of the loss, by the colours
+SHOWN: Final = (0.5, 2000.0)  # range of the colour scale
 
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=1, updates=2, images=100),
@@ -30,16 +30,15 @@ SIZES: Final = {
     Scale.PAPER: Size(batch=128, seeds=5, updates=15_000, images=None),
 }
 PROTOCOL: Final = (
-    "S1 and S2 show pictures of Li et al. (2018, arXiv:1712.09913), which compare networks with "
-    "and without shortcuts, not BN against none. Found there: a plane of two random directions, "
-    "each filter of a direction as long as the network's own, from -1 to 1. Ours: both networks "
-    "with the same directions, grid and colours; the loss of one training batch with the "
-    "statistics of the batch, where Li et al. take running ones, with which BN is another "
-    "function; 'smoother' as S1 defines it below the picture, a smaller Lipschitz constant of the "
-    "loss and of its gradient, by a factor of two at least, on the plane and in its units. "
-    "The units matter: the weights before BN have no scale of their own, and on steps of one "
-    "absolute length a network with four times the weights, the same function, looks flatter "
-    "(a test shows both). "
+    "S1 and S2 show surfaces of Li et al. (2018, arXiv:1712.09913), which compare networks with "
+    "and without shortcuts, not with and without BN. From Li et al.: a plane of two random "
+    "directions, each filter of a direction as long as the network's own, from -1 to 1. Our "
+    "choices: the same directions, grid and colours for both networks; the loss of one training "
+    "batch with batch statistics, where Li et al. use running ones, with which BN is a different "
+    "function; 'smoother' as S1 defines it below the figure, a smaller Lipschitz constant of the "
+    "loss and of its gradient, by at least a factor of two, on the plane and in its units. The "
+    "units matter: the scale of the weights before BN is arbitrary, and on steps of fixed absolute "
+    "length a network with fourfold weights, the same function, looks flatter (a test shows both). "
 )
 SOURCES: Final = (
     Source("S1", "section 3.4 and figure 3"),
@@ -49,7 +48,7 @@ STATEMENT: Final = r"\text{What BN does do is smooth out the loss surface.}"
 
 
 def run(trial: Trial) -> Measured:
-    """Train both networks and look at the loss around them."""
+    """Train both networks and measure the loss around them."""
     with_bn, without = _train(trial, "batch"), _train(trial, "none")
     return compared(
         {
@@ -74,16 +73,18 @@ def _train(trial: Trial, norm: Norm) -> Trained:
 
 def _plane(run: Trained, name: str) -> Mapping[str, Any]:
     if run.diverged is not None:
-        raise UserError(f"loss_surface: a network diverged at update {run.diverged}; no surface")
-    found = run.curve[-1]["surface"]
+        raise UserError(
+            f"loss_surface: a network diverged at update {run.diverged}, so it has no surface"
+        )
+    surface = run.curve[-1]["surface"]
     return {
-        **measured(found["steps"], np.array(found[name])),
+        **measured(surface["steps"], np.array(surface[name])),
         "test accuracy": run.last("test accuracy"),
     }
 
 
 def measured(steps: Sequence[float], losses: NDArray[np.float64]) -> Mapping[str, Any]:
-    """The picture, rounded, and what `smoothness` says of it."""
+    """The rounded surface and its `smoothness`."""
     digits = np.vectorize(lambda loss: float(f"{loss:.3g}"))
     middle = near(steps, losses)
     return {
@@ -95,26 +96,26 @@ def measured(steps: Sequence[float], losses: NDArray[np.float64]) -> Mapping[str
     }
 
 
-def compared(found: Mapping[str, Mapping[str, Any]]) -> Measured:
-    """Add slope and curvature over those with BN."""
+def compared(planes: Mapping[str, Mapping[str, Any]]) -> Measured:
+    """Add slope and curvature relative to those with BN."""
     return {
-        net: {**row, **{over(name): row[name] / found[WITH][name] for name in WORDS}}
-        for net, row in found.items()
+        net: {**row, **{over(name): row[name] / planes[WITH][name] for name in WORDS}}
+        for net, row in planes.items()
     }
 
 
 def over(name: str) -> str:
-    """The quantity's name, over that with BN."""
+    """Name of the quantity relative to that with BN."""
     return f"{name} over that with BN"
 
 
 def criteria() -> tuple[Criterion, ...]:
-    """S1, definitions 3.2 and 3.3, on the plane; "smooth significantly": by a factor."""
+    """S1, definitions 3.2 and 3.3, on the plane; "smooth significantly" means by `FACTOR`."""
     return tuple(
         Criterion(
             WITHOUT,
             over(name),
-            f"{words} of the loss on the plane, without BN over with BN",
+            f"{words} of the loss on the plane, without BN / with BN",
             at_least=FACTOR,
         )
         for name, words in WORDS.items()
@@ -211,8 +212,8 @@ CLAIM = Claim(
     + (
         "Measured with three seeds, 300 updates at a rate of 0.01 (test accuracy 48 % with BN, 43 "
         "% without): the largest slope is 2.6 with BN and 3,000 without, at the corners of the "
-        "plane, where eleven layers of longer weights multiply, and which no training goes to. "
-        "Within a fifth of the plane it is 0.8 with BN and 1.7 without, so that most of the "
-        "picture's contrast says little about where the network is trained."
+        "plane, where eleven layers of enlarged weights multiply and which training never visits. "
+        "Within a fifth of the plane it is 0.8 with BN and 1.7 without, so most of the contrast of "
+        "the figure says little about the region of training."
     ),
 )

@@ -1,4 +1,4 @@
-"""How much of a gradient the two reductions of Theorem 4.1 take off, in a VGG in training."""
+"""How much of the gradient the two subtracted terms of Theorem 4.1 remove in a VGG in training."""
 
 from typing import Any
 
@@ -16,17 +16,17 @@ from bnproof.theory.sources import Source
 SIGNIFICANT = 0.1  # of the squared length
 SHARE, EXPECTED = "share taken off", "share expected of a random gradient"
 NAMES = ("measured", "mean", "hat", "chance", "factor", "broken")
-FLOOR = 1e-7  # of a share, for the picture
+FLOOR = 1e-7  # of a share, for the figure
 
 
 def run(trial: Trial) -> Measured:
-    """Read what the runs with BN recorded."""
-    found = vgg(trial, "batch")
-    return {WITH: _rows(found), CONTROL: _rows(found, control=True)}
+    """Use what the runs with BN recorded."""
+    trained = vgg(trial, "batch")
+    return {WITH: _rows(trained), CONTROL: _rows(trained, control=True)}
 
 
 def _rows(run: Trained, *, control: bool = False) -> dict[str, Any]:
-    """By layer, the median over the evaluations after the first update, and by evaluation."""
+    """Values by layer, medians over the evaluations after the first update, and by evaluation."""
     table = recorded(run, NAMES, control=control)
     share = table["mean"] + table["hat"]
     rows: dict[str, Any] = {
@@ -57,7 +57,7 @@ def _has_curvature(row: Any) -> bool:
 
 @declared
 def draw(m: Medians) -> Plot:
-    """The shares by layer and evaluation, and beside those of a random gradient."""
+    """The shares by layer and evaluation, and compared with a random gradient."""
     shares = m[WITH, "course"].T
     layers = range(1, len(shares) + 1)
     share, control = np.maximum(m[WITH, SHARE], FLOOR), m[CONTROL, SHARE]
@@ -100,7 +100,7 @@ def draw(m: Medians) -> Plot:
 
 CLAIM = Claim(
     id="report_reduction_in_training",
-    title="In training the two reductions of Theorem 4.1 take a significant part of the gradient.",
+    title="In training the terms of Theorem 4.1 remove a significant part of the gradient.",
     sources=(
         Source("S1", "3.4, 'significantly reduced whenever the activations correlate'"),
         Source("S0", "Delving Deeper, 'Additive'"),
@@ -118,13 +118,13 @@ CLAIM = Claim(
                 Criterion(
                     WITH,
                     SHARE,
-                    "share of the squared gradient taken off, smallest of the layers",
+                    "share of the squared gradient removed, smallest of the layers",
                     at_least=SIGNIFICANT,
                 ),
             ),
             control=(
-                "the same networks under the loss half the squared length of all normalised "
-                "activations, whose gradient is the activation"
+                "the same networks with half the squared length of all normalised activations as "
+                "the loss, whose gradient is the activation"
             ),
             made_of=WITH,
             draw=draw,
@@ -135,16 +135,16 @@ CLAIM = Claim(
     ),
     expected=Verdict.NOT_REPRODUCED,
     remark=(
-        "The theorem is proved (santurkar_4_1), and so is when something is taken off "
-        "(report_reduction_condition); here it is measured how much: of sum (gamma/s)^2 |g|^2 "
-        "over a layer, at every evaluation of a training with BN, by the relation and letters "
-        "that are proved there. Ours: significant is a tenth, stated before measuring. The two "
-        "terms are the squares of the derivatives of the loss in beta and in gamma, over m. A "
-        "gradient in a random direction would lose 2/m, where m counts all places of all images, "
-        "and in training it is 0.15 to 1.5 times that: 0.002 % in the first layer, 2.2 % in the "
-        "last, with three seeds alike. No unit broke Theorem 4.1 or, at four "
-        "units of each layer, the printed bound of Theorem 4.2 beyond rounding (of its second "
-        "term speaks slides_more_predictive_in_training). The median gamma/s is above 1 in nine of "
-        "the ten layers (0.9 to 1.7): at these weights it lengthens the gradient."
+        "The theorem is proved (santurkar_4_1), and so is the condition under which the terms are "
+        "not 0 (report_reduction_condition); this measures how much they remove of sum (gamma/s)^2 "
+        "|g|^2 over a layer, at every evaluation of a training run with BN, using the proved "
+        "relation. Our choice: significant means a tenth, fixed before measuring. The two terms "
+        "are the squared derivatives of the loss with respect to beta and gamma, divided by m. A "
+        "gradient in a random direction would lose 2/m, where m counts all positions of all "
+        "images; in training it loses 0.15 to 1.5 times that: 0.002 % in the first layer, 2.2 % in "
+        "the last, similarly for all three seeds. No unit violated Theorem 4.1 or, at four units "
+        "of each layer, the printed bound of Theorem 4.2 beyond rounding (for its second term see "
+        "slides_more_predictive_in_training). The median gamma/s is above 1 in nine of the ten "
+        "layers (0.9 to 1.7): at these weights it lengthens the gradient."
     ),
 )

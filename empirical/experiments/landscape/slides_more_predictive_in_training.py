@@ -1,4 +1,4 @@
-"""How often the second term of Theorem 4.2 lowers the curvature, in a VGG in training."""
+"""How often the second term of Theorem 4.2 lowers the curvature in a VGG in training."""
 
 from typing import Any
 
@@ -18,13 +18,13 @@ NEARLY_ALL = 0.9
 
 
 def run(trial: Trial) -> Measured:
-    """Read what the runs with BN recorded."""
-    found = vgg(trial, "batch")
-    return {WITH: _rows(found), CONTROL: _rows(found, control=True)}
+    """Use what the runs with BN recorded."""
+    trained = vgg(trial, "batch")
+    return {WITH: _rows(trained), CONTROL: _rows(trained, control=True)}
 
 
 def _rows(run: Trained, *, control: bool = False) -> dict[str, Any]:
-    """By layer, medians over the evaluations after the first update."""
+    """Values by layer, medians over the evaluations after the first update."""
     table = recorded(run, ("lowers", "factor"), control=control)
     return {
         LOWERS: np.median(table["lowers"], axis=0),
@@ -85,8 +85,8 @@ CLAIM = Claim(
                 ),
             ),
             control=(
-                "the same networks under the loss half the squared length of all normalised "
-                "activations, whose gradient is the activation"
+                "the same networks with half the squared length of all normalised activations as "
+                "the loss, whose gradient is the activation"
             ),
             made_of=WITH,
             draw=draw,
@@ -96,13 +96,14 @@ CLAIM = Claim(
     ),
     expected=Verdict.NOT_REPRODUCED,
     remark=(
-        "Theorem 4.2 is proved where its term is subtracted (slides_more_predictive_if), and the "
-        "statement without hypothesis is refuted (slides_more_predictive); here it is counted how "
-        "often the hypothesis holds at the units of a VGG with BN, at every evaluation of a "
-        "training. Ours: nearly all units, nine tenths, in every layer. Of each layer it holds "
-        "at half of the units, as it would for signs that are tossed: <g, yhat> is the derivative "
-        "of the loss in gamma, which training drives to 0 from either side. A count of this kind "
-        "had been looked at, in report_reduction_in_training, when the criterion was stated. "
-        "Whether gradients of whole networks change less along a step is santurkar_landscape."
+        "That the second term of Theorem 4.2 lowers the curvature is proved under a hypothesis "
+        "(slides_more_predictive_if) and refuted without it (slides_more_predictive); this counts "
+        "how often the hypothesis holds at the units of a VGG with BN, at every evaluation of a "
+        "training run. Our choice: nearly all units means nine tenths, in every layer. In each "
+        "layer it holds at half of the units, as for random signs: <g, yhat> is the derivative of "
+        "the loss with respect to gamma, which training drives to 0 from either side. A similar "
+        "count, in report_reduction_in_training, had been seen when the criterion was fixed. "
+        "Whether gradients of whole networks change less along a step is the claim "
+        "santurkar_landscape."
     ),
 )

@@ -69,13 +69,13 @@ CLAIM = Claim(
                 Criterion(
                     WITH,
                     GAIN,
-                    "test accuracy with BN at rate 0.1 less that at 0.003",
+                    "test accuracy with BN at rate 0.1 minus that at 0.003",
                     at_least=CLEAR,
                 ),
                 Criterion(
                     SMALL,
                     LOSS,
-                    "test accuracy with BN at rate 0.003 less that at 0.0001",
+                    "test accuracy with BN at rate 0.003 minus that at 0.0001",
                     at_least=CLEAR,
                 ),
             ),
@@ -88,8 +88,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.REPRODUCED,
     remark=(
-        "Found and ours: as bjorck_fig1. A difference counts from one point of test accuracy on, "
-        "stated before measuring. At quick all rates have the same updates, where the paper gives "
-        "the smaller rates 8 and 15 times as many, so that 0.0001 is far from done."
+        "Protocol as in bjorck_fig1. A difference must be at least one point of test accuracy, "
+        "fixed before measuring. At quick all rates have the same number of updates, while in the "
+        "paper the smaller rates have 8 and 15 times as many, so training at 0.0001 is far from "
+        "finished."
     ),
 )

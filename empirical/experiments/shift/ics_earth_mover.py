@@ -18,7 +18,7 @@ OVER: Final = "largest distance over the bound"
 
 
 def run(trial: Trial) -> Measured:
-    """Move the layers up to this one by a step and by a hundred; the control has no BN."""
+    """Update the layers up to the measured one by one step and by a hundred."""
     nets = measured(trial)
     for rows in nets.values():
         for kind in ("largest", "largest at long"):
@@ -69,7 +69,7 @@ CLAIM = Claim(
                 Criterion(
                     WITH,
                     OVER,
-                    f"largest distance after {LONG:g} times the step over the bound",
+                    f"largest distance after {LONG:g} times the step, relative to the bound",
                     at_most=1.0,
                 ),
             ),
@@ -83,15 +83,15 @@ CLAIM = Claim(
     ),
     expected=Verdict.REPRODUCED,
     remark=(
-        "Huang and Yu (2020, arXiv:2001.02814) prove bounds of their own form; S1 repeats none. "
-        "Ours: standardised distributions of one unit are at most sqrt 2 apart, whatever the "
-        "update, because independent samples of them have a mean squared distance of 2 "
-        "(ics_earth_mover_bound, where it is derived). So |gamma| sqrt 2 bounds the distance under "
-        "an update of everything before the unit's BN. Measured on VGG through training for a "
-        "hundred times the step of training, on layers 3, 6 and 9, every unit; without BN "
-        "distances are in units of the deviation before the update, and have no bound. With three "
-        "seeds the largest distance that any unit goes is half of the bound, and a fifth to a "
-        "quarter of it after the step of training itself; without BN units go 10^7 deviations and "
-        "more, and up to 4.6 after the step itself."
+        "Huang and Yu (2020, arXiv:2001.02814) prove bounds of a different form, which S1 does not "
+        "repeat. Our bound: standardised distributions of one unit are at most sqrt 2 apart, "
+        "whatever the update, because independent samples of them have a mean squared distance of "
+        "2 (derived in ics_earth_mover_bound). So |gamma| sqrt 2 bounds the distance under an "
+        "update of everything before the unit's BN. Measured on VGG through training for a hundred "
+        "times the training step, at every unit of layers 3, 6 and 9; without BN distances are in "
+        "units of the deviation before the update and unbounded. With three seeds the largest "
+        "distance of any unit is half of the bound, and a fifth to a quarter of it after the "
+        "training step itself; without BN units move by 10^7 deviations and more, and up to 4.6 "
+        "after the training step itself."
     ),
 )
