@@ -1,1 +1,1 @@
-"""Does it show on images: data, networks, probes and experiments."""
+"""Experiments on images: data, networks, metrics and training."""

@@ -1,15 +1,15 @@
-"""The form of an experiment on images, and how measurements become evidence.
+"""What an experiment on images consists of, and how measurements become evidence.
 
-An experiment measures networks: mostly with BN, without BN, and a control, which is one of the
-others after what the statement is about was destroyed.  Its criteria are
-thresholds on those measurements that are read off the printed statement; where one was changed
-after measuring, the claim's remark says so.  The statement holds if all are satisfied; the
-control, put in the place of the network that it was made of, must get the opposite answer.
+An experiment measures networks: usually one with BN, one without, and a control, which is one of
+these after the effect that the statement is about has been destroyed.  Its criteria are thresholds
+on the measurements, derived from the printed statement; if one was changed after measuring, the
+claim's remark says so.  The statement holds if all criteria are satisfied.  The control,
+substituted for the network that it was derived from, must get the opposite answer.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,11 @@ Measured = Mapping[str, Mapping[str, Any]]
 Series = Mapping[str, Mapping[str, NDArray[np.float64]]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Criterion:
     """A threshold on the median over seeds of one quantity of one network.
 
-    Where the quantity is a row (a number for each layer), every number must satisfy it.
+    If the quantity is a row (one number per layer), every entry must satisfy it.
 
     Raises
     ------
@@ -42,6 +42,7 @@ class Criterion:
     net: str
     quantity: str
     words: str
+    _: KW_ONLY
     at_least: float | None = None
     at_most: float | None = None
 
@@ -50,7 +51,7 @@ class Criterion:
             raise ValueError(f"{self.words}: give one of at_least and at_most")
 
     def value(self, medians: Series) -> float:
-        """Return the number that is furthest to the wrong side."""
+        """Return the entry closest to violating the threshold, or furthest beyond it."""
         row = medians[self.net][self.quantity]
         return float(np.min(row) if self.at_least is not None else np.max(row))
 
@@ -70,7 +71,7 @@ class Criterion:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """Means: measure networks on images; a member of `Claim.means`.
+    """A check that measures networks on images; a member of `Claim.checks`.
 
     Attributes
     ----------
@@ -79,22 +80,22 @@ class Experiment:
     criteria
         What the printed statement requires of the numbers.
     control
-        In words, how the control was made.  The control of a statement that is true must fail the
+        How the control was made, in words.  The control of a statement that is true must fail the
         criteria; that of a statement that is false must satisfy them.
     draw
         Draws the evidence on a figure and returns its text alternative.
     printed
-        What the source prints, in the shape of `run`'s answer, to stand beside it.
+        The numbers that the source prints, in the form that `run` returns, for comparison.
     positions
-        What the entries of a row belong to, such as ``{"layer": (18, 54, 90)}``.
-    pictures
-        Quantities that serve the figure only and are left out of `Evidence.numbers`.
+        What the entries of a row refer to, such as ``{"layer": (18, 54, 90)}``.
+    plot_only
+        Quantities that are only drawn, and left out of `Evidence.numbers`.
     made_of
-        The network that the control was made of, and in whose place it is put.
+        The network that the control is derived from and replaces in the criteria.
     networks
         Provenance of the networks.
     data
-        Name of the data, where they are not the images that are given.
+        Name of the data set, if it is not the given images.
     sizes
         What each scale means.  With `Size.updates` the experiment trains: `verify` then judges
         the published measurements, and `bnproof experiment run` measures.
@@ -114,7 +115,7 @@ class Experiment:
 
     @property
     def trains(self) -> bool:
-        """Whether networks are trained, which takes longer than `verify` may."""
+        """Whether networks are trained, which takes too long for `verify`."""
         return any(size.updates for size in self.sizes.values())
 
 
@@ -154,7 +155,7 @@ def judge(
     finite = all(math.isfinite(row[name]) for row in rows for name in ("value", "control value"))
     holds = all(row["satisfied"] for row in rows) if finite else None
     failing = next((row for row in rows if not row["control satisfied"]), None)
-    found = "; ".join(f"{row['words']} {row['value']:.3g} (asked: {row['asked']})" for row in rows)
+    values = "; ".join(f"{row['words']} {row['value']:.3g} (asked: {row['asked']})" for row in rows)
     answer = "passes"
     if failing is not None:
         answer = f"does not pass: {failing['words']} {failing['control value']:.3g}"
@@ -162,7 +163,7 @@ def judge(
         kind=Kind.EXPERIMENT,
         holds=holds,
         control_differs=holds is not None and holds == (failing is not None),
-        summary=f"On {where}: {found}; the control {answer}.",
+        summary=f"On {where}: {values}; the control {answer}.",
         numbers=_numbers(experiment, series, medians, rows),
         # n values lie on one side of their law's median with probability 2^-n each way.
         provenance={
@@ -185,7 +186,7 @@ def draw(fig: Figure, claim: Claim, evidence: Evidence) -> str:
 
 
 def experiment_of(claim: Claim) -> Experiment:
-    """The experiment among the means of `claim`.
+    """The experiment among the checks of `claim`.
 
     Raises
     ------
@@ -194,7 +195,7 @@ def experiment_of(claim: Claim) -> Experiment:
     """
     experiment: Experiment | None = claim.check_of(Experiment)
     if experiment is None:
-        raise ValueError(f"{claim.id}: has no experiment among its means")
+        raise ValueError(f"{claim.id}: has no experiment among its checks")
     return experiment
 
 
@@ -226,7 +227,7 @@ def _numbers(
 
 
 def _plain(value: Any) -> Any:
-    """Numbers and rows for JSON, which knows no NaN and no infinity: None stands for them."""
+    """Convert numbers and arrays for JSON; NaN and infinity, which JSON lacks, become None."""
     if isinstance(value, np.ndarray):
         return [_plain(entry) for entry in value] if value.ndim else _plain(value.item())
     if isinstance(value, np.generic):

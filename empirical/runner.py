@@ -1,4 +1,4 @@
-"""Carry out experiments, seed by seed, each kept in its own folder as soon as it is measured."""
+"""Run experiments seed by seed; each seed is saved in its own folder once it is measured."""
 
 import tempfile
 import time
@@ -27,7 +27,7 @@ from bnproof.theory.common.code import code_hash
 
 @dataclass(frozen=True)
 class Results:
-    """Measurements of some seeds, and what is needed to repeat them.
+    """Measurements of several seeds, and everything needed to repeat them.
 
     Attributes
     ----------
@@ -40,8 +40,8 @@ class Results:
     seconds
         Spent on all seeds, training included, in all parts of the run.
     runs
-        Of each training run its recipe, where that differs from the default; its data; and its
-        first losses, in which rounding has hardly grown yet.
+        For each training run: the non-default part of its configuration, its data, and its first
+        losses, in which rounding errors are still small.
     """
 
     series: Series
@@ -53,12 +53,12 @@ class Results:
 
 @one_thread()
 def check(claim: Claim, settings: Settings, *, root: Path | None = None) -> Evidence:
-    """Carry out the experiment of `claim` with one thread and judge it.
+    """Run the experiment of `claim` on one thread and judge it.
 
     Parameters
     ----------
     root
-        Folder of all runs, which are kept and read again; None keeps nothing.
+        Folder of all runs, which are saved and reused; None saves nothing.
 
     Returns
     -------
@@ -81,32 +81,26 @@ def check(claim: Claim, settings: Settings, *, root: Path | None = None) -> Evid
     )
 
 
-def measure(
-    claim: Claim,
-    settings: Settings,
-    *,
-    root: Path,
-    seeds: int | None = None,
-) -> Results:
-    """Measure every seed, or read those that are measured already.
+def measure(claim: Claim, settings: Settings, *, root: Path, seeds: int | None = None) -> Results:
+    """Measure every seed, or load those that have been measured already.
 
     Parameters
     ----------
     root
         Folder of all runs.
     seeds
-        Number of seeds, from `settings.seed` on; that of the scale if None.
+        Number of seeds, starting at `settings.seed`; None for that of the scale.
     """
     experiment = experiment_of(claim)
     numbers = seeds_of(claim, settings, seeds)
     images = load(settings.data, limit=size_of(claim, settings).images)
     name = experiment.data or images.name
-    found = [
+    results = [
         measure_seed(claim, trial_of(claim, settings, images, seed, root=root))
         for seed in tqdm(numbers, desc=claim.id, unit="seed", leave=False, disable=None)
     ]
     return Results(
-        series=_stacked([row["measured"] for row in found]),
+        series=_stacked([row["measured"] for row in results]),
         where=f"{name}, {size_of(claim, settings).words(len(numbers))}",
         provenance={
             "data set": name,
@@ -117,22 +111,22 @@ def measure(
             "device": settings.device,
             "torch": torch.__version__,
             "precision": "float32",  # of every network that is not trained
-            **_training(found),
+            **_training(results),
             **experiment.networks,
             "control": experiment.control,
         },
-        seconds=sum(row["seconds"] for row in found),
-        runs=[_begun(run) for row in found for run in row["trained"]],
+        seconds=sum(row["seconds"] for row in results),
+        runs=[_begun(run) for row in results for run in row["trained"]],
     )
 
 
 def size_of(claim: Claim, settings: Settings) -> Size:
-    """What the scale that was chosen means for the experiment of `claim`."""
+    """The size that the chosen scale stands for in the experiment of `claim`."""
     return experiment_of(claim).sizes[settings.scale]
 
 
 def seeds_of(claim: Claim, settings: Settings, seeds: int | None = None) -> list[int]:
-    """The seeds that are measured: so many, or as many as the scale asks for."""
+    """The seeds to measure: `seeds` of them, or as many as the scale asks for."""
     count = seeds or size_of(claim, settings).seeds
     return [settings.seed + number for number in range(count)]
 
@@ -146,7 +140,7 @@ def trial_of(
     root: Path,
     runner: Conduct = here,
 ) -> Trial:
-    """One seed of the experiment of `claim`; `conduct` is that of `Trial`."""
+    """One seed of the experiment of `claim`; `runner` is that of `Trial`."""
     return Trial(
         images=images,
         seed=seed,
@@ -160,7 +154,7 @@ def trial_of(
 
 
 def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
-    """What the measurements of one seed depend on, the code of the experiment included."""
+    """Everything that the measurements of one seed depend on, including the experiment's code."""
     return {
         "experiment": claim.id,
         "code": code_of(experiment_of(claim).run.__module__),
@@ -177,8 +171,8 @@ def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
 def code_of(name: str) -> str:
     """Hash of the code of a loaded module and of all modules of `bnproof` that it imports.
 
-    Code that is in no file, typed at a prompt, gets a hash that no other process gives: what was
-    measured with it is not taken for what other code would measure.
+    Code without a file, such as code typed at a prompt, gets a hash unique to this process, so that
+    its measurements are never mistaken for those of other code.
     """
     try:
         return code_hash(name, within="bnproof")
@@ -188,18 +182,18 @@ def code_of(name: str) -> str:
 
 @cache
 def _of_no_file(name: str) -> str:
-    """A hash for a module that this process has and no file."""
+    """A hash for a module without a file, unique to this process."""
     del name
     return uuid.uuid4().hex
 
 
 def measure_seed(claim: Claim, trial: Trial) -> State:
-    """Measurements of one seed: read if they are there, else made and kept.
+    """Measurements of one seed, loaded if they exist, else made and saved.
 
     Raises
     ------
     bnproof.empirical.trial.MissingError
-        If the trial only looks parts of it up (`Trial.conduct`), and some are not done.
+        If the trial only looks up its parts (`Trial.runner`) and some are not done.
     """
     assert trial.runs is not None
     run = RunFolder(trial.runs, trial_config(claim, trial))
@@ -218,28 +212,28 @@ def _measured(claim: Claim, trial: Trial) -> State:
         measured = experiment_of(claim).run(trial)
     if trial.missing:
         raise MissingError(trial.missing)
-    found: State = plain(
+    result: State = plain(
         {
             "measured": measured,
-            "trained": [_summary(one) for one in trial.trained],
-            "seconds": sum(one.seconds for one in trial.trained) or time.monotonic() - begun,
+            "trained": [_summary(run) for run in trial.trained],
+            "seconds": sum(run.seconds for run in trial.trained) or time.monotonic() - begun,
         }
     )
-    return found
+    return result
 
 
-def _summary(one: Trained) -> State:
-    """A training run in a line of the evidence; its curve stays in its folder."""
-    return asdict(one.training_config) | {
-        "data": one.data,
-        "diverged": one.diverged,
-        "first losses": one.losses,
-        "seconds": one.seconds,
+def _summary(run: Trained) -> State:
+    """What the evidence says of a training run; its curve stays in its folder."""
+    return asdict(run.training_config) | {
+        "data": run.data,
+        "diverged": run.diverged,
+        "first losses": run.losses,
+        "seconds": run.seconds,
     }
 
 
 def _begun(run: State) -> State:
-    """What was trained, and how it began."""
+    """What was trained, and its first losses."""
     training_config = {field.name: run[field.name] for field in fields(TrainingConfig)}
     usual = {field.name: plain(field.default) for field in fields(TrainingConfig)}
     return {
@@ -249,9 +243,9 @@ def _begun(run: State) -> State:
     }
 
 
-def _training(found: Sequence[State]) -> dict[str, Any]:
-    """What the training runs have in common, and how many there were."""
-    runs = [one for row in found for one in row["trained"]]
+def _training(results: Sequence[State]) -> dict[str, Any]:
+    """What the training runs have in common, and their number."""
+    runs = [one for row in results for one in row["trained"]]
     if not runs:
         return {}
     names = ("steps", "momentum", "decay", "schedule", "augment", "precision")
@@ -264,7 +258,7 @@ def _training(found: Sequence[State]) -> dict[str, Any]:
 
 
 def _stacked(trials: Sequence[Mapping[str, Mapping[str, Any]]]) -> Series:
-    """Arrays whose first axis is the trial."""
+    """Stack the trials along a new first axis."""
     return {
         net: {
             name: np.stack([np.asarray(trial[net][name], dtype=float) for trial in trials])

@@ -1,4 +1,4 @@
-"""What an experiment is given for one seed: images, networks, and training runs."""
+"""What an experiment gets for one seed: images, networks and training runs."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -31,18 +31,18 @@ RESNET: Final[Mapping[str, str]] = {
     "initialisation": "convolutions Xavier uniform, linear layer PyTorch's default",
 }
 APART: Final = 1_000  # seeds of an experiment and of its control
-UPDATE: Final = 0.05  # seconds of an update, and of a shared part: guesses, for the order of work
+UPDATE: Final = 0.05  # seconds per update and per shared part: guesses, used to order the work
 SHARED: Final = 10.0
-POOL: Final = 5_000  # images that batches are drawn from: 10 batches of 128 hardly overlap
+POOL: Final = 5_000  # images to draw batches from: 10 batches of 128 hardly overlap
 
 
 class MissingError(Exception):
-    """Parts of an experiment, such as training runs, that it reads and that are not done yet.
+    """Parts of an experiment, such as training runs, that it needs and that are not done yet.
 
     Attributes
     ----------
     parts
-        Those that were asked for so far, by the name of their run folder.
+        Those requested so far, by the name of their run folder.
     """
 
     def __init__(self, parts: "Mapping[str, Part]") -> None:
@@ -61,11 +61,11 @@ class Size:
     seeds
         Number of seeds.
     steps
-        Step sizes in a decade of a path along the gradient.
+        Step sizes per decade on a path along the gradient.
     updates
-        Of a training run; 0 where nothing is trained.
+        Updates of a training run; 0 if nothing is trained.
     images
-        At most so many images are read of the training and of the test set; all if None.
+        Maximum number of images read from the training set and from the test set; None for all.
     """
 
     batch: int = 128
@@ -75,7 +75,7 @@ class Size:
     images: int | None = POOL
 
     def words(self, seeds: int) -> str:
-        """The size, with that many seeds, as a summary says it."""
+        """The size in words, with that many seeds."""
         trained = f", {self.updates:,} updates a run" if self.updates else ""
         return f"{seeds} seeds, batches of {self.batch}{trained}"
 
@@ -93,16 +93,16 @@ class Trained:
 
     Attributes
     ----------
-    recipe, data
-        What was carried out, on data of that name.
+    training_config, data
+        The configuration of the run, and the name of its data.
     diverged
-        The update whose mini-batch loss passed the limit, or None.
+        The update whose mini-batch loss exceeded the limit, or None.
     curve
         The evaluations, the first before any update (`Trainer.evaluate`).
     seconds
-        Spent on the run.
+        Duration of the run.
     losses
-        Before each of the first updates; none of a run kept by an older version.
+        Losses before each of the first updates; empty for runs saved by an older version.
     """
 
     training_config: TrainingConfig
@@ -115,7 +115,7 @@ class Trained:
     def column(self, *path: str) -> NDArray[np.float64]:
         """One quantity at every evaluation; NaN where it was not measured.
 
-        ``column("test accuracy")``, or ``column("landscape", "beta")`` for what a probe found.
+        ``column("test accuracy")``, or ``column("landscape", "beta")`` for what a metric recorded.
         """
         return np.array([_entry(row, path) for row in self.curve], dtype=float)
 
@@ -125,7 +125,7 @@ class Trained:
 
 
 class _Missing(Trained):
-    """A training run that is not done: it cannot be read."""
+    """A training run that is not done: reading it raises `MissingError`."""
 
     def __init__(
         self, training_config: TrainingConfig, data: str, missing: "Mapping[str, Part]"
@@ -137,7 +137,7 @@ class _Missing(Trained):
 
 
 class _MissingState(State):
-    """A result that is not there: nothing of it can be read."""
+    """A result that does not exist yet: reading it raises `MissingError`."""
 
     def __init__(self, missing: "Mapping[str, Part]") -> None:
         super().__init__()
@@ -155,18 +155,18 @@ def _entry(row: Any, path: tuple[str, ...]) -> Any:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of an experiment that others may share, with a run folder of its own.
+    """A part of an experiment, with its own run folder, that several experiments may share.
 
     Attributes
     ----------
     run
         The folder.
     name
-        What a person calls it.
+        Name for display.
     seconds
-        About how long it takes.
+        Estimated duration.
     carry_out
-        Does what is left of it, waits while another process does, and gives the result.
+        Does what is left of it, or waits while another process does, and returns the result.
     """
 
     run: RunFolder
@@ -175,12 +175,12 @@ class Part:
     carry_out: Callable[[], State | None] = field(repr=False)
 
 
-# What gives the result of a part; None if it is not done and is not to be carried out here.
+# Returns the result of a part, or None if it is not done and must not be run here.
 Conduct = Callable[[Part], State | None]
 
 
 def here(part: Part) -> State | None:
-    """Carry the part out, or read it if it is done."""
+    """Run the part, or load its result if it is done."""
     return part.carry_out()
 
 
@@ -196,19 +196,18 @@ class Trial:
     Attributes
     ----------
     images, seed, device
-        What is measured, from which seed, and where.
-    size, scale
-        How much.
+        The images, the seed and the device.
+    size, scale        The amount of work.
     runs
         Folder of training runs; an experiment that trains needs one.
     precision
-        Of training.
+        Precision of training.
     runner
-        What gives the results of training runs and shared parts: `here`, or `look_up`.
+        Returns the results of training runs and shared parts: `here` or `look_up`.
     trained
         The training runs of this trial, in order.
     missing
-        Parts that were asked for and are not done, by the name of their run folder.
+        Parts that were requested and are not done, by the name of their run folder.
     """
 
     images: Images
@@ -225,17 +224,14 @@ class Trial:
 
     @property
     def other_seed(self) -> int:
-        """The seed of a control that differs in nothing else: none that the experiment has."""
+        """Seed for a control that differs in nothing else; no seed of the experiment equals it."""
         return self.seed + APART
 
     @cached_property
     def batch(self) -> tuple[Tensor, Tensor]:
         """Standardised images (b, 3, 32, 32) and labels (b,) on the device."""
         inputs, labels = batch(self.images, self.size.batch, self.seed)
-        return (
-            inputs.to(device=self.device, memory_format=LAYOUT),
-            labels.to(self.device),
-        )
+        return (inputs.to(device=self.device, memory_format=LAYOUT), labels.to(self.device))
 
     @property
     def inputs(self) -> Tensor:
@@ -249,11 +245,11 @@ class Trial:
 
     @property
     def steps(self) -> int:
-        """Step sizes in a decade of a path along the gradient."""
+        """Step sizes per decade on a path along the gradient."""
         return self.size.steps
 
     def network(self, norm: Norm, init: Initialisation = "xavier") -> ResNet:
-        """Build a network; for one seed and `init` the kernels are the same for every `norm`."""
+        """Build a network; its kernels depend on the seed and `init`, not on `norm`."""
         generator = self.stream("network")
         net = resnet(self.depth, generator=generator, norm=norm, shortcut=SHORTCUT, init=init)
         net.to(device=self.device)
@@ -272,15 +268,26 @@ class Trial:
         data: Data | None = None,
         **training_config: Any,
     ) -> Trained:
-        """Carry out a training run, or read it if it is done.
+        """Carry out a training run, or load it if it is done.
 
-        `data` are the trial's images unless others are given, `recipe` are other fields of
-        `TrainingConfig`.  Updates, batch, seed and precision are those of the trial unless `recipe`
-        says otherwise.
+        Parameters
+        ----------
+        network
+            As `bnproof.empirical.networks.table.build`.
+        rate
+            Learning rate.
+        data
+            Data other than the trial's images.
+        training_config
+            Other fields of `TrainingConfig`.  Updates, batch, seed and precision are those of the
+            trial unless given.
 
-        Where parts are only looked up (`conduct`), reading a run that is not done raises
-        `MissingError` with all that were asked for until then.  So ask for several before reading
-        the first: they are then carried out side by side.
+        Returns
+        -------
+        Trained
+            If parts are only looked up (`runner`) and the run is not done, reading it raises
+            `MissingError` with all parts requested so far.  Request several before reading the
+            first: they can then be run in parallel.
         """
         usual = {
             "steps": self.size.updates,
@@ -303,7 +310,7 @@ class Trial:
         if result is None:
             self.missing[part.run.folder.name] = part
             return _Missing(made, chosen.name, self.missing)
-        found = Trained(
+        trained = Trained(
             made,
             chosen.name,
             result["diverged"],
@@ -311,26 +318,28 @@ class Trial:
             result["seconds"],
             result.get("first losses", ()),
         )
-        if (made, chosen.name) not in [(one.training_config, one.data) for one in self.trained]:
-            self.trained.append(found)
-        return found
+        if (made, chosen.name) not in [
+            (other.training_config, other.data) for other in self.trained
+        ]:
+            self.trained.append(trained)
+        return trained
 
     def shared(self, name: str, config: Mapping[str, Any], compute: Callable[[], State]) -> State:
-        """Measure something that other experiments measure too, or read it if it is done.
+        """Measure something that several experiments need, or load it if it is done.
 
         Parameters
         ----------
         name
-            What a person calls it.
+            Name for display.
         config
-            All that it depends on beside the trial, the hash of its code included.
+            Everything it depends on besides the trial, including the hash of its code.
         compute
-            Gives numbers, as JSON knows them.
+            Returns values that JSON can represent.
 
         Returns
         -------
         dict
-            Reading it raises `MissingError` where parts are only looked up and it is not done.
+            If parts are only looked up and it is not done, reading it raises `MissingError`.
         """
         if self.runs is None:
             return compute()

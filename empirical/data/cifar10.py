@@ -25,31 +25,31 @@ LARGEST_FILE = 10_000 * RECORD  # bytes, as published
 LARGEST_ARCHIVE = 10 * LARGEST_FILE  # bytes unpacked; the published archive has 6 files
 
 EXPECTED = f"expected train*.parquet and test*.parquet, {ARCHIVE} or {FOLDER}"
-MEND = "download the binary version of CIFAR-10 again, or name another folder"
+FIX = "download the binary version of CIFAR-10 again, or name another folder"
 
 
 def read(path: Path, limit: int | None = None) -> Images:
-    """Read CIFAR-10 in whichever form `path` holds it.
+    """Read CIFAR-10 from `path`, in any of the supported forms.
 
     Parameters
     ----------
     path
         A folder with Parquet files in the layout of Hugging Face (columns ``img``, a struct with
-        the field ``bytes``, and ``label``), also in a subfolder ``plain_text`` or ``data``; or
-        with the official binary archive or the folder extracted from it; or one of the two.
+        the field ``bytes``, and ``label``), also in a subfolder ``plain_text`` or ``data``; or with
+        the official binary archive or the folder extracted from it; or the archive itself.
     limit
-        Number of training and of test images to decode; a fixed permutation picks them.
+        Number of training and of test images to decode, chosen by a fixed permutation.
 
     Returns
     -------
     Images
         Named ``CIFAR-10``, or ``CIFAR-10 (JPEG-recompressed)`` where the files hold JPEG images,
-        which are not the published pixels.
+        whose pixels differ from the published ones.
 
     Raises
     ------
     DataError
-        If nothing there can be read as CIFAR-10.
+        If CIFAR-10 cannot be read from `path`.
     """
     if path.is_file() and path.name.endswith(".tar.gz"):
         return _from_archive(path, limit)
@@ -76,7 +76,7 @@ def read(path: Path, limit: int | None = None) -> Images:
 
 
 def _picked(count: int, limit: int | None) -> np.ndarray:
-    """Rows to decode: all in order, or the first `limit` of a fixed permutation."""
+    """Indices to decode: all in order, or the first `limit` of a fixed permutation."""
     if limit is None:
         return np.arange(count)
     return torch.randperm(count, generator=stream(0, "subset"))[:limit].numpy()
@@ -84,10 +84,10 @@ def _picked(count: int, limit: int | None) -> np.ndarray:
 
 def _checked(where: Path | str, pixels: np.ndarray, labels: np.ndarray) -> Split:
     if labels.size == 0:
-        raise DataError(f"{where}: holds no image; {MEND}")
+        raise DataError(f"{where}: holds no image; {FIX}")
     if labels.min() < 0 or labels.max() >= CLASSES:
         worst = labels.max() if labels.max() >= CLASSES else labels.min()
-        raise DataError(f"{where}: label {worst}; expected 0 to {CLASSES - 1}; {MEND}")
+        raise DataError(f"{where}: label {worst}; expected 0 to {CLASSES - 1}; {FIX}")
     return Split(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)))
 
 
@@ -98,7 +98,7 @@ def _records(where: Path | str, content: bytes) -> np.ndarray:
     if not content or len(content) % RECORD:
         raise DataError(
             f"{where}: {len(content)} bytes; expected a whole number of records of {RECORD} "
-            f"bytes; {MEND}"
+            f"bytes; {FIX}"
         )
     return np.frombuffer(content, dtype=np.uint8).reshape(-1, RECORD)
 
@@ -115,12 +115,12 @@ def _from_folder(folder: Path, limit: int | None) -> Images:
         for file in (folder / name for name in files):
             try:
                 if file.stat().st_size > LARGEST_FILE:
-                    raise DataError(f"{file}: more than {LARGEST_FILE} bytes; {MEND}")
+                    raise DataError(f"{file}: more than {LARGEST_FILE} bytes; {FIX}")
                 contents.append(_records(file, file.read_bytes()))
             except OSError as error:
                 raise DataError(
                     f"{file}: cannot be read ({error.strerror}); expected {', '.join(files)} in "
-                    f"this folder; {MEND}"
+                    f"this folder; {FIX}"
                 ) from error
         return _split(folder, contents, limit)
 
@@ -135,13 +135,13 @@ def _from_archive(path: Path, limit: int | None) -> Images:
             contents[wanted[name]] = content
     except DataError:
         raise
-    except Exception as error:  # on hostile bytes tarfile raises more than it documents
+    except Exception as error:  # on hostile input tarfile raises undocumented exceptions
         raise DataError(
-            f"{path}: truncated or corrupt archive ({type(error).__name__}); {MEND}"
+            f"{path}: truncated or corrupt archive ({type(error).__name__}); {FIX}"
         ) from error
     missing = [name for name in wanted.values() if name not in contents]
     if missing:
-        raise DataError(f"{path}: has no {FOLDER}/{missing[0]}; {MEND}")
+        raise DataError(f"{path}: has no {FOLDER}/{missing[0]}; {FIX}")
 
     def part(files: Sequence[str]) -> Split:
         records = [_records(f"{path}: {name}", contents[name]) for name in files]
@@ -151,17 +151,17 @@ def _from_archive(path: Path, limit: int | None) -> Images:
 
 
 def _members(path: Path, wanted: dict[str, str]) -> Iterator[tuple[str, bytes]]:
-    """Stream the plain files of exactly the wanted names; sizes are checked before reading."""
+    """Stream the regular files with the wanted names; sizes are checked before reading."""
     with tarfile.open(path, mode="r|gz") as archive:
         for member in archive:
             if member.offset_data + member.size > LARGEST_ARCHIVE:
-                raise DataError(f"{path}: unpacks to more than {LARGEST_ARCHIVE} bytes; {MEND}")
+                raise DataError(f"{path}: unpacks to more than {LARGEST_ARCHIVE} bytes; {FIX}")
             if member.name not in wanted or not member.isreg():
                 continue
             if member.size > LARGEST_FILE:
                 raise DataError(
                     f"{path}: {member.name} has {member.size} bytes; expected at most "
-                    f"{LARGEST_FILE}; {MEND}"
+                    f"{LARGEST_FILE}; {FIX}"
                 )
             file = archive.extractfile(member)
             if file is not None:
@@ -198,7 +198,7 @@ def _parquet_split(files: Sequence[Path], limit: int | None, formats: set[str]) 
 
 
 def _columns(file: Path) -> tuple[Any, np.ndarray]:
-    """Encoded images, still undecoded, and labels of one Parquet file."""
+    """Encoded images and labels of one Parquet file."""
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -209,7 +209,7 @@ def _columns(file: Path) -> tuple[Any, np.ndarray]:
     try:
         table = parquet.ParquetFile(file).read(columns=["img", "label"])
         table.validate(full=True)
-    except Exception as error:  # on hostile bytes pyarrow raises more than it documents
+    except Exception as error:  # on hostile input pyarrow raises undocumented exceptions
         raise DataError(
             f"{file}: truncated or corrupt Parquet file ({type(error).__name__}); expected the "
             "columns img and label; fetch the file again"
@@ -247,7 +247,7 @@ def _decoded(file: Path, row: int, content: bytes | None, formats: set[str]) -> 
             formats.add(str(image.format))
     except DataError:
         raise
-    except Exception as error:  # on hostile bytes Pillow raises more than it documents
+    except Exception as error:  # on hostile input Pillow raises undocumented exceptions
         raise DataError(
             f"{file}: image {row} cannot be decoded as PNG or JPEG ({type(error).__name__}); "
             "fetch the file again"

@@ -1,4 +1,4 @@
-"""Sets of 32x32 colour images, how they are standardised, and how a batch is drawn."""
+"""Sets of 32x32 colour images, their standardisation, and random batches."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,14 +15,14 @@ CLASSES = 10
 
 
 class DataError(UserError):
-    """Images cannot be had; the message is one line: the path, what was expected, the mend."""
+    """Images cannot be loaded; the message is one line: the path, what was expected, the fix."""
 
 
 def stream(seed: int, purpose: str) -> torch.Generator:
-    """Return a CPU generator that depends on `seed` and `purpose` only.
+    """Return a CPU generator that depends only on `seed` and `purpose`.
 
-    Two purposes never share random numbers, and a CPU generator gives the same numbers whatever
-    device they are used on.
+    Different purposes never share random numbers, and the numbers do not depend on the device they
+    are used on.
     """
     digest = sha256(f"{purpose} {seed}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
@@ -49,7 +49,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """A data set; `name` is to be said beside every number that is measured on it."""
+    """A data set; `name` must accompany every number measured on it."""
 
     name: str
     train: Split
@@ -59,8 +59,8 @@ class Images:
     def moments(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of each channel of the training images.
 
-        float32 of shape (3, 1, 1), on the scale 0 to 1.  Counts are exact: a sum over floats
-        would depend on the order of summation.
+        float32 of shape (3, 1, 1), on the scale 0 to 1.  Computed from counts, which are exact: a
+        sum of floats depends on the order of summation.
         """
         levels = torch.arange(256, dtype=torch.float64) / 255
         planes = self.train.pixels.transpose(0, 1).reshape(3, -1)
@@ -72,7 +72,7 @@ class Images:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of all pixels and labels: two sets of one name need not hold the same images."""
+        """Hash of all pixels and labels; data sets with the same name may hold different images."""
         content = sha256()
         for split in (self.train, self.test):
             content.update(split.pixels.numpy().tobytes())
@@ -81,7 +81,7 @@ class Images:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What the numbers of a run on them depend on."""
+        """What the numbers of a run on these images depend on."""
         return {
             "name": self.name,
             "train": len(self.train),
@@ -90,13 +90,13 @@ class Images:
         }
 
     def shuffled(self, seed: int) -> "Images":
-        """The same images, the labels of the training set permuted at random."""
+        """The same images with the training labels randomly permuted."""
         order = torch.randperm(len(self.train), generator=stream(seed, "shuffled labels"))
         train = Split(self.train.pixels, self.train.labels[order])
         return Images(f"{self.name}, labels shuffled", train, self.test)
 
     def standardise(self, pixels: Tensor) -> Tensor:
-        """Return `pixels` as float32 with the training set's mean 0 and deviation 1 a channel."""
+        """Return `pixels` as float32, standardised by the training set, channel by channel."""
         mean, deviation = self.moments
         return (pixels.float() / 255 - mean) / deviation
 
@@ -108,7 +108,7 @@ def batch(images: Images, size: int, seed: int) -> tuple[Tensor, Tensor]:
     -------
     inputs, labels
         Standardised float32 of shape (size, 3, 32, 32) and int64 of shape (size,), on the CPU;
-        the same for the same `seed`.
+        determined by `seed`.
 
     Raises
     ------

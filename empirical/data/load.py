@@ -1,4 +1,4 @@
-"""Find images by name or folder: embedded `photos` and `digits`, or CIFAR-10 from a folder."""
+"""Load images by name or folder: the embedded `photos` and `digits`, or CIFAR-10 from a folder."""
 
 from functools import lru_cache
 from importlib import resources
@@ -13,8 +13,8 @@ from bnproof.empirical.data.images import SIDE, DataError, Images, Split, batch,
 
 __all__ = ["DataError", "Images", "Split", "batch", "load"]
 
-# Colour photographs inside the wheels of scikit-image and scikit-learn; none is downloaded.
-# The second motorcycle of the stereo pair would put almost the same pixels into a second class.
+# Colour photographs shipped with scikit-image and scikit-learn; nothing is downloaded.
+# The other image of the motorcycle stereo pair is left out: it has almost the same pixels.
 PHOTOGRAPHS = (
     ("skimage", "data/astronaut.png"),
     ("skimage", "data/chelsea.png"),
@@ -27,7 +27,7 @@ PHOTOGRAPHS = (
     ("sklearn", "datasets/images/china.jpg"),
     ("sklearn", "datasets/images/flower.jpg"),
 )
-CELL = 48  # pixels; patches of one cell overlap, cells do not, so no test pixel is ever trained on
+CELL = 48  # pixels; patches overlap within a cell, but cells do not, so no test pixel is trained on
 STRIDE = 8  # pixels between patches of a cell: 3 x 3 patches
 CELLS_TRAIN = 43  # of the 54 cells of the smallest photograph
 CELLS_TEST = 11
@@ -35,27 +35,27 @@ DIGITS_TRAIN = 1437  # of 1797
 
 
 def load(data: str | Path | None = None, limit: int | None = None) -> Images:
-    """Return a set of images.
+    """Return a data set of images.
 
     Parameters
     ----------
     data
-        ``"photos"`` or None: 32x32 patches of ten photographs, the label being the photograph;
+        ``"photos"`` or None: 32x32 patches of ten photographs, labelled by photograph;
         ``"digits"``: the handwritten digits of scikit-learn, enlarged; else a folder (or
         archive) that holds CIFAR-10, see `bnproof.empirical.data.cifar10.read`.
     limit
-        Keep this many training and this many test images, picked by a fixed permutation (the
-        files are sorted by class or interleaved), and decode no others.  None keeps all; the first
-        of them are of all classes.  Standardisation is by the training images that are kept.
+        Keep and decode only this many training and test images, chosen by a fixed permutation,
+        since files may be sorted by class.  None keeps all; even then the first images cover all
+        classes.  Images are standardised by the training images that are kept.
 
     Raises
     ------
     DataError
-        One line: the path, what was expected there, and the mend.
+        In one line: the path, what was expected there, and the fix.
 
     Notes
     -----
-    The last sets are kept in memory: a second call with the same arguments costs nothing.
+    Recent data sets are cached: a second call with the same arguments costs nothing.
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit is {limit}; it must be at least 1, or None for all images")
@@ -63,8 +63,12 @@ def load(data: str | Path | None = None, limit: int | None = None) -> Images:
     if name not in EMBEDDED:
         try:
             name = str(Path(name).expanduser().resolve())
-        except (OSError, RuntimeError, ValueError) as error:  # ~nobody, a NUL, links in a circle
-            raise DataError(f"{name!r}: is no path ({error}); name another folder") from None
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+        ) as error:  # unknown user, NUL character, circular links
+            raise DataError(f"{name!r}: is not a path ({error}); name another folder") from None
     return _load(name, limit)
 
 
@@ -72,7 +76,9 @@ def load(data: str | Path | None = None, limit: int | None = None) -> Images:
 def _load(name: str, limit: int | None) -> Images:
     if name in EMBEDDED:
         images = EMBEDDED[name]()
-        if name == "photos" and limit is None:  # sorted by class: the first images must be of all
+        if (
+            name == "photos" and limit is None
+        ):  # sorted by class, but the first images must cover all
             limit = len(images.train)
         return Images(name, _keep(images.train, limit), _keep(images.test, limit))
     return cifar10.read(Path(name), limit)
@@ -86,8 +92,8 @@ def _keep(split: Split, limit: int | None) -> Split:
 
 
 def _digits() -> Images:
-    """The 1797 digits of 8x8, each pixel repeated 4x4 times in three equal channels."""
-    from sklearn.datasets import load_digits  # a second of importing that only this set needs
+    """The 1797 digits of 8x8 pixels, enlarged 4x4 times, in three equal channels."""
+    from sklearn.datasets import load_digits  # takes a second to import and is needed only here
 
     digits = load_digits()
     levels = torch.from_numpy(np.rint(digits.images * (255 / 16)).astype(np.uint8))
@@ -100,7 +106,7 @@ def _digits() -> Images:
 
 
 def _photos() -> Images:
-    """43 cells of each photograph for training and 11 others for testing, 9 patches a cell."""
+    """43 cells of each photograph for training and 11 others for testing, 9 patches per cell."""
     train, test = [], []
     for number, (package, path) in enumerate(PHOTOGRAPHS):
         cells = _cells(_photograph(package, path))
@@ -125,7 +131,7 @@ def _photograph(package: str, path: str) -> torch.Tensor:
 
 
 def _cells(photograph: torch.Tensor) -> torch.Tensor:
-    """Cut into disjoint cells, each into its patches: (cells, patches, 3, 32, 32)."""
+    """Cut into disjoint cells, and each cell into patches: (cells, patches, 3, 32, 32)."""
     cells = photograph.unfold(1, CELL, CELL).unfold(2, CELL, CELL)
     patches = cells.unfold(3, SIDE, STRIDE).unfold(4, SIDE, STRIDE)
     return patches.permute(1, 2, 3, 4, 0, 5, 6).flatten(2, 3).flatten(0, 1).contiguous()

@@ -1,4 +1,4 @@
-"""All images of a set in the memory of a device, and batches of them, cropped and reflected."""
+"""A data set in the memory of a device, and batches from it, cropped and reflected."""
 
 from typing import Final
 
@@ -12,16 +12,16 @@ PAD: Final = 4  # pixels by which a crop may move (He et al. 2015, section 4.2)
 
 
 class Pixels:
-    """All images of a set in the memory of a device, and batches of them."""
+    """A data set in the memory of a device, and batches from it."""
 
     def __init__(self, images: Images, device: str) -> None:
         mean, deviation = images.moments
         self.mean, self.deviation = mean.to(device), deviation.to(device)
         self.device = device
-        # Channels last, so that a gathered batch is in the layout that convolutions want.
+        # Channels last, so that a gathered batch has the layout that is fastest for convolutions.
         padded = functional.pad(images.train.pixels, (PAD, PAD, PAD, PAD))
         self.padded = padded.permute(0, 2, 3, 1).contiguous().to(device)
-        # A pixel of the padding is to be 0 after standardisation, hence is marked.
+        # Marks the padding, which must be 0 after standardisation.
         self.inside = functional.pad(torch.ones(SIDE, SIDE, dtype=torch.bool), (PAD,) * 4).to(
             device
         )

@@ -3,20 +3,12 @@
 The example measures, at initialisation, how much of the positive gradient one class receives.
 """
 
-import numpy as np
-from matplotlib.figure import Figure
-
-from bnproof.empirical.experiment import (
-    CONTROL,
-    WITH,
-    WITHOUT,
-    Criterion,
-    Experiment,
-    Measured,
-)
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import SeedMarks
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.table import logit_gradients, row_agreement, shuffled_rows
 from bnproof.empirical.trial import Trial
-from bnproof.theory.claim import Claim, Evidence, Verdict
+from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 SHARE = "top share"
@@ -33,14 +25,19 @@ def run(trial: Trial) -> Measured:
     return {net: {SHARE: row_agreement(rows).top_share} for net, rows in gradients.items()}
 
 
-def draw(figure: Figure, evidence: Evidence) -> str:
-    """Draw the evidence; return what the figure shows in words."""
-    medians = {net: float(np.median(rows[SHARE])) for net, rows in evidence.series.items()}
-    axes = figure.subplots()
-    axes.bar(list(medians), list(medians.values()))
-    axes.set_ylabel("share of the positive gradient")
-    axes.set_title("What the figure shows, as a sentence")
-    return f"Bars: {', '.join(f'{net} {share:.0%}' for net, share in medians.items())}."
+@declared
+def draw(m: Medians) -> Plot:
+    """Declare the figure; `m` has medians over seeds, and ``m.series`` the measurements."""
+    share = {net: f"{m[net, SHARE]:.0%}" for net in (WITH, WITHOUT, CONTROL)}
+    return Plot(
+        panels=[
+            SeedMarks(
+                y=SHARE, names={net: net for net in share}, ylabel="share of positive gradient"
+            )
+        ],
+        title=f"What the figure shows, as a sentence: {share[WITHOUT]}",
+        text=f"A mark for each seed: {', '.join(f'{net} {x}' for net, x in share.items())}.",
+    )
 
 
 CLAIM = Claim(
@@ -52,13 +49,11 @@ CLAIM = Claim(
         Experiment(
             run=run,
             # Thresholds on medians over seeds, fixed before anything is measured.
-            criteria=(
-                Criterion(net=WITHOUT, quantity=SHARE, at_least=0.8, words="share without BN"),
-            ),
+            criteria=(Criterion(WITHOUT, SHARE, "share without BN", at_least=0.8),),
             control="without BN, the classes of every row permuted independently",
             draw=draw,
         ),
     ),
     expected=Verdict.REPRODUCED,
-    remark="Found: what of the protocol is the source's. Ours: what is not.",
+    remark="From the source: which parts of the protocol. Our choices: the others.",
 )

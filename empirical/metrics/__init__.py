@@ -1,1 +1,1 @@
-"""Measurements that leave a network as it was."""
+"""Measurements that leave the network unchanged."""

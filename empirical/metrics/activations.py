@@ -2,8 +2,8 @@
 
 A18 shows distributions of activations through training (section 2.1; S0, "a closer look").  The
 earth mover's distance as a measure of internal covariate shift is that of Huang and Yu (2020,
-arXiv:2001.02814), named in S1, section 3.3.  Statistics are those that `Objective` names, those of
-the batch unless told otherwise, whatever mode the model is in.
+arXiv:2001.02814), named in S1, section 3.3.  Statistics are as in `Objective`: those of the batch
+unless specified, whatever mode the model is in.
 """
 
 from collections.abc import Sequence
@@ -31,11 +31,11 @@ class Distribution:
         The variance is the biased one that BN divides by.
     skewness, kurtosis
         Third and fourth central moment over the power 3/2 and 2 of the variance: 0 and 3 for a
-        normal law.  NaN where all activations are equal: they have no shape.
+        normal distribution; NaN where all activations are equal.
     levels
-        Of the quantiles, between 0 and 1.
+        Levels of the quantiles, between 0 and 1.
     quantiles
-        (levels, units), or (levels,) pooled; linear between the order statistics.
+        (levels, units), or (levels,) pooled; interpolated linearly between order statistics.
     """
 
     mean: Tensor
@@ -53,9 +53,9 @@ class ActivationMoments:
     Attributes
     ----------
     units
-        Each unit by itself, over (b, x, y) for images.
+        Each unit separately, over (b, x, y) for images.
     pooled
-        All units together, as a histogram of the layer shows them.
+        All units together, as in a histogram of the layer.
     """
 
     units: Distribution
@@ -70,27 +70,27 @@ def activation_moments(
     statistics: Statistics = "batch",
     levels: Sequence[float] = LEVELS,
 ) -> dict[str, ActivationMoments]:
-    """Measure what the named layers put out on one batch; the model is left as it is.
+    """Measure the outputs of the named layers on one batch; the model is left unchanged.
 
     Parameters
     ----------
     model, inputs, statistics
         As `bnproof.empirical.metrics.objective.Objective`; there is no loss.
     names
-        Modules as ``model.named_modules()`` names them.  A layer that a later one overwrites (a
-        ReLU in place) is measured before that.
+        Modules as ``model.named_modules()`` names them.  A layer whose output is overwritten by a
+        later one (an in-place ReLU) is measured before that.
     levels
         Of the quantiles.
 
     Raises
     ------
     ValueError
-        As `Objective`; if a name is unknown (the message has the nearest), a named layer is not
-        reached or puts out no tensor (batch, units, ...), or a level is outside 0 to 1.
+        As `Objective`; if a name is unknown (the message suggests similar ones), a named layer is
+        not reached or its output is not a tensor (batch, units, ...), or a level is outside [0, 1].
 
     Notes
     -----
-    Where activations are not finite, the moments are not either, as they come.
+    Where activations are not finite, neither are the moments.
 
     Examples
     --------
@@ -106,11 +106,11 @@ def activation_moments(
         raise ValueError(f"levels {list(levels)}: give one or more quantiles between 0 and 1")
     layers_of(model, names)
     objective = _without_loss(model, inputs, statistics)
-    found = _outputs(model, objective, objective.point, names)
+    outputs = _outputs(model, objective, objective.point, names)
     return {
         name: ActivationMoments(
-            units=_distribution(found[name], tuple(levels)),
-            pooled=_distribution(found[name].flatten(), tuple(levels)),
+            units=_distribution(outputs[name], tuple(levels)),
+            pooled=_distribution(outputs[name].flatten(), tuple(levels)),
         )
         for name in names
     }
@@ -118,7 +118,7 @@ def activation_moments(
 
 @dataclass(frozen=True, eq=False)
 class Moved:
-    """How far the distribution of each unit of a layer moved; float64 on the CPU, (units,).
+    """How far the distribution of each unit of a layer has moved; float64 on the CPU, (units,).
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class Moved:
         Earth mover's distance (1-Wasserstein) between the samples before and after, in the units
         of the activations; infinite where an activation is not finite.
     deviations
-        Biased standard deviation before.
+        Biased standard deviation before the update.
     """
 
     distances: Tensor
@@ -134,21 +134,22 @@ class Moved:
 
     @property
     def mean(self) -> float:
-        """Mean over the units of the distance."""
+        """Mean distance over the units."""
         return self.distances.mean().item()
 
     @property
     def relative(self) -> float:
-        """Mean over the units of the distance in units of the earlier deviation.
+        """Mean over the units of the distance divided by the deviation before the update.
 
-        Over units that varied before; `constant` counts the others.  NaN if none varied.
+        Only units that varied before count; `constant` is the number of others.  NaN if none
+        varied.
         """
-        varied = self.deviations != 0  # NaN among them: it must show
+        varied = self.deviations != 0  # keeps NaN, which must show up
         return (self.distances[varied] / self.deviations[varied]).mean().item()
 
     @property
     def constant(self) -> int:
-        """How many units put out one value before, as a dead ReLU does."""
+        """Number of units that were constant before the update, as after a dead ReLU."""
         return int((self.deviations == 0).sum())
 
 
@@ -159,7 +160,7 @@ class ActivationShift:
     Attributes
     ----------
     earlier
-        With only the layers before it updated: what the layer sees of the others' update.
+        With only the preceding layers updated: the change of its input distribution.
     whole
         With the whole network updated.
     """
@@ -179,7 +180,7 @@ def activation_shift(
     """Earth mover's distance of activations before and after one update, on the same batch.
 
     Exact, not binned: between two samples of one size n the distance is ``mean |a_(i) - b_(i)|``
-    over the sorted samples.  One forward pass a layer, and two.
+    over the sorted samples.  Takes one forward pass per layer plus two.
 
     Parameters
     ----------
@@ -187,18 +188,18 @@ def activation_shift(
         As `bnproof.empirical.metrics.objective.Objective`, the model before the update; there is no
         loss.
     after
-        Its parameters that require a gradient, after the update, in the order of
-        ``model.parameters()``: `bnproof.empirical.metrics.shift.sgd_step` has those of a plain
-        step.
+        The model's parameters that require a gradient, after the update, in the order of
+        ``model.parameters()``; `bnproof.empirical.metrics.shift.sgd_step` returns those after a
+        plain step.
     names
         Layers, as ``model.named_modules()`` names them.  A layer comes before another if it is
-        called before it; a parameter that a module enclosing the layer holds itself counts as not
-        before it.
+        called before it; a parameter held directly by a module that encloses the layer does not
+        count as before it.
 
     Raises
     ------
     ValueError
-        As `activation_moments`, or if `after` has another number or other shapes.
+        As `activation_moments`, or if the number or shapes of the tensors in `after` are wrong.
 
     Examples
     --------
@@ -218,7 +219,7 @@ def activation_shift(
     with order_of(model) as calls:
         before = _outputs(model, objective, objective.point, names)
     whole = _outputs(model, objective, moved, names)
-    found = {}
+    shifts = {}
     for name in names:
         first = parameters_before(model, name, calls)
         mixed = tuple(
@@ -226,12 +227,14 @@ def activation_shift(
             for full, old, new in zip(objective.names, objective.point, moved, strict=True)
         )
         only = _outputs(model, objective, mixed, [name])[name]
-        found[name] = ActivationShift(_moved(before[name], only), _moved(before[name], whole[name]))
-    return found
+        shifts[name] = ActivationShift(
+            _moved(before[name], only), _moved(before[name], whole[name])
+        )
+    return shifts
 
 
 def earth_mover(first: Tensor, second: Tensor) -> Tensor:
-    """1-Wasserstein distance between rows of samples of one size, (..., n) to (...).
+    """1-Wasserstein distance between samples of equal size, (..., n) to (...).
 
     Infinite where a sample is not finite.
 
@@ -243,7 +246,7 @@ def earth_mover(first: Tensor, second: Tensor) -> Tensor:
     if first.shape != second.shape or not first.numel():
         raise ValueError(
             f"samples of shapes {tuple(first.shape)} and {tuple(second.shape)}: must be equal, "
-            "with one or more samples"
+            "with at least one sample"
         )
     distance = (first.sort(-1).values - second.sort(-1).values).abs().mean(-1)
     finite = torch.isfinite(first).all(-1) & torch.isfinite(second).all(-1)
@@ -264,23 +267,23 @@ def _without_loss(model: nn.Module, inputs: Tensor, statistics: Statistics) -> O
 def _outputs(
     model: nn.Module, objective: Objective, point: Parts, names: Sequence[str]
 ) -> dict[str, Tensor]:
-    """What the named layers put out at `point`, each (units, samples).
+    """The outputs of the named layers at `point`, each (units, samples).
 
     Raises
     ------
     ValueError
         If a layer is not called in a forward pass.
     """
-    with outputs_of(model, names) as found, objective.mode(), torch.no_grad():
+    with outputs_of(model, names) as outputs, objective.mode(), torch.no_grad():
         objective.value(*point)
-    missed = [name for name in names if name not in found]
+    missed = [name for name in names if name not in outputs]
     if missed:
         raise ValueError(f"layers: {missed[0]!r} is not called in a forward pass")
-    return found
+    return outputs
 
 
 def _distribution(values: Tensor, levels: tuple[float, ...]) -> Distribution:
-    """Over the last axis."""
+    """The distribution along the last axis."""
     variance, mean = torch.var_mean(values, -1, correction=0, keepdim=True)
     scaled = (values - mean) / torch.where(variance > 0, variance.sqrt(), torch.nan)
     return Distribution(

@@ -1,4 +1,4 @@
-"""A convolution's weight gradient (S3, section 4.1), and the sums of its summands (Table 1)."""
+"""The weight gradient of a convolution (S3, section 4.1) and sums of its terms (Table 1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from bnproof.empirical.networks.undisturbed import captured, undisturbed
 
 @dataclass(frozen=True)
 class Sums:
-    """The two sizes that Table 1 compares, for one layer.
+    """The two quantities that Table 1 compares, for one layer.
 
     With ``d = dL/dO_{b,o,x,y} I_{b,i,x+x',y+y'}``, equation (4), and means over (b, x, y):
 
@@ -31,7 +31,7 @@ class Sums:
 
     @property
     def ratio(self) -> float:
-        """a/b, at least 1; equal to 1 where the summands of every entry have matching signs."""
+        """a/b, at least 1; equal to 1 if the terms of every entry have the same sign."""
         return self.a / self.b
 
 
@@ -44,7 +44,7 @@ def convolution_sums(
 ) -> dict[int, Sums]:
     """Measure `Sums` at some convolutions on one batch; the loss is the mean cross-entropy.
 
-    The summands d are never held: ``|dL/dO| |I| = |dL/dO * I|``, so the sum of their absolute
+    The terms d are never stored: ``|dL/dO| |I| = |dL/dO * I|``, so the sum of their absolute
     values is itself a convolution's weight gradient, that of the absolute values.  O is the
     output of the convolution, before any normalisation.
 
@@ -53,21 +53,21 @@ def convolution_sums(
     layers
         Numbers of convolutions, as `ResNet` counts them.
     signs
-        A CPU generator: as a control, every entry of dL/dO is multiplied by an independent
-        random sign.  That leaves `a` as it is and destroys any agreement of signs.
+        A CPU generator: as a control, every entry of dL/dO is multiplied by an independent random
+        sign.  This leaves `a` unchanged and destroys any agreement of signs.
 
     Raises
     ------
     ValueError
         If one of `layers` is not a convolution of the model.
     """
-    found: dict[int, Sums] = {}
+    sums: dict[int, Sums] = {}
     for number, (module, given, gradient) in _at_outputs(model, inputs, labels, layers).items():
         if signs is not None:
             flips = torch.randint(0, 2, gradient.shape, generator=signs) * 2 - 1
             gradient = gradient * flips.to(gradient)
-        found[number] = _sums(module, given, gradient)
-    return found
+        sums[number] = _sums(module, given, gradient)
+    return sums
 
 
 def _sums(module: nn.Conv2d, given: Tensor, gradient: Tensor) -> Sums:
@@ -82,7 +82,7 @@ def _sums(module: nn.Conv2d, given: Tensor, gradient: Tensor) -> Sums:
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """One convolution's gradient, and what came into it; float64 on the CPU.
+    """The gradient of one convolution, and the means of its input; float64 on the CPU.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class Kernel:
     given
         Means over (b, x, y) of the input channels, of shape (i,).
     centred
-        What (4) gives, of the shape of `gradient`, if these means are first taken off the input.
+        The same gradient if these means are first subtracted from the input.
     """
 
     gradient: Tensor
@@ -119,22 +119,22 @@ def kernel_gradients(
     ValueError
         If one of `layers` is not a convolution of the model.
     """
-    found: dict[int, Kernel] = {}
+    kernels: dict[int, Kernel] = {}
     for number, (module, given, gradient) in _at_outputs(model, inputs, labels, layers).items():
         means = given.double().mean(dim=(0, 2, 3))
         varying = given - means[:, None, None].to(given)
-        found[number] = Kernel(
+        kernels[number] = Kernel(
             gradient=_entries(module, given, gradient).double().cpu(),
             given=means.cpu(),
             centred=_entries(module, varying, gradient).double().cpu(),
         )
-    return found
+    return kernels
 
 
 def _at_outputs(
     model: ResNet, inputs: Tensor, labels: Tensor, layers: Sequence[int]
 ) -> dict[int, tuple[nn.Conv2d, Tensor, Tensor]]:
-    """Each convolution with its input and the gradient at its output."""
+    """Each convolution with its input and the gradient with respect to its output."""
     convolutions: dict[int, nn.Conv2d] = {}
     for number in layers:
         module = model.layer(number)
@@ -144,7 +144,7 @@ def _at_outputs(
             )
         convolutions[number] = module
     with undisturbed(model), torch.enable_grad(), captured(convolutions) as (given, outputs):
-        # Inputs that require gradients give a graph even where all parameters are frozen.
+        # Inputs that require gradients create a graph even if all parameters are frozen.
         loss = functional.cross_entropy(model(inputs.detach().requires_grad_()), labels)
         gradients = torch.autograd.grad(loss, [outputs[number] for number in convolutions])
     return {

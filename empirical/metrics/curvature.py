@@ -1,4 +1,4 @@
-"""Hessian of a loss in the parameters of a network: products, quotients, extreme eigenvalues."""
+"""The Hessian of a loss with respect to the parameters: products, quotients, eigenvalues."""
 
 import math
 import warnings
@@ -18,37 +18,37 @@ from bnproof.theory.common.errors import one_of
 
 Method = Literal["auto", "graph", "linear"]
 
-# ResNet-20, batch of 128, CPU: a product by linearisation saves three tenths of one by the retained
-# graph, and its set-up costs as much as twelve.  Changing over once what could have been saved
-# equals the set-up is never more than twice as dear as the better choice.
+# For ResNet-20 with a batch of 128 on a CPU, a product by linearisation costs 30 % less than one by
+# the retained graph, and its set-up as much as twelve.  Switching once the possible savings equal
+# the set-up never costs more than twice the better choice.
 CHANGE_OVER: Final = 40
 
-LEAST: Final = 3  # products before a residual is believed: it may be small by chance at first
+LEAST: Final = 3  # products before a residual is trusted, since it may be small by chance at first
 MOST: Final = 60
 
 
 class Curvature:
-    """The Hessian H of an objective at the model's present parameters w.
+    """The Hessian H of an objective at the model's current parameters w.
 
-    The model is left as it is, and its later changes do not reach this object.
+    The model is left unchanged, and later changes to it do not affect this object.
 
     Parameters
     ----------
     model, loss, inputs, targets, statistics
         As `Objective`.
     method
-        ``"graph"`` retains the graph of the gradient and goes backward through it for every
-        product; ``"linear"`` linearises the gradient once; ``"auto"`` begins with the first and
-        changes to the second when enough products have been asked for.
+        ``"graph"`` retains the graph of the gradient and backpropagates through it for every
+        product; ``"linear"`` linearises the gradient once; ``"auto"`` starts with the former and
+        switches to the latter after many products.
 
     Attributes
     ----------
     value
         The loss at w.
     gradient
-        Its gradient there, flat, (size,).
+        The gradient at w, flattened, (size,).
     products
-        How many products have been computed.
+        Number of products computed so far.
 
     Raises
     ------
@@ -59,7 +59,7 @@ class Curvature:
 
     Notes
     -----
-    Finite differences of gradients are not used: in float32 they are wrong by factors.
+    Finite differences of gradients are not used: in float32 they can be off by large factors.
     """
 
     def __init__(
@@ -108,17 +108,17 @@ class Curvature:
     def eigenvalues(
         self, count: int = 1, *, which: Literal["LA", "SA", "LM"] = "LA", tolerance: float = 1e-2
     ) -> NDArray[np.float64]:
-        """Extreme eigenvalues by Lanczos iteration, the first named first.
+        """Extreme eigenvalues by Lanczos iteration, the most extreme first.
 
         Parameters
         ----------
         count
-            How many, below `size`.
+            Number of eigenvalues, below `size`.
         which
             As `scipy.sparse.linalg.eigsh`: largest, smallest, or largest in magnitude.
         tolerance
-            Of the residual, relative to the eigenvalue.  The error of the eigenvalue goes as its
-            square: 1e-6 to 1e-4 for the default on residual networks.
+            Tolerance of the residual relative to the eigenvalue.  The error of the eigenvalue is
+            about its square: 1e-6 to 1e-4 for the default on residual networks.
         """
         like = self.gradient
 
@@ -129,9 +129,9 @@ class Curvature:
 
         operator = LinearOperator((self.size, self.size), matvec=apply, dtype=np.float64)
         start = np.random.default_rng(0).standard_normal(self.size)
-        # A short basis, restarted: one outstanding eigenvalue is found in ten products, where
-        # SciPy's default takes twenty before it looks.
-        found = eigsh(
+        # With a short, restarted basis an isolated eigenvalue takes ten products; SciPy's default
+        # takes twenty before its first check.
+        values = eigsh(
             operator,
             k=count,
             which=which,
@@ -140,8 +140,8 @@ class Curvature:
             v0=start,
             return_eigenvectors=False,
         )
-        order = {"LA": -found, "SA": found, "LM": -np.abs(found)}[which]
-        return np.asarray(found[np.argsort(order)], dtype=np.float64)
+        order = {"LA": -values, "SA": values, "LM": -np.abs(values)}[which]
+        return np.asarray(values[np.argsort(order)], dtype=np.float64)
 
     def _double_backward(self, parts: Parts) -> Parts:
         return torch.autograd.grad(
@@ -154,31 +154,32 @@ class Curvature:
             gradient = torch.func.grad(self.objective.value, argnums=tuple(range(len(point))))
             at = tuple(part.detach() for part in point)
             with self.objective.mode(), warnings.catch_warnings():
-                # Of the trace that linearize makes; the constants it names are there.
+                # A harmless warning of the trace that linearize makes.
                 warnings.filterwarnings("ignore", "Attempted to insert a get_attr Node")
                 _, self._tangent = torch.func.linearize(gradient, *at)
         accelerators = {part.device for part in point if part.device.type == "cuda"}
         with torch.random.fork_rng(accelerators):
-            torch.manual_seed(SEED)  # the trace draws the masks of dropout anew
+            torch.manual_seed(SEED)  # the trace draws new dropout masks
             return self._tangent(*parts)
 
 
 @dataclass(frozen=True)
 class Sharpness:
-    """How curved a loss is at w, beside the learning rate.
+    """The curvature of a loss at w, and the learning rate to compare it with.
 
     Attributes
     ----------
     eigenvalue
-        Largest eigenvalue of the Hessian, from below.
+        Largest eigenvalue of the Hessian, approximated from below.
     residual
-        ``|Hu - eigenvalue u|`` for the unit vector u found: an eigenvalue lies that near.
+        ``|Hu - eigenvalue u|`` for the computed unit vector u: some eigenvalue is within this
+        distance.
     along
         ``<g,Hg>/<g,g>``: the curvature along the gradient.
     rate
         Learning rate of the training.
     products
-        Products with the Hessian that were taken.
+        Number of products with the Hessian.
     """
 
     eigenvalue: float
@@ -203,11 +204,11 @@ def sharpness(
     tolerance: float = 0.03,
     statistics: Statistics = "batch",
 ) -> Sharpness:
-    """Largest eigenvalue of the Hessian, cheaply enough to be followed through a training.
+    """Largest eigenvalue of the Hessian, cheap enough to be tracked during training.
 
     Lanczos iteration that starts near the gradient, where most of the large curvature lies, and
-    looks after every product.  A product takes two to three gradients: on VGG-A with a batch of 128
-    the whole takes about 15 s on one core, so a smaller batch may be the better choice.
+    checks convergence after every product.  A product costs as much as two to three gradients: on
+    VGG-A with a batch of 128 the whole takes about 15 s on one core, so consider a smaller batch.
 
     Parameters
     ----------
@@ -216,10 +217,10 @@ def sharpness(
     rate
         Learning rate of the training.
     tolerance
-        Of the residual, relative to the eigenvalue.  On small convolutional networks in training
-        the default took 6 to 10 products, with errors of the eigenvalue up to 0.2 %.  A residual
-        says that an eigenvalue is near, not that it is the largest: at 0.1, with 3 to 6 products,
-        it once was the second, lower by a quarter.
+        Tolerance of the residual relative to the eigenvalue.  On small convolutional networks in
+        training the default took 6 to 10 products, with errors of the eigenvalue up to 0.2 %.  A
+        small residual means that an eigenvalue is close, not that it is the largest: at 0.1, with 3
+        to 6 products, the second one was once returned, a quarter lower.
 
     Raises
     ------
@@ -248,7 +249,7 @@ def sharpness(
     random = torch.randn(curvature.size, generator=torch.Generator().manual_seed(SEED))
     random = random.to(g) / random.norm()
     slope = g.norm()
-    # Not the gradient alone, which may lie across the eigenvector that is sought.
+    # Not the gradient alone, which may be orthogonal to the eigenvector.
     start = g / slope + random if slope > 0 else random
     eigenvalue, residual = _largest(curvature, start / start.norm(), tolerance)
     products = curvature.products
@@ -260,24 +261,24 @@ def _largest(curvature: Curvature, start: Tensor, tolerance: float) -> tuple[flo
     """Largest eigenvalue and its residual, by Lanczos iteration with full orthogonalisation."""
     basis = [start]
     diagonal: list[float] = []
-    beside: list[float] = []
+    off_diagonal: list[float] = []
     for count in range(1, min(MOST, curvature.size) + 1):
         image = curvature.product(basis[-1])
         diagonal.append(float(image @ basis[-1]))
-        for _ in range(2):  # once leaves rounding errors that grow
+        for _ in range(2):  # a single pass leaves rounding errors that grow
             rows = torch.stack(basis)
             image = image - rows.T @ (rows @ image)
         left = float(image.norm())
         if not math.isfinite(left):
             raise FloatingPointError("a product with the Hessian is not finite")
-        values, vectors = eigh_tridiagonal(diagonal, beside)
+        values, vectors = eigh_tridiagonal(diagonal, off_diagonal)
         residual = left * abs(vectors[-1, -1])
         enough = count >= LEAST and residual <= tolerance * abs(values[-1])
         if enough or count == curvature.size or left == 0:
             return float(values[-1]), float(residual)
-        beside.append(left)
+        off_diagonal.append(left)
         basis.append(image / left)
     raise ArithmeticError(
-        f"sharpness: a residual of {residual:.3g} beside the eigenvalue {values[-1]:.3g} after "
-        f"{MOST} products; give a larger tolerance than {tolerance:g}"
+        f"sharpness: residual {residual:.3g} for the eigenvalue {values[-1]:.3g} after "
+        f"{MOST} products; choose a tolerance above {tolerance:g}"
     )

@@ -1,11 +1,12 @@
 """The loss along the gradient, and how far the gradient there can be trusted (A18, section 3.1).
 
-What is measured is what `bnproof.theory.training.smoothness` defines, on the path ``w - eta g``: g
-is the gradient at w, the batch is one and the same, and eta runs over the given step sizes.
+The quantities are defined in `bnproof.theory.training.smoothness` and measured on the path
+``w - eta g``, where g is the gradient at w, the batch is fixed, and eta runs over the given step
+sizes.
 
-Protocols in circulation that measure something else: gradients of consecutive training steps
-(another batch, and a step that momentum has bent); smallest and largest loss over runs that
-were trained at different rates; steps uphill, along plus the gradient.
+Other protocols in use measure something else: gradients of consecutive training steps (on different
+batches, with steps altered by momentum); the range of losses over runs trained at different rates;
+steps uphill, along the positive gradient.
 """
 
 import math
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from bnproof.empirical.metrics.objective import Loss, Objective, Statistics, flatten, inner
 from bnproof.theory.training import smoothness as definitions
 
-# A18, appendix A: step sizes of VGG and of the deep linear network, over the rate of training.
+# A18, appendix A: step sizes for VGG and the deep linear network, divided by the learning rate.
 VGG_SPAN: Final = (0.5, 4.0)
 DLN_SPAN: Final = (0.01, 30.0)
 # A18, caption of figure 4: the largest distance on VGG is 0.4 times the gradient.  At A18's rate
@@ -33,7 +34,7 @@ STEPS: Final = 8
 class Path:
     """The loss on one path, as `losses_along_gradient` measures it.
 
-    A loss that is not finite is recorded as it came, and is never left out.
+    Losses that are not finite are recorded as they are, never left out.
 
     Attributes
     ----------
@@ -52,21 +53,21 @@ class Path:
 
     @property
     def extremes(self) -> tuple[float, float]:
-        """Smallest and largest loss at the steps, without w; what is not finite is infinite."""
+        """Smallest and largest loss at the steps, without w; infinite if not finite."""
         smallest, largest = definitions.loss_variation([_or_infinite(x) for x in self.losses])
         return smallest, largest
 
     @property
     def broken(self) -> int:
-        """At how many steps the loss is not finite."""
+        """Number of steps at which the loss is not finite."""
         return sum(not math.isfinite(loss) for loss in self.losses)
 
     def largest_descent(self, rounding: float = 0.0) -> float:
         """Largest step size up to which every step size of the path lowers the loss, or 0.
 
-        Contiguous from 0: a huge step may kill every unit and leave a constant output, whose loss
-        is lower than the first one and from which nothing is learned.  A loss that is higher by
-        less than the share `rounding` counts as lowered: steps too small for the arithmetic.
+        A huge step may kill every unit and leave a constant output with a lower loss, from which
+        nothing can be learned; so all smaller steps must lower the loss too.  A relative increase
+        below `rounding` counts as a decrease: it is due to the arithmetic at small steps.
         """
         reached = 0.0
         for rate, loss in sorted(zip(self.rates, self.losses, strict=True)):
@@ -80,13 +81,13 @@ class Path:
 class Landscape(Path):
     """Loss and gradients on one path, as `along_gradient` measures them.
 
-    What is not finite makes what depends on it infinite; no gradient is taken for one where the
-    loss is not finite.
+    Quantities that depend on non-finite values are infinite, including gradients where the loss is
+    not finite.
 
     Attributes
     ----------
     changes
-        ``|g(w) - g(w - eta g)|``: gradient predictiveness, smaller is better.
+        ``|g(w) - g(w - eta g)|``: gradient predictiveness; smaller is better.
     variation
         Smallest and largest loss on the path, w included.
     beta
@@ -105,12 +106,12 @@ class Landscape(Path):
 
 @dataclass(frozen=True)
 class Checkpoint(Landscape):
-    """The landscape at one moment of a training, as `gradient_landscape` measures it.
+    """The landscape at one point of a training run, as measured by `gradient_landscape`.
 
     Attributes
     ----------
     rate
-        That of the training.
+        Learning rate of the training.
     """
 
     rate: float
@@ -134,37 +135,38 @@ def gradient_landscape(
     length: float | None = None,
     statistics: Statistics = "batch",
 ) -> Checkpoint:
-    """Landscape at a moment of a training, on step sizes in proportion to its rate.
+    """Landscape at one point of a training run, at step sizes proportional to its learning rate.
 
     Parameters
     ----------
     model, loss, inputs, targets, statistics
         As `bnproof.empirical.metrics.objective.Objective`.
     rate
-        Learning rate of the training.  Networks trained at different rates are compared at one
-        rate by giving the same to both.
+        Learning rate of the training.  To compare networks trained at different rates, pass the
+        same rate for both.
     span
-        Smallest and largest step size over `rate`; `VGG_SPAN` and `DLN_SPAN` are those of A18.
+        Smallest and largest step size divided by `rate`; `VGG_SPAN` and `DLN_SPAN` are A18's.
     steps
-        How many step sizes, from end to end in equal ratios (A18 does not say).
+        Number of step sizes, equally spaced in the logarithm (A18 does not say).
     cap
-        None of the step sizes is larger; `VGG_CAP` is that of A18.  The span then ends there.
+        Largest step size allowed, where the span then ends; `VGG_CAP` is A18's.
     length
-        For the protocol of matched step length: steps are `span` times this long in w, so that
+        For comparisons at matched step length: steps have `span` times this length in w, that is,
         ``eta = span * length/|g|``, whatever the rate.
 
     Raises
     ------
     ValueError
-        As `Objective`, if a number is not positive and finite, or if `cap` is below the span.
+        As `Objective`; if a number is not positive and finite; or if `cap` is below the span.
     FloatingPointError
         If the gradient at the start is 0 or not finite.
 
     Notes
     -----
-    One gradient a step, and one: 10 s on VGG-A with a batch of 128 and one core.  In float32 a
-    gradient is known to about 1e-6 of its length, so beta to 1e-6 over the smallest step size:
-    `beta_rate` to 1e-6 over the lower end of the span.
+    Takes one gradient per step plus one: 10 s on VGG-A with a batch of 128 on one core.  In
+    float32 the relative error of a gradient is about 1e-6, hence the error of beta about 1e-6
+    divided by the smallest step size, and that of `beta_rate` 1e-6 divided by the lower end of the
+    span.
 
     Examples
     --------
@@ -184,7 +186,7 @@ def gradient_landscape(
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"{name} {value}: must be positive and finite")
     if not 0 < span[0] <= span[1] < math.inf:
-        raise ValueError(f"span {span}: give the smallest and the largest factor, both positive")
+        raise ValueError(f"span {span}: must be two positive factors, the smaller first")
     if steps < 1:
         raise ValueError(f"steps {steps}: must be at least 1")
     walk = _Walk(model, loss, inputs, targets, statistics)
@@ -192,8 +194,8 @@ def gradient_landscape(
     last = span[1] * unit if cap is None else min(cap, span[1] * unit)
     if last < span[0] * unit:
         raise ValueError(f"cap {cap}: below the smallest step size, {span[0] * unit:.3g}")
-    found = walk.landscape([float(eta) for eta in np.geomspace(span[0] * unit, last, steps)])
-    return Checkpoint(**vars(found), rate=rate)
+    landscape = walk.landscape([float(eta) for eta in np.geomspace(span[0] * unit, last, steps)])
+    return Checkpoint(**vars(landscape), rate=rate)
 
 
 def losses_along_gradient(
@@ -205,15 +207,15 @@ def losses_along_gradient(
     *,
     statistics: Statistics = "batch",
 ) -> Path:
-    """Walk as `along_gradient` does, one forward pass for each step; arguments and errors as there.
+    """Like `along_gradient`, but with one forward pass per step; same arguments and errors.
 
-    Takes about a third of the time, for the loss alone.
+    Measures only the loss, in about a third of the time.
     """
     _require(rates)
     walk = _Walk(model, loss, inputs, targets, statistics)
     losses = []
     for rate in rates:
-        # A mode for each: it begins the random numbers of random layers anew.
+        # Entering the mode resets the random numbers of random layers.
         with walk.objective.mode(), torch.no_grad():
             losses.append(walk.objective.value(*walk.at(rate)).item())
     return Path(losses=tuple(losses), **walk.start(rates))
@@ -228,7 +230,7 @@ def along_gradient(
     *,
     statistics: Statistics = "batch",
 ) -> Landscape:
-    """Walk from the model's parameters along minus the gradient; the model is left as it is.
+    """Walk from the model's parameters along the negative gradient; the model is left unchanged.
 
     Parameters
     ----------
@@ -240,7 +242,7 @@ def along_gradient(
     Raises
     ------
     ValueError
-        As `Objective`, or if `rates` is empty or one is not positive and finite.
+        As `Objective`, or if `rates` is empty or contains a value that is not positive and finite.
     FloatingPointError
         If the gradient at the start is 0 or not finite.
     """
@@ -252,12 +254,7 @@ class _Walk:
     """Points ``w - eta g`` from the model's parameters w; raises as `along_gradient`."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        loss: Loss,
-        inputs: Tensor,
-        targets: Tensor,
-        statistics: Statistics,
+        self, model: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor, statistics: Statistics
     ) -> None:
         self.objective = Objective(model, loss, inputs, targets, statistics=statistics)
         self.loss, parts = self.objective.gradient(self.objective.point)
@@ -265,7 +262,7 @@ class _Walk:
         self.length = definitions.length(self.gradient.double(), inner)
         if not 0 < self.length < math.inf:
             raise FloatingPointError(
-                f"the gradient has length {self.length}: it gives no direction"
+                f"the gradient has length {self.length}: it defines no direction"
             )
         self._point = flatten(self.objective.point)
 
@@ -274,11 +271,11 @@ class _Walk:
         return self.objective.parts(self._point - rate * self.gradient)
 
     def start(self, rates: Sequence[float]) -> dict[str, Any]:
-        """What a `Path` begins with."""
+        """The fields of a `Path` that describe its start."""
         return {"rates": tuple(rates), "loss": self.loss, "length": self.length}
 
     def landscape(self, rates: Sequence[float]) -> Landscape:
-        """Loss and gradient at each step size; one gradient at a time is kept beside the first."""
+        """Loss and gradient at each step size; two gradients are stored at a time."""
         first = self.gradient.double()
         losses: list[float] = []
         changes: list[float] = []
@@ -288,7 +285,7 @@ class _Walk:
             pair = [first, flatten(parts).double()]
             ends = [torch.zeros_like(first), -rate * first]
             losses.append(loss)
-            # A gradient of 0 may stand where a loss is NaN: autograd's, not the function's.
+            # Autograd may return a gradient of 0 where the loss is NaN.
             there = math.isfinite(loss)
             changes += definitions.predictiveness(pair, inner) if there else [math.inf]
             betas.append(definitions.effective_smoothness(pair, ends, inner) if there else math.inf)
@@ -303,7 +300,7 @@ class _Walk:
 
 def _require(rates: Sequence[float]) -> None:
     if not rates or not all(0 < rate < math.inf for rate in rates):
-        raise ValueError(f"rates {list(rates)}: give one or more positive, finite step sizes")
+        raise ValueError(f"rates {list(rates)}: must be one or more positive, finite step sizes")
 
 
 def _or_infinite(value: float) -> float:

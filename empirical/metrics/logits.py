@@ -12,8 +12,8 @@ from bnproof.empirical.networks.undisturbed import undisturbed
 def logit_gradients(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
     """Return dL_b/dO_bj for every image b and class j: softmax(O_b) minus the one-hot label.
 
-    `L_b` is the cross-entropy of image b alone, so nothing is divided by the batch size; the
-    logits come from the whole batch at batch statistics.
+    `L_b` is the cross-entropy of image b alone, so there is no division by the batch size; the
+    logits are those of the whole batch at batch statistics.
 
     Returns
     -------
@@ -28,15 +28,15 @@ def logit_gradients(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How much the rows of a matrix of logit gradients are alike.
+    """Similarity of the rows of a matrix of logit gradients.
 
     Attributes
     ----------
     top_share
-        Share of all positive entries' sum that lies in the column with the most of it.
+        Share of the sum of all positive entries that the column with the largest share holds.
     cosine
-        Mean cosine of two different rows.  It is near 1/2 where every image gets the same wrong
-        class with certainty, near 0 where all classes are equally likely.
+        Mean cosine of two different rows: about 1/2 if all images get the same wrong class with
+        certainty, about 0 if all classes are equally likely.
     """
 
     top_share: float
@@ -44,9 +44,9 @@ class Agreement:
 
 
 def row_agreement(gradients: Tensor) -> Agreement:
-    """Measure a matrix (b, classes) of `logit_gradients`; a row of zeros is at right angles to all.
+    """Measure a matrix (b, classes) of `logit_gradients`.
 
-    An image that is given its true class with certainty has a row of zeros.
+    An image classified correctly with certainty has a row of zeros, whose cosines count as 0.
     """
     columns = gradients.clamp(min=0).sum(dim=0)
     unit = functional.normalize(gradients, dim=1)
@@ -56,13 +56,13 @@ def row_agreement(gradients: Tensor) -> Agreement:
 
 
 def most_predicted(gradients: Tensor, labels: Tensor) -> float:
-    """Share of the images that the most frequent prediction gets, from `logit_gradients`."""
+    """Share of images with the most frequent prediction, computed from `logit_gradients`."""
     probabilities = gradients + functional.one_hot(labels, gradients.shape[1]).to(gradients)
     counts = probabilities.argmax(dim=1).bincount()
     return counts.max().item() / len(labels)
 
 
 def shuffled_rows(gradients: Tensor, generator: torch.Generator) -> Tensor:
-    """Permute the classes of every row independently: a control that keeps each row's values."""
+    """Permute the classes of each row independently: a control that keeps the row's values."""
     order = torch.rand(gradients.shape, generator=generator).argsort(dim=1)
     return gradients.gather(1, order.to(gradients.device))

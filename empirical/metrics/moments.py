@@ -1,4 +1,4 @@
-"""Channel means and variances through the depth of a network (S3, figure 5)."""
+"""Channel means and variances over the depth of a network (S3, figure 5)."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ from bnproof.empirical.networks.undisturbed import captured, undisturbed
 
 @dataclass(frozen=True)
 class Moments:
-    """Moments over (b, x, y) of the output of each block, one tensor of (channels,) a block.
+    """Moments over (b, x, y) of the output of each block, one tensor (channels,) per block.
 
-    `logits` are what the network puts out, (b, classes).
+    `logits` is the output of the network, (b, classes).
     """
 
     means: tuple[Tensor, ...]
@@ -45,14 +45,14 @@ def block_moments(model: ResNet, inputs: Tensor) -> Moments:
 
 @dataclass(frozen=True)
 class Growth:
-    """How a positive quantity grows with depth, by a straight line through its logarithm.
+    """Exponential growth of a positive quantity with depth, by a linear fit of its logarithm.
 
     Attributes
     ----------
     factor
-        The fitted line's last value over its first.
+        Ratio of the last fitted value to the first.
     straightness
-        Coefficient of determination R^2 of the line: near 1 for exponential growth.
+        Coefficient of determination R^2 of the fit: close to 1 for exponential growth.
     """
 
     factor: float
@@ -60,7 +60,7 @@ class Growth:
 
 
 def growth(values: NDArray[np.float64]) -> Growth:
-    """Fit ``log(values)`` by a line in the index; `values` are positive."""
+    """Fit ``log(values)`` linearly in the index; `values` must be positive."""
     steps = np.arange(len(values))
     line = linregress(steps, np.log(values))
     return Growth(

@@ -1,4 +1,4 @@
-"""Layers by their names, what they put out, and in which order they act."""
+"""Layers by name: their outputs and the order in which they are called."""
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,11 +8,11 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-SHOWN: Final = 10  # names in a message where none is near
+SHOWN: Final = 10  # names listed in a message if none is similar
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """End of a message on a name that is not there: the nearest ones, or the first of all."""
+    """Suggest names similar to an unknown one, or list the first known ones."""
     every = list(known)
     near = difflib.get_close_matches(name, every, n=3, cutoff=0.4)
     if near:
@@ -21,15 +21,15 @@ def hint(name: str, known: Iterable[str]) -> str:
 
 
 def layers_of(model: nn.Module, names: Sequence[str]) -> dict[str, nn.Module]:
-    """The modules of these names, as ``model.named_modules()`` has them.
+    """The modules with these names, as in ``model.named_modules()``.
 
     Raises
     ------
     ValueError
-        If `names` is empty, or a name is unknown; the message has the nearest ones.
+        If `names` is empty or a name is unknown; the message suggests similar ones.
     """
     if isinstance(names, str) or not names:
-        raise ValueError(f"layers {names!r}: give a list of one or more names of modules")
+        raise ValueError(f"layers {names!r}: must be a list of one or more module names")
     every = {name: module for name, module in model.named_modules() if name}
     for name in names:
         if name not in every:
@@ -39,18 +39,18 @@ def layers_of(model: nn.Module, names: Sequence[str]) -> dict[str, nn.Module]:
 
 @contextmanager
 def outputs_of(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Record what the named layers put out in the forward passes inside, the last one of each.
+    """Record the outputs of the named layers in the enclosed forward passes; the last one counts.
 
-    Each is a copy of shape (units, samples), float64 on the CPU: axis 1 of the output holds the
-    units (channels, or features), all others are samples of one unit.  Being copies, they do not
-    change under a later layer that works in place.
+    Each is a copy of shape (units, samples), float64 on the CPU: axis 1 of the output is that of
+    the units (channels or features), all other axes are samples.  As copies, they are not affected
+    by later in-place layers.
 
     Raises
     ------
     ValueError
-        As `layers_of`; or if an output is no tensor with two or more axes.
+        As `layers_of`; or if an output is not a tensor with two or more axes.
     """
-    found: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
     handles = []
     try:
         for name, module in layers_of(model, names).items():
@@ -58,22 +58,22 @@ def outputs_of(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Ten
             def record(
                 _module: nn.Module, _given: object, output: object, name: str = name
             ) -> None:
-                found[name] = by_unit(output, name).double().cpu()
+                outputs[name] = by_unit(output, name).double().cpu()
 
             handles.append(module.register_forward_hook(record))
-        yield found
+        yield outputs
     finally:
         for handle in handles:
             handle.remove()
 
 
 def by_unit(output: object, name: str) -> Tensor:
-    """A detached copy with one row for each unit: (units, samples).
+    """A detached copy with one row per unit: (units, samples).
 
     Raises
     ------
     ValueError
-        If it is no tensor with two or more axes.
+        If it is not a tensor with two or more axes.
     """
     if not isinstance(output, Tensor) or output.dim() < 2:
         shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
@@ -104,9 +104,9 @@ def _noting(calls: list[str], name: str) -> Callable[[nn.Module, object], None]:
 
 
 def parameters_before(model: nn.Module, name: str, calls: Sequence[str]) -> set[str]:
-    """Names of the parameters that modules called before `name` hold; see `order_of`.
+    """Names of the parameters held by modules called before `name`; see `order_of`.
 
-    A parameter that an enclosing module holds itself is not among them: when it acts is unknown.
+    Parameters held directly by an enclosing module are excluded: when they act is unknown.
     """
     earlier = set(calls[: calls.index(name)])
     within = {part for part in earlier if not part or name.startswith(part + ".")}

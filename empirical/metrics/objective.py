@@ -1,7 +1,7 @@
-"""The loss of one batch as a function of the parameters, with named statistics.
+"""The loss of one batch as a function of the parameters, with explicit statistics.
 
-With batch normalisation a loss is another function of the weights in training than in evaluation,
-with another gradient and another Hessian: whoever measures one of them says which.
+With batch normalisation the loss is a different function of the weights in training mode and in
+evaluation mode, with different gradients and Hessians, so the statistics must be specified.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,46 +19,46 @@ Statistics = Literal["batch", "running", "frozen"]
 Loss = Callable[[Tensor, Tensor], Tensor]
 Parts = tuple[Tensor, ...]
 
-SEED: Final = 0  # of random layers
+SEED: Final = 0  # for random layers
 
 
 class Objective:
-    """``w -> loss(model(inputs), targets)``, the model left as it is.
+    """``w -> loss(model(inputs), targets)``, leaving the model unchanged.
 
-    Parameters, buffers, training flags and random state of the model are untouched; later changes
-    of its parameters do not reach `point`.
+    Parameters, buffers, training flags and random state are untouched; later changes to the model's
+    parameters do not affect `point`.
 
     Parameters
     ----------
     model
-        Any module; its parameters that require a gradient are w, in the order of
+        Any module; w consists of its parameters that require a gradient, in the order of
         ``model.parameters()``.
     loss
         Maps (outputs, targets) to a scalar.
     inputs, targets
         One batch.
     statistics
-        ``"batch"``: training mode, the statistics of the batch as functions of w: what training
-        descends and the theory is about.  ``"running"``: evaluation mode, running statistics as
-        constants.  ``"frozen"``: evaluation mode, the statistics of this batch at the model's w as
-        constants, so that loss and activations there are those of ``"batch"`` (without random
-        layers), and the derivatives are not.
+        ``"batch"``: training mode, with batch statistics as functions of w: the function that
+        training minimises and that the theory is about.  ``"running"``: evaluation mode, with
+        running statistics as constants.  ``"frozen"``: evaluation mode, with the batch statistics
+        at the model's w as constants, so that loss and activations at w equal those of ``"batch"``
+        (without random layers), but derivatives do not.
 
     Attributes
     ----------
     point
-        The model's w, copied, a tuple of tensors.
+        A copy of the model's w, a tuple of tensors.
 
     Raises
     ------
     ValueError
-        If the model has no parameter that requires a gradient, the word is unknown, or
-        ``"frozen"`` meets a batch-normalisation layer without running statistics, or a layer with
-        running statistics that is not one of PyTorch's.
+        If the model has no parameter that requires a gradient, `statistics` is unknown, or with
+        ``"frozen"`` a batch-normalisation layer has no running statistics or a layer with running
+        statistics is not PyTorch's.
 
     Notes
     -----
-    Random layers (dropout) draw with one fixed seed, so that all values are of one function.
+    Random layers (dropout) use a fixed seed, so that all values are those of a single function.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class Objective:
         return self._names
 
     def parts(self, flat: Tensor) -> Parts:
-        """A flat vector of (size,) in the shapes, dtype and device of `point`.
+        """Split a flat vector (size,) into tensors with the shapes, dtype and device of `point`.
 
         Raises
         ------
         ValueError
-            If it has another shape.
+            If it has a different shape.
         """
         if flat.shape != (self.size,):
             raise ValueError(f"vector of shape {tuple(flat.shape)}; it must be ({self.size},)")
@@ -109,14 +109,14 @@ class Objective:
         )
 
     def value(self, *point: Tensor) -> Tensor:
-        """The loss at `point`, a scalar, differentiable; to be called inside `mode`.
+        """The differentiable scalar loss at `point`; must be called inside `mode`.
 
-        Buffers are copies, so that nothing of the model is written to.
+        Buffers are copied, so that the model is not modified.
 
         Raises
         ------
         ValueError
-            If the loss is no scalar.
+            If the loss is not a scalar.
         """
         buffers = {name: buffer.clone() for name, buffer in self._model.named_buffers()}
         given = dict(zip(self._names, point, strict=True)) | buffers | self._frozen
@@ -127,7 +127,7 @@ class Objective:
         return value
 
     def gradient(self, point: Parts) -> tuple[float, Parts]:
-        """Loss and gradient at `point`; also where they are not finite."""
+        """Loss and gradient at `point`, even if they are not finite."""
         at = tuple(part.detach().requires_grad_() for part in point)
         with self.mode(), torch.enable_grad():
             value = self.value(*at)
@@ -136,7 +136,7 @@ class Objective:
 
     @contextmanager
     def mode(self) -> Iterator[None]:
-        """Put the model into the mode that `statistics` names, and draw with one seed."""
+        """Put the model into the mode that `statistics` requires, with a fixed seed."""
         tracking = {layer: layer.track_running_stats for layer in self._layers.values()}
         with undisturbed(self._model):
             torch.manual_seed(SEED)
@@ -152,7 +152,7 @@ class Objective:
 
 
 def flatten(parts: Parts) -> Tensor:
-    """All entries as one vector."""
+    """Concatenate all entries into one vector."""
     return torch.cat([part.detach().flatten() for part in parts])
 
 
@@ -164,19 +164,19 @@ def inner(u: Tensor, v: Tensor) -> float:
 def _batch_statistics(
     model: nn.Module, layers: dict[str, _BatchNorm], inputs: Tensor
 ) -> dict[str, Tensor]:
-    """Mean and biased variance that each layer divides by on this batch, as buffers of that name.
+    """Mean and biased variance of each layer on this batch, by the names of the buffers.
 
     Raises
     ------
     ValueError
-        If a layer keeps no running statistics, for which these could stand, or is no batch
-        normalisation of PyTorch's and keeps others.
+        If a layer has no running statistics that these could replace, or has running statistics but
+        is not PyTorch's batch normalisation.
     """
     for path, _ in model.named_buffers():
         owner, _, buffer = path.rpartition(".")
         if buffer.startswith("running_") and owner not in layers:
             raise ValueError(f"statistics 'frozen': {owner} keeps statistics of its own, {buffer}")
-    found: dict[str, Tensor] = {}
+    statistics: dict[str, Tensor] = {}
     handles = []
     for name, layer in layers.items():
         if layer.running_mean is None:
@@ -184,8 +184,8 @@ def _batch_statistics(
 
         def record(_module: nn.Module, given: tuple[Tensor, ...], name: str = name) -> None:
             axes = [axis for axis in range(given[0].dim()) if axis != 1]
-            found[f"{name}.running_mean"] = given[0].mean(axes)
-            found[f"{name}.running_var"] = given[0].var(axes, correction=0)
+            statistics[f"{name}.running_mean"] = given[0].mean(axes)
+            statistics[f"{name}.running_var"] = given[0].var(axes, correction=0)
 
         handles.append(layer.register_forward_pre_hook(record))
     try:
@@ -195,4 +195,4 @@ def _batch_statistics(
     finally:
         for handle in handles:
             handle.remove()
-    return found
+    return statistics

@@ -1,4 +1,4 @@
-"""How far along minus the gradient every step lowers the loss, to a stated precision."""
+"""How far along the negative gradient every step lowers the loss, to a given precision."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -12,19 +12,19 @@ from bnproof.empirical.metrics.objective import Loss, Objective, Statistics, fla
 
 @dataclass(frozen=True, eq=False)
 class Reach:
-    """The gradient at w, and the end of the descent along it.
+    """The gradient at w, and how far the loss falls along it.
 
     Attributes
     ----------
     step
-        The largest step size eta, of those looked at, up to which all ``w - eta g`` have a lower
-        loss than w; 0 if the smallest does not.
+        The largest tested step size eta up to which all ``w - eta g`` have a lower loss than w; 0
+        if the smallest has not.
     loss
-        At w.
+        Loss at w.
     losses
-        At the steps of the span that were looked at, the smallest first.
+        Losses at the tested steps of the span, the smallest step first.
     gradient
-        g, by the names of the parameters.
+        The gradient g, by parameter name.
     """
 
     step: float
@@ -46,24 +46,23 @@ def reach(
     ceiling: float | None = None,
     statistics: Statistics = "batch",
 ) -> Reach:
-    """Walk along minus the gradient until the loss is no longer lower; the model stays as it is.
+    """Walk along the negative gradient while the loss is lower; the model is left unchanged.
 
     Parameters
     ----------
     model, loss, inputs, targets, statistics
         As `bnproof.empirical.metrics.objective.Objective`.
     span
-        Smallest and largest step size that is looked at.
+        Smallest and largest step size.
     steps
-        Step sizes in a decade, equal in the logarithm.
+        Number of step sizes per decade, equally spaced in the logarithm.
     finer
-        The interval in which the descent ends is walked through in so many parts.
+        Number of parts into which the interval in which the descent ends is divided.
     rounding
-        A loss that is higher by less than this share counts as lower: steps too small for the
-        arithmetic.
+        A relative increase of the loss below this value counts as a decrease: it is due to the
+        arithmetic at small steps.
     ceiling
-        Where given, the walk through the span goes on beyond the end of the descent, until a loss
-        is not below it.
+        If given, the walk continues beyond the end of the descent until a loss is not below it.
 
     Raises
     ------
@@ -72,13 +71,13 @@ def reach(
 
     Notes
     -----
-    One gradient, and a forward pass for each step size.  The descent ends at the first step that
-    does not lower the loss: a huge one may kill every unit and leave a constant, lower loss, from
-    which nothing is learned.
+    Takes one gradient and one forward pass per step size.  The descent ends at the first step
+    that does not lower the loss: a huge step may kill every unit and leave a constant, lower loss,
+    from which nothing can be learned.
     """
     first, last = span
     if not 0 < first <= last < math.inf:
-        raise ValueError(f"span {span}: give the smallest and the largest step size, both positive")
+        raise ValueError(f"span {span}: must be two positive step sizes, the smaller first")
     if steps < 1 or finer < 1:
         raise ValueError(f"steps {steps}, finer {finer}: both must be at least 1")
     objective = Objective(model, loss, inputs, targets, statistics=statistics)
@@ -93,7 +92,7 @@ def reach(
     def lower(value: float) -> bool:
         return value < start * (1 + rounding)
 
-    # Rounding must not take off the step that ends the span.
+    # Rounding must not drop the last step of the span.
     count = math.floor(steps * math.log10(last / first) + 1e-9) + 1
     reached, losses, ended = 0.0, [], False
     for size in _sizes(first, 10 ** (1 / steps), count):
@@ -113,7 +112,7 @@ def reach(
 
 
 def _sizes(first: float, factor: float, count: int) -> Iterator[float]:
-    """So many sizes, each larger than the one before by a factor."""
+    """Geometric sequence of `count` step sizes."""
     for _ in range(count):
         yield first
         first *= factor

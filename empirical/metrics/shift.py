@@ -1,12 +1,12 @@
 """Internal covariate shift of the layers of a network under one update (S1, Definition 3.1).
 
-What is measured is `bnproof.theory.training.smoothness.internal_covariate_shift`: the gradient of a
-layer's parameters on one batch, before and after the update of the layers before it.
+The quantity is `bnproof.theory.training.smoothness.internal_covariate_shift`: the gradient of a
+layer's parameters on one batch, before and after the update of the preceding layers.
 
-Something else, though called by that name: the change under the whole update, which S4's words may
-be read as ("before and after the updates"); gradients of two training steps, which are of two
-batches; the distance without the gradient's length beside it, between networks whose gradients
-differ in size.
+Other quantities also called internal covariate shift differ from it: the change under the update of
+all layers, as S4 may be read ("before and after the updates"); gradients of two training steps,
+hence of two batches; and distances compared between networks whose gradients differ in size without
+regard to that size.
 """
 
 from collections.abc import Sequence
@@ -25,19 +25,19 @@ from bnproof.theory.training.smoothness import Shift
 class LayerShift(Shift):
     """`bnproof.theory.training.smoothness.Shift` of one layer, with the size of its gradient.
 
-    The cosine is NaN where one of the two gradients is 0: it has no direction.
+    The cosine is NaN if one of the two gradients is 0.
 
     Attributes
     ----------
     length
-        ``|G|``, of the gradient before.
+        ``|G|``, the length of the gradient before the update.
     """
 
     length: float
 
     @property
     def relative(self) -> float:
-        """``|G - G'|/|G|``, to compare networks whose gradients differ in size; NaN at G = 0."""
+        """``|G - G'|/|G|``, for networks whose gradients differ in size; NaN if G = 0."""
         return self.distance / self.length if self.length else float("nan")
 
 
@@ -53,25 +53,25 @@ def covariate_shift(
 ) -> list[LayerShift]:
     """Distance and cosine of each layer's gradient before and after the earlier layers' update.
 
-    Takes one gradient of the whole network, and for each layer but the first one that goes back
-    as far as that layer.
+    Takes one gradient of the whole network, and for each layer except the first one that
+    backpropagates down to that layer.
 
     Parameters
     ----------
     model, loss, inputs, targets, statistics
-        As `bnproof.empirical.metrics.objective.Objective`; the model is before the update.
+        As `bnproof.empirical.metrics.objective.Objective`; the model before the update.
     after
-        Its parameters that require a gradient, after the update, in the order of
-        ``model.parameters()``; `sgd_step` has those of a plain step.
+        The model's parameters that require a gradient, after the update, in the order of
+        ``model.parameters()``; `sgd_step` returns those after a plain step.
     layers
-        Names of the parameters of each layer, first layer first, without overlap.  Parameters that
-        are named nowhere stay as they are.
+        Names of the parameters of each layer, first layer first, without overlap.  Parameters not
+        named here are not updated.
 
     Raises
     ------
     ValueError
-        As `Objective`; or if `after` has another number or other shapes, or a name is unknown or
-        stands twice.
+        As `Objective`; or if the number or shapes of the tensors in `after` are wrong, or a name is
+        unknown or listed twice.
 
     Examples
     --------
@@ -114,12 +114,12 @@ def covariate_shift(
             return _flat(torch.autograd.grad(value, own, materialize_grads=True))
 
     before, changed = split(objective.point), split(moved)
-    found = []
+    shifts = []
     for number in range(1, len(groups) + 1):
-        one = definitions.internal_covariate_shift(gradient, before, changed, number, _inner)
+        shift = definitions.internal_covariate_shift(gradient, before, changed, number, _inner)
         length = definitions.length(gradient(before, number), _inner)
-        found.append(LayerShift(float(one.distance), float(one.cosine), float(length)))
-    return found
+        shifts.append(LayerShift(float(shift.distance), float(shift.cosine), float(length)))
+    return shifts
 
 
 def sgd_step(
@@ -131,10 +131,11 @@ def sgd_step(
     rate: float,
     statistics: Statistics = "batch",
 ) -> Parts:
-    """The parameters after one step of plain gradient descent on this batch; the model stays.
+    """The parameters after one step of plain gradient descent; the model is left unchanged.
 
-    What `covariate_shift` and `bnproof.empirical.metrics.table.activation_shift` take as `after`.
-    Arguments and errors as `bnproof.empirical.metrics.objective.Objective`.
+    The argument `after` of `covariate_shift` and
+    `bnproof.empirical.metrics.table.activation_shift`. Arguments and errors are those of
+    `bnproof.empirical.metrics.objective.Objective`.
     """
     objective = Objective(model, loss, inputs, targets, statistics=statistics)
     _, gradient = objective.gradient(objective.point)
@@ -144,7 +145,7 @@ def sgd_step(
 
 
 def checked(objective: Objective, after: Sequence[Tensor]) -> Parts:
-    """The parameters after an update, if they have the shapes of those before.
+    """Check that the parameters after an update have the shapes of those before, and return them.
 
     Raises
     ------
@@ -158,7 +159,7 @@ def checked(objective: Objective, after: Sequence[Tensor]) -> Parts:
 
 
 def _inner(u: Tensor, v: Tensor) -> Tensor:
-    """``<u,v>`` as a tensor: where both lengths are 0, a quotient of floats would raise."""
+    """``<u,v>`` as a tensor: if both lengths are 0, dividing floats would raise."""
     return torch.dot(u, v)
 
 
@@ -172,4 +173,4 @@ def _check(layers: Sequence[Sequence[str]], place: dict[str, int]) -> None:
         if name not in place:
             raise ValueError(f"layers: no parameter {name!r}; {hint(name, place)}")
         if named.count(name) > 1:
-            raise ValueError(f"layers: {name!r} stands twice")
+            raise ValueError(f"layers: {name!r} is listed twice")

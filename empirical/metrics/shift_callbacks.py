@@ -1,7 +1,7 @@
-"""What is watched of covariate shift: gradients, activations, and a network that is noisy.
+"""Callbacks for covariate shift of gradients and activations, and for noisy networks.
 
-Layers are counted as `bnproof.empirical.networks.table.Network` counts them.  The update is a plain
-step of the moment's rate on the moment's batch.
+Layers are numbered as in `bnproof.empirical.networks.table.Network`.  The update is a plain
+gradient step with the current learning rate on the current batch.
 """
 
 from collections.abc import Mapping
@@ -18,36 +18,36 @@ from bnproof.empirical.metrics.step import Callback, TrainingState
 from bnproof.empirical.networks.table import Network
 from bnproof.empirical.networks.undisturbed import undisturbed
 
-FIRST, OFTEN, SELDOM = 2, 50, 1_000  # steps: what takes long looks at some of them only
-SHORT: Final = 1e-4  # of the step, for an update that hardly shifts anything
-LONG: Final = 100.0  # of the step, far beyond what any network is trained with
+FIRST, OFTEN, SELDOM = 2, 50, 1_000  # steps: expensive measurements are made at some of them only
+SHORT: Final = 1e-4  # times the step: an update that hardly shifts anything
+LONG: Final = 100.0  # times the step: far more than any network is trained with
 SHOWN: Final = (3, 9)  # layers whose activations S0 shows ("a closer look")
 MOVED: Final = (3, 6, 9)  # layers whose activations are compared before and after an update
 UNITS: Final = 12  # of each of these layers, evenly spaced
 POINTS: Final = 25  # quantiles that stand for a distribution, at (k + 1/2)/POINTS
 
 
-def is_watched(step: int) -> bool:
-    """Whether `shift` and `earth_mover` look at this step: they take many passes."""
+def is_measured(step: int) -> bool:
+    """Whether `shift` and `earth_mover`, which take many passes, are measured at this step."""
     return step <= FIRST or step % (OFTEN if step <= SELDOM else SELDOM) == 0
 
 
 def shift(now: TrainingState) -> Mapping[str, Any]:
-    """Internal covariate shift of layers 2 to the last, also under `SHORT` times the step.
+    """Internal covariate shift of all layers from the second on, also under `SHORT` times the step.
 
-    A layer's parameters are its weights and bias and those of its normalisation.  Nothing is
-    recorded at steps that are not looked at, see `is_watched`.
+    A layer's parameters include those of its normalisation.  Nothing is recorded at other steps
+    than those of `is_measured`.
     """
-    if not is_watched(now.step):
+    if not is_measured(now.step):
         return {}
     model = _network(now)
     given = (model, now.loss, now.inputs, now.targets)
     layers = _parameters(model)
 
     def rows(rate: float) -> dict[str, Any]:
-        found = covariate_shift(*given, sgd_step(*given, rate=rate), layers)[1:]
+        shifts = covariate_shift(*given, sgd_step(*given, rate=rate), layers)[1:]
         names = ("distance", "relative", "cosine", "length")
-        return {name: [getattr(layer, name) for layer in found] for name in names}
+        return {name: [getattr(layer, name) for layer in shifts] for name in names}
 
     return rows(now.rate) | {"short": rows(SHORT * now.rate)}
 
@@ -55,13 +55,13 @@ def shift(now: TrainingState) -> Mapping[str, Any]:
 def earth_mover(now: TrainingState) -> Mapping[str, Any]:
     """How far one update moves the activations of the layers `MOVED`.
 
-    ``whole``: mean over units of the earth mover's distance in units of the deviation before.
-    ``earlier``: with only those parameters updated that act before the layer's normalisation.
-    ``largest``: that over units instead of their mean, in units of the scale: BN's |gamma|, the
-    deviation before where there is no BN.  ``whole at long``, ``largest at long``: the same for
-    `LONG` times the step.
+    ``whole``: mean over units of the earth mover's distance divided by the deviation before.
+    ``earlier``: the same with only the parameters before the layer's normalisation updated.
+    ``largest``: its largest value over units, in units of the scale: BN's |gamma|, or without BN
+    the deviation before.  ``whole at long``, ``largest at long``: the same for `LONG` times the
+    step.
     """
-    if not is_watched(now.step):
+    if not is_measured(now.step):
         return {}
     model = _network(now)
     given = (model, now.loss, now.inputs, now.targets)
@@ -83,31 +83,31 @@ def earth_mover(now: TrainingState) -> Mapping[str, Any]:
 
 
 def activations(now: TrainingState) -> Mapping[str, Any]:
-    """Mean, deviation and quantiles of some units of the layers `SHOWN`, on the reference batch.
+    """Mean, deviation and quantiles of some units of the layers `SHOWN` on the reference batch.
 
-    The network is in training mode: batch statistics, and noise that is drawn anew.
+    The network is in training mode: with batch statistics and new noise.
     """
     model = _network(now)
     places = {id(module): name for name, module in model.named_modules()}
     shown = [number for number in SHOWN if number < model.depth]
     names = [places[id(model.activation(number))] for number in shown]
-    with undisturbed(model), torch.no_grad(), outputs_of(model, names) as found:
+    with undisturbed(model), torch.no_grad(), outputs_of(model, names) as outputs:
         torch.manual_seed(now.step)
         model(now.reference)
-    return {str(number): _sketch(found[name]) for number, name in zip(shown, names, strict=True)}
+    return {str(number): _sketch(outputs[name]) for number, name in zip(shown, names, strict=True)}
 
 
 def as_trained(now: TrainingState) -> Mapping[str, Any]:
-    """The evaluation in training mode: the batches' own statistics, and noise where there is any.
+    """The evaluation in training mode: with batch statistics, and noise if there is any.
 
-    Evaluation mode leaves the noise out, but its running statistics were collected with it.
+    Evaluation mode omits the noise, but its running statistics were collected with it.
     """
     with undisturbed(now.model):
         torch.manual_seed(now.step)
         return dict(now.evaluate(now.model))
 
 
-SHIFT_WATCHES: Final[dict[str, Callback]] = {
+SHIFT_CALLBACKS: Final[dict[str, Callback]] = {
     "shift": shift,
     "earth mover": earth_mover,
     "activations": activations,
@@ -125,7 +125,7 @@ def _network(now: TrainingState) -> Network:
 
 
 def _parameters(model: Network) -> list[list[str]]:
-    """Names of the parameters of each layer, those of its normalisation among them."""
+    """Names of the parameters of each layer, including those of its normalisation."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     return [
         [names[id(p)] for module in dict.fromkeys(pair) for p in module.parameters()]
@@ -143,7 +143,7 @@ def _largest(moved: Moved, module: nn.Module) -> float:
 
 
 def _sketch(values: Tensor) -> dict[str, Any]:
-    """Some rows of (units, samples): their means, deviations and quantiles."""
+    """Means, deviations and quantiles of some rows of (units, samples)."""
     units = torch.linspace(0, len(values) - 1, min(UNITS, len(values))).round().long()
     chosen = values[units]
     levels = (torch.arange(POINTS, dtype=chosen.dtype) + 0.5) / POINTS

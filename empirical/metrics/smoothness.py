@@ -1,8 +1,8 @@
-"""How smooth a picture of the loss on a plane is, and the picture as a watch during training.
+"""Smoothness of the loss on a plane through the weights, and a callback that records the loss.
 
-S1, section 3.4, shows the pictures of Li et al. (2018) and defines beside them what smooth means:
-the Lipschitz constant of the loss, and of its gradient.  Both are taken on the plane, whose units
-are lengths of the filters.
+S1, section 3.4, shows the surfaces of Li et al. (2018) and defines smoothness by the Lipschitz
+constants of the loss and of its gradient.  Both are measured on the plane, whose units are filter
+lengths.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from bnproof.empirical.metrics.step import TrainingState
 from bnproof.empirical.metrics.surface import POINTS, Surface, loss_surface
 
-CEILING: Final = 1e30  # stands for a loss that is not finite
-DIGITS: Final = 6  # that a run keeps of a loss
+CEILING: Final = 1e30  # replaces a loss that is not finite
+DIGITS: Final = 6  # of a recorded loss
 DRAWS: Final = {"plane": 0, "another plane": 1}  # seeds of the directions
-NEAR: Final = 0.2  # of the plane's half side: what is near the network itself
+NEAR: Final = 0.2  # times half the side of the plane: the neighbourhood of the network itself
 
 
 @dataclass(frozen=True)
 class Smoothness:
-    """Of a loss on a square grid of a plane.
+    """Smoothness of a loss on a square grid.
 
     Attributes
     ----------
@@ -32,10 +32,10 @@ class Smoothness:
     curvature
         Largest absolute eigenvalue of the Hessian by central differences, over inner points.
     concave
-        Share of the inner points where its smaller eigenvalue is negative.
+        Share of the inner points at which the smaller eigenvalue of the Hessian is negative.
     roughness
-        Share of the loss's variance that the best quadratic function leaves: 0 for a bowl,
-        whatever its height.  0 for a constant.
+        Share of the loss's variance that the best quadratic fit leaves unexplained: 0 for a
+        quadratic bowl and for a constant.
     """
 
     slope: float
@@ -45,7 +45,7 @@ class Smoothness:
 
 
 def smoothness(steps: Sequence[float], losses: NDArray[np.float64]) -> Smoothness:
-    """Measure ``losses[i, j]`` at ``(steps[i], steps[j])``, the steps equally far apart.
+    """Measure ``losses[i, j]`` at ``(steps[i], steps[j])``, for equally spaced steps.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def smoothness(steps: Sequence[float], losses: NDArray[np.float64]) -> Smoothnes
     if count < 3 or losses.shape != (count, count):
         raise ValueError(f"losses of shape {losses.shape} for {count} steps; must be (n, n), n > 2")
     if not np.isfinite(losses).all():
-        raise ValueError("losses: all must be finite; put a ceiling in the place of the others")
+        raise ValueError("losses: all must be finite; replace the others by a ceiling")
     step = (steps[-1] - steps[0]) / (count - 1)
     slopes = [np.abs(np.diff(losses, axis=axis)).max() / step for axis in (0, 1)]
     inner = losses[1:-1, 1:-1]
@@ -73,7 +73,7 @@ def smoothness(steps: Sequence[float], losses: NDArray[np.float64]) -> Smoothnes
 
 
 def near(steps: Sequence[float], losses: NDArray[np.float64]) -> Smoothness:
-    """The same of the middle of the grid, up to `NEAR` of its half side and 3 by 3 at least."""
+    """The same for the middle of the grid, `NEAR` of its side but at least 3 by 3 points."""
     half = len(steps) // 2
     reach = max(1, int(NEAR * half + 0.5))
     middle = slice(half - reach, half + reach + 1)
@@ -92,24 +92,22 @@ def _roughness(steps: NDArray[np.float64], losses: NDArray[np.float64]) -> float
     return float((rest @ rest) / (scaled @ scaled))
 
 
-def capped(picture: Surface) -> NDArray[np.float64]:
-    """Its losses, `CEILING` where one is not finite or larger."""
-    losses = picture.losses.numpy()
+def capped(plane: Surface) -> NDArray[np.float64]:
+    """The losses, with `CEILING` for larger or non-finite ones."""
+    losses = plane.losses.numpy()
     return np.where(np.isfinite(losses), np.minimum(losses, CEILING), CEILING)
 
 
 def surface(now: TrainingState) -> Mapping[str, Any]:
-    """The loss of one batch on two planes of filter-normalised directions, batch statistics.
+    """The loss of one batch on two planes of filter-normalised directions, with batch statistics.
 
-    Nothing before the first step: a picture takes as long as many steps.
+    Not recorded before the first step, because it takes as long as many steps.
     """
-    found: dict[str, Any] = {}
+    surfaces: dict[str, Any] = {}
     if not now.step:
-        return found
+        return surfaces
     for name, seed in DRAWS.items():
-        picture = loss_surface(
-            now.model, now.loss, now.inputs, now.targets, seed=seed, points=POINTS
-        )
-        found["steps"] = picture.steps
-        found[name] = [[float(f"{loss:.{DIGITS}g}") for loss in row] for row in capped(picture)]
-    return found
+        plane = loss_surface(now.model, now.loss, now.inputs, now.targets, seed=seed, points=POINTS)
+        surfaces["steps"] = plane.steps
+        surfaces[name] = [[float(f"{loss:.{DIGITS}g}") for loss in row] for row in capped(plane)]
+    return surfaces

@@ -1,4 +1,4 @@
-"""How numbers are spread: heavy tails, one dominating component, agreement of ranks."""
+"""Statistics of tensors: heavy tails, dominance of one component, rank correlation."""
 
 import torch
 from scipy.stats import spearmanr
@@ -6,7 +6,9 @@ from torch import Tensor
 
 
 def kurtosis(values: Tensor) -> float:
-    """Fourth central moment over the squared variance: 3 for a normal law, 6 for Laplace's.
+    """Fourth central moment divided by the squared variance.
+
+    It is 3 for a normal distribution and 6 for a Laplace distribution.
 
     Raises
     ------
@@ -16,16 +18,16 @@ def kurtosis(values: Tensor) -> float:
     centred = values.double().flatten() - values.double().mean()
     variance = centred.square().mean()
     if not variance > 0:
-        raise ValueError("all values are equal; kurtosis needs two different ones")
+        raise ValueError("all values are equal; the kurtosis is undefined")
     return float((centred**4).mean() / variance**2)
 
 
 def dominance(matrix: Tensor) -> float:
-    """Squared largest singular value over the sum of the others' squares, entries centred.
+    """Squared largest singular value divided by the sum of the other squares, entries centred.
 
-    The mean over all entries is taken off first: a matrix of positive entries has a first
-    component that outweighs all others whatever its structure.  Above 1 one component holds more
-    than all others together; infinite for rank 1.
+    The mean of all entries is subtracted first, because the first component of a matrix with
+    positive entries outweighs all others whatever its structure.  Above 1, one component outweighs
+    all others together; infinite for rank 1.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def dominance(matrix: Tensor) -> float:
         raise ValueError(f"a tensor of shape {tuple(matrix.shape)}; it must be a matrix")
     squares = torch.linalg.svdvals(matrix.double() - matrix.double().mean()).square()
     if not squares[0] > 0:
-        raise ValueError("all entries are equal; none is left when their mean is taken off")
+        raise ValueError("all entries are equal; nothing is left after subtracting their mean")
     return float(squares[0] / squares[1:].sum())
 
 
@@ -56,5 +58,5 @@ def rank_correlation(first: Tensor, second: Tensor) -> float:
 
 
 def shuffled(values: Tensor, generator: torch.Generator) -> Tensor:
-    """Permute all entries: a control that keeps the numbers and destroys where they stand."""
+    """Permute all entries: a control that keeps the values and destroys their arrangement."""
     return values.flatten()[torch.randperm(values.numel(), generator=generator)].view(values.shape)

@@ -1,4 +1,4 @@
-"""One moment of a training run, and what a measurement made in its course is given."""
+"""The state of a training run that callbacks measure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from bnproof.empirical.metrics.objective import Loss
 class TrainingState:
     """A network before its next step, the batch and learning rate of that step.
 
-    `reference` are the inputs of step 0: the same at every moment of a run.  `evaluate` is what an
-    evaluation of the run does with a function from inputs to outputs.
+    `reference` is the input batch of step 0, the same throughout a run.  `evaluate` evaluates a
+    function from inputs to outputs as the run evaluates its network.
     """
 
     model: nn.Module
@@ -27,5 +27,5 @@ class TrainingState:
     step: int
 
 
-# What is recorded of a moment.  It must leave the network as it is.
+# Measures a training state; it must leave the network unchanged.
 Callback = Callable[[TrainingState], Mapping[str, Any]]

@@ -22,11 +22,11 @@ class Surface:
     steps
         The values of a and of b.
     losses
-        (a, b), float64 on the CPU; what is not finite is there as it came.
+        Losses by a and b, float64 on the CPU; non-finite ones as they are.
     loss
         At w.
     lengths
-        ``|d1|, |d2|``: with filter normalisation, each the length of the weights that move.
+        ``|d1|, |d2|``: with filter normalisation, both are the length of the weights that move.
     statistics, seed
         As given.
     """
@@ -40,7 +40,7 @@ class Surface:
 
     @property
     def broken(self) -> int:
-        """At how many points the loss is not finite."""
+        """Number of points at which the loss is not finite."""
         return int((~torch.isfinite(self.losses)).sum())
 
 
@@ -57,34 +57,34 @@ def loss_surface(
 ) -> Surface:
     """Loss on a grid around the model's parameters w, along filter-normalised directions.
 
-    Directions are drawn normal and then scaled so that each filter (the weights of one output
-    unit) is as long as the model's own.  Vectors, which are biases and the parameters of
-    normalisation layers, do not move, and draw no numbers: two networks whose weights have the same
-    shapes in the same order get the same directions before scaling, with normalisation or without,
-    on every device.
+    Directions are drawn from a normal distribution and scaled so that each filter (the weights of
+    one output unit) has the length of the model's own.  Vectors, that is, biases and the parameters
+    of normalisation layers, do not move and draw no random numbers: networks whose weights have the
+    same shapes in the same order get the same directions before scaling, with or without
+    normalisation, on every device.
 
     Parameters
     ----------
     model, loss, inputs, targets, statistics
-        As `bnproof.empirical.metrics.objective.Objective`.  Li et al. use running statistics, with
-        which BN is no layer of the theory: say which.
+        As `bnproof.empirical.metrics.objective.Objective`.  Li et al. use running statistics, for
+        which BN is not the layer of the theory.
     seed
-        Of the directions.
+        Seed of the directions.
     span
-        a and b run from ``-span`` to ``span``, in units of the filters' lengths.
+        a and b run from ``-span`` to ``span``, in units of the filter lengths.
     points
-        Values of a, and of b.  An odd number has w itself among them.
+        Number of values of a and of b.  If it is odd, w itself is among the points.
 
     Raises
     ------
     ValueError
-        As `Objective`; if `span` is not positive and finite, `points` is below 2, or no parameter
-        is a matrix or a larger array.
+        As `Objective`; if `span` is not positive and finite, `points` is below 2, or all parameters
+        are vectors.
 
     Notes
     -----
-    One forward pass a point: half a minute to a minute for 11 by 11 on VGG-A with a batch of 128
-    and one core.
+    Takes one forward pass per point: 30 to 60 s for 11 by 11 on VGG-A with a batch of 128 on
+    one core.
 
     Examples
     --------
@@ -104,7 +104,9 @@ def loss_surface(
         raise ValueError(f"points {points}: must be at least 2")
     objective = Objective(model, loss, inputs, targets, statistics=statistics)
     if all(part.dim() < 2 for part in objective.point):
-        raise ValueError("the model has no weights of filters: vectors alone do not move")
+        raise ValueError(
+            "the model has no filters: all its parameters are vectors, which do not move"
+        )
     first, second = (filter_direction(objective.point, seed, which) for which in (1, 2))
     steps = torch.linspace(-span, span, points, dtype=torch.float64).tolist()
     losses = [[_loss(objective, first, second, a, b) for b in steps] for a in steps]
@@ -119,10 +121,10 @@ def loss_surface(
 
 
 def filter_direction(point: Parts, seed: int, which: int) -> Parts:
-    """Random direction with filters as long as those of `point`; vectors of it are 0.
+    """Random direction with filters as long as those of `point`; its vectors are 0.
 
-    A filter is what the first axis of a weight counts: of a convolution (o, i, x, y) the
-    (i, x, y), of a linear layer (o, i) a row.
+    Filters are the slices along the first axis of a weight: (i, x, y) for a convolution (o, i, x,
+    y), a row for a linear layer (o, i).
     """
     generator = stream(seed, f"direction {which}")
     parts = []
@@ -139,7 +141,7 @@ def filter_direction(point: Parts, seed: int, which: int) -> Parts:
 
 
 def _loss(objective: Objective, first: Parts, second: Parts, a: float, b: float) -> float:
-    # A mode for each point: it begins the random numbers of random layers anew.
+    # Entering the mode resets the random numbers of random layers.
     with objective.mode(), torch.no_grad():
         moved = (w + a * u + b * v for w, u, v in zip(objective.point, first, second, strict=True))
         return objective.value(*moved).item()

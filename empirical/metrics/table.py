@@ -1,10 +1,10 @@
-"""Measurements on a network at batch statistics; each leaves the network as it was.
+"""Measurements on a network with batch statistics; each leaves the network unchanged.
 
-Each is one call on any model, batch and loss, and returns a frozen dataclass.  They measure in
-training mode, whatever mode the model is in, with the statistics of the batch; where a probe takes
-`statistics`, running or frozen ones can be asked for
-(`bnproof.empirical.metrics.objective.Objective`).  A name of a layer that is not there is answered
-with the nearest ones.
+Each is a function of a model, a batch and usually a loss that returns a frozen dataclass.  They
+measure in training mode, whatever mode the model is in, with batch statistics; those with an
+argument `statistics` accept running or frozen ones too
+(`bnproof.empirical.metrics.objective.Objective`).  Errors about unknown layer names suggest similar
+ones.
 """
 
 from bnproof.empirical.metrics.activations import (

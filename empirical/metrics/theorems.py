@@ -1,11 +1,11 @@
 """Theorems 4.1 and 4.2 of A18 on the batch-normalisation layers of a network, unit by unit.
 
-The letters of `bnproof.theory.symbols` are measured in the network by automatic differentiation;
-the relations are those of ``theory/claims``, the same objects that are proved there, evaluated by
-`bnproof.simulate.search.inequality` as on random networks.
+The symbols of `bnproof.theory.symbols` are measured in the network by automatic differentiation;
+the relations are the objects that are proved in ``theory/claims``, evaluated by
+`bnproof.simulate.search.inequality` as for random networks.
 
-The two reductions of Theorem 4.1 are derivatives that training sets to 0: ``<1,g>`` is that of the
-loss in beta, ``<g,yhat>`` that in gamma.
+The two terms of Theorem 4.1 consist of derivatives that training drives to 0: ``<1,g>`` is the
+derivative of the loss with respect to beta, ``<g,yhat>`` with respect to gamma.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,28 +26,30 @@ from bnproof.theory.claims.hessian import santurkar_4_2, santurkar_4_2_eps
 
 GRADIENT: Final = (santurkar_4_1.CLAIM, santurkar_4_1_eps.CLAIM)
 CURVATURE: Final = (santurkar_4_2.CLAIM, santurkar_4_2_eps.CLAIM)
-EXACT: Final = "curvature, exact"  # the form that holds for every eps: control of the second
-ENTRIES: Final = 1 << 22  # of activations whose letters are measured at once
+EXACT: Final = (
+    "curvature, exact"  # the form that holds for every eps: the control of the second claim
+)
+ENTRIES: Final = 1 << 22  # activations whose symbols are measured at once
 _FIRST: Final = (sym.gamma, sym.sigma, sym.s, sym.g1, sym.gy, sym.gg, sym.vv)
 _SECOND: Final = (sym.gamma, sym.s, sym.gy, sym.vv, sym.vHv, sym.vKv, sym.PvHPv)
 
 
 @dataclass(frozen=True, eq=False)
 class Sides:
-    """A claim's relation on measured letters, one value a unit; float64 on the CPU.
+    """A claim's relation evaluated on measured symbols, one value per unit; float64 on the CPU.
 
     Attributes
     ----------
     left, right
-        Its sides.
+        Its two sides.
     excess
-        ``left - right`` over the sum of the absolute values of the terms that cancel.  As printed,
-        with sigma, relations divide by 0 at a unit that is constant on the batch: NaN there.
+        ``left - right`` divided by the sum of the absolute values of the terms that cancel.  NaN
+        for units that are constant on the batch, where the printed relations divide by sigma = 0.
     inside
-        Whether the unit meets the claim's hypothesis.  No layer of PyTorch meets eps = 0, which
-        the printed theorems need; theirs are the claims with eps > 0.
+        Whether the unit satisfies the claim's hypothesis.  No PyTorch layer satisfies eps = 0,
+        which the printed theorems need; for those there are the claims with eps > 0.
     tolerance
-        Above which an excess is no rounding, for the network's precision.
+        The excess above which it is not due to rounding, for the network's precision.
     """
 
     left: Tensor
@@ -63,26 +65,27 @@ class Sides:
 
     @property
     def violated(self) -> Tensor:
-        """Whether the unit breaks the relation, its hypothesis met or not."""
+        """Whether the unit violates the relation, whether or not its hypothesis is satisfied."""
         return self.excess > self.tolerance
 
 
 @dataclass(frozen=True, eq=False)
 class CurvatureTerms:
-    """Letters of Theorem 4.2 for some units of a layer; float64 on the CPU, (units,).
+    """Symbols of Theorem 4.2 for some units of a layer; float64 on the CPU, (units,).
 
     Attributes
     ----------
     units
-        Which units of the layer.
+        Indices of the units.
     at_z, at_y
-        ``v'Hv`` at z and ``v'Kv`` of ``y -> L(z(y))``: of one unit, all others fixed.
+        ``v'Hv`` at z and ``v'Kv`` of ``y -> L(z(y))``: for one unit, with all others fixed.
     scaled
-        ``(gamma/s)^2 v'Hv``, the bound's first term.
+        ``(gamma/s)^2 v'Hv``, the first term of the bound.
     subtracted
-        ``gamma <g,yhat>|v|^2/(m s^2)``, what the bound takes off; negative where it adds.
+        ``gamma <g,yhat>|v|^2/(m s^2)``, the term that the bound subtracts, where it may be
+        negative.
     sides
-        By claim id, and `EXACT`: the identity, its excess the absolute value.
+        By claim id; `EXACT` is the identity, with the absolute value as its excess.
     """
 
     units: tuple[int, ...]
@@ -95,14 +98,14 @@ class CurvatureTerms:
 
 @dataclass(frozen=True)
 class Reduction:
-    """What the reductions take off ``sum (gamma/s)^2 |g|^2`` over a layer, as shares of it.
+    """Shares of ``sum (gamma/s)^2 |g|^2`` over a layer that the terms of Theorem 4.1 remove.
 
     Attributes
     ----------
     mean, hat
         The terms of Theorem 4.1 in ``<1,g>^2/m`` and ``<g,yhat>^2/m``.
     measured
-        What is really missing from ``sum |v|^2``: their sum, and a little more for eps > 0.
+        Share by which ``sum |v|^2`` falls short: their sum, and slightly more for eps > 0.
     """
 
     mean: float
@@ -112,12 +115,12 @@ class Reduction:
 
 @dataclass(frozen=True, eq=False)
 class LayerTerms:
-    """Letters of one batch-normalisation layer, one value a unit; float64 on the CPU.
+    """Symbols of one batch-normalisation layer, one value per unit; float64 on the CPU.
 
     Attributes
     ----------
     m
-        Samples of a unit.
+        Number of samples of a unit.
     gamma, sigma, s
         Scale of the layer, biased deviation of y, ``sqrt(sigma^2 + eps)``.
     gg, g1, gy
@@ -127,7 +130,7 @@ class LayerTerms:
     sides
         By claim id: Theorem 4.1 as printed and with eps.
     curvature
-        Theorem 4.2, if it was asked for.
+        Theorem 4.2, if requested.
     """
 
     m: int
@@ -148,7 +151,7 @@ class LayerTerms:
 
     @property
     def chance(self) -> float:
-        """``1/m``: what `mean_share` and `hat_share` are on average if g has a random direction."""
+        """``1/m``: the expectation of `mean_share` and `hat_share` if g has a random direction."""
         return 1 / self.m
 
     @property
@@ -168,7 +171,7 @@ class LayerTerms:
 
     @property
     def reduction(self) -> Reduction:
-        """What the two reductions of Theorem 4.1 come to over the layer; NaN without gradient."""
+        """Shares of the two terms of Theorem 4.1 over the layer; NaN if the gradient is 0."""
         weight = (self.gamma / self.s) ** 2
         whole = (weight * self.gg).sum()
         mean, hat = ((weight * x**2 / self.m).sum() / whole for x in (self.g1, self.gy))
@@ -187,27 +190,27 @@ def theorem_terms(
 ) -> dict[str, LayerTerms]:
     """Measure both sides of Theorems 4.1 and 4.2 at every batch-normalisation layer.
 
-    Always at batch statistics, whatever mode the model is in: with running ones the layer is a
-    straight line, of which the theorems say nothing.
+    Always with batch statistics, whatever mode the model is in: with running ones the layer is
+    affine, and the theorems do not apply.
 
     Parameters
     ----------
     model, loss, inputs, targets
         As `bnproof.empirical.metrics.objective.Objective`; parameters float32 or float64.
     names
-        Layers, as ``model.named_modules()`` names them; all of ``nn.BatchNorm1d`` to ``3d`` that
-        are called unless told otherwise, in the order of the modules.
+        Layers, as ``model.named_modules()`` names them; by default all of ``nn.BatchNorm1d`` to
+        ``3d`` that are called, in the order of the modules.
     curvature
-        For how many units of each layer Theorem 4.2 is measured, drawn by `seed`: each takes three
-        products with a Hessian, from that layer on.  Theorem 4.1 is measured at all units, with
-        one gradient and a few passes over the activations in float64: 5 s on VGG-A with a batch of
-        128 and one core.
+        Number of units per layer at which Theorem 4.2 is measured, drawn using `seed`; each takes
+        three products with a Hessian from that layer on.  Theorem 4.1 is measured at all units,
+        with one gradient and a few passes over the activations in float64: 5 s on VGG-A with a
+        batch of 128 on one core.
 
     Raises
     ------
     ValueError
-        As `Objective`; if there is no such layer, one is not batch normalisation of its input or is
-        not called just once, `curvature` is negative, or the precision is another.
+        As `Objective`; if there is no such layer, a layer is not batch normalisation of its input
+        or is not called exactly once, `curvature` is negative, or the precision is not supported.
     FloatingPointError
         If an activation or a gradient at a layer is not finite.
 
@@ -223,10 +226,10 @@ def theorem_terms(
     True
     """
     if curvature < 0:
-        raise ValueError(f"curvature {curvature}: how many units of each layer, 0 or more")
+        raise ValueError(f"curvature {curvature}: must be a number of units per layer, 0 or more")
     layers = batch_norms(model, names)
     objective = Objective(model, loss, inputs, targets)
-    found = {}
+    measured = {}
     with objective.mode(), torch.enable_grad(), inserted(layers) as calls:
         value = objective.value(*objective.point)
         if names is None:
@@ -235,9 +238,9 @@ def theorem_terms(
         flat = [tensor for pair in ends for tensor in pair]
         slopes = torch.autograd.grad(value, flat, create_graph=curvature > 0)
         for number, (name, layer) in enumerate(layers.items()):
-            one = Layer(name, layer, *ends[number], *slopes[2 * number : 2 * number + 2])
-            found[name] = _terms(one, curvature, seed)
-    return found
+            unit_layer = Layer(name, layer, *ends[number], *slopes[2 * number : 2 * number + 2])
+            measured[name] = _terms(unit_layer, curvature, seed)
+    return measured
 
 
 def _terms(layer: Layer, curvature: int, seed: int) -> LayerTerms:

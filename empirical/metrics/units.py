@@ -1,9 +1,9 @@
-"""Batch-normalisation layers of a network as units in the letters of `bnproof.theory.symbols`.
+"""Batch-normalisation layers of a network as units with the symbols of `bnproof.theory.symbols`.
 
-A unit is a channel where there are places, and its batch has ``m = b * height * width`` samples.
-`inserted` cuts the layers out of the graph of a forward pass, `Layer` holds one with the gradients
-at its two ends, and `Channels` are some of its units, measured as `simulate` measures those of
-random networks: all others stay as they are.
+In convolutional layers a unit is a channel, with ``m = b * height * width`` samples. `inserted`
+isolates the layers in the graph of a forward pass, `Layer` holds one with the gradients at its
+input and output, and `Channels` are some of its units, measured as `simulate` measures those of
+random networks, with all other units fixed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,16 +25,16 @@ Product = Callable[[Tensor], Tensor]
 
 
 class Channels(Unit):
-    """Letters of some units of one layer; derivatives come from the network around it.
+    """Symbols of some units of one layer; derivatives are those of the surrounding network.
 
     Parameters
     ----------
     problems
-        Activations (units, m) and parameters; their loss is not called.
+        Activations (units, m) and parameters; their loss is not evaluated.
     g, v
         Gradients at z and at y, (units, m).
     through
-        Functions that multiply directions (units, m) by H and by K, each unit's own block.
+        Functions that multiply directions (units, m) by the blocks of H and K of each unit.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class Channels(Unit):
 
     @cached_property
     def Hv(self) -> Tensor:
-        """``Hv``, kept: a product with a Hessian goes through the network twice."""
+        """``Hv``, cached: a product with a Hessian takes two passes through the network."""
         return self.hessian_at_z(self.v)
 
     @cached_property
     def HPv(self) -> Tensor:
-        """``H(Pv)``, kept."""
+        """``H(Pv)``, cached."""
         return self.hessian_at_z(self.Pv)
 
     @cached_property
     def Kv(self) -> Tensor:
-        """``Kv``, kept."""
+        """``Kv``, cached."""
         return self.hessian_at_y(self.v)
 
 
@@ -73,7 +73,7 @@ Channels.VALUES = {
     sym.vKv: lambda q: dot(q.v, q.Kv),
     sym.PvHPv: lambda q: dot(q.Pv, q.HPv),
 }
-# Of the products with a Hessian: the absolute terms of the outer inner product alone.
+# For products with a Hessian only the terms of the outer inner product are counted.
 Channels.MAGNITUDES = {
     **Unit.MAGNITUDES,
     sym.vHv: lambda q: dot(q.v.abs(), q.Hv.abs()),
@@ -83,7 +83,7 @@ Channels.MAGNITUDES = {
 
 
 class Layer:
-    """One layer in the network: its ends y and z in the graph, and the gradients v and g there.
+    """One layer in the network: its input y and output z, and the gradients v and g there.
 
     Raises
     ------
@@ -108,7 +108,7 @@ class Layer:
         self.m = y.numel() // self.units
 
     def channels(self, units: Sequence[int]) -> Channels:
-        """Letters of some units, in float64.  H and K need gradients that have a graph."""
+        """Symbols of some units, in float64.  H and K need gradients with a graph."""
         rows = list(units)
         y, g, v = (_rows(tensor, rows) for tensor in (self.y, self.g, self.v))
         gamma, beta = (
@@ -126,24 +126,24 @@ class Layer:
         return Channels(problems, g, v, (through(self.g, self.z), through(self.v, self.y)))
 
     def _product(self, slope: Tensor, at: Tensor, direction: Tensor, rows: list[int]) -> Tensor:
-        """Each unit's own block of the Hessian times its row of `direction`."""
-        found = []
+        """The Hessian block of each unit times its row of `direction`."""
+        images = []
         for row, unit in zip(direction, rows, strict=True):
             along = torch.zeros_like(slope)
             along[:, unit] = row.view(len(at), *at.shape[2:]).to(along)
             image = torch.autograd.grad(
                 slope, at, along, retain_graph=True, materialize_grads=True
             )[0]
-            found.append(_rows(image, [unit])[0])
-        return torch.stack(found)
+            images.append(_rows(image, [unit])[0])
+        return torch.stack(images)
 
     def confirm(self, channels: Channels, units: Sequence[int]) -> None:
-        """Refuse a layer whose output is not that of batch normalisation.
+        """Raise an error if the layer's output is not that of batch normalisation.
 
         Raises
         ------
         ValueError
-            If it is not, beyond rounding.
+            If it differs by more than rounding.
         """
         terms = channels.problems.gamma.abs() * channels.hat_terms + channels.problems.beta.abs()
         gap = (_rows(self.z, list(units)) - channels.z).abs()
@@ -155,32 +155,32 @@ class Layer:
 
 
 def batch_norms(model: nn.Module, names: Sequence[str] | None) -> dict[str, _BatchNorm]:
-    """The layers of these names, or all there are, in the order of the modules.
+    """The layers with these names, or all of them, in the order of the modules.
 
     Raises
     ------
     ValueError
-        If there is none, a name is unknown, or one is no batch normalisation.
+        If there is none, a name is unknown, or a layer is not batch normalisation.
     """
     if names is None:
         every = {n: module for n, module in model.named_modules() if isinstance(module, _BatchNorm)}
         if not every:
             raise ValueError("the model has no batch-normalisation layer (nn.BatchNorm1d to 3d)")
         return every
-    found: dict[str, _BatchNorm] = {}
+    chosen: dict[str, _BatchNorm] = {}
     for name, module in layers_of(model, names).items():
         if not isinstance(module, _BatchNorm):
-            raise ValueError(f"layer {name!r} is {type(module).__name__}: no batch normalisation")
-        found[name] = module
-    return found
+            raise ValueError(f"layer {name!r} is {type(module).__name__}, not batch normalisation")
+        chosen[name] = module
+    return chosen
 
 
 @contextmanager
 def inserted(layers: Mapping[str, _BatchNorm]) -> Iterator[dict[str, list[list[Tensor]]]]:
-    """Cut each layer out of the graph by copies: y used by it alone, z untouched by later layers.
+    """Isolate each layer in the graph by copies of its input y and its output z.
 
-    y may also go elsewhere (a shortcut), and a ReLU in place would overwrite z; the gradients at
-    the copies are those of the layer.  Yields the pairs (y, z) of every call, by name.
+    y may also be used elsewhere (by a shortcut), and an in-place ReLU would overwrite z; the
+    gradients at the copies are those of the layer.  Yields the pairs (y, z) of every call, by name.
     """
     calls: dict[str, list[list[Tensor]]] = {}
     handles = []
@@ -191,7 +191,7 @@ def inserted(layers: Mapping[str, _BatchNorm]) -> Iterator[dict[str, list[list[T
                 _module: nn.Module, given: tuple[Tensor, ...], name: str = name
             ) -> tuple[Tensor, ...]:
                 y = given[0].clone()
-                # Parameters that are frozen up to here leave no graph of their own.
+                # If all parameters up to here are frozen, there is no graph yet.
                 y = y if y.requires_grad else y.requires_grad_()
                 calls.setdefault(name, []).append([y])
                 return (y,)
@@ -211,23 +211,25 @@ def inserted(layers: Mapping[str, _BatchNorm]) -> Iterator[dict[str, list[list[T
 
 
 def only(calls: Mapping[str, list[list[Tensor]]], name: str) -> list[Tensor]:
-    """The ends (y, z) of a layer that is called once.
+    """The pair (y, z) of a layer that is called once.
 
     Raises
     ------
     ValueError
-        If it is called more or less often.
+        If it is not called exactly once.
     """
-    found = calls.get(name, [])
-    if len(found) != 1:
-        raise ValueError(f"layer {name!r} is called {len(found)} times in a forward pass: not once")
-    return found[0]
+    ends = calls.get(name, [])
+    if len(ends) != 1:
+        raise ValueError(
+            f"layer {name!r} is called {len(ends)} times in a forward pass; must be once"
+        )
+    return ends[0]
 
 
 def _rows(tensor: Tensor, units: Sequence[int]) -> Tensor:
-    """Some units of (b, units, ...), as (units, m) in float64."""
+    """Select units of (b, units, ...) and return them as (units, m) in float64."""
     return tensor.detach()[:, list(units)].transpose(0, 1).flatten(1).double()
 
 
 def _unknown(_z: Tensor) -> Tensor:
-    raise NotImplementedError("the loss of a unit in a network is known by its derivatives only")
+    raise NotImplementedError("only the derivatives of the loss of a unit in a network are known")

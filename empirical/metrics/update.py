@@ -1,4 +1,4 @@
-"""The update that makes a training diverge, and what activations do along it (S3, figure 4)."""
+"""The update at which training diverges, and the activations along it (S3, figure 4)."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,17 +13,17 @@ from bnproof.empirical.networks.undisturbed import captured
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """One update of a training.
+    """One update of a training run.
 
     Attributes
     ----------
     number
-        Counted from 1: the first update makes the initial parameters `after` of themselves.
+        Number of the update, starting at 1.
     before, after
         The parameters that require a gradient, in the order of ``model.parameters()``.
     loss_before, loss_after
-        Losses of two successive mini-batches: of the one that the update was computed on, before
-        it, and of the next one, after it; NaN if that was not looked at.
+        Losses of two successive mini-batches: that on which the update was computed, before the
+        update, and the next one after it; NaN if not measured.
     """
 
     number: int
@@ -34,12 +34,12 @@ class Update:
 
     @property
     def length(self) -> float:
-        """Of the difference of the parameters."""
+        """Length of the difference of the parameters."""
         moved = zip(self.before, self.after, strict=True)
         return math.sqrt(sum((new - old).double().square().sum().item() for old, new in moved))
 
     def at(self, share: float) -> Parts:
-        """The parameters when this share of the update is applied, exact at 0 and 1."""
+        """The parameters with this share of the update applied; exact at 0 and 1."""
         if share == 1:
             return self.after
         return tuple(
@@ -50,24 +50,25 @@ class Update:
 def diverging_update(
     model: nn.Module, step: Callable[[], float], *, limit: float, at_most: int
 ) -> Update | None:
-    """Train until an update takes the loss of the next mini-batch above `limit`.
+    """Train until an update raises the loss of the next mini-batch above `limit`.
 
     Parameters
     ----------
     model
-        What is trained; it is left where the training stopped.
+        The model to train; it is left as it was when the training stopped.
     step
         Takes one step on the next mini-batch, and returns its loss before that:
         `bnproof.empirical.training.loop.Trainer.update`.
     limit
-        A loss above it and above that before the update, or one that is no number, is divergence.
+        A loss that exceeds both `limit` and the loss before the update, or is NaN, counts as
+        divergence.
     at_most
-        So many updates are looked at, 1 or more.
+        Maximum number of updates, at least 1.
 
     Returns
     -------
     Update or None
-        The first update with such a loss after it; None if there is none.
+        The first update followed by such a loss, or None.
 
     Raises
     ------
@@ -87,9 +88,9 @@ def diverging_update(
 
 
 def nth_update(model: nn.Module, step: Callable[[], float], number: int) -> Update:
-    """Train for `number` updates, counted from 1, and return the last; arguments as above.
+    """Train for `number` updates and return the last; arguments as for `diverging_update`.
 
-    What it does to the loss is not looked at.
+    The loss after it is not measured.
 
     Raises
     ------
@@ -107,17 +108,17 @@ def nth_update(model: nn.Module, step: Callable[[], float], number: int) -> Upda
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """A network on one mini-batch while more and more of an update is applied.
+    """A network on one mini-batch with increasing shares of an update applied.
 
     Attributes
     ----------
     shares
-        Of the update.
+        Shares of the update.
     losses
         The loss at each share.
     means, variances
-        Of every channel of each layer over (b, x, y), of shape (shares, channels), float64 on the
-        CPU; the variance is the biased one that BN divides by.
+        Moments of every channel of each layer over (b, x, y), of shape (shares, channels), float64
+        on the CPU; the variance is the biased one that BN divides by.
     """
 
     shares: tuple[float, ...]
@@ -136,18 +137,18 @@ def replay(
     layers: Mapping[int, nn.Module],
     shares: Sequence[float],
 ) -> Replay:
-    """Apply an update in shares, and measure what some layers put out; the model stays as it is.
+    """Apply shares of an update and measure the outputs of some layers; the model stays unchanged.
 
     Parameters
     ----------
     model, loss, inputs, targets
-        As `bnproof.empirical.metrics.objective.Objective`, at batch statistics.
+        As `bnproof.empirical.metrics.objective.Objective`, with batch statistics.
     update
-        Of this model.
+        An update of this model.
     layers
-        Modules of the model by number; each puts out (b, channels, ...).
+        Modules of the model by number, with outputs (b, channels, ...).
     shares
-        From 0 on; above 1 the update is prolonged.
+        Shares of the update, at least 0; above 1 the update is extrapolated.
 
     Raises
     ------
@@ -156,7 +157,7 @@ def replay(
 
     Notes
     -----
-    Where activations overflow, losses and moments are not finite, as they come.
+    Where activations overflow, losses and moments are not finite.
     """
     if not all(0 <= share < math.inf for share in shares):
         raise ValueError(f"shares {list(shares)}: must be finite and at least 0")

@@ -1,4 +1,4 @@
-"""Fully connected networks of many equal layers, the deep linear network among them."""
+"""Fully connected networks of many equal layers, including the deep linear network."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,7 +16,7 @@ WIDTH: Final = 256
 
 
 class Dense(Network):
-    """The network that `dense` and `linear` build: hidden layers and a linear one at the end."""
+    """The network built by `dense` and `linear`: hidden layers and a final linear one."""
 
     def __init__(
         self,
@@ -36,17 +36,17 @@ class Dense(Network):
         self.nonlinearity, self.shortcuts = nonlinearity, shortcuts
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (b, ...) with as many entries a sample as the first layer takes to (b, outputs)."""
-        bend = NONLINEARITIES[self.nonlinearity]
+        """Map (b, ...), flattened to the input width of the first layer, to (b, outputs)."""
+        activate = NONLINEARITIES[self.nonlinearity]
         x = x.flatten(1)
         for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            out = bend(norm(layer(x)))
+            out = activate(norm(layer(x)))
             x = x + out if self.shortcuts and number else out
         outputs: Tensor = self.linear(x)
         return outputs
 
     def numbered(self) -> Sequence[tuple[nn.Module, nn.Module]]:
-        """Every layer, with the module whose output is its activation."""
+        """All layers, each with the module whose output is its activation."""
         pairs = list(zip(self.layers, self.norms, strict=True))
         return [*pairs, (self.linear, self.linear)]
 
@@ -67,23 +67,23 @@ def dense(
 ) -> Dense:
     """Build a network from images to logits through layers ``relu(norm(Wx))``.
 
-    All W but the first are square.  Without normalisation and under He's law, the default, the
-    expected square of a gradient is the same in every layer.
+    All W except the first are square.  Without normalisation and with He initialisation, the
+    default, the expected squared gradient is the same in every layer.
 
     Parameters
     ----------
     hidden
-        Number of hidden layers, at least 2; the linear layer at the end is one more.
+        Number of hidden layers, at least 2; the final linear layer is not counted.
     generator
-        A CPU generator that the weights are drawn from; the same for every other argument but
-        `init`, the widths and `gain`.  PyTorch's global generator is neither used nor moved.
+        A CPU generator for the weights, which depend only on it, `init`, the widths and `gain`.
+        PyTorch's global generator is neither used nor advanced.
     norm, noise
-        After every hidden layer; see `Normalisation`.  Where it has no beta, the layers have
-        biases, which do the same; the last layer always has one.
+        Normalisation after every hidden layer; see `Normalisation`.  If it has no beta, the layers
+        have biases instead; the last layer always has one.
     nonlinearity
         ``"relu"``, ``"tanh"``, ``"sigmoid"`` or ``"none"``.
     shortcuts
-        Every hidden layer but the first adds its input to its output.
+        Whether every hidden layer except the first adds its input to its output.
     init, gain
         As for `bnproof.empirical.networks.vgg.vgg`.
     width, pixels, classes
@@ -92,7 +92,7 @@ def dense(
     Raises
     ------
     ValueError
-        If an argument is none of the above; the message is one line with what is allowed.
+        If an argument is invalid; the message is one line that says what is allowed.
     """
     whole("hidden", hidden, 2)
     for name, value in (("width", width), ("pixels", pixels), ("classes", classes)):
@@ -121,9 +121,9 @@ def linear(
 ) -> Dense:
     """Build the deep linear network of A18: ``x -> W_depth ... W_1 x`` in R^size, no biases.
 
-    A18 learns ``Ax``, A Gaussian of 10 by 10, by 25 layers (section 2.2 and appendix A); the width
-    of the hidden layers is ours.  With a normalisation, which follows every layer but the last and
-    has its gamma and beta, the network is no longer linear.
+    A18 learns ``Ax`` with a Gaussian 10 by 10 matrix A and 25 layers (section 2.2 and appendix A);
+    the width of the hidden layers is our choice.  With normalisation, which follows every layer
+    except the last and has gamma and beta, the network is no longer linear.
 
     Parameters
     ----------
@@ -132,16 +132,16 @@ def linear(
     generator
         As for `dense`.
     norm, noise
-        After every layer but the last; see `Normalisation`.
+        Normalisation after every layer except the last; see `Normalisation`.
     init, gain
-        As for `bnproof.empirical.networks.vgg.vgg`; A18's is Glorot's.
+        As for `bnproof.empirical.networks.vgg.vgg`; A18 uses Glorot's.
     size, width
-        Dimension of input and output, and of what is between.
+        Dimension of the input and the output, and of the hidden layers.
 
     Raises
     ------
     ValueError
-        If an argument is none of the above; the message is one line with what is allowed.
+        If an argument is invalid; the message is one line that says what is allowed.
     """
     whole("depth", depth, 2)
     for name, value in (("size", size), ("width", width)):

@@ -1,4 +1,4 @@
-"""How the weights of a network are drawn."""
+"""Random initial weights."""
 
 from collections.abc import Callable, Iterable
 from typing import Literal, get_args
@@ -35,7 +35,7 @@ def _torch(weight: Tensor, generator: torch.Generator) -> None:
 
 _LAWS: dict[Initialisation, Callable[[Tensor, torch.Generator], None]] = {
     "xavier": _xavier,  # Glorot and Bengio (2010), uniform
-    "kaiming": _kaiming,  # He et al. (2015), normal, fan in, whatever the nonlinearity
+    "kaiming": _kaiming,  # He et al. (2015), normal, fan-in, for every nonlinearity
     "orthogonal": _orthogonal,  # Saxe et al. (2014); rows (o) against columns (i, x', y')
     "torch": _torch,
 }
@@ -48,23 +48,23 @@ def draw(
     *,
     gain: float = 1.0,
 ) -> None:
-    """Draw the weights of all layers in order, each by its law, and multiply them by `gain`.
+    """Draw the weights of all layers in order, each from its distribution times `gain`.
 
-    Biases become 0, but under ``"torch"``, which is PyTorch's default altogether, they are drawn,
-    after all weights: a network has the same weights whether or not a normalisation takes the
-    place of the biases.
+    Biases become 0, except with ``"torch"``, PyTorch's default, where they are drawn after all
+    weights, so that a network has the same weights with biases and with a normalisation in their
+    place.
 
     Parameters
     ----------
     layers
-        Convolutions and linear layers, each with the law of its weights.
+        Convolutions and linear layers, each with its initialisation.
     generator
         A CPU generator.
 
     Raises
     ------
     ValueError
-        If `gain` is not positive and finite, or a law is unknown.
+        If `gain` is not positive and finite, or an initialisation is unknown.
     """
     positive("gain", gain)
     drawn = [(dict(layer.named_parameters()), law) for layer, law in layers]

@@ -1,4 +1,4 @@
-"""What every network of the experiments has in common: layers that are numbered."""
+"""The base class of all networks of the experiments, with numbered layers."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -17,13 +17,13 @@ NONLINEARITIES: dict[Nonlinearity, Callable[[Tensor], Tensor]] = {
 
 
 class Network(nn.Module):
-    """A network whose layers with weights are numbered from 1, first to last.
+    """A network whose layers with weights are numbered from 1.
 
     Projections on shortcuts are not counted.
     """
 
     def numbered(self) -> Sequence[tuple[nn.Module, nn.Module]]:
-        """Every layer, with the module whose output is its activation."""
+        """All layers, each with the module whose output is its activation."""
         raise NotImplementedError
 
     @property
@@ -32,7 +32,7 @@ class Network(nn.Module):
         return len(self.numbered())
 
     def layer(self, number: int) -> nn.Module:
-        """Return the convolution or linear layer of that number; it holds the weights.
+        """Return the convolution or linear layer with this number.
 
         Raises
         ------
@@ -42,11 +42,11 @@ class Network(nn.Module):
         return self._pair(number)[0]
 
     def activation(self, number: int) -> nn.Module:
-        """Return the module whose output is the activation of layer `number`, to be hooked.
+        """Return the module whose output is the activation of layer `number`, for hooks.
 
-        That is the layer's output after its normalisation and noise, before a shortcut is added,
-        the nonlinearity and pooling: what Ioffe and Szegedy (2015) set to mean beta and deviation
-        gamma.  Where nothing normalises it is the output of the layer itself.
+        This is the layer's output after its normalisation and noise, but before a shortcut, the
+        nonlinearity and pooling: the quantity to which Ioffe and Szegedy (2015) give mean beta and
+        deviation gamma.  Without normalisation it is the output of the layer itself.
 
         Raises
         ------
@@ -58,5 +58,5 @@ class Network(nn.Module):
     def _pair(self, number: int) -> tuple[nn.Module, nn.Module]:
         pairs = self.numbered()
         if not 1 <= number <= len(pairs):
-            raise ValueError(f"layer {number}: this network has the layers 1 to {len(pairs)}")
+            raise ValueError(f"layer {number}: must be 1 to {len(pairs)} in this network")
         return pairs[number - 1]

@@ -14,26 +14,25 @@ SEED: Final = 0  # of random layers
 def scale_layers(model: nn.Module, inputs: Tensor) -> None:
     """Scale every convolution and linear layer so that its output on `inputs` has variance 1.
 
-    Layers are scaled one after the other, each on what the scaled ones before it give out; the
-    variance is that of all entries of the output.  Together with orthogonal weights this is the
-    initialisation of Mishkin and Matas (``init="lsuv"`` of
-    `bnproof.empirical.networks.table.build`).  Their loop until the variance is within a tolerance
-    is one step here: biases are set to 0, and without them a layer's output is proportional to its
-    weights.  All is done in one forward pass at batch statistics; random layers draw with one fixed
-    seed.  Running statistics and random state stay as they are.
+    Layers are scaled in order, each for the outputs of the scaled layers before it; the variance is
+    that of all entries of the output.  With orthogonal weights this is the initialisation of
+    Mishkin and Matas (``init="lsuv"`` of `bnproof.empirical.networks.table.build`).  Their
+    iteration to a tolerance takes a single step here: biases are set to 0, which makes a layer's
+    output proportional to its weights.  It takes one forward pass with batch statistics; random
+    layers use a fixed seed.  Running statistics and random state do not change.
 
     Parameters
     ----------
     model
         Any network.
     inputs
-        One batch as in training: standardised and of the usual size, 2 samples at least where
-        there are batch statistics.  What is scaled has variance 1 on this batch only.
+        One batch as in training: standardised and of the usual size, with at least 2 samples if
+        there are batch statistics.  The variance is exactly 1 only on this batch.
 
     Raises
     ------
     ValueError
-        If a layer has the same output everywhere, so that no scale gives it variance 1.
+        If the output of a layer is constant, so that it cannot be scaled to variance 1.
     """
 
     def scale(layer: nn.Conv2d | nn.Linear, _given: tuple[Tensor, ...], output: Tensor) -> Tensor:

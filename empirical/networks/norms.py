@@ -1,4 +1,4 @@
-"""Normalisations that stand after a layer of units: one table for every network."""
+"""Normalisations that follow a layer: one table for all networks."""
 
 import math
 from collections.abc import Callable
@@ -28,11 +28,10 @@ Norm = Literal[
 ]
 NoiseOf = Literal["unit", "layer", "entry"]
 
-GROUPS: Final = (
-    8  # of "group": 2, 4 and 8 channels in each; Wu and He's (2018) 32 exceed 16 channels
-)
+GROUPS: Final = 8  # groups of 2, 4 or 8 channels; Wu and He's (2018) 32 groups exceed 16 channels
 
-# A18, appendix A, algorithm 1: bounds of the laws that every step draws, and spread around them.
+# A18, appendix A, algorithm 1: bounds of the distributions of each step, and the spread around
+# them.
 N_MU: Final = 0.5
 N_SIGMA: Final = 1.25
 R_MU: Final = 0.1
@@ -42,16 +41,17 @@ R_SIGMA: Final = 0.1
 class PowerNorm(nn.Module):
     """Batch normalisation by an l_p scale.
 
-    ``z = gamma (y - mean(y))/sqrt(S^2 + eps) + beta`` for each unit, over the batch and all places,
-    with the power mean ``S = (mean |x_i|^p)^(1/p)``, at p = inf the largest ``|x_i|``.  As printed
-    (S0, 'Are these effects unique to BatchNorm?'; A18, section 3.3: the average l_p norm, taken
-    before the mean is shifted) x is y itself; `centred`, x is y less its mean.  At p = 2 that is
-    ``nn.BatchNorm2d``.  S0 has no eps; here it keeps a dead unit finite, as in ``nn.BatchNorm2d``.
+    ``z = gamma (y - mean(y))/sqrt(S^2 + eps) + beta`` for each unit, over the batch and all
+    positions, with the power mean ``S = (mean |x_i|^p)^(1/p)``, at p = inf the largest ``|x_i|``.
+    As printed (S0, 'Are these effects unique to BatchNorm?'; A18, section 3.3: the average l_p
+    norm, taken before the mean is shifted) x is y itself; if `centred`, x is y minus its mean.  At
+    p = 2 that is ``nn.BatchNorm2d``.  S0 has no eps; here it keeps the output of dead units finite,
+    as in ``nn.BatchNorm2d``.
 
-    In training mode the statistics are those of the batch; in evaluation mode, running averages of
-    the batches' means and S, with weight `momentum` on the last.  All is computed in float32 at
-    least, and returned in the dtype of the input.  Everything is written in primitives, so that
-    double backward and ``torch.func`` are right.
+    In training mode the statistics are those of the batch; in evaluation mode they are running
+    averages of mean and S, with weight `momentum` for the latest batch.  Computations are at least
+    in float32, and the result has the dtype of the input.  Only primitives are used, so that double
+    backward and ``torch.func`` are correct.
 
     Parameters
     ----------
@@ -60,18 +60,18 @@ class PowerNorm(nn.Module):
     power
         p: 1, 2 or infinity.
     centred
-        Whether S is taken of the centred batch.
+        Whether S is computed from the centred batch.
 
     Attributes
     ----------
     track_running_stats
-        As of ``nn.BatchNorm2d``: False leaves the running statistics as they are in training.
+        As in ``nn.BatchNorm2d``: if False, running statistics do not change in training.
 
     Raises
     ------
     ValueError
-        If `power` is another; in the forward pass, if the input has another number of units, or
-        training mode meets one value a unit.
+        If `power` is invalid; in the forward pass, if the input has the wrong number of units or,
+        in training mode, only one value per unit.
     """
 
     running_mean: Tensor
@@ -106,7 +106,9 @@ class PowerNorm(nn.Module):
         shape = (units,) + (1,) * (y.dim() - 2)
         if self.training:
             if y.numel() == units:
-                raise ValueError(f"input of shape {tuple(y.shape)}: one value a unit has no scale")
+                raise ValueError(
+                    f"input of shape {tuple(y.shape)}: one value per unit has no scale"
+                )
             mean, square = self.statistics(exact)
             if self.track_running_stats:
                 self._track(mean, square)
@@ -121,7 +123,7 @@ class PowerNorm(nn.Module):
         axes = [axis for axis in range(y.dim()) if axis != 1]
         mean = y.mean(axes, keepdim=True)
         x = y - mean if self.centred else y
-        # S^2 rather than S: at p = 2 the root has no derivative at 0.
+        # S^2 rather than S, whose square root at p = 2 has no derivative at 0.
         if self.power == 2:
             square = x.square().mean(axes)
         elif self.power == 1:
@@ -137,27 +139,28 @@ class PowerNorm(nn.Module):
             running.lerp_(value.detach().to(running.dtype), self.momentum)
 
     def extra_repr(self) -> str:
-        """Arguments, for ``repr``."""
+        """Arguments shown by ``repr``."""
         return f"{len(self.weight)}, power={self.power}, centred={self.centred}"
 
 
 class Noise(nn.Module):
     """The noise of 'noisy' BatchNorm (S4; A18, appendix A, algorithm 1); none in evaluation mode.
 
-    ``a <- s a + m`` with fresh numbers in every forward pass: mean mu uniform on +-`N_MU` and scale
-    sigma uniform on [1, `N_SIGMA`] for each unit; then, for each sample and unit, m uniform on
-    mu +- `R_MU` and s normal around sigma with standard deviation `R_SIGMA` (the algorithm has
-    N(sigma, r_sigma) and does not say whether r_sigma is that or the variance).
+    ``a <- s a + m`` with new random numbers in every forward pass: mean mu uniform on +-`N_MU` and
+    scale sigma uniform on [1, `N_SIGMA`] for each unit; then, for each sample and unit, m uniform
+    on mu +- `R_MU` and s normal around sigma with standard deviation `R_SIGMA` (the algorithm
+    writes N(sigma, r_sigma) and does not say whether r_sigma is the standard deviation or the
+    variance).
 
-    PyTorch's global generator on the input's device is drawn from.
+    Uses PyTorch's global generator on the input's device.
 
     Parameters
     ----------
     of
-        What has a mu and sigma of its own.  ``"unit"``: every unit, which is a channel where there
-        are places, as BN counts them.  ``"layer"``: all units share one mu and one sigma; m and s
-        are drawn for each unit all the same.  ``"entry"``: every place of every channel counts as
-        a unit.  The sources do not say which.
+        What has its own mu and sigma.  ``"unit"``: each unit as in BN, that is, a channel in
+        convolutional layers.  ``"layer"``: all units share one mu and one sigma, but m and s are
+        still drawn for each unit.  ``"entry"``: each position of each channel counts as a unit.
+        The sources do not say which.
 
     Raises
     ------
@@ -184,29 +187,29 @@ class Noise(nn.Module):
         return (s * a + m).to(a.dtype)
 
     def extra_repr(self) -> str:
-        """Arguments, for ``repr``."""
+        """Arguments shown by ``repr``."""
         return f"of={self.of!r}"
 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """What a network puts after its layers; from a network's options `norm` and `noise`.
+    """The normalisation after the layers of a network, given by its options `norm` and `noise`.
 
     Attributes
     ----------
     norm
-        ``"none"``; ``"batch"``, PyTorch's BN.  ``"layer"``, ``"group"``: moments of each sample
-        over all its units, or over each of `GROUPS` groups of them.  ``"noisy"``: BN, then `Noise`.
+        ``"none"``; ``"batch"``, PyTorch's BN.  ``"layer"``, ``"group"``: normalise each sample over
+        all its units, or over each of `GROUPS` groups of them.  ``"noisy"``: BN, then `Noise`.
         ``"noise"``: `Noise` alone.  ``"l1"``, ``"l2"``, ``"linf"``: `PowerNorm` as printed;
-        ``"l1-centred"``, ``"l2-centred"``, ``"linf-centred"``: with the centred scale.  Only
-        ``"last"`` is none of these: it belongs to `bnproof.empirical.networks.resnet.resnet`.
+        ``"l1-centred"``, ``"l2-centred"``, ``"linf-centred"``: with the centred scale.  ``"last"``
+        exists only in `bnproof.empirical.networks.resnet.resnet`.
     noise
-        Of ``"noisy"`` and ``"noise"``: what `Noise` takes, by default ``"unit"``.
+        Argument of `Noise` for ``"noisy"`` and ``"noise"``; by default ``"unit"``.
 
     Raises
     ------
     ValueError
-        If a word is unknown, or `noise` is given for a norm without any.
+        If an option is unknown, or `noise` is given for a norm without noise.
     """
 
     norm: Norm = "batch"
@@ -217,15 +220,15 @@ class Normalisation:
         if self.noise is not None:
             one_of("noise", self.noise, get_args(NoiseOf))
             if self.norm not in ("noisy", "noise"):
-                raise ValueError(f"noise {self.noise!r}: is for norm noisy or noise only")
+                raise ValueError(f"noise {self.noise!r}: requires norm noisy or noise")
 
     @property
     def shifts(self) -> bool:
-        """Whether it adds a beta of its own, so that the layer before it needs no bias."""
+        """Whether it adds a beta, so that the preceding layer needs no bias."""
         return self.norm not in ("none", "noise")
 
     def after(self, units: int, *, places: bool = False) -> nn.Module:
-        """A new module for an input (b, units), or (b, units, height, width) with `places`.
+        """A new module for inputs (b, units), or (b, units, height, width) with `places`.
 
         Raises
         ------

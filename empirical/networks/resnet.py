@@ -18,7 +18,7 @@ WIDTHS: Final = (16, 32, 64)
 
 
 class Identity(nn.Module):
-    """Parameter-free shortcut (option A of He et al.): every second pixel, channels of zeros."""
+    """Parameter-free shortcut (option A of He et al.): every second pixel, new channels 0."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Identity(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x where the shape stays; else half the side and `extra` channels of zeros."""
+        """Return x if the stride is 1; else half the side, with `extra` channels of zeros."""
         if self.stride == 1:
             return x
         return functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
@@ -57,7 +57,7 @@ class Block(nn.Module):
 
 
 class ResNet(Network):
-    """The network that `resnet` builds.
+    """The network built by `resnet`.
 
     Layers are numbered as the papers count them: the first convolution is 1, block k (from 0)
     holds the convolutions 2k+2 and 2k+3, the linear layer is `depth`.
@@ -87,7 +87,7 @@ class ResNet(Network):
         return logits
 
     def numbered(self) -> Sequence[tuple[nn.Module, nn.Module]]:
-        """Every layer, with the module whose output is its activation."""
+        """All layers, each with the module whose output is its activation."""
         pairs: list[tuple[nn.Module, nn.Module]] = [(self.conv1, self.norm1)]
         for block in self.blocks:
             for number in "12":
@@ -98,7 +98,7 @@ class ResNet(Network):
 
 
 def _convolution(inner: int, outer: int, side: int, stride: int, norm: Normalisation) -> nn.Conv2d:
-    """Padded convolution; with a bias only where no beta follows that does the same."""
+    """Padded convolution, with a bias only if no beta follows."""
     return nn.Conv2d(inner, outer, side, stride, padding=side // 2, bias=not norm.shifts)
 
 
@@ -119,32 +119,31 @@ def resnet(
     depth
         6n + 2 with n at least 1: 3 stages of n basic blocks, of 16, 32 and 64 channels.
     generator
-        A CPU generator: the weights are drawn on the CPU, hence are the same on every device.
-        PyTorch's global generator is neither used nor moved.
+        A CPU generator, so that the weights are the same on every device. PyTorch's global
+        generator is neither used nor advanced.
     norm, noise
-        After every convolution, projections included; see `Normalisation`.  Where it has no beta,
-        every convolution has a bias, which does the same.  Besides, ``"last"``: as ``"none"``, but
-        for one BN at the output of the last block (S3, section 4).
+        Normalisation after every convolution, including projections; see `Normalisation`.  If it
+        has no beta, every convolution has a bias instead.  In addition ``"last"``: as ``"none"``,
+        with one BN at the output of the last block (S3, section 4).
     shortcut
         Where the shape changes: ``"projection"``, a 1x1 convolution (option B of He et al.), or
-        ``"identity"``, every second pixel padded with channels of zeros (option A).
+        ``"identity"``, every second pixel, zeros in the new channels (option A).
     init
-        Law of the convolutions' kernels: ``"xavier"`` (Glorot uniform), ``"kaiming"`` (He
-        normal), ``"orthogonal"``, or ``"torch"``, PyTorch's default.  Biases of convolutions are
-        0, except under ``"torch"``, which is that default altogether.  The linear layer is always
-        PyTorch's default; gamma is 1, beta 0.  The same kernels are drawn for every `norm`.
+        Initialisation of the kernels: ``"xavier"`` (Glorot uniform), ``"kaiming"`` (He normal),
+        ``"orthogonal"``, or ``"torch"``, PyTorch's default.  Biases of convolutions are 0, except
+        with ``"torch"``.  The linear layer always has PyTorch's default; gamma is 1, beta 0.  The
+        kernels do not depend on `norm`.
     classes
         Number of logits.
 
     See Also
     --------
-    bnproof.empirical.networks.table.build : From a description; knows LSUV, which goes on with a
-    batch.
+    bnproof.empirical.networks.table.build : Builds from a description; supports LSUV too.
 
     Raises
     ------
     ValueError
-        If an argument is none of the above; the message is one line with what is allowed.
+        If an argument is invalid; the message is one line that says what is allowed.
     """
     whole("depth", depth, 8)
     if depth % 6 != 2:

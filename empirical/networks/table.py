@@ -1,4 +1,4 @@
-"""The networks of the experiments, and how one is built from a description."""
+"""The networks of the experiments, built from a description."""
 
 from collections.abc import Callable, Mapping
 from inspect import Parameter, signature
@@ -49,7 +49,7 @@ FAMILIES: dict[str, Callable[..., Network]] = {
 def build(
     network: Mapping[str, Any], *, generator: torch.Generator, inputs: Tensor | None = None
 ) -> Network:
-    """Build a network from its description: its family, and that family's arguments.
+    """Build a network from its description: its family and the arguments of that family.
 
     ``build({"family": "resnet", "depth": 20, "norm": "none"}, generator=generator)`` is
     ``resnet(20, norm="none", generator=generator)``.
@@ -57,18 +57,19 @@ def build(
     Parameters
     ----------
     network
-        ``"family"``, one of `FAMILIES`, and arguments of that function other than `generator`.
-        Beside its laws, `init` may be ``"lsuv"``: orthogonal weights, scaled by `scale_layers`.
+        ``"family"``, one of `FAMILIES`, and arguments of that function other than `generator`. In
+        addition, `init` may be ``"lsuv"``: orthogonal weights, scaled by `scale_layers`.
     generator
-        A CPU generator that the weights are drawn from.
+        A CPU generator for the weights.
     inputs
-        For LSUV, else unused: one batch as the network is trained on, on the CPU, standardised;
-        each layer's output has variance 1 on it.
+        For LSUV only: one standardised batch as in training, on the CPU; each layer's output has
+        variance 1 on it.
 
     Raises
     ------
     UserError
-        If the family or an argument is unknown or out of range, or LSUV has no batch.
+        If the family or an argument is unknown or out of range, or LSUV is requested without
+        `inputs`.
     """
     rest = dict(network)
     family = rest.pop("family", None)
@@ -94,7 +95,7 @@ def build(
 
 
 def _check(options: Mapping[str, Any], family: Callable[..., Network]) -> None:
-    """Refuse an option that the family does not have, and the want of one that it needs."""
+    """Raise an error for unknown and for missing options of the family."""
     known = {name: p for name, p in signature(family).parameters.items() if name != "generator"}
     for name in options:
         one_of("option", name, tuple(known))

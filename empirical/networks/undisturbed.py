@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Put `model` into training mode, and leave it and the random numbers as they were.
+    """Put `model` into training mode; restore it and the random state on exit.
 
-    Training mode means batch statistics: the function that the theory is about.  Restored on the
-    way out, also after an error: every buffer (running statistics and their counters), the
-    training flag of every module, and PyTorch's random state on the CPU and the model's device.
+    Training mode means batch statistics: the function that the theory is about.  Restored on exit,
+    even after an error, are all buffers (running statistics and their counters), the training flags
+    of all modules, and PyTorch's random state on the CPU and the model's device.
     """
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     flags = [(module, module.training) for module in model.modules()]
@@ -37,7 +37,7 @@ def captured(
 ) -> Iterator[tuple[dict[int, Tensor], dict[int, Tensor]]]:
     """Record the input and the output of each of `modules` in the next forward pass.
 
-    Yields two mappings with the keys of `modules`.  The hooks are gone on the way out.
+    Yields two mappings with the keys of `modules`.  The hooks are removed on exit.
     """
     inputs: dict[int, Tensor] = {}
     outputs: dict[int, Tensor] = {}

@@ -12,16 +12,16 @@ from bnproof.empirical.networks.layered import NONLINEARITIES, Network, Nonlinea
 from bnproof.empirical.networks.norms import NoiseOf, Norm, Normalisation
 from bnproof.theory.common.errors import one_of, whole
 
-MULTIPLES: Final = (1, 2, 4, 4, 8, 8, 8, 8)  # channels of the convolutions, over the first one's
+MULTIPLES: Final = (1, 2, 4, 4, 8, 8, 8, 8)  # channels of the convolutions, relative to the first
 POOLED: Final = (1, 2, 4, 6, 8)  # convolutions after which the side is halved
 WIDTH: Final = 64
 
 
 class VGG(Network):
-    """The network that `vgg` builds: layers 1 to 8 are convolutions, 9 to 11 linear.
+    """The network built by `vgg`: layers 1 to 8 are convolutions, 9 to 11 linear.
 
-    Pooling to halves takes the largest of four after layers 1, 2, 4, 6 and 8, from a side of 32
-    to 1.  Every layer but the last is followed by its normalisation and the nonlinearity.
+    Max pooling after layers 1, 2, 4, 6 and 8 halves the side, from 32 to 1.  Every layer except the
+    last is followed by its normalisation and the nonlinearity.
     """
 
     def __init__(
@@ -47,18 +47,18 @@ class VGG(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (b, 3, 32, 32) to logits (b, classes)."""
-        bend = NONLINEARITIES[self.nonlinearity]
+        activate = NONLINEARITIES[self.nonlinearity]
         for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=False), 1):
             if number == len(MULTIPLES) + 1:
                 x = x.flatten(1)
-            x = bend(norm(layer(x)))
+            x = activate(norm(layer(x)))
             if number in POOLED:
                 x = functional.max_pool2d(x, 2)
         logits: Tensor = self.layers[-1](x)
         return logits
 
     def numbered(self) -> Sequence[tuple[nn.Module, nn.Module]]:
-        """Every layer, with the module whose output is its activation."""
+        """All layers, each with the module whose output is its activation."""
         return list(zip(self.layers, [*self.norms, self.layers[-1]], strict=True))
 
 
@@ -75,35 +75,35 @@ def vgg(
 ) -> VGG:
     """Build VGG-A for 32x32 images: 8 convolutions and 3 linear layers.
 
-    A18 names VGG and Glorot's initialisation.  That a 32x32 image leaves 512 numbers to linear
-    layers of 512 units, and that BN follows these too, is what its published reproductions share.
+    A18 names VGG and Glorot initialisation.  As in its published reproductions, the linear layers
+    have 512 units, the number of values left of a 32x32 image, and are followed by BN too.
 
     Parameters
     ----------
     generator
-        A CPU generator that the weights are drawn from; they are the same for every `norm`.
-        PyTorch's global generator is neither used nor moved.
+        A CPU generator for the weights, which do not depend on `norm`. PyTorch's global generator
+        is neither used nor advanced.
     norm, noise
-        After every layer but the last; see `Normalisation`.  Where it has no beta, the layers have
-        biases, which do the same; the last layer always has one.
+        Normalisation after every layer except the last; see `Normalisation`.  If it has no beta,
+        the layers have biases instead; the last layer always has one.
     nonlinearity
         ``"relu"``, ``"tanh"``, ``"sigmoid"`` or ``"none"``.
     init
-        Law of the weights of every layer: ``"xavier"`` (Glorot uniform), ``"kaiming"`` (He normal,
-        whatever the nonlinearity), ``"orthogonal"``, or ``"torch"``, PyTorch's default.  Biases
-        are 0, except under ``"torch"``; gamma is 1, beta 0.
+        Initialisation of all layers: ``"xavier"`` (Glorot uniform), ``"kaiming"`` (He normal, for
+        every nonlinearity), ``"orthogonal"``, or ``"torch"``, PyTorch's default.  Biases are 0,
+        except with ``"torch"``; gamma is 1, beta 0.
     gain
-        What all initial weights (not the biases) are multiplied by.
+        Factor of all initial weights, but not of the biases.
     width
-        Channels of the first convolution; all others are in proportion, the linear layers have
-        8 times as many units.
+        Channels of the first convolution; all other layers are proportional, with 8 times as many
+        units in the linear layers.
     classes
         Number of logits.
 
     Raises
     ------
     ValueError
-        If an argument is none of the above; the message is one line with what is allowed.
+        If an argument is invalid; the message is one line that says what is allowed.
     """
     one_of("nonlinearity", nonlinearity, get_args(Nonlinearity))
     whole("width", width, 1)

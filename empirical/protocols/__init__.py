@@ -1,1 +1,1 @@
-"""Protocols that experiments share: networks, rates, measured quantities and pictures."""
+"""Protocols that experiments share: networks, rates, measured quantities and figures."""

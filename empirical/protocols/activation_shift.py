@@ -1,47 +1,58 @@
-"""How far one update moves activations with BN and without: numbers that two claims share."""
+"""How far one update moves activations with and without BN: measurements shared by two claims."""
 
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.axes import Axes
 
-from bnproof.empirical.metrics.shift_callbacks import MOVED, is_watched
-from bnproof.empirical.plots import median_band
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.style import OTHER_SEED
+from bnproof.empirical.metrics.shift_callbacks import MOVED, is_measured
 from bnproof.empirical.protocols.curves import Steps, capped, moments, rows, spread
-from bnproof.empirical.trial import Trained
-from bnproof.theory.claim import Evidence
+from bnproof.empirical.protocols.vgg import vgg
+from bnproof.empirical.trial import Trained, Trial
 
 KINDS: Final = ("whole", "whole at long", "largest", "largest at long")
-SMALLEST: Final = 1e-9  # stands for no movement at all
+SMALLEST: Final = 1e-9  # replaces 0 on the logarithmic axis
 
 
-def looked_at(found: Trained) -> Steps:
-    """Moments of a run at which the probe ``earth mover`` looks, at most as many as are shown."""
-    every = moments(found)
-    return spread(every[[is_watched(int(step)) for step in every]])
+def measured(trial: Trial) -> dict[str, dict[str, Any]]:
+    """Measure both networks; the control is a second one without BN.
+
+    Each quantity of `KINDS` for each layer of `MOVED` is a row over the evaluations at which
+    ``earth mover`` is measured, thinned out if there are many.
+    """
+    runs = {
+        WITH: vgg(trial, "batch"),
+        WITHOUT: vgg(trial, "none"),
+        CONTROL: vgg(trial, "none", seed=trial.other_seed),
+    }
+    every = moments(runs[WITH])
+    steps = spread(every[[is_measured(int(step)) for step in every]])
+    return {net: _read(run, steps) for net, run in runs.items()}
 
 
-def measured(found: Trained, steps: Steps) -> dict[str, Any]:
-    """Each kind for each layer of `MOVED`: (steps,) each, and the largest of all."""
+def _read(run: Trained, steps: Steps) -> dict[str, Any]:
     read: dict[str, Any] = {"step": steps}
     for kind in KINDS:
-        values = np.maximum(capped(rows(found, steps, "earth mover", kind)), SMALLEST)
+        values = np.maximum(capped(rows(run, steps, "earth mover", kind)), SMALLEST)
         read |= {f"{kind}, layer {n}": values[:, place] for place, n in enumerate(MOVED)}
         read[f"typical {kind}"] = np.median(values, axis=0)
     return read
 
 
-def draw_layers(
-    axes: np.ndarray[Any, np.dtype[Any]], evidence: Evidence, kind: str, labels: dict[str, str]
-) -> None:
-    """Draw one kind against updates, one layer in each of the axes."""
-    place: Axes
-    for place, number in zip(axes, MOVED, strict=True):
-        for net, label in labels.items():
-            series = evidence.series[net]
-            values = series[f"{kind}, layer {number}"]
-            median_band(place, net, series["step"][0], values, label, slice(None))
-        place.set_yscale("log")
-        place.minorticks_off()
-        place.set_xlabel("updates", fontsize="small")
-        place.set_title(f"layer {number}", fontsize="small")
+def layers(kind: str, ylabel: str, *, level: float | None = None) -> list[Curves]:
+    """One quantity against updates, one panel per layer."""
+    return [
+        Curves(
+            x="step",
+            y=f"{kind}, layer {number}",
+            lines=OTHER_SEED,
+            title=f"layer {number}",
+            xlabel="updates",
+            ylabel=ylabel,
+            yscale="log",
+            level=level,
+        )
+        for number in MOVED
+    ]

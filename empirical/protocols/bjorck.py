@@ -1,11 +1,11 @@
-"""The training of Bjorck et al.'s residual networks: one recipe, so that experiments share runs.
+"""The training of Bjorck et al.'s residual networks, defined once so that experiments share runs.
 
-Found in S3, section 1.2, as in He et al. (2015): SGD with momentum 0.9, weight decay 1e-4, batches
-of 128, crops and reflections, a rate that is divided by 10 when learning plateaus.  Ours:
-projections where the shape changes, and at the scales other than `paper` how much is trained.
+Given in S3, section 1.2, as in He et al. (2015): SGD with momentum 0.9, weight decay 1e-4, batches
+of 128, crops and reflections, a rate that is divided by 10 when learning plateaus.  Our choices:
+projections where the shape changes, and the amount of training at scales other than `paper`.
 
-At `quick` the updates are few and the batches small, so that networks of some depth can be trained
-at many rates.
+At `quick`, few updates and small batches make it possible to train fairly deep networks at many
+rates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,8 @@ DEPTHS: Final[Mapping[Scale, tuple[int, ...]]] = {
     Scale.QUICK: (8, 20, 32, 44),
     Scale.PAPER: (8, 20, 32, 44, 56, DEPTH),
 }
-GRIDS: Final = {
-    Scale.SMOKE: grid(0.1, 2),
-    Scale.QUICK: grid(1.6, 18),
-    Scale.PAPER: grid(1.6, 18),
-}
-# Where the search begins, at the smallest depth; at every other it begins with what was found.
+GRIDS: Final = {Scale.SMOKE: grid(0.1, 2), Scale.QUICK: grid(1.6, 18), Scale.PAPER: grid(1.6, 18)}
+# Start of the search at the smallest depth; at other depths it starts at the previous result.
 STARTS: Final[Mapping[Norm, float]] = {"none": 0.2, "batch": 0.4}
 TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 500, Scale.PAPER: 10_000}
 SIZES: Final[Mapping[Scale, Size]] = {
@@ -52,19 +48,19 @@ def resnet(
     data: Data | None = None,
     **training_config: Any,
 ) -> Trained:
-    """Train one network by the recipe and look at it at the end, or read the run if it is done.
+    """Train one network and evaluate it at the end, or load the run if it is done.
 
     Parameters
     ----------
     trial
-        Whose scale, images and seed are taken.
+        Provides scale, images and seed.
     depth, norm
-        As `bnproof.empirical.networks.resnet`.
+        As `bnproof.empirical.networks.resnet.resnet`.
     rate
         Initial learning rate.
     seed, data
-        Others than those of `trial`.
-    recipe
+        Seed and data other than those of `trial`.
+    training_config
         Other fields of `bnproof.empirical.training.config.TrainingConfig`.
 
     Raises
@@ -84,7 +80,7 @@ def resnet(
 
 
 def search(trial: Trial, depth: int, norm: Norm, *, start: float, seed: int | None = None) -> Found:
-    """Find the largest rate at which a network's loss is low in the last half of the updates."""
+    """Find the largest rate at which the loss is low in the second half of the updates."""
     half = trial.size.updates // 2
     return largest_rate(
         GRIDS[trial.scale],
@@ -96,14 +92,14 @@ def search(trial: Trial, depth: int, norm: Norm, *, start: float, seed: int | No
 def over_depths(
     trial: Trial, norm: Norm, depths: Sequence[int], *, seed: int | None = None
 ) -> Mapping[int, float]:
-    """The largest rate at each depth, found from that of the depth before.
+    """The largest rate at each depth, searched from that at the previous depth.
 
-    Where no rate learns, which may be for want of updates, that of the depth before stands: nothing
-    is concluded.
+    If the network learns at no rate, perhaps for lack of updates, the previous rate is repeated:
+    nothing is concluded.
     """
-    found, start = {}, STARTS[norm]
+    rates, start = {}, STARTS[norm]
     for depth in depths:
         rate = search(trial, depth, norm, start=start, seed=seed).rate
         start = start if rate is None else rate
-        found[depth] = start
-    return found
+        rates[depth] = start
+    return rates

@@ -1,10 +1,10 @@
-"""The training of A18's deep linear network: one recipe, so that experiments share their runs.
+"""The training of A18's deep linear network, defined once so that experiments share runs.
 
 Found in A18, section 2.2 and appendix A: 25 layers, Glorot's initialisation, the loss
 ``||W_25...W_1 x - Ax||^2`` with A Gaussian of 10 by 10, full batch, 10,000 steps at a rate of 1e-6.
-Ours: width 10, 1,000 Gaussian samples, float32.  The sources do not say whether the loss is summed
-or averaged over the samples.  Summed, a rate of 1e-6 is one of 1e-3 for the mean, and that is what
-is trained; for the mean, 10,000 steps at 1e-6 go as far as ten of these.
+Our choices: width 10, 1,000 Gaussian samples, float32.  The sources do not say whether the loss is
+summed or averaged over the samples.  We sum: a rate of 1e-6 for the sum is one of 1e-3 for the
+mean.  With the mean, 10,000 steps at 1e-6 would get as far as ten of ours.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from bnproof.theory.claim import Scale
 
 DATA: Final = LinearMap(samples=1_000, width=10)
 RATE: Final = 1e-6 * DATA.samples
-LIMIT: Final = 1e6  # the loss begins near 100 and jumps; what passes this never came back
+LIMIT: Final = 1e6  # the loss starts near 100 and jumps; losses above this limit never recovered
 
 DEPTH: Final = {Scale.SMOKE: 5, Scale.QUICK: 25, Scale.PAPER: 25}
 EVERY: Final = {Scale.SMOKE: 1, Scale.QUICK: 100, Scale.PAPER: 100}
@@ -41,18 +41,18 @@ METRICS: Final = ("shift", "linear landscape")
 def deep_linear(
     trial: Trial, norm: Norm, *, seed: int | None = None, depth: int | None = None
 ) -> Trained:
-    """Train one deep linear network by the recipe, or read the run if it is done.
+    """Train one deep linear network, or load the run if it is done.
 
     Parameters
     ----------
     trial
-        Whose scale and seed are taken; its images are not looked at.
+        Provides scale and seed; its images are not used.
     norm
         ``"batch"`` or ``"none"``.
     seed
-        Another than that of `trial`, for the network and the linear map.
+        Seed of the network and the linear map, if not that of `trial`.
     depth
-        Another number of layers than `DEPTH`.
+        Number of layers, if not `DEPTH`.
 
     Raises
     ------
@@ -73,13 +73,14 @@ def deep_linear(
     )
 
 
-def unexplained(found: Trained) -> NDArray[np.float64]:
-    """Mean training loss between evaluations over the targets' mean square; `LIMIT` at divergence.
+def unexplained(run: Trained) -> NDArray[np.float64]:
+    """Mean training loss between evaluations, relative to the targets' mean square.
 
-    1 for a network that puts out 0; comparable between linear maps.  The first entry is NaN.
+    It is 1 for a network whose output is 0, and comparable between linear maps.  The first entry is
+    NaN; after a divergence the last one is `LIMIT`.
     """
-    targets = Regression(found.training_config, DATA, "cpu").targets
-    share = found.column("loss") / targets.square().sum(dim=1).mean().item()
-    if found.diverged is not None:
+    targets = Regression(run.training_config, DATA, "cpu").targets
+    share = run.column("loss") / targets.square().sum(dim=1).mean().item()
+    if run.diverged is not None:
         share[-1] = LIMIT
     return share

@@ -1,6 +1,6 @@
-"""The first step along the gradient, in networks that figure 3 and section 4 of S3 both look at.
+"""The first step along the gradient, in the networks of figure 3 and section 4 of S3.
 
-The loss of one batch at step sizes from 1e-5 to 1, and the end of the descent.
+Measures the loss of one batch at step sizes from 1e-5 to 1, and how far it falls.
 """
 
 import math
@@ -19,15 +19,17 @@ from bnproof.empirical.trial import Trial
 from bnproof.theory.common.code import code_hash
 from bnproof.theory.training import smoothness
 
-SPAN: Final = (1e-5, 1.0)  # of step sizes, around the printed ones
-ROUNDING: Final = 1e-5  # of a loss in float32 after 110 layers; small steps change it by less
-CEILING: Final = 1e30  # stands for a loss that is larger or not finite, and ends the path
-FINER: Final = 2  # times the steps of the size: a reach is known to a factor 10^(1/8) at quick
+SPAN: Final = (1e-5, 1.0)  # range of step sizes around the printed ones
+ROUNDING: Final = (
+    1e-5  # relative, of a loss in float32 after 110 layers; small steps change it less
+)
+CEILING: Final = 1e30  # replaces larger and non-finite losses, and ends the path
+FINER: Final = 2  # times the steps of the size: at quick, a reach is known to a factor of 10^(1/8)
 LAYER: Final = 55  # figure 2's
 
 
 def first_step(trial: Trial, norm: Norm) -> Mapping[str, Any]:
-    """What `measured` finds in a network of the trial, measured once for all experiments."""
+    """The result of `measured` for a network of the trial, shared by all experiments."""
     code = code_hash(__name__, within="bnproof")
     return trial.shared(
         f"first step, norm {norm}",
@@ -42,16 +44,16 @@ def measured(trial: Trial, net: ResNet, *, whole: bool) -> State:
     Parameters
     ----------
     whole
-        Walk on where the loss rises, up to `CEILING`.
+        Whether to continue where the loss rises, up to `CEILING`.
 
     Returns
     -------
     dict
-        ``"loss"`` and ``"length"`` of the gradient at the start; ``"losses"`` along the path, those
-        beyond its end at the `CEILING`; ``"reach"``, the largest step size that lowers the loss;
+        ``"loss"`` and ``"length"`` of the gradient at the start; ``"losses"`` along the path,
+        filled up with `CEILING`; ``"reach"``, the largest step size that lowers the loss;
         ``"scale"``, the root mean square of the gradient at `LAYER`.
     """
-    found = reach(
+    walk = reach(
         net,
         functional.cross_entropy,
         trial.inputs,
@@ -63,19 +65,19 @@ def measured(trial: Trial, net: ResNet, *, whole: bool) -> State:
         ceiling=CEILING if whole else None,
     )
     kernel = net.layer(LAYER).get_parameter("weight")
-    gradient = next(found.gradient[name] for name, p in net.named_parameters() if p is kernel)
-    losses = [loss if loss < CEILING else CEILING for loss in found.losses]
+    gradient = next(walk.gradient[name] for name, p in net.named_parameters() if p is kernel)
+    losses = [loss if loss < CEILING else CEILING for loss in walk.losses]
     beyond = len(step_sizes(trial)) - len(losses)
     return {
-        "loss": found.loss,
-        "length": smoothness.length(flatten(tuple(found.gradient.values())).double(), inner),
+        "loss": walk.loss,
+        "length": smoothness.length(flatten(tuple(walk.gradient.values())).double(), inner),
         "losses": losses + [CEILING] * beyond,
-        "reach": found.step,
+        "reach": walk.step,
         "scale": gradient.double().square().mean().sqrt().item(),
     }
 
 
 def step_sizes(trial: Trial) -> NDArray[np.float64]:
-    """The step sizes of the path, equal in the logarithm."""
+    """The step sizes of the path, equally spaced in the logarithm."""
     first, last = (round(math.log10(end)) for end in SPAN)
     return np.logspace(first, last, (last - first) * trial.steps + 1)

@@ -1,30 +1,21 @@
-"""Covariate shift of gradients with BN and without, through training: one experiment, two networks.
+"""Covariate shift of gradients with and without BN: one experiment for two kinds of networks.
 
-The statement under test is that of A18, section 2.2: BN leaves internal covariate shift similar or
-makes it larger.
+It tests A18's statement (section 2.2) that with BN internal covariate shift is similar or larger.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from bnproof.empirical.experiment import (
-    CONTROL,
-    NETS,
-    WITH,
-    WITHOUT,
-    Criterion,
-    Experiment,
-    Measured,
-)
-from bnproof.empirical.metrics.shift_callbacks import SHORT, is_watched
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.metrics.shift_callbacks import SHORT, is_measured
 from bnproof.empirical.networks.table import Norm
-from bnproof.empirical.plots import legend_below, median_band
 from bnproof.empirical.protocols.curves import Array, Steps, capped, moments, rows, spread
 from bnproof.empirical.trial import Size, Trained, Trial
-from bnproof.theory.claim import Evidence, Scale
+from bnproof.theory.claim import Scale
 
 Train = Callable[[Trial, Norm], Trained]
 
@@ -32,63 +23,33 @@ RATIO: Final = "distance over that without BN"
 RELATIVE: Final = "relative distance over that without BN"
 LESS: Final = "cosine less that without BN"
 KINDS: Final = ("distance", "relative", "cosine")
-ROUNDING: Final = 1e-6  # of float32: nothing is drawn below it
-LONG_RUN: Final = 1_000  # updates from which on their axis is logarithmic
-SMALLEST: Final = 1e-12  # stands for a distance of 0
+ROUNDING: Final = 1e-6  # of float32: lower end of the axis
+LONG_RUN: Final = 1_000  # updates above which their axis is logarithmic
+SMALLEST: Final = 1e-12  # replaces a distance of 0
 
 CRITERIA: Final = (
     # "Similar or larger": not less than half.
-    Criterion(
-        net=WITH,
-        quantity=RATIO,
-        at_least=0.5,
-        words="distance of the gradients, with BN over without",
-    ),
+    Criterion(WITH, RATIO, "distance of the gradients, with BN over without", at_least=0.5),
     # "Similar or lower correlation"; a cosine is similar if it differs by less than a tenth.
-    Criterion(
-        net=WITH,
-        quantity=LESS,
-        at_most=0.1,
-        words="cosine of the gradients, with BN less without",
-    ),
+    Criterion(WITH, LESS, "cosine of the gradients, with BN less without", at_most=0.1),
 )
 
 
-def experiment(
-    train: Train, networks: Mapping[str, str], sizes: Mapping[Scale, Size], *, data: str = ""
-) -> Experiment:
-    """The experiment on the networks that `train` trains; their recipe has the probe ``shift``."""
-
-    def run(trial: Trial) -> Measured:
-        return compare(train(trial, "batch"), train(trial, "none"))
-
-    return Experiment(
-        run=run,
-        criteria=CRITERIA,
-        control=f"with BN, the earlier layers moved by {SHORT:g} of the step",
-        made_of=WITH,
-        draw=draw,
-        networks=networks,
-        sizes=sizes,
-        data=data,
-    )
-
-
 def compare(with_bn: Trained, without: Trained) -> Measured:
-    """Shift of every layer but the first in both networks, and under a short step (control)."""
+    """Shift of every layer except the first in both networks, and for a short step (control)."""
     every = moments(with_bn)
-    steps = spread(every[[is_watched(int(step)) for step in every]])
-    found = {
+    steps = spread(every[[is_measured(int(step)) for step in every]])
+    shifts = {
         WITH: _shift(with_bn, steps, "shift"),
         WITHOUT: _shift(without, steps, "shift"),
         CONTROL: _shift(with_bn, steps, "shift", "short"),
     }
-    return {net: _measured(steps, rows, found[WITHOUT]) for net, rows in found.items()}
+    return {net: _measured(steps, rows, shifts[WITHOUT]) for net, rows in shifts.items()}
 
 
-def _shift(found: Trained, steps: Steps, *path: str) -> dict[str, Array]:
-    """Each kind as (steps, layers).  A gradient of 0 has no direction: its cosine stands as 0."""
-    read = {kind: rows(found, steps, *path, kind) for kind in KINDS}
+def _shift(run: Trained, steps: Steps, *path: str) -> dict[str, Array]:
+    """Each quantity as (steps, layers).  The cosine of a gradient of 0 is set to 0."""
+    read = {kind: rows(run, steps, *path, kind) for kind in KINDS}
     read["cosine"] = np.nan_to_num(read["cosine"], nan=0.0)
     for kind in ("distance", "relative"):
         read[kind] = np.maximum(capped(read[kind]), SMALLEST)
@@ -111,42 +72,66 @@ def _measured(steps: Steps, own: dict[str, Array], without: dict[str, Array]) ->
     }
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw distance, relative distance and cosine through training."""
-    labels = {
-        WITH: WITH,
-        WITHOUT: WITHOUT,
-        CONTROL: f"with BN, {SHORT:g} of the step (control)",
+@declared
+def draw(m: Medians) -> Plot:
+    """Distance, relative distance and cosine through training."""
+    titles = {
+        "distance": "distance |G - G'|",
+        "relative": "relative: |G - G'|/|G|",
+        "cosine": "cosine of G and G'",
     }
-    steps = evidence.series[WITH]["step"][0]
-    titles = ("distance |G - G'|", "relative: |G - G'|/|G|", "cosine of G and G'")
-    for axes, kind, title in zip(fig.subplots(1, 3), KINDS, titles, strict=True):
-        for net in NETS:
-            series = evidence.series[net]
-            median_band(axes, net, series["step"][0], series[kind], labels[net], slice(None))
-        if kind == "cosine":
-            axes.set_ylim(-1.05, 1.05)
-        else:
-            axes.set_yscale("log")
-            axes.set_ylim(bottom=ROUNDING)
-            axes.minorticks_off()
-        if steps[-1] > LONG_RUN:
-            axes.set_xscale("symlog", linthresh=steps[1])
-        axes.set_xlim(0, steps[-1])
-        axes.set_xlabel("updates")
-        axes.set_title(title, fontsize="small")
-    legend_below(fig, axes, title="medians over layers; bands: range over seeds")
-    ratio, relative = (np.median(evidence.series[WITH][name]) for name in (RATIO, RELATIVE))
-    cosine = {net: np.median(evidence.series[net]["typical cosine"]) for net in NETS}
-    fig.suptitle(
-        f"Covariate shift with BN over without: {ratio:.2g}, relative to the gradient "
-        f"{relative:.2g};\ncosine {cosine[WITH]:.2f} with BN, {cosine[WITHOUT]:.2f} without",
-        fontsize="medium",
+    long_run = m.series[WITH]["step"][0][-1] > LONG_RUN
+    ratio, relative = f"{m[WITH, RATIO]:.2g}", f"{m[WITH, RELATIVE]:.2g}"
+    cosine = {net: f"{m[net, 'typical cosine']:.2f}" for net in m.series}
+    return Plot(
+        panels=[
+            Curves(
+                x="step",
+                y=kind,
+                lines={
+                    WITH: WITH,
+                    WITHOUT: WITHOUT,
+                    CONTROL: f"with BN, {SHORT:g} of the step (control)",
+                },
+                title=title,
+                xlabel="updates",
+                xscale="updates" if long_run else "linear",
+                yscale="linear" if kind == "cosine" else "log",
+                ylim=(-1.05, 1.05) if kind == "cosine" else (ROUNDING, None),
+            )
+            for kind, title in titles.items()
+        ],
+        legend_title="medians over layers; bands: range over seeds",
+        title=(
+            f"Covariate shift with BN / without BN: {ratio}, relative to the gradient {relative};\n"
+            f"cosine {cosine[WITH]} with BN, {cosine[WITHOUT]} without"
+        ),
+        text=(
+            "Distance between a layer's gradients before and after the update of the earlier "
+            "layers, the same relative to the length of the gradient, and their cosine, medians "
+            "over layers, against updates (bands: range over seeds): with BN / without BN the "
+            f"distance is {ratio}, the relative distance {relative}; the cosine is {cosine[WITH]} "
+            f"with BN, {cosine[WITHOUT]} without, {cosine[CONTROL]} in the control with {SHORT:g} "
+            "of the step."
+        ),
     )
-    return (
-        "Distance of a layer's gradients before and after the earlier layers' update, the same "
-        "over the gradient's length, and their cosine, medians over layers, against updates "
-        f"(bands: range of seeds): with BN over without the distance is {ratio:.2g} and relative "
-        f"{relative:.2g}; the cosine is {cosine[WITH]:.2f} with BN, {cosine[WITHOUT]:.2f} without, "
-        f"{cosine[CONTROL]:.2f} in the control with {SHORT:g} of the step."
+
+
+def experiment(
+    train: Train, networks: Mapping[str, str], sizes: Mapping[Scale, Size], *, data: str = ""
+) -> Experiment:
+    """The experiment on the networks trained by `train`, whose metrics must include ``shift``."""
+
+    def run(trial: Trial) -> Measured:
+        return compare(train(trial, "batch"), train(trial, "none"))
+
+    return Experiment(
+        run=run,
+        criteria=CRITERIA,
+        control=f"with BN, the earlier layers moved by {SHORT:g} of the step",
+        made_of=WITH,
+        draw=draw,
+        networks=networks,
+        sizes=sizes,
+        data=data,
     )

@@ -1,8 +1,8 @@
 """Landscapes of VGG with and without BN, compared by four protocols (A18, section 3.1).
 
-A18 compares two networks at one learning rate, update by update, on steps in proportion to that
-rate.  A network that a rate suits worse is then elsewhere, at a higher loss.  So each part of the
-protocol is changed once: every network at its best rate, at the same loss, on steps of one length.
+A18 compares two networks at one learning rate, update by update, at steps proportional to that
+rate.  A network for which the rate is unsuitable is then compared at a higher loss.  So each part
+of the protocol is varied: each network at its best rate, at equal loss, at steps of equal length.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
 from bnproof.empirical.networks.table import Initialisation, Norm
+from bnproof.empirical.protocols.curves import Array
 from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES, vgg
 from bnproof.empirical.trial import Trained, Trial
+from bnproof.theory.claim import Evidence
 
 QUANTITIES: Final[Mapping[str, str]] = {
     "variation": "loss variation",
@@ -24,10 +26,10 @@ QUANTITIES: Final[Mapping[str, str]] = {
 }
 STAGES: Final = 3  # early, middle and late: thirds of the updates, or of the common losses
 LEVELS: Final = (2 * np.arange(STAGES)[::-1] + 1) / (2 * STAGES)
-RANGE: Final = (1e-30, 1e30)  # of a quantity; what is not finite counts as its upper end
+RANGE: Final = (1e-30, 1e30)  # of a quantity; non-finite values count as the upper end
 SMALL: Final = 0.1  # what the control's initial weights are multiplied by
-FLAT: Final = "without BN, initial weights a tenth: it does not learn, and its landscape is flat"
-# What the claims on these protocols quote, and what all their remarks begin with.
+FLAT: Final = "without BN, initial weights a tenth as large, so that its landscape is flat"
+# What the claims about these protocols quote, and the beginning of all their remarks.
 STATEMENT: Final = (
     r"\begin{array}{l}"
     r"\text{Result: BatchNorm has \emph{profound} effect on the landscape} \\"
@@ -35,17 +37,15 @@ STATEMENT: Final = (
     r"\end{array}"
 )
 REMARK: Final = (
-    "The sources print curves of one run without numbers. Found: VGG, plain SGD, batches of "
-    "128, Glorot's initialisation, a rate of 0.1 for both networks; steps along minus the "
-    "gradient of 1/2 to 4 times the rate, on the batch of that gradient. Ours: four step sizes; "
-    "He's initialisation too; geometric means over thirds of the updates, without the start; "
-    "'smoother' is a ratio of at most 1 at every stage, for both initialisations. The criteria "
-    "were stated before measuring. The control was changed after the first seed: a statement "
-    "that fails needs one that can satisfy it. That one does not learn and is smoothest of all, "
-    "so that smooth by these measures is not good to train. "
+    "The sources print curves of one run without numbers. From the source: VGG, plain SGD, batches "
+    "of 128, Glorot initialisation, a rate of 0.1 for both networks; steps along the negative "
+    "gradient of 1/2 to 4 times the rate, on the batch of that gradient. Our choices: four step "
+    "sizes; He initialisation too; geometric means over thirds of the updates, without the start; "
+    "'smoother' means a ratio of at most 1 at every stage, for both initialisations. The criteria "
+    "were fixed before measuring. The control was changed after the first seed: a statement that "
+    "fails needs a control that can satisfy it. The new control does not learn and is the "
+    "smoothest of all, so smoothness by these measures does not make a network easy to train. "
 )
-
-Row = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,15 @@ class Protocol:
     Attributes
     ----------
     words
-        For text.
+        Description for texts.
     best
-        Whether each is trained at its own best rate, else both at the largest at which both learn.
-    probe
-        What was recorded: steps in proportion to the rate, or of one length.
+        Whether each network has its own best rate; otherwise both have the largest rate at which
+        both learn.
+    metric
+        The recorded metric: steps proportional to the rate, or of one length.
     by_loss
-        Whether moments of the same loss are compared, else those after as many updates.
+        Whether evaluations with equal loss are compared, instead of those after equally many
+        updates.
     """
 
     words: str
@@ -79,7 +81,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = {
 
 
 class Pair(NamedTuple):
-    """A network trained at the rate that both networks share, and at its own best one."""
+    """Runs of a network at the rate shared by both networks and at its own best rate."""
 
     matched: Trained
     best: Trained
@@ -92,7 +94,7 @@ class Sweep(NamedTuple):
 
     @property
     def largest(self) -> float:
-        """Largest rate up to which it learns at every rate; half the smallest if at none."""
+        """Largest rate at which, as at all smaller ones, it learns; else half the smallest."""
         reached = min(self.runs) / 2
         for rate in sorted(self.runs):
             if not learns(self.runs[rate]):
@@ -107,12 +109,12 @@ class Sweep(NamedTuple):
 
 
 def learns(run: Trained) -> bool:
-    """Whether it ends at a test accuracy that is well above chance."""
+    """Whether the final test accuracy is well above chance."""
     return run.diverged is None and run.last("test accuracy") >= LEARNS
 
 
 def final_loss(run: Trained) -> float:
-    """Mean training loss since the last evaluation but one; infinite if the run diverged."""
+    """Mean training loss between the last two evaluations; infinite if the run diverged."""
     loss = run.last("loss")
     return loss if run.diverged is None and np.isfinite(loss) else np.inf
 
@@ -126,35 +128,35 @@ def sweep(trial: Trial, norm: Norm, init: Initialisation) -> Sweep:
 def pairs(trial: Trial, init: Initialisation) -> Mapping[str, Pair]:
     """Runs to compare, for each network.
 
-    The shared rate is the largest at which both learn (and at all smaller ones), the smallest if
-    there is none.  The control is trained at that rate.
+    The shared rate is the largest at which, as at all smaller ones, both learn, or the smallest
+    rate if there is none.  The control is trained at that rate.
     """
     sweeps = {WITH: sweep(trial, "batch", init), WITHOUT: sweep(trial, "none", init)}
     least = min(RATES[trial.scale])
-    matched = max(least, min(one.largest for one in sweeps.values()))
-    chosen = {net: Pair(one.runs[matched], one.runs[one.best]) for net, one in sweeps.items()}
+    matched = max(least, min(runs.largest for runs in sweeps.values()))
+    chosen = {net: Pair(runs.runs[matched], runs.runs[runs.best]) for net, runs in sweeps.items()}
     flat = vgg(trial, "none", matched, init, gain=SMALL)
     return {**chosen, CONTROL: Pair(flat, flat)}
 
 
-def checkpoints(run: Trained, metric: str, quantity: str) -> Row:
-    """What was recorded at every evaluation after the first update, within `RANGE`.
+def checkpoints(run: Trained, metric: str, quantity: str) -> Array:
+    """A quantity at every evaluation after the first update, clipped to `RANGE`.
 
-    A run that diverged has fewer evaluations: those that are missing count as not finite.
+    Evaluations missing after a divergence count as not finite.
     """
     count = run.training_config.steps // run.training_config.every
     values = np.full(count, np.inf)
-    found = run.column(metric, quantity)[1 : count + 1]
-    values[: len(found)] = np.where(np.isfinite(found), found, np.inf)
+    recorded = run.column(metric, quantity)[1 : count + 1]
+    values[: len(recorded)] = np.where(np.isfinite(recorded), recorded, np.inf)
     return np.asarray(np.clip(values, *RANGE))
 
 
-def compare(protocol: Protocol, first: Pair, second: Pair, quantity: str) -> Row:
-    """Quantity of the first network over that of the second, (STAGES,): geometric means.
+def compare(protocol: Protocol, first: Pair, second: Pair, quantity: str) -> Array:
+    """Ratio of a quantity of the first network to that of the second, (STAGES,): geometric means.
 
-    By loss: at three levels, equally spaced within the losses that both pass through, the highest
-    first; interpolated between evaluations, in the logarithm.  If there are no such losses, the
-    ends that face each other are compared.
+    By loss: at three levels, equally spaced in the range of losses that both pass through, the
+    highest first, with logarithmic interpolation between evaluations.  If the ranges do not
+    overlap, their nearest ends are compared.
     """
     runs = [pair.best if protocol.best else pair.matched for pair in (first, second)]
     logs = [np.log(checkpoints(run, protocol.metric, quantity)) for run in runs]
@@ -167,13 +169,13 @@ def compare(protocol: Protocol, first: Pair, second: Pair, quantity: str) -> Row
     return np.exp([part.mean() for part in np.array_split(difference, STAGES)])
 
 
-def common_losses(first: Row, second: Row) -> Row:
-    """The levels of loss at which `compare` compares, (STAGES,), highest first."""
+def common_losses(first: Array, second: Array) -> Array:
+    """The loss levels used by `compare`, (STAGES,), highest first."""
     lowest, highest = max(first.min(), second.min()), min(first.max(), second.max())
     return np.asarray(lowest + (highest - lowest) * LEVELS)
 
 
-def _between(levels: Row, losses: Row, values: Row) -> Row:
+def _between(levels: Array, losses: Array, values: Array) -> Array:
     order = np.argsort(losses)
     return np.interp(levels, losses[order], values[order])
 
@@ -184,16 +186,16 @@ def ratio_name(protocol: str, quantity: str, init: str) -> str:
 
 
 def worst_name(protocol: str, init: str) -> str:
-    """Name of the largest of the three ratios at any stage."""
+    """Name of the largest of the three ratios over all stages."""
     return f"largest ratio to the network without BN, {PROTOCOLS[protocol].words}, {init}"
 
 
 def measure(trial: Trial) -> Measured:
-    """All protocols, from the same runs; every claim of this family keeps what it is about."""
-    found: dict[str, dict[str, Any]] = {net: {} for net in (WITH, WITHOUT, CONTROL)}
+    """Measure by all protocols, from the same runs; each claim keeps the part it needs."""
+    measured: dict[str, dict[str, Any]] = {net: {} for net in (WITH, WITHOUT, CONTROL)}
     for init in INITS:
         chosen = pairs(trial, init)
-        for net, rows in found.items():
+        for net, rows in measured.items():
             for name, protocol in PROTOCOLS.items():
                 ratios = {
                     ratio_name(name, quantity, init): compare(
@@ -205,14 +207,14 @@ def measure(trial: Trial) -> Measured:
                 rows[worst_name(name, init)] = max(row.max() for row in ratios.values())
             rows |= _course(chosen[net], init)
             rows |= _nearest(chosen[net], chosen[WITHOUT], init)
-    return found
+    return measured
 
 
 def _nearest(first: Pair, second: Pair, init: str) -> Mapping[str, Any]:
-    """How near the losses come that are compared at one loss: nothing apart if they overlap."""
-    found, other = (checkpoints(one.matched, "landscape", "loss") for one in (first, second))
-    levels = common_losses(found, other)
-    clipped = [np.clip(levels, x.min(), x.max()) for x in (found, other)]
+    """Distance between the losses compared at equal loss; 0 if their ranges overlap."""
+    own, other = (checkpoints(pair.matched, "landscape", "loss") for pair in (first, second))
+    levels = common_losses(own, other)
+    clipped = [np.clip(levels, x.min(), x.max()) for x in (own, other)]
     return {
         f"loss where compared, at one loss, {init}": clipped[0].mean(),
         f"distance of the losses compared, at one loss, {init}": np.abs(
@@ -222,7 +224,7 @@ def _nearest(first: Pair, second: Pair, init: str) -> Mapping[str, Any]:
 
 
 def _course(pair: Pair, init: str) -> Mapping[str, Any]:
-    """Rates, and what is drawn against the update."""
+    """Rates, and the quantities drawn against the update."""
     curve: dict[str, Any] = {}
     for words, run in (("one rate", pair.matched), ("best rate", pair.best)):
         rate, end = run.training_config.rate, f"{words}, {init}"
@@ -238,13 +240,13 @@ def _course(pair: Pair, init: str) -> Mapping[str, Any]:
 
 
 def criteria(protocols: Sequence[str]) -> tuple[Criterion, ...]:
-    """Smaller with BN, in every quantity and at every stage, from both initialisations."""
+    """Smaller with BN in every quantity, at every stage and from both initialisations."""
     return tuple(
         Criterion(
-            net=WITH,
-            quantity=ratio_name(name, quantity, init),
+            WITH,
+            ratio_name(name, quantity, init),
+            f"{words}, with BN / without BN, {PROTOCOLS[name].words}, {init}: largest stage",
             at_most=1.0,
-            words=f"{words}, with BN over without, {PROTOCOLS[name].words}, {init}: largest stage",
         )
         for name in protocols
         for init in INITS
@@ -253,23 +255,32 @@ def criteria(protocols: Sequence[str]) -> tuple[Criterion, ...]:
 
 
 def kept(trial: Trial, wanted: Callable[[str], bool]) -> Measured:
-    """`measure`, restricted to the quantities whose names are wanted."""
+    """The result of `measure`, restricted to the quantities selected by `wanted`."""
     return {
         net: {name: value for name, value in rows.items() if wanted(name)}
         for net, rows in measure(trial).items()
     }
 
 
-def by_protocol(name: str, draw: Callable[..., str]) -> Experiment:
-    """The experiment of one protocol."""
+def by_protocol(name: str, draw: Callable[[Figure, Evidence], str]) -> Experiment:
+    """The experiment for one protocol."""
     others = [protocol.words for key, protocol in PROTOCOLS.items() if key != name]
 
     def run(trial: Trial) -> Measured:
         return kept(trial, lambda quantity: not any(f", {words}," in quantity for words in others))
 
+    return experiment(run, criteria([name]), draw)
+
+
+def experiment(
+    run: Callable[[Trial], Measured],
+    criteria: tuple[Criterion, ...],
+    draw: Callable[[Figure, Evidence], str],
+) -> Experiment:
+    """An experiment on these landscapes; its control does not learn."""
     return Experiment(
         run=run,
-        criteria=criteria([name]),
+        criteria=criteria,
         control=FLAT,
         made_of=WITH,
         draw=draw,

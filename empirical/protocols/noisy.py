@@ -1,26 +1,26 @@
-"""Training under noise that is redrawn at every step, with BN before it and without.
+"""Training with noise that is redrawn at every step, with and without BN before it.
 
-Found in A18, section 2.1 and appendix A: VGG on CIFAR-10, plain SGD, the noise of
-`bnproof.empirical.networks.table.Noise`. Ours: what `bnproof.empirical.protocols.vgg` has, how long
-the quick run is, and that accuracies are those of the network as it is trained: with statistics of
-the images at hand, 1,000 at a time, and the noise on, one draw a thousand. Evaluation mode leaves
-the noise out, for which BN's running statistics are the wrong ones.
+Given in A18, section 2.1 and appendix A: VGG on CIFAR-10, plain SGD, the noise of
+`bnproof.empirical.networks.table.Noise`. Our choices: those of `bnproof.empirical.protocols.vgg`,
+the length of the quick run, and that accuracies are those of the network as trained, with batch
+statistics of 1,000 images at a time and with noise, drawn once for each thousand. Evaluation mode
+omits the noise, with which BN's running statistics were collected.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from bnproof.empirical.experiment import WITH, WITHOUT
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians
 from bnproof.empirical.networks.table import NoiseOf, Norm
-from bnproof.empirical.plots import legend_below, median_band
 from bnproof.empirical.protocols.curves import Steps, moments, rows, spread
 from bnproof.empirical.protocols.vgg import RATE, TESTED, WIDTH
 from bnproof.empirical.training.tasks import Data
 from bnproof.empirical.trial import Size, Trained, Trial
-from bnproof.theory.claim import Evidence, Scale
+from bnproof.theory.claim import Scale
 
 NOISY: Final = "noisy BN, per unit"
 NOISY_LAYER: Final = "noisy BN, per layer"
@@ -32,9 +32,9 @@ ARMS: Final[Mapping[str, tuple[Norm, NoiseOf | None]]] = {
     NOISY_LAYER: ("noisy", "layer"),
     NOISE: ("noise", "unit"),
 }
-LOSS_LIMIT: Final = 1e3  # of a recipe; stands for the loss of a run that diverged
-CHANCE: Final = 0.1  # accuracy of ten classes; stands for the accuracy of a run that diverged
-LAST: Final = 3  # evaluations that an accuracy at the end is the mean of
+LOSS_LIMIT: Final = 1e3  # the limit of a configuration; replaces the loss of a run that diverged
+CHANCE: Final = 0.1  # accuracy for ten classes; replaces the accuracy of a run that diverged
+LAST: Final = 3  # evaluations averaged for the accuracy at the end
 LOST: Final = "accuracy lost to the noise"
 GAINED: Final = "accuracy over that without BN"
 
@@ -52,9 +52,9 @@ EVALUATIONS: Final = 12  # of a run, after the first
 
 
 def noisy(trial: Trial, arm: str, *, data: Data | None = None) -> Trained:
-    """Train one of `ARMS`, or read the run if it is done.
+    """Train one of `ARMS`, or load the run if it is done.
 
-    `data` are other images than those of `trial`.
+    `data` replaces the images of `trial`.
 
     Raises
     ------
@@ -76,28 +76,28 @@ def noisy(trial: Trial, arm: str, *, data: Data | None = None) -> Trained:
 
 
 def performance(runs: Mapping[str, Trained]) -> dict[str, dict[str, Any]]:
-    """Loss and accuracy of every network through training and at the end, and their differences.
+    """Loss and accuracy of all networks through training and at the end, and their differences.
 
     Raises
     ------
     KeyError
-        If the networks with BN and without are not among them.
+        If the networks with and without BN are not among them.
     """
     steps = spread(moments(runs[WITH]))
-    found = {net: _course(run, steps) for net, run in runs.items()}
+    measured = {net: _course(run, steps) for net, run in runs.items()}
     name = "accuracy at the end"
-    for rows_of in found.values():
-        rows_of[LOST] = found[WITH][name] - rows_of[name]
-        rows_of[GAINED] = rows_of[name] - found[WITHOUT][name]
-    return found
+    for rows_of in measured.values():
+        rows_of[LOST] = measured[WITH][name] - rows_of[name]
+        rows_of[GAINED] = rows_of[name] - measured[WITHOUT][name]
+    return measured
 
 
-def _course(found: Trained, steps: Steps) -> dict[str, Any]:
-    every = moments(found)
-    accuracy = np.nan_to_num(rows(found, every, "as trained", "test accuracy"), nan=CHANCE)
-    quiet = np.nan_to_num(rows(found, every, "test accuracy"), nan=CHANCE)
-    seen = {row["step"]: row["loss"] for row in found.curve}
-    losses = (seen.get(int(step)) for step in every[1:])  # none after a divergence
+def _course(run: Trained, steps: Steps) -> dict[str, Any]:
+    every = moments(run)
+    accuracy = np.nan_to_num(rows(run, every, "as trained", "test accuracy"), nan=CHANCE)
+    quiet = np.nan_to_num(rows(run, every, "test accuracy"), nan=CHANCE)
+    seen = {row["step"]: row["loss"] for row in run.curve}
+    losses = (seen.get(int(step)) for step in every[1:])  # missing after a divergence
     loss = np.array([LOSS_LIMIT if value is None else float(value) for value in losses])
     places = np.searchsorted(every, steps)
     return {
@@ -112,25 +112,22 @@ def _course(found: Trained, steps: Steps) -> dict[str, Any]:
     }
 
 
-def panels(fig: Figure, evidence: Evidence, labels: Mapping[str, str]) -> None:
-    """Draw the training loss and the test accuracy of the networks in `labels` against updates."""
-    for axes, name, title in zip(
-        fig.subplots(1, 2),
-        ("loss", "accuracy"),
-        ("mean training loss since the last evaluation", "test accuracy, as trained"),
-        strict=True,
-    ):
-        for net, label in labels.items():
-            series = evidence.series[net]
-            first = 1 if name == "loss" else 0
-            values = np.minimum(series[name], 3.0) if name == "loss" else series[name]
-            median_band(axes, net, series["step"][0][first:], values[:, first:], label, slice(None))
-        axes.set_xlabel("updates")
-        axes.set_ylabel(title)
-    axes.axhline(CHANCE, color="#999999", linewidth=0.8)
-    legend_below(fig, axes)
-
-
-def at_the_end(evidence: Evidence, nets: Sequence[str], name: str) -> dict[str, float]:
-    """Median over seeds of one number of these networks."""
-    return {net: float(np.median(evidence.series[net][name])) for net in nets}
+def panels(m: Medians, labels: Mapping[str, str]) -> list[Curves]:
+    """Training loss and test accuracy of the networks in `labels` against updates."""
+    return [
+        Curves(
+            x="step",
+            y={net: np.minimum(m.series[net]["loss"], 3.0)[:, 1:] for net in labels},
+            lines=labels,
+            xlabel="updates",
+            ylabel="mean training loss since the last evaluation",
+        ),
+        Curves(
+            x="step",
+            y="accuracy",
+            lines=labels,
+            xlabel="updates",
+            ylabel="test accuracy, as trained",
+            level=CHANCE,
+        ),
+    ]

@@ -1,11 +1,10 @@
-"""The experiment 'noisy BN trains almost as well as BN', on the trial's images or on others."""
+"""The experiment 'noisy BN trains almost as well as BN', on the trial's images or on other data."""
 
 from typing import Final
 
-from matplotlib.figure import Figure
-
 from bnproof.empirical.data.load import load
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.noisy import (
     DIGITS,
     GAINED,
@@ -14,32 +13,51 @@ from bnproof.empirical.protocols.noisy import (
     NOISY,
     NOISY_LAYER,
     SIZES,
-    at_the_end,
     noisy,
     panels,
     performance,
 )
 from bnproof.empirical.protocols.vgg import NETWORKS
 from bnproof.empirical.trial import Trial
-from bnproof.theory.claim import Evidence
 
 CRITERIA: Final = (
     # "Almost no impact", "isn't significant".
-    Criterion(
-        net=NOISY, quantity=LOST, at_most=0.05, words="accuracy with BN less that with noisy BN"
-    ),
+    Criterion(NOISY, LOST, "accuracy with BN minus that with noisy BN", at_most=0.05),
     # "Doesn't perform as well as the other two."
-    Criterion(
-        net=NOISY,
-        quantity=GAINED,
-        at_least=0.0,
-        words="accuracy with noisy BN less that without BN",
-    ),
+    Criterion(NOISY, GAINED, "accuracy with noisy BN minus that without BN", at_least=0.0),
 )
 
 
+@declared
+def draw(m: Medians) -> Plot:
+    """All five networks."""
+    labels = {
+        WITH: WITH,
+        WITHOUT: WITHOUT,
+        NOISY: NOISY,
+        NOISY_LAYER: NOISY_LAYER,
+        CONTROL: "the noise without BN (control)",
+    }
+    end = {net: f"{m[net, 'accuracy at the end']:.2f}" for net in labels}
+    words = ", ".join(
+        f"{label} {end[net]} and {m[net, 'loss at the end']:.2f}" for net, label in labels.items()
+    )
+    return Plot(
+        panels=panels(m, labels),
+        title=(
+            f"Test accuracy {end[WITH]} with BN, {end[NOISY]} with noisy BN ({end[NOISY_LAYER]} "
+            "per layer),\n"
+            f"{end[WITHOUT]} without BN, {end[CONTROL]} with the noise alone"
+        ),
+        text=(
+            "Training loss and test accuracy, with statistics and noise as in training, against "
+            f"updates; accuracy and loss at the end, medians over seeds: {words}."
+        ),
+    )
+
+
 def experiment(name: str = "") -> Experiment:
-    """The experiment on the trial's images, or on the embedded set of that name."""
+    """The experiment on the trial's images, or on the embedded data set with this name."""
 
     def run(trial: Trial) -> Measured:
         data = load(name) if name else None
@@ -58,29 +76,4 @@ def experiment(name: str = "") -> Experiment:
         networks=NETWORKS,
         sizes=DIGITS if name else SIZES,
         data=name,
-    )
-
-
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw all five networks."""
-    labels = {
-        WITH: WITH,
-        WITHOUT: WITHOUT,
-        NOISY: NOISY,
-        NOISY_LAYER: NOISY_LAYER,
-        CONTROL: "the noise without BN (control)",
-    }
-    panels(fig, evidence, labels)
-    ends = at_the_end(evidence, list(labels), "accuracy at the end")
-    fig.suptitle(
-        f"Test accuracy {ends[WITH]:.2f} with BN, {ends[NOISY]:.2f} with noisy BN "
-        f"({ends[NOISY_LAYER]:.2f} per layer),\n{ends[WITHOUT]:.2f} without BN, "
-        f"{ends[CONTROL]:.2f} with the noise alone",
-        fontsize="medium",
-    )
-    losses = at_the_end(evidence, list(labels), "loss at the end")
-    words = ", ".join(f"{labels[net]} {ends[net]:.2f} and {losses[net]:.2f}" for net in labels)
-    return (
-        "Training loss and test accuracy, with statistics and noise as in training, against "
-        f"updates; accuracy and loss at the end, medians over seeds: {words}."
     )

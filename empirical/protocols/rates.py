@@ -1,8 +1,9 @@
-"""The largest learning rate at which a network learns: what it is, and how to find it cheaply.
+"""The largest learning rate at which a network learns: definition and an efficient search.
 
-A net that survives need not learn: one whose units all died keeps the finite loss of a constant
-output, log 10.  So learning is a loss below that, of batches that the network has not seen before.
-And it must not be by luck: a rate counts only if the next smaller one learns too.
+A network that does not diverge need not learn: if all its units died, it keeps the finite loss of a
+constant output, log 10.  So learning means a lower loss than that on batches that the network has
+not seen before. To rule out luck, a rate counts only if the network also learns at the next smaller
+one.
 """
 
 import math
@@ -15,25 +16,25 @@ from bnproof.empirical.trial import Trained
 
 CHANCE: Final = 0.1  # accuracy in ten classes
 CHANCE_LOSS: Final = math.log(10)
-# How far the mean loss must be below it; over 200 batches of 16 that of a constant output strays by
-# about 0.005.  Accuracies need more updates: on 500 images a network that was trained on shuffled
-# labels can reach 0.17, because random features tell classes apart a little.
+# How far the mean loss must be below it; over 200 batches of 16 that of a constant output
+# fluctuates by about 0.005.  Accuracies need more updates: on 500 images a network trained on
+# shuffled labels can reach 0.17, because random features are slightly informative.
 MARGIN: Final = 0.02
-LEARNT: Final = 0.2  # test accuracy from which on a network is said to have learnt
-FACTOR: Final = 2.0  # between neighbours of a grid
+LEARNT: Final = 0.2  # test accuracy above which a network counts as having learnt
+FACTOR: Final = 2.0  # ratio of neighbouring rates of a grid
 Learns = Callable[[float], bool]
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found.
+    """The result of a search.
 
     Attributes
     ----------
     rate
-        The largest rate; None if no two neighbours learn.
+        The largest rate; None if the network learns at no two neighbouring rates.
     trials
-        How many rates were tried.
+        Number of rates tried.
     """
 
     rate: float | None
@@ -41,7 +42,7 @@ class Found:
 
 
 def grid(largest: float, count: int) -> tuple[float, ...]:
-    """`count` rates up to `largest`, ascending by `FACTOR`."""
+    """`count` ascending rates up to `largest`, spaced by `FACTOR`."""
     return tuple(largest / FACTOR**number for number in reversed(range(count)))
 
 
@@ -49,29 +50,28 @@ def largest_rate(rates: Sequence[float], learns: Learns, *, start: float) -> Fou
     """Find the largest rate of a grid at which a network learns.
 
     A rate counts if the network learns at it and at the next smaller rate; the smallest counts by
-    itself.  The search walks from `start`: up as long as the rates count, or down to the first that
-    does.  So it finds the upper end of the range that `start` is in or above of.  Smaller rates,
-    at which the network may be too slow to learn in the updates that it has, are not tried, nor is
-    what lies beyond the first larger rate that fails.  If nothing counts below `start`, it looks
-    above.
+    itself.  The search starts at `start` and goes up as long as rates count, or down to the first
+    that counts.  So it finds the upper end of the range that contains `start` or lies below it.  It
+    does not try smaller rates, at which the network may learn too slowly, or rates beyond the first
+    larger one that fails.  If no rate below `start` counts, it searches above.
 
     Parameters
     ----------
     rates
         The grid, ascending.
     learns
-        Whether a network learns at a rate; asked once for each.
+        Whether a network learns at a rate; called at most once per rate.
     start
-        A guess: the walk begins at the largest rate of the grid that does not exceed it, or at the
-        smallest.
+        A guess: the search starts at the largest rate of the grid that does not exceed it, or at
+        the smallest rate.
 
     Raises
     ------
     ValueError
-        If `rates` is empty or does not ascend.
+        If `rates` is empty or not ascending.
     """
     if not rates or any(a >= b for a, b in pairwise(rates)):
-        raise ValueError(f"rates {list(rates)}: give one or more, ascending")
+        raise ValueError(f"rates {list(rates)}: must be one or more, ascending")
     known: dict[int, bool] = {}
 
     def at(number: int) -> bool:
@@ -92,11 +92,11 @@ def largest_rate(rates: Sequence[float], learns: Learns, *, start: float) -> Fou
     return Found(rates[place], len(known))
 
 
-def accuracy(found: Trained) -> float:
-    """Test accuracy at the end of a run; `CHANCE` if it diverged."""
-    return CHANCE if found.diverged is not None else found.last("test accuracy")
+def accuracy(run: Trained) -> float:
+    """Final test accuracy of a run; `CHANCE` if it diverged."""
+    return CHANCE if run.diverged is not None else run.last("test accuracy")
 
 
-def learns(found: Trained) -> bool:
-    """Whether the mean loss between the last two looks is `MARGIN` below that of chance."""
-    return found.diverged is None and found.last("loss") <= CHANCE_LOSS - MARGIN
+def learns(run: Trained) -> bool:
+    """Whether the mean loss between the last two evaluations is `MARGIN` below that of chance."""
+    return run.diverged is None and run.last("loss") <= CHANCE_LOSS - MARGIN

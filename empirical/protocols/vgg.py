@@ -1,8 +1,8 @@
-"""The training of Santurkar et al.'s VGG: one recipe, so that experiments share their runs.
+"""The training of Santurkar et al.'s VGG, defined once so that experiments share runs.
 
-Found in A18, section 2 and appendix A: VGG, plain SGD at a rate of 0.1, batches of 128, 15,000
-steps, Glorot's initialisation, no augmentation.  Ours: VGG-A with the widths below, no weight
-decay, and how often a run is looked at.
+Given in A18, section 2 and appendix A: VGG, plain SGD at a rate of 0.1, batches of 128, 15,000
+steps, Glorot initialisation, no augmentation.  Our choices: VGG-A with the widths below, no weight
+decay, and the frequency of evaluations.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from bnproof.empirical.networks.table import Initialisation, Norm
 from bnproof.empirical.trial import Size, Trained, Trial
 from bnproof.theory.claim import Scale
 
-RATE: Final = 0.1  # of A18; its figure 1 has 0.5 too
+RATE: Final = 0.1  # A18's; its figure 1 also has 0.5
 RATES: Final[Mapping[Scale, tuple[float, ...]]] = {
     Scale.SMOKE: (0.1,),
     Scale.QUICK: (0.02, 0.1, 0.5, 2.5),
     Scale.PAPER: (0.02, 0.1, 0.5, 2.5),
 }
 INITS: Final[tuple[Initialisation, ...]] = ("xavier", "kaiming")
-LEARNS: Final = 0.2  # test accuracy from which on a network of ten classes is said to learn
+LEARNS: Final = 0.2  # test accuracy above which a network for ten classes counts as learning
 
 WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 16, Scale.PAPER: 64}
 EVERY: Final = {Scale.SMOKE: 1, Scale.QUICK: 25, Scale.PAPER: 500}
@@ -35,8 +35,8 @@ NETWORKS: Final[Mapping[str, str]] = {
     "optimiser": "plain SGD",
 }
 
-# What is recorded of every run, and in addition of these networks at A18's rate and
-# initialisation: the runs that most experiments share.
+# Metrics of every run, and additional ones of these networks at A18's rate and initialisation, the
+# runs that most experiments share.
 METRICS: Final = ("landscape", "landscape at length", "sharpness")
 MORE: Final[Mapping[Norm, tuple[str, ...]]] = {
     "batch": ("shift", "earth mover", "activations", "as trained", "theorems"),
@@ -53,18 +53,18 @@ def vgg(
     seed: int | None = None,
     **network: Any,
 ) -> Trained:
-    """Train one VGG by the recipe, or read the run if it is done.
+    """Train one VGG, or load the run if it is done.
 
     Parameters
     ----------
     trial
-        Whose scale, images and seed are taken.
+        Provides scale, images and seed.
     norm, init, network
-        As `bnproof.empirical.networks.vgg`.
+        As `bnproof.empirical.networks.vgg.vgg`.
     rate
         Learning rate.
     seed
-        Another than that of `trial`.
+        Seed, if not that of `trial`.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""What is trained, on what, and the one loop."""
+"""Training: configurations, tasks, run folders and the one training loop."""

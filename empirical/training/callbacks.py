@@ -1,4 +1,4 @@
-"""Measurements made in the course of a training run, by the name that a recipe gives them."""
+"""Measurements made during a training run, by the name used in its configuration."""
 
 import copy
 from collections.abc import Mapping
@@ -8,30 +8,30 @@ import torch
 
 from bnproof.empirical.metrics import curvature
 from bnproof.empirical.metrics.landscape import DLN_SPAN, gradient_landscape
-from bnproof.empirical.metrics.shift_callbacks import SHIFT_WATCHES
+from bnproof.empirical.metrics.shift_callbacks import SHIFT_CALLBACKS
 from bnproof.empirical.metrics.smoothness import surface
 from bnproof.empirical.metrics.step import Callback, TrainingState
-from bnproof.empirical.metrics.theorem_callbacks import THEOREM_WATCHES
+from bnproof.empirical.metrics.theorem_callbacks import THEOREM_CALLBACKS
 from bnproof.theory.common.errors import one_of
 
-SELDOM: Final = 100  # `sharpness` looks at the steps that this divides: it costs most
+SELDOM: Final = 100  # `sharpness` is measured at multiples of this step, being the most expensive
 STEPS: Final = 4  # on each path of `landscape`
 PATH: Final = 12  # on the path of `linear_landscape`
-LENGTH: Final = 0.1  # of a step in w, for nets that are compared at steps of one length
+LENGTH: Final = 0.1  # of a step in w, to compare networks at equal step length
 
 
 def landscape(now: TrainingState) -> Mapping[str, Any]:
-    """Loss and gradient along the gradient, on steps in proportion to the rate of training."""
+    """Loss and gradient along the gradient, at steps proportional to the learning rate."""
     return _summary(now, steps=STEPS)
 
 
 def landscape_at_length(now: TrainingState) -> Mapping[str, Any]:
-    """The same on steps of `VGG_SPAN` times `LENGTH` in w, whatever rate and gradient are."""
+    """The same at steps of `VGG_SPAN` times `LENGTH` in w, whatever the rate and the gradient."""
     return _summary(now, steps=STEPS, length=LENGTH)
 
 
 def linear_landscape(now: TrainingState) -> Mapping[str, Any]:
-    """The same as `landscape` on the steps of A18's deep linear network."""
+    """As `landscape`, at the step sizes of A18's deep linear network."""
     return _summary(now, steps=PATH, span=DLN_SPAN)
 
 
@@ -39,40 +39,39 @@ def sharpness(now: TrainingState) -> Mapping[str, Any]:
     """Largest eigenvalue of the Hessian on the batch, and the curvature along its gradient."""
     if now.step % SELDOM:
         return {}
-    # Double backward takes half the time in this layout than in that of training.
+    # Double backward takes half as long in this layout as in that of training.
     model = copy.deepcopy(now.model).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in PyTorch's stubs
     try:
-        found = curvature.sharpness(
+        measured = curvature.sharpness(
             model, now.loss, now.inputs.contiguous(), now.targets, rate=now.rate
         )
     except ArithmeticError as error:  # a loss that is not finite, or no convergence
         return {"failure": str(error)}
-    return {"eigenvalue": found.eigenvalue, "along": found.along, "residual": found.residual}
+    return {
+        "eigenvalue": measured.eigenvalue,
+        "along": measured.along,
+        "residual": measured.residual,
+    }
 
 
 def _summary(now: TrainingState, **options: Any) -> Mapping[str, Any]:
     """Loss and gradient along the gradient; `options` as `gradient_landscape`."""
     try:
-        found = gradient_landscape(
-            now.model,
-            now.loss,
-            now.inputs,
-            now.targets,
-            rate=now.rate,
-            **options,
+        measured = gradient_landscape(
+            now.model, now.loss, now.inputs, now.targets, rate=now.rate, **options
         )
     except FloatingPointError as error:  # a gradient that is 0 or not finite
         return {"failure": str(error)}
-    smallest, largest = found.variation
+    smallest, largest = measured.variation
     return {
-        "loss": found.loss,
-        "length": found.length,
+        "loss": measured.loss,
+        "length": measured.length,
         "smallest loss": smallest,
         "largest loss": largest,
         "variation": largest - smallest,
-        "change": found.predictiveness[1],
-        "beta": found.beta,
-        "broken": found.broken,
+        "change": measured.predictiveness[1],
+        "beta": measured.beta,
+        "broken": measured.broken,
     }
 
 
@@ -82,13 +81,13 @@ CALLBACKS: Final[dict[str, Callback]] = {
     "linear landscape": linear_landscape,
     "sharpness": sharpness,
     "surface": surface,
-    **SHIFT_WATCHES,
-    **THEOREM_WATCHES,
+    **SHIFT_CALLBACKS,
+    **THEOREM_CALLBACKS,
 }
 
 
 def callback(name: str) -> Callback:
-    """Return the measurement of that name.
+    """Return the callback of that name.
 
     Raises
     ------

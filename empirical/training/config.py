@@ -1,4 +1,4 @@
-"""The recipe of a training run: everything that its numbers depend on, the device apart."""
+"""The configuration of a training run: everything its numbers depend on except the device."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,11 +11,11 @@ Schedule = Literal["constant", "step", "plateau"]
 
 DROP: Final = 10.0  # what a schedule divides the learning rate by
 MILESTONES: Final = (0.5, 0.75)  # shares of all steps where "step" drops, as He et al. (2015)
-PATIENCE: Final = 10  # epochs without a lower training loss until "plateau" drops (ours)
+PATIENCE: Final = 10  # epochs without a lower training loss before "plateau" drops (ours)
 
 
 class HasConfig(Protocol):
-    """Data, as far as a configuration names them."""
+    """Data that a configuration can name."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -24,38 +24,38 @@ class HasConfig(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """Everything that the numbers of a training run depend on, the device apart.
+    """Everything that the numbers of a training run depend on except the device.
 
     Attributes
     ----------
     network
-        What `bnproof.empirical.networks.table.build` takes: ``{"family": "resnet", "depth": 20,
-        ...}``.
+        What `bnproof.empirical.networks.table.build` takes:
+        ``{"family": "resnet", "depth": 20, ...}``.
     steps
         Number of updates.
     rate
         Learning rate of SGD; with `momentum` and weight `decay` as PyTorch defines them.
     batch
-        Images in a batch; an epoch is as many whole batches as there are.
+        Images per batch; an epoch consists of all complete batches.
     schedule
         ``"constant"``; ``"step"``: divided by `DROP` at `MILESTONES`; ``"plateau"``: divided by it
         after `PATIENCE` epochs without a lower mean training loss.
     augment
-        Random crops of images padded by `PAD` zeros, and random reflections.
+        Whether images are randomly cropped, after padding by `PAD` zeros, and reflected.
     precision
-        ``"float32"``, or ``"bfloat16"`` for the forward and backward pass under autocast.  Never
-        chosen by the device: a recipe is the same everywhere.
+        ``"float32"``, or ``"bfloat16"`` for the forward and backward pass under autocast.  It does
+        not depend on the device: a configuration is the same everywhere.
     limit
-        A mini-batch loss above it ends the run as diverged (S3, section 3: 10^3).
+        A run whose mini-batch loss exceeds it ends as diverged (S3, section 3: 10^3).
     every
         Steps between evaluations.
     tested
-        Images that an evaluation looks at, of the test and of the training set.
-    probes
-        What else is measured at each evaluation: names in
+        Images of the test set, and of the training set, used for an evaluation.
+    metrics
+        Additional measurements at each evaluation: names in
         `bnproof.empirical.training.callbacks.CALLBACKS`.
     seed
-        Of initial weights, order and augmentation.
+        Seed of the initial weights, of the order of the images and of the augmentation.
     """
 
     network: Mapping[str, Any]
@@ -88,7 +88,7 @@ class TrainingConfig:
 
     @property
     def words(self) -> str:
-        """Network, rate and seed, for a person."""
+        """Network, rate and seed, for display."""
         network = " ".join(str(value) for value in self.network.values())
         return f"{network}, rate {self.rate:g}, seed {self.seed}"
 

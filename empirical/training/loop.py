@@ -1,9 +1,9 @@
-"""Train a network: the one loop that every experiment uses.
+"""Train a network: the one loop that all experiments use.
 
-A run is a function of its recipe, the images and the device.  The order of the images is drawn from
-(seed, epoch), the augmentation from (seed, step), so that a run which was killed and resumed takes
-the steps that it would have taken.  A loss that is not finite or passes the recipe's limit ends
-the run as diverged: a result, no error.
+A run is a function of its configuration, the images and the device.  The order of the images is
+drawn from (seed, epoch) and the augmentation from (seed, step), so that a run that was killed and
+resumed takes the same steps.  A loss that is not finite or exceeds the configured limit ends the
+run as diverged: that is a result, not an error.
 """
 
 import math
@@ -30,25 +30,25 @@ from bnproof.empirical.training.tasks import Data, task
 from bnproof.theory.common.errors import UserError
 
 EVERY: Final = 30.0  # seconds between checkpoints
-FIRST: Final = 5  # updates whose losses are kept: rounding has hardly grown yet
+FIRST: Final = 5  # updates whose losses are recorded, in which rounding errors are still small
 
 
 @dataclass
 class Progress:
-    """How far a run is, beside its weights; part of every checkpoint.
+    """The state of a run besides its weights; part of every checkpoint.
 
     Attributes
     ----------
     step, rate, diverged
-        Updates taken, present learning rate, whether the loss passed the limit.
+        Updates taken, current learning rate, and whether the loss exceeded the limit.
     window, epoch
-        Sums of the mini-batch losses since the last evaluation and in the present epoch.
+        Sums of the mini-batch losses since the last evaluation and in the current epoch.
     best, waited
-        Lowest mean loss of an epoch, and epochs since.
+        Lowest mean loss of an epoch, and the number of epochs since.
     first
         Losses before each of the first `FIRST` updates.
     seconds
-        Time spent on steps and evaluations, in all parts of the run.
+        Time spent on steps and evaluations, over all sessions of the run.
     """
 
     step: int = 0
@@ -63,7 +63,7 @@ class Progress:
 
 
 class Trainer:
-    """One run in the course of its steps.
+    """A run in progress.
 
     Raises
     ------
@@ -87,22 +87,22 @@ class Trainer:
         )
 
     def _network(self) -> nn.Module:
-        inputs, _ = self.task.batch(0)  # for initialisations that look at data
+        inputs, _ = self.task.batch(0)  # for data-dependent initialisations
         draws = stream(self.training_config.seed, "network")
         return build(self.training_config.network, generator=draws, inputs=inputs.cpu())
 
     @property
     def on_gpu(self) -> bool:
-        """Whether random layers draw on a GPU."""
+        """Whether random layers draw their numbers on a GPU."""
         return self.device.startswith("cuda")
 
     @property
     def done(self) -> bool:
-        """Whether there is no further step to take."""
+        """Whether no step is left to take."""
         return self.progress.diverged or self.progress.step >= self.training_config.steps
 
     def state(self) -> State:
-        """Everything that the steps to come depend on."""
+        """Everything that future steps depend on."""
         return {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -112,7 +112,7 @@ class Trainer:
         }
 
     def load(self, state: State) -> None:
-        """Go back to a `state`."""
+        """Restore a `state`."""
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(**state["progress"])
@@ -121,14 +121,14 @@ class Trainer:
             torch.cuda.set_rng_state(state["random on device"], self.device)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits, computed in the recipe's precision, as float32."""
+        """Logits as float32, computed in the configured precision."""
         half = self.training_config.precision == "bfloat16"
         with torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=half):
             logits: Tensor = self.model(inputs)
         return logits.float()
 
     def update(self) -> float:
-        """Take one step, unless the loss has passed the limit; returns the loss before it."""
+        """Take one step unless the loss exceeds the limit; return the loss before it."""
         progress = self.progress
         inputs, targets = self.task.batch(progress.step)
         self.model.train()
@@ -149,7 +149,7 @@ class Trainer:
         return value
 
     def _schedule(self) -> None:
-        """Lower the rate where the recipe says so."""
+        """Lower the rate where the schedule says so."""
         training_config, progress = self.training_config, self.progress
         if progress.step % self.task.epoch_steps == 0:
             better = progress.epoch < progress.best
@@ -165,22 +165,22 @@ class Trainer:
             group["lr"] = progress.rate
 
     def evaluate(self) -> State:
-        """Step, rate, mean loss since the last evaluation, and what task and probes measure."""
+        """Record step, rate, mean loss since the last evaluation, and all measurements."""
         progress = self.progress
         taken = (progress.step - 1) % self.training_config.every + 1 if progress.step else 0
         loss = progress.window / taken if taken and not progress.diverged else None
         progress.window = 0.0
         self.model.eval()
-        found: State = {"step": progress.step, "rate": progress.rate, "loss": loss}
-        found |= self.task.evaluate(self.forward)
+        row: State = {"step": progress.step, "rate": progress.rate, "loss": loss}
+        row |= self.task.evaluate(self.forward)
         self.model.train()
         if self.callbacks and not progress.diverged:
             now = self.now()
-            found |= {name: look(now) for name, look in self.callbacks.items()}
-        return found
+            row |= {name: look(now) for name, look in self.callbacks.items()}
+        return row
 
     def now(self) -> TrainingState:
-        """What the probes see: the network before its next step, and the batch of that step."""
+        """What the metrics get: the network before its next step, and the batch of that step."""
         inputs, targets = self.task.batch(self.progress.step)
         return TrainingState(
             model=self.model,
@@ -204,21 +204,21 @@ def train(
     deadline: float = math.inf,
     wait: float = 0.0,
 ) -> State | None:
-    """Carry out a recipe, or what is left of it, in its run folder below `root`.
+    """Carry out a training run, or the rest of it, in its run folder below `root`.
 
     Parameters
     ----------
     until
-        Stop, resumable, when this many steps have been taken.
+        Stop after this many steps; the run can be resumed.
     deadline
-        Stop, resumable, when `time.monotonic` has passed it.
+        Stop when `time.monotonic` exceeds it; the run can be resumed.
     wait
-        Seconds to wait for another process that holds the run.
+        Seconds to wait for another process that is working on the run.
 
     Returns
     -------
     dict or None
-        ``"diverged"``: the step at which the loss passed the limit, or None; ``"curve"``: the
+        ``"diverged"``: the step at which the loss exceeded the limit, or None; ``"curve"``: the
         evaluations (`Trainer.evaluate`), the first before any step; ``"first losses"``, before
         each of the first `FIRST` updates; ``"seconds"`` spent on it.  None if `until` or `deadline`
         stopped it.
@@ -226,9 +226,9 @@ def train(
     Raises
     ------
     UserError
-        A bad recipe, a folder that another process holds, or a disk that is full.
+        If the configuration is invalid, another process is working on the run, or the disk is full.
     KeyboardInterrupt
-        After Ctrl-C or SIGTERM: the step is finished and a checkpoint written.
+        After Ctrl-C or SIGTERM; the step is finished and a checkpoint written first.
     """
     run = RunFolder(root, training_config.config(data, device))
     with run.held(wait), torch.random.fork_rng(devices=[]), exactly():
@@ -258,7 +258,7 @@ def train(
 
 
 def exactly() -> AbstractContextManager[None]:
-    """On a GPU: the arithmetic of a CPU, not the shorter one of tensor cores, in one order."""
+    """On a GPU: full float32 arithmetic instead of TF32, summed in a fixed order."""
     flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
         enabled=True, deterministic=True, allow_tf32=False
     )
@@ -270,13 +270,13 @@ def _load(trainer: Trainer, state: State, folder: Path) -> None:
         trainer.load(state)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"{folder}: its checkpoint is that of another program ({type(error).__name__}); remove "
-            "the folder to begin anew"
+            f"{folder}: its checkpoint was written by a different version "
+            f"({type(error).__name__}); remove the folder to begin anew"
         ) from None
 
 
 def _steps(run: RunFolder, trainer: Trainer, stop: Callable[[], bool]) -> None:
-    """Step until done or told to stop."""
+    """Take steps until the run is done or `stop` says so."""
     training_config, progress = trainer.training_config, trainer.progress
     saved = time.monotonic()
     bar = tqdm(
@@ -311,7 +311,7 @@ def _finish(run: RunFolder, trainer: Trainer) -> State:
 
 @contextmanager
 def _stoppable() -> Iterator[list[int]]:
-    """Turn Ctrl-C and SIGTERM into entries of a list, which a loop sees between two steps."""
+    """Collect Ctrl-C and SIGTERM in a list that the loop checks between steps."""
     wish: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:

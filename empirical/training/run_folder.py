@@ -1,9 +1,8 @@
-"""A run: a folder named by the hash of its configuration, safe against being killed at any moment.
+"""A run: a folder named by the hash of its configuration; a kill at any time leaves it usable.
 
-``config.json`` is written first and ``result.json`` last, each whole or not at all; the presence of
-the latter means that the run is done.  In between stand ``metrics.jsonl``, a line a record, and the
-newest checkpoints, each of which carries the hash of its content in its name and the length that
-``metrics.jsonl`` had.
+``config.json`` is written first and ``result.json`` last, both atomically; a run with a result is
+done. In between there are ``metrics.jsonl``, one record per line, and the newest checkpoints, each
+of which has the hash of its content in its name and stores the length that ``metrics.jsonl`` had.
 """
 
 import io
@@ -25,13 +24,13 @@ from bnproof.theory.common.checksum import digest as digest  # of `bnproof.empir
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import WriteError, probe, write_bytes, write_text
 
-KEPT: Final = 2  # checkpoints; the older one is for the case that the newer is damaged
+KEPT: Final = 2  # checkpoints; the older one is used if the newer is damaged
 
 State = dict[str, Any]
 
 
 def plain(value: Any) -> Any:
-    """Arrays, tensors and numbers as JSON has them; ``"inf"``, ``"-inf"``, ``"nan"`` are strings.
+    """Convert arrays, tensors and numbers for JSON; ``"inf"``, ``"-inf"``, ``"nan"`` are strings.
 
     `float` and ``numpy.asarray(..., dtype=float)`` read these strings back.
     """
@@ -52,7 +51,7 @@ def config_of(folder: Path) -> State:
     Raises
     ------
     UserError
-        If it has been changed since it was written: the folder is named by its hash.
+        If it was changed after it was written, that is, the folder's name is not its hash.
     """
     path = folder / "config.json"
     try:
@@ -68,14 +67,14 @@ def config_of(folder: Path) -> State:
 
 
 class RunFolder:
-    """The folder ``root/<hash of config>`` and what is in it.
+    """The folder ``root/<hash of config>`` and its contents.
 
     Parameters
     ----------
     root
-        Folder of all runs; it is made when it is first written to.
+        Folder of all runs; created when it is first written to.
     config
-        What the numbers depend on, as JSON knows it.
+        What the numbers depend on, as JSON values.
     """
 
     def __init__(self, root: Path, config: Mapping[str, Any]) -> None:
@@ -84,18 +83,18 @@ class RunFolder:
 
     @contextmanager
     def held(self, wait: float = 0.0) -> Iterator[None]:
-        """Hold the folder against other processes; the lock ends with the process that holds it.
+        """Lock the folder; the lock is released if the process ends.
 
         Parameters
         ----------
         wait
-            Seconds to wait for another process; negative for as long as it takes.
+            Seconds to wait for another process; negative to wait without limit.
 
         Raises
         ------
         UserError
-            If another process holds it, the folder cannot be written, or it is of another
-            configuration.
+            If another process holds the lock, the folder cannot be written, or it belongs to
+            another configuration.
         """
         probe(self.folder / "config.json")
         self._refuse_links()
@@ -108,7 +107,7 @@ class RunFolder:
             lock.release()
 
     def _acquire(self, lock: BaseFileLock, wait: float) -> None:
-        busy = f"{self.folder}: another process is at work on this run"
+        busy = f"{self.folder}: another process is working on this run"
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -126,13 +125,13 @@ class RunFolder:
             raise UserError(f"{busy}; wait for it, or name another folder with --out") from None
 
     def _refuse_links(self) -> None:
-        """What is appended to, or cut, must lie in this folder."""
+        """Files that are appended to or truncated must be in this folder."""
         for path in self.folder.iterdir():
             if path.is_symlink():
                 raise UserError(f"{path}: is a link; no run writes one, remove it")
 
     def _claim(self) -> None:
-        for stray in self.folder.glob(".*"):  # half-written by a process that was killed
+        for stray in self.folder.glob(".*"):  # left half-written by a killed process
             stray.unlink(missing_ok=True)
         path = self.folder / "config.json"
         ours = canonical(self.config)
@@ -167,7 +166,7 @@ class RunFolder:
         return result
 
     def finish(self, result: State) -> None:
-        """Write the result; the checkpoints are then of no more use and go."""
+        """Write the result and remove the checkpoints, which are no longer needed."""
         whole = {"sha256": digest(canonical(result).encode()), "result": result}
         write_text(self.folder / "result.json", json.dumps(whole, indent=1, allow_nan=False) + "\n")
         for path in self._checkpoints():
@@ -195,18 +194,18 @@ class RunFolder:
         return [json.loads(line) for line in self._metrics.read_text("utf-8").splitlines()]
 
     def save(self, step: int, state: State) -> None:
-        """Write a checkpoint of `state` after `step`, and remove all but the newest `KEPT`.
+        """Write a checkpoint of `state` after `step`; only the newest `KEPT` are kept.
 
         Raises
         ------
         UserError
-            If it cannot be written (a full disk, say); the older ones stay.
+            If it cannot be written, for example because the disk is full; the older ones stay.
         """
         rows = self._metrics.read_bytes() if self._metrics.exists() else b""
         buffer = io.BytesIO()
         torch.save({"state": state, "metrics": len(rows), "rows": digest(rows)}, buffer)
         content = buffer.getvalue()
-        if rows:  # what the checkpoint counts on must not be lost while the checkpoint is kept
+        if rows:  # the metrics that the checkpoint refers to must reach the disk before it does
             with self._metrics.open("rb") as file:
                 os.fsync(file.fileno())
         write_bytes(self.folder / f"checkpoint-{step:09d}-{digest(content)}.pt", content)
@@ -214,9 +213,9 @@ class RunFolder:
             path.unlink(missing_ok=True)
 
     def restore(self) -> State | None:
-        """The state of the newest sound checkpoint, or None; metrics are cut to its length.
+        """The state of the newest intact checkpoint, or None; metrics are truncated to its length.
 
-        A damaged checkpoint is named on standard error and passed over.
+        A damaged checkpoint is reported on standard error and skipped.
         """
         for path in self._checkpoints():
             try:
@@ -230,12 +229,12 @@ class RunFolder:
         return None
 
     def _read(self, path: Path) -> tuple[State, int]:
-        """State and length of metrics in a checkpoint.
+        """The state in a checkpoint, and the length of the metrics at that time.
 
         Raises
         ------
         ValueError
-            If it is damaged, or the metrics are no longer those that it counts on.
+            If it is damaged, or the metrics have changed since.
         """
         content = path.read_bytes()
         if digest(content) != path.stem.rsplit("-", 1)[-1]:
@@ -244,7 +243,7 @@ class RunFolder:
             whole = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
             state: State = whole["state"]
             length, expected = int(whole["metrics"]), str(whole["rows"])
-        except Exception as error:  # whoever wrote it: nothing is unpickled
+        except Exception as error:  # it may be hostile: nothing is unpickled
             raise ValueError(f"no checkpoint ({type(error).__name__})") from None
         rows = self._metrics.read_bytes()[:length] if self._metrics.exists() else b""
         if len(rows) != length or digest(rows) != expected:

@@ -1,4 +1,4 @@
-"""What a network is trained on: images and their labels, or a linear map."""
+"""The tasks that networks are trained on: classifying images, or learning a linear map."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,17 +23,17 @@ class Task(Protocol):
     epoch_steps: int
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of one step, on the device; a function of the recipe and `step`."""
+        """Inputs and targets of one step on the device; they depend on the configuration only."""
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of a batch, a scalar."""
 
     def evaluate(self, forward: Forward) -> Mapping[str, float]:
-        """What is recorded of a network in evaluation mode."""
+        """What is recorded about a network in evaluation mode."""
 
 
 class Classification:
-    """Images in batches of one epoch after the other; cross-entropy; accuracies.
+    """Classification of images: shuffled batches, cross-entropy, accuracies.
 
     Raises
     ------
@@ -77,7 +77,7 @@ class Classification:
 
     @torch.no_grad()
     def accuracy(self, forward: Forward, split: Split) -> float:
-        """Share of the first images of `split`, as many as of the test set, classified rightly."""
+        """Accuracy on the first images of `split`, the same number for both splits."""
         count = min(self.training_config.tested, len(self.images.test), len(split))
         right = 0
         for start in range(0, count, TEST_BATCH):
@@ -91,7 +91,7 @@ class Classification:
 class LinearMap:
     """The data of a deep linear network: x standard normal, targets Ax, A a Gaussian matrix.
 
-    `samples` inputs of `width` entries; they and A are drawn from the seed of the recipe.
+    `samples` inputs of `width` entries; they and A are drawn from the seed of the configuration.
     """
 
     samples: int = 1_000
@@ -105,7 +105,7 @@ class LinearMap:
 
 
 class Regression:
-    """The full batch at every step, ||f(x) - Ax||^2 summed over entries, mean over samples."""
+    """Full-batch regression: ||f(x) - Ax||^2, summed over entries, mean over samples."""
 
     epoch_steps = 1
 
@@ -134,7 +134,7 @@ Data = Images | LinearMap
 
 
 def task(training_config: TrainingConfig, data: Data, device: str) -> Task:
-    """What `recipe` is carried out on."""
+    """The task for these data."""
     if isinstance(data, LinearMap):
         return Regression(training_config, data, device)
     return Classification(training_config, data, device)

@@ -347,7 +347,7 @@ def test_checkpoints(begun, confined, change) -> None:
     except UserError as error:
         said = str(error)
     if result is None:
-        assert "checkpoint is that of another program" in said
+        assert "checkpoint was written by a different version" in said
     else:
         assert [row["step"] for row in result["curve"]] == [0, 1, 2]
     assert not Path("unpickled").exists()

@@ -1,34 +1,26 @@
-"""With BN the rank of deep activations stays of order sqrt(width), without it is 1 (2003.01652)."""
+"""The rank of deep activations is of order sqrt(width) with BN and 1 without it (2003.01652)."""
 
 from typing import Any, Final
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from bnproof.empirical.experiment import (
-    CONTROL,
-    NETS,
-    WITH,
-    WITHOUT,
-    Criterion,
-    Experiment,
-    Measured,
-)
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Curves
+from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.dense import dense
 from bnproof.empirical.networks.layered import Nonlinearity
 from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.networks.undisturbed import captured, undisturbed
-from bnproof.empirical.plots import median_band
 from bnproof.empirical.trial import Size, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
-DEPTH: Final = 12  # layers over the width: collapse without BN takes several layers a unit
+DEPTH: Final = 12  # layers per unit of width: collapse without BN takes several
 LEAST: Final = 256  # layers
 FIRST: Final = 16  # the smallest width
-EVERY: Final = 8  # layers between those that are measured
+EVERY: Final = 8  # distance between measured layers
 KINDS: Final[dict[str, Nonlinearity]] = {"linear": "none", "ReLU": "relu"}
 SLOPES: Final = "exponents in the width"
 
@@ -40,7 +32,7 @@ SIZES: Final = {
 
 
 def run(trial: Trial) -> Measured:
-    """Measure the rank over widths up to the batch, in linear and ReLU networks."""
+    """Measure the rank for widths up to the batch size, in linear and ReLU networks."""
     return {
         WITH: _ranks(trial, "batch"),
         WITHOUT: _ranks(trial, "none"),
@@ -50,25 +42,21 @@ def run(trial: Trial) -> Measured:
 
 def _ranks(trial: Trial, norm: Norm) -> dict[str, Any]:
     widths = FIRST * 2 ** np.arange(int(np.log2(trial.size.batch / FIRST)) + 1)
-    found: dict[str, Any] = {"width": widths}
+    row: dict[str, Any] = {"width": widths}
     slopes = []
-    for name, bend in KINDS.items():
-        ranks = np.array([_rank(trial, norm, bend, int(width)) for width in widths])
-        found[f"rank, {name}"] = ranks
+    for name, nonlinearity in KINDS.items():
+        ranks = np.array([_rank(trial, norm, nonlinearity, int(width)) for width in widths])
+        row[f"rank, {name}"] = ranks
         slopes.append(np.polyfit(np.log(widths), np.log(ranks), 1)[0])
-    found[SLOPES] = slopes
-    return found
+    row[SLOPES] = slopes
+    return row
 
 
-def _rank(trial: Trial, norm: Norm, bend: Nonlinearity, width: int) -> float:
-    """Mean over the deepest quarter of the layers: the theorem is about the mean over layers."""
+def _rank(trial: Trial, norm: Norm, nonlinearity: Nonlinearity, width: int) -> float:
+    """Mean over the deepest quarter of the layers; the theorem is about the mean over layers."""
     depth = max(LEAST, DEPTH * width)
     net = dense(
-        depth,
-        generator=trial.stream("dense"),
-        norm=norm,
-        nonlinearity=bend,
-        width=width,
+        depth, generator=trial.stream("dense"), norm=norm, nonlinearity=nonlinearity, width=width
     )
     net.to(trial.device).double()
     deep = range(depth, 3 * depth // 4, -EVERY)
@@ -81,8 +69,8 @@ def _rank(trial: Trial, norm: Norm, bend: Nonlinearity, width: int) -> float:
 def soft_rank(matrix: Tensor) -> float:
     """``tr(K)^2/|K|_F^2`` of ``K = H'H``, for H (samples, units); 0 for H = 0.
 
-    Between 1 and the rank, which it is where all non-zero singular values are equal; the source's
-    bound on the number of singular values above a threshold is a bound on this number.
+    It is at least 1 and at most the rank, which it equals if all non-zero singular values are
+    equal; the source's bound on the number of singular values above a threshold bounds this number.
     """
     largest = matrix.abs().max()
     if not largest > 0:
@@ -92,56 +80,51 @@ def soft_rank(matrix: Tensor) -> float:
     return float(gram.trace().square() / gram.square().sum())
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the rank against the width, both logarithmic."""
-    panels = fig.subplots(1, 2, sharey=True)
-    labels = {WITH: WITH, WITHOUT: WITHOUT, CONTROL: "layer normalisation (control)"}
-    widths = evidence.series[WITH]["width"][0]
-    slopes = {net: np.median(evidence.series[net][SLOPES], axis=0) for net in NETS}
-    for number, (axes, name) in enumerate(zip(panels, KINDS, strict=True)):
-        for net in NETS:
-            ranks = evidence.series[net][f"rank, {name}"]
-            median_band(axes, net, widths, ranks, labels[net], slice(None))
-        axes.plot(widths, np.sqrt(widths), color="black", linewidth=0.8, label="square root")
-        axes.set_xscale("log", base=2)
-        axes.set_yscale("log", base=2)
-        axes.set_xlabel("width")
-        axes.set_title(f"{name}: exponent {slopes[WITH][number]:.2f} with BN", fontsize="medium")
-    panels[0].set_ylabel("soft rank of the activations")
-    panels[1].legend(
-        loc="center right",
-        fontsize="small",
-        title="median and range of seeds",
-        title_fontsize="small",
+@declared
+def draw(m: Medians) -> Plot:
+    """Rank against width, both logarithmic."""
+    widths = m.series[WITH]["width"][0]
+    slopes = m[WITH, SLOPES]
+    largest = {net: max(m[net, f"rank, {name}"].max() for name in KINDS) for net in m.series}
+    return Plot(
+        panels=[
+            Curves(
+                x="width",
+                y=f"rank, {name}",
+                lines={WITH: WITH, WITHOUT: WITHOUT, CONTROL: "layer normalisation (control)"},
+                guides={"square root": np.sqrt(widths)},
+                title=f"{name}: exponent {slope:.2f} with BN",
+                xlabel="width",
+                ylabel="soft rank of the activations",
+                xscale="log2",
+                yscale="log2",
+            )
+            for name, slope in zip(KINDS, slopes, strict=True)
+        ],
+        sharey=True,
+        legend_columns=4,
+        title=(
+            f"Deep random layers: rank up to {largest[WITH]:.2g} with BN, {largest[WITHOUT]:.2g} "
+            "without"
+        ),
+        text=(
+            "Soft rank of the activations of one batch in the deepest quarter of random networks "
+            f"of {LEAST} layers or more, against the width, both logarithmic: with BN it grows as "
+            f"the width to the power {slopes[0]:.2f} (linear) and {slopes[1]:.2f} (ReLU); without "
+            f"BN it is at most {largest[WITHOUT]:.3g}, with layer normalisation at most "
+            f"{largest[CONTROL]:.3g}; medians over seeds."
+        ),
     )
-    deepest = {net: _largest(evidence, net) for net in NETS}
-    fig.suptitle(
-        f"Deep random layers: rank up to {deepest[WITH]:.2g} with BN, {deepest[WITHOUT]:.2g} "
-        "without",
-        fontsize="medium",
-    )
-    return (
-        "Soft rank of the activations of one batch in the deepest quarter of random networks, "
-        f"of {LEAST} layers or more, against the width, both logarithmic: with BN it grows "
-        f"as the width to the {slopes[WITH][0]:.2f} (linear) and {slopes[WITH][1]:.2f} (ReLU); "
-        f"without it is at most {deepest[WITHOUT]:.3g}, with layer normalisation at most "
-        f"{deepest[CONTROL]:.3g}; medians over seeds."
-    )
-
-
-def _largest(evidence: Evidence, net: str) -> float:
-    ranks = [np.median(evidence.series[net][f"rank, {name}"], axis=0) for name in KINDS]
-    return float(np.max(ranks))
 
 
 def _collapsed() -> tuple[Criterion, ...]:
     return tuple(
-        # "Collapses" to rank 1: no second direction of any size.
+        # "Collapses" to rank 1: no second direction of relevant size.
         Criterion(
-            net=WITHOUT,
-            quantity=f"rank, {name}",
+            WITHOUT,
+            f"rank, {name}",
+            f"soft rank without BN, {name}, largest over widths",
             at_most=1.1,
-            words=f"soft rank without BN, {name}, largest over widths",
         )
         for name in KINDS
     )
@@ -166,16 +149,16 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=(
-                # Omega(sqrt d): an exponent of 1/2 or more, less what five seeds leave uncertain.
+                # Omega(sqrt d): an exponent of at least 1/2, minus the uncertainty of five seeds.
                 Criterion(
-                    net=WITH,
-                    quantity=SLOPES,
+                    WITH,
+                    SLOPES,
+                    "exponent of the rank in the width with BN, linear or ReLU",
                     at_least=0.4,
-                    words="exponent of the rank in the width with BN, linear or ReLU",
                 ),
                 *_collapsed(),
             ),
-            control="layer normalisation in place of BN",
+            control="layer normalisation instead of BN",
             draw=draw,
             made_of=WITH,
             networks={
@@ -190,18 +173,17 @@ CLAIM = Claim(
     ),
     expected=Verdict.REPRODUCED,
     remark=(
-        "Found: the theorem is about linear layers with BN without centring and with shortcuts "
-        "of a small weight, any i.i.d. weights of mean 0, and the mean over layers of the number "
-        "of singular values above a threshold, which it bounds through tr(K)^2/|K|^2 of the "
-        "activations' Gram matrix K; the source's experiments leave the shortcuts out. Ours: "
+        "From the source: the theorem is about linear layers with BN without centring and with "
+        "shortcuts of small weight, any i.i.d. weights of mean 0, and the mean over layers of the "
+        "number of singular values above a threshold, which it bounds by tr(K)^2/|K|^2 of the "
+        "activations' Gram matrix K; the source's experiments omit the shortcuts. Our choices: "
         "that quantity itself ('soft rank'), its mean over the deepest quarter of the layers, "
-        "images, no shortcuts, PyTorch's BN, its output measured (before the ReLU). With BN the "
-        "rank grows faster than the square root, most of all with ReLU. The bound asks for as "
-        "many images as units or more; beyond that the batch limits the rank. Changed after a "
-        "first look, the thresholds not: 12 layers a unit and the deepest quarter of them were 8 "
-        "and the deeper half, at which linear networks without BN were at 1.0 to 1.3 in some "
-        "seeds. The control shows that it is the statistics over the batch that matter: layer "
-        "normalisation sets each image to variance 1 as well, and the activations of all images "
-        "become one direction."
+        "images, no shortcuts, and the output of PyTorch's BN (before the ReLU). With BN the rank "
+        "grows faster than the square root, most of all with ReLU. The bound requires at least as "
+        "many images as units; otherwise the batch limits the rank. Changed after a first look, "
+        "but not the thresholds: the 12 layers per unit were 8, and the deepest quarter was the "
+        "deeper half, where linear networks without BN had 1.0 to 1.3 for some seeds. The control "
+        "shows that the statistics over the batch matter: layer normalisation also gives each "
+        "image variance 1, but the activations of all images become parallel."
     ),
 )

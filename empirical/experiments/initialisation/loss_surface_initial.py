@@ -1,20 +1,20 @@
-"""Whether BN makes the picture of the loss at initialisation smoother (S1, S2)."""
+"""Whether BN makes the loss surface at initialisation smoother (S1, S2)."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 from torch.nn import functional
 
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Experiment, Measured
 from bnproof.empirical.experiments.landscape import loss_surface as trained
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import rounded
 from bnproof.empirical.metrics.smoothness import capped
 from bnproof.empirical.metrics.surface import loss_surface
 from bnproof.empirical.networks.table import Initialisation, Norm, build
-from bnproof.empirical.plots import rounded
 from bnproof.empirical.trial import Size, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 
 LAWS: Final[tuple[Initialisation, ...]] = ("kaiming", "xavier")
 WORDS: Final = {"kaiming": "He", "xavier": "Xavier"}
@@ -29,7 +29,7 @@ SIZES: Final = {
 
 
 def run(trial: Trial) -> Measured:
-    """Look at the loss around both networks, under both laws of the weights."""
+    """Measure the loss around both networks, for both initialisations."""
     seed = 2 * trial.seed
     return trained.compared(
         {
@@ -41,7 +41,7 @@ def run(trial: Trial) -> Measured:
 
 
 def _planes(trial: Trial, norm: Norm, seed: int) -> Mapping[str, Any]:
-    """One plane for each law, each quantity a row over the laws."""
+    """One plane per initialisation; each quantity is a row over initialisations."""
     rows = [_plane(trial, norm, law, seed) for law in LAWS]
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
@@ -49,7 +49,7 @@ def _planes(trial: Trial, norm: Norm, seed: int) -> Mapping[str, Any]:
 def _plane(trial: Trial, norm: Norm, law: Initialisation, seed: int) -> Mapping[str, Any]:
     network = {"family": "vgg", "norm": norm, "init": law, "width": WIDTH}
     net = build(network, generator=trial.stream("network")).to(trial.device)
-    picture = loss_surface(
+    plane = loss_surface(
         net,
         functional.cross_entropy,
         trial.inputs,
@@ -57,30 +57,38 @@ def _plane(trial: Trial, norm: Norm, law: Initialisation, seed: int) -> Mapping[
         seed=seed,
         points=POINTS[trial.scale],
     )
-    return trained.measured(picture.steps, capped(picture))
+    return trained.measured(plane.steps, capped(plane))
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the planes of one seed as contours, in one scale of colours."""
-    seed = trained.typical(evidence)
-    planes, found = {}, {}
-    for number, law in enumerate(LAWS):
-        for net in (WITH, WITHOUT):
-            row, name = evidence.series[net], f"{net}, {WORDS[law]}"
-            planes[name] = (row["steps"][seed, number], row["losses"][seed, number])
-            found[name] = {key: float(np.median(row[key], axis=0)[number]) for key in trained.SHAPE}
-    trained.contours(fig, planes, rows=len(LAWS))
-    slopes = {net: found[f"{net}, {WORDS[LAWS[0]]}"]["slope"] for net in (WITH, WITHOUT)}
-    fig.suptitle(
-        f"At initialisation, He: largest slope {rounded(slopes[WITHOUT])} without BN, "
-        f"{rounded(slopes[WITH])} with BN",
-        fontsize="medium",
-    )
-    return (
-        "Contours of the loss around networks at initialisation on a plane of two "
-        "filter-normalised random directions, one seed, logarithmic colours. Medians over seeds: "
-        + trained.told(found)
-        + "."
+@declared
+def draw(m: Medians) -> Plot:
+    """Contours of the planes of one seed, in one scale of colours."""
+    shapes = {
+        f"{net}, {WORDS[law]}": {name: m[net, name][number] for name in trained.SHAPE}
+        for number, law in enumerate(LAWS)
+        for net in (WITH, WITHOUT)
+    }
+    seed = trained.typical(m)
+    planes = [
+        (m.series[net]["steps"][seed, number], m.series[net]["losses"][seed, number])
+        for number in range(len(LAWS))
+        for net in (WITH, WITHOUT)
+    ]
+    slopes = {net: rounded(shapes[f"{net}, {WORDS[LAWS[0]]}"]["slope"]) for net in (WITH, WITHOUT)}
+    return Plot(
+        panels=trained.contours(dict(zip(shapes, planes, strict=True))),
+        columns=2,
+        sharex=True,
+        sharey=True,
+        title=(
+            f"At initialisation, He: largest slope {slopes[WITHOUT]} without BN, {slopes[WITH]} "
+            "with BN"
+        ),
+        text=(
+            "Contours of the loss around networks at initialisation on a plane of two "
+            "filter-normalised random directions, one seed, logarithmic colours. Medians over "
+            f"seeds: {trained.described(shapes)}."
+        ),
     )
 
 
@@ -108,14 +116,18 @@ CLAIM = Claim(
     ),
     expected=Verdict.REPRODUCED,
     remark=(
-        trained.PROTOCOL + "The initialisation is ours too: He's law, and Xavier's, which A18 "
-        "uses. Without BN the loss explodes towards the corners, where eleven layers of weights "
-        "grown by half or more multiply, a thousandfold under He's law; with BN it cannot, for "
-        "only the last layer's scale reaches the logits. That is what the verdict rests on. It is "
-        "another matter near the network itself ('slope near the middle', up to a fifth of the "
-        "plane): there BN's slope is several times smaller under He's law, but many times larger "
-        "under Xavier's, with which the signal of the network without BN fades and its loss is "
-        "flat. Nor is the shape more regular with BN: it is convex at fewer points, and a large "
-        "share of its variance is left by the best quadratic, with BN or without."
+        trained.PROTOCOL
+        + (
+            "The initialisations are our choice too: He's, and Xavier's, which A18 uses. Without "
+            "BN the loss explodes towards the corners, where the weights of eleven layers, each "
+            "enlarged by half or more, multiply: a thousandfold with He's. With BN it cannot, "
+            "because only the scale of the last layer reaches the logits. The verdict rests on "
+            "this. Near the network itself ('slope near the middle', up to a fifth of the plane) "
+            "the result is different: there the slope with BN is several times smaller with He's "
+            "initialisation, but many times larger with Xavier's, for which the signal in the "
+            "network without BN fades and its loss is flat. Nor is the shape more regular with BN: "
+            "it is convex at fewer points, and the best quadratic fit leaves a large share of the "
+            "variance, with or without BN."
+        )
     ),
 )

@@ -1,1 +1,1 @@
-"""Loss and gradient around the weights."""
+"""The loss and its gradient around the weights."""

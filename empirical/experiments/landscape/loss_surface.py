@@ -1,36 +1,28 @@
-"""Whether BN makes the picture of the loss around a trained network smoother (S1, S2)."""
+"""Whether BN makes the loss surface around a trained network smoother (S1, S2)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bnproof.empirical.experiment import (
-    CONTROL,
-    NETS,
-    WITH,
-    WITHOUT,
-    Criterion,
-    Experiment,
-    Measured,
-)
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.figures.panels import Image
+from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.figures.style import rounded
 from bnproof.empirical.metrics.smoothness import near, smoothness
 from bnproof.empirical.networks.table import Norm
-from bnproof.empirical.plots import rounded
 from bnproof.empirical.trial import Size, Trained, Trial
-from bnproof.theory.claim import Claim, Evidence, Scale, Verdict
+from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.sources import Source
 
-RATE: Final = 0.01  # the same for both: the best without BN of those tried
+RATE: Final = 0.01  # for both networks: the best of those tried without BN
 WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 8, Scale.PAPER: 32}
 FACTOR: Final = 2.0
 WORDS: Final = {"slope": "largest slope", "curvature": "largest curvature"}
 SHAPE: Final = ("slope", "curvature", "concave", "roughness")
-SHOWN: Final = (0.5, 2000.0)  # of the loss, by the colours
+SHOWN: Final = (0.5, 2000.0)  # range of the colour scale
 
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=1, updates=2, images=100),
@@ -38,16 +30,15 @@ SIZES: Final = {
     Scale.PAPER: Size(batch=128, seeds=5, updates=15_000, images=None),
 }
 PROTOCOL: Final = (
-    "S1 and S2 show pictures of Li et al. (2018, arXiv:1712.09913), which compare networks with "
-    "and without shortcuts, not BN against none. Found there: a plane of two random directions, "
-    "each filter of a direction as long as the network's own, from -1 to 1. Ours: both networks "
-    "with the same directions, grid and colours; the loss of one training batch with the "
-    "statistics of the batch, where Li et al. take running ones, with which BN is another "
-    "function; 'smoother' as S1 defines it below the picture, a smaller Lipschitz constant of the "
-    "loss and of its gradient, by a factor of two at least, on the plane and in its units. "
-    "The units matter: the weights before BN have no scale of their own, and on steps of one "
-    "absolute length a network with four times the weights, the same function, looks flatter "
-    "(a test shows both). "
+    "S1 and S2 show surfaces of Li et al. (2018, arXiv:1712.09913), which compare networks with "
+    "and without shortcuts, not with and without BN. From Li et al.: a plane of two random "
+    "directions, each filter of a direction as long as the network's own, from -1 to 1. Our "
+    "choices: the same directions, grid and colours for both networks; the loss of one training "
+    "batch with batch statistics, where Li et al. use running ones, with which BN is a different "
+    "function; 'smoother' as S1 defines it below the figure, a smaller Lipschitz constant of the "
+    "loss and of its gradient, by at least a factor of two, on the plane and in its units. The "
+    "units matter: the scale of the weights before BN is arbitrary, and on steps of fixed absolute "
+    "length a network with fourfold weights, the same function, looks flatter (a test shows both). "
 )
 SOURCES: Final = (
     Source("S1", "section 3.4 and figure 3"),
@@ -57,7 +48,7 @@ STATEMENT: Final = r"\text{What BN does do is smooth out the loss surface.}"
 
 
 def run(trial: Trial) -> Measured:
-    """Train both networks and look at the loss around them."""
+    """Train both networks and measure the loss around them."""
     with_bn, without = _train(trial, "batch"), _train(trial, "none")
     return compared(
         {
@@ -82,16 +73,18 @@ def _train(trial: Trial, norm: Norm) -> Trained:
 
 def _plane(run: Trained, name: str) -> Mapping[str, Any]:
     if run.diverged is not None:
-        raise UserError(f"loss_surface: a network diverged at update {run.diverged}; no surface")
-    found = run.curve[-1]["surface"]
+        raise UserError(
+            f"loss_surface: a network diverged at update {run.diverged}, so it has no surface"
+        )
+    surface = run.curve[-1]["surface"]
     return {
-        **measured(found["steps"], np.array(found[name])),
+        **measured(surface["steps"], np.array(surface[name])),
         "test accuracy": run.last("test accuracy"),
     }
 
 
 def measured(steps: Sequence[float], losses: NDArray[np.float64]) -> Mapping[str, Any]:
-    """The picture, rounded, and what `smoothness` says of it."""
+    """The rounded surface and its `smoothness`."""
     digits = np.vectorize(lambda loss: float(f"{loss:.3g}"))
     middle = near(steps, losses)
     return {
@@ -103,87 +96,93 @@ def measured(steps: Sequence[float], losses: NDArray[np.float64]) -> Mapping[str
     }
 
 
-def compared(found: Mapping[str, Mapping[str, Any]]) -> Measured:
-    """Add slope and curvature over those with BN."""
+def compared(planes: Mapping[str, Mapping[str, Any]]) -> Measured:
+    """Add slope and curvature relative to those with BN."""
     return {
-        net: {
-            **row,
-            **{over(name): row[name] / found[WITH][name] for name in WORDS},
-        }
-        for net, row in found.items()
+        net: {**row, **{over(name): row[name] / planes[WITH][name] for name in WORDS}}
+        for net, row in planes.items()
     }
 
 
 def over(name: str) -> str:
-    """The quantity's name, over that with BN."""
+    """Name of the quantity relative to that with BN."""
     return f"{name} over that with BN"
 
 
 def criteria() -> tuple[Criterion, ...]:
-    """S1, definitions 3.2 and 3.3, on the plane; "smooth significantly": by a factor."""
+    """S1, definitions 3.2 and 3.3, on the plane; "smooth significantly" means by `FACTOR`."""
     return tuple(
         Criterion(
-            net=WITHOUT,
-            quantity=over(name),
+            WITHOUT,
+            over(name),
+            f"{words} of the loss on the plane, without BN / with BN",
             at_least=FACTOR,
-            words=f"{words} of the loss on the plane, without BN over with BN",
         )
         for name, words in WORDS.items()
     )
 
 
-def draw(fig: Figure, evidence: Evidence) -> str:
-    """Draw the planes of one seed as contours, in one scale of colours."""
-    seed = typical(evidence)
+@declared
+def draw(m: Medians) -> Plot:
+    """Contours of the planes of one seed, in one scale of colours."""
     titles = {WITH: WITH, WITHOUT: WITHOUT, CONTROL: "with BN, another plane"}
-    rows = {titles[net]: evidence.series[net] for net in NETS}
-    contours(fig, {name: (row["steps"][seed], row["losses"][seed]) for name, row in rows.items()})
-    found = {name: {key: float(np.median(row[key])) for key in SHAPE} for name, row in rows.items()}
-    fig.suptitle(
-        f"Trained: largest slope {rounded(found[WITHOUT]['slope'])} without BN, "
-        f"{rounded(found[WITH]['slope'])} with BN; share left by a quadratic "
-        f"{found[WITHOUT]['roughness']:.2f} and {found[WITH]['roughness']:.2f}",
-        fontsize="medium",
-    )
-    return (
-        "Contours of the loss around trained networks on a plane of two filter-normalised random "
-        "directions, one seed, logarithmic colours. Medians over seeds: " + told(found) + "."
+    seed = typical(m)
+    shapes = {title: {name: m[net, name] for name in SHAPE} for net, title in titles.items()}
+    return Plot(
+        panels=contours(
+            {
+                title: (m.series[net]["steps"][seed], m.series[net]["losses"][seed])
+                for net, title in titles.items()
+            }
+        ),
+        sharex=True,
+        sharey=True,
+        title=(
+            f"Trained: largest slope {rounded(m[WITHOUT, 'slope'])} without BN, "
+            f"{rounded(m[WITH, 'slope'])} with BN; share left by a quadratic "
+            f"{m[WITHOUT, 'roughness']:.2f} and {m[WITH, 'roughness']:.2f}"
+        ),
+        text=(
+            "Contours of the loss around trained networks on a plane of two filter-normalised "
+            "random directions, one seed, logarithmic colours. Medians over seeds: "
+            f"{described(shapes)}."
+        ),
     )
 
 
-def told(found: Mapping[str, Mapping[str, float]]) -> str:
-    """What was measured of each plane, in words."""
+def described(shapes: Mapping[str, Mapping[str, float]]) -> str:
+    """What was measured on each plane, in words."""
     return "; ".join(
         f"{name}: slope {rounded(row['slope'])}, curvature {rounded(row['curvature'])}, not convex "
         f"at {100 * row['concave']:.0f} % of the points, {100 * row['roughness']:.0f} % of the "
         "variance left by the best quadratic"
-        for name, row in found.items()
+        for name, row in shapes.items()
     )
 
 
-def typical(evidence: Evidence) -> int:
-    """The seed whose slope without BN is nearest to the median."""
-    slopes = evidence.series[WITHOUT]["slope"].reshape(len(evidence.series[WITHOUT]["slope"]), -1)
-    return int(np.argmin(np.abs(slopes - np.median(slopes, axis=0))[:, 0]))
+def typical(m: Medians) -> int:
+    """The seed whose slope without BN, on its first plane, is closest to the median."""
+    slopes = m.series[WITHOUT]["slope"]
+    first = slopes.reshape(len(slopes), -1)[:, 0]
+    return int(np.argmin(np.abs(first - np.median(first))))
 
 
-def contours(fig: Figure, planes: Mapping[str, tuple[Any, Any]], rows: int = 1) -> None:
+def contours(planes: Mapping[str, tuple[Any, Any]]) -> list[Image]:
     """One panel for each plane, its steps and losses, all with the same axes and colours."""
-    panels = fig.subplots(rows, len(planes) // rows, sharex=True, sharey=True, squeeze=False)
-    norm, levels = LogNorm(*SHOWN), np.geomspace(*SHOWN, 19)
-    for axes, (title, (steps, losses)) in zip(panels.flat, planes.items(), strict=True):
-        shown = np.clip(losses, *SHOWN).T
-        filled = axes.contourf(steps, steps, shown, levels=levels, norm=norm, cmap="cividis")
-        axes.contour(steps, steps, shown, levels=levels, colors="black", linewidths=0.4)
-        axes.set_aspect("equal")
-        axes.grid(visible=False)
-        axes.set_title(title, fontsize="small")
-        axes.set_xlabel("first direction", fontsize="small")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("second direction", fontsize="small")
-    bar = fig.colorbar(filled, ax=panels, shrink=0.8)
-    bar.set_ticks([1, 10, 100, 1000], labels=["1", "10", "100", "1,000"])
-    bar.set_label("loss of one batch; axes in lengths of filters", fontsize="small")
+    return [
+        Image(
+            values=losses.T,
+            edges=(steps[0], steps[-1], steps[0], steps[-1]),
+            limits=SHOWN,
+            log=True,
+            levels=19,
+            bar="loss of one batch; axes in filter lengths",
+            title=title,
+            xlabel="first direction",
+            ylabel="second direction",
+        )
+        for title, (steps, losses) in planes.items()
+    ]
 
 
 CLAIM = Claim(
@@ -213,8 +212,8 @@ CLAIM = Claim(
     + (
         "Measured with three seeds, 300 updates at a rate of 0.01 (test accuracy 48 % with BN, 43 "
         "% without): the largest slope is 2.6 with BN and 3,000 without, at the corners of the "
-        "plane, where eleven layers of longer weights multiply, and which no training goes to. "
-        "Within a fifth of the plane it is 0.8 with BN and 1.7 without, so that most of the "
-        "picture's contrast says little about where the network is trained."
+        "plane, where eleven layers of enlarged weights multiply and which training never visits. "
+        "Within a fifth of the plane it is 0.8 with BN and 1.7 without, so most of the contrast of "
+        "the figure says little about the region of training."
     ),
 )

@@ -14,11 +14,11 @@ CLAIM = Claim(
     expected=Verdict.NOT_REPRODUCED,
     remark=REMARK
     + (
-        "Here each network is trained at that rate of 0.02, 0.1, 0.5 and 2.5 which has the "
-        "lowest training loss at the end, and the steps are in proportion to its own rate. "
-        "Where the rates differ, effective beta differs by about as much the other way: each "
-        "network is at the edge of stability of its own rate (claim edge_of_stability). Measured "
-        "with three seeds: from Glorot's both are best at 0.1, and effective beta with BN is 2.1, "
+        "Here each network is trained at the rate among 0.02, 0.1, 0.5 and 2.5 with the lowest "
+        "final training loss, and the steps are proportional to its own rate. Where the rates "
+        "differ, effective beta differs by about the inverse factor: each network is at the edge "
+        "of stability of its own rate (claim edge_of_stability). Measured with three seeds: from "
+        "Glorot's initialisation both networks are best at 0.1, and effective beta with BN is 2.1, "
         "0.8 and 0.9 times that without in the three thirds; from He's they are best at 0.5 with "
         "BN and 0.02 without, and effective beta is 0.04 times that without in every third, the "
         "inverse ratio of the rates."

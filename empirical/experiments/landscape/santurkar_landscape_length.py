@@ -7,17 +7,17 @@ from bnproof.theory.sources import Source
 
 CLAIM = Claim(
     id="santurkar_landscape_length",
-    title="On steps of one length batch normalisation makes the landscape smoother.",
+    title="At equal step length batch normalisation makes the landscape smoother.",
     sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
     statement=STATEMENT,
     checks=(by_protocol("length", draw_protocol("length")),),
     expected=Verdict.NOT_REPRODUCED,
     remark=REMARK
     + (
-        "Here the steps have one length in the weights, 0.05 to 0.4, whatever rate and gradient "
-        "are. A plain step of A18 is as long as rate times gradient, so that a network with "
-        "small gradients is looked at from nearer. Measured with three seeds: BN is the rougher "
-        "nearly everywhere, in effective beta 35, 20 and 8 times in the three thirds from "
-        "Glorot's, 2.0, 1.2 and 1.0 times from He's."
+        "Here the steps have a fixed length in the weights, 0.05 to 0.4, whatever the rate and the "
+        "gradient. A step of A18 is as long as rate times gradient, so that a network with small "
+        "gradients is examined at smaller distances. Measured with three seeds: the landscape with "
+        "BN is rougher nearly everywhere, in effective beta 35, 20 and 8 times in the three thirds "
+        "from Glorot's initialisation, 2.0, 1.2 and 1.0 times from He's."
     ),
 )

@@ -7,21 +7,21 @@ from bnproof.theory.sources import Source
 
 CLAIM = Claim(
     id="santurkar_landscape_loss",
-    title="At one training loss batch normalisation makes the landscape smoother.",
+    title="At equal training loss batch normalisation makes the landscape smoother.",
     sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
     statement=STATEMENT,
     checks=(by_protocol("loss", draw_protocol("loss")),),
     expected=Verdict.NOT_REPRODUCED,
     remark=REMARK
     + (
-        "Here moments of the same loss are compared, at three levels within the losses that "
-        "both pass through after the start, interpolated between evaluations. In 300 updates "
-        "the courses hardly overlap: after 25 updates the network with BN is about where the "
-        "other ends. Where they do not, the ends that face each other are compared, and all "
-        "three stages are one ('distance of the losses compared'). Measured with three seeds: "
-        "from Glorot's BN is the rougher, 23 times in variation, 29 in the change of the gradient "
-        "and 7 in effective beta (medians, from 1.2 to 170 over seeds); from He's it is the "
-        "smoother with two seeds, 0.4 times in each at the most, 0.6 in effective beta, and the "
-        "rougher with the third."
+        "Here points of equal loss are compared, at three levels in the range of losses that both "
+        "networks pass through after the start, interpolated between evaluations. In 300 updates "
+        "the ranges hardly overlap: after 25 updates the network with BN is about where the other "
+        "ends. Without overlap the nearest ends are compared, and all three stages coincide "
+        "('distance of the losses compared'). Measured with three seeds: from Glorot's "
+        "initialisation the landscape with BN is rougher, 23 times in variation, 29 times in the "
+        "change of the gradient and 7 times in effective beta (medians, from 1.2 to 170 over "
+        "seeds); from He's it is smoother with two seeds, by a factor of at most 0.4, 0.6 in "
+        "effective beta, and rougher with the third."
     ),
 )

@@ -9,11 +9,11 @@ from bnproof.empirical.experiments.normalisers.layer_norm_small_batch import (
     PROVENANCE,
     SIZES,
     STATEMENT,
-    beside,
+    compared_at,
     draw,
     rows,
 )
-from bnproof.empirical.plots import LAYER
+from bnproof.empirical.figures.style import LAYER
 from bnproof.empirical.trial import SHORTCUT, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
@@ -25,15 +25,15 @@ def run(trial: Trial) -> Measured:
     """Train residual networks; the control is the fully connected one."""
     network = {"family": "resnet", "depth": DEPTHS[trial.scale], "shortcut": SHORTCUT}
     table, other = rows(trial, network), rows(trial, DENSE)
-    found = {net: beside(row, table[WITH], 0) for net, row in table.items()}
-    return {**found, CONTROL: beside(other[LAYER], other[WITH], 0)}
+    compared = {net: compared_at(row, table[WITH], 0) for net, row in table.items()}
+    return {**compared, CONTROL: compared_at(other[LAYER], other[WITH], 0)}
 
 
 CLAIM = Claim(
     id="layer_norm_small_batch_convolution",
     title=(
-        "In a residual network too, layer normalisation keeps working where the batch is too small "
-        "for BN."
+        "In a residual network, too, layer normalisation still works if the batch is too small for "
+        "BN."
     ),
     sources=(Source("S1", "4.1"),),
     statement=STATEMENT,
@@ -41,7 +41,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=CRITERIA,
-            control="a fully connected network, whose units have no places besides the images",
+            control="a fully connected network, whose units have only one value per image",
             made_of=LAYER,
             draw=draw,
             networks={
@@ -55,9 +55,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.NOT_REPRODUCED,
     remark=(
-        "As layer_norm_small_batch, which says what is ours; all thresholds were stated before "
-        "measuring, this control after it. A channel of a convolution has as many values as there "
-        "are images times places: 128 in the last layers even for 2 images, so that its moments "
-        "are known well enough to train on."
+        "Protocol as in layer_norm_small_batch; all thresholds were fixed before measuring, this "
+        "control afterwards. A channel of a convolution has one value per image and position: 128 "
+        "in the last layers even for 2 images, so that its moments are accurate enough for "
+        "training."
     ),
 )

@@ -1,1 +1,1 @@
-"""Internal covariate shift, and noise in its place."""
+"""Internal covariate shift, and noise that imitates it."""

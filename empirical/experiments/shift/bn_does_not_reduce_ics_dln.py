@@ -1,4 +1,4 @@
-"""BN leaves covariate shift of gradients similar or larger: the deep linear network (A18, 2.2)."""
+"""With BN covariate shift of gradients is similar or larger: deep linear network (A18, 2.2)."""
 
 from bnproof.empirical.protocols.dln import DATA, NETWORKS, SIZES, deep_linear
 from bnproof.empirical.protocols.gradient_shift import experiment
@@ -8,8 +8,8 @@ from bnproof.theory.sources import Source
 CLAIM = Claim(
     id="bn_does_not_reduce_ics_dln",
     title=(
-        "In a deep linear network batch normalisation leaves internal covariate shift similar or "
-        "makes it larger."
+        "In a deep linear network, internal covariate shift is similar or larger with batch "
+        "normalisation."
     ),
     sources=(
         Source("S0", "'Does BatchNorm increase this notion of stability?'"),
@@ -27,17 +27,18 @@ CLAIM = Claim(
     checks=(experiment(deep_linear, NETWORKS, SIZES, data=DATA.name),),
     expected=Verdict.REPRODUCED,
     remark=(
-        "Found: 25 linear layers, full batch, rate 1e-6, distance and cosine of a layer's gradient "
-        "before and after the update of the layers before it (S1, Definition 3.1). Ours: width 10, "
-        "1,000 samples, and the loss summed over them: averaged, 10,000 steps at that rate go as "
-        "far as ten of these; criteria and measure are those of bn_does_not_reduce_ics, over "
-        "layers 2 to 25 (the control's update was shortened in the same way). The distance over "
-        "|G| is shown beside the distance and decides nothing. Measured: with BN the gradients of "
-        "layers hardly correlate, as S4 says, and without BN they do as little: after a hundred "
-        "updates most runs of both are at the edge of stability or above "
-        "(santurkar_dln_landscape), where a step turns the gradient round. A stark difference "
-        "(cosine near 1 without BN, relative distance a few hundredths) is there before the first "
-        "updates only, and not at every seed. At paper, with ten seeds, the distance with BN is "
-        "0.70 times that without, at quick 0.95 times; the cosines differ by less than 0.01."
+        "From the source: 25 linear layers, full batch, rate 1e-6, distance and cosine between a "
+        "layer's gradients before and after the update of the preceding layers (S1, Definition "
+        "3.1). Our choices: width 10, 1,000 samples, and the loss summed over them; with the "
+        "average, 10,000 steps at that rate would get as far as ten of these; criteria and measure "
+        "are those of bn_does_not_reduce_ics, over layers 2 to 25 (the control's update was "
+        "shortened in the same way). The distance relative to |G| is also shown but decides "
+        "nothing. Measured: with BN the gradients of layers hardly correlate, as S4 says, but "
+        "neither do they without BN: after a hundred updates most runs of both are at or above the "
+        "edge of stability (santurkar_dln_landscape), where a step reverses the gradient. A stark "
+        "difference (cosine near 1 without BN, relative distance a few hundredths) exists only "
+        "before the first updates, and not with every seed. At paper, with ten seeds, the distance "
+        "with BN is 0.70 times that without, at quick 0.95 times; the cosines differ by less than "
+        "0.01."
     ),
 )

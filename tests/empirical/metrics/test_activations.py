@@ -219,7 +219,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="no layer 'zzz'; known: 0, 1, 2, 3"):
         activation_shift(model, x, parameters(model), ["zzz"])
     for names in ([], "0"):
-        with pytest.raises(ValueError, match="give a list of one or more names"):
+        with pytest.raises(ValueError, match="must be a list of one or more module names"):
             activation_moments(model, names, x)
     with pytest.raises(ValueError, match="quantiles between 0 and 1"):
         activation_moments(model, ["0"], x, levels=(1.5,))

@@ -311,14 +311,14 @@ def test_a_layer_without_gradient_has_no_cosine() -> None:
 
 
 def test_bad_input_is_named() -> None:
-    with pytest.raises(ValueError, match="give one or more positive, finite step sizes"):
+    with pytest.raises(ValueError, match="must be one or more positive, finite step sizes"):
         metric(rates=())
     with pytest.raises(ValueError, match="rates"):
         metric(rates=(0.1, -1.0))
     flat = Quadratic()
     with torch.no_grad():
         flat.w.zero_()
-    with pytest.raises(FloatingPointError, match=r"length 0\.0: it gives no direction"):
+    with pytest.raises(FloatingPointError, match=r"length 0\.0: it defines no direction"):
         metric(model=flat)
     model, inputs = Product(), torch.ones(1, 1).double()
     after = [torch.ones(1).double()] * 3
@@ -328,7 +328,7 @@ def test_bad_input_is_named() -> None:
 
     with pytest.raises(ValueError, match="no parameter 'd'; known: a, b, c"):
         shift([["a"], ["d"]])
-    with pytest.raises(ValueError, match="'a' stands twice"):
+    with pytest.raises(ValueError, match="'a' is listed twice"):
         shift([["a"], ["a"]])
     with pytest.raises(ValueError, match="2 tensors; give the 3"):
         shift([["a"]], after[:2])
@@ -336,7 +336,7 @@ def test_bad_input_is_named() -> None:
         ({"rate": 0.0}, "rate 0.0: must be positive"),
         ({"rate": 0.1, "cap": math.nan}, "cap nan: must be positive"),
         ({"rate": 0.1, "length": -1.0}, "length -1.0: must be positive"),
-        ({"rate": 0.1, "span": (4.0, 0.5)}, "smallest and the largest factor"),
+        ({"rate": 0.1, "span": (4.0, 0.5)}, "must be two positive factors"),
         ({"rate": 0.1, "steps": 0}, "steps 0: must be at least 1"),
         ({"rate": 0.1, "cap": 0.01}, "cap 0.01: below the smallest step size, 0.05"),
     ):

@@ -348,7 +348,7 @@ def test_probes_leave_no_trace(norm, training, metric, device):
     net.train(training).blocks[1].train(not training)  # flags that differ come back too
     before, pixels = traces(net), inputs.clone()
     if (metric, norm) == ("theorem_terms", "none"):
-        with pytest.raises(ValueError, match="'norm1' is Identity: no batch normalisation"):
+        with pytest.raises(ValueError, match="'norm1' is Identity, not batch normalisation"):
             METRICS[metric](net, inputs, labels, functional.cross_entropy)
     else:
         METRICS[metric](net, inputs, labels, functional.cross_entropy)

@@ -11,10 +11,10 @@ from bnproof.empirical.metrics.shift_callbacks import (
     LONG,
     MOVED,
     POINTS,
-    SHIFT_WATCHES,
+    SHIFT_CALLBACKS,
     SHORT,
     UNITS,
-    is_watched,
+    is_measured,
 )
 from bnproof.empirical.metrics.step import TrainingState
 from bnproof.empirical.networks.table import build
@@ -50,7 +50,7 @@ def state(model):
 
 
 @pytest.mark.parametrize("norm", ["batch", "none", "noisy"])
-@pytest.mark.parametrize("name", SHIFT_WATCHES)
+@pytest.mark.parametrize("name", SHIFT_CALLBACKS)
 def test_a_watch_leaves_network_and_random_numbers(name, norm):
     one = now(LINEAR | {"norm": norm})
     before, flags = state(one.model), [part.training for part in one.model.modules()]
@@ -125,9 +125,9 @@ def test_evaluation_as_trained_is_in_training_mode():
 
 
 def test_costly_watches_look_at_some_steps_only():
-    assert [step for step in range(0, 120, 5) if is_watched(step)] == [0, 50, 100]
-    assert not is_watched(1_050)
-    assert is_watched(2_000)
+    assert [step for step in range(0, 120, 5) if is_measured(step)] == [0, 50, 100]
+    assert not is_measured(1_050)
+    assert is_measured(2_000)
     late = now(LINEAR | {"norm": "batch"}, step=33)
     assert CALLBACKS["shift"](late) == CALLBACKS["earth mover"](late) == {}
 

@@ -105,5 +105,5 @@ def test_bad_input_is_named():
         surface(span=0)
     with pytest.raises(ValueError, match="points 1: must be at least 2"):
         surface(points=1)
-    with pytest.raises(ValueError, match="no weights of filters"):
+    with pytest.raises(ValueError, match="has no filters"):
         surface(Bowl(vector=False))

@@ -200,11 +200,11 @@ class Doubled(nn.BatchNorm1d):
 
 def test_bad_input_is_named():
     net, (x, y) = network(), data()
-    with pytest.raises(ValueError, match="curvature -1: how many units"):
+    with pytest.raises(ValueError, match="curvature -1: must be a number of units"):
         terms(net, x, y, curvature=-1)
     with pytest.raises(ValueError, match="no layer 'norm3'; nearest: norm"):
         terms(net, x, y, names=["norm3"])
-    with pytest.raises(ValueError, match="'conv' is Conv2d: no batch normalisation"):
+    with pytest.raises(ValueError, match="'conv' is Conv2d, not batch normalisation"):
         terms(net, x, y, names=["conv"])
     with pytest.raises(ValueError, match="no batch-normalisation layer"):
         terms(nn.Sequential(nn.Flatten(), nn.Linear(72, 3)).double(), x, y)

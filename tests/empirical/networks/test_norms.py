@@ -194,7 +194,7 @@ def test_a_dead_unit_stays_finite(power, centred):
 
 
 @pytest.mark.parametrize(
-    ("shape", "words"), [((1, 4), "one value a unit"), ((5, 3), r"must be \(b, 4, \.\.\.\)")]
+    ("shape", "words"), [((1, 4), "one value per unit"), ((5, 3), r"must be \(b, 4, \.\.\.\)")]
 )
 def test_inputs_that_have_no_statistics_are_refused(shape, words):
     with pytest.raises(ValueError, match=words):
@@ -299,7 +299,7 @@ def test_unknown_words_are_refused(word):
 def test_refusals_name_the_mend():
     with pytest.raises(ValueError, match="the nearest is l1-centred"):
         Normalisation("l1-centered")
-    with pytest.raises(ValueError, match="noisy or noise only"):
+    with pytest.raises(ValueError, match="requires norm noisy or noise"):
         Normalisation("batch", "unit")
     with pytest.raises(ValueError, match="12 units are not a multiple of 8 groups"):
         Normalisation("group").after(12)

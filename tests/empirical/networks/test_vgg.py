@@ -68,7 +68,7 @@ def test_layers_are_numbered_first_to_last():
         variance, mean = torch.var_mean(out, dim=axes, correction=0)
         torch.testing.assert_close(mean, torch.zeros_like(mean), atol=1e-5, rtol=0)
         assert variance.median().item() == pytest.approx(1, abs=1e-2)
-    with pytest.raises(ValueError, match="layer 12: this network has the layers 1 to 11"):
+    with pytest.raises(ValueError, match="layer 12: must be 1 to 11"):
         net.activation(12)
 
 

@@ -58,7 +58,7 @@ def test_moments_are_spread_from_the_first_to_the_last(count):
 
 def test_stages_are_medians_of_equal_parts():
     assert stages(np.arange(8.0)).tolist() == [0.5, 2.5, 4.5, 6.5]
-    with pytest.raises(ValueError, match="3 moments: give 4 or more"):
+    with pytest.raises(ValueError, match="3 evaluations: must be 4 or more"):
         stages(np.zeros(3))
 
 

@@ -148,7 +148,7 @@ def test_a_second_process_refuses_or_waits(images, tmp_path, capfd) -> None:
     run = RunFolder(tmp_path, RECIPE.config(images, "cpu"))
     with ThreadPoolExecutor() as pool:
         with run.held():
-            with pytest.raises(UserError, match="another process is at work"):
+            with pytest.raises(UserError, match="another process is working"):
                 train(RECIPE, images, root=tmp_path)
             waiting = pool.submit(_hold, run)
             with pytest.raises(TimeoutError):

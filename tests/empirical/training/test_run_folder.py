@@ -122,7 +122,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path) -> None:
     try:
         assert process.stdout.readline() == "held\n"
         run = RunFolder(tmp_path, {"a": 1})
-        with pytest.raises(UserError, match="another process is at work on this run"), run.held():
+        with pytest.raises(UserError, match="another process is working on this run"), run.held():
             pass
     finally:
         process.kill()

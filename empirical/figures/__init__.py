@@ -1,0 +1,1 @@
+"""Declared figures: an experiment names what is shown, these modules draw it."""
