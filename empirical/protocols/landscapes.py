@@ -28,7 +28,7 @@ STAGES: Final = 3  # early, middle and late: thirds of the updates, or of the co
 LEVELS: Final = (2 * np.arange(STAGES)[::-1] + 1) / (2 * STAGES)
 RANGE: Final = (1e-30, 1e30)  # of a quantity; non-finite values count as the upper end
 SMALL: Final = 0.1  # what the control's initial weights are multiplied by
-FLAT: Final = "without BN, initial weights a tenth as large, so that its landscape is flat"
+FLAT: Final = "without BN, initial weights a tenth: it does not learn, and its landscape is flat"
 # What the claims about these protocols quote, and the beginning of all their remarks.
 STATEMENT: Final = (
     r"\begin{array}{l}"

@@ -119,7 +119,7 @@ CLAIM = Claim(
                 Criterion(WITHOUT, "kurtosis", "kurtosis without BN", at_least=LAPLACE),
                 Criterion(WITH, "kurtosis", "kurtosis with BN", at_most=LAPLACE),
             ),
-            control="without BN, all weights and biases with PyTorch's default initialisation",
+            control="without BN, all weights and biases from PyTorch's default law",
             draw=draw,
             printed={WITHOUT: {OVER: PRINTED, BULK: PRINTED}},
             positions={"layer": (LAYER,)},

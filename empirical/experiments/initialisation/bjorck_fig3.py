@@ -120,7 +120,7 @@ CLAIM = Claim(
                     at_least=DIVERGED,
                 ),
             ),
-            control="without BN, all weights and biases with PyTorch's default initialisation",
+            control="without BN, all weights and biases from PyTorch's default law",
             draw=draw,
             printed={net: {"rate of training": rate} for net, rate in PRINTED.items()},
         ),

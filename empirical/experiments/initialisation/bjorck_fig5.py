@@ -151,7 +151,7 @@ CLAIM = Claim(
             run=run,
             criteria=_criteria(),
             control=(
-                "without BN, all weights and biases with PyTorch's default initialisation, whose "
+                "without BN, all weights and biases from PyTorch's default law, whose "
                 "kernels have a third of Xavier's variance"
             ),
             draw=draw,

@@ -132,7 +132,7 @@ CLAIM = Claim(
                 )
                 for name, words in (("scale", "gradient scale"), ("reach", "reach"))
             ),
-            control="a single BN as well, but after the first convolution",
+            control="one BN too, but after the first convolution",
             made_of=LAST,
             draw=draw,
             sizes={**SIZES, Scale.SMOKE: Size(batch=16, seeds=2)},

@@ -158,7 +158,7 @@ CLAIM = Claim(
                 ),
                 *_collapsed(),
             ),
-            control="layer normalisation instead of BN",
+            control="layer normalisation in place of BN",
             draw=draw,
             made_of=WITH,
             networks={

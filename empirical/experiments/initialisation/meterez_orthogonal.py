@@ -110,8 +110,8 @@ CLAIM = Claim(
             made_of=WITH,
             networks={
                 "architecture": (
-                    f"{LAYERS} fully connected linear layers, as wide as the batch size minus 1, "
-                    "at initialisation, batch statistics, float64"
+                    f"{LAYERS} fully connected linear layers as wide as the batch less 1, at "
+                    "initialisation, batch statistics, float64"
                 ),
                 "initialisation": "orthogonal; in the control normal",
             },

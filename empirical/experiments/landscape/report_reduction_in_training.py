@@ -123,8 +123,8 @@ CLAIM = Claim(
                 ),
             ),
             control=(
-                "the same networks with half the squared length of all normalised activations as "
-                "the loss, whose gradient is the activation"
+                "the same networks under the loss half the squared length of all normalised "
+                "activations, whose gradient is the activation"
             ),
             made_of=WITH,
             draw=draw,

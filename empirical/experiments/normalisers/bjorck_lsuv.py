@@ -189,7 +189,7 @@ CLAIM = Claim(
                     at_least=0.5,
                 ),
             ),
-            control="BN again, from another seed",
+            control="BN once more, from another seed",
             made_of=LSUV,
             draw=draw,
             networks={

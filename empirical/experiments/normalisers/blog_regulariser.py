@@ -158,7 +158,7 @@ CLAIM = Claim(
                     at_most=0.95,
                 ),
             ),
-            control="without BN, with images augmented by crops and reflections",
+            control="without BN, images augmented by crops and reflections",
             draw=draw,
             plot_only=frozenset({"gap at the drawn losses"}),
             made_of=WITH,

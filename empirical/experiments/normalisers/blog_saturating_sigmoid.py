@@ -154,7 +154,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=criteria("sigmoid"),
-            control="without BN, tanh instead of the sigmoid",
+            control="without BN, tanh in place of the sigmoid",
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,

@@ -27,7 +27,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=sigmoid.criteria("tanh"),
-            control="without BN, the sigmoid instead of tanh",
+            control="without BN, the sigmoid in place of tanh",
             draw=draw,
             networks=sigmoid.NETWORKS,
             sizes=sigmoid.SIZES,

@@ -41,7 +41,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=CRITERIA,
-            control="a fully connected network, whose units have only one value per image",
+            control="a fully connected network, whose units have no places besides the images",
             made_of=LAYER,
             draw=draw,
             networks={

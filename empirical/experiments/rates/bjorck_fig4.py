@@ -257,7 +257,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=tuple(_criteria()),
-            control=f"without BN, the update with the same number at the viable rate {VIABLE:g}",
+            control=f"without BN, the update of the same number at the viable rate {VIABLE:g}",
             draw=draw,
             sizes={
                 **SIZES,
@@ -267,7 +267,7 @@ CLAIM = Claim(
             positions={"layer": LAYERS},
             plot_only=frozenset(f"{name} at layer {n}" for name in MOMENTS for n in LAYERS),
             networks={
-                "architecture": "ResNet-110, trained from its initialisation",
+                "architecture": "ResNet-110, trained from its initialisation on",
                 "shortcut": SHORTCUT,
                 "initialisation": "convolutions Xavier uniform, linear layer PyTorch's default",
                 "training": (

@@ -127,7 +127,7 @@ CLAIM = Claim(
                     at_most=LEARNT,
                 ),
             ),
-            control="with BN, shuffled training labels; at the rates 0.0001 and 0.1",
+            control="with BN, training labels shuffled; at the rates 0.0001 and 0.1",
             made_of=WITH,
             draw=draw,
             networks=PROVENANCE,

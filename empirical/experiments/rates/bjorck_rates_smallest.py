@@ -53,7 +53,7 @@ CLAIM = Claim(
                     at_least=LEARNT,
                 ),
             ),
-            control="with BN, shuffled training labels; at the rates 0.0001 and 0.1",
+            control="with BN, training labels shuffled; at the rates 0.0001 and 0.1",
             draw=draw,
             networks=PROVENANCE,
             sizes=TRAINING,

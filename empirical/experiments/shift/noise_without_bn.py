@@ -79,7 +79,7 @@ CLAIM = Claim(
                     WITHOUT, "best accuracy", "best accuracy without BN and noise", at_least=LEARNS
                 ),
             ),
-            control="the same network and noise, with shuffled training labels",
+            control="the same network and noise, the labels of the training images shuffled",
             made_of=NOISE,
             draw=draw,
             networks=NETWORKS,
