@@ -10,108 +10,101 @@ are not listed, with the reason, as equivalent in `equivalent.toml`.
 
 import argparse
 import json
+import math
 import multiprocessing
+import multiprocessing.pool
 import os
 import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from benchmarks.mutation import changes, processes, reach
+from benchmarks.mutation import changes, processes, selection
 from benchmarks.mutation.changes import Change
-from benchmarks.mutation.processes import LATE, PASSED, TREE
+from benchmarks.mutation.processes import PASSED, TREE
+from benchmarks.mutation.selection import Selection
 
 KEPT = TREE / "build" / "mutation"
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 ENOUGH = 0.95
-BUDGET = 60.0  # seconds of tests, as recorded, in the module's own file; and as many in others
-
-
-class First:
-    """Plugin of pytest: writes down the first test that fails."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and not self.path.exists():
-            self.path.write_text(report.nodeid)
+BUDGET = 40.0  # seconds of tests for a change in the files tried first; and as many in others
 
 
 class Examiner:
     """Tries changes in one copy of the tree, that of this process."""
 
-    def __init__(self, folder: Path, tests: reach.Tests | None) -> None:
-        self.tests = tests
+    def __init__(self, folder: Path) -> None:
         self.tree = processes.copy_tree(folder / str(os.getpid()))
-        self._sound: dict[str, bool] = {}
-
-    def record(self, file: str) -> str:
-        return str(reach.record(self.tree, file, KEPT / "reach"))
+        self.selection = Selection(self.tree)
 
     def examine(self, change: Change) -> dict[str, Any]:
-        """The result for `change`: caught (by which test), alive or doubtful."""
-        assert self.tests is not None
+        """The result for `change`: caught (by which test) or alive."""
         start, file = time.monotonic(), self.tree / change.path
         source = file.read_bytes()
-        result, by = "alive", ""
-        for tests in filter(None, self.tests.of(change, BUDGET)):
+        names = selection.words(source, change)
+        outcome, by = PASSED, ""
+        for files in filter(None, self.selection.of(change.path)):
             file.write_bytes(change.apply(source))
-            outcome, by = self._run(tests)
+            outcome, failed = self._run(["-x", *files], names, BUDGET)
             file.write_bytes(source)
             if outcome != PASSED:
-                result = "caught" if outcome == LATE or self._passes(by) else "doubtful"
-                by = by or outcome
+                by = failed[0] if failed else outcome
                 break
         took = round(time.monotonic() - start, 1)
+        result = "alive" if outcome == PASSED else "caught"
         return {"key": change.key, "result": result, "by": by, "seconds": took}
 
-    def _run(self, tests: list[str]) -> tuple[str, str]:
-        assert self.tests is not None
-        named = self.tree.with_suffix(".failed")
-        named.unlink(missing_ok=True)
-        seconds = sum(map(self.tests.seconds.__getitem__, tests))
-        outcome = processes.pytest_in(self.tree, ["-x", *tests], First(named), seconds)
-        return outcome, named.read_text() if named.exists() else ""
+    def failing(self, tests: list[str]) -> dict[str, bool]:
+        """Which of `tests`, all of one file, fail without any change."""
+        # The name of a file stands for a change that kept the file from loading.
+        loads_only = all("::" not in test for test in tests)
+        outcome, failed = self._run(tests, [], 0.0 if loads_only else math.inf)
+        broken = outcome != PASSED and not failed
+        return {test: broken or test in failed or failed[:1] == [file_of(test)] for test in tests}
 
-    def _passes(self, test: str) -> bool:
-        """Whether the test that caught a change passes, alone, without it."""
-        if test not in self.tests.seconds:  # none ran: the change kept a module from loading
-            return True
-        if test not in self._sound:
-            self._sound[test] = self._run([test])[0] == PASSED
-        return self._sound[test]
+    def _run(self, arguments: list[str], names: list[str], most: float) -> tuple[str, list[str]]:
+        path = self.tree.with_suffix(".failed")
+        path.unlink(missing_ok=True)
+        seconds = min(most, 4 * BUDGET)
+        plugin = selection.Order(path, names, most)
+        outcome = processes.pytest_in(self.tree, arguments, plugin, seconds)
+        return outcome, path.read_text().splitlines() if path.exists() else []
+
+
+def file_of(test: str) -> str:
+    """The file of a test."""
+    return test.partition("::")[0]
 
 
 examiner: Examiner
 
 
-def _begin(folder: Path, tests: reach.Tests | None) -> None:
+def _begin(folder: Path) -> None:
     global examiner
-    examiner = Examiner(folder, tests)
-
-
-def _record(file: str) -> str:
-    return examiner.record(file)
+    examiner = Examiner(folder)
 
 
 def _examine(change: Change) -> dict[str, Any]:
     return examiner.examine(change)
 
 
-def in_processes(
-    jobs: int, work: Callable[[Any], Any], items: list[Any], tests: reach.Tests | None = None
-) -> Any:
-    """The results of `work`, as they come."""
-    with tempfile.TemporaryDirectory(prefix="bnproof-mutation-") as folder:
-        beginning = (Path(folder), tests)
-        with multiprocessing.get_context("fork").Pool(jobs, _begin, beginning) as pool:
-            yield from pool.imap_unordered(work, items)
+def _failing(tests: list[str]) -> dict[str, bool]:
+    return examiner.failing(tests)
+
+
+@contextmanager
+def pool(jobs: int) -> Iterator[multiprocessing.pool.Pool]:
+    """Processes, each with its own copy of the tree."""
+    forked = multiprocessing.get_context("fork")
+    with (
+        tempfile.TemporaryDirectory(prefix="bnproof-mutation-") as folder,
+        forked.Pool(jobs, _begin, (Path(folder),)) as made,
+    ):
+        yield made
 
 
 class State:
@@ -119,8 +112,8 @@ class State:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        everything = [TREE / file for file in reach.files_of_tests()]
-        self._tests = reach.digest(*everything)
+        everything = [TREE / file for file in selection.files_of_tests()]
+        self._tests = selection.digest(*everything)
         self.known: dict[str, dict[str, Any]] = {}
         for line in path.read_text().splitlines() if path.exists() else []:
             found = json.loads(line)
@@ -128,18 +121,41 @@ class State:
 
     def _holds(self, change: Change, by: str) -> list[str]:
         """Hashes of what a result depends on: the module, and the test that caught it or all."""
-        test = TREE / by.partition("::")[0]
-        seen = reach.digest(test) if by and test.is_file() else self._tests
-        return [reach.digest(TREE / change.path), seen]
+        test = TREE / file_of(by)
+        seen = selection.digest(test) if by and test.is_file() else self._tests
+        return [selection.digest(TREE / change.path), seen]
 
     def of(self, change: Change) -> dict[str, Any] | None:
         found = self.known.get(change.key)
         return found if found and found["holds"] == self._holds(change, found["by"]) else None
 
+    def unsure(self, change: Change) -> bool:
+        """Whether `change` was caught by a test that has not been run without it."""
+        found = self.of(change) or {"result": "alive"}
+        named = (TREE / file_of(found.get("by", ""))).is_file()
+        return found["result"] == "caught" and named and not found.get("sure")
+
     def add(self, change: Change, found: dict[str, Any]) -> None:
         self.known[change.key] = found | {"holds": self._holds(change, found["by"])}
         with self.path.open("a") as file:
             file.write(json.dumps(self.known[change.key]) + "\n")
+
+
+def make_sure(workers: multiprocessing.pool.Pool, made: list[Change], state: State) -> None:
+    """Run the tests that caught a change without it: one that fails all the same proves nothing."""
+    caught: dict[str, list[Change]] = {}
+    for change in filter(state.unsure, made):
+        caught.setdefault(state.known[change.key]["by"], []).append(change)
+    tests: dict[tuple[str, bool], list[str]] = {}
+    for test in caught:
+        tests.setdefault((file_of(test), "::" in test), []).append(test)
+    for failing in workers.imap_unordered(_failing, tests.values()):
+        for test, fails in failing.items():
+            if fails:
+                print(f"fails without any change: {test}")
+            for change in caught[test]:
+                result = "doubtful" if fails else "caught"
+                state.add(change, state.known[change.key] | {"result": result, "sure": True})
 
 
 def reasons() -> dict[str, str]:
@@ -202,19 +218,20 @@ def main() -> int:
     KEPT.mkdir(parents=True, exist_ok=True)
     if options.fresh:
         (KEPT / "state.jsonl").unlink(missing_ok=True)
-    processes.preload()
-    files = reach.files_of_tests()
-    records = [Path(path) for path in in_processes(options.jobs, _record, files)]
-    tests = reach.Tests([path for path in records if path.exists()])
-    for test in tests.failed:
-        print(f"fails without any change: {test}")
     state = State(KEPT / "state.jsonl")
-    todo = [c for found in sample.values() for c in found if not state.of(c)]
-    by_key = {change.key: change for change in todo}
-    for n, found in enumerate(in_processes(options.jobs, _examine, todo, tests), 1):
-        state.add(by_key[found["key"]], found)
-        print(f"{n}/{len(todo)} {found['result']} in {found['seconds']:g} s: {found['key']}")
-        sys.stdout.flush()
+    by_key = {change.key: change for found in sample.values() for change in found}
+    todo = [change for change in by_key.values() if not state.of(change)]
+    unsure = [change for change in by_key.values() if state.unsure(change)]
+    if todo or unsure:
+        processes.preload()
+        with pool(options.jobs) as workers:
+            for n, found in enumerate(workers.imap_unordered(_examine, todo), 1):
+                state.add(by_key[found["key"]], found)
+                print(
+                    f"{n}/{len(todo)} {found['result']} in {found['seconds']:g} s: {found['key']}"
+                )
+                sys.stdout.flush()
+            make_sure(workers, [*by_key.values()], state)
     share = report(sample, state)
     print(f"{share:.1%} of the changes that are not equivalent are caught")
     return 0 if share >= ENOUGH else 1

@@ -122,25 +122,6 @@ def changes(path: str, source: bytes) -> list[Change]:
     return finder.found
 
 
-def functions(source: bytes) -> dict[int, str]:
-    """The qualified name of the function that each line belongs to; lines outside are left out."""
-    found: dict[int, str] = {}
-
-    def walk(node: ast.AST, name: str) -> None:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, Function | ast.ClassDef):
-                inner = f"{name}.{child.name}".lstrip(".")
-                if isinstance(child, Function):
-                    first, last = child.body[0].lineno, child.body[-1].end_lineno
-                    found.update(dict.fromkeys(range(first, (last or first) + 1), inner))
-                walk(child, inner)
-            else:
-                walk(child, name)
-
-    walk(ast.parse(source), "")
-    return found
-
-
 def _shape(unit: ast.AST) -> str:
     """What stays of code when its names, its texts and its place change: the kinds of its nodes."""
     nodes = list(ast.walk(unit))

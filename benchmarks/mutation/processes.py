@@ -46,7 +46,7 @@ def pytest_in(tree: Path, tests: list[str], plugin: Any, seconds: float) -> str:
     The limit is one of processor time; the clock may show thirty times as much, for the machine may
     have other work.  `plugin` is a plugin of pytest; it lives in the forked process.
     """
-    limit = 60 + 4 * seconds
+    limit = 60 + 2 * seconds
     pid = os.fork()
     if pid == 0:
         _child(tree, tests, plugin, int(limit))
