@@ -31,7 +31,7 @@ from benchmarks.mutation.selection import Selection
 KEPT = TREE / "build" / "mutation"
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 ENOUGH = 0.95
-BUDGET = 40.0  # seconds of tests for a change in the files tried first; and as many in others
+BUDGETS = (40.0, 15.0)  # seconds of tests for a change in the files tried first, and in others
 
 
 class Examiner:
@@ -47,9 +47,11 @@ class Examiner:
         source = file.read_bytes()
         names = selection.words(source, change)
         outcome, by = PASSED, ""
-        for files in filter(None, self.selection.of(change.path)):
+        for files, budget in zip(self.selection.of(change.path), BUDGETS, strict=True):
+            if not files:
+                continue
             file.write_bytes(change.apply(source))
-            outcome, failed = self._run(["-x", *files], names, BUDGET)
+            outcome, failed = self._run(["-x", *files], names, budget)
             file.write_bytes(source)
             if outcome != PASSED:
                 by = failed[0] if failed else outcome
@@ -69,7 +71,7 @@ class Examiner:
     def _run(self, arguments: list[str], names: list[str], most: float) -> tuple[str, list[str]]:
         path = self.tree.with_suffix(".failed")
         path.unlink(missing_ok=True)
-        seconds = min(most, 4 * BUDGET)
+        seconds = min(most, 4 * BUDGETS[0])
         plugin = selection.Order(path, names, most)
         outcome = processes.pytest_in(self.tree, arguments, plugin, seconds)
         return outcome, path.read_text().splitlines() if path.exists() else []
