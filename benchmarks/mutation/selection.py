@@ -25,6 +25,7 @@ OURS = ("theory", "simulate", "empirical", "src/bnproof")
 LOADER = "theory/loading.py"  # imports the catalogue by the names of its files
 FIRST = 4  # files of tests that are tried first if no file mirrors the module
 OTHERS = 8  # and how many others are tried after
+USUAL = 0.5  # seconds for a test of which nothing is known
 LONGEST = 60  # seconds of processor time for one test: a test that is not slow takes about ten
 # What measures machines, kills processes or draws pages has no place here.
 LEFT_OUT = (
@@ -163,25 +164,38 @@ def _assigned(source: bytes, change: Change) -> list[str]:
 class Order:
     """Plugin of pytest: likely tests first, none once `most` seconds are used; names failures.
 
-    The ids of tests that fail are written to `failed`, one a line.
+    The ids of tests that fail are written to `failed`, one a line; how long each took, to `took`.
+    Of tests that are equally likely the quickest comes first, as far as that is known.
     """
 
-    def __init__(self, failed: Path, names: list[str], most: float) -> None:
-        self.failed, self.most = failed, most
+    def __init__(self, failed: Path, took: Path, names: list[str], most: float) -> None:
+        self.failed, self.took, self.most = failed, took, most
+        self._seconds = self._known()
         self._named = [re.compile(rf"\b{re.escape(name)}\b") for name in names]
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        files = list(dict.fromkeys(str(item.path) for item in items))
-        rank = {item: self._rank(item) for item in items}
-        items.sort(key=lambda item: (rank[item], files.index(str(item.path))))
+        files = list(dict.fromkeys(item.path for item in items))
+        items.sort(
+            key=lambda item: (
+                self._rank(item),
+                files.index(item.path),
+                self._seconds.get(item.nodeid, USUAL),
+            )
+        )
+
+    def _known(self) -> dict[str, float]:
+        lines = self.took.read_text().splitlines() if self.took.exists() else []
+        rows = (line.split(" ", 1) for line in lines)
+        return {test: float(seconds) for seconds, test in rows}
 
     def _rank(self, item: pytest.Item) -> int:
         text = f"{item.name} {_source(getattr(item, 'function', None))}"
         ranks = (n for n, named in enumerate(self._named) if named.search(text))
         return next(ranks, len(self._named))
 
-    def pytest_runtest_protocol(self) -> bool | None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         """Leave the test out if the time is used up; else limit it."""
         if _used() >= self.most:
             return True
@@ -189,7 +203,13 @@ class Order:
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
         until = int(own.ru_utime + own.ru_stime) + LONGEST
         resource.setrlimit(resource.RLIMIT_CPU, (min(until, hard), hard))
+        self._begun = _used()
         return None
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        if nodeid not in self._seconds:
+            with self.took.open("a") as file:
+                file.write(f"{_used() - self._begun:.2f} {nodeid}\n")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:

@@ -203,6 +203,8 @@ def test_other(): assert 0
 def test_inner():
     assert 1
 
+def test_quick(): assert 0
+
 def test_outer():
     outer = 0
     while time.process_time() < 1: pass
@@ -213,8 +215,8 @@ def test_outer():
 @pytest.mark.parametrize(
     ("names", "most", "failed"),
     [
-        (["inner"], 60, ["test_other", "test_outer"]),
-        (["outer"], 60, ["test_outer", "test_other"]),
+        (["inner"], 60, ["test_quick", "test_other", "test_outer"]),
+        (["outer"], 60, ["test_outer", "test_quick", "test_other"]),
         (["outer"], 0.5, ["test_outer"]),  # then the time is used up
         (["outer"], 0, []),
     ],
@@ -223,10 +225,12 @@ def test_likely_tests_run_first_while_there_is_time(
     tmp_path: Path, root: Path, names: list[str], most: float, failed: list[str]
 ) -> None:
     (tmp_path / "test_m.py").write_text(TESTS)
+    (tmp_path / "took").write_text("0.01 test_m.py::test_quick\n")
     (tmp_path / "src").mkdir()
     script = (
         "from pathlib import Path; from benchmarks.mutation import processes, selection; "
-        f"plugin = selection.Order(Path({str(tmp_path / 'failed')!r}), {names}, {most}); "
+        f"paths = [Path({str(tmp_path)!r}, name) for name in ('failed', 'took')]; "
+        f"plugin = selection.Order(*paths, {names}, {most}); "
         f"processes.pytest_in(Path({str(tmp_path)!r}), ['test_m.py'], plugin, 60)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=root, check=True)
@@ -248,7 +252,7 @@ def test_a_result_holds_until_what_it_depends_on_changes(tmp_path: Path, monkeyp
     caught, alive = (changes.Change("m.py", "", text, "", 0, 0, "") for text in ("c", "d"))
     state = main.State(tmp_path / "state")
     for change, result, by in ((caught, "caught", "tests/test_a.py::t"), (alive, "alive", "")):
-        state.add(change, {"key": change.key, "result": result, "by": by, "seconds": 1})
+        state.add(change, {"key": change.key, "result": result, "by": by, "depth": 0})
 
     def known() -> list[bool]:
         read = main.State(tmp_path / "state")
