@@ -48,7 +48,7 @@ class Examiner:
         """The result for `change` with the budgets of a pass: caught (by which test) or alive."""
         start = time.monotonic()
         source = (self.tree / change.path).read_bytes()
-        names = selection.words(source, change)
+        names = [*selection.words(source, change), *self.selection.claims(change.path)]
         by = ""
         for files, budget in zip(self.selection.of(change.path), PASSES[depth], strict=True):
             if not files or not budget:
@@ -129,6 +129,7 @@ class State:
         self.path = path
         everything = [TREE / file for file in selection.files_of_tests()]
         self._tests = selection.digest(*everything)
+        self._equivalent = reasons()
         self.known: dict[str, dict[str, Any]] = {}
         for line in path.read_text().splitlines() if path.exists() else []:
             found = json.loads(line)
@@ -145,9 +146,12 @@ class State:
         return found if found and found["holds"] == self._holds(change, found["by"]) else None
 
     def untried(self, change: Change, depth: int) -> bool:
-        """Whether a pass has to try `change`: it is not caught, nor was it alive in this pass."""
-        found = self.of(change)
-        return found is None or (found["result"] == "alive" and found["depth"] < depth)
+        """Whether a pass has to try `change`: it is not caught, nor was it alive in this pass.
+
+        What is listed as equivalent is tried in the first pass alone.
+        """
+        found, last = self.of(change), 0 if change.key in self._equivalent else depth
+        return found is None or (found["result"] == "alive" and found["depth"] < last)
 
     def left(self, change: Change) -> bool:
         """Whether anything is to be done for `change`."""

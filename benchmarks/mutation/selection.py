@@ -26,6 +26,7 @@ LOADER = "theory/loading.py"  # imports the catalogue by the names of its files
 FIRST = 4  # files of tests that are tried first if no file mirrors the module
 OTHERS = 8  # and how many others are tried after
 USUAL = 0.5  # seconds for a test of which nothing is known
+CLAIMS = 10  # of those that a module is for
 LONGEST = 60  # seconds of processor time for one test: a test that is not slow takes about ten
 # What measures machines, kills processes or draws pages has no place here.
 LEFT_OUT = (
@@ -91,6 +92,15 @@ class Selection:
         first = 1 if near[:1] == [own] else FIRST
         return near[:first], near[first : first + OTHERS]
 
+    def claims(self, path: str) -> list[str]:
+        """The claims and experiments that the module at `path` is for, the nearest first.
+
+        Tests of all claims have their names.
+        """
+        steps = self._steps(path)
+        users = [user for user in steps if user.startswith(CATALOGUE)]
+        return [Path(user).stem for user in sorted(users, key=steps.__getitem__)[:CLAIMS]]
+
     def _steps(self, path: str) -> dict[str, int]:
         """By how many imports each module and file of tests is away from the module at `path`."""
         found, queue = {path: 0}, deque([path])
@@ -139,8 +149,6 @@ def words(source: bytes, change: Change) -> list[str]:
     found = [name for name in reversed(start) if not name.startswith("__")]
     for name in found:  # grows while it is walked
         found += [user for user, used in uses.items() if name in used and user not in found]
-    if change.path.startswith(CATALOGUE):
-        found.insert(0, Path(change.path).stem)
     return found
 
 
@@ -183,6 +191,7 @@ class Order:
                 self._seconds.get(item.nodeid, USUAL),
             )
         )
+        self.most += _used()  # collecting is not counted
 
     def _known(self) -> dict[str, float]:
         lines = self.took.read_text().splitlines() if self.took.exists() else []

@@ -135,6 +135,7 @@ FILES = {
     "theory/a.py": "SIZE = 3\ndef inner(): ...\ndef outer(): return inner()\n",
     "theory/b.py": "from bnproof.theory import a",
     "theory/claims/c.py": "def prove(): ...",
+    "theory/claims/d.py": "from bnproof.theory import a",
     "simulate/far.py": "import bnproof.theory.b",
     "src/bnproof/late.py": "",
     "tests/theory/test_a.py": "from bnproof.theory.a import inner",
@@ -160,7 +161,11 @@ def tree(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("path", "first", "others"),
     [
-        ("theory/a.py", ["theory/test_a.py"], ["theory/test_b.py", "simulate/test_far.py"]),
+        (
+            "theory/a.py",
+            ["theory/test_a.py"],
+            ["theory/test_b.py", "theory/test_other.py", "simulate/test_far.py"],
+        ),
         ("simulate/far.py", ["simulate/test_far.py"], []),
         ("theory/claims/c.py", ["theory/claims/test_claims.py", "theory/test_other.py"], []),
         ("src/bnproof/late.py", ["bnproof/test_cli.py"], []),  # imported by its name, as it runs
@@ -174,12 +179,20 @@ def test_files_of_tests_that_import_the_module_come_first(
 
 
 @pytest.mark.parametrize(
+    ("path", "ids"),
+    [("theory/a.py", ["d"]), ("theory/claims/c.py", ["c"]), ("simulate/far.py", [])],
+)
+def test_a_module_is_for_the_claims_that_use_it(tree: Path, path: str, ids: list[str]) -> None:
+    assert selection.Selection(tree).claims(path) == ids
+
+
+@pytest.mark.parametrize(
     ("path", "at", "names"),
     [
         ("theory/a.py", "...\ndef outer", ["inner", "outer"]),
         ("theory/a.py", "inner()\n", ["outer"]),
         ("theory/a.py", "3", ["SIZE"]),
-        ("theory/claims/c.py", "...", ["c", "prove"]),
+        ("theory/claims/c.py", "...", ["prove"]),
     ],
 )
 def test_a_change_is_known_by_its_function_and_what_uses_it(
