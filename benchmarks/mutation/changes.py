@@ -1,7 +1,7 @@
-"""Mutations of a module, found in its syntax tree, and a reproducible sample of them.
+"""Single changes to a module, found by its syntax tree, and a sample of them that stays the same.
 
-Left unchanged are strings, annotations, assertions (which only inform the type checker), error
-messages, caching decorators, and the appearance of figures.
+Left alone are texts, annotations, assertions (which only inform the type checker), the words of an
+error, decorators that only save time, and what only the eye judges in a figure.
 """
 
 import ast
@@ -13,7 +13,7 @@ from pathlib import Path
 
 SEED = "2026"
 
-# Path prefixes of each stratum; the first match counts.
+# Which files a stratum holds: the first prefix that fits.
 STRATA = {
     "layer checks": ("simulate/layer_checks/",),
     "random matrices": ("simulate/random_matrices/",),
@@ -24,7 +24,7 @@ STRATA = {
     "training and experiments": ("empirical/",),
     "package above": ("src/bnproof/",),
 }
-CATALOGUE = ("theory/claims/", "empirical/experiments/")  # mostly data: only functions are mutated
+CATALOGUE = ("theory/claims/", "empirical/experiments/")  # data, except for the functions
 
 OPERATORS = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
@@ -58,7 +58,7 @@ LOOKS = {
     *("frameon", "ncol", "rasterized", "layout", "facecolor", "edgecolor", "capsize", "s"),
 }
 
-LIMITS = {"set_xlim", "set_ylim", "set_figheight", "set_figwidth", "subplots_adjust"}  # appearance
+LIMITS = {"set_xlim", "set_ylim", "set_figheight", "set_figwidth", "subplots_adjust"}  # looks too
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Statement = ast.Expr | ast.Raise | ast.AugAssign | ast.Assign | ast.Break | ast.Continue
@@ -66,7 +66,7 @@ Statement = ast.Expr | ast.Raise | ast.AugAssign | ast.Assign | ast.Break | ast.
 
 @dataclass(frozen=True)
 class Change:
-    """A mutation that replaces the bytes from `start` to `end` of the file at `path` by `new`."""
+    """One change: the bytes from `start` to `end` of the file at `path` become `new`."""
 
     path: str
     function: str
@@ -78,33 +78,33 @@ class Change:
 
     @property
     def key(self) -> str:
-        """Key of the mutation, independent of line numbers."""
+        """Names the change whatever the lines of its file are."""
         return f"{self.path} {self.function}: {self.text}"
 
     def apply(self, source: bytes) -> bytes:
-        """Apply the mutation to `source`."""
+        """`source` with the change made."""
         return source[: self.start] + self.new.encode() + source[self.end :]
 
 
 def stratum(path: str) -> str:
-    """Return the stratum of a path."""
+    """The stratum that holds `path`."""
     return next(name for name, starts in STRATA.items() if path.startswith(starts))
 
 
 def sample(tree: Path, each: int) -> dict[str, list[Change]]:
-    """Return the `each` mutations of lowest rank in every stratum of `tree`."""
-    strata: dict[str, list[Change]] = {name: [] for name in STRATA}
+    """`each` changes of every stratum of `tree`: those of lowest rank."""
+    found: dict[str, list[Change]] = {name: [] for name in STRATA}
     for top in ("theory", "simulate", "empirical", "src/bnproof"):
-        for file in sorted((tree / top).rglob("*.py")):  # does not follow links to folders
+        for file in sorted((tree / top).rglob("*.py")):  # rglob follows no links to folders
             path = file.relative_to(tree).as_posix()
-            strata[stratum(path)] += changes(path, file.read_bytes())
+            found[stratum(path)] += changes(path, file.read_bytes())
     return {
-        name: sorted(_distinct(all_), key=lambda c: c.rank)[:each] for name, all_ in strata.items()
+        name: sorted(_distinct(all_), key=lambda c: c.rank)[:each] for name, all_ in found.items()
     }
 
 
 def _distinct(changes: list[Change]) -> Iterator[Change]:
-    """Make ranks distinct, because the same code can occur in several places."""
+    """The changes, each of its own rank though the same code may stand in several places."""
     seen = Counter[str]()
     for change in changes:
         yield replace(change, rank=_digest(change.rank, seen[change.rank]))
@@ -116,33 +116,14 @@ def _digest(*parts: object) -> str:
 
 
 def changes(path: str, source: bytes) -> list[Change]:
-    """Return all mutations of one module."""
+    """Every change to one module."""
     finder = _Finder(path, source)
     finder.visit(ast.parse(source))
     return finder.found
 
 
-def functions(source: bytes) -> dict[int, str]:
-    """Return the qualified name of the function at each line, if any."""
-    names: dict[int, str] = {}
-
-    def walk(node: ast.AST, name: str) -> None:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, Function | ast.ClassDef):
-                inner = f"{name}.{child.name}".lstrip(".")
-                if isinstance(child, Function):
-                    first, last = child.body[0].lineno, child.body[-1].end_lineno
-                    names.update(dict.fromkeys(range(first, (last or first) + 1), inner))
-                walk(child, inner)
-            else:
-                walk(child, name)
-
-    walk(ast.parse(source), "")
-    return names
-
-
 def _shape(unit: ast.AST) -> str:
-    """Describe code by its node types and numbers, ignoring names, strings and position."""
+    """What stays of code when its names, its texts and its place change: the kinds of its nodes."""
     nodes = list(ast.walk(unit))
     values = (node.value for node in nodes if isinstance(node, ast.Constant))
     numbers = [str(value) for value in values if isinstance(value, int | float)]
@@ -150,10 +131,10 @@ def _shape(unit: ast.AST) -> str:
 
 
 class _Finder(ast.NodeVisitor):
-    """Collects mutations.
+    """Visits what may change.
 
-    The rank of a mutation depends only on the shape of the enclosing function or, outside of
-    functions, the statement, so that renaming and edits elsewhere do not affect the sample.
+    A change's rank depends on the shape of the function (outside of functions: the statement)
+    around it, so that neither a new name nor a change elsewhere alters the sample.
     """
 
     def __init__(self, path: str, source: bytes) -> None:
@@ -162,8 +143,8 @@ class _Finder(ast.NodeVisitor):
         self._names: list[str] = []
         self._in_function = False
         self._unit = self._statement = ast.AST()
-        self._shape, self._nth = "", 0  # shape of the unit, and its number of mutations so far
-        self._same = Counter[str]()  # number of mutations with the same key
+        self._shape, self._nth = "", 0  # of the unit, once needed; how many changes it had so far
+        self._same = Counter[str]()  # changes of the same key
         lengths = [len(line) for line in source.splitlines(keepends=True)]
         self._offsets = [sum(lengths[:i]) for i in range(len(lengths) + 1)]
 
@@ -191,22 +172,20 @@ class _Finder(ast.NodeVisitor):
         self.found.append(Change(self.path, function, text, rank, *span, new))
 
     def _words(self, start: int, end: int) -> str:
-        """Return the source between two offsets, on one line."""
+        """The source between two places, on one line."""
         return " ".join(self.source[start:end].decode(errors="ignore").split())
 
-    def _excerpt(self, node: ast.expr) -> str:
+    def _told(self, node: ast.expr) -> str:
         return _short(self._words(*self._span(node)))
 
     def _replace(self, node: ast.expr, new: ast.expr | str, label: str = "") -> None:
         text = new if isinstance(new, str) else ast.unparse(new)
-        self._add(
-            self._span(node), f"({text})", label or f"{self._excerpt(node)} -> {_short(text)}"
-        )
+        self._add(self._span(node), f"({text})", label or f"{self._told(node)} -> {_short(text)}")
 
     # Statements
 
     def visit(self, node: ast.AST) -> None:
-        """Visit a node, adding the removal of a statement if that is possible."""
+        """Visit a node; a statement is removed if it can be."""
         if not isinstance(node, ast.stmt):
             super().visit(node)
             return
@@ -263,7 +242,7 @@ class _Finder(ast.NodeVisitor):
             self._condition(node)
 
     def _condition(self, node: ast.If | ast.While | ast.IfExp) -> None:
-        if not isinstance(node.test, ast.Compare | ast.UnaryOp):  # their operators are mutated
+        if not isinstance(node.test, ast.Compare | ast.UnaryOp):  # those change by their operator
             self._replace(node.test, f"not ({ast.unparse(node.test)})")
         self.generic_visit(node)
 
@@ -287,9 +266,7 @@ class _Finder(ast.NodeVisitor):
         if other is not None and not _is_text(node):
             changed = ast.BinOp(node.left, other(), node.right)
             signs = [ast.unparse(ast.BinOp(_X, op, _X)).strip("x ") for op in (node.op, other())]
-            label = (
-                f"{self._excerpt(node.left)} {signs[0]} -> {signs[1]} {self._excerpt(node.right)}"
-            )
+            label = f"{self._told(node.left)} {signs[0]} -> {signs[1]} {self._told(node.right)}"
             self._replace(node, changed, label)
         self.generic_visit(node)
 
@@ -329,7 +306,7 @@ class _Finder(ast.NodeVisitor):
                 self.visit(keyword.value)
             elif keyword.arg not in LOOKS and (name, keyword.arg) != ("zip", "strict"):
                 rest = [other for other in node.keywords if other is not keyword]
-                label = f"{keyword.arg}={self._excerpt(keyword.value)} -> nothing"
+                label = f"{keyword.arg}={self._told(keyword.value)} -> nothing"
                 self._replace(node, ast.Call(node.func, node.args, rest), label)
                 self.visit(keyword.value)
 
@@ -338,13 +315,13 @@ _X = ast.Name("x")
 
 
 def _short(text: str, most: int = 50) -> str:
-    """Put `text` on one line and abbreviate it in the middle if it is long."""
+    """`text` on one line, its middle left out if it is long."""
     text = " ".join(text.split())
     return text if len(text) <= most else f"{text[: most // 2]}...{text[-most // 2 :]}"
 
 
 def _is_text(node: ast.expr) -> bool:
-    """Whether a sum concatenates strings."""
+    """Whether a sum is one of texts."""
     if isinstance(node, ast.BinOp):
         return _is_text(node.left) or _is_text(node.right)
     return isinstance(node, ast.JoinedStr) or (
@@ -353,7 +330,7 @@ def _is_text(node: ast.expr) -> bool:
 
 
 def _removable(node: ast.stmt) -> bool:
-    """Whether the module remains valid without the statement."""
+    """Whether the module can still run without the statement."""
     if isinstance(node, ast.Expr):
         called = node.value.func if isinstance(node.value, ast.Call) else node.value
         looks = isinstance(called, ast.Attribute) and called.attr in LIMITS

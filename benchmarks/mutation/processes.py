@@ -16,7 +16,10 @@ from py_compile import PycInvalidationMode
 from typing import Any
 
 TREE = Path(__file__).resolve().parents[2]
-LOADED = ("torch", "sympy", "scipy.stats", "scipy.integrate", "scipy.optimize", "matplotlib.pyplot")
+LOADED = (
+    *("torch", "sympy", "scipy.stats", "scipy.integrate", "scipy.optimize", "matplotlib.pyplot"),
+    *("torch.func", "hypothesis.strategies", "cyclopts", "jinja2", "tqdm"),
+)
 NOT_COPIED = (".git", ".venv", ".asv", ".hypothesis", "build", "dist", "__pycache__", "*.egg-info")
 MEMORY = 24 * 2**30  # limit of the address space in bytes, since a mutation may allocate anything
 PASSED, FAILED, LATE = "passed", "failed", "timeout"
@@ -46,7 +49,7 @@ def pytest_in(tree: Path, tests: list[str], plugin: Any, seconds: float) -> str:
     The limit applies to CPU time; thirty times as much wall-clock time is allowed, because the
     machine may be busy.  `plugin` is a pytest plugin, which runs in the forked process.
     """
-    limit = 60 + 4 * seconds
+    limit = 60 + 2 * seconds
     pid = os.fork()
     if pid == 0:
         _child(tree, tests, plugin, int(limit))
@@ -89,6 +92,8 @@ def _child(tree: Path, tests: list[str], plugin: Any, limit: int) -> None:
 
         options = ["-q", "--tb=short", "-p", "no:cacheprovider"]
         options += ["-m", "not slow", f"--basetemp={tree}.tmp"]
+        # hypothesis is loaded already, so that its assertions cannot be rewritten.
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         status = int(pytest.main([*options, *tests], plugins=[plugin]))
     except BaseException as error:
         print(repr(error), flush=True)

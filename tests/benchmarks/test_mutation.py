@@ -1,16 +1,14 @@
 """The measure of the tests: which changes are made, to what sample, and what counts as caught."""
 
 import ast
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("coverage", reason="coverage is not installed: the extra `dev` has it")
 changes = pytest.importorskip("benchmarks.mutation.changes", reason="the sources are not here")
-reach = pytest.importorskip("benchmarks.mutation.reach")
+selection = pytest.importorskip("benchmarks.mutation.selection")
 main = pytest.importorskip("benchmarks.mutation.__main__")
 
 pytestmark = pytest.mark.sources
@@ -132,50 +130,132 @@ def test_every_stratum_has_its_share_of_the_sample(sample) -> None:
     assert changes.stratum("simulate/layer_checks/results.py") == "layer checks"
 
 
-def test_a_line_belongs_to_the_innermost_function() -> None:
-    source = "a = 1\n\n\ndef f():\n    b = 2\n\n    def g():\n        return 3\n\n    return g\n"
-    assert changes.functions(source.encode()) == {
-        **dict.fromkeys((5, 6, 7, 9, 10), "f"),
-        8: "f.g",
-    }
+FILES = {
+    "theory/loading.py": "",
+    "theory/a.py": "SIZE = 3\ndef inner(): ...\ndef outer(): return inner()\n",
+    "theory/b.py": "from bnproof.theory import a",
+    "theory/claims/c.py": "def prove(): ...",
+    "theory/claims/d.py": "from bnproof.theory import a",
+    "simulate/far.py": "import bnproof.theory.b",
+    "src/bnproof/late.py": "",
+    "tests/theory/test_a.py": "from bnproof.theory.a import inner",
+    "tests/theory/test_b.py": "from bnproof.theory import b",
+    "tests/theory/test_other.py": "import bnproof.theory.loading",
+    "tests/theory/claims/test_claims.py": "read('c.toml')",
+    "tests/theory/claims/c.toml": "c = 1",
+    "tests/simulate/test_far.py": "from bnproof.simulate import far",
+    "tests/bnproof/test_cli.py": "run('late')",
+    "tests/benchmarks/test_left_out.py": "from bnproof.theory import a",
+}
 
 
 @pytest.fixture
-def tests(tmp_path: Path):
-    own, other = "tests/theory/test_m.py", "tests/simulate/test_n.py"
-    names = [f"{own}::a", f"{own}::b", f"{other}::c", f"{other}::d", f"{other}::slow"]
-    record = {
-        "tests": list(zip(names, [1.0, 2.0, 1.5, 0.5, 50.0], strict=True)),
-        "failed": [],
-        "names": names,
-        "reach": {"theory/m.py": {"f": [1, 2, 4], "g": [3]}},
-    }
-    path = tmp_path / "record.json"
-    path.write_text(json.dumps(record))
-    return reach.Tests([path])
+def tree(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
 
 
 @pytest.mark.parametrize(
-    ("function", "most", "own", "others"),
+    ("path", "first", "others"),
     [
-        ("f", 100, "ba", ["c", "slow", "d"]),
-        ("f", 10, "ba", ["c", "d"]),
-        ("f", 2, "b", ["c", "d"]),
-        ("g", 100, "ab", ["d", "c", "slow"]),
-        ("", 100, "ba", ["d", "c", "slow"]),  # outside of functions: whatever uses the module
+        (
+            "theory/a.py",
+            ["theory/test_a.py"],
+            ["theory/test_b.py", "theory/test_other.py", "simulate/test_far.py"],
+        ),
+        ("simulate/far.py", ["simulate/test_far.py"], []),
+        ("theory/claims/c.py", ["theory/claims/test_claims.py", "theory/test_other.py"], []),
+        ("src/bnproof/late.py", ["bnproof/test_cli.py"], []),  # imported by its name, as it runs
     ],
 )
-def test_tests_that_reach_the_function_come_first(tests, function, most, own, others) -> None:
-    change = changes.Change("theory/m.py", function, "", "", 0, 0, "")
-    first, second = tests.of(change, most)
-    assert "".join(test[-1] for test in first) == own
-    assert [test.partition("::")[2] for test in second] == others
+def test_files_of_tests_that_import_the_module_come_first(
+    tree: Path, path: str, first: list[str], others: list[str]
+) -> None:
+    found = selection.Selection(tree).of(path)
+    assert found == ([f"tests/{name}" for name in first], [f"tests/{name}" for name in others])
+
+
+@pytest.mark.parametrize(
+    ("path", "ids"),
+    [("theory/a.py", ["d"]), ("theory/claims/c.py", ["c"]), ("simulate/far.py", [])],
+)
+def test_a_module_is_for_the_claims_that_use_it(tree: Path, path: str, ids: list[str]) -> None:
+    assert selection.Selection(tree).claims(path) == ids
+
+
+@pytest.mark.parametrize(
+    ("path", "at", "names"),
+    [
+        ("theory/a.py", "...\ndef outer", ["inner", "outer"]),
+        ("theory/a.py", "inner()\n", ["outer"]),
+        ("theory/a.py", "3", ["SIZE"]),
+        ("theory/claims/c.py", "...", ["prove"]),
+    ],
+)
+def test_a_change_is_known_by_its_function_and_what_uses_it(
+    path: str, at: str, names: list[str]
+) -> None:
+    source = FILES[path].encode()
+    start = source.index(at.encode())
+    tree = ast.parse(source)
+    functions = [f for f in tree.body if isinstance(f, ast.FunctionDef)]
+    line = source[:start].count(b"\n") + 1
+    function = next((f.name for f in functions if f.lineno == line), "")
+    change = changes.Change(path, function, "", "", start, start + 1, "")
+    assert selection.words(source, change) == names
+
+
+TESTS = """
+import time
+
+def test_other(): assert 0
+
+def test_inner():
+    assert 1
+
+def test_quick(): assert 0
+
+def test_outer():
+    outer = 0
+    while time.process_time() < 1: pass
+    assert outer
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "most", "failed"),
+    [
+        (["inner"], 60, ["test_quick", "test_other", "test_outer"]),
+        (["outer"], 60, ["test_outer", "test_quick", "test_other"]),
+        (["outer"], 0.5, ["test_outer"]),  # then the time is used up
+        (["outer"], 0, []),
+    ],
+)
+def test_likely_tests_run_first_while_there_is_time(
+    tmp_path: Path, root: Path, names: list[str], most: float, failed: list[str]
+) -> None:
+    (tmp_path / "test_m.py").write_text(TESTS)
+    (tmp_path / "took").write_text("0.01 test_m.py::test_quick\n")
+    (tmp_path / "src").mkdir()
+    script = (
+        "from pathlib import Path; from benchmarks.mutation import processes, selection; "
+        f"paths = [Path({str(tmp_path)!r}, name) for name in ('failed', 'took')]; "
+        f"plugin = selection.Order(*paths, {names}, {most}); "
+        f"processes.pytest_in(Path({str(tmp_path)!r}), ['test_m.py'], plugin, 60)"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=root, check=True)
+    path = tmp_path / "failed"
+    found = path.read_text().split() if path.exists() else []
+    assert [test.partition("::")[2] for test in found] == failed
 
 
 def test_a_result_holds_until_what_it_depends_on_changes(tmp_path: Path, monkeypatch) -> None:
-    for folder in (reach, main):
+    for folder in (selection, main):
         monkeypatch.setattr(folder, "TREE", tmp_path)
-    monkeypatch.setattr(reach.files_of_tests, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(selection.files_of_tests, "__defaults__", (tmp_path,))
     (tmp_path / "tests").mkdir()
     module, first, second = (
         tmp_path / name for name in ("m.py", "tests/test_a.py", "tests/test_b.py")
@@ -185,7 +265,7 @@ def test_a_result_holds_until_what_it_depends_on_changes(tmp_path: Path, monkeyp
     caught, alive = (changes.Change("m.py", "", text, "", 0, 0, "") for text in ("c", "d"))
     state = main.State(tmp_path / "state")
     for change, result, by in ((caught, "caught", "tests/test_a.py::t"), (alive, "alive", "")):
-        state.add(change, {"key": change.key, "result": result, "by": by, "seconds": 1})
+        state.add(change, {"key": change.key, "result": result, "by": by, "depth": 0})
 
     def known() -> list[bool]:
         read = main.State(tmp_path / "state")
@@ -215,7 +295,7 @@ from pathlib import Path
 from benchmarks.mutation import processes
 tree = Path(sys.argv[1])
 for test in sys.argv[2:]:
-    print(processes.pytest_in(tree, ["-x", test], object(), -14.75))
+    print(processes.pytest_in(tree, ["-x", test], object(), -29.5))
 """
 
 

@@ -92,6 +92,15 @@ def test_the_budget_changes_neither_instances_nor_verdicts(monkeypatch: pytest.M
     assert torch.allclose(small.control, large.control, rtol=1e-9, atol=1e-14)
 
 
+@pytest.mark.parametrize(("size", "said"), [(20 * 2**20, "20 MiB"), (None, "1 GiB")])
+def test_the_evidence_says_which_budget_it_had(
+    size: int | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(check.INSTANCES, Scale.SMOKE, 10)
+    evidence = check.check(CLAIM, Settings(scale=Scale.SMOKE, memory=size))
+    assert evidence.provenance["memory"] == said
+
+
 def test_a_smaller_budget_makes_more_batches() -> None:
     spec = RandomTest(sizes=(64,))
     counts = []

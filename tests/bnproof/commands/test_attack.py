@@ -14,6 +14,7 @@ from bnproof.theory.claim import Claim, Counterexample, Settings, Verdict
 from bnproof.theory.claims.gradient import report_3_4, slides_4_1
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.exact import evaluate as exact
+from bnproof.theory.symbols import text
 
 QUICK = {"restarts": 40, "steps": 30}
 
@@ -44,6 +45,14 @@ def test_a_proved_claim_gets_its_tightest_case(capsys) -> None:
     assert ratio is not None
     assert 0.99 < float(ratio[1]) < 1.001
     assert "gamma = [" in out
+
+
+def test_what_was_attacked_is_said_first(capsys) -> None:
+    """The relation and the domain, in which alone a violation counts."""
+    attack("slides_4_1", restarts=1, steps=1)
+    said = {line[:12].strip(): line[12:] for line in capsys.readouterr().out.splitlines()[:4]}
+    assert said["relation"] == text(slides_4_1.CLAIM.relation)
+    assert said["where"] == text(slides_4_1.CLAIM.domain)
 
 
 @pytest.mark.parametrize(

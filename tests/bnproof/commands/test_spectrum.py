@@ -59,6 +59,14 @@ def test_values_and_numbers_agree(run, tmp_path) -> None:
     assert (tmp_path / "a.json").read_text() == first
 
 
+def test_the_seed_is_0_unless_given(run, tmp_path) -> None:
+    options = ("--factors", 1, "--size", 9, "--repeats", 1)
+    for name, seed in {"none": (), "0": ("--seed", 0), "1": ("--seed", 1)}.items():
+        run(*options, *seed, "--out", f"{name}.json")
+    none, zero, one = ((tmp_path / f"{name}.json").read_text() for name in ("none", "0", "1"))
+    assert none == zero != one
+
+
 def test_a_missing_package_is_said_before_the_work(run, tmp_path, monkeypatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(

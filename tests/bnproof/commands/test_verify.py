@@ -143,6 +143,7 @@ def test_settings_and_fresh_make_other_results(run, tmp_path) -> None:
     words = ("bn_jacobian", "--report", "r")
     run(*words)
     (first,) = store.iterdir()
+    assert run(*words, "--seed", 0)[1].startswith("1 of 1 claims are verified already")
     run(*words, "--seed", 1)
     assert len(list(store.iterdir())) == 2
     before = (first / "result.json").stat().st_mtime_ns

@@ -18,7 +18,7 @@ from bnproof.scheduler.schedule import run
 
 # A module of its own, which the processes can import.
 TOYS = """
-import os, signal, sys, time
+import os, signal, sys, threading, time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +70,9 @@ class Toy:
 
     def long(self):
         time.sleep(1000)
+
+    def lingering(self):
+        threading.Thread(target=time.sleep, args=(1000,)).start()
 
     def stubborn(self):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -175,6 +178,13 @@ def test_closing_stops_what_runs(toys, folder) -> None:
     results.close()
     assert not any(map(alive, pids(folder)))
     assert not (folder / "long").exists()
+
+
+def test_a_process_that_a_job_keeps_from_ending_is_killed(toys, folder, monkeypatch) -> None:
+    monkeypatch.setattr(local, "PATIENCE", 0.2)
+    ((_, outcome),) = run([toys.Toy("lingering", folder)], processes())
+    assert outcome.status == "done"
+    assert not any(map(alive, pids(folder)))
 
 
 def test_what_a_process_is_told_comes_before_all_imports(toys, folder) -> None:

@@ -210,6 +210,7 @@ def test_rank_correlation():
     assert rank_correlation(first, -first) == pytest.approx(-1)
     assert rank_correlation(first, torch.tensor([1.0, 2.0, 4.0, 3.0])) == pytest.approx(0.4)
     assert np.isnan(rank_correlation(first, torch.ones(4)))
+    assert np.isnan(rank_correlation(torch.ones(4), first))
     with pytest.raises(ValueError, match="must be equal"):
         rank_correlation(first, first[:2])
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bnproof.empirical.metrics.named import by_unit
+from bnproof.empirical.metrics.named import by_unit, layers_of
 
 
 def test_rows_are_units_and_columns_samples_and_places() -> None:
@@ -38,7 +38,10 @@ def test_a_module_of_several_outputs_is_named_in_a_pass() -> None:
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
             return x, x
 
-    from bnproof.empirical.metrics.named import layers_of
-
     model = nn.Sequential(Two())
     assert list(layers_of(model, ["0"])) == ["0"]
+
+
+def test_the_model_itself_is_no_layer_of_it() -> None:
+    with pytest.raises(ValueError, match=r"no layer ''.*known: 0$"):
+        layers_of(nn.Sequential(nn.ReLU()), [""])

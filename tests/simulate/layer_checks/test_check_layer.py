@@ -276,6 +276,15 @@ def test_an_unknown_module_is_found_out(
     assert str(found).endswith("by fit")
 
 
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_a_group_norm_may_have_any_number_of_groups_that_divides_the_channels(parts: int) -> None:
+    module = Functional(lambda x: nn.functional.group_norm(x, parts))
+    tested = ModuleUnderTest(module, "cpu", torch.float64, training=True)
+    for named in (f"group({parts})", "group"):
+        found = identify(module, tested, draw((3, 4, 3), 0, "cpu"), named, None, 0)
+        assert f"GroupNorm (one sample over its channels in {parts} parts, eps 1e-05" in str(found)
+
+
 def test_gamma_stored_less_one_is_found_out() -> None:
     class Offset(nn.RMSNorm):
         def forward(self, x: Tensor) -> Tensor:

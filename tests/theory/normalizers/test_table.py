@@ -1,6 +1,8 @@
 """Derivations for every normaliser against brute force; how far l_p lengthens a gradient."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -188,3 +190,9 @@ def test_the_table_says_what_is_derived() -> None:
     blocks = table().split("\n\n")
     assert [block.splitlines()[0] for block in blocks] == list(rows)
     assert all(len(block.splitlines()) == len(rows["RMSNorm"]) for block in blocks)
+
+
+def test_the_module_prints_its_table() -> None:
+    """As the README says."""
+    command = [sys.executable, "-m", "bnproof.theory.normalizers.table"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == table() + "\n"

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -97,6 +98,13 @@ def corrupted(path: tuple, value: object) -> Certificate:
 )
 def test_a_corrupted_certificate_is_rejected(path: tuple, value: object, flaw: str) -> None:
     assert flaw in next(corrupted(path, value).flaws())
+
+
+def test_what_holds_for_positive_values_alone_is_refuted_at_a_point() -> None:
+    """Of a symbol without a sign both signs are tried."""
+    relation = sp.Eq(sp.Abs(sym.g1), sym.g1)
+    flaw = next(Certificate(relation, sp.true, {}, ()).flaws())
+    assert re.search(r"differ by .* at \{.*: -", flaw)
 
 
 def test_an_equation_has_no_slack() -> None:

@@ -155,7 +155,9 @@ def test_figures_say_what_was_found() -> None:
     spectra = [sampled((40,) * (M + 1), 5, seed=4) for M in (1, 2, 3)]
     assert "Kolmogorov-Smirnov distance from the law: M = 1: 0.0" in draw_spectra(Figure(), spectra)
     assert "dashed" not in draw_spectra(Figure(), [sampled((40, 20), 3)], log=True)
-    assert "with the right ends 2.00, 2.60" in draw_laws(Figure(), (1, 2))
+    figure = Figure()
+    assert "with the right ends 2.00, 2.60" in draw_laws(figure, (1, 2))
+    assert [list(axes.get_xticks()) for axes in figure.axes] == [[0, 1, 4], [0, 1, 4]]
     figure = Figure()
     words = draw_condition(figure, spectra)
     assert "medians" in words

@@ -111,6 +111,9 @@ def test_figure_and_its_text(claim: Claim) -> None:
     figure.draw_without_rendering()
     assert [axes.get_title() for axes in figure.axes] == ["M = 1", "M = 2", "M = 3"]
     assert all(axes.get_xlabel() for axes in figure.axes)
+    # Close together near 0, which the axis spreads.
+    ticks = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert ticks == ["0", "0.2", "1", "2", "4", "8"]
     assert ("falls to" in text) is (claim is liu_density_squared.CLAIM)
     assert "N = 256" in text
     for data in evidence.series.values():
