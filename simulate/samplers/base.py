@@ -1,14 +1,15 @@
 """Base of all samplers: symbols with measured values and the magnitudes of their terms."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Final, TypeVar
+from functools import cache
+from typing import Any, ClassVar, TypeVar
 
 import sympy as sp
+import torch
 from torch import Tensor
 
-from bnproof.theory.symbols import SYMBOLS
+from bnproof.theory.symbols import SYMBOLS, axes_of
 
-AXES: Final = "kil"
 Measure = Callable[[Any], Tensor]
 T = TypeVar("T")
 
@@ -19,10 +20,18 @@ class Measurements:
     Subclasses fill `VALUES`, which maps each symbol to a function of the batch that returns (K,),
     or (K, m, ...) for a symbol with axes.  `MAGNITUDES` does the same, for symbols in which terms
     cancel, for the sum of the absolute values of those terms: the unit of their rounding error.
+    A derived symbol without an entry is evaluated from its expression.
     """
 
     VALUES: ClassVar[Mapping[sp.Symbol, Measure]] = {}
     MAGNITUDES: ClassVar[Mapping[sp.Symbol, Measure]] = {}
+
+    def measures(self, symbol: sp.Symbol) -> bool:
+        """Whether the symbol is measured, or is an expression in measured ones."""
+        if symbol in self.VALUES:
+            return True
+        expression = SYMBOLS[symbol].expression if symbol in SYMBOLS else None
+        return expression is not None and all(map(self.measures, expression.free_symbols))
 
     def value(self, symbol: sp.Symbol) -> Tensor:
         """Value of a symbol.
@@ -32,15 +41,24 @@ class Measurements:
         KeyError
             If this sampler does not measure the symbol.
         """
-        if symbol not in self.VALUES:
+        return self.graphed(symbol).detach()
+
+    def graphed(self, symbol: sp.Symbol) -> Tensor:
+        """Value of a symbol with its graph; raises as `value`."""
+        if symbol in self.VALUES:
+            return self.VALUES[symbol](self)
+        if not self.measures(symbol):
             raise KeyError(f"{type(self).__name__} does not measure the symbol {symbol}")
-        return self.VALUES[symbol](self).detach()
+        return evaluate(SYMBOLS[symbol].expression, self.graphed)
 
     def magnitude(self, symbol: sp.Symbol) -> Tensor:
         """Sum of the absolute values of the terms that cancel in `symbol`, of the same shape."""
         if symbol in self.MAGNITUDES:
             return self.MAGNITUDES[symbol](self).detach()
-        return self.value(symbol).abs()
+        if symbol in self.VALUES or not self.measures(symbol):
+            return self.value(symbol).abs()
+        parts = terms(SYMBOLS[symbol].expression)
+        return torch.stack([evaluate(part, self.magnitude).abs() for part in parts]).sum(0)
 
     def instances(self) -> int:
         """Number of instances."""
@@ -55,9 +73,24 @@ class Measurements:
         return None
 
 
+class OutsideError(ValueError):
+    """No random instance lies in the domain of a claim."""
+
+
 def dot(left: Tensor, right: Tensor) -> Tensor:
     """Inner products over the last axis."""
     return (left * right).sum(-1)
+
+
+def least_squares(matrix: Tensor, target: Tensor) -> Tensor:
+    """Return the x (K, d) that minimise ``|matrix x - target|`` for matrices (K, m, d) of rank d.
+
+    PyTorch's default driver on a CPU, ``gelsy``, passes LAPACK an uninitialised array of column
+    indices, so the column order and the last digits depend on previous memory contents
+    (pytorch/pytorch issue 187411).  ``gels`` has no such array, and is what a GPU uses anyway.
+    """
+    solution: Tensor = torch.linalg.lstsq(matrix, target.unsqueeze(-1), driver="gels").solution
+    return solution.squeeze(-1)
 
 
 def stream(seed: int, number: int) -> int:
@@ -89,7 +122,31 @@ def arrange(tensor: Tensor, symbol: sp.Symbol, axes: str) -> Tensor:
     return tensor
 
 
-def axes_of(symbols: Iterable[sp.Symbol]) -> str:
-    """The union of the symbols' axes, in the order k, i, l."""
-    used = "".join(SYMBOLS[symbol].axes for symbol in symbols)
-    return "".join(axis for axis in AXES if axis in used)
+@cache
+def terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
+    """The terms of an expanded expression, which may cancel."""
+    return tuple(sp.Add.make_args(sp.expand(expr)))
+
+
+@cache
+def compiled(expr: sp.Basic) -> tuple[list[sp.Symbol], Callable[..., Any]]:
+    """The symbols of an expression, and the expression as a function of their tensors."""
+    symbols = sorted(expr.free_symbols, key=str)
+    # PyTorch's functions take no plain numbers: constants are evaluated first.
+    expr = expr.replace(
+        lambda part: (
+            isinstance(part, sp.Expr)
+            and part.is_number
+            and bool(part.is_real)
+            and not isinstance(part, sp.Rational | sp.Float)
+        ),
+        lambda part: sp.N(part, 17),
+    )
+    return symbols, sp.lambdify(symbols, expr, modules="torch", dummify=True)
+
+
+def evaluate(expr: sp.Basic, value: Callable[[sp.Symbol], Tensor]) -> Tensor:
+    """An expression of measured symbols, given the value of each; axes are broadcast."""
+    symbols, function = compiled(expr)
+    axes = axes_of(symbols)
+    return torch.as_tensor(function(*(arrange(value(part), part, axes) for part in symbols)))

@@ -26,7 +26,7 @@ from bnproof.simulate.search.base import Params, SearchSpace
 from bnproof.simulate.search.inequality import Verdicts, compiled
 from bnproof.theory.claim import Claim
 from bnproof.theory.common.errors import UserError
-from bnproof.theory.symbols import text
+from bnproof.theory.symbols import in_primitives, text
 
 # Modules and their search spaces; the first one that has all symbols of a claim is used.
 SPACES: Final = (
@@ -78,6 +78,8 @@ class Attack:
         Points at which the relation was judged: ascents times steps.
     ascents
         Restarts, summed over all sizes.
+    reached
+        Restarts that were inside the domain at some point; if there is none, nothing was searched.
     violations
         Restarts that ended in a violation confirmed by the samplers of `bnproof.simulate.check`.
     refutation
@@ -90,6 +92,7 @@ class Attack:
 
     configurations: int
     ascents: int
+    reached: int
     violations: int
     refutation: rationalise.Refutation | None
     ratio: float
@@ -110,10 +113,13 @@ def space_of(claim: Claim) -> SearchSpace:
     symbols = frozenset(claim.relation.free_symbols | claim.domain.free_symbols)
     missing = symbols
     for kind in _spaces():
-        if symbols <= kind.known:
-            space: SearchSpace = kind(symbols, claim.domain)
+        # A derived symbol that a space does not measure is evaluated from its expression.
+        parts = [{one} if one in kind.known else in_primitives(one).free_symbols for one in symbols]
+        needed = frozenset[sp.Symbol]().union(*parts)
+        if needed <= kind.known:
+            space: SearchSpace = kind(needed, claim.domain)
             return space
-        missing = min(missing, symbols - kind.known, key=len)
+        missing = min(missing, needed - kind.known, key=len)
     names = ", ".join(sorted(map(text, missing)))
     raise UserError(f"{claim.id}: no search space has the symbols {names}")
 
@@ -192,6 +198,7 @@ def _summary(
     return Attack(
         configurations=len(ratios) * steps,
         ascents=len(ratios),
+        reached=sum(int(torch.isfinite(result.excess).sum()) for result in results),
         violations=sum(int(result.violated.sum()) for result in results),
         refutation=refutation,
         ratio=tight.ratio[index].item() if known else float("nan"),

@@ -87,9 +87,7 @@ class Graphed(Measurements):
 
     def value(self, symbol: sp.Symbol) -> Tensor:
         """Value of a symbol, with its graph."""
-        if symbol not in self.VALUES:
-            raise KeyError(f"{type(self).__name__} does not measure the symbol {symbol}")
-        return self.VALUES[symbol](self)
+        return self.graphed(symbol)
 
 
 class Boxed:

@@ -9,8 +9,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.relation import terms
-from bnproof.simulate.samplers.base import Measurements
+from bnproof.simulate.samplers.base import Measurements, terms
 
 TRUSTED: Final = 1e-6  # smallest right side, relative to the terms that cancel, for a ratio
 TINY: Final = 1e-300

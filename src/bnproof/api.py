@@ -37,6 +37,10 @@ class Result:
         The verdict that the claim is expected to get; None if its file does not load.
     evidence
         What each check found, in order.
+    given
+        Theorems from elsewhere on which the verdict rests.
+    why
+        What keeps the evidence from a verdict, if the claim is undecided.
     error
         Why there is no verdict, in one line; None if there is one.
     seconds
@@ -48,6 +52,8 @@ class Result:
     verdict: Verdict | None
     expected: Verdict | None
     evidence: tuple[Evidence, ...] = ()
+    given: tuple[str, ...] = ()
+    why: str = ""
     error: str | None = None
     seconds: float = 0.0
 
@@ -65,9 +71,13 @@ class Result:
                     kind=Kind(item["kind"]),
                     **{name: item[name] for name in ("holds", "control_differs", "summary")},
                     **{name: item[name] for name in ("numbers", "provenance")},
+                    reason=item.get("reason", ""),
+                    given=tuple(item.get("given", ())),
                 )
                 for item in record["evidence"]
             ),
+            given=tuple(record.get("given", ())),
+            why=record.get("why", ""),
             error=record["error"],
             seconds=record["seconds"],
         )
@@ -84,6 +94,8 @@ class Result:
             head = f"{self.id}: {self.verdict}, as expected"
         else:
             head = f"{self.id}: {self.verdict}, but expected {self.expected}"
+        said = [f"  given {theorem}" for theorem in self.given]
+        said += [f"  undecided: {self.why}"] if self.why else []
         found = [
             textwrap.fill(
                 f"{item.kind}: {item.summary}",
@@ -93,7 +105,7 @@ class Result:
             )
             for item in self.evidence
         ]
-        return "\n".join([head, *found])
+        return "\n".join([head, *said, *found])
 
 
 class Results(Mapping[str, Result]):

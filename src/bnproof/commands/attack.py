@@ -84,6 +84,8 @@ def attack(
 def _outcome(found: "Attack") -> str:
     if found.refutation is not None:
         return "refuted"
+    if not found.reached:
+        return "nothing searched: the search does not reach the domain"
     return "violated, not confirmed exactly" if found.violations else "not refuted"
 
 
