@@ -189,6 +189,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         )
     reason = excess.audit.reason() if excess.audit is not None else ""
     # An equation with 0 on one side is about zeros; any other statement needs real instances.
+    assert claim.relation is not None
     telling = count if 0 in claim.relation.args else count - excess.trivial
     if holds and not reason and telling < LEAST:
         reason = (
@@ -242,8 +243,8 @@ def sized(claim: Claim, seed: int) -> RandomTest:
     sampler = sampler_of(spec)
     if not hasattr(sampler, "largest"):
         return spec
-    relations = (claim.relation, claim.control, claim.domain)
-    symbols = set().union(*(part.free_symbols for part in relations))
+    parts = (claim.relation, claim.control, claim.domain)
+    symbols = set().union(*(part.free_symbols for part in parts if part is not None))
     source = np.random.default_rng([seed, MORE])
     least = sampler.smallest(symbols) if hasattr(sampler, "smallest") else 2
     low, high = np.log(least), np.log(sampler.largest(symbols))

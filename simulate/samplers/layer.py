@@ -71,7 +71,7 @@ class Layer(Measurements):
         """The unit top eigenvector U (K, d, n), XU, and the change of z along it (K, m, n)."""
         top = torch.linalg.eigh(self.hess).eigenvectors[..., -1].reshape(self.W.shape)
         moved = self.X @ top
-        _, change = torch.func.jvp(self.out, (self.y,), (moved,))
+        change: Tensor = torch.func.jvp(self.out, (self.y,), (moved,))[1]
         return top, moved, change
 
     @property

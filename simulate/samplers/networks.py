@@ -124,8 +124,8 @@ def draw(
     if dtype not in DTYPES:
         raise ValueError(f"dtype {dtype}: must be torch.float64 or torch.float32")
     for name, values in (("epsilons", epsilons), ("gammas", gammas)):
-        known = [value for value in values if name == "gammas" or value != DRAWN]
-        if not values or not all(0 <= value < np.inf for value in known):
+        fixed = [value for value in values if name == "gammas" or value != DRAWN]
+        if not values or not all(0 <= value < np.inf for value in fixed):
             given = "empty" if not values else f"{tuple(values)}"
             raise ValueError(f"{name} is {given}; give at least one value, finite and >= 0")
     size = block(m)

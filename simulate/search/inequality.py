@@ -113,6 +113,8 @@ def _satisfied(part: sp.Basic, gap: Tensor) -> Tensor:
     """Whether ``part`` holds, given the left side minus the right side."""
     if isinstance(part, sp.Eq):
         return gap == 0
+    if isinstance(part, sp.Ne):
+        return gap != 0
     if isinstance(part, sp.LessThan):
         return gap <= 0
     if isinstance(part, sp.GreaterThan):
