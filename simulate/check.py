@@ -1,11 +1,15 @@
 """Run the check `RandomTest`: evaluate a claim's relation and control on random instances.
 
+To the sizes that a claim names, random ones are added (`sizes`): an author does not choose the
+cases.  What a proof of the claim assumes is evaluated on the same instances
+(`bnproof.simulate.audit`).  Instances on which both sides of an inequality are 0 confirm nothing.
+
 Batches that do not fit into memory are halved, which does not change the instances.
 """
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -16,9 +20,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bnproof.simulate import memory
-from bnproof.simulate.relation import TOLERANCE, compare, inside
+from bnproof.simulate.audit import Audit
+from bnproof.simulate.relation import TOLERANCE, Comparison, compare, inside
 from bnproof.simulate.samplers.autodiff import Measured
-from bnproof.simulate.samplers.base import Measurements
+from bnproof.simulate.samplers.base import Measurements, OutsideError
 from bnproof.simulate.samplers.losses import quadratic
 from bnproof.simulate.samplers.networks import Problems
 from bnproof.simulate.samplers.table import sampler_of
@@ -26,24 +31,32 @@ from bnproof.simulate.search import tightness
 from bnproof.simulate.threads import one_thread
 from bnproof.theory.claim import Claim, Counterexample, Evidence, Kind, RandomTest, Scale, Settings
 from bnproof.theory.common.errors import UserError
+from bnproof.theory.prove import certificate_of
+from bnproof.theory.symbols import text
 
 INSTANCES: Final = {Scale.SMOKE: 200, Scale.QUICK: 2_000, Scale.PAPER: 100_000}
 SHOWN: Final = 4_000
+LEAST: Final = 20  # instances that a statement needs on which not both sides are 0
+MORE: Final = 3  # random sizes added to those of a claim
+NOTHING: Final = Comparison(torch.empty(0), torch.empty(0), torch.empty(0))
 
 
 @dataclass
 class Sample:
     """Scaled excess of statement and control on all instances inside the domain.
 
-    `largest` maps each size to the largest excess of the statement; `halvings` counts how often
-    batches were halved because memory ran out.
+    `largest` maps each size to the largest excess of the statement; `trivial` counts instances on
+    which both sides are 0; `halvings` counts how often batches were halved because memory ran out;
+    `audit` is that of the claim's proof, if it has one.
     """
 
     statement: Tensor
     control: Tensor
     drawn: int
     largest: dict[int, float]
+    trivial: int
     halvings: int
+    audit: Audit | None
 
 
 def sample(claim: Claim, settings: Settings) -> Sample:
@@ -51,30 +64,48 @@ def sample(claim: Claim, settings: Settings) -> Sample:
 
     Raises
     ------
-    ValueError
+    OutsideError
         If no instance satisfies the domain.
     MemoryError, RuntimeError
         If a batch does not fit into memory and cannot be halved.
     """
-    statement, control, drawn = [], [], 0
+    statement, control, drawn, trivial = [], [], 0, 0
     largest: dict[int, float] = {}
+    certificate = certificate_of(claim)
+    audit = None if certificate is None else Audit(certificate)
     with memory.limited(settings.memory) as budget:
         for size, measured in _batches(claim, settings):
-            for mask, true, wrong in _evaluated(claim, measured, budget):
+            _refuse_unmeasured(claim, measured)
+            for mask, true, wrong in _evaluated(claim, measured, budget, audit):
                 drawn += len(mask)
-                if len(true):
-                    statement.append(true)
-                    control.append(wrong)
-                    largest[size] = max(largest.get(size, -1.0), true.max().item())
+                if len(true.excess):
+                    excess = true.excess.cpu()
+                    statement.append(excess)
+                    control.append(wrong.excess.cpu())
+                    trivial += int(true.trivial.sum())
+                    largest[size] = max(largest.get(size, -1.0), excess.max().item())
     if not statement:
-        raise ValueError(f"{claim.id}: domain: none of {drawn:,} random instances satisfies it")
-    return Sample(torch.cat(statement), torch.cat(control), drawn, largest, budget.halvings)
+        raise OutsideError(
+            f"none of {drawn:,} random instances lies in the domain: it is empty, of measure zero, "
+            "or out of the sampler's reach"
+        )
+    both = torch.cat(statement), torch.cat(control)
+    return Sample(*both, drawn, largest, trivial, budget.halvings, audit)
+
+
+def _refuse_unmeasured(claim: Claim, measured: Measurements) -> None:
+    """Raise `OutsideError` if a symbol of the claim is not measured."""
+    parts = (claim.relation, claim.control, claim.domain)
+    symbols = set().union(*(part.free_symbols for part in parts if part is not None))
+    missing = sorted(text(symbol) for symbol in symbols if not measured.measures(symbol))
+    if missing:
+        raise OutsideError(f"the sampler does not measure {', '.join(missing)}")
 
 
 def _evaluated(
-    claim: Claim, measured: Measurements, budget: memory.Budget
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield the mask of instances inside the domain and both excesses on them, on the CPU.
+    claim: Claim, measured: Measurements, budget: memory.Budget, audit: Audit | None
+) -> Iterator[tuple[Tensor, Comparison, Comparison]]:
+    """Yield the mask of instances inside the domain and both comparisons on them.
 
     If memory runs out, the batch is halved until it fits.
     """
@@ -82,16 +113,18 @@ def _evaluated(
     assert claim.control is not None
     try:
         mask = inside(claim.domain, measured)
-        excesses = [
-            compare(relation, measured, mask).excess.cpu() if mask.any() else torch.empty(0)
+        true, wrong = (
+            compare(relation, measured, mask) if mask.any() else NOTHING
             for relation in (claim.relation, claim.control)
-        ]
+        )
+        if audit is not None:
+            audit.add(measured, mask)
     except (MemoryError, RuntimeError) as error:  # a GPU's OutOfMemoryError is a RuntimeError
         parts = measured.halves() if memory.exhausted(error) else None
         if parts is None:
             raise
     else:
-        yield mask.cpu(), excesses[0], excesses[1]
+        yield mask, true, wrong
         return
     # Outside the handler, whose traceback keeps the large tensors alive.
     count = measured.instances()
@@ -104,13 +137,18 @@ def _evaluated(
         file=sys.stderr,
     )
     for part in parts:
-        yield from _evaluated(claim, part, budget)
+        yield from _evaluated(claim, part, budget, audit)
 
 
 @one_thread()
 def check(claim: Claim, settings: Settings) -> Evidence:
     """Evaluate a claim's relation and its control on random instances."""
-    excess = sample(claim, settings)
+    try:
+        excess = sample(claim, settings)
+    except OutsideError as error:
+        return Evidence(
+            Kind.INSTANCES, None, False, f"Nothing was evaluated: {error}.", reason=str(error)
+        )
     tolerance = TOLERANCE[excess.statement.dtype]
     count = len(excess.statement)
     violations = int((excess.statement > tolerance).sum())
@@ -124,11 +162,12 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         "smallest scaled excess": excess.statement.min().item(),
         "largest scaled excess by size": {str(m): v for m, v in sorted(excess.largest.items())},
         "control violations": control_violations,
+        "instances with both sides 0": excess.trivial,
         "tolerance": tolerance,
     }
     if excess.halvings:
         numbers["memory ran out, batches halved"] = excess.halvings
-    holds = violations == 0
+    holds: bool | None = violations == 0
     case = claim.check_of(Counterexample)
     if case is not None:
         again = compare(claim.relation, Measured(as_problem(case, settings.device)))
@@ -145,22 +184,40 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         numbers |= tight.numbers
         series |= tight.series
         holds = holds and not tight.numbers[tightness.ATTACKED]
+    if excess.audit is not None:
+        numbers["largest scaled excess of what the proof assumes"] = max(
+            excess.audit.largest.values(), default=None
+        )
+    reason = excess.audit.reason() if excess.audit is not None else ""
+    # An equation with 0 on one side is about zeros; any other statement needs real instances.
+    assert claim.relation is not None
+    telling = count if 0 in claim.relation.args else count - excess.trivial
+    if holds and not reason and telling < LEAST:
+        reason = (
+            f"both sides are 0 on {excess.trivial:,} of the {count:,} instances in the domain: "
+            f"fewer than {LEAST} confirm the statement"
+        )
     word = "holds on all" if violations == 0 else f"is violated on {violations:,} of"
     summary = (
         f"The relation {word} {count:,} random instances (largest scaled excess "
         f"{excess.statement.max().item():.1e}); the control is violated on {control_violations:,}."
     )
+    if excess.trivial and isinstance(claim.relation, sp.LessThan):
+        summary += f" Both sides are 0 on {excess.trivial:,} instances, which confirm nothing."
     if tight is not None:
         tried = numbers["configurations tried by the adversary"]
         summary += f" Ratio of the sides in {tried:,} attacked: {tight.words}."
+    elif isinstance(claim.relation, sp.LessThan):
+        summary += " No search space has its symbols: nothing was attacked."
     return Evidence(
         Kind.INSTANCES,
-        holds,
-        holds != (control_violations == 0),
+        None if reason else holds,
+        not reason and holds != (control_violations == 0),
         summary,
         numbers,
         _provenance(claim, settings),
         series,
+        reason,
     )
 
 
@@ -175,14 +232,30 @@ def _tightness(claim: Claim, settings: Settings) -> tightness.Summary | None:
 
 
 def _batches(claim: Claim, settings: Settings) -> Iterator[tuple[int, Measurements]]:
-    spec = claim.check_of(RandomTest)
+    spec = sized(claim, settings.seed)
     total = INSTANCES[settings.scale]
     batches = sampler_of(spec).batches(spec, claim.domain, total, settings.seed, settings.device)
     return iter(tqdm(batches, desc=claim.id, unit="batch", disable=None, leave=False))
 
 
-def _provenance(claim: Claim, settings: Settings) -> dict[str, object]:
+def sized(claim: Claim, seed: int) -> RandomTest:
+    """The claim's `RandomTest` with `MORE` random sizes, where its sampler knows the largest."""
     spec = claim.check_of(RandomTest)
+    sampler = sampler_of(spec)
+    if not hasattr(sampler, "largest"):
+        return spec
+    parts = (claim.relation, claim.control, claim.domain)
+    symbols = set().union(*(part.free_symbols for part in parts if part is not None))
+    source = np.random.default_rng([seed, MORE])
+    least = sampler.smallest(symbols) if hasattr(sampler, "smallest") else 2
+    low, high = np.log(least), np.log(sampler.largest(symbols))
+    more = {round(float(np.exp(source.uniform(low, high)))) for _ in range(MORE)}
+    named = sampler.sizes(spec) if hasattr(sampler, "sizes") else spec.sizes
+    return replace(spec, sizes=(*named, *sorted(more - set(named))))
+
+
+def _provenance(claim: Claim, settings: Settings) -> dict[str, object]:
+    spec = sized(claim, settings.seed)
     return {
         "sampler": spec.sampler,
         **sampler_of(spec).provenance(spec, claim.domain),

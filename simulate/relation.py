@@ -5,16 +5,15 @@ symbols measured on random instances.  The error of a comparison is scaled by th
 absolute values of the terms that cancel, where each symbol enters with its own magnitude.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, arrange, axes_of
+from bnproof.simulate.samplers.base import Measurements, arrange, compiled, terms
+from bnproof.theory.symbols import axes_of
 
 TOLERANCE: Final = {torch.float64: 1e-12, torch.float32: 1e-4}
 
@@ -30,26 +29,17 @@ class Comparison:
         indices, the largest over the entries.
     violated
         Whether `excess` is above the tolerance, (K,).
+    trivial
+        Whether both sides are 0 up to rounding, (K,): such an instance confirms no inequality.
     """
 
     excess: Tensor
     violated: Tensor
-
-
-@cache
-def terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
-    """The terms of an expanded side, which may cancel."""
-    return tuple(sp.Add.make_args(sp.expand(expr)))
-
-
-@cache
-def _compiled(expr: sp.Basic) -> tuple[list[sp.Symbol], Callable[..., Tensor | float]]:
-    symbols = sorted(expr.free_symbols, key=str)
-    return symbols, sp.lambdify(symbols, expr, modules="torch", dummify=True)
+    trivial: Tensor
 
 
 def _evaluate(expr: sp.Basic, table: dict[sp.Symbol, Tensor]) -> Tensor:
-    symbols, function = _compiled(expr)
+    symbols, function = compiled(expr)
     value = function(*(table[symbol] for symbol in symbols))
     # A side without symbols is a number, which needs float64: the default keeps 7 digits.
     return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
@@ -75,7 +65,8 @@ def compare(relation: sp.Basic, measured: Measurements, mask: Tensor | None = No
     kind = torch.finfo(measured.value(next(iter(symbols))).dtype)
     floor = kind.tiny / kind.eps
     sizes = {a: arrange(measured.magnitude(a), a, axes) + floor for a in symbols}
-    difference = _evaluate(relation.lhs, values) - _evaluate(relation.rhs, values)
+    sides = [_evaluate(side, values) for side in relation.args]
+    difference = sides[0] - sides[1]
     # |term| evaluated on magnitudes: each term is a monomial, up to fixed functions.
     every = (*terms(relation.lhs), *terms(relation.rhs))
     # A term without symbols is evaluated on the CPU, whatever the device of the instances.
@@ -83,6 +74,10 @@ def compare(relation: sp.Basic, measured: Measurements, mask: Tensor | None = No
     scale = torch.stack(torch.broadcast_tensors(*absolute)).sum(0)
     # An overflowing scale would hide any difference: make the excess NaN then.
     excess = difference / (scale + floor) + 0 * scale
+    limit = TOLERANCE[excess.dtype] * scale + floor
+    trivial = torch.stack([(side.abs() <= limit).expand_as(excess) for side in sides]).all(0)
+    trivial = trivial.flatten(1).all(1) if trivial.dim() > 1 else trivial
+    trivial = trivial if mask is None else trivial[mask]
     excess = excess.abs() if isinstance(relation, sp.Eq) else excess
     excess = excess.flatten(1).amax(1) if excess.dim() > 1 else excess
     excess = excess if mask is None else excess[mask]
@@ -92,7 +87,7 @@ def compare(relation: sp.Basic, measured: Measurements, mask: Tensor | None = No
             f"{relation}: a side or the size of its terms is not finite on {bad} of {len(excess)} "
             f"instances in {excess.dtype}; no verdict"
         )
-    return Comparison(excess, excess > TOLERANCE[excess.dtype])
+    return Comparison(excess, excess > TOLERANCE[excess.dtype], trivial)
 
 
 def _refuse_faults(measured: Measurements, mask: Tensor | None = None) -> None:

@@ -105,7 +105,7 @@ def test_no_modules_import_one_another(root: Path) -> None:
     # An import inside a function does not hide one.
     assert "bnproof.theory.prove" in graph["bnproof.verification"]
     graph["bnproof.theory.prove"].add("bnproof.verification")
-    assert len(circle(graph)) == 3
+    assert {"bnproof.theory.prove", "bnproof.verification"} <= set(circle(graph))
 
 
 def rooms(graph: dict[str, set[str]]) -> dict[str, set[str]]:

@@ -38,13 +38,15 @@ class Kind(StrEnum):
     """Where evidence comes from."""
 
     PROOF = "proof"
+    DISPROOF = "disproof"
+    ARGUMENT = "argument"
     COUNTEREXAMPLE = "counterexample"
     INSTANCES = "random instances"
     SPECTRA = "random matrices"
     EXPERIMENT = "experiment"
 
 
-EXACT = frozenset({Kind.PROOF, Kind.COUNTEREXAMPLE})
+EXACT = frozenset({Kind.PROOF, Kind.DISPROOF, Kind.COUNTEREXAMPLE})
 
 
 class Scale(StrEnum):
@@ -99,6 +101,10 @@ class Evidence:
         Seeds, sizes, device, data set, scale: everything needed to repeat the check.
     series
         Arrays for the figure (not written to JSON).
+    reason
+        Why the evidence decides nothing, if it does not.
+    given
+        References of the theorems that the evidence takes from elsewhere.
     """
 
     kind: Kind
@@ -108,6 +114,8 @@ class Evidence:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     series: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    reason: str = ""
+    given: tuple[str, ...] = ()
 
 
 def decide(evidence: Sequence[Evidence]) -> Verdict:
@@ -130,15 +138,42 @@ def decide(evidence: Sequence[Evidence]) -> Verdict:
     return Verdict.SUPPORTED if holds else Verdict.UNSUPPORTED
 
 
+def why_undecided(evidence: Sequence[Evidence]) -> str:
+    """Say what keeps `decide` from a verdict, in one sentence; empty if it has one."""
+    if decide(evidence) is not Verdict.UNDECIDED:
+        return ""
+    reasons = [f"{item.kind}: {item.reason}" for item in evidence if item.reason]
+    reasons += [
+        f"{item.kind}: the control gets the same answer as the statement"
+        for item in evidence
+        if not item.control_differs and not item.reason
+    ]
+    for answer in (True, False):
+        kinds = [str(item.kind) for item in evidence if item.holds is answer]
+        if kinds and not reasons and any(item.holds is (not answer) for item in evidence):
+            others = [str(item.kind) for item in evidence if item.holds is (not answer)]
+            said = "holds" if answer else "fails"
+            reasons.append(f"it {said} by {', '.join(kinds)}, and not by {', '.join(others)}")
+    return "; ".join(reasons) or "no check has an answer"
+
+
+def given(evidence: Sequence[Evidence]) -> tuple[str, ...]:
+    """The theorems from elsewhere on which the verdict rests, each once."""
+    if decide(evidence) not in (Verdict.PROVED, Verdict.REFUTED):
+        return ()
+    answers = [item for item in evidence if item.kind in EXACT and item.holds is not None]
+    return tuple(dict.fromkeys(theorem for item in answers for theorem in item.given))
+
+
 @dataclass(frozen=True)
 class Proof:
     """Check: a machine-checked derivation, run by `bnproof.theory.prove.check`.
 
-    `prove` derives the claim's relation.  With `of_control` it derives the control instead, which
-    is then the corrected form of a refuted statement.  `attained` shows that the constant of an
-    inequality is best possible: exact data at which both sides are equal and nonzero, or an
-    `ExactCase` in `bnproof.theory.exact.evaluate.n`, a family along which the ratio of the sides
-    tends to 1.
+    `docs/proofs.md` says what a proof may rest on.  `prove` derives the claim's relation.  With
+    `of_control` it derives the control instead, which is then the corrected form of a refuted
+    statement.  `attained` shows that the constant of an inequality is best possible: exact data at
+    which both sides are equal and nonzero, or an `ExactCase` in `bnproof.theory.exact.evaluate.n`,
+    a family along which the ratio of the sides tends to 1.
     """
 
     prove: Callable[[], "DerivationResult"]
@@ -154,6 +189,19 @@ class Disproof:
     """
 
     prove: Callable[[], "DerivationResult"]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """Check: a derivation of which an essential step is only stated, run by `theory.prove`.
+
+    Its steps are shown, and those that can be checked are; it decides nothing.  `missing` says
+    what is not checked; `attained` is as for `Proof`.
+    """
+
+    prove: Callable[[], "DerivationResult"]
+    missing: str
+    attained: "Counterexample | ExactCase | None" = None
 
 
 @dataclass(frozen=True)
@@ -199,7 +247,7 @@ class RandomTest:
 
     `sampler` names an entry of `bnproof.simulate.samplers.table.SAMPLERS`; the default draws
     random networks with one BN layer and measures them by automatic differentiation.  `sizes` are
-    the batch sizes m to draw.
+    the batch sizes m to draw; the check adds random ones (`bnproof.simulate.check`).
     """
 
     sizes: tuple[int, ...] = (2, 3, 8, 64)
@@ -294,14 +342,15 @@ class Claim:
             raise ValueError(
                 f"{self.id}: checks: Disproof needs an equation; write the relation as sp.Eq"
             )
-        spec = self.check_of(Proof)
-        wrong = spec and (self.relation if spec.of_control else self.control)
-        others = (self.check_of(kind) for kind in (Counterexample, ExactCase, RandomTest))
-        if isinstance(wrong, sp.LessThan) and not any(others):
-            # A slack that proves one inequality does not refute another.
+        exactly = [
+            kind.__name__
+            for kind in (Proof, Disproof, Counterexample, ExactCase)
+            if self.check_of(kind)
+        ]
+        if exactly and not self.check_of(RandomTest):
             raise ValueError(
-                f"{self.id}: checks: an inequality as control needs RandomTest or an exact case, "
-                "which can refute it"
+                f"{self.id}: checks: {' and '.join(exactly)} needs an independent path beside it; "
+                "add a RandomTest, which measures every symbol from raw data"
             )
 
     def check_of(self, kind: type) -> Any:

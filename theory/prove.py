@@ -1,10 +1,11 @@
-"""Run the checks `Proof` and `Disproof`: derive or load from cache, then check the certificate."""
+"""Run the checks `Proof`, `Disproof` and `Argument`: derive, or load from cache, and certify."""
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Disproof, Evidence, Kind, Proof, Settings
+from bnproof.theory import symbols as sym
+from bnproof.theory.claim import Argument, Claim, Disproof, Evidence, Kind, Proof, Settings
 from bnproof.theory.exact import evaluate as exact
-from bnproof.theory.proving import cache
+from bnproof.theory.proving import cache, signs
 from bnproof.theory.proving.certificate import Certificate
 from bnproof.theory.proving.derivation import DerivationResult, certify, proves, residual
 from bnproof.theory.symbols import text
@@ -14,71 +15,137 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     """Run the claim's `Proof`: derive, check the certificate, and test that the control fails.
 
     An inequality as control counts as rejected if this slack does not prove it.  Another slack
-    might, which is why `Claim` then requires a further check.
+    might, which is why `Claim` requires a further check.
     A derivation is the same at every scale; `settings` is only part of the common signature.
     """
     del settings
     spec = claim.check_of(Proof)
-    target, other = (
-        (claim.control, claim.relation) if spec.of_control else (claim.relation, claim.control)
-    )
+    target, other = _sides(claim)
     proof, certificate = _proved(spec, target, claim.domain)
     # Check the serialised form, which is what others will read.
-    holds = Certificate.from_json(certificate.to_json()).holds()
+    try:
+        flaw = Certificate.from_json(certificate.to_json()).flaw()
+    except ValueError as error:
+        flaw = str(error)
     rejected = not proves(proof, other, claim.domain)
     what = "the corrected form" if spec.of_control else "the statement"
-    outcome = "confirms" if holds else "does not confirm"
-    summary = f"SymPy {outcome} {what} in {len(proof.steps)} steps, for all its symbols."
-    if proof.slack:
-        summary += f" Slack: {' + '.join(text(term.expr) for term in proof.slack)}."
+    outcome = f"does not confirm {what}: {flaw}" if flaw else f"confirms {what}"
+    summary = f"SymPy {outcome}. {_counted(proof)}."
+    if proof.slack and not flaw:
+        summary += f" Slack: {' + '.join(text(term.value) for term in proof.slack)}."
     numbers = {
         "steps": len(proof.steps),
+        **_numbers(proof),
         "certificate": certificate.to_json(),
-        "slack": [{"term": text(term.expr), "because": term.reason} for term in proof.slack],
-        "equality": proof.equality,
-        "rests_on": list(proof.rests_on),
+        "slack": [
+            {
+                "term": text(term.value),
+                "because": ": ".join(filter(None, (term.lemma, term.reason))),
+            }
+            for term in proof.slack
+            if not term.lemma or not flaw
+        ],
     }
     if spec.attained is not None:
         numbers["attained"] = exact.attained(target, claim.domain, spec.attained)
         summary += f" Tight: {numbers['attained']}."
     # A proof of the correction does not refute the printed statement; the counterexample does.
-    answer = None if spec.of_control else (True if holds else None)
+    answer = None if spec.of_control or flaw else True
+    control = "" if rejected else "the derivation proves the control as well"
     return Evidence(
         Kind.PROOF,
         answer,
-        holds and rejected,
+        not flaw and rejected,
         summary,
         numbers,
         {"sympy": sp.__version__},
         {"steps": proof.steps},
+        reason=flaw or control,
+        given=proof.rests_on,
+    )
+
+
+def certificate_of(claim: Claim) -> Certificate | None:
+    """The certificate that the claim's `Proof` or `Disproof` rests on, or None without one."""
+    spec = claim.check_of(Proof)
+    if spec is not None:
+        return _proved(spec, _sides(claim)[0], claim.domain)[1]
+    spec = claim.check_of(Disproof)
+    return None if spec is None else certify(spec.prove(), claim.relation, claim.domain)
+
+
+def _sides(claim: Claim) -> tuple[sp.Basic, sp.Basic]:
+    """What the claim's `Proof` proves, and what it must not prove."""
+    if claim.check_of(Proof).of_control:
+        return claim.control, claim.relation
+    return claim.relation, claim.control
+
+
+def _counted(proof: DerivationResult) -> str:
+    """How many steps are checked, stated and cited, in words."""
+    count = proof.counts()
+    said = f"Of {len(proof.steps)} steps {count['checked']} are checked, {count['given']} stated"
+    return f"{said} in words, {count['cited']} cited"
+
+
+def _numbers(proof: DerivationResult) -> dict[str, object]:
+    count = proof.counts()
+    return {
+        "steps checked": count["checked"],
+        "steps stated": count["given"],
+        "steps cited": count["cited"],
+        "rests_on": list(proof.rests_on),
+    }
+
+
+def check_argument(claim: Claim, settings: Settings) -> Evidence:
+    """Run the claim's `Argument`, whose steps are shown and decide nothing."""
+    del settings
+    spec = claim.check_of(Argument)
+    proof = spec.prove()
+    summary = f"An argument, not a proof: {spec.missing}. {_counted(proof)}."
+    numbers = {"steps": len(proof.steps), **_numbers(proof)}
+    if spec.attained is not None:
+        numbers["attained"] = exact.attained(claim.relation, claim.domain, spec.attained)
+        summary += f" Tight: {numbers['attained']}."
+    return Evidence(
+        Kind.ARGUMENT,
+        None,
+        True,
+        summary,
+        numbers,
+        {"sympy": sp.__version__},
+        {"steps": proof.steps},
+        given=proof.rests_on,
     )
 
 
 def check_disproof(claim: Claim, settings: Settings) -> Evidence:
     """Run the claim's `Disproof`: derive both sides and the sign of their difference.
 
-    The equation fails in every case if right minus left is positive, or negative, by the
-    assumptions on the symbols alone.
+    The equation fails in every case if right minus left is positive, or negative, by the signs of
+    the symbols alone.
     """
     del settings
     proof = claim.check_of(Disproof).prove()
     gap = residual(claim.relation, proof, claim.domain)
-    fails = bool(gap.is_positive or gap.is_negative)
+    fails = signs.positive(gap, claim.domain) or signs.positive(-gap, claim.domain)
+    certificate = certify(proof, claim.relation, claim.domain)
+    strange = sorted(str(part) for part in certificate.symbols() - sym.SYMBOLS.keys())
     control_holds = proves(proof, claim.control, claim.domain)
     summary = f"The two sides differ by {text(gap)} in every case: the statement is false."
-    numbers = {
-        "steps": len(proof.steps),
-        "difference": text(gap),
-        "rests_on": list(proof.rests_on),
-    }
+    unclear = f"the difference {text(gap)} has no definite sign"
+    reason = f"{', '.join(strange)}: not measured" if strange else "" if fails else unclear
     return Evidence(
-        Kind.COUNTEREXAMPLE,
-        False if fails else None,
+        Kind.DISPROOF,
+        None if reason else False,
         control_holds,
-        summary if fails else f"The difference {text(gap)} has no definite sign.",
-        numbers,
+        f"{unclear[0].upper()}{unclear[1:]}." if reason else summary,
+        {"steps": len(proof.steps), **_numbers(proof), "difference": text(gap)},
         {"sympy": sp.__version__},
         {"steps": proof.steps},
+        reason=reason,
+        given=proof.rests_on,
     )
 
 

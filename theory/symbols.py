@@ -1,4 +1,8 @@
-"""The symbols that relations may use: meaning, shape and printed form.
+"""The symbols that relations may use: meaning, shape, printed form, and whether they are derived.
+
+A symbol is *primitive*, a parameter or a number that a sampler measures from raw data, or
+*derived*, an expression in primitive ones (`derived`), which is evaluated wherever it is measured.
+`docs/proofs.md` says what a proof may take for granted of them.
 
 They describe one unit of a batch-normalisation layer.  Index convention: ``m`` is the batch size;
 ``i, k, l`` run over the batch.  ``y`` (m) are the activations before normalisation, ``mu`` and
@@ -10,6 +14,8 @@ The *name* of a SymPy symbol is what text output shows (``<g,yhat>``); its *axes
 its measurements: ``""`` is one number per instance, ``"ki"`` an m x m array, and so on.
 """
 
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,15 +26,27 @@ from sympy.printing.str import StrPrinter
 
 @dataclass(frozen=True)
 class SymbolInfo:
-    """A symbol with its meaning, LaTeX and the axes of its measurements."""
+    """A symbol with its meaning, LaTeX and the axes of its measurements.
+
+    Attributes
+    ----------
+    expression
+        What a derived symbol is, in other symbols; None for a primitive one.
+    signed
+        Whether its declared sign may be used in a proof: it is that of a symbol of `theory`, which
+        the samplers check, and not of one that a claim brings along.
+    """
 
     symbol: sp.Symbol
     meaning: str
     latex: str
     axes: str = ""
+    expression: sp.Expr | None = None
+    signed: bool = False
 
 
 SYMBOLS: Final[dict[sp.Symbol, SymbolInfo]] = {}
+AXES: Final = "kil"
 
 
 def symbol(name: str, tex: str, meaning: str, axes: str = "", **assumptions: bool) -> sp.Symbol:
@@ -43,10 +61,64 @@ def symbol(name: str, tex: str, meaning: str, axes: str = "", **assumptions: boo
         If the symbol exists already.
     """
     created = sp.Symbol(name, **(assumptions or {"real": True}))
-    if created in SYMBOLS:
-        raise ValueError(f"the symbol {name} exists already: {SYMBOLS[created].meaning}")
-    SYMBOLS[created] = SymbolInfo(created, meaning, tex, axes)
+    _register(SymbolInfo(created, meaning, tex, axes, signed=ours(_caller())))
     return created
+
+
+def derived(name: str, tex: str, meaning: str, expression: sp.Expr) -> sp.Symbol:
+    """Create a symbol that stands for an expression in registered symbols.
+
+    It has no sign of its own: what is known of it is what is known of the expression.
+
+    Raises
+    ------
+    ValueError
+        If the symbol exists already, or the expression has a symbol that is not registered.
+    """
+    strange = sorted(str(part) for part in expression.free_symbols if part not in SYMBOLS)
+    if strange:
+        raise ValueError(f"{name}: {', '.join(strange)}: register the symbols of its expression")
+    created = sp.Symbol(name, real=True)
+    used = axes_of(expression.free_symbols)
+    _register(SymbolInfo(created, meaning, tex, used, expression=expression))
+    return created
+
+
+def _register(info: SymbolInfo) -> None:
+    if info.symbol in SYMBOLS:
+        known = SYMBOLS[info.symbol].meaning
+        raise ValueError(f"the symbol {info.symbol} exists already: {known}")
+    SYMBOLS[info.symbol] = info
+
+
+def _caller() -> str:
+    """Name of the module that calls the function that calls this."""
+    return str(sys._getframe(2).f_globals.get("__name__", ""))
+
+
+def ours(module: str) -> bool:
+    """Whether a module is one of `bnproof.theory` that is no claim."""
+    return module.startswith("bnproof.theory.") and not module.startswith("bnproof.theory.claims.")
+
+
+def axes_of(symbols: Iterable[sp.Symbol]) -> str:
+    """The union of the symbols' axes, in the order k, i, l."""
+    used = "".join(SYMBOLS[symbol].axes for symbol in symbols)
+    return "".join(axis for axis in AXES if axis in used)
+
+
+def in_primitives(expr: sp.Basic, keep: Iterable[sp.Symbol] = ()) -> sp.Basic:
+    """Replace derived symbols by what they are, except those in `keep`."""
+    kept = set(keep)
+    while True:
+        known = {
+            part: SYMBOLS[part].expression
+            for part in expr.free_symbols - kept
+            if part in SYMBOLS and SYMBOLS[part].expression is not None
+        }
+        if not known:
+            return expr
+        expr = expr.subs(known, simultaneous=True)
 
 
 # The layer.
@@ -92,15 +164,47 @@ delta_ki = symbol("delta_ki", r"\delta_{ki}", "1 if k = i, else 0", "ki")
 delta_kl = symbol("delta_kl", r"\delta_{kl}", "1 if k = l, else 0", "kl")
 delta_il = symbol("delta_il", r"\delta_{il}", "1 if i = l, else 0", "il")
 
-# Directions h, k of a derivation, known by their inner products.
-h1 = symbol("<1,h>", r"\langle \mathbf{1}, h\rangle", "sum of h")
-hy = symbol("<h,yhat>", r"\langle h, \hat y\rangle", "h against yhat")
-hh = symbol("|h|^2", r"\|h\|^2", "squared norm of h", nonnegative=True)
-k1 = symbol("<1,k>", r"\langle \mathbf{1}, k\rangle", "sum of k")
-ky = symbol("<k,yhat>", r"\langle k, \hat y\rangle", "k against yhat")
-kk = symbol("|k|^2", r"\|k\|^2", "squared norm of k", nonnegative=True)
-hk = symbol("<h,k>", r"\langle h, k\rangle", "h against k")
-gh = symbol("<g,h>", r"\langle g, h\rangle", "g against h")
+# Directions h, k of a derivation, known by their inner products; where they are measured they are
+# the inputs X e_k and X e_i over the batch.
+h1 = symbol("<1,h>", r"\langle \mathbf{1}, h\rangle", "sum of h", "k")
+hy = symbol("<h,yhat>", r"\langle h, \hat y\rangle", "h against yhat", "k")
+hh = symbol("|h|^2", r"\|h\|^2", "squared norm of h", "k", nonnegative=True)
+k1 = symbol("<1,k>", r"\langle \mathbf{1}, k\rangle", "sum of k", "i")
+ky = symbol("<k,yhat>", r"\langle k, \hat y\rangle", "k against yhat", "i")
+kk = symbol("|k|^2", r"\|k\|^2", "squared norm of k", "i", nonnegative=True)
+hk = symbol("<h,k>", r"\langle h, k\rangle", "h against k", "ki")
+gh = symbol("<g,h>", r"\langle g, h\rangle", "g against h", "k")
+gk = symbol("<g,k>", r"\langle g, k\rangle", "g against k", "i")
+
+
+def form(a: str, b: str, axes: str = "") -> sp.Symbol:
+    """The Hessian at z between two vectors, as a symbol of its own."""
+    tex = {"yhat": r"\hat y", "1": r"\mathbf{1}"}
+    left, right = tex.get(a, a), tex.get(b, b)
+    return symbol(
+        f"H({a},{b})", f"{left}^\\top H {right}", f"Hessian at z between {a} and {b}", axes
+    )
+
+
+# The Hessian at z between 1, yhat and g, and along the directions h and k.
+FORM: Final = {
+    (a, b): form(a, b, axes)
+    for a, b, axes in (
+        ("1", "1", ""),
+        ("1", "yhat", ""),
+        ("1", "g", ""),
+        ("yhat", "yhat", ""),
+        ("yhat", "g", ""),
+        ("g", "g", ""),
+        ("1", "h", "k"),
+        ("1", "k", "i"),
+        ("yhat", "h", "k"),
+        ("yhat", "k", "i"),
+        ("h", "h", "k"),
+        ("h", "k", "ki"),
+        ("k", "k", "i"),
+    )
+}
 
 # Definition of the layer.
 beta = symbol("beta", r"\beta", "shift of the layer")

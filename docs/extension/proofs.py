@@ -5,12 +5,20 @@ from typing import Any, Final
 
 from docutils import nodes
 
-from bnproof.theory.claim import Claim, Counterexample, Disproof, ExactCase, Proof, Settings
+from bnproof.theory.claim import (
+    Argument,
+    Claim,
+    Counterexample,
+    Disproof,
+    ExactCase,
+    Proof,
+    Settings,
+)
 from bnproof.theory.proving.derivation import Step
 from bnproof.verification import carry_out
 from extension.nodes import Inline, bullets, folded, formula, paragraph, section
 
-EXACT: Final = (Proof, Disproof, Counterexample, ExactCase)
+EXACT: Final = (Proof, Disproof, Argument, Counterexample, ExactCase)
 
 
 def proofs(claim: Claim) -> list[nodes.Node]:
@@ -32,11 +40,9 @@ def proofs(claim: Claim) -> list[nodes.Node]:
 
 
 def _notes(numbers: Mapping[str, Any]) -> Iterator[list[Inline]]:
-    """Yield the case of equality and the theorems that the derivation uses."""
-    if numbers.get("equality"):
-        yield [f"equality: {numbers['equality']}"]
+    """Yield the theorems of others that the derivation uses: the verdict is given these."""
     for theorem in numbers.get("rests_on", ()):
-        yield [f"rests on: {theorem}"]
+        yield [f"given: {theorem}"]
 
 
 def _numbered(steps: Sequence[Step]) -> nodes.enumerated_list:

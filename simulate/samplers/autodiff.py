@@ -5,7 +5,7 @@ No value of a symbol uses a derived formula.  The magnitudes are in
 closed form.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import product
 from typing import Final
@@ -15,9 +15,18 @@ import torch
 from torch import Tensor
 
 from bnproof.simulate import memory
-from bnproof.simulate.samplers.base import jacobian, stream
+from bnproof.simulate.samplers.base import OutsideError, jacobian, stream
 from bnproof.simulate.samplers.losses import LOSSES
-from bnproof.simulate.samplers.networks import EPSILONS, GAMMAS, INPUTS, Problems, block, draw
+from bnproof.simulate.samplers.networks import (
+    DECADES,
+    DRAWN,
+    EPSILONS,
+    GAMMAS,
+    INPUTS,
+    Problems,
+    block,
+    draw,
+)
 from bnproof.simulate.samplers.regimes import REGIMES
 from bnproof.simulate.samplers.unit import Unit
 from bnproof.theory import symbols as sym
@@ -28,7 +37,11 @@ SIZES: Final = (2, 3, 8, 64, 513, 4096)
 # Up to this batch size the number of instances is that of the scale; above, it shrinks to keep the
 # work constant, down to one for each pair of eps and gamma.
 FULL: Final = 64
-LEAST: Final = len(EPSILONS) * len(GAMMAS)
+LEAST: Final = (len(EPSILONS) + 1) * len(GAMMAS)
+# Values that stand for all others when a domain is asked which eps it allows.
+TRIED: Final = (1e-9, 0.0371, 0.73, 31.4, 2.7e5)
+# The largest batch size for a relation whose symbols have so many axes.
+LARGEST: Final = (4096, 512, 48, 12)
 # Vectors of length m that measuring one instance takes, graphs included; the largest number
 # observed is 505, for `bn_hessian` at m = 5.
 VECTORS: Final = 600
@@ -99,22 +112,39 @@ class Measured(Unit):
 
 
 def epsilons(domain: sp.Basic) -> tuple[float, ...]:
-    """The values of eps that the domain allows.
+    """The values of eps that the domain allows, and `DRAWN` if it allows others as well.
 
     Raises
     ------
-    ValueError
+    OutsideError
         If it excludes all of them.
     """
-    allowed = [e for e in EPSILONS if domain.subs(sym.eps, sp.Rational(str(e))) != sp.false]
+
+    def admitted(value: float) -> bool:
+        return bool(domain.subs(sym.eps, sp.Rational(str(value))) != sp.false)
+
+    allowed = list(filter(admitted, EPSILONS))
+    if any(map(admitted, TRIED)):
+        allowed.append(DRAWN)
     if not allowed:
-        raise ValueError(f"domain {domain} excludes every eps in {EPSILONS}")
+        raise OutsideError(f"domain {domain} excludes every eps of {EPSILONS} and between")
     return tuple(allowed)
+
+
+def shown(domain: sp.Basic) -> list[float | str]:
+    """The values of `epsilons` for a reader."""
+    law = f"log-uniform, 1e{DECADES[0]:.0f} to 1e{DECADES[1]:.0f}"
+    return [law if value == DRAWN else value for value in epsilons(domain)]
 
 
 def sizes(spec: RandomTest) -> tuple[int, ...]:
     """The claim's batch sizes, or those of this sampler if the claim has the defaults."""
     return SIZES if spec.sizes == RandomTest().sizes else spec.sizes
+
+
+def largest(symbols: Iterable[sp.Symbol]) -> int:
+    """The largest batch size at which these symbols can be measured on many instances."""
+    return LARGEST[len(sym.axes_of(symbols))]
 
 
 def batches(
@@ -142,6 +172,7 @@ def batches(
                 regime=regime,
                 epsilons=allowed,
                 gammas=GAMMAS,
+                zeros=True,
                 device=device,
             )
             yield m, Measured(drawn)
@@ -155,7 +186,7 @@ def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
         "inputs": INPUTS,
         "losses": list(LOSSES),
         "regimes": list(REGIMES),
-        "eps": list(epsilons(domain)),
+        "eps": shown(domain),
         "factors on |gamma|": list(GAMMAS),
         "dtype": "float64",
     }

@@ -4,15 +4,15 @@ The adversary of `bnproof.simulate.search` climbs on the same measurements, with
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Final, TypeVar
+from functools import cache
+from typing import Any, ClassVar, TypeVar
 
 import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.theory.symbols import SYMBOLS
+from bnproof.theory.symbols import SYMBOLS, axes_of
 
-AXES: Final = "kil"
 Measure = Callable[[Any], Tensor]
 Normal = Callable[..., Tensor]
 T = TypeVar("T")
@@ -24,6 +24,7 @@ class Measurements:
     Subclasses fill `VALUES`, which maps each symbol to a function of the batch that returns (K,),
     or (K, m, ...) for a symbol with axes.  `MAGNITUDES` does the same, for symbols in which terms
     cancel, for the sum of the absolute values of those terms: the unit of their rounding error.
+    A derived symbol without an entry is evaluated from its expression.
 
     Attributes
     ----------
@@ -37,6 +38,13 @@ class Measurements:
     VALUES: ClassVar[Mapping[sp.Symbol, Measure]] = {}
     MAGNITUDES: ClassVar[Mapping[sp.Symbol, Measure]] = {}
 
+    def measures(self, symbol: sp.Symbol) -> bool:
+        """Whether the symbol is measured, or is an expression in measured ones."""
+        if symbol in self.VALUES:
+            return True
+        expression = SYMBOLS[symbol].expression if symbol in SYMBOLS else None
+        return expression is not None and all(map(self.measures, expression.free_symbols))
+
     def value(self, symbol: sp.Symbol) -> Tensor:
         """Value of a symbol.
 
@@ -45,15 +53,20 @@ class Measurements:
         KeyError
             If this sampler does not measure the symbol.
         """
-        if symbol not in self.VALUES:
+        if not self.measures(symbol):
             raise KeyError(f"{type(self).__name__} does not measure the symbol {symbol}")
-        return self.kept(self.VALUES[symbol](self))
+        measured = self.VALUES.get(symbol)
+        value = measured(self) if measured else evaluate(SYMBOLS[symbol].expression, self.value)
+        return self.kept(value)
 
     def magnitude(self, symbol: sp.Symbol) -> Tensor:
         """Sum of the absolute values of the terms that cancel in `symbol`, of the same shape."""
         if symbol in self.MAGNITUDES:
             return self.MAGNITUDES[symbol](self).detach()
-        return self.value(symbol).abs()
+        if symbol in self.VALUES or not self.measures(symbol):
+            return self.value(symbol).abs()
+        parts = terms(SYMBOLS[symbol].expression)
+        return torch.stack([evaluate(part, self.magnitude).abs() for part in parts]).sum(0)
 
     def kept(self, tensor: Tensor) -> Tensor:
         """The tensor, without its graph unless graphs are kept."""
@@ -80,6 +93,10 @@ class Measurements:
     def halves(self) -> "tuple[Measurements, Measurements] | None":
         """The same symbols for each half of the instances, or None if they cannot be halved."""
         return None
+
+
+class OutsideError(ValueError):
+    """No random instance lies in the domain of a claim."""
 
 
 def dot(left: Tensor, right: Tensor) -> Tensor:
@@ -111,6 +128,17 @@ def normals(source: int | torch.Generator, device: str = "cpu") -> Normal:
     return normal
 
 
+def least_squares(matrix: Tensor, target: Tensor) -> Tensor:
+    """Return the x (K, d) that minimise ``|matrix x - target|`` for matrices (K, m, d) of rank d.
+
+    PyTorch's default driver on a CPU, ``gelsy``, passes LAPACK an uninitialised array of column
+    indices, so the column order and the last digits depend on previous memory contents
+    (pytorch/pytorch issue 187411).  ``gels`` has no such array, and is what a GPU uses anyway.
+    """
+    solution: Tensor = torch.linalg.lstsq(matrix, target.unsqueeze(-1), driver="gels").solution
+    return solution.squeeze(-1)
+
+
 def stream(seed: int, number: int) -> int:
     """Seed of draw `number` of a run with `seed`; distinct for different runs up to 10^6 draws."""
     return seed * 1_000_003 + number
@@ -140,7 +168,31 @@ def arrange(tensor: Tensor, symbol: sp.Symbol, axes: str) -> Tensor:
     return tensor
 
 
-def axes_of(symbols: Iterable[sp.Symbol]) -> str:
-    """The union of the symbols' axes, in the order k, i, l."""
-    used = "".join(SYMBOLS[symbol].axes for symbol in symbols)
-    return "".join(axis for axis in AXES if axis in used)
+@cache
+def terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
+    """The terms of an expanded expression, which may cancel."""
+    return tuple(sp.Add.make_args(sp.expand(expr)))
+
+
+@cache
+def compiled(expr: sp.Basic) -> tuple[list[sp.Symbol], Callable[..., Any]]:
+    """The symbols of an expression, and the expression as a function of their tensors."""
+    symbols = sorted(expr.free_symbols, key=str)
+    # PyTorch's functions take no plain numbers: constants are evaluated first.
+    expr = expr.replace(
+        lambda part: (
+            isinstance(part, sp.Expr)
+            and part.is_number
+            and bool(part.is_real)
+            and not isinstance(part, sp.Rational | sp.Float)
+        ),
+        lambda part: sp.N(part, 17),
+    )
+    return symbols, sp.lambdify(symbols, expr, modules="torch", dummify=True)
+
+
+def evaluate(expr: sp.Basic, value: Callable[[sp.Symbol], Tensor]) -> Tensor:
+    """An expression of measured symbols, given the value of each; axes are broadcast."""
+    symbols, function = compiled(expr)
+    axes = axes_of(symbols)
+    return torch.as_tensor(function(*(arrange(value(part), part, axes) for part in symbols)))

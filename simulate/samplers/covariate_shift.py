@@ -97,12 +97,14 @@ Networks.VALUES = {
     definitions.cosine: lambda q: q.measure(len(q.layers)).cosine,
     definitions.usual: lambda q: q.pair[0].flatten(1).norm(dim=1),
     definitions.shifted: lambda q: q.pair[1].flatten(1).norm(dim=1),
+    definitions.product: lambda q: inner(*q.pair),
     definitions.first_shift: lambda q: q.measure(1).distance,
     definitions.full_shift: lambda q: q.full,
 }
 Networks.MAGNITUDES = {
     definitions.shift: _sum_of_lengths,
     definitions.cosine: _cosine_size,
+    definitions.product: lambda q: inner(*map(torch.abs, q.pair)),
     definitions.first_shift: lambda q: 2 * definitions.length(q.gradient(q.layers, 1), inner),
 }
 

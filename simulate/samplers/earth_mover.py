@@ -57,12 +57,16 @@ def _spread_size(points: Tensor) -> Tensor:
 Samples.VALUES = {
     em.distance: lambda q: q.least(_lengths(q)),
     em.gap: lambda q: (q.first.mean(1) - q.second.mean(1)).square().sum(-1),
+    em.apart: lambda q: _lengths(q).mean((1, 2)),
+    em.variance: lambda q: _lengths(q).flatten(1).var(-1, correction=0),
     em.spread_p: lambda q: _spread(q.first),
     em.spread_q: lambda q: _spread(q.second),
 }
 Samples.MAGNITUDES = {
     em.distance: lambda q: q.least(_sizes(q)),
     em.gap: lambda q: (q.first.abs().mean(1) + q.second.abs().mean(1)).square().sum(-1),
+    em.apart: lambda q: _sizes(q).mean((1, 2)),
+    em.variance: lambda q: _sizes(q).square().mean((1, 2)),
     em.spread_p: lambda q: _spread_size(q.first),
     em.spread_q: lambda q: _spread_size(q.second),
 }

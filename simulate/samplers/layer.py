@@ -4,7 +4,7 @@ Shapes: K problems, batch size m, d inputs, n units; weights W (K, d, n), activa
 (K, m, n).  Hessians use double backward through the whole map, eigenvalues a dense solver.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import product
 from typing import Final
@@ -14,9 +14,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from bnproof.simulate.samplers.autodiff import epsilons
-from bnproof.simulate.samplers.base import Measurements, Normal, chunks, jacobian, normals
-from bnproof.simulate.samplers.networks import CLASSES, LOSSES, normalise
+from bnproof.simulate.samplers.autodiff import epsilons, shown
+from bnproof.simulate.samplers.base import (
+    Measurements,
+    Normal,
+    apply,
+    chunks,
+    dot,
+    jacobian,
+    normals,
+)
+from bnproof.simulate.samplers.networks import CLASSES, LOSSES, constants, normalise
 from bnproof.simulate.samplers.regimes import REGIMES, drawn
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.layer import curvature as cur
@@ -80,8 +88,22 @@ class Layer(Measurements):
         return torch.linalg.eigvalsh(self.at_z[1]).amax(-1)
 
     @cached_property
-    def tops(self) -> Tensor:
-        """Top eigenvalue of each K_j(h), the Hessian for ``<g,z> + h|z - z0|^2/2``, (K, n).
+    def along(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The unit top eigenvector U (K, d, n), XU, and the change of z along it (K, m, n)."""
+        top = torch.linalg.eigh(self.hess).eigenvectors[..., -1].reshape(self.W.shape)
+        moved = self.X @ top
+        change: Tensor = torch.func.jvp(self.out, (self.y,), (moved,))[1]
+        return top, moved, change
+
+    @property
+    def reach(self) -> Tensor:
+        """Size of the squared change of z, (K,)."""
+        s2 = self.y.var(1, correction=0, keepdim=True) + self.eps
+        return (self.gamma**2 / s2).amax((1, 2)) * torch.linalg.matrix_norm(self.X, 2) ** 2
+
+    @cached_property
+    def separate(self) -> Tensor:
+        """K_j(h) of each unit, the Hessian for ``<g,z> + h|z - z0|^2/2``, (K, n, m, m).
 
         This loss does not couple units, so a backward pass gives row k for all of them.
         """
@@ -93,8 +115,12 @@ class Layer(Measurements):
             return (g * z + h / 2 * (z - start).square()).sum((1, 2))
 
         y, gradient = self._gradient(separate, self.y)
-        rows = jacobian(gradient, y, create_graph=self.graph)
-        return torch.linalg.eigvalsh(rows.permute(0, 3, 1, 2)).amax(-1)
+        return jacobian(gradient, y, create_graph=self.graph).permute(0, 3, 1, 2)
+
+    @cached_property
+    def tops(self) -> Tensor:
+        """Top eigenvalue of each K_j(h), (K, n)."""
+        return torch.linalg.eigvalsh(self.separate).amax(-1)
 
     @cached_property
     def terms(self) -> Tensor:
@@ -107,15 +133,27 @@ class Layer(Measurements):
         return (own + bend).amax((1, 2))
 
 
+def _form(direction: Tensor, matrix: Tensor) -> Tensor:
+    """``u'Mu`` of each problem, u of shape (K, m, n)."""
+    return dot(direction.flatten(1), apply(matrix, direction.flatten(1)))
+
+
 Layer.VALUES = {
     lay.lamW: lambda q: torch.linalg.eigvalsh(q.hess).amax(-1),
     lay.lamU: lambda q: q.tops.amax(-1),
     lay.h: lambda q: q.h,
+    lay.moved: lambda q: q.along[1].square().sum((1, 2)),
+    lay.units: lambda q: torch.einsum("kin,knij,kjn->k", q.along[1], q.separate, q.along[1]),
+    lay.change: lambda q: q.along[2].square().sum((1, 2)),
+    lay.bent: lambda q: _form(q.along[2], q.at_z[1]),
     cur.opX: lambda q: torch.linalg.matrix_norm(q.X, 2) ** 2,
 }
 Layer.MAGNITUDES = {
     lay.lamW: lambda q: q.terms * torch.linalg.matrix_norm(q.X, 2) ** 2,
     lay.lamU: lambda q: q.terms,
+    lay.units: lambda q: q.terms * torch.linalg.matrix_norm(q.X, 2) ** 2,
+    lay.change: lambda q: q.reach,
+    lay.bent: lambda q: q.h.abs() * q.reach,
 }
 
 
@@ -169,9 +207,16 @@ def draw(
         regime, normal(count, m, INPUTS), normal(count, UNITS, INPUTS), normal(count, INPUTS)
     )
     gamma, beta = normal(count, 1, UNITS), normal(count, 1, UNITS)
-    chosen = torch.tensor(epsilons, dtype=torch.float64, device=device)
-    eps = chosen[torch.arange(count, device=device) % len(epsilons)][:, None, None]
-    return Layer(X, W.mT, gamma, beta, eps, _losses(normal, count, m)[loss])
+    losses = _losses(normal, count, m)
+    number = torch.arange(count, device=device)
+    eps = constants(epsilons, number, normal(count))[:, None, None]
+    return Layer(X, W.mT, gamma, beta, eps, losses[loss])
+
+
+def largest(symbols: Iterable[sp.Symbol]) -> int:
+    """The largest batch size; Hessians in all activations are formed."""
+    del symbols
+    return 16
 
 
 def batches(
@@ -195,6 +240,6 @@ def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
         "units": UNITS,
         "losses": list(LOSSES),
         "regimes": list(REGIMES),
-        "eps": list(epsilons(domain)),
+        "eps": shown(domain),
         "dtype": "float64",
     }

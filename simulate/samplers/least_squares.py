@@ -12,8 +12,14 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers import lstsq as least_squares
-from bnproof.simulate.samplers.base import Measurements, apply, chunks, jacobian, normals
+from bnproof.simulate.samplers.base import (
+    Measurements,
+    apply,
+    chunks,
+    jacobian,
+    least_squares,
+    normals,
+)
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.training import least_squares as quadratics
 
@@ -91,7 +97,7 @@ class Problem:
         """Gradient along the first and last singular direction at equal errors, and term sizes."""
         _, _, basis = torch.linalg.svd(self.matrix, full_matrices=False)
         ends = basis[:, [0, -1]]
-        solution = least_squares.solve(self.matrix, self.target)
+        solution = least_squares(self.matrix, self.target)
         x = (solution + ends.sum(1)).requires_grad_()
         along = apply(ends, self.gradient(x))
         A, x = self.matrix.abs(), x.detach().abs()
@@ -126,6 +132,7 @@ Pairs.VALUES = {
     quadratics.largest: lambda q: q.first.singular[:, 0],
     quadratics.smallest: lambda q: q.first.singular[:, -1],
     quadratics.cond: lambda q: q.first.condition,
+    quadratics.cond_2: lambda q: q.second.condition,
     quadratics.best: lambda q: q.first.best,
     quadratics.limit: lambda q: q.first.limit,
     quadratics.ratio: lambda q: q.first.ratio,

@@ -27,6 +27,11 @@ Loss = Callable[[Tensor], Tensor]
 LOSSES: Final = losses.LOSSES
 CLASSES: Final = losses.CLASSES
 EPSILONS: Final = (0.0, 1e-5, 1e-3, 0.1)
+# In place of a value of eps: a draw from a continuous law, log-uniform over these decades.
+DRAWN: Final = float("-inf")
+DECADES: Final = (-12.0, 6.0)
+# With `zeros`, gamma is 0 in one problem of so many.
+ZERO: Final = 13
 # Factors on |gamma|, which is log-normal.
 GAMMAS: Final = (1.0, 1e-4, 1e4)
 DTYPES: Final = (torch.float64, torch.float32)
@@ -96,14 +101,16 @@ def draw(
     width: int = INPUTS,
     epsilons: Sequence[float] = EPSILONS,
     gammas: Sequence[float] = (1.0,),
+    zeros: bool = False,
     device: str = "cpu",
     dtype: torch.dtype = torch.float64,
 ) -> Problems:
     """Draw problems number `start` to ``start + count - 1`` of a seed, of batch size `m`.
 
     gamma has a random sign and a log-normal size times one of `gammas`.  eps cycles through
-    `epsilons`; after each cycle the factor on gamma advances, so that every pair appears.
-    `width` is the number d of inputs.
+    `epsilons`; after each cycle the factor on gamma advances, so that every pair appears.  For
+    `DRAWN` among them eps is log-uniform.  `zeros` makes gamma 0 now and then.  `width` is the
+    number d of inputs.
 
     Raises
     ------
@@ -117,21 +124,36 @@ def draw(
     if dtype not in DTYPES:
         raise ValueError(f"dtype {dtype}: must be torch.float64 or torch.float32")
     for name, values in (("epsilons", epsilons), ("gammas", gammas)):
-        if not values or not all(0 <= value < np.inf for value in values):
+        fixed = [value for value in values if name == "gammas" or value != DRAWN]
+        if not values or not all(0 <= value < np.inf for value in fixed):
             given = "empty" if not values else f"{tuple(values)}"
             raise ValueError(f"{name} is {given}; give at least one value, finite and >= 0")
     size = block(m)
     first, last = start // size, (start + count - 1) // size
     blocks = [_block(m, loss, seed, b, regime, width) for b in range(first, last + 1)]
-    y, gamma, beta = (torch.cat(parts) for parts in list(zip(*blocks, strict=True))[:3])
+    y, gamma, beta, free = (torch.cat(parts) for parts in list(zip(*blocks, strict=True))[:4])
     part = slice(start - first * size, start - first * size + count)
     number = torch.arange(start, start + count)
     sizes = torch.tensor(gammas, dtype=torch.float64)[number // len(epsilons) % len(gammas)]
-    eps = torch.tensor(epsilons, dtype=torch.float64)[number % len(epsilons)]
+    eps = constants(epsilons, number, free[part].squeeze(-1))
+    if zeros:
+        sizes = torch.where(number % ZERO == ZERO - 1, 0.0, sizes)
     tensors = (y[part], gamma[part] * sizes.unsqueeze(-1), beta[part], eps.unsqueeze(-1))
-    chosen = losses.joined([block[3] for block in blocks]).take(part)
+    chosen = losses.joined([block[4] for block in blocks]).take(part)
     y, gamma, beta, eps = (tensor.to(device, dtype) for tensor in tensors)
     return Problems(y, gamma, beta, eps, chosen.to(device, dtype))
+
+
+def constants(epsilons: Sequence[float], number: Tensor, free: Tensor) -> Tensor:
+    """Eps of problems by their number, (K,): one of `epsilons`, or for `DRAWN` from the law.
+
+    `free` are standard normals, (K,).
+    """
+    cycle = torch.tensor(epsilons, dtype=torch.float64, device=number.device)
+    eps = cycle[number % len(epsilons)]
+    low, high = DECADES
+    law = 10 ** (low + (high - low) * torch.special.ndtr(free))
+    return torch.where(eps == DRAWN, law.to(eps), eps)
 
 
 def _require(count: int, m: int, start: int, width: int, seed: int) -> None:
@@ -146,8 +168,11 @@ def _require(count: int, m: int, start: int, width: int, seed: int) -> None:
 
 def _block(
     m: int, loss: str, seed: int, number: int, regime: str, width: int
-) -> tuple[Tensor, Tensor, Tensor, losses.Loss]:
-    """One block of B problems in float64: activations (B, m), gamma and beta (B, 1), and loss."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, losses.Loss]:
+    """One block of B problems in float64: activations (B, m), gamma, beta and a normal, and loss.
+
+    The last normal (B, 1) is what eps is drawn from.
+    """
     size, generator = block(m), np.random.Generator(np.random.SFC64([seed, number]))
 
     def normal(*shape: int) -> Tensor:
@@ -158,4 +183,5 @@ def _block(
     y = torch.bmm(w.unsqueeze(1), X).squeeze(1)
     sign = torch.where(normal(size, 1) < 0, -1.0, 1.0)
     gamma, beta = sign * normal(size, 1).exp(), normal(size, 1)
-    return y, gamma, beta, losses.LOSSES[loss](size, m, normal)
+    drawn = losses.LOSSES[loss](size, m, normal)
+    return y, gamma, beta, normal(size, 1), drawn

@@ -6,7 +6,7 @@ group, by automatic differentiation with respect to the whole tensor.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -16,13 +16,21 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, chunks, dot, jacobian, normals
-from bnproof.simulate.samplers.networks import EPSILONS, LOSSES, Loss
+from bnproof.simulate.samplers.autodiff import TRIED
+from bnproof.simulate.samplers.base import (
+    Measurements,
+    OutsideError,
+    chunks,
+    dot,
+    jacobian,
+    normals,
+)
+from bnproof.simulate.samplers.networks import DRAWN, EPSILONS, LOSSES, Loss, constants
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.normalizers import groups as sym
-from bnproof.theory.normalizers.oblique import nn, ww
+from bnproof.theory.normalizers.oblique import nn, wf, wn, ww
 from bnproof.theory.normalizers.table import NORMALIZERS, Axis
-from bnproof.theory.symbols import delta_ki, eps, m, mu, sigma, vv
+from bnproof.theory.symbols import axes_of, delta_ki, eps, m, mu, sigma, vv
 
 CHUNK: Final = 2_000
 DRAWS: Final = ("Gaussian", "heavy-tailed")
@@ -93,11 +101,14 @@ class Kind:
             sym.c_n: int(self.centred),
             sym.c_S: int(self.scale_centred),
         }
-        return tuple(
-            constant
-            for constant in (EPSILONS if self.eps_at else (0.0,))
-            if domain.subs(known | {eps: sp.Rational(str(constant))}) != sp.false
-        )
+
+        def admitted(constant: float) -> bool:
+            return bool(domain.subs(known | {eps: sp.Rational(str(constant))}) != sp.false)
+
+        if not self.eps_at:
+            return (0.0,) if admitted(0.0) else ()
+        allowed = tuple(filter(admitted, EPSILONS))
+        return (*allowed, DRAWN) if any(map(admitted, TRIED)) else allowed
 
 
 POWERS: Final = {"1": 1.0, "3/2": 1.5, "2": 2.0, "4": 4.0, "inf": math.inf}
@@ -228,10 +239,15 @@ class Measured(Measurements):
         mean = u.mean(-1, keepdim=True) if kind.centred or kind.scale_centred else 0
         return (u + mean) / self.scale.detach()
 
+    @property
+    def w_terms(self) -> Tensor:
+        """Entrywise absolute terms of w."""
+        return self.w.abs() + self.w.abs().mean(-1, keepdim=True)
+
     @cached_property
     def v_terms(self) -> Tensor:
         """Entrywise absolute terms of v."""
-        f, w = self.f.abs(), self.w.abs() + self.w.abs().mean(-1, keepdim=True)
+        f, w = self.f.abs(), self.w_terms
         along = (f * self.terms).sum(-1, keepdim=True)
         return (f + f.mean(-1, keepdim=True) + along * w) / self.scale.detach()
 
@@ -266,6 +282,9 @@ Measured.VALUES = {
     sym.var_n: lambda q: q.n.var(-1, correction=0),
     nn: lambda q: q.n.square().sum(-1),
     ww: lambda q: q.w.square().sum(-1),
+    wn: lambda q: dot(q.w, q.n),
+    wf: lambda q: dot(q.w, q.centre(q.f)),
+    sym.theta: lambda q: 1 - dot(q.w, q.u) / q.scale.squeeze(-1),
     vv: lambda q: q.v.square().sum(-1),
 }
 Measured.MAGNITUDES = {
@@ -284,6 +303,9 @@ Measured.MAGNITUDES = {
         .square()
         .sum(-1)
     ),
+    wn: lambda q: dot(q.w_terms, q.terms),
+    wf: lambda q: dot(q.w_terms, q.f.abs() + q.f.abs().mean(-1, keepdim=True)),
+    sym.theta: lambda q: 1 + dot(q.w_terms, q.u.abs()) / q.scale.detach().squeeze(-1),
     vv: lambda q: q.v_terms.square().sum(-1),
 }
 
@@ -306,9 +328,10 @@ def draw(
     x = x**3 if spec == "heavy-tailed" else x
     x = x + normal(count, 1, 1, 1)
     gamma = normal(count, 1, x.shape[2], 1)
-    chosen = torch.tensor(epsilons, dtype=torch.float64, device=device)
-    constant = chosen[torch.arange(count, device=device) % len(epsilons)].unsqueeze(-1)
-    return Problems(kind, size, x, gamma, constant, LOSSES["non-convex"](count, size, normal))
+    loss = LOSSES["non-convex"](count, size, normal)
+    number = torch.arange(count, device=device)
+    constant = constants(epsilons, number, normal(count)).unsqueeze(-1)
+    return Problems(kind, size, x, gamma, constant, loss)
 
 
 def admitted(domain: sp.Basic) -> dict[str, tuple[float, ...]]:
@@ -316,14 +339,19 @@ def admitted(domain: sp.Basic) -> dict[str, tuple[float, ...]]:
 
     Raises
     ------
-    ValueError
+    OutsideError
         If the domain excludes all of them.
     """
     allowed = {name: kind.allowed(domain) for name, kind in KINDS.items()}
     allowed = {name: values for name, values in allowed.items() if values}
     if not allowed:
-        raise ValueError(f"domain {domain} excludes every normaliser")
+        raise OutsideError(f"domain {domain} excludes every normaliser")
     return allowed
+
+
+def largest(symbols: Iterable[sp.Symbol]) -> int:
+    """The largest group; entries of a Jacobian are measured row by row."""
+    return 24 if axes_of(symbols) else 4096
 
 
 def batches(

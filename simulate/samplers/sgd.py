@@ -86,6 +86,8 @@ Steps.VALUES = {
     sgd.alpha: lambda q: q.rate,
     sgd.grad_k: lambda q: q.mean,
     sgd.C: lambda q: _mean_square(q.gradients - q.mean[:, None]),
+    sgd.squares: lambda q: q.gradients.square().sum((1, 2)),
+    sgd.square: lambda q: q.gradients.sum(1).square().sum(-1),
     sgd.error_k: lambda q: q.errors(q.ordered(q.size)).mean(1),
     sgd.noise: lambda q: _mean_square(q.errors(q.ordered(q.size))),
     sgd.noise_without: lambda q: _mean_square(q.errors(q.subsets())),
@@ -95,6 +97,7 @@ Steps.VALUES = {
 
 Steps.MAGNITUDES = {
     sgd.grad_k: lambda q: q.gradients.abs().mean(1),
+    sgd.square: lambda q: q.gradients.abs().sum(1).square().sum(-1),
     sgd.C: lambda q: _mean_square(q.gradients.abs() + q.gradients.abs().mean(1)[:, None]),
     sgd.error_k: lambda q: q.sizes(q.ordered(q.size)).mean(1),
     sgd.noise: lambda q: _mean_square(q.sizes(q.ordered(q.size))),

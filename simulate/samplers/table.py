@@ -20,6 +20,7 @@ SAMPLERS: Final = {
     "features": "bnproof.simulate.samplers.features",
     "covariate_shift": "bnproof.simulate.samplers.covariate_shift",
     "law": "bnproof.simulate.samplers.fuss_catalan",
+    "products": "bnproof.simulate.samplers.products",
     "earth_mover": "bnproof.simulate.samplers.earth_mover",
 }
 

@@ -12,7 +12,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, dot
+from bnproof.simulate.samplers.base import Measure, Measurements, dot
 from bnproof.simulate.samplers.losses import Linear, Loss
 from bnproof.simulate.samplers.networks import Problems, normalise
 from bnproof.theory import symbols as sym
@@ -198,6 +198,30 @@ def _bent(q: Unit) -> Tensor:
     return gamma**2 / s**2 * own + gamma / (q.m * s**2) * (bend + 2 * push)
 
 
+def _vector(q: Unit, name: str) -> tuple[Tensor, Tensor]:
+    """One of the vectors 1, yhat and g, with its absolute terms."""
+    if name == "1":
+        one = torch.ones_like(q.g)
+        return one, one
+    return (q.yhat.detach(), q.hat_terms) if name == "yhat" else (q.g, q.g_terms)
+
+
+def _between(a: str, b: str) -> Measure:
+    """The Hessian at z between two of these vectors."""
+    return lambda q: dot(_vector(q, a)[0], q.hessian_at_z(_vector(q, b)[0]))
+
+
+def _between_terms(a: str, b: str) -> Measure:
+    """Absolute terms of `_between`."""
+
+    def value(q: Unit) -> Tensor:
+        (left, rough_left), (right, rough_right) = _vector(q, a), _vector(q, b)
+        first = dot(_size(left, rough_left), q.H_terms(rough_right))
+        return first + dot(rough_left, q.H_terms(_size(right, rough_right)))
+
+    return value
+
+
 def _magnitude(q: Unit, symbol: sp.Symbol) -> Tensor:
     return Unit.MAGNITUDES[symbol](q)
 
@@ -219,6 +243,7 @@ Unit.VALUES = {
     sym.vPv: lambda q: dot(q.v, q.Pv),
     sym.PvHPv: lambda q: dot(q.Pv, q.hessian_at_z(q.Pv)),
     sym.grad_yhat: lambda q: q.at_hat.norm(dim=-1),
+    **{symbol: _between(a, b) for (a, b), symbol in sym.FORM.items() if not {a, b} & {"h", "k"}},
     sym.J_ki: lambda q: q.jacobian,
     sym.T_kil: lambda q: q.second_derivative,
     sym.yhat_k: lambda q: q.yhat,
@@ -249,6 +274,11 @@ Unit.MAGNITUDES = {
     sym.vv: lambda q: dot(_size(q.v, q.v_terms), q.v_terms),
     sym.vHv: lambda q: q.through(q.v, q.v_terms),
     sym.vKv: _bent,
+    **{
+        symbol: _between_terms(a, b)
+        for (a, b), symbol in sym.FORM.items()
+        if not {a, b} & {"h", "k"}
+    },
     sym.vy: lambda q: _inner(q.v, q.v_terms, q.yhat, q.hat_terms),
     sym.gPv: lambda q: _inner(q.g, q.g_terms, q.Pv, q.Pv_terms),
     sym.vPv: lambda q: _inner(q.v, q.v_terms, q.Pv, q.Pv_terms),

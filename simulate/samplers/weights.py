@@ -5,7 +5,7 @@ measured as well.  Gradients and Hessians in the weights use automatic different
 map; largest eigenvalues a dense eigensolver; maxima and distances numerical methods.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
@@ -16,9 +16,15 @@ import torch
 from torch import Tensor
 
 from bnproof.simulate.samplers import autodiff as quantities
-from bnproof.simulate.samplers import lstsq as least_squares
 from bnproof.simulate.samplers.autodiff import Measured, epsilons
-from bnproof.simulate.samplers.base import apply, chunks, dot, jacobian, normals
+from bnproof.simulate.samplers.base import (
+    apply,
+    chunks,
+    dot,
+    jacobian,
+    least_squares,
+    normals,
+)
 from bnproof.simulate.samplers.networks import LOSSES, Problems, draw, normalise
 from bnproof.simulate.samplers.regimes import REGIMES, drawn
 from bnproof.theory import symbols as sym
@@ -29,6 +35,9 @@ from bnproof.theory.layer import weights as wts
 
 INPUTS: Final = 4
 CHUNK: Final = 500  # a chunk holds (K, m, m) arrays
+# Symbols that need the whole Hessian at z or at y, one backward pass for each sample.
+DENSE: Final = {cur.uKu, cur.lamK, cur.lamH, cur.PuHPu, wts.hess_ki, wts.hess_cki}
+REGRESSION: Final = {mnx.star, mnx.inner, mnx.d_std, mnx.d_ray, mnx.d_bn, mnx.d_learned}
 ROUNDS: Final = 3  # the objective has rank one, so two steps suffice
 
 
@@ -106,11 +115,26 @@ class Weighted(Measured):
         return jacobian(self.v, self.y, create_graph=self.graph)
 
     @cached_property
+    def e(self) -> Tensor:
+        """The unit top eigenvector of K, (K, m)."""
+        return torch.linalg.eigh(self.K).eigenvectors[..., -1]
+
+    @cached_property
+    def x(self) -> Tensor:
+        """The unit top eigenvector of the weight Hessian, (K, d)."""
+        return torch.linalg.eigh(self.hess).eigenvectors[..., -1]
+
+    def across(self, u: Tensor) -> Tensor:
+        """The part of u orthogonal to 1 and yhat."""
+        unit = self.centred / self.centred.norm(dim=-1, keepdim=True)
+        u = u - u.mean(-1, keepdim=True)
+        return u - unit * dot(unit, u).unsqueeze(-1)
+
+    @cached_property
     def u(self) -> Tensor:
         """A direction: `direction` for even problems, the top eigenvector of K for odd ones."""
-        top = torch.linalg.eigh(self.K).eigenvectors[..., -1]
-        even = torch.arange(len(top), device=top.device).unsqueeze(-1) % 2 == 0
-        return torch.where(even, self.direction, top)
+        even = torch.arange(len(self.e), device=self.e.device).unsqueeze(-1) % 2 == 0
+        return torch.where(even, self.direction, self.e)
 
     def maximum(self, vector: Tensor) -> Tensor:
         """Maximum of ``|X'vector|^2`` over ``|X| <= radius``, (K,), by conditional gradients.
@@ -139,7 +163,7 @@ class Weighted(Measured):
     @cached_property
     def star(self) -> Tensor:
         """Optimal weights of the regression ``|Xw - t|^2`` without the layer, (K, d)."""
-        return least_squares.solve(self.X, self.target)
+        return least_squares(self.X, self.target)
 
     @cached_property
     def normalised_star(self) -> Tensor:
@@ -154,7 +178,7 @@ class Weighted(Measured):
             If a candidate is not an optimum.
         """
         centred = self.X - self.X.mean(1, keepdim=True)
-        candidate = least_squares.solve(centred, self.target)
+        candidate = least_squares(centred, self.target)
         leaf = candidate.detach().requires_grad_()
         loss = self.miss(leaf)
         # Entry by entry: inputs may differ in size by 1e6, and so may the weights.
@@ -175,7 +199,7 @@ class Weighted(Measured):
 
     def along(self, direction: Tensor) -> Tensor:
         """Multiple of `direction` nearest to w, (K, 1), by least squares."""
-        return least_squares.solve(direction.unsqueeze(-1), self.w)
+        return least_squares(direction.unsqueeze(-1), self.w)
 
     # Magnitudes: absolute terms, for the unit of rounding errors only.
 
@@ -224,6 +248,12 @@ def _through(direction: Tensor, matrix: Tensor) -> Tensor:
     return dot(direction, apply(matrix, direction))
 
 
+def _to_ray(point: Tensor, direction: Tensor) -> Tensor:
+    """Squared distance to the ray of positive multiples of `direction`, by least squares."""
+    along = least_squares(direction.unsqueeze(-1), point)
+    return (point - along.clamp(min=0) * direction).square().sum(-1)
+
+
 def _norm(terms: Tensor) -> Tensor:
     """Largest row sum, an upper bound of every eigenvalue."""
     return terms.sum(-1).amax(-1)
@@ -232,6 +262,42 @@ def _norm(terms: Tensor) -> Tensor:
 def _loss_terms(q: Weighted) -> Tensor:
     z = q.problems.gamma.abs() * q.hat_terms + q.problems.beta.abs()
     return q.loss_at(q.w).abs() + dot(q.g.abs(), z)
+
+
+def _span(q: Weighted, name: str) -> tuple[Tensor, Tensor]:
+    """One of the vectors 1, yhat, h = X e_k, k = X e_i as columns (K, m, n), and its terms."""
+    if name == "1":
+        one = torch.ones_like(q.yhat.detach()).unsqueeze(-1)
+        return one, one
+    if name == "yhat":
+        return q.yhat.detach().unsqueeze(-1), q.hat_terms.unsqueeze(-1)
+    return q.X, q.X.abs()
+
+
+def _formed(a: str, b: str) -> Callable[[Weighted], Tensor]:
+    """The Hessian at z between two of these vectors."""
+
+    def value(q: Weighted) -> Tensor:
+        left, right = _span(q, a)[0], _span(q, b)[0]
+        if a == b and a in "hk":
+            return torch.einsum("nmk,nml,nlk->nk", left, q.H, right)
+        whole = left.mT @ q.H @ right
+        return whole if (a, b) == ("h", "k") else whole.squeeze(1)
+
+    return value
+
+
+def _formed_terms(a: str, b: str) -> Callable[[Weighted], Tensor]:
+    """Absolute terms of `_formed`."""
+
+    def value(q: Weighted) -> Tensor:
+        left, right, H = _span(q, a)[1], _span(q, b)[1], q.H.abs()
+        if a == b and a in "hk":
+            return torch.einsum("nmk,nml,nlk->nk", left, H, right)
+        whole = left.mT @ H @ right
+        return whole if (a, b) == ("h", "k") else whole.squeeze(1)
+
+    return value
 
 
 _VALUES = {
@@ -263,6 +329,23 @@ _VALUES |= {
     cur.relative: lambda q: q.value(cur.gHg) * q.value(sym.vv) - q.value(sym.vHv) * q.value(sym.gg),
     cur.gz: lambda q: dot(q.g, q.problems.gamma * q.yhat),
     cur.shrink: lambda q: q.y.var(-1, correction=0) - q.problems.gamma.squeeze(-1) ** 2,
+    **{symbol: _formed(a, b) for (a, b), symbol in sym.FORM.items() if {a, b} & {"h", "k"}},
+    sym.h1: lambda q: q.X.sum(1),
+    sym.k1: lambda q: q.X.sum(1),
+    sym.hy: lambda q: apply(q.X.mT, q.yhat),
+    sym.ky: lambda q: apply(q.X.mT, q.yhat),
+    sym.hh: lambda q: q.X.square().sum(1),
+    sym.kk: lambda q: q.X.square().sum(1),
+    sym.hk: lambda q: q.X.mT @ q.X,
+    sym.gh: lambda q: apply(q.X.mT, q.g),
+    sym.gk: lambda q: apply(q.X.mT, q.g),
+    cur.gu: lambda q: dot(q.g, q.u),
+    cur.PuHPu: lambda q: _through(q.project(q.u), q.H),
+    cur.Xx2: lambda q: apply(q.X, q.x).square().sum(-1),
+    cur.XxKXx: lambda q: _through(apply(q.X, q.x), q.K),
+    cur.Qe2: lambda q: q.across(q.e).square().sum(-1),
+    cur.QgQe: lambda q: dot(q.across(q.g), q.e),
+    cur.QeHQe: lambda q: _through(q.across(q.e), q.H),
     cur.u1: lambda q: q.u.sum(-1),
     cur.uy: lambda q: dot(q.u, q.yhat),
     cur.uu: lambda q: dot(q.u, q.u),
@@ -280,6 +363,7 @@ _VALUES |= {
     mnx.gstd: lambda q: q.maximum(q.g),
     mnx.mu_g: lambda q: q.g.mean(-1),
     mnx.nn_c: lambda q: q.along_shrunk().square().sum(-1),
+    mnx.start: lambda q: dot(q.w, q.w),
     mnx.star: lambda q: dot(q.star, q.star),
     mnx.inner: lambda q: dot(q.star, q.w),
     mnx.d_std: lambda q: (q.w - q.star).square().sum(-1),
@@ -320,7 +404,23 @@ _MAGNITUDES |= {
 }
 
 _MAGNITUDES |= {
+    cur.shrink: lambda q: (q.variance + q.problems.gamma**2).squeeze(-1),
     cur.qKq: lambda q: _through(q.at_hat.abs(), q.K_terms),
+    **{symbol: _formed_terms(a, b) for (a, b), symbol in sym.FORM.items() if {a, b} & {"h", "k"}},
+    sym.h1: lambda q: q.X.abs().sum(1),
+    sym.k1: lambda q: q.X.abs().sum(1),
+    sym.hy: lambda q: apply(q.X.abs().mT, q.hat_terms),
+    sym.ky: lambda q: apply(q.X.abs().mT, q.hat_terms),
+    sym.hk: lambda q: q.X.abs().mT @ q.X.abs(),
+    sym.gh: lambda q: apply(q.X.abs().mT, q.g.abs()),
+    sym.gk: lambda q: apply(q.X.abs().mT, q.g.abs()),
+    cur.gu: lambda q: dot(q.g.abs(), q.u.abs()),
+    cur.PuHPu: lambda q: _through(apply(q.P_terms, q.u.abs()), q.H.abs()),
+    cur.Xx2: lambda q: apply(q.X.abs(), q.x.abs()).square().sum(-1),
+    cur.XxKXx: lambda q: _through(apply(q.X.abs(), q.x.abs()), q.K_terms),
+    cur.Qe2: lambda q: 4 * torch.ones_like(q.eta),
+    cur.QgQe: lambda q: 4 * q.g.norm(dim=-1),
+    cur.QeHQe: lambda q: 4 * _norm(q.H.abs()),
     cur.u1: lambda q: q.u.abs().sum(-1),
     cur.uy: lambda q: dot(q.u.abs(), q.hat_terms),
     cur.uKu: lambda q: _through(q.u.abs(), q.K_terms),
@@ -347,8 +447,18 @@ def problems(
     normal = normals(seed, device)
     X, w = drawn(regime, normal(count, m, INPUTS), normal(count, INPUTS), normal(count, INPUTS))
     c, eta, radius = normal(count).exp(), normal(count).exp(), normal(count).exp()
-    layer = draw(count, m, loss, seed + 1, epsilons=eps, device=device)
+    layer = draw(count, m, loss, seed + 1, epsilons=eps, zeros=True, device=device)
     return Weighted(X, w, layer, (c, eta, radius, normal(count, m), normal(count, m)))
+
+
+def largest(symbols: Iterable[sp.Symbol]) -> int:
+    """The largest batch size; arrays (K, m, m) are formed, for eigenvalues row by row."""
+    return 64 if set(symbols).isdisjoint(DENSE) else 48
+
+
+def smallest(symbols: Iterable[sp.Symbol]) -> int:
+    """The smallest batch size: a regression needs more samples than weights."""
+    return 2 if set(symbols).isdisjoint(REGRESSION) else 2 * INPUTS
 
 
 def batches(

@@ -26,7 +26,7 @@ from bnproof.simulate.search.base import Params, SearchSpace, Size
 from bnproof.simulate.search.inequality import Verdicts, compiled
 from bnproof.theory.claim import Claim
 from bnproof.theory.common.errors import UserError
-from bnproof.theory.symbols import text
+from bnproof.theory.symbols import in_primitives, text
 
 # Modules and their search spaces; the first one that has all symbols of a claim is used.
 SPACES: Final = (
@@ -78,6 +78,8 @@ class Attack:
         Points at which the relation was judged: ascents times steps.
     ascents
         Restarts, summed over all sizes.
+    reached
+        Restarts that were inside the domain at some point; if there is none, nothing was searched.
     violations
         Restarts that ended in a violation confirmed by the samplers of `bnproof.simulate.check`.
     refutation
@@ -90,6 +92,7 @@ class Attack:
 
     configurations: int
     ascents: int
+    reached: int
     violations: int
     refutation: rationalise.Refutation | None
     ratio: float
@@ -110,9 +113,15 @@ def space_of(claim: Claim) -> SearchSpace:
     symbols = frozenset(claim.relation.free_symbols | claim.domain.free_symbols)
     missing = symbols
     for kind in _spaces():
-        if symbols <= kind.known:
-            return kind(symbols, claim.domain)
-        missing = min(missing, symbols - kind.known, key=len)
+        # A derived symbol that a space does not measure is evaluated from its expression.
+        parts = [
+            {symbol} if symbol in kind.known else in_primitives(symbol).free_symbols
+            for symbol in symbols
+        ]
+        needed = frozenset[sp.Symbol]().union(*parts)
+        if needed <= kind.known:
+            return kind(needed, claim.domain)
+        missing = min(missing, needed - kind.known, key=len)
     names = ", ".join(sorted(map(text, missing)))
     raise UserError(f"{claim.id}: no search space has the symbols {names}")
 
@@ -191,6 +200,7 @@ def _summary(
     return Attack(
         configurations=len(ratios) * steps,
         ascents=len(ratios),
+        reached=sum(int(torch.isfinite(result.excess).sum()) for result in results),
         violations=sum(int(result.violated.sum()) for result in results),
         refutation=refutation,
         ratio=tight.ratio[index].item() if known else float("nan"),

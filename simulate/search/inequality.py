@@ -9,8 +9,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.relation import terms
-from bnproof.simulate.samplers.base import Measurements
+from bnproof.simulate.samplers.base import Measurements, terms
 
 TRUSTED: Final = 1e-6  # smallest right side, relative to the terms that cancel, for a ratio
 TINY: Final = 1e-300
@@ -114,6 +113,8 @@ def _satisfied(part: sp.Basic, gap: Tensor) -> Tensor:
     """Whether ``part`` holds, given the left side minus the right side."""
     if isinstance(part, sp.Eq):
         return gap == 0
+    if isinstance(part, sp.Ne):
+        return gap != 0
     if isinstance(part, sp.LessThan):
         return gap <= 0
     if isinstance(part, sp.GreaterThan):

@@ -14,7 +14,7 @@ import numpy as np
 
 from bnproof.simulate.search.base import Exact, Params, Point, SearchSpace, stacked
 from bnproof.simulate.search.inequality import compiled
-from bnproof.theory.claim import Claim, Evidence, Settings
+from bnproof.theory.claim import Claim, Evidence, RandomTest, Settings
 from bnproof.theory.exact import evaluate as exact
 
 TRIED: Final = 16  # violations to round
@@ -120,7 +120,9 @@ class Judge:
     def certify(self, data: Exact) -> Evidence | None:
         """Return the evidence of `evaluate.check` if these data refute the claim, else None."""
         try:
-            evidence = exact.check(replace(self.claim, checks=(data.case,)), Settings())
+            evidence = exact.check(
+                replace(self.claim, checks=(data.case, RandomTest())), Settings()
+            )
         except (ValueError, NotImplementedError):  # outside the domain, or not refuted, or unsolved
             return None
         return evidence if evidence.holds is False else None

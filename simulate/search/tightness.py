@@ -20,6 +20,7 @@ RANDOM: Final = {Scale.SMOKE: 16, Scale.QUICK: 200, Scale.PAPER: 20_000}  # for 
 SIZE: Final = 8  # batch size; at 2 most sides are 0, and large batches are all similar
 SHOWN: Final = 2_000  # ratios kept for a figure
 RANDOMLY, BY_ADVERSARY = "ratio, random instances", "ratio, best of each ascent"
+REACHED: Final = "ascents inside the domain"
 ATTACKED: Final = "violations found by the adversary"
 QUANTILES: Final = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -106,6 +107,7 @@ def numbers(attack: Attack, random: np.ndarray) -> dict[str, Any]:
     return {
         "tightest ratio by the adversary": attack.ratio if attack.case else None,
         "configurations tried by the adversary": attack.configurations,
+        REACHED: attack.reached,
         ATTACKED: attack.violations,
         "refutation found": attack.refutation.data.words if attack.refutation else None,
         "ratio on random instances": _quantiles(random),
@@ -178,6 +180,8 @@ def finding(known: Mapping[str, Any]) -> str:
     violations, tightest = (
         known[f"{name} by the adversary"] for name in ("violations found", "tightest ratio")
     )
+    if not known.get(REACHED, 1):
+        return "no configuration inside the domain, so nothing was searched"
     if violations:
         return f"{violations:,} violations found"
     if tightest is None:

@@ -38,6 +38,10 @@ class Result:
         The expected verdict; None if the claim's file could not be loaded.
     evidence
         The result of each check, in order.
+    given
+        Theorems from elsewhere on which the verdict rests.
+    why
+        What keeps the evidence from a verdict, if the claim is undecided.
     error
         One line on why there is no verdict; None if there is one.
     seconds
@@ -49,6 +53,8 @@ class Result:
     verdict: Verdict | None
     expected: Verdict | None
     evidence: tuple[Evidence, ...] = ()
+    given: tuple[str, ...] = ()
+    why: str = ""
     error: str | None = None
     seconds: float = 0.0
 
@@ -65,9 +71,13 @@ class Result:
                 Evidence(
                     kind=Kind(item["kind"]),
                     **{name: value for name, value in item.items() if name in EVIDENCE},
+                    reason=item.get("reason", ""),
+                    given=tuple(item.get("given", ())),
                 )
                 for item in record["evidence"]
             ),
+            given=tuple(record.get("given", ())),
+            why=record.get("why", ""),
             error=record["error"],
             seconds=record["seconds"],
         )
@@ -84,6 +94,8 @@ class Result:
             head = f"{self.id}: {self.verdict}, as expected"
         else:
             head = f"{self.id}: {self.verdict}, but expected {self.expected}"
+        notes = [f"  given {theorem}" for theorem in self.given]
+        notes += [f"  undecided: {self.why}"] if self.why else []
         lines = [
             textwrap.fill(
                 f"{item.kind}: {item.summary}",
@@ -93,7 +105,7 @@ class Result:
             )
             for item in self.evidence
         ]
-        return "\n".join([head, *lines])
+        return "\n".join([head, *notes, *lines])
 
 
 class Results(Mapping[str, Result]):

@@ -5,10 +5,19 @@ from collections.abc import Callable, Iterator
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Counterexample, Disproof, ExactCase, Proof, Settings
+from bnproof.theory.claim import (
+    Argument,
+    Claim,
+    Counterexample,
+    Disproof,
+    ExactCase,
+    Proof,
+    Settings,
+)
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.exact import evaluate as exact
-from bnproof.theory.proving.derivation import DerivationResult, proves, residual
+from bnproof.theory.proving.derivation import DerivationResult, certify, residual
+from bnproof.theory.proving.lemmas import LEMMAS
 from bnproof.theory.symbols import latex as to_latex
 from bnproof.theory.symbols import text as to_text
 
@@ -24,7 +33,7 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
         If the claim is decided only by simulation or experiment.
     """
     show = to_latex if latex else to_text
-    derived = claim.check_of(Proof) or claim.check_of(Disproof)
+    derived = claim.check_of(Proof) or claim.check_of(Disproof) or claim.check_of(Argument)
     case = claim.check_of(Counterexample) or claim.check_of(ExactCase)
     if derived is None and case is None:
         names = ", ".join(type(spec).__name__ for spec in claim.checks)
@@ -56,22 +65,26 @@ def _steps(proof: DerivationResult, latex: bool) -> Iterator[str]:
 
 
 def _conclusion(
-    claim: Claim, derived: Proof | Disproof, proof: DerivationResult, show: Show
+    claim: Claim, derived: Proof | Disproof | Argument, proof: DerivationResult, show: Show
 ) -> Iterator[str]:
     yield ""
     if isinstance(derived, Disproof):
         yield f"Right side minus left side: {show(residual(claim.relation, proof, claim.domain))}"
+    elif isinstance(derived, Argument):
+        yield f"Not a proof: {derived.missing}."
     else:
         target = claim.control if derived.of_control else claim.relation
-        done = proves(proof, target, claim.domain)
-        yield f"Conclusion {'confirmed' if done else 'NOT confirmed'}: {show(target)}"
-    for term in proof.slack:
-        yield f"Slack: {show(term.expr)}, non-negative: {term.reason}"
-    if proof.equality:
-        yield f"Equality: {proof.equality}."
-    if isinstance(derived, Proof) and derived.attained is not None:
-        target = claim.control if derived.of_control else claim.relation
+        flaw = certify(proof, target, claim.domain).flaw()
+        yield f"Conclusion {f'NOT confirmed, {flaw}' if flaw else 'confirmed'}: {show(target)}"
+        for term in () if flaw else proof.slack:
+            lemma = (
+                f" times {show(LEMMAS[term.lemma].expression)}, {term.lemma}" if term.lemma else ""
+            )
+            yield f"Slack: {show(term.expr)}{lemma}, non-negative: {term.reason}"
+    if isinstance(derived, Proof | Argument) and derived.attained is not None:
+        corrected = isinstance(derived, Proof) and derived.of_control
+        target = claim.control if corrected else claim.relation
         assert target is not None
         yield f"Tight: {exact.attained(target, claim.domain, derived.attained)}."
     for theorem in proof.rests_on:
-        yield f"Rests on: {theorem}."
+        yield f"Given: {theorem}."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sympy as sp
 
 from bnproof.theory.claim import (
+    Argument,
     Claim,
     Counterexample,
     Disproof,
@@ -20,6 +21,8 @@ from bnproof.theory.claim import (
     Settings,
     SpectrumTest,
     decide,
+    given,
+    why_undecided,
 )
 from bnproof.theory.common.errors import described
 from bnproof.theory.common.files import WriteError
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-NOT_EXPERIMENTS: Final = (Proof, Disproof, Counterexample, ExactCase, RandomTest, SpectrumTest)
+EXACT: Final = (Proof, Disproof, Argument, Counterexample, ExactCase)
+NOT_EXPERIMENTS: Final = (*EXACT, RandomTest, SpectrumTest)
 # Kinds of evidence that can be plotted; a claim's figure shows the first one it has.
 PLOTTED: Final = (Kind.EXPERIMENT, Kind.SPECTRA, Kind.INSTANCES)
 SCALES: Final = tuple(Scale)  # from the smallest to the largest
@@ -49,6 +53,8 @@ UNKNOWN: Final[Record] = {
     "corrects": None,
     "expected": "",
     "verdict": "error",
+    "given": [],
+    "why": "",
     "scale": None,
     "as_expected": False,
     "error": None,
@@ -112,6 +118,8 @@ def carry_out(
             from bnproof.theory.prove import check as run
         case Disproof():
             from bnproof.theory.prove import check_disproof as run
+        case Argument():
+            from bnproof.theory.prove import check_argument as run
         case Counterexample() | ExactCase():
             from bnproof.theory.exact.evaluate import check as run
         case RandomTest():
@@ -199,6 +207,8 @@ def _record(
     steps = [step for item in evidence for step in item.series.get("steps", ())]
     return _described(claim) | {
         "verdict": str(verdict),
+        "given": list(given(evidence)),
+        "why": why_undecided(evidence),
         "scale": _scale(evidence),
         "as_expected": verdict == claim.expected,
         "steps": [vars(step) for step in steps],
@@ -225,6 +235,8 @@ def _evidence(item: Evidence) -> Record:
         "holds": item.holds,
         "control_differs": item.control_differs,
         "summary": item.summary,
+        "reason": item.reason,
+        "given": list(item.given),
         "numbers": numbers,
         "provenance": dict(item.provenance),
         "certificate": certificate,

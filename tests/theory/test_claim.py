@@ -82,18 +82,19 @@ def prove() -> DerivationResult:
         ({"checks": ()}, "example: checks"),
         ({"control": None}, "example: control"),
         ({"relation": None}, "example: control"),
-        # Checks that could not decide anything: two of a kind, a disproof of <=, an inequality as
-        # control that only a slack is tested against.
+        # What could not decide anything: two of a kind, a disproof of <=, no independent path.
         ({"checks": (RandomTest(), RandomTest())}, "example: checks: give at most one"),
-        ({"checks": (CASE, ExactCase("", dict))}, "example: checks: give at most one"),
+        (
+            {"checks": (CASE, ExactCase("", dict), RandomTest())},
+            "example: checks: give at most one",
+        ),
         (
             {"checks": (Disproof(prove),), "relation": LESS},
             "example: checks: Disproof needs an equation",
         ),
-        ({"checks": (Proof(prove),), "control": LESS}, "example: checks: an inequality as control"),
-        (
-            {"checks": (Proof(prove, of_control=True),), "relation": LESS},
-            "example: checks: an inequality as control",
+        *(
+            ({"checks": (means,)}, f"example: checks: {type(means).__name__} needs an independent")
+            for means in (Proof(prove), Disproof(prove), CASE, ExactCase("", dict))
         ),
     ],
 )

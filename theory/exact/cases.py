@@ -46,6 +46,7 @@ def pair(A: Rows, B: Rows) -> Measurements:
     """
     first, second = _problem(_matrix(A)), _problem(_matrix(B))
     return first | {
+        quadratics.cond_2: second[quadratics.cond],
         quadratics.increase: second[quadratics.cond] ** 2 - first[quadratics.cond] ** 2,
         quadratics.best_2: second[quadratics.best],
         quadratics.limit_2: second[quadratics.limit],

@@ -194,6 +194,7 @@ def attained(relation: sp.Basic, domain: sp.Basic, case: Counterexample | ExactC
         If the sides differ or the data lie outside the domain.
     """
     values = symbols_of(case)
+    relation, domain = (sym.in_primitives(part, values) for part in (relation, domain))
     lhs, rhs = (side.subs(values) for side in relation.args)
     family = n in (lhs - rhs).free_symbols
     ratio = lhs / rhs if family else sp.simplify(lhs) / sp.simplify(rhs)
@@ -224,15 +225,18 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     values = symbols_of(case)
     assert claim.relation is not None
     assert claim.control is not None
-    inside = claim.domain.subs(values) == sp.true
-    lhs, rhs = (side.subs(values) for side in claim.relation.args)
+    relation, domain, control = (
+        sym.in_primitives(part, values) for part in (claim.relation, claim.domain, claim.control)
+    )
+    inside = domain.subs(values) == sp.true
+    lhs, rhs = (side.subs(values) for side in relation.args)
     sign = "=" if isinstance(claim.relation, sp.Eq) else "<="
     if not inside:
         raise ValueError(f"{claim.id}.py: checks: the counterexample lies outside {claim.domain}")
-    if claim.relation.subs(values) != sp.false:
+    if relation.subs(values) != sp.false:
         printed = f"{text(lhs)} {sign} {text(rhs)}"
         raise ValueError(f"{claim.id}.py: checks: the counterexample does not refute {printed}")
-    control_holds = claim.control.subs(values) == sp.true
+    control_holds = control.subs(values) == sp.true
     summary = (
         f"{_words(case)} the statement would say {text(lhs)} {sign} {text(rhs)}, which is false."
     )

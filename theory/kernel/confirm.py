@@ -32,7 +32,7 @@ def confirm(claim: Claim, evidence: Evidence) -> Evidence:
     UserError
         If Coq is missing or of another version.
     """
-    if evidence.kind not in (Kind.PROOF, Kind.COUNTEREXAMPLE):
+    if evidence.kind not in (Kind.PROOF, Kind.DISPROOF, Kind.COUNTEREXAMPLE):
         return evidence
     first = f"SymPy {sp.__version__}"
     try:

@@ -6,12 +6,13 @@ negative, **and** the relation holds.  Where all symbols are those of one layer,
 says the same of the layer itself, and nothing is assumed of the symbols any more.
 
 The proofs are scripts: Coq decides whether they are proofs, so that only statements need be read.
-All that is read of a certificate is `relation`, `domain`, `rules` and the `expr` of each term of
-`slack`; all that is read of a symbol is its name and its assumptions.
+All that is read of a certificate is `relation`, `domain`, `rules`, and the `expr` and the lemma of
+each term of `slack`; all that is read of a symbol is its name, its assumptions and, if it is
+derived, its expression.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import sympy as sp
@@ -26,8 +27,9 @@ from bnproof.theory.kernel.terms import (
     Printer,
     identifiers,
 )
-from bnproof.theory.proving.certificate import Certificate, implies_eps_zero
-from bnproof.theory.symbols import eps, s, sigma, text
+from bnproof.theory.proving.certificate import Certificate, Term, implies_eps_zero
+from bnproof.theory.proving.lemmas import LEMMAS
+from bnproof.theory.symbols import SYMBOLS, eps, s, sigma, text
 
 HEAD: Final = """\
 From Coq Require Import Reals Lra.
@@ -101,6 +103,7 @@ def theorem(name: str, certificate: Certificate) -> Theorem:
     relation = certificate.relation
     if not isinstance(relation, sp.Eq | sp.LessThan):
         raise NotExportedError(f"a proof is for = or <=, not {type(relation).__name__}")
+    certificate = spelled(certificate)
     symbols = ordered(_symbols(certificate))
     printer = Printer(identifiers(symbols))
     hypotheses = [*signs(printer), *parts(certificate.domain, printer)]
@@ -122,6 +125,26 @@ def theorem(name: str, certificate: Certificate) -> Theorem:
         return script.theorem(name, "Tactics", "from its rules")
     _add_from_definition(script, name, certificate, symbols, conditions)
     return script.theorem(name, "Symbols", "from the definition of the layer")
+
+
+def spelled(certificate: Certificate) -> Certificate:
+    """The certificate with a rule for each derived symbol, and a symbol for each lemma.
+
+    That a lemma's symbol is not negative is assumed, that it is the lemma's expression is its rule.
+    """
+    rules, slack = dict(certificate.rules), []
+    for index, term in enumerate(certificate.slack):
+        expr = term.expr
+        if term.lemma:
+            lemma = sp.Symbol(f"lemma {index}", nonnegative=True)
+            rules[lemma] = LEMMAS[term.lemma].expression
+            expr = expr * lemma
+        slack.append(Term(expr, term.reason))
+    plain = replace(certificate, rules=rules, slack=tuple(slack))
+    for symbol in ordered(plain.symbols()):
+        if symbol in SYMBOLS and SYMBOLS[symbol].expression is not None:
+            rules.setdefault(symbol, SYMBOLS[symbol].expression)
+    return replace(plain, rules=rules)
 
 
 def ordered(symbols: Iterable[sp.Symbol]) -> list[sp.Symbol]:

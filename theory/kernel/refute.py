@@ -17,6 +17,7 @@ from bnproof.theory.claim import Counterexample
 from bnproof.theory.kernel import definitions
 from bnproof.theory.kernel.export import Script, Theorem, ordered, parts, signs
 from bnproof.theory.kernel.terms import CALL, NotExportedError, Printer, identifiers
+from bnproof.theory.symbols import in_primitives
 
 HEAD: Final = """\
 From Coq Require Import Reals Lra Lia List.
@@ -64,6 +65,7 @@ def from_symbols(name: str, relation: sp.Basic, domain: sp.Basic, values: Values
     NotExportedError
         If a value or the relation is not exported, or a symbol has no value.
     """
+    relation, domain = (in_primitives(part, values) for part in (relation, domain))
     symbols = ordered(relation.free_symbols | domain.free_symbols)
     numbers = _numbers(symbols, values)
     printer = Printer(identifiers(symbols))

@@ -13,6 +13,7 @@ import sympy as sp
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
 from bnproof.theory.symbols import (
+    FORM,
     PvHPv,
     delta_il,
     delta_ki,
@@ -59,7 +60,7 @@ EXACT_CURVATURE = gamma**2 / s**2 * PvHPv - gamma / (m * s**2) * (2 * vy * gPv +
 _PAIRS = [("1", "1"), ("1", "yhat"), ("1", "g"), ("yhat", "yhat"), ("yhat", "g"), ("g", "g")]
 LOSS = Space(
     _LAYER | {("1", "g"): g1, ("yhat", "g"): gy, ("g", "g"): gg},
-    form={(a, b): sp.Symbol(f"H({a},{b})", real=True) for a, b in _PAIRS},
+    form={pair: FORM[pair] for pair in _PAIRS},
 )
 
 
@@ -260,7 +261,8 @@ def curvature_steps(d: Derivation) -> None:
         bend.subs(symbols),
         shown=bend,
     )
-    d.values.update(symbols)
+    for symbol, value in symbols.items():
+        d.value(symbol, "", value)
     d.value(
         vKv,
         "Together",

@@ -10,9 +10,24 @@ import sympy as sp
 
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.layer.batchnorm import project
+from bnproof.theory.proving import lemmas
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
-from bnproof.theory.symbols import eps, g1, gamma, gg, gy, latex, m, s, sigma, symbol, text, vv
+from bnproof.theory.symbols import (
+    derived,
+    eps,
+    gamma,
+    gg,
+    gy,
+    latex,
+    m,
+    s,
+    sigma,
+    symbol,
+    text,
+    vHv,
+    vv,
+)
 
 gHg = symbol("g'Hg", r"g^\top H g", "Hessian at z along g")
 qKq = symbol(
@@ -26,30 +41,37 @@ qq = symbol(
     "squared norm of q, the gradient with respect to yhat",
     nonnegative=True,
 )
-ordered = symbol(
-    "(g'Hg - v'Hv)", r"(g^\top H g - v^\top H v)", "Hessian at z along g less that along v"
+ordered = derived(
+    "(g'Hg - v'Hv)",
+    r"(g^\top H g - v^\top H v)",
+    "Hessian at z along g less that along v",
+    gHg - vHv,
 )
-relative = symbol(
+relative = derived(
     "(|v|^2 g'Hg - |g|^2 v'Hv)",
     r"(\|v\|^2\,g^\top H g - \|g\|^2\,v^\top H v)",
     "curvature at z along g/|g| less that along v/|v|, times |g|^2 |v|^2",
+    gHg * vv - vHv * gg,
 )
-gz = symbol(
-    "<g,gamma yhat>", r"\langle g, \gamma\hat y\rangle", "gradient at z against the layer's output"
+gz = derived(
+    "<g,gamma yhat>",
+    r"\langle g, \gamma\hat y\rangle",
+    "gradient at z against the layer's output",
+    gamma * gy,
 )
-shrink = symbol(
-    "(sigma^2 - gamma^2)", r"(\sigma^2 - \gamma^2)", "by how much sigma exceeds |gamma|"
+shrink = derived(
+    "(sigma^2 - gamma^2)",
+    r"(\sigma^2 - \gamma^2)",
+    "by how much sigma exceeds |gamma|",
+    sigma**2 - gamma**2,
 )
 
 # A direction u.
 u1 = symbol("<1,u>", r"\langle \mathbf{1}, u\rangle", "sum of u")
 uy = symbol("<u,yhat>", r"\langle u, \hat y\rangle", "u against yhat")
 uu = symbol("|u|^2", r"\|u\|^2", "squared norm of u", nonnegative=True)
+gu = symbol("<g,u>", r"\langle g, u\rangle", "gradient at z against u")
 uKu = symbol("u'Ku", r"u^\top K u", "Hessian of y -> L(z(y)) along u")
-gPu = symbol("<g,Pu>", r"\langle g, Pu\rangle", "g against Pu")
-Pu2 = symbol("u'Pu", r"u^\top P u", "u against Pu; |Pu|^2 at eps = 0", positive=True)
-Qu2 = symbol("|Qu|^2", r"\|Qu\|^2", "squared length of u across 1 and yhat", positive=True)
-QgQu = symbol("<Qg,Qu>", r"\langle Qg, Qu\rangle", "g against u, both across 1 and yhat")
 PuHPu = symbol("(Pu)'H(Pu)", r"(Pu)^\top H (Pu)", "Hessian at z along Pu")
 tau = symbol("tau", r"\tau", "any positive number", positive=True)
 lamK = symbol(
@@ -65,39 +87,22 @@ lamW = symbol(
     "largest eigenvalue of the weight Hessian",
 )
 opX = symbol("|X|^2", r"\|X\|^2", "squared spectral norm of the inputs", nonnegative=True)
-Xu2 = symbol("|Xu|^2", r"\|Xu\|^2", "squared norm of Xu", nonnegative=True)
-XuKXu = symbol("(Xu)'K(Xu)", r"(Xu)^\top K (Xu)", "K along Xu")
-# Non-negative by definition or by the Cauchy-Schwarz inequality.
-below_H = symbol(
-    "(lambda_max(H)|Pu|^2 - (Pu)'H(Pu))",
-    r"\big(\lambda_{\max}(H)\|Pu\|^2 - (Pu)^\top H(Pu)\big)",
-    "non-negative by the definition of the largest eigenvalue",
-    nonnegative=True,
+# The unit top eigenvectors: x of the weight Hessian, and e of K, with its part across 1 and yhat.
+Xx2 = symbol("|Xx|^2", r"\|Xx\|^2", "squared norm of Xx", nonnegative=True)
+XxKXx = symbol("(Xx)'K(Xx)", r"(Xx)^\top K (Xx)", "K along Xx")
+Qe2 = symbol(
+    "|Qe|^2",
+    r"\|Qe\|^2",
+    "squared length across 1 and yhat of the unit top eigenvector e of K; not 0 if "
+    "lambda_max(K) > 0, as K is 0 between yhat and itself at eps = 0",
+    positive=True,
 )
-below_K = symbol(
-    "(lambda_max(K)|Xu|^2 - (Xu)'K(Xu))",
-    r"\big(\lambda_{\max}(K)\|Xu\|^2 - (Xu)^\top K(Xu)\big)",
-    "non-negative by the definition of the largest eigenvalue",
-    nonnegative=True,
-)
-below_X = symbol(
-    "(|X|^2 - |Xu|^2)",
-    r"\big(\|X\|^2 - \|Xu\|^2\big)",
-    "non-negative for |u| = 1 by the definition of the spectral norm",
-    nonnegative=True,
-)
-gram_det = symbol(
-    "(|Qg|^2|Qu|^2 - <Qg,Qu>^2)",
-    r"\big(\|Qg\|^2\|Qu\|^2 - \langle Qg,Qu\rangle^2\big)",
-    "Gram determinant of the parts of g and u orthogonal to 1 and yhat: Cauchy-Schwarz",
-    nonnegative=True,
-)
+QgQe = symbol("<Qg,Qe>", r"\langle Qg, Qe\rangle", "g against e, both across 1 and yhat")
+QeHQe = symbol("(Qe)'H(Qe)", r"(Qe)^\top H (Qe)", "Hessian at z along Qe")
 
 _NAMES = ("1", "yhat", "g", "u")
 SPACE = Space(
-    batchnorm.LOSS.gram
-    | {("1", "u"): u1, ("yhat", "u"): uy, ("u", "u"): uu}
-    | {("g", "u"): sp.Symbol("<g,u>", real=True)},
+    batchnorm.LOSS.gram | {("1", "u"): u1, ("yhat", "u"): uy, ("u", "u"): uu} | {("g", "u"): gu},
     form={
         (a, b): sp.Symbol(f"H({a},{b})", real=True)
         for a, b in combinations_with_replacement(_NAMES, 2)
@@ -105,6 +110,31 @@ SPACE = Space(
 )
 ONE, YHAT, G, U = (SPACE.vector(name) for name in ("1", "yhat", "g", "u"))
 KAPPA = 1 - eps / s**2
+gPu, Pu2 = (part.dot(project(U)) for part in (G, U))
+
+
+def across_part(a: Vector) -> Vector:
+    """The part of a orthogonal to 1 and yhat."""
+    return a - ONE * (ONE.dot(a) / m) - YHAT * (YHAT.dot(a) / (m * KAPPA))
+
+
+Qg, Qu = across_part(G), across_part(U)
+TOP_H = lemmas.extreme(
+    "(Pu)'H(Pu) is at most lambda_max(H) |Pu|^2", lamH * project(U).dot(project(U)) - PuHPu
+)
+TOP_H_ACROSS = lemmas.extreme("(Qe)'H(Qe) is at most lambda_max(H) |Qe|^2", lamH * Qe2 - QeHQe)
+TOP_K = lemmas.extreme("(Xx)'K(Xx) is at most lambda_max(K) |Xx|^2", lamK * Xx2 - XxKXx)
+NORM_X = lemmas.extreme("|Xx|^2 is at most |X|^2 for a unit vector x", opX - Xx2)
+ACROSS = lemmas.gram(
+    "Cauchy-Schwarz for Qg and Qu",
+    ("Qg", "Qu"),
+    {("Qg", "Qg"): Qg.dot(Qg), ("Qu", "Qu"): Qu.dot(Qu), ("Qg", "Qu"): Qg.dot(Qu)},
+)
+ACROSS_TOP = lemmas.gram(
+    "Cauchy-Schwarz for Qg and Qe",
+    ("Qg", "Qe"),
+    {("Qg", "Qg"): Qg.dot(Qg), ("Qe", "Qe"): Qe2, ("Qg", "Qe"): QgQe},
+)
 
 
 def bilinear(a: Vector, b: Vector) -> sp.Expr:
@@ -113,7 +143,7 @@ def bilinear(a: Vector, b: Vector) -> sp.Expr:
     return gamma**2 * own + gamma * G.dot(batchnorm.second_along(a, b))
 
 
-def _directions(d: Derivation) -> dict[sp.Symbol, sp.Expr]:
+def _directions(d: Derivation) -> None:
     d.given(
         "Chain rule for two directions",
         r"a^\top K b = \gamma^2\, D\hat y[a]^\top H\, D\hat y[b]"
@@ -126,78 +156,51 @@ def _directions(d: Derivation) -> dict[sp.Symbol, sp.Expr]:
         bilinear(ONE, U),
         sp.Integer(0),
     )
-    Pu = project(U)
-    return {gPu: G.dot(Pu), Pu2: U.dot(Pu), PuHPu: Pu.through(Pu)}
 
 
 def eigenvector_steps(d: Derivation) -> None:
-    """At eps = 0, derive the bound on lambda_max(K) from the equations of a unit eigenvector u."""
+    """At eps = 0, derive the curvature at z along Qe from the equations of an eigenvector e of K.
+
+    Also derives |v|^2 there.
+    """
     batchnorm.gradient_steps(d)
     batchnorm.second_step(d)
-    symbols = _directions(d)
-    across, along = -gamma / s**2 * gPu, -gamma / (m * s**2) * (uy * gPu + gy * Pu2)
-    along += gamma**2 / s**2 * PuHPu
+    _directions(d)
+    own = project(U).through(project(U))
+    along = gamma**2 / s**2 * own - gamma / (m * s**2) * (uy * gPu + gy * Pu2)
     for words, name, left, right in (
         (
             "At eps = 0, P yhat = 0: between yhat and u",
             (r"\hat y^\top K u", "yhat'Ku"),
             YHAT,
-            across,
+            -gamma / s**2 * gPu,
         ),
         ("and between Pu and u", (r"(Pu)^\top K u", "(Pu)'Ku"), project(U), along),
     ):
-        d.equal(
-            words,
-            name,
-            bilinear(left, U).subs(eps, 0),
-            right.subs(symbols).subs(eps, 0),
-            shown=right.subs(s, sigma),
-        )
+        d.equal(words, name, bilinear(left, U).subs(eps, 0), right.subs(eps, 0))
     d.given(
-        "Let u be a unit eigenvector to lambda = lambda_max(K) > 0 (for lambda = 0 or gamma = 0 "
-        "there is nothing to show). Then <1,u> = 0, and the two lines above equal lambda <u,yhat> "
-        "and lambda u'Pu. The first gives <u,yhat>",
-        r"\lambda\,\langle u,\hat y\rangle = -\tfrac{\gamma}{\sigma^2}\langle g,Pu\rangle",
-        "lambda <u,yhat> = -(gamma/sigma^2) <g,Pu>",
+        "Let e be the unit eigenvector to lambda = lambda_max(K) > 0. Then the two lines above, "
+        "with e for u, equal lambda <e,yhat> and lambda |Qe|^2; Q = P at eps = 0",
+        r"\lambda\,\langle e,\hat y\rangle = -\tfrac{\gamma}{\sigma^2}\langle Qg,Qe\rangle",
+        "lambda <e,yhat> = -(gamma/sigma^2) <Qg,Qe>",
     )
-    there = -gamma * gPu / (s**2 * lamK)
-    bent = (lamK * Pu2 + gamma / (m * s**2) * (there * gPu + gy * Pu2)) * s**2 / gamma**2
-    (solved,) = sp.solve(along.subs(uy, there) - lamK * Pu2, PuHPu)
-    d.equal(
-        "The second, with that put in, gives the curvature at z along Pu",
-        (latex(PuHPu), text(PuHPu)),
+    there = -gamma * QgQe / (s**2 * lamK)
+    second = gamma**2 / s**2 * QeHQe - gamma / (m * s**2) * (there * QgQe + gy * Qe2)
+    (solved,) = sp.solve(second - lamK * Qe2, QeHQe)
+    bent = (lamK * Qe2 + gamma / (m * s**2) * (there * QgQe + gy * Qe2)) * s**2 / gamma**2
+    d.value(
+        QeHQe,
+        "The second, with <e,yhat> from the first, gives the curvature at z along Qe",
         solved,
         bent,
         shown=bent.subs(s, sigma),
     )
-    d.given(
-        "By definition of the largest eigenvalue and by Cauchy-Schwarz, with Q = P at eps = 0, "
-        "two symbols are not negative",
-        r"\lambda_{\max}(H)\,\|Pu\|^2 - (Pu)^\top H(Pu) \ge 0,\quad "
-        r"\|Pg\|^2\|Pu\|^2 - \langle g,Pu\rangle^2 \ge 0,\quad \|Pu\|^2 = u^\top P u",
-        "lambda_max(H)|Pu|^2 - (Pu)'H(Pu) >= 0, |Pg|^2 |Pu|^2 - <g,Pu>^2 >= 0, |Pu|^2 = u'Pu",
-    )
-    d.value(
-        lamH,
-        "The first, solved for lambda_max(H), with the curvature at z put in",
-        (solved + below_H) / Pu2,
-        (bent + below_H) / Pu2,
-        shown=(PuHPu + below_H) / Pu2,
-    )
     Pg = project(G)
-    d.equal(
-        "The gradient at y is (gamma/sigma) Pg",
-        (latex(vv), text(vv)),
-        d.values[vv].subs(eps, 0),
-        (gamma**2 / s**2 * Pg.dot(Pg)).subs(eps, 0),
-    )
-    square = (gram_det + gPu**2) / Pu2
     d.value(
         vv,
-        "The second, solved for |Pg|^2 and put in",
-        gamma**2 / s**2 * square,
-        square * gamma**2 / s**2,
-        shown=square * gamma**2 / sigma**2,
+        "The gradient at y is (gamma/sigma) Pg",
+        d.values[vv].subs(eps, 0),
+        (gamma**2 / s**2 * Pg.dot(Pg)).subs(eps, 0),
     )
 
 
@@ -205,9 +208,16 @@ def form_steps(d: Derivation) -> None:
     """Derive ``u'Ku`` for any u and eps, with u split along yhat and orthogonal to it."""
     batchnorm.define(d)
     batchnorm.second_step(d)
-    symbols = _directions(d)
-    whole = gamma**2 / s**2 * PuHPu - gamma / (m * s**2) * (2 * uy * gPu + gy * Pu2)
-    d.value(uKu, "Along u itself", bilinear(U, U), whole.subs(symbols), shown=whole)
+    _directions(d)
+    rest = -gamma / (m * s**2) * (2 * uy * gPu + gy * Pu2)
+    d.equal(
+        "Along u itself",
+        (latex(uKu), text(uKu)),
+        bilinear(U, U),
+        gamma**2 / s**2 * project(U).through(project(U)) + rest,
+        shown=gamma**2 / s**2 * PuHPu + rest,
+    )
+    d.value(uKu, "", gamma**2 / s**2 * PuHPu + rest)
     parallel, across = uy**2 / (m * KAPPA), uu - u1**2 / m - uy**2 / (m * KAPPA)
     d.equal(
         "P shrinks the part of u along yhat by 1 - kappa = eps/s^2 and keeps that across",
@@ -215,39 +225,10 @@ def form_steps(d: Derivation) -> None:
         project(U).dot(project(U)),
         (1 - KAPPA) ** 2 * parallel + across,
     )
-    Qg, Qu = across_part(G), across_part(U)
     d.given(
         "Let Q be the projector across 1 and yhat. By definition of the largest eigenvalue and by "
-        "Cauchy-Schwarz two symbols are not negative (take Qu not 0; else all terms with it are 0)",
+        "Cauchy-Schwarz",
         r"\lambda_{\max}(H)\|Pu\|^2 - (Pu)^\top H(Pu) \ge 0,\quad "
         r"\|Qg\|^2\|Qu\|^2 - \langle Qg,Qu\rangle^2 \ge 0",
         "lambda_max(H)|Pu|^2 - (Pu)'H(Pu) >= 0, |Qg|^2 |Qu|^2 - <Qg,Qu>^2 >= 0",
     )
-    known = {QgQu: Qg.dot(Qu), Qu2: Qu.dot(Qu)}
-    forms = {
-        gPu: QgQu + (1 - KAPPA) * uy * gy / (m * KAPPA),
-        Pu2: Qu2 + (1 - KAPPA) * parallel,
-        uu: Qu2 + parallel + u1**2 / m,
-    }
-    words = ("Split g and u along yhat and across", "Likewise", "and")
-    for word, (part, form) in zip(words, forms.items(), strict=True):
-        d.equal(
-            word,
-            (latex(part), text(part)),
-            symbols.get(part, uu),
-            form.subs(known),
-            shown=form,
-        )
-    size = (1 - KAPPA) ** 2 * parallel + Qu2
-    # The two inequalities, solved for (Pu)'H(Pu) and for |Qg|^2, which gives |g|^2.
-    rules = forms | {PuHPu: lamH * size - below_H}
-    d.values = {
-        uKu: whole.subs(rules),
-        uu: forms[uu],
-        gg: g1**2 / m + gy**2 / (m * KAPPA) + (gram_det + QgQu**2) / Qu2,
-    }
-
-
-def across_part(a: Vector) -> Vector:
-    """The part of a orthogonal to 1 and yhat."""
-    return a - ONE * (ONE.dot(a) / m) - YHAT * (YHAT.dot(a) / (m * KAPPA))

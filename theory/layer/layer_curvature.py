@@ -10,6 +10,7 @@ import sympy as sp
 from bnproof.theory.layer import batchnorm, curvature
 from bnproof.theory.layer.batchnorm import first_along
 from bnproof.theory.layer.curvature import SPACE, U, bilinear, opX
+from bnproof.theory.proving import lemmas
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.symbols import gamma, symbol
 
@@ -25,26 +26,20 @@ lamU = symbol(
     "largest, over the units, top eigenvalue of K_j with h I for the Hessian at z_j",
     nonnegative=True,
 )
-below_H = symbol(
-    "(h|q|^2 - q'Hq)",
-    r"\big(h\|q\|^2 - q^\top H q\big)",
-    "non-negative by the definition of the largest eigenvalue, q the change of z",
-    nonnegative=True,
+# Along the unit top eigenvector U.
+moved = symbol("|XU|^2", r"\|XU\|^2", "squared norm of XU", nonnegative=True)
+units = symbol(
+    "sum_j a_j'K_j(h)a_j",
+    r"\textstyle\sum_j a_j^\top K_j(h)a_j",
+    "curvature of the units on their own, along a_j = X u_j",
 )
-below_K = symbol(
-    "(max_j lambda_max(K_j(h)) |a|^2 - sum_j a_j'K_j(h)a_j)",
-    r"\big(\max_j\lambda_{\max}(K_j(h))\|a\|^2 - \textstyle\sum_j a_j^\top K_j(h)a_j\big)",
-    "non-negative by the definition of the largest eigenvalues",
-    nonnegative=True,
+change = symbol("|q|^2 of z", r"\|q\|^2", "squared change q of z along U", nonnegative=True)
+bent = symbol("q'Hq", r"q^\top H q", "Hessian at z along the change q of z")
+TOP_H = lemmas.extreme("q'Hq is at most h |q|^2", h * change - bent)
+TOP_K = lemmas.extreme(
+    "sum_j a_j'K_j(h)a_j is at most max_j lambda_max(K_j(h)) |XU|^2", lamU * moved - units
 )
-below_X = symbol(
-    "(|X|^2 - |XU|^2)",
-    r"\big(\|X\|^2 - \|XU\|^2\big)",
-    "non-negative for |U| = 1 by the definition of the spectral norm",
-    nonnegative=True,
-)
-_moved = sp.Symbol("|XU|^2", nonnegative=True)
-_units = sp.Symbol("sum_j a_j'K_j(h)a_j", real=True)
+NORM_X = lemmas.extreme("|XU|^2 is at most |X|^2 for |U| = 1", opX - moved)
 
 
 def steps(d: Derivation) -> None:
@@ -84,10 +79,9 @@ def steps(d: Derivation) -> None:
         r" \|a\|^2 = \|XU\|^2 \le \|X\|^2",
         "sum_j a_j'K_j(h)a_j <= max_j lambda_max(K_j(h)) |a|^2, |a|^2 = |XU|^2 <= |X|^2",
     )
-    room = {_units: lamU * _moved - below_K}
     d.value(
         lamW,
-        "Together, with the slack of each inequality",
-        (_units - below_H).subs(room).subs(_moved, opX - below_X),
-        lamU * opX - lamU * below_X - below_K - below_H,
+        "Together, with what the first inequality leaves",
+        bent + (units - h * change),
+        units - (h * change - bent),
     )

@@ -13,7 +13,24 @@ from bnproof.theory.layer import batchnorm
 from bnproof.theory.layer.batchnorm import LINE, activations, normalise, project, r, t
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
-from bnproof.theory.symbols import eps, g1, gamma, gh, gy, h1, hk, hy, k1, ky, m, mu, s, symbol
+from bnproof.theory.symbols import (
+    FORM,
+    eps,
+    g1,
+    gamma,
+    gh,
+    gk,
+    gy,
+    h1,
+    hk,
+    hy,
+    k1,
+    ky,
+    m,
+    mu,
+    s,
+    symbol,
+)
 
 c = symbol("c", "c", "factor on the weights", positive=True)
 eta = symbol("eta", r"\eta", "learning rate", positive=True)
@@ -74,8 +91,8 @@ EULER = eps / s**2 * (grad_k + gamma**2 / s * PXHy_k - 2 * gamma / (m * s) * Xy_
 _FORM = [("1", "1"), ("1", "yhat"), ("1", "h"), ("1", "k"), ("yhat", "yhat")]
 _FORM += [("yhat", "h"), ("yhat", "k"), ("h", "h"), ("h", "k"), ("k", "k")]
 _BENT = Space(
-    LINE.gram | {("g", "k"): sp.Symbol("<g,k>", real=True)},
-    {(a, b): sp.Symbol(f"H({a},{b})", real=True) for a, b in _FORM},
+    LINE.gram | {("g", "k"): gk},
+    {pair: FORM[pair] for pair in _FORM},
 )
 
 
@@ -201,7 +218,8 @@ def hessian_entry_steps(d: Derivation) -> None:
         c**2 * chain(first_h, first_k, second) - here,
         sp.Integer(0),
     )
-    d.values |= {hess_ki: here, hess_cki: chain(first_h, first_k, second)}
+    d.value(hess_ki, "", here)
+    d.value(hess_cki, "", chain(first_h, first_k, second))
 
 
 def euler_steps(d: Derivation) -> None:
@@ -236,8 +254,9 @@ def euler_steps(d: Derivation) -> None:
     )
     slope = gamma * g.dot(batchnorm.first())
     across = _bent(project(h)).through(_bent(yhat))
-    d.values |= {Xy_k: hy, PXHy_k: across, grad_k: slope}
     known = {grad_k: slope, PXHy_k: across, Xy_k: hy}
+    for part, value in known.items():
+        d.value(part, "", value)
     d.value(
         hessw_k,
         "Together",

@@ -7,9 +7,10 @@ for every m, every scale and every axis that defines the groups.
 
 import sympy as sp
 
+from bnproof.theory.proving import lemmas
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
-from bnproof.theory.symbols import delta_ki, m, mu, sigma, symbol, vv
+from bnproof.theory.symbols import delta_ki, derived, m, mu, sigma, symbol, vv
 
 p = symbol("p", "p", "exponent of the scale", positive=True)
 S = symbol("S", "S", "scale: what the normaliser divides by", positive=True)
@@ -30,7 +31,12 @@ AfAf = symbol(
 )
 fn = symbol("<f,n>", r"\langle f, n\rangle", "gradient at n against n")
 var_n = symbol("var(n)", r"\mathrm{Var}(n)", "biased variance of n", nonnegative=True)
-above = symbol("(S^2 - mu^2)", r"(S^2-\mu^2)", "squared scale less squared mean", nonnegative=True)
+above = derived("(S^2 - mu^2)", r"(S^2-\mu^2)", "squared scale less squared mean", S**2 - mu**2)
+JENSEN = lemmas.cited(
+    "A power mean with p >= 1 is at least the absolute mean",
+    above,
+    "Jensen's inequality for |x|^p, p >= 1: J. L. W. V. Jensen, Acta Math. 30 (1906) 175",
+)
 
 
 def _number(name: str, **more: bool) -> sp.Symbol:
@@ -167,7 +173,7 @@ def gradient_steps(d: Derivation) -> None:
         square.subs({_wf: omega * fn / m, _ww: omega * (1 - theta) / m}),
         AfAf - omega * (1 + theta) * fn**2 / m,
     )
-    d.values[vv] = (AfAf - omega * (1 + theta) * fn**2 / m) / S**2
+    d.value(vv, "", (AfAf - omega * (1 + theta) * fn**2 / m) / S**2)
 
 
 def curvature_steps(d: Derivation) -> None:

@@ -2,18 +2,28 @@
 
 import sympy as sp
 
-from bnproof.theory.normalizers.groups import AfAf, S
+from bnproof.theory.normalizers.groups import AfAf, S, fn
+from bnproof.theory.proving import lemmas
+from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
 from bnproof.theory.symbols import m, symbol, vv
 
 nn = symbol("|n|^2", r"\|n\|^2", "squared norm of the normalised group", positive=True)
 ww = symbol("|grad S|^2", r"\|w\|^2", "squared norm of w, the gradient of S", nonnegative=True)
-excess = symbol(
-    "(|n|^2|w|^2 - 1)",
-    r"\big(\|n\|^2\|w\|^2 - 1\big)",
-    "non-negative by Cauchy-Schwarz, for <w,n> = 1",
-    nonnegative=True,
+wn = symbol("<w,n>", r"\langle w,n\rangle", "gradient of S against n: 1 where S scales with u")
+wf = symbol("<w,Af>", r"\langle w,Af\rangle", "gradient of S against the gradient at n, A applied")
+PLANE = lemmas.gram(
+    "Gram determinant of n, w and Af, of centred n",
+    ("n", "w", "f"),
+    {
+        ("n", "n"): nn,
+        ("w", "w"): ww,
+        ("f", "f"): AfAf,
+        ("n", "w"): wn,
+        ("n", "f"): fn,
+        ("w", "f"): wf,
+    },
 )
 
 
@@ -116,20 +126,27 @@ def oblique_steps(d: Derivation) -> None:
     )
 
 
-def amplification_steps(d: Derivation) -> tuple[sp.Expr, sp.Expr]:
-    """Record |v|^2 for a gradient split along n, w and a rest; return the slack of the bound."""
-    n, w, r = (OBLIQUE.vector(name) for name in ("n", "w", "r"))
-    alpha, beta, rest = _number("alpha"), _number("beta"), _number("|r|^2")
-    known = {_nn: nn, _ww: (1 + excess) / nn, rest: sp.Symbol("|r|^2", nonnegative=True)}
-    f = n * alpha + w * beta + r
+def amplification_steps(d: Derivation) -> list[Term]:
+    """Record |v|^2 for a centred gradient; return the slack of the bound."""
+    plane = Space(
+        {("n", "n"): nn, ("w", "w"): ww, ("f", "f"): AfAf}
+        | {("n", "w"): wn, ("n", "f"): fn, ("w", "f"): wf}
+    )
+    n, w, f = (plane.vector(name) for name in ("n", "w", "f"))
     back = f - w * n.dot(f)
     d.given(
-        "v = Q'f/S with Q'f = f - <n,f> w on centred f. By Cauchy-Schwarz and <w,n> = 1",
-        r"\|n\|^2\|w\|^2 - 1 \ge 0,\quad v = \tfrac1S\big(f - \langle n,f\rangle w\big)",
-        "|n|^2|w|^2 - 1 >= 0, v = (f - <n,f> w)/S",
+        "v = Q'f/S with Q'f = f - <n,f> w on centred f, and <w,n> = 1",
+        r"v = \tfrac1S\big(f - \langle n,f\rangle w\big),\quad \langle w,n\rangle = 1",
+        "v = (f - <n,f> w)/S, <w,n> = 1",
     )
-    d.value(ww, "The first, solved for |w|^2", known[_ww], (1 + excess) / nn)
-    d.values[AfAf] = f.dot(f).subs(known)
-    d.values[vv] = (back.dot(back) / S**2).subs(known)
-    square, remainder = nn * w.dot(f) ** 2 / S**2, excess * rest / S**2
-    return square.subs(known), remainder.subs(known)
+    d.value(wn, "S scales with u", sp.Integer(1))
+    d.value(
+        vv,
+        "The squared norm of the gradient",
+        back.dot(back) / S**2,
+        (AfAf - 2 * fn * wf + ww * fn**2) / S**2,
+    )
+    return [
+        Term(nn * wf**2 / S**2, "a square"),
+        Term(1 / S**2, "a square", PLANE.name),
+    ]

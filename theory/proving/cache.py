@@ -73,8 +73,7 @@ def to_json(proof: DerivationResult) -> dict[str, Any]:
     return {
         "steps": [vars(step) for step in proof.steps],
         "values": {dumps(symbol): dumps(value) for symbol, value in proof.values.items()},
-        "slack": [{"term": dumps(term.expr), "because": term.reason} for term in proof.slack],
-        "equality": proof.equality,
+        "slack": [term.to_json() for term in proof.slack],
         "rests_on": list(proof.rests_on),
     }
 
@@ -90,8 +89,7 @@ def from_json(content: Any) -> DerivationResult:
     return DerivationResult(
         tuple(Step(**step) for step in content["steps"]),
         {loads(symbol): loads(value) for symbol, value in content["values"].items()},
-        tuple(Term(loads(part["term"]), part["because"]) for part in content["slack"]),
-        content["equality"],
+        tuple(map(Term.from_json, content["slack"])),
         tuple(content["rests_on"]),
     )
 

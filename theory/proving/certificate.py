@@ -1,9 +1,16 @@
 """Certificates: the result of a proof, in a form that can be checked without deriving it again.
 
 A certificate holds a relation, the substitution rules for its symbols and, for an inequality, its
-slack as a sum of terms that are non-negative for a stated reason.  The check uses none of the code
-that derived it: it substitutes the rules into the relation, and right side minus left side minus
-slack must vanish, both as a symbolic identity and at random points in exact arithmetic.
+slack as a sum of terms that are not negative.  The check uses none of the code that derived it:
+
+- every symbol is registered, and a derived one is replaced by what it is;
+- a rule is free of roots and absolute values that could hide an inequality (`bnproof.simulate`
+  evaluates each rule on random instances besides);
+- every denominator, root and logarithm is defined by the signs of the symbols and the domain;
+- every term of the slack is seen to be non-negative (`bnproof.theory.proving.signs`), or is one
+  such factor times a lemma of `bnproof.theory.proving.lemmas`;
+- right side minus left side minus slack vanishes with the rules put in, both as a symbolic identity
+  and at random points in exact arithmetic.
 """
 
 import random
@@ -14,7 +21,10 @@ from typing import Any, Final
 import sympy as sp
 
 from bnproof.theory import symbols as sym
+from bnproof.theory.proving.conditions import Condition, conditions
 from bnproof.theory.proving.expressions import dumps, loads
+from bnproof.theory.proving.lemmas import LEMMAS, Lemma
+from bnproof.theory.proving.signs import non_negative
 
 POINTS: Final = 8
 DIGITS: Final = 50
@@ -23,10 +33,34 @@ SEED: Final = 20
 
 @dataclass(frozen=True)
 class Term:
-    """One term of a slack, non-negative for a stated reason."""
+    """One term of a slack, non-negative for a stated reason.
+
+    With the name of a `lemma` the term is `expr` times what the lemma says is not negative.
+    """
 
     expr: sp.Expr
     reason: str
+    lemma: str = ""
+
+    @property
+    def value(self) -> sp.Expr:
+        """The whole term.
+
+        Raises
+        ------
+        KeyError
+            If there is no such lemma.
+        """
+        return self.expr * LEMMAS[self.lemma].expression if self.lemma else self.expr
+
+    def to_json(self) -> dict[str, str]:
+        """The term as JSON data."""
+        return {"term": dumps(self.expr), "because": self.reason, "lemma": self.lemma}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, str]) -> "Term":
+        """Read what `to_json` wrote; raises as `Certificate.from_json`."""
+        return cls(loads(content["term"]), content["because"], content["lemma"])
 
 
 @dataclass(frozen=True)
@@ -56,7 +90,7 @@ class Certificate:
             "relation": dumps(self.relation),
             "domain": dumps(self.domain),
             "rules": {dumps(symbol): dumps(value) for symbol, value in self.rules.items()},
-            "slack": [{"term": dumps(term.expr), "because": term.reason} for term in self.slack],
+            "slack": [term.to_json() for term in self.slack],
         }
 
     @classmethod
@@ -73,15 +107,34 @@ class Certificate:
                 loads(content["relation"]),
                 loads(content["domain"]),
                 {loads(symbol): loads(value) for symbol, value in content["rules"].items()},
-                tuple(Term(loads(part["term"]), part["because"]) for part in content["slack"]),
+                tuple(map(Term.from_json, content["slack"])),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a certificate: {type(error).__name__} {error}") from None
 
+    def lemmas(self) -> list[Lemma]:
+        """The lemmas that the slack uses."""
+        return [LEMMAS[term.lemma] for term in self.slack if term.lemma in LEMMAS]
+
+    def symbols(self) -> set[sp.Symbol]:
+        """Every symbol that occurs, and those that derived ones stand for."""
+        parts = [self.relation, self.domain, *self.rules, *self.rules.values()]
+        parts += [term.expr for term in self.slack]
+        parts += [lemma.expression for lemma in self.lemmas()]
+        found = set().union(*(part.free_symbols for part in parts))
+        return found.union(*(sym.in_primitives(symbol).free_symbols for symbol in found))
+
     def residual(self) -> sp.Expr:
         """Right side minus left side minus slack, with the rules substituted, not simplified."""
-        total = self.relation.rhs - self.relation.lhs - sp.Add(*(t.expr for t in self.slack))
-        return in_basic_symbols(total.subs(dict(self.rules), simultaneous=True), self.domain)
+        slack = [term.value for term in self.slack]
+        total = sym.in_primitives(self.relation.rhs - self.relation.lhs - sp.Add(*slack))
+        rules = {symbol: sym.in_primitives(value) for symbol, value in self.rules.items()}
+        return in_basic_symbols(total.subs(rules, simultaneous=True), self.domain)
+
+    def conditions(self) -> list[Condition]:
+        """What must hold for all parts to be defined."""
+        slack = [term.value for term in self.slack]
+        return conditions(*self.relation.args, *self.rules.values(), *slack)
 
     def flaws(self) -> Iterator[str]:
         """Yield the flaws; there are none if the certificate proves its relation."""
@@ -90,20 +143,46 @@ class Certificate:
             return
         if isinstance(self.relation, sp.Eq) and self.slack:
             yield "an equation has no slack"
+        unknown = [term.lemma for term in self.slack if term.lemma and term.lemma not in LEMMAS]
+        if unknown:
+            yield f"there is no lemma {unknown[0]!r}"
+            return
+        yield from self._ill_founded()
+        for one in self.conditions():
+            if not one.seen(self.domain):
+                yield f"nothing says that {one}"
         for term in self.slack:
             if not non_negative(term.expr, self.domain):
-                yield f"slack term {sym.text(term.expr)} is not known to be non-negative"
+                yield f"nothing says that {sym.text(term.expr)} in the slack is not negative"
+        yield from self._differences()
+
+    def _ill_founded(self) -> Iterator[str]:
+        """Symbols that nothing defines, and rules that could hide an inequality."""
+        for symbol in sorted(self.symbols() - sym.SYMBOLS.keys(), key=str):
+            yield f"the symbol {symbol} is neither measured nor an expression in measured ones"
+        for symbol, value in self.rules.items():
+            if symbol in sym.SYMBOLS and sym.SYMBOLS[symbol].expression is not None:
+                yield f"{symbol} is derived: it has an expression and takes no other value"
+            for part in _bent(value) - _bent(self.relation):
+                yield f"the value of {symbol} has {sym.text(part)}, which could hide an inequality"
+
+    def _differences(self) -> Iterator[str]:
         residual = self.residual()
         for values in _points(residual.free_symbols):
             if not _vanishes(residual.subs(values)):
-                yield f"the two sides differ by {sym.text(residual.subs(values))} at {values}"
+                found = sym.text(sp.N(residual.subs(values), 3))
+                yield f"the two sides do not differ by the slack: by {found} more at a random point"
                 return
-        if sp.simplify(sp.expand(residual)) != 0:
+        if not _is_zero(residual):
             yield "the two sides agree at random points, but not identically"
+
+    def flaw(self) -> str:
+        """The first flaw, or nothing."""
+        return next(self.flaws(), "")
 
     def holds(self) -> bool:
         """Whether there is no flaw."""
-        return next(self.flaws(), None) is None
+        return not self.flaw()
 
 
 def in_basic_symbols(expr: sp.Expr, domain: sp.Basic) -> sp.Expr:
@@ -117,17 +196,21 @@ def implies_eps_zero(domain: sp.Basic) -> bool:
     return sp.Eq(sym.eps, 0) in sp.And.make_args(domain)
 
 
-def non_negative(expr: sp.Expr, domain: sp.Basic = sp.true) -> bool:
-    """Whether `expr` is non-negative by the assumptions on its symbols and by `domain`.
+def _is_zero(expr: sp.Expr) -> bool:
+    """Whether SymPy reduces an expression to 0; rational ones by a common denominator."""
+    if expr.is_rational_function():
+        return bool(sp.numer(sp.together(expr)).expand() == 0)
+    return bool(sp.simplify(sp.expand(expr)) == 0)
 
-    Of the domain, hypotheses of the form ``symbol >= 0`` or ``symbol > 0`` are used.
-    """
-    expr = expr.subs(sym.s, sp.sqrt(sym.sigma**2 + sym.eps))
-    for part in sp.And.make_args(domain):
-        if isinstance(part, sp.Ge | sp.Gt) and part.lhs.is_Symbol and part.rhs == 0:
-            sign = {"positive": True} if isinstance(part, sp.Gt) else {"nonnegative": True}
-            expr = expr.subs(part.lhs, sp.Dummy(part.lhs.name, **sign))
-    return bool(expr.is_nonnegative)
+
+def _bent(expr: sp.Basic) -> set[sp.Basic]:
+    """Parts of an expression that are not analytic, or roots of what may change its sign."""
+    found = expr.atoms(sp.Abs, sp.sign, sp.Max, sp.Min, sp.Piecewise, sp.Heaviside)
+    for part in expr.atoms(sp.Pow):
+        if not part.exp.is_integer:
+            terms = sp.Add.make_args(sp.expand(part.base))
+            found |= set() if all(map(non_negative, terms)) else {part}
+    return found
 
 
 def _points(symbols: set[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Rational]]:

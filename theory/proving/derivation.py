@@ -1,13 +1,15 @@
 """Derivations checked step by step by SymPy, and whether a derivation proves a relation."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 import sympy as sp
 
 from bnproof.theory.proving.certificate import Certificate, Term
 from bnproof.theory.proving.gram import Vector
+from bnproof.theory.proving.lemmas import LEMMAS
 from bnproof.theory.symbols import latex, text
 
 # Label of each kind of step; steps that SymPy checks need none.
@@ -44,17 +46,18 @@ class DerivationResult:
         Derived expressions of the relation's symbols in basic symbols.
     slack
         For an inequality: terms whose sum is right side minus left side.
-    equality
-        When the inequality is an equality, in words.
     rests_on
-        Cited theorems that the derivation uses.
+        Cited theorems that the derivation uses, those of its lemmas included.
     """
 
     steps: tuple[Step, ...]
     values: Mapping[sp.Symbol, sp.Expr]
     slack: tuple[Term, ...] = ()
-    equality: str = ""
     rests_on: tuple[str, ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        """How many steps SymPy checked, how many are stated in words, how many are cited."""
+        return {kind: sum(step.kind == kind for step in self.steps) for kind in KINDS}
 
 
 @dataclass
@@ -62,8 +65,18 @@ class Derivation:
     """A derivation under construction: each equation is checked before it is recorded."""
 
     steps: list[Step] = field(default_factory=list)
-    values: dict[sp.Symbol, sp.Expr] = field(default_factory=dict)
     rests_on: list[str] = field(default_factory=list)
+    _values: dict[sp.Symbol, sp.Expr] = field(default_factory=dict)
+
+    @classmethod
+    def after(cls, first: DerivationResult) -> "Derivation":
+        """Go on from a finished derivation."""
+        return cls(list(first.steps), list(first.rests_on), dict(first.values))
+
+    @property
+    def values(self) -> Mapping[sp.Symbol, sp.Expr]:
+        """The values that `value` recorded; they cannot be written in any other way."""
+        return MappingProxyType(self._values)
 
     def given(self, words: str, tex: str = "", plain: str = "") -> None:
         """Record a definition or an argument in words, which SymPy does not check."""
@@ -116,25 +129,44 @@ class Derivation:
         symbol: sp.Symbol,
         words: str,
         derived: sp.Expr,
-        equivalent: sp.Expr,
+        equivalent: sp.Expr | None = None,
         shown: sp.Expr | None = None,
     ) -> None:
-        """Record that `symbol` equals `derived`, checked against an `equivalent` form."""
-        self.equal(words, (latex(symbol), text(symbol)), derived, equivalent, shown)
-        self.values[symbol] = equivalent
+        """Record that `symbol` equals `derived`, checked against an `equivalent` form.
 
-    def finish(self, slack: Sequence[Term] = (), equality: str = "") -> DerivationResult:
-        """Return the finished derivation."""
+        Without an equivalent form the value is recorded and no step is shown.  The value is
+        evaluated on random instances in either case.
+
+        Raises
+        ------
+        ProofError
+            If SymPy does not reduce the difference of the two forms to 0.
+        """
+        if equivalent is not None:
+            self.equal(words, (latex(symbol), text(symbol)), derived, equivalent, shown)
+        self._values[symbol] = derived if equivalent is None else equivalent
+
+    def finish(
+        self, slack: Sequence[Term] = (), *, using: Iterable[sp.Symbol] | None = None
+    ) -> DerivationResult:
+        """Return the finished derivation, with the values of the symbols in `using` or of all."""
+        kept = self._values if using is None else {part: self._values[part] for part in using}
+        used = [term.lemma for term in slack]
+        cited = [*self.rests_on, *(LEMMAS[name].theorem for name in used if name in LEMMAS)]
         return DerivationResult(
-            tuple(self.steps), dict(self.values), tuple(slack), equality, tuple(self.rests_on)
+            tuple(self.steps),
+            dict(kept),
+            tuple(slack),
+            tuple(dict.fromkeys(filter(None, cited))),
         )
 
 
 def certify(proof: DerivationResult, relation: sp.Basic, domain: sp.Basic = sp.true) -> Certificate:
     """Certificate that `proof` proves `relation` on `domain`; it may have flaws."""
-    symbols = relation.free_symbols
-    rules = {symbol: value for symbol, value in proof.values.items() if symbol in symbols}
-    return Certificate(relation, domain, rules, proof.slack)
+    bare = Certificate(relation, domain, {}, proof.slack)
+    used = bare.symbols()
+    rules = {symbol: value for symbol, value in proof.values.items() if symbol in used}
+    return replace(bare, rules=rules)
 
 
 def proves(proof: DerivationResult, relation: sp.Basic, domain: sp.Basic = sp.true) -> bool:

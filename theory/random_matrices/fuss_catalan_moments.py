@@ -53,7 +53,9 @@ edge_constant = symbol(
     "coefficient of the square root at the right end",
     nonnegative=True,
 )
-edge_growth = symbol("lim x_max/M", r"\lim_{M\to\infty}\frac{x_{\max}}{M}", "growth of the end")
+edge_growth = symbol(
+    "lim x_max/M", r"\lim_{M\to\infty}\frac{x_{\max}}{M}", "growth of the end", positive=True
+)
 
 MOMENT: Final[sp.Expr] = sp.gamma((M + 1) * k + 1) / (sp.gamma(k + 1) * sp.gamma(M * k + 2))
 _LOGS: Final = {
@@ -112,7 +114,7 @@ def moment_steps(d: Derivation) -> None:
         sp.log(MOMENT.subs(k, 0)),
         _CUMULANTS.subs(k, 0),
     )
-    d.values[log_moment] = LOG_MOMENT
+    d.value(log_moment, "", LOG_MOMENT)
     j = sp.Symbol("j", integer=True, positive=True)
     d.equal(
         "For k = j, an integer, it is a Fuss-Catalan number",

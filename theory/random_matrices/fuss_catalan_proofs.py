@@ -39,7 +39,6 @@ POINT: Final[sp.Expr] = _SIN_M1 ** (M + 1) / (_SIN * _SIN_M**M)
 DENSITY: Final[sp.Expr] = _SIN_M1 * _SIN / (sp.pi * x * _SIN_M)
 CDF: Final[sp.Expr] = 1 - ((M + 1) * phi - M * _SIN_M1 * _SIN / _SIN_M) / sp.pi
 ANGLES: Final[sp.Basic] = phi < sp.pi / (M + 1)
-DOMAIN: Final[sp.Basic] = sp.And(ANGLES, sp.Eq(x, POINT))
 
 _q, _Q, _B = sp.symbols("q Q B")
 # The root of B = 1 + B**(M+1)/x in the upper half-plane, for x on the support.
@@ -143,7 +142,7 @@ def density_steps(d: Derivation) -> None:
         r"\rho_M(x) = -\tfrac1\pi\,\mathrm{Im}\,G(x+i0) = \frac{\mathrm{Im}\,u}{\pi x}",
         "rho = -Im G(x+i0)/pi = Im u/(pi x)",
     )
-    d.values[rho] = DENSITY.subs(x, POINT)
+    d.value(rho, "", DENSITY.subs(x, POINT))
 
 
 def slope_steps(d: Derivation, factors: sp.Symbol = M) -> None:

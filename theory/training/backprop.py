@@ -160,4 +160,4 @@ def convolution_steps(d: Derivation) -> None:
         sp.Sum(chain, *everywhere),
         sp.Sum(back[b, o, x, y] * image[b, i, x + p, y + q], *everywhere),
     )
-    d.values[kernel_gradient] = correlation
+    d.value(kernel_gradient, "", correlation)

@@ -13,6 +13,7 @@ from typing import Any
 
 import sympy as sp
 
+from bnproof.theory.proving import lemmas
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space
 from bnproof.theory.symbols import symbol
@@ -29,10 +30,10 @@ spread_p = symbol(
 spread_q = symbol(
     "tr Sigma_Q", r"\operatorname{tr}\Sigma_Q", "sum of the variances of Q", nonnegative=True
 )
-excess = symbol(
-    "delta_W",
-    r"\delta",
-    "mean distance of independent x and y less W_1(P,Q)",
+apart = symbol(
+    "E|x-y|",
+    r"\mathbb{E}\|x-y\|",
+    "mean distance of independent x and y",
     nonnegative=True,
 )
 variance = symbol(
@@ -40,6 +41,10 @@ variance = symbol(
     r"\operatorname{Var}\|x-y\|",
     "variance of the distance |x-y|, x and y independent",
     nonnegative=True,
+)
+
+INDEPENDENT = lemmas.extreme(
+    "The independent coupling is no better than the best one", apart - distance
 )
 
 CENTRED = Space(
@@ -58,8 +63,8 @@ def bound_steps(d: Derivation) -> None:
     """Derive |mu_P-mu_Q|^2 from the mean square E|x-y|^2 of the independent coupling."""
     d.given(
         "Independent x and y are one coupling, so their mean distance is at least the minimum",
-        r"\mathbb E\|x-y\| = W_1(P,Q) + \delta,\quad \delta \ge 0",
-        "E|x-y| = W_1(P,Q) + delta, delta >= 0",
+        r"\mathbb E\|x-y\| \ge W_1(P,Q)",
+        "E|x-y| >= W_1(P,Q)",
     )
     x, y, mu = (CENTRED.vector(name) for name in ("x", "y", "mu"))
     d.given(
@@ -77,10 +82,10 @@ def bound_steps(d: Derivation) -> None:
     )
     d.given(
         "A mean square is the squared mean plus the variance",
-        r"\mathbb E\|x-y\|^2 = (W_1(P,Q)+\delta)^2 + \operatorname{Var}\|x-y\|",
-        "E|x-y|^2 = (W_1(P,Q)+delta)^2 + Var|x-y|",
+        r"\mathbb E\|x-y\|^2 = (\mathbb E\|x-y\|)^2 + \operatorname{Var}\|x-y\|",
+        "E|x-y|^2 = (E|x-y|)^2 + Var|x-y|",
     )
-    square = (distance + excess) ** 2 + variance
+    square = apart**2 + variance
     d.value(
         gap,
         "Both together",

@@ -15,7 +15,7 @@ import sympy as sp
 from bnproof.theory.claim import ExactCase
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space
-from bnproof.theory.symbols import delta_ki, m, mu, sigma, symbol
+from bnproof.theory.symbols import delta_ki, derived, m, mu, sigma, symbol
 
 # One problem.
 largest = symbol("sigma_max", r"\sigma_{\max}", "largest singular value of A", positive=True)
@@ -40,8 +40,12 @@ ratio = symbol(
 )
 
 # A second problem with a larger condition number.
-increase = symbol(
-    "(cond(A')^2-cond(A)^2)", r"(\kappa'^2-\kappa^2)", "increase of the squared condition number"
+cond_2 = symbol("cond(A')", r"\kappa'", "condition number of A'", positive=True)
+increase = derived(
+    "(cond(A')^2-cond(A)^2)",
+    r"(\kappa'^2-\kappa^2)",
+    "increase of the squared condition number",
+    cond_2**2 - cond**2,
 )
 best_2 = symbol(
     "best factor of A'", r"\min_\alpha\max_i|1-\alpha\sigma_i'^2|", "the same for the problem A'"
@@ -90,7 +94,6 @@ STRETCH: Final[sp.Expr] = (1 + sp.Abs(correlation)) / (1 - sp.Abs(correlation))
 _alpha = sp.Symbol("alpha", positive=True)
 _e = sp.Symbol("e", real=True)
 _s = sp.Symbol("sigma_i", positive=True)
-_squared = cond**2 + increase
 
 
 def _best(matrix: sp.Matrix) -> sp.Expr:
@@ -144,7 +147,7 @@ def step_steps(d: Derivation) -> None:
         (_e - _alpha * gradient) / _e,
         1 - _alpha * _s**2,
     )
-    d.values[cond] = largest / smallest
+    d.value(cond, "", largest / smallest)
 
 
 def factor_steps(d: Derivation) -> None:
@@ -191,12 +194,12 @@ def factor_steps(d: Derivation) -> None:
 
 
 def worse_factor_steps(d: Derivation) -> None:
-    """Derive the same for A', with its condition number in terms of the increase."""
+    """Derive the same for A'."""
     d.value(
         best_2,
-        "The same for A', whose squared condition number is larger by the increase",
-        FACTOR.subs(cond, sp.sqrt(_squared)),
-        (_squared - 1) / (_squared + 1),
+        "The same for A'",
+        FACTOR.subs(cond, cond_2),
+        (cond_2**2 - 1) / (cond_2**2 + 1),
     )
 
 
@@ -228,7 +231,7 @@ def ratio_steps(d: Derivation) -> None:
         (gradient.subs(_s, cond * smallest) / gradient.subs(_s, smallest)),
         cond**2,
     )
-    d.value(ratio_2, "The same for A'", (cond**2).subs(cond, sp.sqrt(_squared)), _squared)
+    d.value(ratio_2, "The same for A'", (cond**2).subs(cond, cond_2), cond_2**2)
 
 
 def scaling_steps(d: Derivation) -> None:

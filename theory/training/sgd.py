@@ -59,8 +59,15 @@ noise_steps = symbol(
 )
 
 # Sums over the data that everything reduces to; `total` is component k of sum grad_i.
-squares = sp.Symbol("sum|g_i|^2", nonnegative=True)
-square = sp.Symbol("|sum g_i|^2", nonnegative=True)
+squares = symbol(
+    "sum|g_i|^2", r"\textstyle\sum_i\|g_i\|^2", "sum of the squared gradients", nonnegative=True
+)
+square = symbol(
+    "|sum g_i|^2",
+    r"\big\|\textstyle\sum_i g_i\big\|^2",
+    "squared sum of gradients",
+    nonnegative=True,
+)
 total = sp.Symbol("sum(g_i)_k", real=True)
 
 SPREAD: Final[sp.Expr] = (squares - square / N) / N

@@ -156,8 +156,8 @@ full_shift = symbol(
     nonnegative=True,
 )
 
-_product = sp.Symbol("<G,G'>", real=True)
-GRADIENTS = Space({("G", "G"): usual**2, ("G'", "G'"): shifted**2, ("G", "G'"): _product})
+product = symbol("<G,G'>", r"\langle G,G'\rangle", "inner product of the two gradients")
+GRADIENTS = Space({("G", "G"): usual**2, ("G'", "G'"): shifted**2, ("G", "G'"): product})
 
 
 def shift_steps(d: Derivation) -> None:
@@ -171,8 +171,7 @@ def shift_steps(d: Derivation) -> None:
         "G = grad_i L(W(t)), G' = grad_i L(W_1(t+1), ..., W_(i-1)(t+1), W_i(t), ..., W_k(t)), "
         "cos(G,G') = <G,G'>/(|G||G'|)",
     )
-    direction = _product / (usual * shifted)
-    d.values[cosine] = direction
+    direction = product / (usual * shifted)
     squared = (before - after).dot(before - after)
     d.equal(
         "Expand the square",
@@ -181,7 +180,12 @@ def shift_steps(d: Derivation) -> None:
         usual**2 + shifted**2 - 2 * usual * shifted * direction,
         shown=usual**2 + shifted**2 - 2 * usual * shifted * cosine,
     )
-    d.values[shift] = sp.sqrt(sp.expand(squared))
+    d.value(
+        cosine,
+        "So the cosine is known from the three lengths",
+        direction.subs(product, sp.solve(squared - shift**2, product)[0]),
+        (usual**2 + shifted**2 - shift**2) / (2 * usual * shifted),
+    )
 
 
 def first_layer_steps(d: Derivation) -> None:

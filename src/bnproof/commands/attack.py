@@ -84,6 +84,8 @@ def attack(
 def _outcome(result: "Attack") -> str:
     if result.refutation is not None:
         return "refuted"
+    if not result.reached:
+        return "nothing searched: the search does not reach the domain"
     return "violated, not confirmed exactly" if result.violations else "not refuted"
 
 

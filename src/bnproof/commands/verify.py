@@ -157,8 +157,10 @@ class _Work:
         note = record["error"] or f"{record['seconds']:.1f} s"
         if not record["as_expected"] and not record["error"]:
             note += f"  expected {record['expected']}"
+        said = [f"given {theorem}" for theorem in record["given"]]
+        said += [record["why"]] if record["why"] else []
         width = max(map(len, self._entries))
-        return f"{record['id']:{width}}  {outcome:18}  {note}"
+        return "\n    ".join([f"{record['id']:{width}}  {outcome:18}  {note}", *said])
 
 
 def _seconds(report: Path) -> dict[str, float]:

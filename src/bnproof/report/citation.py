@@ -50,7 +50,8 @@ def _verdict(claim: Mapping[str, Any], document: Mapping[str, Any]) -> str:
         for item in claim["evidence"]
         if "commit" in item["provenance"]
     )
-    summary = f"Verdict: {claim['verdict']}. Evidence: {kinds}. Scale and data: {scale}"
+    given = "".join(f", given {theorem}" for theorem in claim.get("given", ()))
+    summary = f"Verdict: {claim['verdict']}{given}. Evidence: {kinds}. Scale and data: {scale}"
     measured = f". Measured at commit {', '.join(commits)}" if commits else ""
     places = "; ".join(f"{source['document']}, {source['locator']}" for source in claim["sources"])
     return _entry(

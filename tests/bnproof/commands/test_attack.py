@@ -10,7 +10,7 @@ import torch
 
 from bnproof import catalogue as catalogue_module
 from bnproof.commands.attack import attack
-from bnproof.theory.claim import Claim, Counterexample, Settings, Verdict
+from bnproof.theory.claim import Claim, Counterexample, RandomTest, Settings, Verdict
 from bnproof.theory.claims.gradient import report_3_4, slides_4_1
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.exact import evaluate as exact
@@ -31,7 +31,7 @@ def test_a_false_claim_gets_an_exact_counterexample_to_paste(capsys) -> None:
     source = re.search(r"Counterexample\.of\(.*\)", out)
     assert source is not None
     case = eval(source[0], {"Counterexample": Counterexample})
-    evidence = exact.check(replace(report_3_4.CLAIM, checks=(case,)), Settings())
+    evidence = exact.check(replace(report_3_4.CLAIM, checks=(case, RandomTest())), Settings())
     assert evidence.holds is False
     assert evidence.control_differs
 

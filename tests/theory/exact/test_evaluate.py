@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Claim, Counterexample, Proof, Settings
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Settings
 from bnproof.theory.claims.gradient import neurips_4_1_sqrt_m, report_3_4, santurkar_4_1, slides_4_1
 from bnproof.theory.claims.hessian import santurkar_4_2_eps
 from bnproof.theory.exact import evaluate as exact
@@ -52,7 +52,7 @@ def test_counterexamples_refute_and_spare_the_control(claim: Claim) -> None:
 def test_a_counterexample_that_does_not_refute_is_named() -> None:
     """The very data that refute another claim leave a true one standing."""
     case = neurips_4_1_sqrt_m.CLAIM.check_of(Counterexample)
-    claim = replace(santurkar_4_1.CLAIM, checks=(case,))
+    claim = replace(santurkar_4_1.CLAIM, checks=(case, RandomTest()))
     with pytest.raises(
         ValueError, match=r"santurkar_4_1.py: checks: .* does not refute 1/2 <= 1/2"
     ):
@@ -61,7 +61,7 @@ def test_a_counterexample_that_does_not_refute_is_named() -> None:
 
 def test_a_counterexample_outside_the_domain_is_named() -> None:
     case = Counterexample.of(y=[-1, 1], b=[3, 4], eps="5/4")
-    claim = replace(report_3_4.CLAIM, checks=(case,))
+    claim = replace(report_3_4.CLAIM, checks=(case, RandomTest()))
     with pytest.raises(ValueError, match=r"report_3_4.py: checks: .* outside Eq\(eps, 0\)"):
         exact.check(claim, Settings())
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Claim, Counterexample, Proof, Settings
+from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Settings
 from bnproof.theory.claims.definition import (
     notes_unit_moments,
     report_bn_transform,
@@ -112,7 +112,7 @@ def test_proofs_do_not_cover_a_relation_off_by_a_constant(claim: Claim) -> None:
 def test_the_two_denominators_agree_at_one_sigma() -> None:
     """sigma = (1 - eps)/2: there the slides' formula is no counterexample to anything."""
     case = Counterexample.of(y=["-1/4", "1/4"], b=[0, 0], eps="1/2")
-    moved = replace(slides_bn_definition.CLAIM, checks=(case,))
+    moved = replace(slides_bn_definition.CLAIM, checks=(case, RandomTest()))
     with pytest.raises(ValueError, match="does not refute"):
         exact.check(moved, Settings())
 

@@ -103,7 +103,7 @@ def test_another_version_or_source_is_another_entry(
 
 def test_what_has_no_name_of_its_own_is_not_kept(folder: Path, claim: Claim) -> None:
     def factory(number: int) -> Callable[[], DerivationResult]:
-        return lambda: replace(prove(), equality=str(number))
+        return lambda: replace(prove(), rests_on=(str(number),))
 
     for spec in (factory(1), factory(2), partial(prove)):
         assert derived.check(replace(claim, checks=(Proof(spec), *claim.checks[1:])), Settings())

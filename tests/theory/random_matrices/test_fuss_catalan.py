@@ -153,8 +153,8 @@ def test_corrected_theorem_is_proved() -> None:
 )
 def test_wrong_densities_are_not_proved(wrong: sp.Expr) -> None:
     proof = liu_density_squared.prove()
-    assert proves(proof, sp.Eq(rho, proofs.DENSITY), proofs.DOMAIN)
-    assert not proves(proof, sp.Eq(rho, wrong), proofs.DOMAIN)
+    assert proves(proof, sp.Eq(rho, proofs.DENSITY), proofs.ANGLES)
+    assert not proves(proof, sp.Eq(rho, wrong), proofs.ANGLES)
 
 
 def test_a_wrong_step_stops_the_derivation(monkeypatch: pytest.MonkeyPatch) -> None:

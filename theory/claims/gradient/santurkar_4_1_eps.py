@@ -18,9 +18,7 @@ def prove() -> DerivationResult:
         gamma**2 / (m * s**2) * (eps / s**2) * gy**2,
         "(1 - kappa) times a square, where 1 - kappa = eps/s^2 >= 0",
     )
-    return d.finish(
-        [slack], equality="only if <g,yhat> = 0 or gamma = 0: otherwise strict for eps > 0"
-    )
+    return d.finish([slack])
 
 
 CLAIM = Claim(

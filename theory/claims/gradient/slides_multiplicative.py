@@ -32,9 +32,7 @@ def prove() -> DerivationResult:
                 (sigma - sp.Abs(gamma)) ** 2 * (sigma + sp.Abs(gamma)) / sigma**2,
                 "a square times a positive number",
             )
-        ],
-        equality="only if |gamma| = sigma, where both sides are 0; otherwise the factor is below "
-        "1 if |gamma| < sigma, and above 1 if |gamma| > sigma",
+        ]
     )
 
 

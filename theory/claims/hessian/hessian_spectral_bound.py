@@ -5,7 +5,7 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.exact.curvature import exactly, top_eigenvalues
 from bnproof.theory.layer import curvature
-from bnproof.theory.layer.curvature import Pu2, below_H, gram_det, lamH, lamK
+from bnproof.theory.layer.curvature import ACROSS_TOP, TOP_H_ACROSS, Qe2, QeHQe, lamH, lamK
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
@@ -23,13 +23,13 @@ def prove() -> DerivationResult:
     """An eigenvector, split along yhat and across, gives two equations and two inequalities."""
     d = Derivation()
     curvature.eigenvector_steps(d)
-    factor = gamma**2 / (sigma**2 * Pu2)
+    factor = gamma**2 / (sigma**2 * Qe2)
     return d.finish(
         [
-            Term(factor * lamK * below_H, "definition of the largest eigenvalues"),
-            Term(factor * gram_det / (m * sigma**2), "Cauchy-Schwarz"),
+            Term(factor * lamK, "a square times lambda_max(K) >= 0", TOP_H_ACROSS.name),
+            Term(factor / (m * sigma**2), "a square", ACROSS_TOP.name),
         ],
-        equality="if Pu is along Pg and reaches lambda_max(H): always where H = h I",
+        using=[QeHQe, vv],
     )
 
 
@@ -42,7 +42,7 @@ CLAIM = Claim(
         r"a = \frac{\gamma^2\lambda_{\max}(H) - \tfrac{\gamma}{m}\langle g,\hat y\rangle}{\sigma^2}"
     ),
     relation=sp.Le(lamK**2, lamK * ACROSS + vv / (m * sigma**2)),
-    domain=IDEAL,
+    domain=sp.And(IDEAL, sp.Ne(gamma, 0), sp.Gt(lamK, 0)),
     control=sp.Le(lamK**2, lamK * ACROSS),
     checks=(
         Proof(
@@ -56,10 +56,11 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "For eps = 0. The relation is the bound in quadratic form: lambda^2 <= a lambda + b with "
+        "For eps = 0, and lambda_max(K) > 0, as otherwise there is nothing to show; K = 0 for "
+        "gamma = 0. The relation is the bound in quadratic form: lambda^2 <= a lambda + b with "
         "lambda >= 0 means that lambda is at most the larger root. Theorem 4.2 bounds one "
         "direction, where the layer's own term vanishes with <g,yhat>; in the plane of yhat and Pg "
         "it does not: even for H = 0, <g,yhat> = 0 the largest curvature is |v|/(sigma sqrt(m)). "
-        "For H = h I the bound is the top eigenvalue. The control drops that term."
+        "The control drops that term."
     ),
 )

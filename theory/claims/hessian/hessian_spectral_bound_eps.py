@@ -9,7 +9,18 @@ from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, Random
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.exact.curvature import top_eigenvalues
 from bnproof.theory.layer import curvature
-from bnproof.theory.layer.curvature import QgQu, below_H, gram_det, lamH, tau, u1, uKu, uu, uy
+from bnproof.theory.layer.curvature import (
+    ACROSS,
+    TOP_H,
+    Qg,
+    Qu,
+    lamH,
+    tau,
+    u1,
+    uKu,
+    uu,
+    uy,
+)
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
@@ -18,7 +29,7 @@ from bnproof.theory.symbols import eps, g1, gamma, gg, gy, m, s, sigma
 KAPPA = sigma**2 / s**2
 SHARE = eps / s**2
 ALONG = SHARE / s**2 * (gamma**2 * lamH * SHARE - 3 * gamma * gy / m)
-ACROSS = (gamma**2 * lamH - gamma * gy / m) / s**2
+ALL_ACROSS = (gamma**2 * lamH - gamma * gy / m) / s**2
 CROSS = gamma**2 * KAPPA / (m * s**4) * (gg - g1**2 / m - gy**2 / (m * KAPPA))
 PARALLEL = uy**2 / (m * KAPPA)
 REST = uu - u1**2 / m - PARALLEL
@@ -50,17 +61,13 @@ def prove() -> DerivationResult:
     curvature.form_steps(d)
     return d.finish(
         [
-            Term(gamma**2 / s**2 * below_H, "definition of the largest eigenvalue"),
+            Term(gamma**2 / s**2, "a square", TOP_H.name),
             Term(
-                tau / (m * KAPPA) * (uy + gamma * KAPPA / (s**2 * tau) * QgQu) ** 2,
+                tau / (m * KAPPA) * (uy + gamma * KAPPA / (s**2 * tau) * Qg.dot(Qu)) ** 2,
                 "a square times tau/(m kappa)",
             ),
-            Term(
-                gamma**2 * KAPPA / (m * s**4 * tau) * gram_det,
-                "Cauchy-Schwarz",
-            ),
-        ],
-        equality="if Pu reaches lambda_max(H), Qu is along Qg, and tau balances the cross term",
+            Term(gamma**2 * KAPPA / (m * s**4 * tau), "a square", ACROSS.name),
+        ]
     )
 
 
@@ -79,8 +86,8 @@ CLAIM = Claim(
         r"\tfrac{\gamma}{m}\langle g,\hat y\rangle\big),\ "
         r"C = \tfrac{\gamma^2\kappa}{m s^4}\|Qg\|^2\end{array}"
     ),
-    relation=sp.Le(uKu, (ALONG + tau) * PARALLEL + (ACROSS + CROSS / tau) * REST),
-    control=sp.Le(uKu, ALONG * PARALLEL + ACROSS * REST),
+    relation=sp.Le(uKu, (ALONG + tau) * PARALLEL + (ALL_ACROSS + CROSS / tau) * REST),
+    control=sp.Le(uKu, ALONG * PARALLEL + ALL_ACROSS * REST),
     checks=(
         Proof(
             prove,

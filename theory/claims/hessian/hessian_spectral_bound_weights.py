@@ -7,7 +7,7 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.exact.curvature import top_eigenvalues
 from bnproof.theory.layer import batchnorm, curvature
-from bnproof.theory.layer.curvature import ONE, U, Xu2, XuKXu, below_K, below_X, lamK, lamW, opX
+from bnproof.theory.layer.curvature import NORM_X, ONE, TOP_K, U, XxKXx, lamK, lamW, opX
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
@@ -42,23 +42,16 @@ def prove() -> DerivationResult:
         sp.Integer(0),
     )
     d.given(
-        "Let u be the unit top eigenvector of X'KX. Two definitions say",
-        r"(Xu)^\top K(Xu) \le \lambda_{\max}(K)\|Xu\|^2,\quad \|Xu\|^2 \le \|X\|^2",
-        "(Xu)'K(Xu) <= lambda_max(K)|Xu|^2, |Xu|^2 <= |X|^2",
+        "Let x be the unit top eigenvector of X'KX. Two definitions say",
+        r"(Xx)^\top K(Xx) \le \lambda_{\max}(K)\|Xx\|^2,\quad \|Xx\|^2 \le \|X\|^2",
+        "(Xx)'K(Xx) <= lambda_max(K)|Xx|^2, |Xx|^2 <= |X|^2",
     )
-    room = {Xu2: opX - below_X, XuKXu: lamK * (opX - below_X) - below_K}
-    d.value(
-        lamW,
-        "Together, with the slack of each inequality",
-        XuKXu.subs(room),
-        lamK * opX - lamK * below_X - below_K,
-    )
+    d.value(lamW, "The largest eigenvalue is the value along x", XxKXx, XxKXx)
     return d.finish(
         [
-            Term(lamK * below_X, "definition of the spectral norm, lambda_max(K) >= 0"),
-            Term(below_K, "definition of the largest eigenvalue"),
-        ],
-        equality="if a top right singular vector of X is sent to a top eigenvector of K",
+            Term(lamK, "lambda_max(K) >= 0", NORM_X.name),
+            Term(sp.Integer(1), "1", TOP_K.name),
+        ]
     )
 
 

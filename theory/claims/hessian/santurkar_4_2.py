@@ -28,7 +28,7 @@ def prove() -> DerivationResult:
         BOUND.subs(sigma, s).subs(at_zero),
         shown=BOUND,
     )
-    return d.finish(equality="always: at eps = 0 the bound is an identity")
+    return d.finish()
 
 
 CLAIM = Claim(

@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.exact.curvature import exactly
-from bnproof.theory.layer.batchnorm import LOSS
 from bnproof.theory.layer.curvature import gHg, relative
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
@@ -17,12 +16,9 @@ from bnproof.theory.symbols import (
     gamma,
     gg,
     gy,
-    latex,
     m,
     s,
     sigma,
-    text,
-    vHv,
     vKv,
     vv,
 )
@@ -46,34 +42,23 @@ PRESERVING = ExactCase(
 def prove() -> DerivationResult:
     """Theorem 4.2, then |v|^2 <= (gamma/sigma)^2 |g|^2 with its slack."""
     first = santurkar_4_2.prove()
-    d = Derivation(list(first.steps), dict(first.values))
+    d = Derivation.after(first)
     d.given(
         "The hypothesis, in a form that random networks can meet: for unit vectors the curvature "
         "at z along v is at most that along g, and that is not negative",
         r"\frac{v^\top H v}{\|v\|^2} \le \frac{g^\top H g}{\|g\|^2},\quad g^\top H g \ge 0",
         "v'Hv/|v|^2 <= g'Hg/|g|^2, g'Hg >= 0",
     )
-    g = LOSS.vector("g")
     length = gamma**2 / s**2 * (gg - g1**2 / m - gy**2 / m)
-    along_g, along_v = g.through(g), d.values[vHv]
-    d.equal(
-        "The slack of the first hypothesis, solved for the curvature along v",
-        (latex(vHv), text(vHv)),
-        along_v,
-        ((gHg * vv - relative) / gg)
-        .subs({relative: along_g * vv - along_v * gg})
-        .subs(gHg, along_g),
-        shown=(gHg * vv - relative) / gg,
-    )
-    d.equal(
+    d.value(
+        vv,
         "At eps = 0 the layer lengthens a gradient by gamma/sigma, less two squares",
-        (latex(vv), text(vv)),
         d.values[vv].subs(eps, 0),
         length,
         shown=length.subs(s, sigma),
     )
     curvature = santurkar_4_2.BOUND.subs(sigma, s)
-    d.values = {vv: length, vKv: curvature.subs(vHv, (gHg * vv - relative) / gg).subs(vv, length)}
+    d.value(vKv, "", curvature.subs(vv, length))
     return d.finish(
         [
             Term(gamma**2 / sigma**2 * relative / gg, "the first hypothesis"),
@@ -82,7 +67,7 @@ def prove() -> DerivationResult:
                 "the second hypothesis times squares",
             ),
         ],
-        equality="if v and g have the same curvature, and g is orthogonal to 1 and yhat",
+        using=[vv, vKv],
     )
 
 
@@ -99,7 +84,7 @@ CLAIM = Claim(
         r"\langle \hat g_j,\hat y_j\rangle\|\nabla_{y_j}\hat{\mathcal L}\|^2\Big)\end{array}"
     ),
     relation=sp.Le(vKv, PRINTED),
-    domain=sp.And(IDEAL, sp.Ge(relative, 0), sp.Ge(gHg, 0), sp.Gt(gg, 0)),
+    domain=sp.And(IDEAL, sp.Ne(gamma, 0), sp.Ge(relative, 0), sp.Ge(gHg, 0), sp.Gt(gg, 0)),
     control=sp.Le(vKv, CORRECTED),
     checks=(
         PRESERVING,

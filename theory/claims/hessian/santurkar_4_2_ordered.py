@@ -10,23 +10,21 @@ from bnproof.theory.layer.curvature import gHg, ordered
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma, vHv, vKv, vv
+from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma, vKv, vv
 
 
 def prove() -> DerivationResult:
     """Theorem 4.2 is an identity, so only the hypothesis is needed."""
     first = santurkar_4_2.prove()
-    d = Derivation(list(first.steps), dict(first.values))
+    d = Derivation.after(first)
     d.given(
         "That is an identity, so replacing v'Hv by g'Hg is valid if and only if it is not smaller",
         r"g^\top H g - v^\top H v \ge 0",
         "g'Hg - v'Hv >= 0",
     )
-    d.values = {vKv: santurkar_4_2.BOUND.subs(vHv, gHg - ordered)}
-    return d.finish(
-        [Term(gamma**2 / sigma**2 * ordered, "a square times the hypothesis")],
-        equality="if g'Hg = v'Hv or gamma = 0",
-    )
+    d.value(vKv, "", santurkar_4_2.BOUND)
+    slack = Term(gamma**2 / sigma**2 * ordered, "a square times the hypothesis")
+    return d.finish([slack], using=[vKv])
 
 
 CLAIM = Claim(
@@ -38,7 +36,7 @@ CLAIM = Claim(
         r"g^\top H g - \frac{1}{m\gamma}\langle g,\hat y\rangle\|v\|^2\Big)"
     ),
     relation=sp.Le(vKv, PRINTED),
-    domain=sp.And(IDEAL, sp.Ge(ordered, 0)),
+    domain=sp.And(IDEAL, sp.Ne(gamma, 0), sp.Ge(ordered, 0)),
     control=sp.Le(vKv, gamma**2 / sigma**2 * (gHg - 2 * gy * vv / (m * gamma))),
     checks=(
         Proof(
@@ -52,8 +50,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.PROVED,
     remark=(
-        "For gamma not 0 the hypothesis is also necessary. It says that the layer shortens the "
-        "gradient in the norm given by H. The control doubles the last term."
+        "For gamma = 0 the printed right side is not defined. The hypothesis is also necessary. It "
+        "says that the layer shortens the gradient in the norm given by H. The control doubles the "
+        "last term."
     ),
     corrects="santurkar_4_2_norm_preserving",
 )

@@ -9,28 +9,27 @@ from bnproof.theory.layer.curvature import gz, shrink
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import IDEAL, gamma, gy, latex, m, sigma, text, vHv, vKv, vv
+from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma, vHv, vKv, vv
 
 
 def prove() -> DerivationResult:
     """Theorem 4.2, where the hypotheses give the signs of its two changes."""
     first = santurkar_4_2.prove()
-    d = Derivation(list(first.steps), dict(first.values))
+    d = Derivation.after(first)
     rest = (1 - shrink / sigma**2) * vHv - gz * vv / (m * sigma**2)
-    d.equal(
+    d.value(
+        vKv,
         "In the symbols of the hypotheses: gamma yhat is the layer's output before its shift",
-        (latex(vKv), text(vKv)),
         santurkar_4_2.BOUND,
         rest.subs({shrink: sigma**2 - gamma**2, gz: gamma * gy}),
         shown=rest,
     )
-    d.values = {vKv: rest}
     return d.finish(
         [
             Term(shrink / sigma**2 * vHv, "two hypotheses: gamma^2 <= sigma^2 and v'Hv >= 0"),
             Term(gz * vv / (m * sigma**2), "the third hypothesis times a square"),
         ],
-        equality="if v = 0, or if <g,gamma yhat> = 0 and either |gamma| = sigma or v'Hv = 0",
+        using=[vKv],
     )
 
 

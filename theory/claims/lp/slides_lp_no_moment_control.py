@@ -5,11 +5,11 @@ import sympy as sp
 from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.claims.lp.slides_lp_scale import PRINTED
 from bnproof.theory.normalizers import groups
-from bnproof.theory.normalizers.groups import S, above, c_n, c_S, p, t, var_n
+from bnproof.theory.normalizers.groups import JENSEN, S, c_n, c_S, p, t, var_n
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.symbols import eps, latex, m, mu, sigma, text
+from bnproof.theory.symbols import eps, m, mu, sigma
 
 
 def prove() -> DerivationResult:
@@ -25,18 +25,17 @@ def prove() -> DerivationResult:
         sp.Integer(0),
     )
     variance = sigma**2 / S**2
-    d.equal(
+    d.value(
+        var_n,
         "So the variance of the output, before gamma, is",
-        (latex(var_n), text(var_n)),
         sp.expand(n.dot(n) / m),
         variance,
     )
     d.cite(
         "For p >= 1 a power mean is at least the absolute mean: S^2 - mu^2 is not negative",
-        "Jensen's inequality for |x|^p",
+        JENSEN.theorem,
         r"S = \Big(\tfrac1m\sum_i|y_i|^p\Big)^{1/p} \ge |\mu|",
     )
-    d.values[var_n] = variance.subs(S, sp.sqrt(mu**2 + above))
     d.equal(
         "Add a constant t to y: mu becomes mu + t, the numerator does not change, and the bound on "
         "the variance tends to 0",
@@ -44,8 +43,8 @@ def prove() -> DerivationResult:
         sp.limit(sigma**2 / (mu + t) ** 2, t, sp.oo),
         sp.Integer(0),
     )
-    slack = Term(var_n * above, "a variance times S^2 - mu^2 >= 0")
-    return d.finish([slack], equality="only if S = |mu|: p = 1 and all y_i of one sign")
+    slack = Term(var_n, "a variance", JENSEN.name)
+    return d.finish([slack])
 
 
 def one_sign() -> dict[sp.Symbol, sp.Expr]:

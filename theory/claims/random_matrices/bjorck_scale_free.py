@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Proof, SpectrumTest, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, SpectrumTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import products as random_products
 from bnproof.theory.random_matrices.products import constant, kappa, kappa_scaled
@@ -25,6 +25,7 @@ CLAIM = Claim(
     control=sp.Eq(kappa_scaled, sp.Abs(constant) * kappa),
     checks=(
         Proof(prove),
+        RandomTest(sizes=(1, 2, 4), sampler="products"),
         SpectrumTest(
             study="scale",
             statement="one constant a factor",

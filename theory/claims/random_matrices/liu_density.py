@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Disproof, SpectrumTest, Verdict
+from bnproof.theory.claim import Claim, Disproof, RandomTest, SpectrumTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_proofs
 from bnproof.theory.sources import Source
@@ -71,7 +71,11 @@ CLAIM = Claim(
     ),
     relation=sp.Eq(sv_second, law_second),
     control=sp.Eq(sv_second, law_first),
-    checks=(Disproof(prove), SpectrumTest(study="law", statement="s", control="s^2")),
+    checks=(
+        Disproof(prove),
+        RandomTest(sizes=(1, 2, 4), sampler="products"),
+        SpectrumTest(study="law", statement="s", control="s^2"),
+    ),
     expected=Verdict.REFUTED,
     remark=(
         "The relation is a consequence of the statement for sigma_i = 1. The control has the first "

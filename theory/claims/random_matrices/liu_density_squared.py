@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Proof, SpectrumTest, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, SpectrumTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_proofs
 from bnproof.theory.sources import Source
@@ -31,9 +31,13 @@ CLAIM = Claim(
         r"\quad X = X_1\cdots X_M,\ \mathbb{E}\,X_{i,jk}^2 = \tfrac1N"
     ),
     relation=sp.Eq(rho, fuss_catalan_proofs.DENSITY),
-    domain=fuss_catalan_proofs.DOMAIN,
+    domain=fuss_catalan_proofs.ANGLES,
     control=sp.Eq(rho, sp.sin(M * phi) * sp.sin(phi) / (sp.pi * x * sp.sin((M + 1) * phi))),
-    checks=(Proof(prove), SpectrumTest(study="law", statement="s^2", control="s")),
+    checks=(
+        Proof(prove),
+        RandomTest(sizes=(1, 2, 4), sampler="products"),
+        SpectrumTest(study="law", statement="s^2", control="s"),
+    ),
     expected=Verdict.PROVED,
     remark=(
         "The proof rests on two theorems of free probability, cited in the steps; everything else "

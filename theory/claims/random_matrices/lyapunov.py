@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from bnproof.theory.claim import Claim, Proof, SpectrumTest, Verdict
+from bnproof.theory.claim import Claim, Proof, RandomTest, SpectrumTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import products as random_products
 from bnproof.theory.random_matrices.products import EXPONENT, N, freedom, log_r
@@ -38,6 +38,7 @@ CLAIM = Claim(
     control=sp.Eq(log_r, sp.log(freedom / N) / 2),
     checks=(
         Proof(prove),
+        RandomTest(sizes=(1, 2, 4), sampler="products"),
         SpectrumTest(
             study="lyapunov",
             statement="digamma",

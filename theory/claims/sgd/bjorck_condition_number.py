@@ -7,7 +7,7 @@ from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import least_squares as quadratics
-from bnproof.theory.training.least_squares import best, best_2, cond, increase
+from bnproof.theory.training.least_squares import best, best_2, cond, cond_2, increase
 
 
 def prove() -> DerivationResult:
@@ -17,10 +17,10 @@ def prove() -> DerivationResult:
     quadratics.factor_steps(d)
     quadratics.worse_factor_steps(d)
     slack = Term(
-        2 * increase / ((cond**2 + 1) * (cond**2 + increase + 1)),
+        2 * increase / ((cond**2 + 1) * (cond_2**2 + 1)),
         "the increase is not negative, and the factors below are positive",
     )
-    return d.finish([slack], equality="only if both condition numbers are the same")
+    return d.finish([slack], using=[best, best_2])
 
 
 CLAIM = Claim(

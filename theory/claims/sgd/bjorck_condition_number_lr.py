@@ -42,7 +42,7 @@ def prove() -> DerivationResult:
     d = Derivation()
     quadratics.step_steps(d)
     quadratics.limit_steps(d)
-    return d.finish(equality="always")
+    return d.finish()
 
 
 CLAIM = Claim(

@@ -16,7 +16,7 @@ def prove() -> DerivationResult:
     quadratics.step_steps(d)
     quadratics.ratio_steps(d)
     slack = Term(increase, "the increase of the squared condition number is not negative")
-    return d.finish([slack], equality="only if both condition numbers are the same")
+    return d.finish([slack], using=[ratio, ratio_2])
 
 
 CLAIM = Claim(

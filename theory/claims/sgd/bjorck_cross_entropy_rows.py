@@ -14,7 +14,7 @@ def prove() -> DerivationResult:
     d = Derivation()
     backprop.softmax_steps(d)
     backprop.sign_steps(d)
-    return d.finish(equality="always")
+    return d.finish()
 
 
 CLAIM = Claim(

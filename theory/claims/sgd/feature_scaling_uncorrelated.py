@@ -15,7 +15,7 @@ def prove() -> DerivationResult:
     d = Derivation()
     quadratics.scaling_steps(d)
     quadratics.uncorrelated_steps(d)
-    return d.finish(equality="always")
+    return d.finish()
 
 
 CLAIM = Claim(

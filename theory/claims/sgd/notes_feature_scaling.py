@@ -37,7 +37,7 @@ def prove() -> DerivationResult:
     d = Derivation()
     quadratics.scaling_steps(d)
     quadratics.stretch_steps(d)
-    return d.finish(equality="always")
+    return d.finish()
 
 
 CLAIM = Claim(
@@ -49,6 +49,7 @@ CLAIM = Claim(
         r"\text{ the contours are circles}"
     ),
     relation=sp.Eq(stretch, 1),
+    domain=sp.Lt(sp.Abs(correlation), 1),
     control=sp.Eq(stretch, quadratics.STRETCH),
     checks=(
         ExactCase(f"the features {FEATURES[0]} and {FEATURES[1]}", two_features),
@@ -57,9 +58,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "Read for the squared loss of a linear model with two features, the only loss for which "
-        "contours are ellipses. Scaling gives both features mean 0 and variance 1 but does not "
-        "change their correlation. The control is the ratio of curvatures, which is 1 only for "
-        "correlation 0."
+        "Read for the squared loss of a linear model with two features that are not multiples of "
+        "each other: the ratio of the half-axes is defined for |corr| < 1. Scaling gives both "
+        "features mean 0 and variance 1 but does not change their correlation. The control is the "
+        "ratio of curvatures, which is 1 only for correlation 0."
     ),
 )

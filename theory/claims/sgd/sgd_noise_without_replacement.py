@@ -16,7 +16,7 @@ def prove() -> DerivationResult:
     sgd.kept_steps(d)
     sgd.spread_steps(d)
     sgd.noise_steps_of(d, sgd.KEPT, noise_without, sgd.WITHOUT)
-    return d.finish(equality="always")
+    return d.finish()
 
 
 CLAIM = Claim(

@@ -13,7 +13,7 @@ def prove() -> DerivationResult:
     """Expand the squared distance of the two gradients."""
     d = Derivation()
     definitions.shift_steps(d)
-    return d.finish(equality="always")
+    return d.finish()
 
 
 CLAIM = Claim(

@@ -8,9 +8,10 @@ from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.training import earth_mover
 from bnproof.theory.training.earth_mover import (
+    INDEPENDENT,
     Samples,
+    apart,
     distance,
-    excess,
     gap,
     spread_p,
     spread_q,
@@ -26,11 +27,9 @@ def prove() -> DerivationResult:
     earth_mover.bound_steps(d)
     return d.finish(
         slack=[
-            Term(excess**2, "a square"),
-            Term(2 * distance * excess, "neither factor is negative"),
+            Term(apart + distance, "lengths", INDEPENDENT.name),
             Term(variance, "a variance"),
-        ],
-        equality="if the distance of independent x and y is almost surely constant",
+        ]
     )
 
 

@@ -39,7 +39,7 @@ def prove() -> DerivationResult:
     """Both maxima for a fixed vector, and the gradient of Theorem 4.1 between them."""
     d = Derivation()
     minimax.maximum_steps(d)
-    return d.finish(equality="always, with g, yhat and sigma held fixed")
+    return d.finish()
 
 
 CLAIM = Claim(

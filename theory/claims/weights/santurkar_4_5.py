@@ -20,7 +20,7 @@ def prove() -> DerivationResult:
     """The distance to the ray through W*, on which the lemma relies."""
     d = Derivation()
     minimax.ray_steps(d)
-    return d.finish(equality="always, for the distance to the ray through W*")
+    return d.finish()
 
 
 CLAIM = Claim(

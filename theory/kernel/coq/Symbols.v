@@ -253,6 +253,7 @@ Ltac layer :=
       pose proof (s_pos m eps y ok);
       first
       [ assumption
+      | solve [ring]
       | apply dot_square_nonneg
       | apply sqrt_pos
       | apply s_sigma; assumption

@@ -1,0 +1,82 @@
+"""Evaluate what a proof takes for granted on random instances.
+
+A certificate is a chain of identities from rules, signs and lemmas.  Each is evaluated here on
+symbols measured from raw data, beside the relation: the rules as equations, the lemmas and the
+declared signs as inequalities, and derived symbols against what they are.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import sympy as sp
+from torch import Tensor
+
+from bnproof.simulate.relation import TOLERANCE, compare
+from bnproof.simulate.samplers.base import Measurements
+from bnproof.theory import symbols as sym
+from bnproof.theory.proving.certificate import Certificate
+from bnproof.theory.symbols import text
+
+
+@dataclass
+class Audit:
+    """What is found of one certificate.
+
+    Attributes
+    ----------
+    certificate
+        What is audited.
+    missing
+        Symbols that the sampler does not measure.
+    largest
+        The largest scaled excess of each assumption, by its words.
+    broken
+        Assumptions that an instance violates, with the number of instances.
+    """
+
+    certificate: Certificate
+    missing: set[sp.Symbol] = field(default_factory=set)
+    largest: dict[str, float] = field(default_factory=dict)
+    broken: dict[str, int] = field(default_factory=dict)
+
+    def assumptions(self, measured: Measurements) -> Iterator[tuple[str, sp.Basic]]:
+        """Each assumption in words and as a relation."""
+        for symbol, value in self.certificate.rules.items():
+            yield f"{text(symbol)} = {text(value)}", sp.Eq(symbol, value, evaluate=False)
+        for lemma in self.certificate.lemmas():
+            yield lemma.name, sp.Le(0, lemma.expression, evaluate=False)
+        for symbol in sorted(self.certificate.symbols(), key=str):
+            expression = sym.SYMBOLS[symbol].expression
+            if expression is not None and symbol in measured.VALUES:
+                words = f"{text(symbol)} is {text(expression)}"
+                yield words, sp.Eq(symbol, expression, evaluate=False)
+
+    def add(self, measured: Measurements, mask: Tensor) -> None:
+        """Evaluate all assumptions on the instances in `mask`."""
+        symbols = self.certificate.symbols()
+        self.missing |= {part for part in symbols if not measured.measures(part)}
+        if self.missing or not mask.any():
+            return
+        for words, relation in self.assumptions(measured):
+            found = compare(relation, measured, mask)
+            self.largest[words] = max(self.largest.get(words, -1.0), found.excess.max().item())
+            self._note(words, int(found.violated.sum()))
+        for symbol in symbols:
+            if symbol.is_nonnegative and sym.SYMBOLS[symbol].expression is None:
+                value, size = measured.value(symbol)[mask], measured.magnitude(symbol)[mask]
+                below = value < -TOLERANCE[value.dtype] * size
+                self._note(f"{text(symbol)} >= 0", int(below.sum()))
+
+    def _note(self, words: str, count: int) -> None:
+        if count:
+            self.broken[words] = self.broken.get(words, 0) + count
+
+    def reason(self) -> str:
+        """Why the certificate decides nothing; empty if the audit finds no fault."""
+        if self.missing:
+            names = ", ".join(sorted(map(text, self.missing)))
+            return f"the sampler does not measure {names}, on which the proof rests"
+        if self.broken:
+            words, count = max(self.broken.items(), key=lambda item: item[1])
+            return f"the proof assumes {words[:200]}, which fails on {count:,} instances"
+        return ""

@@ -1,0 +1,434 @@
+"""Unsound claims: each must be refused when made, or stay undecided, for the reason beside it.
+
+They are what an author could write who wants a false, an empty or an unproved statement to pass.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sympy as sp
+
+from bnproof.theory import symbols as sym
+from bnproof.theory.claim import (
+    Claim,
+    Counterexample,
+    Disproof,
+    ExactCase,
+    Proof,
+    RandomTest,
+    SpectrumTest,
+    Verdict,
+)
+from bnproof.theory.layer import batchnorm
+from bnproof.theory.layer.curvature import PuHPu, gHg, ordered, shrink
+from bnproof.theory.normalizers.groups import AfAf, S, c_n, c_S, fn
+from bnproof.theory.normalizers.groups import p as power
+from bnproof.theory.normalizers.oblique import PLANE, nn, wf, wn, ww
+from bnproof.theory.proving import lemmas
+from bnproof.theory.proving.certificate import Term
+from bnproof.theory.proving.derivation import Derivation
+from bnproof.theory.sources import Source
+from bnproof.theory.symbols import IDEAL, eps, g1, gamma, gg, gy, m, s, sigma, vHv, vKv, vv, vy
+
+LENGTH: Final = gamma**2 / s**2 * (gg - g1**2 / m - gy**2 / m - eps / s**2 * gy**2 / m)
+BOUND: Final = gamma**2 / sigma**2 * (gg - g1**2 / m - gy**2 / m)
+CENTRED: Final = sp.And(sp.Eq(c_n, 1), sp.Eq(c_S, 1), sp.Eq(eps, 0))
+THREE_HALVES: Final = sp.Rational(3, 2) * AfAf / S**2  # false: 2.76 at p = 4, m = 100
+AMPLIFIED: Final = (AfAf - 2 * fn * wf + ww * fn**2) / S**2
+GAP: Final = sp.Rational(3, 2) - nn * ww
+CURVED: Final = gamma**2 / s**2 * vHv - gamma / (m * s**2) * gy * vv
+LACK: Final = sp.Symbol("(3/2 - |n|^2|w|^2), not negative", nonnegative=True)
+FREE: Final = sp.Symbol("anything", real=True)
+# What a claim file registers, with a sign or without, and an expression that says what it is.
+OWN: Final = sym.symbol("author's lack", "a", "said to be positive", nonnegative=True)
+PLAIN: Final = sym.symbol("author's number", "b", "no sign, and nothing measures it")
+TRUE_LACK: Final = sym.derived("author's true lack", "c", "3/2 - |n|^2|w|^2", GAP)
+BATCHNORM: Final = sp.And(CENTRED, sp.Eq(power, 4))
+REST: Final = Term(nn * wf**2 / S**2, "a square"), Term(1 / S**2, "a square", PLANE.name)
+
+
+@dataclass(frozen=True)
+class Unsound:
+    """A claim, made when it is called, and words of the reason for which it is refused."""
+
+    name: str
+    make: Callable[[], Claim]
+    why: str
+
+
+UNSOUND: Final[list[Unsound]] = []
+NETWORKS: Final = RandomTest()
+
+
+def add(
+    name: str,
+    why: str,
+    relation: sp.Basic,
+    values: Mapping[sp.Symbol, sp.Expr] | None = None,
+    slack: Sequence[Term] = (),
+    *,
+    domain: sp.Basic = sp.true,
+    control: sp.Basic | None = None,
+    checks: tuple[Any, ...] = (),
+    test: Any = NETWORKS,
+) -> None:
+    """Add a claim with one stated sentence, values and a slack as its proof, or with `checks`."""
+
+    def prove() -> Any:
+        d = Derivation()
+        d.given("A sentence that nothing checks")
+        for symbol, value in (values or {}).items():
+            d.value(symbol, "", value)
+        return d.finish(slack)
+
+    def make() -> Claim:
+        means = checks or (Proof(prove), *([test] if test else []))
+        other = sp.Eq(relation.lhs, relation.rhs + 1) if control is None else control
+        return Claim(
+            id=name,
+            title=f"{name}.",
+            sources=(Source("derived", "a test of soundness"),),
+            statement="?",
+            relation=relation,
+            domain=domain,
+            control=other,
+            checks=means,
+            expected=Verdict.PROVED,
+        )
+
+    UNSOUND.append(Unsound(name, make, why))
+
+
+def _amplified(name: str, why: str, lack: sp.Expr, **more: Any) -> None:
+    """The false theorem |v|^2 <= 3/2 |Af|^2/S^2, which rests on the sign of `lack`."""
+    add(
+        name,
+        why,
+        sp.Le(vv, THREE_HALVES),
+        more.pop("values", {vv: THREE_HALVES - lack * AfAf / S**2}),
+        more.pop("slack", [Term(lack * AfAf / S**2, "non-negative, says the author")]),
+        domain=BATCHNORM,
+        test=RandomTest(sizes=(3, 4, 5), sampler="normalizers"),
+        **more,
+    )
+
+
+# Signs and symbols that an author brings along.
+_amplified("sign_of_a_letter", "neither measured nor an expression", LACK)
+_amplified("sign_of_a_registered_letter", "is not negative", OWN)
+_amplified("square_of_a_letter", "neither measured nor an expression", FREE**2)
+_amplified("square_of_a_registered_letter", "does not measure author's number", PLAIN**2)
+_amplified("sign_of_a_derived_symbol", "in the slack is not negative", TRUE_LACK)
+_amplified("absolute_value", "could hide an inequality", sp.Abs(GAP))
+_amplified("root_of_a_square", "could hide an inequality", sp.sqrt(sp.expand(GAP**2)))
+_amplified(
+    "root_of_nearly_a_square", "could hide", sp.sqrt(sp.expand(GAP**2) + sp.Rational(1, 10**30))
+)
+_amplified("maximum", "could hide an inequality", sp.Max(GAP, 0))
+_amplified("sign_function", "could hide an inequality", GAP * sp.sign(GAP))
+_amplified(
+    "case_distinction", "not allowed in an expression", sp.Piecewise((GAP, GAP > 0), (0, True))
+)
+_amplified(
+    "value_for_a_derived_symbol",
+    "takes no other value",
+    TRUE_LACK,
+    values={vv: THREE_HALVES - TRUE_LACK * AfAf / S**2, TRUE_LACK: nn**2},
+)
+_amplified("no_such_lemma", "there is no lemma", GAP, slack=[Term(AfAf / S**2, "lemma", "mine")])
+_amplified(
+    "negative_factor_of_a_lemma",
+    "is not negative",
+    GAP,
+    values={vv: AMPLIFIED, wn: sp.Integer(1)},
+    slack=[Term((GAP - 1) / S**2, "a square", PLANE.name)],
+)
+_amplified(
+    "slack_that_does_not_add_up",
+    "do not differ by the slack",
+    GAP,
+    values={vv: AMPLIFIED, wn: sp.Integer(1)},
+    slack=[*REST, Term(AfAf / S**2, "and a half")],
+)
+
+
+def _own_lemma() -> Claim:
+    lemmas.extreme("the author's lemma", GAP)
+    raise AssertionError("a claim stated a lemma")
+
+
+UNSOUND.append(Unsound("lemma_of_a_claim", _own_lemma, "a lemma is stated in bnproof.theory"))
+
+# Values that are false.
+VANISHING: Final = sp.prod([eps - sp.Rational(str(value)) for value in (0, 1e-5, 1e-3, 0.1)])
+add("false_value", "the proof assumes |v|^2 = 0", sp.Eq(vv, 0), {vv: sp.Integer(0)})
+add(
+    "half_of_an_identity",
+    "the proof assumes |v|^2",
+    sp.Le(vv, LENGTH / 2),
+    {vv: LENGTH / 2},
+)
+add(
+    "false_but_at_the_usual_eps",
+    "the proof assumes |v|^2",
+    sp.Le(vv, LENGTH + gg),
+    {vv: LENGTH + gg - gg * VANISHING**2},
+    [Term(gg * VANISHING**2, "a square")],
+)
+SIZES: Final = (2, 3, 8)
+add(
+    "false_but_at_the_chosen_sizes",
+    "the proof assumes |v|^2",
+    sp.Eq(vv, LENGTH + gg * sp.prod([m - size for size in SIZES])),
+    {vv: LENGTH + gg * sp.prod([m - size for size in SIZES])},
+    test=RandomTest(sizes=SIZES),
+)
+add(
+    "gamma_of_one_sign",
+    "the proof assumes |grad_yhat L|",
+    sp.Eq(sym.grad_yhat, gamma * sp.sqrt(gg)),
+    {sym.grad_yhat: gamma * sp.sqrt(gg)},
+)
+add(
+    "theorem_4_2_for_every_eps",
+    "the proof assumes v'Kv",
+    sp.Eq(vKv, CURVED),
+    {vKv: CURVED},
+    domain=sym.REGULAR,
+)
+add(
+    "symbol_of_another_sampler",
+    "does not measure (Pu)'H(Pu)",
+    sp.Eq(PuHPu, gHg),
+    {PuHPu: gHg},
+)
+
+# Expressions that are not defined everywhere.
+add(
+    "division_by_gamma",
+    "nothing says that gamma is not 0",
+    sp.Eq(sigma**2 * vv / gamma**2, sigma**2 / gamma**2 * BOUND),
+    {vv: BOUND.subs(sigma, s)},
+    domain=IDEAL,
+)
+add(
+    "division_by_a_length",
+    "nothing says that |g|^2 is not 0",
+    sp.Le(vv / gg, gamma**2 / sigma**2),
+    {vv: BOUND.subs(sigma, s)},
+    [Term(gamma**2 / (sigma**2 * m * gg) * (g1**2 + gy**2), "squares")],
+    domain=IDEAL,
+)
+add(
+    "division_by_m_minus_1",
+    "nothing says that m - 1 is not 0",
+    sp.Eq(vv / (m - 1), BOUND / (m - 1)),
+    {vv: BOUND.subs(sigma, s)},
+    domain=IDEAL,
+)
+add(
+    "root_of_any_sign",
+    "is not negative",
+    sp.Eq(sp.sqrt(gy) * vv, sp.sqrt(gy) * LENGTH),
+    {vv: LENGTH},
+)
+add(
+    "logarithm_of_any_sign",
+    "nothing says that gamma is positive",
+    sp.Eq(vv * sp.log(gamma), LENGTH * sp.log(gamma)),
+    {vv: LENGTH},
+)
+add(
+    "division_in_the_slack",
+    "nothing says that <g,yhat> is not 0",
+    sp.Le(vv, LENGTH + gg),
+    {vv: LENGTH},
+    [Term(gg, "a square"), Term(gg / gy**2, "positive"), Term(-gg / gy**2, "and taken away")],
+)
+
+# Domains without a witness.
+add(
+    "empty_domain",
+    "lies in the domain",
+    sp.Eq(vv, LENGTH - 1),
+    {vv: LENGTH - 1},
+    domain=sp.And(sp.Gt(gamma, 1), sp.Lt(gamma, 0)),
+)
+add(
+    "empty_domain_of_eps",
+    "excludes every eps",
+    sp.Eq(vv, LENGTH - 1),
+    {vv: LENGTH - 1},
+    domain=sp.And(sp.Eq(eps, 0), sp.Gt(eps, sigma / 2), sp.Lt(sigma, eps)),
+)
+add(
+    "empty_domain_of_derived_symbols",
+    "lies in the domain",
+    sp.Eq(vv, LENGTH - 1),
+    {vv: LENGTH - 1},
+    domain=sp.And(sp.Ge(shrink, 0), sp.Gt(gamma**2, sigma**2)),
+)
+add(
+    "domain_of_measure_zero",
+    "both sides are 0 on",
+    sp.Eq(vv, gamma**2 / s**2 * (gg - 2 * g1**2 / m)),
+    {vv: gamma**2 / s**2 * (gg - 2 * g1**2 / m)},
+    domain=sp.Eq(gy, 0),
+)
+add(
+    "domain_beyond_every_sampler",
+    "lies in the domain",
+    sp.Eq(vv, LENGTH),
+    {vv: LENGTH},
+    domain=sp.Gt(m, 10_000),
+)
+add(
+    "no_normaliser",
+    "excludes every normaliser",
+    sp.Eq(vv, 2 * AfAf / S),
+    {vv: 2 * AfAf / S},
+    domain=sp.And(CENTRED, sp.Eq(power, 17)),
+    test=RandomTest(sampler="normalizers"),
+)
+
+# One path alone.
+INVENTED: Final = ExactCase(
+    "invented values",
+    lambda: {
+        vv: sp.Integer(2),
+        gg: sp.Integer(1),
+        g1: sp.Integer(0),
+        gy: sp.Integer(0),
+        m: sp.Integer(2),
+        gamma: sp.Integer(1),
+        sigma: sp.Integer(1),
+        s: sp.Integer(1),
+        eps: sp.Integer(0),
+    },
+)
+
+
+def _derivation() -> Any:
+    d = Derivation()
+    batchnorm.gradient_steps(d)
+    return d.finish()
+
+
+add("proof_alone", "needs an independent path", sp.Eq(vv, LENGTH), {vv: LENGTH}, test=None)
+add(
+    "disproof_alone",
+    "needs an independent path",
+    sp.Eq(vv, LENGTH + 1),
+    checks=(Disproof(_derivation),),
+)
+add(
+    "invented_data_alone",
+    "needs an independent path",
+    sp.Le(vv, BOUND),
+    domain=IDEAL,
+    checks=(INVENTED,),
+)
+add(
+    "data_alone",
+    "needs an independent path",
+    sp.Le(vv, BOUND / 2),
+    domain=IDEAL,
+    checks=(Counterexample.of(y=[1, 1, -1, -1], b=[1, -1, 0, 0]),),
+)
+add(
+    "proof_beside_another_study",
+    "needs an independent path",
+    sp.Eq(vv, 0),
+    checks=(Proof(_derivation), SpectrumTest(study="law", statement="s^2", control="s")),
+)
+add(
+    "invented_data",
+    "it holds by random instances",
+    sp.Le(vv, BOUND),
+    domain=IDEAL,
+    control=sp.Eq(vv, 2),
+    checks=(INVENTED, RandomTest()),
+)
+add(
+    "disproof_by_a_letter",
+    "not measured",
+    sp.Eq(vv, LENGTH),
+    checks=(Disproof(lambda: _lettered()), RandomTest()),
+)
+
+
+def _lettered() -> Any:
+    d = Derivation()
+    d.value(vv, "", LENGTH + 1 + LACK)
+    return d.finish()
+
+
+# Controls that cannot fail, and statements that say nothing.
+add(
+    "control_is_the_statement",
+    "the control",
+    sp.Eq(vv, LENGTH),
+    {vv: LENGTH},
+    control=sp.Eq(vv, LENGTH),
+)
+add(
+    "control_is_weaker",
+    "the control",
+    sp.Le(vv, LENGTH),
+    {vv: LENGTH},
+    control=sp.Le(vv, LENGTH + gamma**2 * gg),
+)
+add(
+    "nothing_but_zeros",
+    "both sides are 0 on",
+    sp.Le(vy**2, vy**2 / 2),
+    {vy: gy * gamma * eps / s**3},
+    domain=IDEAL,
+    control=sp.Le(gg, vy**2),
+)
+add("strict_inequality", "a proof is for", sp.Lt(vv, LENGTH + 1), {vv: LENGTH})
+add(
+    "equation_with_a_slack",
+    "an equation has no slack",
+    sp.Eq(vv, LENGTH + gg),
+    {vv: LENGTH},
+    [Term(gg, "a square")],
+)
+
+# Hypotheses that say less than they are used for.
+add(
+    "hypothesis_below_zero",
+    "is not negative",
+    sp.Le(vKv, vKv + vHv),
+    {},
+    [Term(vHv, "hypothesis")],
+    domain=sp.Ge(vHv, -5),
+)
+add(
+    "hypothesis_of_another_symbol",
+    "is not negative",
+    sp.Le(vHv, gHg),
+    {},
+    [Term(ordered, "hypothesis")],
+    domain=sp.Ge(vHv, 0),
+    test=RandomTest(sampler="weights"),
+)
+add(
+    "hypothesis_upside_down",
+    "is not negative",
+    sp.Le(vHv, gHg),
+    {},
+    [Term(ordered, "hypothesis")],
+    domain=sp.Le(ordered, 0),
+    test=RandomTest(sampler="weights"),
+)
+add(
+    "hypothesis_that_is_an_alternative",
+    "is not negative",
+    sp.Le(vHv, gHg),
+    {},
+    [Term(ordered, "hypothesis")],
+    domain=sp.Or(sp.Ge(ordered, 0), sp.Ge(vHv, 0)),
+    test=RandomTest(sampler="weights"),
+)
