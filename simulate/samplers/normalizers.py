@@ -369,7 +369,10 @@ def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:
     """Parameters that, with the seed, reproduce the groups."""
     return {
         "group sizes": list(spec.sizes),
-        "normalisers": {name: list(values) for name, values in admitted(domain).items()},
+        "normalisers": {
+            name: ["log-uniform" if value == DRAWN else value for value in values]
+            for name, values in admitted(domain).items()
+        },
         "draws": list(DRAWS),
         "dtype": "float64",
     }

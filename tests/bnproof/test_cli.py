@@ -177,7 +177,8 @@ def test_a_broken_claim_is_an_error_and_the_others_run(
     def fails() -> None:
         raise ZeroDivisionError("a bug in the claim")
 
-    means = (replace(bn_jacobian.CLAIM.checks[0], prove=fails),)
+    first, *rest = bn_jacobian.CLAIM.checks
+    means = (replace(first, prove=fails), *rest)
     table = {
         "broken": LoadError("broken", "broken.py does not load: SyntaxError: invalid syntax"),
         "fails": replace(bn_jacobian.CLAIM, id="fails", checks=means),
