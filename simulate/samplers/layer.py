@@ -92,7 +92,12 @@ class Layer(Measurements):
         """The unit top eigenvector U (K, d, n), XU, and the change of z along it (K, m, n)."""
         top = torch.linalg.eigh(self.hess).eigenvectors[..., -1].reshape(self.W.shape)
         moved = self.X @ top
-        change: Tensor = torch.func.jvp(self.out, (self.y,), (moved,))[1]
+        # The derivative along a direction is that of the backward pass in its weights.
+        y = self.variable(self.y)
+        z = self.out(y)
+        weights = torch.zeros_like(z, requires_grad=True)
+        pulled = torch.autograd.grad(z, y, weights, create_graph=True)[0]
+        change = torch.autograd.grad(pulled, weights, moved, create_graph=self.graph)[0]
         return top, moved, change
 
     @property

@@ -16,6 +16,10 @@ from bnproof.simulate.random_matrices.spectra import sampling
 from bnproof.simulate.random_matrices.studies import table
 from bnproof.simulate.threads import one_thread
 from bnproof.theory.claim import Settings
+from bnproof.theory.claims.random_matrices import liu_density
+
+
+STUDY = liu_density.CLAIM
 
 
 class SeenError(Exception):
@@ -72,7 +76,7 @@ class Looking(nn.Module):
     ("module", "inner", "work"),
     [
         (check, "sample", lambda: check.check(None, None)),
-        (table, "_study", lambda: table.check(None, None)),
+        (table, "_study", lambda: table.check(STUDY, Settings())),
         (runner, "measure", lambda: runner.check(None, Settings())),
         (sampling, "bidiagonal_values", lambda: sampling.sample_singular_values((3, 3), 1, seed=0)),
         (sampling, "_decompose", lambda: sampling.sample_product((Gaussian(),), 3, 1, seed=0)),

@@ -181,7 +181,7 @@ def test_closing_stops_what_runs(toys, folder) -> None:
 
 
 def test_a_process_that_a_job_keeps_from_ending_is_killed(toys, folder, monkeypatch) -> None:
-    monkeypatch.setattr(local, "PATIENCE", 0.2)
+    monkeypatch.setattr(local, "TIMEOUT", 0.2)
     ((_, outcome),) = run([toys.Toy("lingering", folder)], processes())
     assert outcome.status == "done"
     assert not any(map(alive, pids(folder)))

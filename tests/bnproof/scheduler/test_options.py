@@ -12,7 +12,7 @@ def gpus_of(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(resources, "cores", lambda: 16)
-    monkeypatch.setattr(resources, "free_memory", lambda: 1 << 40)
+    monkeypatch.setattr("bnproof.simulate.memory.free", lambda: 1 << 40)
     monkeypatch.setattr("bnproof.scheduler.local.Processes", lambda threads, each: each)
 
     def of(share: float, **options) -> list[str]:

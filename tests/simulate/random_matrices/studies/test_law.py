@@ -113,7 +113,9 @@ def test_figure_and_its_text(claim: Claim) -> None:
     assert all(axes.get_xlabel() for axes in figure.axes)
     # Close together near 0, which the axis spreads.
     ticks = [label.get_text() for label in figure.axes[0].get_xticklabels()]
-    assert ticks == ["0", "0.2", "1", "2", "4", "8"]
+    assert ticks == [
+        f"{tick:g}" for tick in (0, 0.2, 1, 2, 4, 8) if tick < figure.axes[0].get_xlim()[1]
+    ]
     assert ("falls to" in text) is (claim is liu_density_squared.CLAIM)
     assert "N = 256" in text
     for data in evidence.series.values():
