@@ -18,6 +18,7 @@ from bnproof.empirical.networks.resnet import resnet
 from bnproof.empirical.networks.table import Initialisation, Norm, ResNet, Shortcut
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import train
+from bnproof.empirical.training.provenance import surroundings
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data
 from bnproof.theory.claim import Precision, Scale
@@ -103,6 +104,8 @@ class Trained:
         Spent on the run.
     losses
         Before each of the first updates; none of a run kept by an older version.
+    threads, commit
+        That it was trained with, and of the code that trained it.
     """
 
     training_config: TrainingConfig
@@ -111,6 +114,8 @@ class Trained:
     curve: Sequence[State]
     seconds: float
     losses: Sequence[float] = ()
+    threads: int = 1
+    commit: str = "unknown"
 
     def column(self, *path: str) -> NDArray[np.float64]:
         """One quantity at every evaluation; NaN where it was not measured.
@@ -310,6 +315,8 @@ class Trial:
             result["curve"],
             result["seconds"],
             result.get("first losses", ()),
+            result["threads"],
+            result["commit"],
         )
         if (made, chosen.name) not in [(one.training_config, one.data) for one in self.trained]:
             self.trained.append(found)
@@ -337,12 +344,11 @@ class Trial:
         whole = {
             **config,
             "shared": name,
-            "torch": torch.__version__,
             "batch": self.size.batch,
             "depth": self.depth,
             "seed": self.seed,
             "data": self.images.config,
-            "device": self.device,
+            **surroundings(self.device),
         }
         run = RunFolder(self.runs, whole)
 

@@ -219,4 +219,5 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> PretendedGPU:
         lambda parameter, memo: mark(copied(parameter, memo), marked(parameter)),
     )
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: torch.get_rng_state())
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "pretended")
     return PretendedGPU()

@@ -25,8 +25,10 @@ from bnproof.empirical.metrics.step import TrainingState
 from bnproof.empirical.networks.table import build
 from bnproof.empirical.training.callbacks import callback
 from bnproof.empirical.training.config import DROP, MILESTONES, PATIENCE, TrainingConfig
+from bnproof.empirical.training.provenance import surroundings
 from bnproof.empirical.training.run_folder import RunFolder, State, plain
 from bnproof.empirical.training.tasks import Data, task
+from bnproof.theory.common.commit import commit
 from bnproof.theory.common.errors import UserError
 
 EVERY: Final = 30.0  # seconds between checkpoints
@@ -220,8 +222,9 @@ def train(
     dict or None
         ``"diverged"``: the step at which the loss passed the limit, or None; ``"curve"``: the
         evaluations (`Trainer.evaluate`), the first before any step; ``"first losses"``, before
-        each of the first `FIRST` updates; ``"seconds"`` spent on it.  None if `until` or `deadline`
-        stopped it.
+        each of the first `FIRST` updates; ``"seconds"`` spent on it; ``"threads"``, ``"commit"``,
+        ``"torch"``, ``"device"`` and ``"machine"`` that finished it.  None if `until` or
+        `deadline` stopped it.
 
     Raises
     ------
@@ -302,8 +305,9 @@ def _finish(run: RunFolder, trainer: Trainer) -> State:
         "curve": run.records(),
         "first losses": plain(progress.first),
         "seconds": round(progress.seconds, 3),
-        "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "commit": commit(),
+        **surroundings(trainer.device),
     }
     run.finish(result)
     return result

@@ -5,12 +5,11 @@ every seed, their configuration, versions, commit and duration, and a hash of it
 never stored: the claim's criteria are applied to the measurements each time.  ``lock`` lists the
 version of every package that has a part in the numbers; a record of before there was a lock has
 those of five packages, in ``environment``.  ``environment`` also names what the last digits depend
-on (`bnproof.report.machine`), and ``runs`` the first losses of every training run; in older records
-both are missing.
+on (`bnproof.simulate.machine`), ``runs`` the first losses of every training run, and ``commits`` in
+``provenance`` the commits that trained and measured; in older records all three are missing.
 """
 
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +25,7 @@ from bnproof.results.record_files import SCHEMA, Record, largest
 from bnproof.results.record_files import read as read
 from bnproof.theory.claim import Claim, Evidence, Scale
 from bnproof.theory.common.checksum import with_checksum
+from bnproof.theory.common.commit import commit
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
 
@@ -159,29 +159,6 @@ def printed_rows(found: Evidence) -> list[tuple[str, ...]]:
 def _listed(values: Any) -> str:
     listed = values if isinstance(values, list | tuple) else [values]
     return ", ".join("not finite" if value is None else f"{value:.3g}" for value in listed)
-
-
-def commit(root: Path = FOLDER.parent) -> str:
-    """The commit of the code that runs, with ``-dirty`` if a Python file differs from it.
-
-    Other files do not count: publishing itself writes some.  An installed package has no commit,
-    even where its environment lies inside someone's repository.
-    """
-    try:
-        if not _git(root, "ls-files", "published.py"):
-            return "unknown"
-        head = _git(root, "rev-parse", "--short=12", "HEAD")
-        # The whole repository: theory/, simulate/ and empirical/ are not below this folder.
-        return f"{head}-dirty" if _git(root, "status", "--porcelain", "--", ":/*.py") else head
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    found = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
-    )
-    return found.stdout.strip()
 
 
 def _rounded(values: Any, figures: int) -> Any:

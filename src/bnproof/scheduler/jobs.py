@@ -19,6 +19,7 @@ from bnproof.empirical.trial import UPDATE, Conduct, MissingError, Part, look_up
 from bnproof.scheduler.folder import InFolder
 from bnproof.scheduler.job import Job, WaitError
 from bnproof.theory.claim import Settings
+from bnproof.theory.common.errors import UserError
 
 AT_INITIALISATION: Final = 10.0  # seconds of a seed: a guess, for the order of work
 
@@ -67,7 +68,15 @@ class Training(InFolder):
         return RunFolder(self.root, self.training_config.config(self.read(), self.device))
 
     def carry_out(self) -> None:
-        """Train."""
+        """Train.
+
+        Raises
+        ------
+        UserError
+            If the code or the machine is not that of the process that planned it.
+        """
+        here = self.training_config.config(self.read(), self.device)
+        _refuse_another(RunFolder(self.root, here), self.key)
         train(self.training_config, self.read(), root=self.root, device=self.device, wait=-1)
 
 
@@ -111,9 +120,13 @@ class Seed(InFolder):
         ------
         WaitError
             If some of them are to be done first.
+        UserError
+            If the code or the machine is not that of the process that planned it.
         """
+        claim, trial = self._parts(look_up)
+        _refuse_another(RunFolder(self.root, trial_config(claim, trial)), self.key)
         try:
-            measure_seed(*self._parts(look_up))
+            measure_seed(claim, trial)
         except MissingError as missing:
             parts = missing.parts.items()
             raise WaitError(
@@ -130,6 +143,7 @@ class Seed(InFolder):
             raise _DoneError
 
         claim, trial = self._parts(runner)
+        _refuse_another(RunFolder(self.root, trial_config(claim, trial)), self.key)
         with suppress(_DoneError), exactly():
             experiment_of(claim).run(trial)
 
@@ -138,6 +152,21 @@ class Seed(InFolder):
         images = load(self.settings.data, limit=size_of(claim, self.settings).images)
         seed = self.settings.seed
         return claim, trial_of(claim, self.settings, images, seed, root=self.root, runner=runner)
+
+
+def _refuse_another(run: RunFolder, key: str) -> None:
+    """Refuse a job that would fill another folder than the one that waits for it.
+
+    A job travels with its key: another process computes its own from the code and the machine
+    there.
+    """
+    if run.folder.name != key:
+        machine = run.config["machine"]
+        place = ", ".join(machine[name] for name in ("processor", "gpu") if name in machine)
+        raise UserError(
+            f"{place}: another machine, or another version of the code, planned this run, and its "
+            "numbers depend on both; use machines of one kind and the same code on all of them"
+        )
 
 
 class _DoneError(Exception):

@@ -349,7 +349,8 @@ def test_bad_recipes_are_named_in_one_line(images, tmp_path, change, message) ->
         train(replace(RECIPE, **change), images, root=tmp_path)
 
 
-def test_two_sets_of_one_name_are_two_configurations(images) -> None:
+def test_two_sets_of_one_name_are_two_configurations(images, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
     other = Images(images.name, Split(255 - images.train.pixels, images.train.labels), images.test)
     assert RECIPE.config(images, "cpu") != RECIPE.config(other, "cpu")
     assert RECIPE.config(images, "cpu") != RECIPE.config(images, "cuda")

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+
 UNKNOWN: Final = "unknown"
 # Environment variables by which a library computes as on another processor.
 LIMITS: Final = (
@@ -39,8 +41,6 @@ def features(device: str) -> dict[str, str]:
         environment variables.  Of a GPU also ``"gpu"``, ``"cuda"`` and ``"cudnn"``, its name and
         versions.  What the system does not tell is ``"unknown"``.
     """
-    import torch
-
     found = processor() | {
         "capability": torch.backends.cpu.get_cpu_capability(),
         "limits": " ".join(f"{key}={os.environ[key]}" for key in LIMITS if key in os.environ)
@@ -50,7 +50,7 @@ def features(device: str) -> dict[str, str]:
         found |= {
             "gpu": torch.cuda.get_device_name(device),
             "cuda": str(torch.version.cuda),
-            "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]
+            "cudnn": str(torch.backends.cudnn.version()),
         }
     return found
 
@@ -58,8 +58,6 @@ def features(device: str) -> dict[str, str]:
 @cache
 def processor() -> dict[str, str]:
     """The processor as it is, whatever limits are set."""
-    import torch
-
     system = _cpuinfo(Path("/proc/cpuinfo"))
     known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # of newer versions only
     name = system.get("model name") or known.get("cpu_name") or UNKNOWN
