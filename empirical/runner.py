@@ -2,11 +2,9 @@
 
 import tempfile
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,12 @@ from bnproof.empirical.data.load import Images, load
 from bnproof.empirical.experiment import Series, experiment_of, judge
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import exactly
+from bnproof.empirical.training.provenance import code_of, surroundings
 from bnproof.empirical.training.run_folder import RunFolder, State, plain
 from bnproof.empirical.trial import Conduct, MissingError, Size, Trained, Trial, here
 from bnproof.simulate.threads import one_thread
 from bnproof.theory.claim import Claim, Evidence, Settings
-from bnproof.theory.common.code import code_hash
+from bnproof.theory.common.commit import commit
 
 
 @dataclass(frozen=True)
@@ -110,6 +109,7 @@ def measure(claim: Claim, settings: Settings, *, root: Path, seeds: int | None =
             "scale": settings.scale.value,
             "device": settings.device,
             "torch": torch.__version__,
+            "commits": _commits(results),
             "precision": "float32",  # of every network that is not trained
             **_training(results),
             **experiment.networks,
@@ -158,33 +158,13 @@ def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
     return {
         "experiment": claim.id,
         "code": code_of(experiment_of(claim).run.__module__),
-        "torch": torch.__version__,
         "scale": trial.scale.value,
         "size": asdict(trial.size),
         "seed": trial.seed,
         "data": trial.images.config,
-        "device": trial.device,
         "precision": trial.precision,
+        **surroundings(trial.device),
     }
-
-
-def code_of(name: str) -> str:
-    """Hash of the code of a loaded module and of all modules of `bnproof` that it imports.
-
-    Code without a file, such as code typed at a prompt, gets a hash unique to this process, so that
-    its measurements are never mistaken for those of other code.
-    """
-    try:
-        return code_hash(name, within="bnproof")
-    except ValueError:
-        return _of_no_file(name)
-
-
-@cache
-def _of_no_file(name: str) -> str:
-    """A hash for a module without a file, unique to this process."""
-    del name
-    return uuid.uuid4().hex
 
 
 def measure_seed(claim: Claim, trial: Trial) -> State:
@@ -217,6 +197,7 @@ def _measured(claim: Claim, trial: Trial) -> State:
             "measured": measured,
             "trained": [_summary(run) for run in trial.trained],
             "seconds": sum(run.seconds for run in trial.trained) or time.monotonic() - begun,
+            "commit": commit(),
         }
     )
     return result
@@ -229,6 +210,8 @@ def _summary(run: Trained) -> State:
         "diverged": run.diverged,
         "first losses": run.losses,
         "seconds": run.seconds,
+        "threads": run.threads,
+        "commit": run.commit,
     }
 
 
@@ -248,13 +231,19 @@ def _training(results: Sequence[State]) -> dict[str, Any]:
     runs = [one for row in results for one in row["trained"]]
     if not runs:
         return {}
-    names = ("steps", "momentum", "decay", "schedule", "augment", "precision")
+    names = ("steps", "momentum", "decay", "schedule", "augment", "precision", "threads")
     same = {
         name: values.pop() if len(values := {run[name] for run in runs}) == 1 else "various"
         for name in names
     }
     diverged = sum(run["diverged"] is not None for run in runs)
     return {"training runs": len(runs), "diverged": diverged, **same}
+
+
+def _commits(results: Sequence[State]) -> list[str]:
+    """Return the commits of the code that trained and measured; saved parts may be older."""
+    trained = {run["commit"] for row in results for run in row["trained"]}
+    return sorted(trained | {row["commit"] for row in results})
 
 
 def _stacked(trials: Sequence[Mapping[str, Mapping[str, Any]]]) -> Series:

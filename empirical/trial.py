@@ -18,6 +18,7 @@ from bnproof.empirical.networks.resnet import resnet
 from bnproof.empirical.networks.table import Initialisation, Norm, ResNet, Shortcut
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import train
+from bnproof.empirical.training.provenance import surroundings
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data
 from bnproof.theory.claim import Precision, Scale
@@ -103,6 +104,8 @@ class Trained:
         Duration of the run.
     losses
         Losses before each of the first updates; empty for runs saved by an older version.
+    threads, commit
+        Number of threads, and commit of the code that trained.
     """
 
     training_config: TrainingConfig
@@ -111,6 +114,8 @@ class Trained:
     curve: Sequence[State]
     seconds: float
     losses: Sequence[float] = ()
+    threads: int = 1
+    commit: str = "unknown"
 
     def column(self, *path: str) -> NDArray[np.float64]:
         """One quantity at every evaluation; NaN where it was not measured.
@@ -317,6 +322,8 @@ class Trial:
             result["curve"],
             result["seconds"],
             result.get("first losses", ()),
+            result["threads"],
+            result["commit"],
         )
         if (made, chosen.name) not in [
             (other.training_config, other.data) for other in self.trained
@@ -346,12 +353,11 @@ class Trial:
         whole = {
             **config,
             "shared": name,
-            "torch": torch.__version__,
             "batch": self.size.batch,
             "depth": self.depth,
             "seed": self.seed,
             "data": self.images.config,
-            "device": self.device,
+            **surroundings(self.device),
         }
         run = RunFolder(self.runs, whole)
 

@@ -116,8 +116,22 @@ def is_gpu(device: Any) -> bool:
     return torch.device(device).type == PRETENDED
 
 
+READINGS = {"item", "tolist", "__bool__", "__float__", "__int__", "__index__", "numpy", "nonzero"}
+MADE_THERE = {"tensor", "as_tensor", "asarray"}  # from what the CPU has
+
+
 class PretendedGPU(TorchFunctionMode):
-    """Within it ``device="cuda"`` is served by the CPU."""
+    """Within it ``device="cuda"`` is served by the CPU.
+
+    Attributes
+    ----------
+    transfers
+        What went from the CPU to the GPU or back: the name of each function that was asked for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transfers: list[str] = []
 
     class RefusedError(RuntimeError):
         """What a GPU would have refused."""
@@ -125,6 +139,8 @@ class PretendedGPU(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         name = getattr(func, "__name__", str(func))
+        if name in READINGS and marked(args[0]):
+            self.transfers.append(name)
         special = getattr(self, f"on_{name}", None)
         if special is not None:
             return special(func, args, kwargs)
@@ -144,6 +160,8 @@ class PretendedGPU(TorchFunctionMode):
         if device is None:
             return bool(on)
         kwargs["device"] = "cpu"
+        if is_gpu(device) and name in MADE_THERE:
+            self.transfers.append(name)
         if is_gpu(device) and kwargs.get("generator") is not None:
             raise self.RefusedError(f"{name}: a generator of the CPU draws nothing on a GPU")
         return is_gpu(device)
@@ -175,6 +193,7 @@ class PretendedGPU(TorchFunctionMode):
     on___array__ = on_numpy
 
     def on_cpu(self, func: Any, args: Any, kwargs: Any) -> Any:
+        self.transfers += ["cpu"] * marked(args[0])
         return mark(args[0].view_as(args[0]), False)
 
     def on_to(self, func: Any, args: Any, kwargs: Any) -> Any:
@@ -187,6 +206,7 @@ class PretendedGPU(TorchFunctionMode):
                 on, value = marked(value), value.dtype
             if value is not None and not isinstance(value, bool):  # no type, whether to wait
                 rest.append(value)
+        self.transfers += ["to"] * (on != marked(args[0]))
         made = func(args[0], *rest, **kwargs) if rest or kwargs else args[0]
         return mark(made.view_as(made) if made is args[0] else made, on)
 
@@ -200,6 +220,15 @@ class PretendedGPU(TorchFunctionMode):
             if tensor.dim() and marked(tensor) and not marked(args[0]):
                 raise self.RefusedError("what is written must be on the CPU")
         return func(*args, **kwargs)
+
+    def on_copy_(self, func: Any, args: Any, kwargs: Any) -> Any:
+        self.transfers += ["copy_"] * (marked(args[0]) != marked(args[1]))
+        return mark(func(*args, **kwargs), marked(args[0]))
+
+    def on_pin_memory(self, func: Any, args: Any, kwargs: Any) -> Any:
+        if marked(args[0]):
+            raise self.RefusedError("only memory of the CPU can be pinned")
+        return args[0]
 
     def on_broadcast_tensors(self, func: Any, args: Any, kwargs: Any) -> Any:
         made = func(*args, **kwargs)
@@ -219,4 +248,6 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> PretendedGPU:
         lambda parameter, memo: mark(copied(parameter, memo), marked(parameter)),
     )
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: torch.get_rng_state())
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "pretended")
     return PretendedGPU()

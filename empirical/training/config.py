@@ -93,11 +93,15 @@ class TrainingConfig:
         return f"{network}, rate {self.rate:g}, seed {self.seed}"
 
     def config(self, data: HasConfig, device: str) -> dict[str, Any]:
-        """The configuration of its run on `data` and `device`."""
+        """The configuration of its run on `data` and `device`, with the code and the machine."""
+        # Imported here, because reading a configuration needs neither PyTorch nor the networks.
+        from bnproof.empirical.training.provenance import code_of_training, surroundings
+
         return {
             **asdict(self),
             "network": dict(self.network),
             "metrics": list(self.metrics),
             "data": data.config,
-            "device": device,
+            "code": code_of_training(self.network.get("family", ""), self.metrics),
+            **surroundings(device),
         }

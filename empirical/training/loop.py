@@ -4,6 +4,10 @@ A run is a function of its configuration, the images and the device.  The order 
 drawn from (seed, epoch) and the augmentation from (seed, step), so that a run that was killed and
 resumed takes the same steps.  A loss that is not finite or exceeds the configured limit ends the
 run as diverged: that is a result, not an error.
+
+On a GPU, losses stay in its memory and are read every `READ` steps, so that no step waits for the
+loss of another.  If a reading shows that the run has diverged, the trainer returns to the previous
+reading and repeats the steps, reading every loss.
 """
 
 import math
@@ -11,10 +15,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -24,42 +29,16 @@ from bnproof.empirical.data.images import stream
 from bnproof.empirical.metrics.step import TrainingState
 from bnproof.empirical.networks.table import build
 from bnproof.empirical.training.callbacks import callback
-from bnproof.empirical.training.config import DROP, MILESTONES, PATIENCE, TrainingConfig
+from bnproof.empirical.training.config import DROP, MILESTONES, TrainingConfig
+from bnproof.empirical.training.progress import Progress
+from bnproof.empirical.training.provenance import surroundings
 from bnproof.empirical.training.run_folder import RunFolder, State, plain
 from bnproof.empirical.training.tasks import Data, task
+from bnproof.theory.common.commit import commit
 from bnproof.theory.common.errors import UserError
 
 EVERY: Final = 30.0  # seconds between checkpoints
-FIRST: Final = 5  # updates whose losses are recorded, in which rounding errors are still small
-
-
-@dataclass
-class Progress:
-    """The state of a run besides its weights; part of every checkpoint.
-
-    Attributes
-    ----------
-    step, rate, diverged
-        Updates taken, current learning rate, and whether the loss exceeded the limit.
-    window, epoch
-        Sums of the mini-batch losses since the last evaluation and in the current epoch.
-    best, waited
-        Lowest mean loss of an epoch, and the number of epochs since.
-    first
-        Losses before each of the first `FIRST` updates.
-    seconds
-        Time spent on steps and evaluations, over all sessions of the run.
-    """
-
-    step: int = 0
-    rate: float = 0.0
-    diverged: bool = False
-    window: float = 0.0
-    epoch: float = 0.0
-    best: float = float("inf")
-    waited: int = 0
-    first: list[float] = field(default_factory=list)
-    seconds: float = 0.0
+READ: Final = 50  # steps on a GPU between two readings of the losses
 
 
 class Trainer:
@@ -73,6 +52,9 @@ class Trainer:
 
     def __init__(self, training_config: TrainingConfig, data: Data, device: str = "cpu") -> None:
         self.training_config, self.device = training_config, device
+        self._unread: list[Tensor] = []  # losses not yet read, on the device
+        self._kept: State | None = None  # the state before the first of them
+        self._careful = 0  # every loss is read up to this step
         self.progress = Progress(rate=training_config.rate)
         self.task = task(training_config, data, device)
         self.callbacks = {name: callback(name) for name in training_config.metrics}
@@ -85,6 +67,11 @@ class Trainer:
             momentum=training_config.momentum,
             weight_decay=training_config.decay,
         )
+
+    @cached_property
+    def reference(self) -> Tensor:
+        """The inputs of step 0."""
+        return self.task.batch(0)[0]
 
     def _network(self) -> nn.Module:
         inputs, _ = self.task.batch(0)  # for data-dependent initialisations
@@ -113,6 +100,7 @@ class Trainer:
 
     def load(self, state: State) -> None:
         """Restore a `state`."""
+        self._unread = []
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(**state["progress"])
@@ -129,35 +117,79 @@ class Trainer:
 
     def update(self) -> float:
         """Take one step unless the loss exceeds the limit; return the loss before it."""
+        self.settle()
+        self._careful = self.progress.step + 1
+        value = self.advance()
+        assert value is not None
+        return value
+
+    def advance(self) -> float | None:
+        """As `update`, but return None if the loss is to be read later, as most are on a GPU.
+
+        If an earlier loss turns out to exceed the limit, the trainer returns to an earlier step.
+        """
         progress = self.progress
+        if self._every_loss:
+            self._kept = None
+        elif not self._unread:
+            self._kept = _copied(self.state())
         inputs, targets = self.task.batch(progress.step)
         self.model.train()
         loss = self.task.loss(self.forward(inputs), targets)
-        value = loss.item()
-        if progress.step < FIRST:
-            progress.first.append(value)
+        self._unread.append(loss.detach())
         progress.step += 1
-        if not value <= self.training_config.limit:
-            progress.diverged = True
-            return value
+        value = None
+        if self._due:
+            value = self._read()
+            if value is None or progress.diverged:
+                return value
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        progress.window += value
-        progress.epoch += value
         self._schedule()
         return value
+
+    @property
+    def _every_loss(self) -> bool:
+        """Whether the loss of the next step is read before its update."""
+        return not self.on_gpu or self.progress.step < self._careful
+
+    @property
+    def _due(self) -> bool:
+        """Whether the losses must be read before the current update."""
+        config, step = self.training_config, self.progress.step
+        epoch_ends = config.schedule == "plateau" and step % self.task.epoch_steps == 0
+        measured = step % config.every == 0 or step == config.steps
+        return self._kept is None or len(self._unread) == READ or epoch_ends or measured
+
+    def settle(self) -> bool:
+        """Read the remaining losses; return False if the run had diverged and went back."""
+        return not self._unread or self._read() is not None
+
+    def _read(self) -> float | None:
+        """Read the losses since the last reading and record them.
+
+        Returns
+        -------
+        float or None
+            The last of them; None if one exceeded the limit and the trainer went back.
+        """
+        values: list[float] = torch.stack(self._unread).tolist()
+        within = all(value <= self.training_config.limit for value in values)
+        if self._kept is not None and not within:
+            # No update may follow a loss that is not within the limit.
+            careful, seconds = self.progress.step, self.progress.seconds
+            self.load(self._kept)
+            self._careful, self.progress.seconds = careful, seconds
+            return None
+        self._unread = []
+        for step, value in enumerate(values, start=self.progress.step - len(values) + 1):
+            self.progress.count(step, value, self.training_config, self.task.epoch_steps)
+        return values[-1]
 
     def _schedule(self) -> None:
         """Lower the rate where the schedule says so."""
         training_config, progress = self.training_config, self.progress
-        if progress.step % self.task.epoch_steps == 0:
-            better = progress.epoch < progress.best
-            progress.best = min(progress.epoch, progress.best)
-            progress.waited = 0 if better else progress.waited + 1
-            progress.epoch = 0.0
-            if training_config.schedule == "plateau" and progress.waited == PATIENCE:
-                progress.rate, progress.waited = progress.rate / DROP, 0
         if training_config.schedule == "step":
             passed = sum(progress.step >= share * training_config.steps for share in MILESTONES)
             progress.rate = training_config.rate / DROP**passed
@@ -187,7 +219,7 @@ class Trainer:
             loss=self.task.loss,
             inputs=inputs,
             targets=targets,
-            reference=self.task.batch(0)[0],
+            reference=self.reference,
             evaluate=self.task.evaluate,
             rate=self.progress.rate,
             step=self.progress.step,
@@ -220,8 +252,9 @@ def train(
     dict or None
         ``"diverged"``: the step at which the loss exceeded the limit, or None; ``"curve"``: the
         evaluations (`Trainer.evaluate`), the first before any step; ``"first losses"``, before
-        each of the first `FIRST` updates; ``"seconds"`` spent on it.  None if `until` or `deadline`
-        stopped it.
+        each of the first updates; ``"seconds"`` spent on it; ``"threads"``, ``"commit"``,
+        ``"torch"``, ``"device"`` and ``"machine"`` of the session that finished it.  None if
+        `until` or `deadline` stopped it.
 
     Raises
     ------
@@ -277,21 +310,29 @@ def _load(trainer: Trainer, state: State, folder: Path) -> None:
 
 def _steps(run: RunFolder, trainer: Trainer, stop: Callable[[], bool]) -> None:
     """Take steps until the run is done or `stop` says so."""
-    training_config, progress = trainer.training_config, trainer.progress
+    training_config = trainer.training_config
     saved = time.monotonic()
     bar = tqdm(
-        total=training_config.steps, initial=progress.step, unit="step", leave=False, disable=None
+        total=training_config.steps,
+        initial=trainer.progress.step,
+        unit="step",
+        leave=False,
+        disable=None,
     )
     with bar:
-        while not (trainer.done or stop()):
+        while not (trainer.done or (stop() and trainer.settle())):
             begun = time.monotonic()
-            bar.set_postfix(loss=f"{trainer.update():.3g}", refresh=False)
-            bar.update()
-            if progress.step % training_config.every == 0 or trainer.done:
+            before, loss = trainer.progress.step, trainer.advance()
+            progress = trainer.progress  # a new object if the trainer went back
+            if loss is not None:
+                bar.set_postfix(loss=f"{loss:.3g}", refresh=False)
+            bar.update(progress.step - bar.n)
+            ended = progress.step % training_config.every == 0 or trainer.done
+            if ended and progress.step > before:
                 run.record(trainer.evaluate())
             progress.seconds += time.monotonic() - begun
-            if time.monotonic() - saved > EVERY:
-                run.save(progress.step, trainer.state())
+            if time.monotonic() - saved > EVERY and trainer.settle():
+                run.save(trainer.progress.step, trainer.state())
                 saved = time.monotonic()
 
 
@@ -302,11 +343,21 @@ def _finish(run: RunFolder, trainer: Trainer) -> State:
         "curve": run.records(),
         "first losses": plain(progress.first),
         "seconds": round(progress.seconds, 3),
-        "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "commit": commit(),
+        **surroundings(trainer.device),
     }
     run.finish(result)
     return result
+
+
+def _copied(value: Any) -> Any:
+    """Copy a state, so that later steps do not change it."""
+    if isinstance(value, dict):
+        return {name: _copied(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_copied(entry) for entry in value]
+    return value.clone() if isinstance(value, Tensor) else value
 
 
 @contextmanager

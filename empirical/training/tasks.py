@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bnproof.empirical.data.images import Images, Split, stream
-from bnproof.empirical.data.pixels import Pixels
+from bnproof.empirical.data.pixels import Crops, Pixels, uploaded
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.theory.common.errors import UserError
 
@@ -32,6 +32,15 @@ class Task(Protocol):
         """What is recorded about a network in evaluation mode."""
 
 
+@dataclass(frozen=True)
+class _Epoch:
+    """The training images of each step of an epoch, and their crops, on the device."""
+
+    number: int
+    rows: Tensor
+    crops: Crops | None
+
+
 class Classification:
     """Classification of images: shuffled batches, cross-entropy, accuracies.
 
@@ -48,43 +57,60 @@ class Classification:
                 f"{images.name}: batch {training_config.batch}: choose from 1 to the "
                 f"{count} training images there are"
             )
-        self.training_config, self.images = training_config, images
+        self.training_config, self.images, self.device = training_config, images, device
         self.pixels = Pixels(images, device)
         self.epoch_steps = count // training_config.batch
-        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+        self._epoch: _Epoch | None = None
+        tested = min(training_config.tested, len(images.test))
+        # Kept on the device as bytes, so that evaluations copy nothing to it.
+        self._tested = {
+            name: Split(split.pixels[:tested].to(device), split.labels[:tested].to(device))
+            for name, split in (("train", images.train), ("test", images.test))
+        }
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Standardised images (b, 3, 32, 32) and labels (b,) of one step."""
-        epoch, place = divmod(step, self.epoch_steps)
-        if self._order[0] != epoch:
-            draws = stream(self.training_config.seed, f"order {epoch}")
-            self._order = (epoch, torch.randperm(len(self.images.train), generator=draws))
-        size = self.training_config.batch
-        rows = self._order[1][place * size : (place + 1) * size]
-        draws = stream(self.training_config.seed, f"augment {step}")
-        return self.pixels.train(rows, draws if self.training_config.augment else None)
+        number, place = divmod(step, self.epoch_steps)
+        if self._epoch is None or self._epoch.number != number:
+            self._epoch = self._drawn(number)
+        crops = self._epoch.crops
+        return self.pixels.train(self._epoch.rows[place], crops if crops is None else crops[place])
+
+    def _drawn(self, number: int) -> "_Epoch":
+        """Draw the order and crops of a whole epoch and copy them to the device."""
+        config, size = self.training_config, self.training_config.batch
+        steps = self.epoch_steps
+        draws = stream(config.seed, f"order {number}")
+        rows = torch.randperm(len(self.images.train), generator=draws)[: steps * size]
+        crops = None
+        if config.augment:
+            every = range(number * steps, (number + 1) * steps)
+            streams = [stream(config.seed, f"augment {step}") for step in every]
+            crops = Crops.drawn(size, streams).to(self.device)
+        return _Epoch(number, uploaded(rows.view(steps, size), self.device), crops)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy."""
         return functional.cross_entropy(outputs, targets)
 
-    def evaluate(self, forward: Forward) -> dict[str, float]:
-        """Accuracy on the first `TrainingConfig.tested` training and test images."""
-        return {
-            f"{name} accuracy": self.accuracy(forward, split)
-            for name, split in (("train", self.images.train), ("test", self.images.test))
-        }
-
     @torch.no_grad()
-    def accuracy(self, forward: Forward, split: Split) -> float:
-        """Accuracy on the first images of `split`, the same number for both splits."""
-        count = min(self.training_config.tested, len(self.images.test), len(split))
-        right = 0
-        for start in range(0, count, TEST_BATCH):
-            rows = slice(start, min(start + TEST_BATCH, count))
-            predicted = forward(self.pixels.plain(split.pixels[rows])).argmax(1).cpu()
-            right += int((predicted == split.labels[rows]).sum())
-        return right / count
+    def evaluate(self, forward: Forward) -> dict[str, float]:
+        """Accuracy on the first `TrainingConfig.tested` training and test images.
+
+        The number of training images does not exceed the number of test images.
+        """
+        right = [self._right(forward, split) for split in self._tested.values()]
+        counted = zip(self._tested.items(), torch.stack(right).tolist(), strict=True)
+        return {f"{name} accuracy": count / len(split) for (name, split), count in counted}
+
+    def _right(self, forward: Forward, split: Split) -> Tensor:
+        """Return the number of correctly classified images, on the device."""
+        right = torch.zeros((), dtype=torch.int64, device=self.device)
+        for start in range(0, len(split), TEST_BATCH):
+            rows = slice(start, start + TEST_BATCH)
+            predicted = forward(self.pixels.plain(split.pixels[rows])).argmax(1)
+            right = right + (predicted == split.labels[rows]).sum()
+        return right
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from bnproof.empirical import runner as runner
 from bnproof.empirical.data.load import load
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
 from bnproof.empirical.runner import check, measure, measure_seed, trial_of
+from bnproof.empirical.training import provenance
 from bnproof.empirical.trial import MissingError, Size, look_up
 from bnproof.theory.claim import Claim, Scale, Settings, Verdict, decide
 from bnproof.theory.common.code import reached
@@ -160,14 +161,14 @@ def test_shuffled_labels_keep_the_images_and_the_counts():
 def test_the_code_of_an_experiment_is_all_that_it_builds_on():
     """A metric that changes makes another measurement; an experiment beside it does not."""
     here = "bnproof.empirical.experiments.initialisation"
-    assert runner.code_of(f"{here}.bjorck_fig6") != runner.code_of(f"{here}.bjorck_table1")
+    assert provenance.code_of(f"{here}.bjorck_fig6") != provenance.code_of(f"{here}.bjorck_table1")
     names = set(reached(f"{here}.bjorck_fig6", within="bnproof"))
     assert {"bnproof.empirical.experiment", "bnproof.empirical.trial"} <= names
     assert not any("table1" in name for name in names)
 
 
 def test_code_that_is_in_no_file_is_that_of_one_process():
-    first = runner.code_of("typed at a prompt")
-    assert runner.code_of("typed at a prompt") == first
-    runner._of_no_file.cache_clear()
-    assert runner.code_of("typed at a prompt") != first
+    first = provenance.code_of("typed at a prompt")
+    assert provenance.code_of("typed at a prompt") == first
+    provenance._of_no_file.cache_clear()
+    assert provenance.code_of("typed at a prompt") != first

@@ -26,14 +26,15 @@ import bnproof.sweep.trials  # noqa: F401  # so that no child imports it
 from bnproof import catalogue, cli
 from bnproof.empirical.data.load import load
 from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
-from bnproof.empirical.runner import code_of
 from bnproof.empirical.training import loop as training
 from bnproof.empirical.training.config import TrainingConfig
+from bnproof.empirical.training.provenance import code_of
 from bnproof.empirical.training.tasks import LinearMap
 from bnproof.empirical.trial import Size, Trial
 from bnproof.results import published
 from bnproof.scheduler import jobs, local
 from bnproof.theory.claim import Claim, Scale, Verdict
+from bnproof.theory.common.commit import commit
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.sources import Source
 
@@ -238,6 +239,7 @@ def main() -> None:
     torch.zeros(1).add(np.float32(1))
     load()
     code_of(__name__)
+    commit()  # which another user may not ask for
     print("ready", flush=True)
     for line in sys.stdin:
         print(json.dumps(_victim(json.loads(line))), flush=True)

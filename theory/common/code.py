@@ -7,7 +7,7 @@ edits of comments, docstrings or layout do not change it.
 import ast
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from bnproof.theory.common.checksum import digest
 
 
-def code_hash(*modules: str, within: str) -> str:
+def code_hash(*modules: str, within: str, skip: Mapping[str, Collection[str]] | None = None) -> str:
     """Hash the code of some modules and of every module of a package that they import.
 
     Two hashes are equal if the same modules are reached and each has the same syntax tree, apart
@@ -24,7 +24,7 @@ def code_hash(*modules: str, within: str) -> str:
 
     Parameters
     ----------
-    modules, within
+    modules, within, skip
         As for `reached`.
 
     Returns
@@ -45,12 +45,14 @@ def code_hash(*modules: str, within: str) -> str:
     >>> sources == code_hash("bnproof.theory.common.errors", within="bnproof.theory")
     False
     """
-    files = reached(*modules, within=within)
+    files = reached(*modules, within=within, skip=skip)
     lines = [f"{name} {_source(files[name]).tree}" for name in sorted(files)]
     return digest("\n".join(lines).encode())
 
 
-def reached(*modules: str, within: str) -> dict[str, Path]:
+def reached(
+    *modules: str, within: str, skip: Mapping[str, Collection[str]] | None = None
+) -> dict[str, Path]:
     """Return the files of some modules and of every module of a package that they import.
 
     Imports are followed from file to file, including those inside functions but not those for
@@ -65,6 +67,9 @@ def reached(*modules: str, within: str) -> dict[str, Path]:
         imported; the modules in its folder are followed too.
     within
         The package whose modules are followed, such as ``"bnproof.theory"``.
+    skip
+        For each importing module, the imports that are not followed, such as the unused entries
+        of a table.
 
     Returns
     -------
@@ -90,8 +95,10 @@ def reached(*modules: str, within: str) -> dict[str, Path]:
     while waiting:
         importer = waiting.pop()
         for name in (*_packages(importer), *_source(files[importer]).imported_by(importer)):
+            if name in files or (skip and name in skip.get(importer, ())):
+                continue
             path = module_file(name, within) or _beside(name, folders)
-            if path is not None and name not in files:
+            if path is not None:
                 files[name] = path
                 waiting.append(name)
     return files

@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from bnproof.report.machine import features
 from bnproof.theory.claim import Settings
 from bnproof.theory.common.checksum import SEAL, checksum_matches, parse, with_checksum
 from bnproof.theory.common.errors import UserError
@@ -66,6 +65,8 @@ def _normalizers() -> list[dict[str, str]]:
 
 def environment(device: str, threads: int) -> dict[str, Any]:
     """Return package versions and properties of this machine."""
+    from bnproof.simulate.machine import features  # slow to import, and not needed to list claims
+
     return {
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in PACKAGES},

@@ -4,12 +4,12 @@ There is one JSON file per experiment and scale in ``src/bnproof/results/publish
 measurements of every seed, their configuration, package versions, commit and duration, and a
 checksum.  Verdicts are not stored: the claim's criteria are applied to the measurements each time.
 ``lock`` lists the versions of all packages that can affect the numbers; older records have only
-five, in ``environment``.  ``environment`` also describes the machine (`bnproof.report.machine`),
-and ``runs`` contains the first losses of every training run; older records lack both.
+five, in ``environment``.  ``environment`` also describes the machine (`bnproof.simulate.machine`),
+``runs`` contains the first losses of every training run, and ``commits`` in ``provenance`` the
+commits of the code that trained and measured; older records lack all three.
 """
 
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from bnproof.results.record_files import SCHEMA, Record, largest
 from bnproof.results.record_files import read as read
 from bnproof.theory.claim import Claim, Evidence, Scale
 from bnproof.theory.common.checksum import with_checksum
+from bnproof.theory.common.commit import commit
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
 
@@ -158,29 +159,6 @@ def printed_rows(evidence: Evidence) -> list[tuple[str, ...]]:
 def _listed(values: Any) -> str:
     listed = values if isinstance(values, list | tuple) else [values]
     return ", ".join("not finite" if value is None else f"{value:.3g}" for value in listed)
-
-
-def commit(root: Path = FOLDER.parent) -> str:
-    """Return the commit of this code, with ``-dirty`` if a Python file was modified.
-
-    Other files are ignored, because publishing itself writes some.  An installed package has no
-    commit, even if it is installed inside a repository.
-    """
-    try:
-        if not _git(root, "ls-files", "published.py"):
-            return "unknown"
-        head = _git(root, "rev-parse", "--short=12", "HEAD")
-        # The whole repository is checked: theory/, simulate/ and empirical/ are elsewhere.
-        return f"{head}-dirty" if _git(root, "status", "--porcelain", "--", ":/*.py") else head
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    run = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
-    )
-    return run.stdout.strip()
 
 
 def _rounded(values: Any, digits: int) -> Any:

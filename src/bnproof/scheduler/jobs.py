@@ -19,6 +19,7 @@ from bnproof.empirical.trial import UPDATE, Conduct, MissingError, Part, Trial, 
 from bnproof.scheduler.folder import FolderJob
 from bnproof.scheduler.job import Job, WaitError
 from bnproof.theory.claim import Claim, Settings
+from bnproof.theory.common.errors import UserError
 
 AT_INITIALISATION: Final = 10.0  # estimated seconds per seed, used only to order jobs
 
@@ -67,7 +68,15 @@ class Training(FolderJob):
         return RunFolder(self.root, self.training_config.config(self.read(), self.device))
 
     def carry_out(self) -> None:
-        """Train."""
+        """Train.
+
+        Raises
+        ------
+        UserError
+            If the code or the machine differs from that of the process that planned the job.
+        """
+        here = self.training_config.config(self.read(), self.device)
+        _reject_other_key(RunFolder(self.root, here), self.key)
         train(self.training_config, self.read(), root=self.root, device=self.device, wait=-1)
 
 
@@ -111,9 +120,13 @@ class Seed(FolderJob):
         ------
         WaitError
             If training runs or shared parts, which are separate jobs, are not finished.
+        UserError
+            If the code or the machine differs from that of the process that planned the job.
         """
+        claim, trial = self._parts(look_up)
+        _reject_other_key(RunFolder(self.root, trial_config(claim, trial)), self.key)
         try:
-            measure_seed(*self._parts(look_up))
+            measure_seed(claim, trial)
         except MissingError as missing:
             parts = missing.parts.items()
             raise WaitError(
@@ -130,6 +143,7 @@ class Seed(FolderJob):
             raise _DoneError
 
         claim, trial = self._parts(runner)
+        _reject_other_key(RunFolder(self.root, trial_config(claim, trial)), self.key)
         with suppress(_DoneError), exactly():
             experiment_of(claim).run(trial)
 
@@ -138,6 +152,21 @@ class Seed(FolderJob):
         images = load(self.settings.data, limit=size_of(claim, self.settings).images)
         seed = self.settings.seed
         return claim, trial_of(claim, self.settings, images, seed, root=self.root, runner=runner)
+
+
+def _reject_other_key(run: RunFolder, key: str) -> None:
+    """Reject a job whose results would not be in the folder that the planning process expects.
+
+    A job is sent with its key; the process that carries it out computes the key again, from its own
+    code and machine.
+    """
+    if run.folder.name != key:
+        machine = run.config["machine"]
+        place = ", ".join(machine[name] for name in ("processor", "gpu") if name in machine)
+        raise UserError(
+            f"{place}: this run was planned on a different machine or with different code, and its "
+            "numbers depend on both; use machines of the same kind with the same code"
+        )
 
 
 class _DoneError(Exception):

@@ -14,8 +14,8 @@ import torch
 import bnproof.empirical.experiments
 from bnproof.empirical.experiment import experiment_of
 from bnproof.empirical.runner import measure
-from bnproof.report.machine import features
 from bnproof.results import published
+from bnproof.simulate.machine import features
 from bnproof.theory.claim import Scale, Settings, decide
 from bnproof.theory.common.checksum import canonical
 from bnproof.theory.loading import load_folder

@@ -1,9 +1,7 @@
 """Published measurements: whole, and judged anew each time."""
 
 import json
-import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -136,37 +134,3 @@ def test_verify_judges_what_is_published_of_a_trained_experiment(record, tmp_pat
     assert isinstance(trained.checks[0], Experiment)
     (only,) = gather(trained, SMOKE)
     assert only.provenance["measured"] == record["created"][:10]
-
-
-def test_the_commit_is_that_of_the_code_that_runs(tmp_path):
-    def git(*words):
-        who = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
-        run = subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
-        return run.stdout.decode().strip()
-
-    folder = tmp_path / "src" / "bnproof" / "results"
-    code = [folder / "published.py"]
-    code += [tmp_path / name / "code.py" for name in ("theory", "simulate", "empirical")]
-    for path in code:
-        path.parent.mkdir(parents=True)
-        path.write_text("")
-    for name in ("theory", "simulate", "empirical"):
-        (tmp_path / "src" / "bnproof" / name).symlink_to(Path("../..") / name)
-    assert published.commit(folder) == "unknown"
-    git("init", "--quiet")
-    git("commit", "--quiet", "--allow-empty", "-m", "of another project")
-    assert published.commit(folder) == "unknown"
-    git("add", ".")
-    git("commit", "--quiet", "-m", "ours")
-    head = git("rev-parse", "HEAD")[:12]
-    assert published.commit(folder) == head
-    (tmp_path / "result.json").write_text("{}")
-    assert published.commit(folder) == head
-    elsewhere = tmp_path / "elsewhere"  # the package reached through a link
-    elsewhere.symlink_to(tmp_path / "src" / "bnproof")
-    for path in code:
-        path.write_text("changed = True\n")
-        assert published.commit(folder) == f"{head}-dirty", path
-        assert published.commit(elsewhere / "results") == f"{head}-dirty", path
-        path.write_text("")
-    assert published.commit(folder) == head

@@ -1,5 +1,6 @@
 """Seeds of experiments and what they share: asked for once, carried out once, the same numbers."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import torch
 
 from bnproof.catalogue import load_claim
 from bnproof.empirical.runner import measure
+from bnproof.empirical.training.config import TrainingConfig
 from bnproof.scheduler.drive import drive, pending
 from bnproof.scheduler.job import WaitError
-from bnproof.scheduler.jobs import Seed, SharedPart, seeds
+from bnproof.scheduler.jobs import Seed, SharedPart, Training, seeds
 from bnproof.scheduler.local import Inline
+from bnproof.simulate import machine
 from bnproof.theory.claim import Scale, Settings
+from bnproof.theory.common.errors import UserError
 
 SMOKE = Settings(scale=Scale.SMOKE)
 CLAIM = """
@@ -142,3 +146,18 @@ def test_keys_tell_what_a_seed_depends_on(user_claims, tmp_path) -> None:
     assert Seed("first", SMOKE, tmp_path, user_claims=user_claims).key == seed.key
     path.write_text(path.read_text().replace("rate=0.01", "rate=0.02"))
     assert Seed("first", SMOKE, tmp_path, user_claims=user_claims).key != seed.key
+
+
+def test_a_job_is_refused_if_its_key_differs_here(user_claims, tmp_path, monkeypatch) -> None:
+    """As on a cluster of different machines: nobody would find the measurements."""
+    (seed, _) = seeds("first", SMOKE, tmp_path, user_claims=user_claims)
+    config = TrainingConfig(network={"family": "resnet", "depth": 8}, steps=1, rate=0.1, batch=8)
+    training = Training(config, "digits", 20, tmp_path, "cpu")
+    travelled = [pickle.loads(pickle.dumps(job)) for job in (seed, training) if job.key]
+    monkeypatch.setattr(machine, "processor", lambda: {"processor": "Another 9"})
+    for job in travelled:
+        with pytest.raises(UserError, match=r"^Another 9: this run was planned on a different"):
+            job.carry_out()
+    with pytest.raises(UserError, match=r"^Another 9"):
+        travelled[0].carry_out_part("key")
+    assert not list(tmp_path.glob("*/result.json"))

@@ -16,11 +16,11 @@ from torch.nn import functional
 
 from bnproof.empirical.data.images import Images, Split
 from bnproof.empirical.data.load import load
-from bnproof.empirical.data.pixels import PAD, Pixels
-from bnproof.empirical.training import loop as training
+from bnproof.empirical.data.pixels import PAD, Crops, Pixels
 from bnproof.empirical.training.callbacks import CALLBACKS
-from bnproof.empirical.training.config import TrainingConfig
-from bnproof.empirical.training.loop import FIRST, Trainer, train
+from bnproof.empirical.training.config import PATIENCE, TrainingConfig
+from bnproof.empirical.training.loop import Trainer, train
+from bnproof.empirical.training.progress import FIRST
 from bnproof.empirical.training.run_folder import RunFolder
 from bnproof.empirical.training.tasks import LinearMap
 from bnproof.theory.common.errors import UserError
@@ -122,16 +122,16 @@ def test_interrupt_stops_between_two_steps_and_can_be_resumed(
 
 def test_an_interrupt_in_the_last_step_is_heard(images, tmp_path, monkeypatch) -> None:
     """The run is done then, and what follows it must not begin."""
-    update = Trainer.update
+    advance = Trainer.advance
 
     def press(trainer):
-        value = update(trainer)
+        value = advance(trainer)
         if trainer.done:
             os.kill(os.getpid(), signal.SIGINT)
         return value
 
     with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "update", press)
+        patched.setattr(Trainer, "advance", press)
         with pytest.raises(KeyboardInterrupt):
             train(RECIPE, images, root=tmp_path)
     whole = train(RECIPE, images, root=tmp_path / "whole")
@@ -258,21 +258,20 @@ def test_plateau_waits_for_epochs_without_progress(images, monkeypatch) -> None:
     trainer = Trainer(replace(RECIPE, schedule="plateau", steps=1000), images)
     trainer.progress.best = 0.0  # nothing is ever better
     rates = []
-    for step in range(1, 2 * training.PATIENCE * trainer.task.epoch_steps + 1):
+    for step in range(1, 2 * PATIENCE * trainer.task.epoch_steps + 1):
         trainer.progress.step = step
+        trainer.progress.count(step, 1.0, trainer.training_config, trainer.task.epoch_steps)
         trainer._schedule()
         rates.append(trainer.optimiser.param_groups[0]["lr"])
-    assert rates[training.PATIENCE * trainer.task.epoch_steps - 2] == RECIPE.rate
-    assert rates[training.PATIENCE * trainer.task.epoch_steps - 1] == pytest.approx(
-        RECIPE.rate / 10
-    )
+    assert rates[PATIENCE * trainer.task.epoch_steps - 2] == RECIPE.rate
+    assert rates[PATIENCE * trainer.task.epoch_steps - 1] == pytest.approx(RECIPE.rate / 10)
     assert rates[-1] == pytest.approx(RECIPE.rate / 100)
 
 
 def test_crops_are_crops_of_the_padded_image(images) -> None:
     pixels = Pixels(images, "cpu")
     rows = torch.arange(40)
-    got, labels = pixels.train(rows, torch.Generator().manual_seed(3))
+    got, labels = pixels.train(rows, Crops.drawn(40, [torch.Generator().manual_seed(3)])[0])
     assert torch.equal(labels, images.train.labels[rows])
     assert got.is_contiguous(memory_format=torch.channels_last)
     whole = functional.pad(images.standardise(images.train.pixels), (PAD,) * 4)
@@ -349,7 +348,8 @@ def test_bad_recipes_are_named_in_one_line(images, tmp_path, change, message) ->
         train(replace(RECIPE, **change), images, root=tmp_path)
 
 
-def test_two_sets_of_one_name_are_two_configurations(images) -> None:
+def test_two_sets_of_one_name_are_two_configurations(images, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
     other = Images(images.name, Split(255 - images.train.pixels, images.train.labels), images.test)
     assert RECIPE.config(images, "cpu") != RECIPE.config(other, "cpu")
     assert RECIPE.config(images, "cpu") != RECIPE.config(images, "cuda")

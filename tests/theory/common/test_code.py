@@ -116,6 +116,17 @@ def test_a_module_that_is_not_reached_does_not_count(package: Path, name: str) -
     assert of_first() == first
 
 
+def test_an_import_that_is_skipped_counts_where_another_module_has_it(package: Path) -> None:
+    def files(**skip: tuple[str, ...]) -> set[str]:
+        names = {f"toy_package.{name}": skipped for name, skipped in skip.items()}
+        return set(reached("toy_package.first", within="toy_package", skip=names))
+
+    whole = set(reached("toy_package.first", within="toy_package"))
+    assert files(first=("toy_package.late",)) == whole - {"toy_package.late"}
+    edit(package / "values.py", "ONE = 1\n", "from toy_package import late\n")
+    assert files(first=("toy_package.late",)) == whole
+
+
 def test_several_modules_have_one_hash_in_any_order(package: Path) -> None:
     def both(*names: str) -> str:
         return code_hash(*(f"toy_package.{name}" for name in names), within="toy_package")

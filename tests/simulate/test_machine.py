@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bnproof.report import machine
 from bnproof.report.document import environment
+from bnproof.simulate import machine
 
 X86 = """processor\t: 0
 vendor_id\t: AuthenticAMD

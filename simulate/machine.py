@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+
 UNKNOWN: Final = "unknown"
 # Environment variables that make a library behave as on another processor.
 LIMITS: Final = (
@@ -39,8 +41,6 @@ def features(device: str) -> dict[str, str]:
         by environment variables.  For a GPU also its name, ``"gpu"``, and the versions of
         ``"cuda"`` and ``"cudnn"``.  Unavailable values are ``"unknown"``.
     """
-    import torch
-
     properties = processor() | {
         "capability": torch.backends.cpu.get_cpu_capability(),
         "limits": " ".join(f"{key}={os.environ[key]}" for key in LIMITS if key in os.environ)
@@ -50,7 +50,7 @@ def features(device: str) -> dict[str, str]:
         properties |= {
             "gpu": torch.cuda.get_device_name(device),
             "cuda": str(torch.version.cuda),
-            "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]
+            "cudnn": str(torch.backends.cudnn.version()),
         }
     return properties
 
@@ -58,8 +58,6 @@ def features(device: str) -> dict[str, str]:
 @cache
 def processor() -> dict[str, str]:
     """Return properties of the processor itself, regardless of limits."""
-    import torch
-
     system = _cpuinfo(Path("/proc/cpuinfo"))
     known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # newer versions only
     name = system.get("model name") or known.get("cpu_name") or UNKNOWN
