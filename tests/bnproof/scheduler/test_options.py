@@ -16,7 +16,7 @@ def gpus_of(monkeypatch):
     monkeypatch.setattr("bnproof.scheduler.local.Processes", lambda threads, each: each)
 
     def of(share: float, **options) -> list[str]:
-        engine = Workers(**options).start(8, device="cuda", each=1 << 30, share=share)
+        engine = Workers(**options).start(8, device="cuda", memory=1 << 30, share=share)
         return [environment["CUDA_VISIBLE_DEVICES"] for environment in engine]
 
     return of
