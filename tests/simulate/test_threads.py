@@ -18,7 +18,6 @@ from bnproof.simulate.threads import one_thread
 from bnproof.theory.claim import Settings
 from bnproof.theory.claims.random_matrices import liu_density
 
-
 STUDY = liu_density.CLAIM
 
 
