@@ -123,6 +123,9 @@ def _time_limit(seconds: float, alarms: list[int]) -> Iterator[None]:
 
     def ring(number: int, _frame: FrameType | None) -> None:
         alarms.append(number)
+        # What a shell starts in the background ignores SIGINT.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
     if seconds == float("inf"):

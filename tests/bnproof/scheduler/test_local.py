@@ -238,5 +238,14 @@ def test_in_this_process(toys, folder) -> None:
     assert found == {"bad": "failed", "fault": "failed"}
     assert torch.get_num_threads() == before
     assert pids(folder) == {os.getpid()}
-    ((_, outcome),) = run([toys.Toy("long", folder)], Inline(1), limit=0.2)
+
+
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
+def test_the_time_limit_of_this_process(toys, folder, handler) -> None:
+    """Also of one that a shell started in the background, which ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        ((_, outcome),) = run([toys.Toy("long", folder)], Inline(1), limit=0.2)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (outcome.status, outcome.note) == ("unfinished", "stopped after 0.2 s")
