@@ -75,8 +75,9 @@ class Toy:
         threading.Thread(target=time.sleep, args=(1000,)).start()
 
     def stubborn(self):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        time.sleep(1000)
+        signal.signal(signal.SIGINT, lambda *_: None)
+        while True:
+            time.sleep(1000)
 
     def tells(self):
         names = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
@@ -157,7 +158,8 @@ def test_a_process_that_is_killed_between_two_jobs_is_replaced(toys, folder) -> 
     assert next(results)[1].status == "done"
     (pid,) = pids(folder)
     os.kill(pid, signal.SIGKILL)
-    wait(lambda: not alive(pid))
+    # Until the last of its threads has ended it cannot be told from one that is at work.
+    wait(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
     assert [outcome.status for _, outcome in results] == ["done"]
 
 
