@@ -159,6 +159,12 @@ def install(packages: Path = PACKAGES) -> None:
         if run.returncode:
             reason = (run.stderr.strip() or run.stdout.strip() or "no message").splitlines()[-1]
             raise DashboardError(f"npm could not install {', '.join(names)}: {reason}")
+        absent = [asset for asset in ASSETS if not asset.source(packages).is_file()]
+        if absent:  # npm may exit with 0 although a package was not fetched
+            raise DashboardError(
+                f"npm could not install {absent[0].package}: {absent[0].path} is missing; "
+                f"delete {packages} and try again"
+            )
     for asset in ASSETS:
         digest = hashlib.sha256(asset.source(packages).read_bytes()).digest()
         if base64.b64encode(digest).decode() != asset.sha256:
