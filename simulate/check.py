@@ -93,11 +93,15 @@ def sample(claim: Claim, settings: Settings) -> Sample:
     return Sample(*both, drawn, largest, trivial, budget.halvings, audit)
 
 
+def _symbols(claim: Claim) -> set[sp.Symbol]:
+    """Symbols of a claim's statement, control and domain."""
+    parts = (claim.relation, claim.control, claim.domain)
+    return set().union(*(part.free_symbols for part in parts if part is not None))
+
+
 def _refuse_unmeasured(claim: Claim, measured: Measurements) -> None:
     """Raise `OutsideError` if a symbol of the claim is not measured."""
-    parts = (claim.relation, claim.control, claim.domain)
-    symbols = set().union(*(part.free_symbols for part in parts if part is not None))
-    missing = sorted(text(symbol) for symbol in symbols if not measured.measures(symbol))
+    missing = sorted(text(symbol) for symbol in _symbols(claim) if not measured.measures(symbol))
     if missing:
         raise OutsideError(f"the sampler does not measure {', '.join(missing)}")
 
@@ -244,8 +248,7 @@ def sized(claim: Claim, seed: int) -> RandomTest:
     sampler = sampler_of(spec)
     if not hasattr(sampler, "largest"):
         return spec
-    parts = (claim.relation, claim.control, claim.domain)
-    symbols = set().union(*(part.free_symbols for part in parts if part is not None))
+    symbols = _symbols(claim)
     source = np.random.default_rng([seed, MORE])
     least = sampler.smallest(symbols) if hasattr(sampler, "smallest") else 2
     low, high = np.log(least), np.log(sampler.largest(symbols))
