@@ -25,6 +25,7 @@ from bnproof.theory.claim import (
 )
 from bnproof.theory.sources import DOCUMENTS
 from bnproof.theory.symbols import latex
+from bnproof.verification import EXACT
 from extension.nodes import (
     Inline,
     bullets,
@@ -36,7 +37,7 @@ from extension.nodes import (
     section,
     table,
 )
-from extension.proofs import EXACT, proofs
+from extension.proofs import proofs
 
 CHECKS: Final[Mapping[type, str]] = {
     Proof: "a derivation, each step checked by SymPy",

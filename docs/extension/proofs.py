@@ -1,24 +1,14 @@
 """The derivation and counterexample on a claim's page, computed at build time."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from docutils import nodes
 
-from bnproof.theory.claim import (
-    Argument,
-    Claim,
-    Counterexample,
-    Disproof,
-    ExactCase,
-    Proof,
-    Settings,
-)
+from bnproof.theory.claim import Claim, Settings
 from bnproof.theory.proving.derivation import Step
-from bnproof.verification import carry_out
+from bnproof.verification import EXACT, carry_out
 from extension.nodes import Inline, bullets, folded, formula, paragraph, section
-
-EXACT: Final = (Proof, Disproof, Argument, Counterexample, ExactCase)
 
 
 def proofs(claim: Claim) -> list[nodes.Node]:

@@ -248,12 +248,6 @@ def _through(direction: Tensor, matrix: Tensor) -> Tensor:
     return dot(direction, apply(matrix, direction))
 
 
-def _to_ray(point: Tensor, direction: Tensor) -> Tensor:
-    """Squared distance to the ray of positive multiples of `direction`, by least squares."""
-    along = least_squares(direction.unsqueeze(-1), point)
-    return (point - along.clamp(min=0) * direction).square().sum(-1)
-
-
 def _norm(terms: Tensor) -> Tensor:
     """Largest row sum, an upper bound of every eigenvalue."""
     return terms.sum(-1).amax(-1)
