@@ -5,8 +5,8 @@ symbols measured from raw data, beside the relation: the rules as equations, the
 declared signs as inequalities, and derived symbols against what they are.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import sympy as sp
 from torch import Tensor
@@ -39,33 +39,60 @@ class Audit:
     largest: dict[str, float] = field(default_factory=dict)
     broken: dict[str, int] = field(default_factory=dict)
 
-    def assumptions(self, measured: Measurements) -> Iterator[tuple[str, sp.Basic]]:
-        """Each assumption in words and as a relation."""
-        for symbol, value in self.certificate.rules.items():
-            yield f"{text(symbol)} = {text(value)}", sp.Eq(symbol, value, evaluate=False)
-        for lemma in self.certificate.lemmas():
-            yield lemma.name, sp.Le(0, lemma.expression, evaluate=False)
-        for symbol in sorted(self.certificate.symbols(), key=str):
-            expression = sym.SYMBOLS[symbol].expression
-            if expression is not None and symbol in measured.VALUES:
-                words = f"{text(symbol)} is {text(expression)}"
-                yield words, sp.Eq(symbol, expression, evaluate=False)
+    @cached_property
+    def symbols(self) -> list[sp.Symbol]:
+        """The symbols of the certificate, by name."""
+        return sorted(self.certificate.symbols(), key=str)
+
+    @cached_property
+    def signs(self) -> dict[str, sp.Symbol]:
+        """Symbols whose sign is declared rather than that of an expression, by its words."""
+        return {
+            f"{text(symbol)} >= 0": symbol
+            for symbol in self.symbols
+            if symbol.is_nonnegative and sym.SYMBOLS[symbol].expression is None
+        }
+
+    @cached_property
+    def assumptions(self) -> dict[str, sp.Basic]:
+        """Each rule and lemma as a relation, by its words."""
+        rules = {
+            f"{text(symbol)} = {text(value)}": sp.Eq(symbol, value, evaluate=False)
+            for symbol, value in self.certificate.rules.items()
+        }
+        lemmas = {
+            lemma.name: sp.Le(0, lemma.expression, evaluate=False)
+            for lemma in self.certificate.lemmas()
+        }
+        return rules | lemmas
+
+    @cached_property
+    def derived(self) -> dict[str, sp.Basic]:
+        """Each derived symbol with what it stands for, by its words."""
+        expressions = {symbol: sym.SYMBOLS[symbol].expression for symbol in self.symbols}
+        return {
+            f"{text(symbol)} is {text(expression)}": sp.Eq(symbol, expression, evaluate=False)
+            for symbol, expression in expressions.items()
+            if expression is not None
+        }
 
     def add(self, measured: Measurements, mask: Tensor) -> None:
         """Evaluate all assumptions on the instances in `mask`."""
-        symbols = self.certificate.symbols()
-        self.missing |= {part for part in symbols if not measured.measures(part)}
+        self.missing |= {part for part in self.symbols if not measured.measures(part)}
         if self.missing or not mask.any():
             return
-        for words, relation in self.assumptions(measured):
+        # A derived symbol that the sampler evaluates from its expression is that by construction.
+        derived = {
+            w: relation for w, relation in self.derived.items() if relation.lhs in measured.VALUES
+        }
+        for words, relation in (self.assumptions | derived).items():
             found = compare(relation, measured, mask)
             self.largest[words] = max(self.largest.get(words, -1.0), found.excess.max().item())
             self._note(words, int(found.violated.sum()))
-        for symbol in symbols:
-            if symbol.is_nonnegative and sym.SYMBOLS[symbol].expression is None:
-                value, size = measured.value(symbol)[mask], measured.magnitude(symbol)[mask]
-                below = value < -TOLERANCE[value.dtype] * size
-                self._note(f"{text(symbol)} >= 0", int(below.sum()))
+        for words, symbol in self.signs.items():
+            value, size = measured.value(symbol)[mask], measured.magnitude(symbol)[mask]
+            below = value < -TOLERANCE[value.dtype] * size
+            self._note(words, int(below.sum()))
 
     def _note(self, words: str, count: int) -> None:
         if count:

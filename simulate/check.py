@@ -37,7 +37,8 @@ from bnproof.theory.symbols import text
 INSTANCES: Final = {Scale.SMOKE: 200, Scale.QUICK: 2_000, Scale.PAPER: 100_000}
 SHOWN: Final = 4_000
 LEAST: Final = 20  # instances that a statement needs on which not both sides are 0
-MORE: Final = 3  # random sizes added to those of a claim
+# Random sizes added to those of a claim.
+MORE: Final = {Scale.SMOKE: 1, Scale.QUICK: 3, Scale.PAPER: 3}
 NOTHING: Final = Comparison(torch.empty(0), torch.empty(0), torch.empty(0))
 
 
@@ -236,29 +237,30 @@ def _tightness(claim: Claim, settings: Settings) -> tightness.Summary | None:
 
 
 def _batches(claim: Claim, settings: Settings) -> Iterator[tuple[int, Measurements]]:
-    spec = sized(claim, settings.seed)
+    spec = sized(claim, settings)
     total = INSTANCES[settings.scale]
     batches = sampler_of(spec).batches(spec, claim.domain, total, settings.seed, settings.device)
     return iter(tqdm(batches, desc=claim.id, unit="batch", disable=None, leave=False))
 
 
-def sized(claim: Claim, seed: int) -> RandomTest:
+def sized(claim: Claim, settings: Settings) -> RandomTest:
     """The claim's `RandomTest` with `MORE` random sizes, where its sampler knows the largest."""
     spec = claim.check_of(RandomTest)
     sampler = sampler_of(spec)
     if not hasattr(sampler, "largest"):
         return spec
     symbols = _symbols(claim)
-    source = np.random.default_rng([seed, MORE])
+    number = MORE[settings.scale]
+    source = np.random.default_rng([settings.seed, number])
     least = sampler.smallest(symbols) if hasattr(sampler, "smallest") else 2
     low, high = np.log(least), np.log(sampler.largest(symbols))
-    more = {round(float(np.exp(source.uniform(low, high)))) for _ in range(MORE)}
+    more = {round(float(np.exp(source.uniform(low, high)))) for _ in range(number)}
     named = sampler.sizes(spec) if hasattr(sampler, "sizes") else spec.sizes
     return replace(spec, sizes=(*named, *sorted(more - set(named))))
 
 
 def _provenance(claim: Claim, settings: Settings) -> dict[str, object]:
-    spec = sized(claim, settings.seed)
+    spec = sized(claim, settings)
     return {
         "sampler": spec.sampler,
         **sampler_of(spec).provenance(spec, claim.domain),

@@ -7,6 +7,7 @@ the CPU is told so.
 """
 
 import importlib.util
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -83,9 +84,11 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Derivations are cached in a folder of this run, never in the user's."""
+    """Derivations are cached in a folder of this run, never in the user's; its workers share it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BNPROOF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("BNPROOF_CACHE", str(folder))
         yield
 
 

@@ -4,7 +4,7 @@ The adversary of `bnproof.simulate.search` climbs on the same measurements, with
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, ClassVar, TypeVar
 
 import sympy as sp
@@ -24,7 +24,7 @@ class Measurements:
     Subclasses fill `VALUES`, which maps each symbol to a function of the batch that returns (K,),
     or (K, m, ...) for a symbol with axes.  `MAGNITUDES` does the same, for symbols in which terms
     cancel, for the sum of the absolute values of those terms: the unit of their rounding error.
-    A derived symbol without an entry is evaluated from its expression.
+    A derived symbol without an entry is evaluated from its expression.  Each is measured once.
 
     Attributes
     ----------
@@ -53,14 +53,29 @@ class Measurements:
         KeyError
             If this sampler does not measure the symbol.
         """
-        if not self.measures(symbol):
-            raise KeyError(f"{type(self).__name__} does not measure the symbol {symbol}")
-        measured = self.VALUES.get(symbol)
-        value = measured(self) if measured else evaluate(SYMBOLS[symbol].expression, self.value)
-        return self.kept(value)
+        if symbol not in self._values:
+            if not self.measures(symbol):
+                raise KeyError(f"{type(self).__name__} does not measure the symbol {symbol}")
+            measured = self.VALUES.get(symbol)
+            value = measured(self) if measured else evaluate(SYMBOLS[symbol].expression, self.value)
+            self._values[symbol] = self.kept(value)
+        return self._values[symbol]
 
     def magnitude(self, symbol: sp.Symbol) -> Tensor:
         """Sum of the absolute values of the terms that cancel in `symbol`, of the same shape."""
+        if symbol not in self._magnitudes:
+            self._magnitudes[symbol] = self._magnitude(symbol)
+        return self._magnitudes[symbol]
+
+    @cached_property
+    def _values(self) -> dict[sp.Symbol, Tensor]:
+        return {}
+
+    @cached_property
+    def _magnitudes(self) -> dict[sp.Symbol, Tensor]:
+        return {}
+
+    def _magnitude(self, symbol: sp.Symbol) -> Tensor:
         if symbol in self.MAGNITUDES:
             return self.MAGNITUDES[symbol](self).detach()
         if symbol in self.VALUES or not self.measures(symbol):

@@ -8,7 +8,6 @@ derivatives by automatic differentiation, `bnproof.simulate.samplers.closed_form
 from functools import cached_property
 from typing import ClassVar, Self
 
-import sympy as sp
 import torch
 from torch import Tensor
 
@@ -190,9 +189,9 @@ def _bent(q: Unit) -> Tensor:
     """Magnitude of v'Kv: the curvature of the loss plus that of the layer."""
     hat, g = q.yhat.detach().abs(), q.g.abs()
     v, Pv = _size(q.v, q.v_terms), _size(q.Pv, q.Pv_terms)
-    gy, vy = _magnitude(q, sym.gy), _magnitude(q, sym.vy)
-    bend = gy * dot(v, Pv) + dot(g, hat) * _magnitude(q, sym.vPv)
-    push = vy * dot(g, Pv) + dot(v, hat) * _magnitude(q, sym.gPv)
+    gy, vy = q.magnitude(sym.gy), q.magnitude(sym.vy)
+    bend = gy * dot(v, Pv) + dot(g, hat) * q.magnitude(sym.vPv)
+    push = vy * dot(g, Pv) + dot(v, hat) * q.magnitude(sym.gPv)
     gamma, s = q.problems.gamma.squeeze(-1).abs(), q.scale.squeeze(-1)
     own = q.through(q.Pv, q.Pv_terms)
     return gamma**2 / s**2 * own + gamma / (q.m * s**2) * (bend + 2 * push)
@@ -220,10 +219,6 @@ def _between_terms(a: str, b: str) -> Measure:
         return first + dot(rough_left, q.H_terms(_size(right, rough_right)))
 
     return value
-
-
-def _magnitude(q: Unit, symbol: sp.Symbol) -> Tensor:
-    return Unit.MAGNITUDES[symbol](q)
 
 
 Unit.VALUES = {

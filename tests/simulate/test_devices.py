@@ -16,6 +16,7 @@ CLAIMS = [
     c for c in load_folder(bnproof.theory.claims) if isinstance(c, Claim) and c.check_of(RandomTest)
 ]
 FEW = 12  # instances of each kind: what is asked is where they lie
+EVERY_REGIME = "santurkar_4_1"  # for this claim networks of every regime are drawn
 SETTINGS = {device: Settings(scale=Scale.SMOKE, device=device) for device in ("cpu", "cuda")}
 
 
@@ -24,7 +25,11 @@ def test_a_gpu_gives_the_numbers_of_the_cpu(
     claim: Claim, pretended_gpu: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(check.INSTANCES, Scale.SMOKE, FEW)
+    monkeypatch.setitem(check.MORE, Scale.SMOKE, 0)
     monkeypatch.setattr(quantities, "SIZES", (2, 8))
+    monkeypatch.setattr(quantities, "LEAST", FEW)
+    if claim.id != EVERY_REGIME:
+        monkeypatch.setattr(quantities, "REGIMES", ("heavy-tailed",))
     with pretended_gpu:
         found = check.sample(claim, SETTINGS["cuda"])
     usual = check.sample(claim, SETTINGS["cpu"])

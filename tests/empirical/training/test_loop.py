@@ -213,7 +213,7 @@ def test_divergence_is_a_result(images, tmp_path) -> None:
 
 def test_it_learns(tmp_path) -> None:
     """Against chance: without this, every other test would pass on a loop that does nothing."""
-    training_config = TrainingConfig(network=NETWORK, steps=60, rate=0.1, batch=32, every=60)
+    training_config = TrainingConfig(network=NETWORK, steps=150, rate=0.1, batch=32, every=150)
     result = train(training_config, load("digits", limit=400), root=tmp_path)
     first, last = result["curve"]
     assert first["test accuracy"] < 0.3
