@@ -35,7 +35,7 @@ from bnproof.theory.claim import RandomTest
 # Batch sizes for a claim that does not set its own.
 SIZES: Final = (2, 3, 8, 64, 513, 4096)
 # Up to this batch size the number of instances is that of the scale; above, it shrinks to keep the
-# work constant, down to one for each pair of eps and gamma.
+# work constant, down to one for each pair of eps and gamma (fewer at the smallest scale).
 FULL: Final = 64
 LEAST: Final = (len(EPSILONS) + 1) * len(GAMMAS)
 # Values that stand for all others when a domain is asked which eps it allows.
@@ -160,7 +160,7 @@ def batches(
     jobs = list(product(LOSSES, sizes(spec), REGIMES))
     for number, (loss, m, regime) in enumerate(jobs):
         share = -(-total * min(m, FULL) // (m * len(REGIMES)))
-        count, start = max(share, LEAST), 0
+        count, start = max(share, min(LEAST, total // FULL)), 0
         while start < count:
             size = min(memory.chunk(8 * m * VECTORS, block(m)), count - start)
             drawn = draw(

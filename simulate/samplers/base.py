@@ -125,12 +125,21 @@ def apply(matrix: Tensor, vector: Tensor) -> Tensor:
 
 
 def jacobian(vector: Tensor, at: Tensor, *, create_graph: bool = False) -> Tensor:
-    """Derivatives of `vector` (K, n) at a variable (K, ...), row by row, (K, n, ...)."""
-    rows = [
-        torch.autograd.grad(vector[:, k].sum(), at, retain_graph=True, create_graph=create_graph)[0]
-        for k in range(vector.shape[1])
-    ]
-    return torch.stack(rows, 1)
+    """Derivatives of `vector` (K, n) at a variable (K, ...), all rows at once, (K, n, ...).
+
+    Further axes of `vector` are summed over.
+    """
+    n = vector.shape[1]
+    rows = torch.eye(n, dtype=vector.dtype, device=vector.device)
+    (found,) = torch.autograd.grad(
+        vector,
+        at,
+        rows.reshape(n, 1, n, *[1] * (vector.dim() - 2)).expand(n, *vector.shape),
+        retain_graph=True,
+        create_graph=create_graph,
+        is_grads_batched=True,
+    )
+    return found.movedim(0, 1)
 
 
 def normals(source: int | torch.Generator, device: str = "cpu") -> Normal:

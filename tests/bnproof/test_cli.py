@@ -134,7 +134,7 @@ def test_the_same_seed_gives_the_same_evidence(run, tmp_path: Path) -> None:
     def numbers(seed: int) -> list:
         run(
             "verify",
-            "slides_4_1",
+            "condition_number_lr",
             "--scale",
             "smoke",
             "--seed",
@@ -156,9 +156,9 @@ def test_an_unexpected_verdict_exits_with_1(run, monkeypatch: pytest.MonkeyPatch
     from dataclasses import replace
 
     from bnproof.theory.claim import Verdict
-    from bnproof.theory.claims.gradient import bn_jacobian
+    from bnproof.theory.claims.sgd import condition_number_lr
 
-    wrong = replace(bn_jacobian.CLAIM, expected=Verdict.REFUTED)
+    wrong = replace(condition_number_lr.CLAIM, expected=Verdict.REFUTED)
     monkeypatch.setattr(catalogue_module, "_files", lambda outside: {wrong.id: lambda: wrong})
     result = run("verify", "--scale", "smoke", "--jobs", 1)  # others have the true catalogue
     assert result.status == 1
@@ -172,17 +172,17 @@ def test_a_broken_claim_is_an_error_and_the_others_run(
 ) -> None:
     from dataclasses import replace
 
-    from bnproof.theory.claims.gradient import bn_jacobian
+    from bnproof.theory.claims.sgd import condition_number_lr
 
     def fails() -> None:
         raise ZeroDivisionError("a bug in the claim")
 
-    first, *rest = bn_jacobian.CLAIM.checks
+    first, *rest = condition_number_lr.CLAIM.checks
     means = (replace(first, prove=fails), *rest)
     table = {
         "broken": LoadError("broken", "broken.py does not load: SyntaxError: invalid syntax"),
-        "fails": replace(bn_jacobian.CLAIM, id="fails", checks=means),
-        "bn_jacobian": bn_jacobian.CLAIM,
+        "fails": replace(condition_number_lr.CLAIM, id="fails", checks=means),
+        "condition_number_lr": condition_number_lr.CLAIM,
     }
     files = {name: partial(table.get, name) for name in table}
     monkeypatch.setattr(catalogue_module, "_files", lambda outside: files)

@@ -16,15 +16,13 @@ from bnproof import cli
 from bnproof.commands import verify as command
 from bnproof.report import document
 
-# A derivation, a counterexample, random instances with an attack, random matrices, and experiments
-# of which two share a part.
+# A derivation, a counterexample, random matrices, an attack, and experiments that share a part.
 FEW = (
     *("bjorck_condition_number", "notes_feature_scaling", "lyapunov"),
     *("bjorck_fig6", "notes_vanishing"),
 )
 MAIN = "from bnproof.cli import main; main()"
 PATIENCE = 300.0  # seconds; a test that waits longer fails
-pytestmark = pytest.mark.xdist_group("verify")  # `whole` is made once
 
 
 @pytest.fixture
@@ -42,13 +40,37 @@ def run(tmp_path, monkeypatch, capsys):
     return call
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    """The report on `FEW` by one process, without interruption."""
-    folder = tmp_path_factory.mktemp("whole")
-    first = started(folder, *FEW, "--jobs", "1")
-    out, err = first.communicate(timeout=PATIENCE)
-    assert (first.returncode, err) == (0, ""), out
+# Claims of the user that take no time, and one that waits as long as there is a file `wait`.
+QUICK = """
+from dataclasses import replace
+from bnproof.theory.claims.sgd.condition_number_lr import CLAIM as WHOLE
+CLAIM = replace(WHOLE, id="{name}")
+"""
+WAITING = """
+import time
+from dataclasses import replace
+from pathlib import Path
+from bnproof.theory.claims.sgd.condition_number_lr import CLAIM as WHOLE
+
+def prove():
+    while Path("wait").exists():
+        time.sleep(0.01)
+    return WHOLE.checks[0].prove()
+
+PROOF = replace(WHOLE.checks[0], prove=prove)
+CLAIM = replace(WHOLE, id="waits", checks=(PROOF, *WHOLE.checks[1:]))
+"""
+
+
+@pytest.fixture
+def claims(tmp_path) -> Path:
+    """A folder of claims of which one does not end."""
+    folder = tmp_path / "claims"
+    folder.mkdir()
+    for name in ("a", "b", "z"):
+        (folder / f"{name}.py").write_text(QUICK.format(name=name))
+    (folder / "waits.py").write_text(WAITING)
+    (tmp_path / "wait").touch()
     return folder
 
 
@@ -56,9 +78,11 @@ def started(folder: Path, *words: str) -> subprocess.Popen:
     line = ("verify", *words, "--scale", "smoke", "--device", "cpu", "--report", str(folder))
     return subprocess.Popen(
         [sys.executable, "-c", MAIN, *line],
+        cwd=folder.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={name: value for name, value in os.environ.items() if "THREADS" not in name},
         # A shell that starts the tests in the background makes all that they start deaf to SIGINT.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
@@ -86,38 +110,43 @@ def timeless(folder: Path) -> Any:
     return json.dumps(content), figures
 
 
-def test_in_one_process_or_in_two_the_evidence_is_the_same(run, tmp_path, whole) -> None:
+def test_in_one_process_or_in_two_the_evidence_is_the_same(run, tmp_path) -> None:
+    assert run(*FEW, "--jobs", 1, "--report", "one")[0] == 0
     status, out, err = run(*FEW, "--jobs", 2, "--report", "two")
     assert (status, err) == (0, "")
     lines = [line for line in out.splitlines()[:-2] if not line.startswith(" ")]
     assert sorted(line.split()[0] for line in lines) == sorted(FEW)
-    assert timeless(tmp_path / "two") == timeless(whole)
+    assert timeless(tmp_path / "two") == timeless(tmp_path / "one")
 
 
-def test_killed_it_takes_up_what_is_done(tmp_path, run, whole) -> None:
-    """kill -9 of the driver while two processes work; then the same command."""
+def test_killed_it_takes_up_what_is_done(tmp_path, run, claims) -> None:
+    """kill -9 of the driver while its processes work; then the same command."""
     folder = tmp_path / "killed"
-    first = started(folder, *FEW, "--jobs", "2")
+    first = started(folder, "--claims", "claims", "--jobs", "2")
     try:
-        wait(lambda: len(done(folder)) >= 3 or first.poll() is not None)
+        wait(lambda: len(done(folder)) >= 2 or first.poll() is not None)
     finally:
         first.kill()
         first.communicate()
+    (tmp_path / "wait").unlink()
     before = {path: path.stat().st_mtime_ns for path in done(folder)}
-    status, out, _ = run(*FEW, "--jobs", 1, "--report", folder)
-    assert status == 0
+    assert len(before) >= 2
+    command = ("--claims", "claims", "--jobs", 1, "--report")
+    assert run(*command, folder)[0] == 0
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
-    assert timeless(folder) == timeless(whole)
-    status, out, _ = run(*FEW, "--report", folder)
+    assert run(*command, "whole")[0] == 0
+    assert timeless(folder) == timeless(tmp_path / "whole")
+    status, out, _ = run(*command, folder)
     assert status == 0
-    assert out.startswith(f"{len(FEW)} of {len(FEW)} claims already verified; --fresh")
-    assert timeless(folder) == timeless(whole)
+    assert out.startswith("4 of 4 claims already verified; --fresh")
+    assert timeless(folder) == timeless(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_leaves_a_partial_page_and_goes_on(tmp_path, run, jobs) -> None:
+def test_ctrl_c_leaves_a_partial_page_and_goes_on(tmp_path, run, claims, jobs) -> None:
+    """And whatever the environment says or leaves out, one thread computes."""
     folder = tmp_path / "stopped"
-    first = started(folder, *FEW, "--jobs", jobs)
+    first = started(folder, "--claims", "claims", "--jobs", jobs)
     try:
         wait(lambda: list((folder / document.FIGURE_FOLDER).glob("*.svg")))
         first.send_signal(signal.SIGINT)
@@ -128,14 +157,17 @@ def test_ctrl_c_leaves_a_partial_page_and_goes_on(tmp_path, run, jobs) -> None:
     assert (first.returncode, err) == (3, "")
     assert "left; repeat the command to resume" in out
     content = document.load(folder / document.NAME)
+    assert content["environment"]["threads"] == 1
     found = {record["id"] for record in content["claims"]}
     assert found
+    assert "waits" in content["left"]
     assert found.isdisjoint(content["left"])
-    assert found | set(content["left"]) == {*FEW}
+    assert found | set(content["left"]) == {"a", "b", "waits", "z"}
     page = (folder / "index.html").read_text()
     assert "This page is incomplete" in page
     assert "not been verified yet" in page
-    status, out, _ = run(*FEW, "--jobs", 1, "--report", folder)
+    (tmp_path / "wait").unlink()
+    status, out, _ = run("--claims", "claims", "--jobs", 1, "--report", folder)
     assert status == 0
     assert "claims already verified" in out
     assert "not been verified yet" not in (folder / "index.html").read_text()
@@ -144,7 +176,7 @@ def test_ctrl_c_leaves_a_partial_page_and_goes_on(tmp_path, run, jobs) -> None:
 
 def test_settings_and_fresh_make_other_results(run, tmp_path) -> None:
     store = tmp_path / "r" / command.STORE
-    words = ("bn_jacobian", "--report", "r")
+    words = ("condition_number_lr", "--report", "r")
     run(*words)
     (first,) = store.iterdir()
     assert run(*words, "--seed", 0)[1].startswith("1 of 1 claims already verified")
@@ -158,10 +190,10 @@ def test_settings_and_fresh_make_other_results(run, tmp_path) -> None:
 
 
 def test_a_result_that_was_changed_is_named(run, tmp_path) -> None:
-    run("bn_jacobian", "--report", "r")
+    run("condition_number_lr", "--report", "r")
     (path,) = done(tmp_path / "r")
     path.write_text(path.read_text().replace("proved", "refuted"))
-    status, _, err = run("bn_jacobian", "--report", "r")
+    status, _, err = run("condition_number_lr", "--report", "r")
     assert status == 2
     assert err.startswith(f"bnproof: {path}: was changed after it was written")
 
@@ -181,7 +213,7 @@ def test_a_record_with_an_error_is_not_kept(run, tmp_path) -> None:
 FLAKY = """
 from dataclasses import replace
 from pathlib import Path
-from bnproof.theory.claims.gradient.bn_jacobian import CLAIM as WHOLE
+from bnproof.theory.claims.sgd.condition_number_lr import CLAIM as WHOLE
 
 def prove():
     if not Path("now").exists():
@@ -227,7 +259,7 @@ def test_a_process_that_is_killed_is_reported_by_the_name_of_its_claim(run, tmp_
     ],
 )
 def test_bad_options_are_one_line(run, tmp_path, words, message) -> None:
-    status, out, err = run("bn_jacobian", *words)
+    status, out, err = run("condition_number_lr", *words)
     assert (status, out) == (2, "")
     assert message in err
     assert err.startswith("bnproof: ")
@@ -237,7 +269,7 @@ def test_bad_options_are_one_line(run, tmp_path, words, message) -> None:
 
 def test_more_jobs_than_memory_holds(run, monkeypatch) -> None:
     monkeypatch.setattr("bnproof.simulate.memory.free", lambda: 4 << 30)
-    status, _, err = run("bn_jacobian", "report_3_4", "bjorck_fig6", "--jobs", 3)
+    status, _, err = run("condition_number_lr", "report_3_4", "bjorck_fig6", "--jobs", 3)
     assert status == 2
     assert "are free; give --jobs 2 or less" in err
 
@@ -249,12 +281,3 @@ def test_a_lock_that_a_crash_left_is_no_obstacle(run, tmp_path) -> None:
         (folder / "lock").touch()
     (tmp_path / "r" / ".lock").touch()
     assert run("notes_vanishing", "--jobs", 1, "--report", "r")[0] == 0
-
-
-def test_threads_of_the_environment_are_told(tmp_path) -> None:
-    line = ("verify", "bn_jacobian", "--scale", "smoke", "--report", str(tmp_path))
-    variables = {name: value for name, value in os.environ.items() if "THREADS" not in name}
-    subprocess.run(
-        [sys.executable, "-c", MAIN, *line], env=variables, check=True, capture_output=True
-    )
-    assert document.load(tmp_path / document.NAME)["environment"]["threads"] == 1

@@ -197,6 +197,7 @@ def test_roots_and_absolute_values_are_algebra(checker):
         assert outcome.checked, outcome.reason
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("coq")
 def test_exact_values_refute_only_what_they_violate(checker):
     values = {a: sp.sqrt(2), b: sp.Integer(2), c: sp.Rational(1, 2)}
