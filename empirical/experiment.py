@@ -3,12 +3,16 @@
 An experiment measures networks: usually one with BN, one without, and a control, which is one of
 these after the effect that the statement is about has been destroyed.  Its criteria are thresholds
 on the measurements, derived from the printed statement; if one was changed after measuring, the
-claim's remark says so.  The statement holds if all criteria are satisfied.  The control,
-substituted for the network that it was derived from, must get the opposite answer.
+claim's remark says so.
+
+Seeds are a sample: a criterion is decided by an exact confidence interval for the median of its
+quantity over seeds, and is undecided if the threshold lies inside.  The statement holds if all
+criteria are satisfied, and fails if one is not.  The control, substituted for the network that it
+was derived from, must get the opposite answer.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
@@ -21,6 +25,8 @@ from bnproof.theory.claim import Claim, Evidence, Kind, Scale
 
 WITH, WITHOUT, CONTROL = "with BN", "without BN", "control"
 NETS = (WITH, WITHOUT, CONTROL)
+CONFIDENCE = "confidence in each end of an interval"
+RISK = 0.05  # that the median over seeds lies on the other side of an end of its interval
 
 # Measured: network -> quantity -> one number or a row of numbers.
 Measured = Mapping[str, Mapping[str, Any]]
@@ -31,7 +37,8 @@ Series = Mapping[str, Mapping[str, NDArray[np.float64]]]
 class Criterion:
     """A threshold on the median over seeds of one quantity of one network.
 
-    If the quantity is a row (one number per layer), every entry must satisfy it.
+    If the quantity is a row (one number per layer), every entry must satisfy it: for each seed the
+    entry furthest to the wrong side counts.
 
     Raises
     ------
@@ -50,10 +57,16 @@ class Criterion:
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError(f"{self.words}: give one of at_least and at_most")
 
-    def value(self, medians: Series) -> float:
-        """Return the entry closest to violating the threshold, or furthest beyond it."""
-        row = medians[self.net][self.quantity]
-        return float(np.min(row) if self.at_least is not None else np.max(row))
+    def values(self, series: Series) -> NDArray[np.float64]:
+        """Return one number for each seed, the first axis of `series`."""
+        values = series[self.net][self.quantity]
+        worst = np.min if self.at_least is not None else np.max
+        return np.asarray(worst(values.reshape(len(values), -1), axis=1), dtype=float)
+
+    def decided(self, values: NDArray[np.float64]) -> bool | None:
+        """Whether both ends of `interval` satisfy it, or neither; None if they differ."""
+        low, high = map(self.satisfied, interval(values))
+        return low if low == high else None
 
     def satisfied(self, value: float) -> bool:
         """Return whether `value` is on the right side of the threshold; NaN never is."""
@@ -67,6 +80,31 @@ class Criterion:
         if self.at_least is not None:
             return f"at least {self.at_least:.3g}"
         return f"at most {self.at_most:.3g}"
+
+
+def rank(seeds: int) -> int:
+    """Which of the sorted values of so many seeds, from either end, bounds their median.
+
+    The k-th smallest of n exceeds the median of their law if fewer than k of them lie below, which
+    has the probability of fewer than k heads in n tosses.  The largest k with a probability of at
+    most `RISK` is taken; with fewer than five seeds there is none, and the range has to do.
+    """
+    below = np.cumsum([math.comb(seeds, heads) for heads in range(seeds)]) / 2.0**seeds
+    return max(1, int((below <= RISK).sum()))
+
+
+def confidence(seeds: int) -> float:
+    """Probability, at the least, with which an end of `interval` is on its side of the median."""
+    return 1 - sum(math.comb(seeds, heads) for heads in range(rank(seeds))) / 2.0**seeds
+
+
+def interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Exact confidence interval for the median of the law that the seeds' `values` are drawn from.
+
+    Each end is on its side of the median with the probability `confidence`.
+    """
+    ordered, k = np.sort(values), rank(len(values))
+    return float(ordered[k - 1]), float(ordered[-k])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,51 +165,72 @@ def judge(
     provenance: Mapping[str, Any] | None = None,
 ) -> Evidence:
     """Turn measurements, seed along the first axis, into evidence."""
-    medians = {
-        net: {name: np.median(values, axis=0) for name, values in quantities.items()}
-        for net, quantities in series.items()
-    }
-    in_control = medians | {experiment.made_of: medians[CONTROL]}
-    seeds = [
-        {net: {name: values[seed] for name, values in rows.items()} for net, rows in series.items()}
-        for seed in range(_count(series))
-    ]
+    in_control = {**series, experiment.made_of: series[CONTROL]}
     rows: list[dict[str, Any]] = []
     for criterion in experiment.criteria:
-        value, control = criterion.value(medians), criterion.value(in_control)
+        found, control = criterion.values(series), criterion.values(in_control)
         rows.append(
             {
                 "words": criterion.words,
                 "asked": criterion.asked,
-                "value": value,
-                "satisfied": criterion.satisfied(value),
-                "seeds that satisfy it": sum(
-                    criterion.satisfied(criterion.value(seed)) for seed in seeds
-                ),
-                "control value": control,
-                "control satisfied": criterion.satisfied(control),
+                "value": np.median(found),
+                "interval": interval(found),
+                "satisfied": criterion.decided(found),
+                "seeds that satisfy it": sum(map(criterion.satisfied, found)),
+                "control value": np.median(control),
+                "control interval": interval(control),
+                "control satisfied": criterion.decided(control),
             }
         )
-    finite = all(math.isfinite(row[name]) for row in rows for name in ("value", "control value"))
-    holds = all(row["satisfied"] for row in rows) if finite else None
-    failing = next((row for row in rows if not row["control satisfied"]), None)
+    finite = all(np.isfinite([row["value"], row["control value"]]).all() for row in rows)
+    holds = together(row["satisfied"] for row in rows) if finite else None
+    passes = together(row["control satisfied"] for row in rows)
     values = "; ".join(f"{row['words']} {row['value']:.3g} (asked: {row['asked']})" for row in rows)
-    answer = "passes"
-    if failing is not None:
+    answer = "passes" if passes else "is undecided"
+    if passes is False:
+        failing = next(row for row in rows if row["control satisfied"] is False)
         answer = f"does not pass: {failing['words']} {failing['control value']:.3g}"
+    medians = {
+        net: {name: np.median(values, axis=0) for name, values in quantities.items()}
+        for net, quantities in series.items()
+    }
+    count = _count(series)
     return Evidence(
         kind=Kind.EXPERIMENT,
         holds=holds,
-        control_differs=holds is not None and holds == (failing is not None),
+        control_differs=None not in (holds, passes) and holds != passes,
         summary=f"On {where}: {values}; the control {answer}.",
         numbers=_numbers(experiment, series, medians, rows),
-        # n values lie on one side of their law's median with probability 2^-n each way.
         provenance={
             **(provenance or {}),
-            "confidence that the range over seeds covers the median": 1 - 2.0 ** (1 - len(seeds)),
+            CONFIDENCE: confidence(count),
         },
+        reason=_reason(rows, finite=finite, seeds=count),
         series=series,
     )
+
+
+def together(answers: Iterable[bool | None]) -> bool | None:
+    """Whether all hold: False if one does not, None if that is open."""
+    answers = list(answers)
+    if False in answers:
+        return False
+    return None if None in answers else True
+
+
+def _reason(rows: list[dict[str, Any]], *, finite: bool, seeds: int) -> str:
+    """Why a criterion, or that of the control, is undecided; empty if none is."""
+    if not finite:
+        return "a number is not finite"
+    for name in ("", "control "):
+        if together(row[f"{name}satisfied"] for row in rows) is None:
+            row = next(row for row in rows if row[f"{name}satisfied"] is None)
+            low, high = row[f"{name}interval"]
+            return (
+                f"{'for the control, ' * bool(name)}{row['words']} is {low:.3g} to {high:.3g} over "
+                f"{seeds} seeds, on both sides of what is asked ({row['asked']})"
+            )
+    return ""
 
 
 def draw(fig: Figure, claim: Claim, evidence: Evidence) -> str:
@@ -228,8 +287,10 @@ def _numbers(
 
 def _plain(value: Any) -> Any:
     """Convert numbers and arrays for JSON; NaN and infinity, which JSON lacks, become None."""
+    if isinstance(value, tuple) or (isinstance(value, np.ndarray) and value.ndim):
+        return [_plain(entry) for entry in value]
     if isinstance(value, np.ndarray):
-        return [_plain(entry) for entry in value] if value.ndim else _plain(value.item())
+        return _plain(value.item())
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,7 +9,7 @@ import sympy as sp
 from docutils import nodes
 
 from bnproof.catalogue import file_of
-from bnproof.empirical.experiment import Experiment
+from bnproof.empirical.experiment import CONFIDENCE, Experiment
 from bnproof.results import published
 from bnproof.theory.claim import (
     Argument,
@@ -195,6 +195,7 @@ def _result(evidence: Evidence, figure: tuple[str, str] | None) -> list[nodes.No
             [
                 ["command: ", code(about["command"])],
                 [f"data: {about['data set']}, {seeds} seeds"],
+                [f"{CONFIDENCE}: {about[CONFIDENCE]:.1%}"],
                 [f"device: {published.machine(evidence)}"],
                 [f"date: {about['measured']}, commit {about['commit']}"],
             ]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -69,7 +70,8 @@ def gather(claim: Claim, settings: Settings, runs: Path | None = None) -> list[E
     """Run all checks of a claim, in order, and add the published evidence of its experiment.
 
     Experiments that train take too long to be run here: their published measurements are evaluated
-    instead.  Evidence at a larger scale comes first.
+    instead.  Evidence at a larger scale comes first; a smaller scale whose seeds are too few to
+    decide does not count against it.
 
     Parameters
     ----------
@@ -87,7 +89,14 @@ def gather(claim: Claim, settings: Settings, runs: Path | None = None) -> list[E
     if known is None:
         return new
     larger = SCALES.index(known.provenance["scale"]) > SCALES.index(settings.scale)
-    return [known, *new] if larger else [*new, known]
+    return [known, *map(unless_open, new)] if larger else [*new, unless_open(known)]
+
+
+def unless_open(evidence: Evidence) -> Evidence:
+    """The evidence, without an answer if an experiment has too few seeds for one."""
+    if evidence.kind is not Kind.EXPERIMENT or not evidence.reason:
+        return evidence
+    return replace(evidence, holds=None, control_differs=True)
 
 
 def _experiment(claim: Claim) -> "Experiment | None":

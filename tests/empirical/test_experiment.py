@@ -4,8 +4,23 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, judge
+from bnproof.empirical.experiment import (
+    CONFIDENCE,
+    CONTROL,
+    RISK,
+    WITH,
+    WITHOUT,
+    Criterion,
+    Experiment,
+    confidence,
+    interval,
+    judge,
+    rank,
+    together,
+)
+from bnproof.theory.claim import Verdict, decide, why_undecided
 
 
 def criterion(**threshold: float) -> Criterion:
@@ -34,9 +49,9 @@ def test_a_value_at_the_threshold_satisfies_it(
 
 
 def test_of_a_row_the_number_that_is_furthest_to_the_wrong_side_counts() -> None:
-    medians = {WITH: {"q": np.array([3.0, 1.0, 2.0])}}
-    assert criterion(at_least=0.0).value(medians) == 1.0
-    assert criterion(at_most=0.0).value(medians) == 3.0
+    series = {WITH: {"q": np.array([[3.0, 1.0, 2.0], [0.0, 5.0, 4.0]])}}
+    assert criterion(at_least=0.0).values(series).tolist() == [1.0, 0.0]
+    assert criterion(at_most=0.0).values(series).tolist() == [3.0, 5.0]
     assert criterion(at_least=0.5).asked == "at least 0.5"
     assert criterion(at_most=1e-5).asked == "at most 1e-05"
 
@@ -68,17 +83,65 @@ def judged(values: list[float], control: list[float], other: float = 5.0, **expe
     return judge(made, series, where="three seeds")
 
 
-def test_the_median_of_the_seeds_decides_and_the_control_must_differ() -> None:
-    evidence = judged([1.0, 2.0, 9.0], [1.0, 1.5, 9.0])
+def test_the_interval_over_seeds_decides_and_the_control_must_differ() -> None:
+    evidence = judged([2.0, 3.0, 9.0], [1.0, 1.5, 1.9])
     assert evidence.holds is True
     assert evidence.control_differs is True
     first, second = evidence.numbers["criteria"]
-    assert (first["value"], first["satisfied"], first["seeds that satisfy it"]) == (2.0, True, 2)
+    assert (first["value"], first["satisfied"], first["seeds that satisfy it"]) == (3.0, True, 3)
+    assert first["interval"] == [2.0, 9.0]
     assert (first["control value"], first["control satisfied"]) == (1.5, False)
     assert (second["value"], second["control value"], second["control satisfied"]) == (5, 5, True)
-    assert evidence.numbers["measured"][WITH]["q"] == {"median": 2, "smallest": 1, "largest": 9}
+    assert evidence.numbers["measured"][WITH]["q"] == {"median": 3, "smallest": 2, "largest": 9}
     assert "the control does not pass: the q 1.5" in evidence.summary
-    assert evidence.provenance["confidence that the range over seeds covers the median"] == 0.75
+    assert evidence.provenance[CONFIDENCE] == 0.875
+    assert evidence.reason == ""
+
+
+def test_a_threshold_inside_the_interval_leaves_it_undecided() -> None:
+    evidence = judged([1.0, 2.0, 9.0], [1.0, 1.5, 1.9])
+    assert (evidence.holds, evidence.control_differs) == (None, False)
+    assert decide([evidence]) is Verdict.UNDECIDED
+    assert why_undecided([evidence]) == (
+        "experiment: the q is 1 to 9 over 3 seeds, on both sides of what is asked (at least 2)"
+    )
+    evidence = judged([2.0, 2.0, 9.0], [1.0, 1.5, 9.0])
+    assert (evidence.holds, evidence.control_differs) == (True, False)
+    assert evidence.reason.startswith("for the control, the q is 1 to 9 over 3 seeds")
+
+
+def test_a_criterion_that_fails_decides_whatever_is_open() -> None:
+    evidence = judged([1.0, 2.0, 9.0], [2.0] * 3, other=6.0)
+    assert evidence.holds is False
+    assert together([None, False, True]) is False
+    assert together([None, True]) is None
+    assert together([]) is True
+
+
+@pytest.mark.parametrize(
+    ("seeds", "k", "sure"),
+    [(1, 1, 1 / 2), (3, 1, 7 / 8), (4, 1, 15 / 16), (5, 1, 31 / 32), (8, 2, 1 - 9 / 256)],
+)
+def test_the_rank_is_the_largest_of_an_exact_test_of_signs(seeds: int, k: int, sure: float) -> None:
+    assert rank(seeds) == k
+    assert confidence(seeds) == pytest.approx(sure, abs=1e-15)
+    assert interval(np.arange(seeds)) == (k - 1, seeds - k)
+
+
+@pytest.mark.parametrize("seeds", [5, 8, 20, 101])
+def test_the_rank_agrees_with_the_binomial_law(seeds: int) -> None:
+    law = stats.binom(seeds, 0.5)
+    assert law.cdf(rank(seeds) - 1) <= RISK < law.cdf(rank(seeds))
+    assert confidence(seeds) == pytest.approx(1 - law.cdf(rank(seeds) - 1), abs=1e-12)
+
+
+def test_an_interval_covers_the_median_as_often_as_is_said() -> None:
+    """Of a skewed law, whose median is log 2: 20,000 samples of 8, to five standard errors."""
+    source = np.random.default_rng(2026)
+    low, high = np.array([interval(row) for row in source.exponential(size=(20_000, 8))]).T
+    error = 5 * 0.5 / 20_000**0.5
+    for share in (np.mean(low <= np.log(2)), np.mean(high >= np.log(2))):
+        assert share == pytest.approx(confidence(8), abs=error)
 
 
 @pytest.mark.parametrize(

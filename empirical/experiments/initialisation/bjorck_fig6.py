@@ -117,7 +117,7 @@ CLAIM = Claim(
             plot_only=frozenset({"gradients"}),
         ),
     ),
-    expected=Verdict.REPRODUCED,
+    expected=Verdict.UNDECIDED,
     remark=(
         "The paper prints a figure without numbers. From the source: ResNet-110, Xavier "
         "initialisation, one row per image, the loss of that image alone. Our choices: the share "

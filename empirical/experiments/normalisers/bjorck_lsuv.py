@@ -203,7 +203,7 @@ CLAIM = Claim(
             sizes=SIZES,
         ),
     ),
-    expected=Verdict.NOT_REPRODUCED,
+    expected=Verdict.UNDECIDED,
     remark=(
         "The paper reports a result of Mishkin and Matas (2016, arXiv:1511.06422), whose plain "
         "networks (FitNets, Maxout) and full training are not repeated here. From the source: "

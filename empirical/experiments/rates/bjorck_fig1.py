@@ -85,7 +85,7 @@ CLAIM = Claim(
             sizes=SIZES,
         ),
     ),
-    expected=Verdict.NOT_REPRODUCED,
+    expected=Verdict.UNDECIDED,
     remark=(
         "From the source: ResNet-110, momentum 0.9, weight decay 1e-4, augmentation; 2,400 epochs "
         "at 0.0001. Our choices: 'no better' means a gain of at most 2 points of test accuracy, "

@@ -131,15 +131,18 @@ def machine(evidence: Evidence) -> str:
 
 
 def criteria_rows(evidence: Evidence) -> list[tuple[str, ...]]:
-    """Return for each criterion: quantity, requirement, value, seeds that meet it, control."""
+    """Return for each criterion: quantity, requirement, measured, seeds that meet it, control.
+
+    What is measured is the median over seeds, and the confidence interval that decides.
+    """
     seeds = len(evidence.provenance["seeds"])
     return [
         (
             row["words"],
             row["asked"],
-            _listed(row["value"]),
+            f"{_listed(row['value'])} ({_span(row['interval'])})",
             f"{row['seeds that satisfy it']} of {seeds}",
-            _listed(row["control value"]),
+            f"{_listed(row['control value'])} ({_span(row['control interval'])})",
         )
         for row in evidence.numbers["criteria"]
     ]
@@ -154,6 +157,10 @@ def printed_rows(evidence: Evidence) -> list[tuple[str, ...]]:
         for name, values in quantities.items()
         if name in measured.get(net, {})
     ]
+
+
+def _span(interval: Any) -> str:
+    return " to ".join(map(_listed, interval))
 
 
 def _listed(values: Any) -> str:

@@ -161,10 +161,10 @@ def test_elsewhere_rounding_is_allowed_at_initialisation(by, seen, measured):
 def test_elsewhere_another_verdict_is_seen(measured, monkeypatch):
     monkeypatch.setitem(differences.__globals__, "ROUNDING", 100.0)
     record = elsewhere(measured(AT_INITIALISATION))
-    for net in ("with BN", "without BN", "control"):
-        record["series"][net]["top share"] = [0.01] * 3
+    for net, share in {"with BN": 0.01, "without BN": 1.0, "control": 0.01}.items():
+        record["series"][net]["top share"] = [share] * 3
     (words,) = differences(record, measured(AT_INITIALISATION))
-    assert ", today reproduced" in words
+    assert "reproduced, today undecided" in words
 
 
 @pytest.mark.parametrize(("by", "seen"), [(0.5 * LOSS, False), (2 * LOSS, True)])

@@ -9,11 +9,11 @@ import bnproof.empirical.experiments
 from bnproof.empirical.experiment import Experiment, experiment_of
 from bnproof.empirical.runner import measure
 from bnproof.results import published
-from bnproof.theory.claim import Scale, Settings, decide
+from bnproof.theory.claim import Evidence, Kind, Scale, Settings, Verdict, decide
 from bnproof.theory.common.checksum import with_checksum
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.loading import load_folder
-from bnproof.verification import gather
+from bnproof.verification import gather, unless_open
 
 CLAIMS = {claim.id: claim for claim in load_folder(bnproof.empirical.experiments)}
 FILES = sorted(published.FOLDER.glob("*.json"))
@@ -134,3 +134,15 @@ def test_verify_judges_what_is_published_of_a_trained_experiment(record, tmp_pat
     assert isinstance(trained.checks[0], Experiment)
     (only,) = gather(trained, SMOKE)
     assert only.provenance["measured"] == record["created"][:10]
+
+
+def test_a_small_run_that_is_open_does_not_count_against_a_large_one():
+    large = Evidence(Kind.EXPERIMENT, True, True, "large")
+    small = Evidence(Kind.EXPERIMENT, None, False, "small", reason="too few seeds")
+    contrary = Evidence(Kind.EXPERIMENT, False, True, "small, contrary")
+    flawed = Evidence(Kind.PROOF, None, False, "flawed", reason="a flaw")
+    assert decide([large, small]) is Verdict.UNDECIDED
+    assert decide([large, unless_open(small)]) is Verdict.REPRODUCED
+    assert decide([small, unless_open(large)]) is Verdict.UNDECIDED
+    assert decide([large, unless_open(contrary)]) is Verdict.UNDECIDED
+    assert unless_open(flawed) is flawed
