@@ -5,6 +5,7 @@ symbols measured on random instances.  The error of a comparison is scaled by th
 absolute values of the terms that cancel, where each symbol enters with its own magnitude.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,11 +39,14 @@ class Comparison:
     trivial: Tensor
 
 
-def _evaluate(expr: sp.Basic, table: dict[sp.Symbol, Tensor]) -> Tensor:
-    symbols, function = compiled(expr)
-    value = function(*(table[symbol] for symbol in symbols))
+def _evaluate(exprs: Sequence[sp.Basic], table: dict[sp.Symbol, Tensor]) -> list[Tensor]:
+    symbols, function = compiled(sp.Tuple(*exprs))
+    values = function(*(table[symbol] for symbol in symbols))
     # A side without symbols is a number, which needs float64: the default keeps 7 digits.
-    return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+    return [
+        value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+        for value in values
+    ]
 
 
 def compare(relation: sp.Basic, measured: Measurements, mask: Tensor | None = None) -> Comparison:
@@ -65,12 +69,12 @@ def compare(relation: sp.Basic, measured: Measurements, mask: Tensor | None = No
     kind = torch.finfo(measured.value(next(iter(symbols))).dtype)
     floor = kind.tiny / kind.eps
     sizes = {a: arrange(measured.magnitude(a), a, axes) + floor for a in symbols}
-    sides = [_evaluate(side, values) for side in relation.args]
+    sides = _evaluate(relation.args, values)
     difference = sides[0] - sides[1]
     # |term| evaluated on magnitudes: each term is a monomial, up to fixed functions.
     every = (*terms(relation.lhs), *terms(relation.rhs))
     # A term without symbols is evaluated on the CPU, whatever the device of the instances.
-    absolute = (_evaluate(term, sizes).abs().to(difference.device) for term in every)
+    absolute = (term.abs().to(difference.device) for term in _evaluate(every, sizes))
     scale = torch.stack(torch.broadcast_tensors(*absolute)).sum(0)
     # An overflowing scale would hide any difference: make the excess NaN then.
     excess = difference / (scale + floor) + 0 * scale
@@ -109,4 +113,5 @@ def inside(domain: sp.Basic, measured: Measurements) -> Tensor:
     if domain == sp.true:
         return torch.ones(measured.instances(), dtype=torch.bool)
     table = {symbol: measured.value(symbol) for symbol in domain.free_symbols}
-    return _evaluate(domain, table)
+    (mask,) = _evaluate([domain], table)
+    return mask
