@@ -15,7 +15,10 @@ from typing import Any
 
 import pytest
 
-JOBS = ("train", "sweep", "report", "verify", "publish")
+JOBS = [
+    *("train", "verify"),
+    *(pytest.param(job, marks=pytest.mark.slow) for job in ("sweep", "report", "publish")),
+]
 COUNTS = [
     pytest.param(1, id="1"),
     pytest.param(100, id="100", marks=pytest.mark.slow),

@@ -62,7 +62,13 @@ def test_a_read_only_folder_is_one_line(read_only, tmp_path, monkeypatch, bnproo
 
 
 @pytest.mark.parametrize(
-    ("job", "room"), [("train", 0), ("train", 600), ("verify", 300), ("publish", 300)]
+    ("job", "room"),
+    [
+        ("train", 0),
+        pytest.param("train", 600, marks=pytest.mark.slow),
+        ("verify", 300),
+        pytest.param("publish", 300, marks=pytest.mark.slow),
+    ],
 )
 def test_a_full_disk_is_one_line_and_work_goes_on_later(
     victims, sound, tmp_path, job, room
@@ -104,7 +110,10 @@ def test_a_folder_whose_name_is_no_utf_8(tmp_path, bnproof) -> None:
     (folder / "index.html").read_text(encoding="utf-8")  # is UTF-8
 
 
-@pytest.mark.parametrize("job", ["train", "sweep", "publish"])
+@pytest.mark.parametrize(
+    "job",
+    ["train", *(pytest.param(job, marks=pytest.mark.slow) for job in ("sweep", "publish"))],
+)
 def test_runs_in_a_folder_whose_name_is_no_utf_8(victims, sound, tmp_path, job) -> None:
     folder = tmp_path / ODD
     folder.mkdir()
