@@ -62,7 +62,7 @@ def show(experiment_id: str, /) -> None:
     from bnproof.catalogue import experiment
     from bnproof.empirical.experiment import experiment_of
     from bnproof.results import published
-    from bnproof.theory.claim import decide
+    from bnproof.theory.claim import decide, why_undecided
 
     claim = experiment(experiment_id)
     spec = experiment_of(claim)
@@ -79,6 +79,8 @@ def show(experiment_id: str, /) -> None:
     evidence = published.evidence(claim)
     if evidence:
         print(f"published   {decide([evidence])}: {evidence.summary}")
+        if why := why_undecided([evidence]):
+            print(f"undecided   {why}")
     print(f"expected    {claim.expected}")
     if claim.remark:
         print(f"remark      {claim.remark}")
@@ -232,7 +234,7 @@ class _ExperimentRun:
         from bnproof.empirical.runner import measure
         from bnproof.report import figures
         from bnproof.results import published
-        from bnproof.theory.claim import Scale, decide
+        from bnproof.theory.claim import Scale, decide, why_undecided
 
         claim, request = experiment(self.name), self.request
         results = measure(claim, request.settings(), root=self.out, seeds=request.seeds)
@@ -247,7 +249,9 @@ class _ExperimentRun:
         # At the smallest scale, training is too short for the verdict to count.
         counts = scale is not Scale.SMOKE or not experiment_of(claim).trains
         self.failed = counts and verdict != claim.expected
-        return f"{self.name}  {verdict} ({scale})  {evidence.summary}\n{path.resolve()}"
+        why = why_undecided([evidence])
+        told = f"{self.name}  {verdict} ({scale})  {evidence.summary}\n"
+        return told + f"    {why}\n" * bool(why) + f"{path.resolve()}"
 
 
 def _carry_out(

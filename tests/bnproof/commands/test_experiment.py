@@ -12,7 +12,7 @@ from bnproof.results.run_requests import Request, requests
 from bnproof.theory import claim
 from bnproof.theory.common.checksum import canonical, digest
 
-CHEAP = "bjorck_fig6"
+CHEAP = "bjorck_fig7"
 
 
 @pytest.fixture
@@ -34,14 +34,25 @@ def test_list_names_every_experiment_and_what_is_published(run):
     assert status == 0
     lines = {line.split()[0]: line for line in out.splitlines()}
     assert {"bjorck_fig1", "bjorck_fig4", "bjorck_table1"} <= set(lines)
-    assert re.search(r"bjorck_fig1 +not reproduced  quick +\d+ min  At the rate", out)
+    assert re.search(r"bjorck_fig1 +undecided +quick +\d+ min  At the rate", out)
     assert re.search(r"bjorck_table1 +reproduced +quick +\d+ s  At initialisation", out)
 
 
 def test_list_says_what_is_not_published(run, monkeypatch):
     monkeypatch.setattr("bnproof.results.record_files.largest", lambda name: None)
     _, out, _ = run("list")
-    assert re.search(r"bjorck_fig1 +not reproduced  - +-  At the rate", out)
+    assert re.search(r"bjorck_fig1 +undecided +- +-  At the rate", out)
+
+
+def test_what_is_undecided_says_why(run):
+    assert (
+        "\nundecided   experiment: for the control, gain in test accuracy by BN"
+        in (run("show", "bjorck_fig1")[1])
+    )
+    assert "\nundecided " not in run("show", "bjorck_fig3")[1]
+    status, out, _ = run("run", "bjorck_fig6", "--scale", "smoke", "--seeds", 2, "--jobs", 1)
+    assert status == 0
+    assert "\n    experiment: the same with BN is " in out
 
 
 def test_show_prints_criteria_control_and_scales(run):
@@ -103,7 +114,7 @@ def test_publish_writes_a_copy(run, tmp_path, monkeypatch):
     (path,) = (tmp_path / "published").glob("*.json")
     assert out.splitlines()[-1] == str(path)
     record = json.loads(path.read_text())
-    assert record["command"].startswith("bnproof experiment run bjorck_fig6")
+    assert record["command"].startswith(f"bnproof experiment run {CHEAP}")
     assert record["environment"]["torch"]
     assert record["environment"]["processor"]
     assert record["provenance"]["precision"] == "float32"
