@@ -51,9 +51,18 @@ def _numbered(values: Iterable[Any]) -> dict[str, Any]:
 def _grid(caption: str, value: Sequence[Any] | Mapping[str, Any]) -> Table:
     heads = columns(value)
     if isinstance(value, Mapping):
-        rows = [(name, *map(plain, item.values())) for name, item in value.items()]
+        rows = [(name, *map(_cell, item, item.values())) for name, item in value.items()]
         return Table(caption, ("name", *heads), rows)
-    return Table(caption, heads, [tuple(map(plain, item.values())) for item in value])
+    return Table(caption, heads, [tuple(map(_cell, item, item.values())) for item in value])
+
+
+def _cell(head: str, value: object) -> str:
+    """Format a value under `head`: what is not satisfied may be open, and an interval has ends."""
+    if value is None and head.endswith("satisfied"):
+        return "undecided"
+    if isinstance(value, list) and head.endswith("interval"):
+        return " to ".join(map(plain, value))
+    return plain(value)
 
 
 def plain(value: object) -> str:

@@ -204,6 +204,15 @@ def test_evidence_that_was_published_says_so() -> None:
     assert "device: cpu" not in local.text, "it is said once, for all"
 
 
+def test_evidence_that_decides_nothing_says_why_and_not_what_the_control_did() -> None:
+    claim = record("first")
+    open_ = {"holds": None, "control_differs": False, "reason": "too few seeds"}
+    claim["evidence"][0] |= open_
+    text = " ".join(Page(build(evidence(claim), None)).text.split())
+    assert "This evidence alone does not decide the statement. The reason: too few seeds." in text
+    assert "void" not in text
+
+
 def test_formulas_and_tables_are_accessible(page: Page) -> None:
     images = [image for image in page.all("svg") if "aria-hidden" not in image]
     assert len(images) > 10

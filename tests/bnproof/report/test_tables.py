@@ -51,3 +51,9 @@ def test_where_numbers_come_from_is_said_once() -> None:
     known = ({"scale": "quick"}, {"device": "cpu"})
     own = {"scale": "paper", "device": "cpu", "commit": "abc", "empty": []}
     assert where(own, known) == "scale: paper; commit: abc"
+
+
+def test_a_criterion_that_is_open_is_undecided_and_an_interval_has_ends() -> None:
+    row = {"words": "growth", "interval": [1.0, None], "satisfied": None, "control satisfied": True}
+    (table,) = tables({"criteria": [row]})
+    assert table.rows == [("growth", "1 to not finite", "undecided", "yes")]
