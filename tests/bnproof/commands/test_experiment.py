@@ -51,7 +51,7 @@ def test_what_is_undecided_says_why(run):
     )
     assert "\nundecided " not in run("show", "bjorck_fig3")[1]
     status, out, _ = run("run", "bjorck_fig6", "--scale", "smoke", "--seeds", 2, "--jobs", 1)
-    assert status == 0
+    assert status == 1  # the published twenty seeds decide it
     assert "\n    experiment: the same with BN is " in out
 
 

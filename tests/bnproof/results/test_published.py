@@ -76,7 +76,7 @@ def test_what_is_written_is_read_and_judged_alike(record, tmp_path):
     path = published.write(record, tmp_path)
     assert published.read(path) == record
     evidence = published.evidence(CLAIMS[CHEAP], tmp_path)
-    assert decide([evidence]) is CLAIMS[CHEAP].expected
+    assert evidence == published.judged(CLAIMS[CHEAP], record)
     assert evidence.provenance["scale"] == "smoke"
     assert evidence.provenance["command"] == "bnproof"
     assert "scale smoke" in evidence.summary
