@@ -227,8 +227,8 @@ def _reason(rows: list[dict[str, Any]], *, finite: bool, seeds: int) -> str:
             row = next(row for row in rows if row[f"{name}satisfied"] is None)
             low, high = row[f"{name}interval"]
             return (
-                f"{'for the control, ' * bool(name)}{row['words']} is {low:.3g} to {high:.3g} over "
-                f"{seeds} seeds, on both sides of what is asked ({row['asked']})"
+                f"{'for the control, ' * bool(name)}{row['words']}: the interval over {seeds} "
+                f"seeds, {low:.3g} to {high:.3g}, includes the threshold ({row['asked']})"
             )
     return ""
 

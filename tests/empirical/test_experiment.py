@@ -103,11 +103,11 @@ def test_a_threshold_inside_the_interval_leaves_it_undecided() -> None:
     assert (evidence.holds, evidence.control_differs) == (None, False)
     assert decide([evidence]) is Verdict.UNDECIDED
     assert why_undecided([evidence]) == (
-        "experiment: the q is 1 to 9 over 3 seeds, on both sides of what is asked (at least 2)"
+        "experiment: the q: the interval over 3 seeds, 1 to 9, includes the threshold (at least 2)"
     )
     evidence = judged([2.0, 2.0, 9.0], [1.0, 1.5, 9.0])
     assert (evidence.holds, evidence.control_differs) == (True, False)
-    assert evidence.reason.startswith("for the control, the q is 1 to 9 over 3 seeds")
+    assert evidence.reason.startswith("for the control, the q: the interval over 3 seeds, 1 to 9")
 
 
 def test_a_criterion_that_fails_decides_whatever_is_open() -> None:

@@ -48,7 +48,7 @@ def check_fits(widths: Sequence[int], repeats: int, kind: Field, *, device: str 
         return
     if fits(size, 1):
         most = _largest(repeats, lambda count: fits(size, count))
-        raise UserError(f"--repeats {repeats}: memory does not hold so many; give {most} or less")
+        raise UserError(f"--repeats {repeats}: memory suffices for {most}; give {most} or less")
     largest = _largest(size, lambda width: fits(width, 1))
     if len(set(widths)) == 1:
         name, advice = f"--size {size}", f"give {largest} or less"

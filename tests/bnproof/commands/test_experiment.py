@@ -52,7 +52,7 @@ def test_what_is_undecided_says_why(run):
     assert "\nundecided " not in run("show", "bjorck_fig3")[1]
     status, out, _ = run("run", "bjorck_fig6", "--scale", "smoke", "--seeds", 2, "--jobs", 1)
     assert status == 1  # the published twenty seeds decide it
-    assert "\n    experiment: the same with BN is " in out
+    assert "\n    experiment: the same with BN: the interval over 2 seeds, " in out
 
 
 def test_show_prints_criteria_control_and_scales(run):
