@@ -197,6 +197,15 @@ def test_the_premise_of_the_lemma_holds_for_a_unit_with_an_intercept() -> None:
     assert values[minimax.d_learned] == line == sp.Rational(4, 5)
 
 
+@pytest.mark.parametrize(("w0", "squared"), [(3, 0), (-3, 9)])
+def test_the_ray_ends_at_the_origin(w0: int, squared: int) -> None:
+    """On the line W* is on one side: W0 there lies on the ray, else the end 0 is closest."""
+    data = minimax.Regression.of(X=[[0], [1], [2]], t=[0, 1, 1], w0=[w0])
+    values = minimax.regression(data, learned=True)
+    assert values[minimax.star] > 0
+    assert values[minimax.d_ray] == squared
+
+
 @pytest.mark.parametrize(
     "claim",
     [hessian_spectral_bound_eps.CLAIM, slides_more_predictive_if.CLAIM],
