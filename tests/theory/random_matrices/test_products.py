@@ -1,4 +1,4 @@
-"""Products of Gaussian matrices: the mean logarithm of a diagonal entry, by numerical integration."""
+"""Products of Gaussian matrices: the mean logarithm of a diagonal entry, by integration."""
 
 import pytest
 from mpmath import mp
