@@ -72,6 +72,15 @@ def test_drawn_features_are_uncorrelated_exactly() -> None:
     assert not inside(claim.domain, drawn).any()
 
 
+def test_uncorrelated_features_are_small_combinations_of_patterns_of_their_own() -> None:
+    data = features.draw(200, 8, 0, "cpu", correlated=False).data
+    # The patterns are orthogonal: products with them are 8 times the coefficients.
+    coefficients = features.sign_patterns(8)[:, 1:].mT @ data / 8
+    used = coefficients != 0
+    assert (used.sum(-1) == 1).all()  # no pattern is in two features
+    assert coefficients[used].unique().tolist() == [-4, -3, -2, -1, 1, 2, 3, 4]
+
+
 def test_stretch_agrees_with_singular_values() -> None:
     drawn = features.draw(50, 32, 1, "cpu", correlated=True)
     values = torch.linalg.svdvals(drawn.centred / drawn.deviations)
