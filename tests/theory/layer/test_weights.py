@@ -131,6 +131,22 @@ def test_top_eigenvalues_of_matrices_without_a_pattern(size: int) -> None:
         assert float(values[symbol]) == pytest.approx(numeric[-1], rel=1e-12)
 
 
+def test_the_curvature_along_an_eigenvector_is_that_of_a_numerical_one() -> None:
+    case = Counterexample.of(y=[1, 1, -1, -1], b=[1, 2, 0, -1], A=A.tolist(), gamma=2)
+    K, H = (np.array(matrix.tolist(), dtype=float) for matrix in curvature_cases.hessians(case))
+    values, vectors = np.linalg.eigh(K)
+    top, e, hat = values[-1], vectors[:, -1], np.array([1.0, 1, -1, -1])
+    g = H @ (2 * hat) + np.array([1.0, 2, 0, -1])
+    Qe = e - e.mean() - hat * (hat @ e) / 4
+    assert top > 0
+    assert abs(g @ Qe) > 0.1
+    d = Derivation()
+    curvature.eigenvector_steps(d)
+    at = {sym.gamma: 2, sym.s: 1, sym.m: 4, sym.gy: g @ hat}
+    at |= {curvature.lamK: top, curvature.Qe2: Qe @ Qe, curvature.QgQe: g @ Qe}
+    assert float(d.values[curvature.QeHQe].subs(at)) == pytest.approx(Qe @ H @ Qe, rel=1e-9)
+
+
 def test_second_derivatives_by_polarisation_agree_with_indices() -> None:
     """K of a case with eps > 0, from power series and from the loss written out."""
     y = sp.symbols("y0:4", real=True)
