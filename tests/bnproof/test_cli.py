@@ -1,5 +1,6 @@
 """The command line as a person uses it: output, exit status, one line for bad input."""
 
+import errno
 import inspect
 import io
 import json
@@ -54,6 +55,28 @@ def test_claims_lists_every_claim(run) -> None:
     listed = json.loads(run("claims", "--json").out)
     assert {entry["id"] for entry in listed} == set(catalogue_module.catalogue())
     assert all(entry["source"] and entry["statement"] for entry in listed)
+
+
+def test_output_that_a_full_disk_refuses_at_the_end_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    class Full(io.StringIO):
+        """Takes what is printed, as a buffer does, and cannot write it."""
+
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        def fileno(self) -> int:
+            return file.fileno()
+
+    with (tmp_path / "out").open("w") as file:
+        monkeypatch.setattr(sys, "stdout", Full())
+        monkeypatch.setattr(sys, "argv", ["bnproof", "show", "bn_jacobian"])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+    assert stop.value.code == 2
+    told = capsys.readouterr().err
+    assert told == f"bnproof: output: {os.strerror(errno.ENOSPC)}; choose another path\n"
 
 
 def test_claims_lists_files_of_ones_own_and_says_which_do_not_load(run, tmp_path: Path) -> None:

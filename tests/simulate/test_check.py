@@ -1,8 +1,11 @@
 """The generic check: it accepts what is true, rejects what is false, and can do both."""
 
+from itertools import pairwise
+
 import pytest
 import sympy as sp
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import bnproof.theory.claims
@@ -126,6 +129,9 @@ def test_the_figure_shows_statement_and_control(claim: Claim) -> None:
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
     assert f"{evidence.numbers['instances']:,}" in alt
     assert ("adversary" in alt) == bool(below)
+    FigureCanvasAgg(figure).draw()
+    labels = sorted(label.get_window_extent().extents.tolist() for label in above.get_xticklabels())
+    assert all(left[2] < right[0] for left, right in pairwise(labels))  # they can be read
 
 
 def test_what_the_adversary_finds_makes_the_statement_fail(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,7 @@ def test_data_of_the_call_goes_before_those_of_the_file() -> None:
         (RUN.replace("0.1", "nan") + GRID, "rate nan: must be finite"),
         (RUN.replace("0.1", "-1") + GRID, "rate -1.0: must be positive"),
         (RUN.replace("3", "3.5") + GRID, "steps 3.5: must be an integer"),
+        (RUN + "augment = 1\n" + GRID, "augment 1: must be true or false"),
         (RUN.replace("3", "true") + GRID, "steps True: must be an integer"),
         (RUN.replace("= 8", "= 1979-05-27") + GRID, "network.depth .*must be an integer"),
         (RUN.replace("resnet", "resent") + GRID, "network.family 'resent'.*nearest is resnet"),

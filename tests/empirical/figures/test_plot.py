@@ -51,6 +51,19 @@ def test_a_curve_is_the_median_within_its_range() -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == list(LINES.values())
 
 
+@pytest.mark.parametrize("count", [34, 35, 60])
+def test_long_curves_have_few_marks_each_at_its_own_places(count: int) -> None:
+    """From 70 points on; before that every point is marked."""
+    values = {net: np.ones((2, count)) for net in LINES}
+    (axes,) = drawn(Curves(x=np.arange(count), y=values, lines=LINES)).axes
+    first, second = (set(range(count)[line.get_markevery()]) for line in axes.lines)
+    if 2 * count < 70:
+        assert first == second == set(range(count))
+    else:
+        assert len(first) == len(second) == pytest.approx(6, abs=1)
+        assert not first & second
+
+
 def test_values_that_begin_later_belong_to_the_last_positions() -> None:
     values = {WITH: SERIES[WITH]["loss"][:, 1:]}
     (axes,) = drawn(Curves(x="step", y=values, lines={WITH: WITH}, xscale="updates")).axes

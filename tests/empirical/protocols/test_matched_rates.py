@@ -5,7 +5,7 @@ import pytest
 
 from bnproof.empirical.protocols import bjorck
 from bnproof.empirical.protocols.bjorck import GRIDS, STARTS, over_depths
-from bnproof.empirical.protocols.matched_rates import curve, gap_at
+from bnproof.empirical.protocols.matched_rates import SIZES, curve, gap_at
 from bnproof.empirical.protocols.rates import Found
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.trial import Trained, Trial
@@ -68,3 +68,9 @@ def test_where_no_rate_learns_that_of_the_depth_before_stands(monkeypatch, found
 def test_every_start_lies_in_the_grids_of_the_real_scales():
     for scale in (Scale.QUICK, Scale.PAPER):
         assert all(GRIDS[scale][0] <= start <= GRIDS[scale][-1] for start in STARTS.values())
+
+
+@pytest.mark.parametrize(("scale", "epochs"), [(Scale.QUICK, 25), (Scale.PAPER, 165)])
+def test_the_training_at_the_largest_rate_has_the_stated_epochs(scale, epochs):
+    size = SIZES[scale]
+    assert size.updates // ((size.images or 50_000) // size.batch) == epochs

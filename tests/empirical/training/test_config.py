@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from bnproof.empirical.data.images import Images
 from bnproof.empirical.data.load import load
+from bnproof.empirical.training import loop
 from bnproof.empirical.training.callbacks import CALLBACKS
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer, train
@@ -160,11 +162,22 @@ def test_a_checkpoint_of_another_program_is_refused(
     assert run.records() == rows
 
 
-def test_a_run_counts_the_seconds_of_all_its_parts(images: Images, tmp_path: Path) -> None:
-    trainer = Trainer(RECIPE, images)
-    assert trainer.progress.seconds == 0
+def test_a_run_counts_the_seconds_of_all_its_parts(
+    images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every step, and not of the time between two parts."""
+    assert Trainer(RECIPE, images).progress.seconds == 0
+    clock, advance = [0.0], Trainer.advance
+
+    def slow(trainer: Trainer) -> float | None:
+        clock[0] += 1.5
+        return advance(trainer)
+
+    monkeypatch.setattr(Trainer, "advance", slow)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     train(RECIPE, images, root=tmp_path, until=3)
     run = RunFolder(tmp_path, RECIPE.config(images, "cpu"))
     with run.held():
-        so_far = run.restore()["progress"]["seconds"]
-    assert 0 < so_far < train(RECIPE, images, root=tmp_path)["seconds"] < 60
+        assert run.restore()["progress"]["seconds"] == 3 * 1.5
+    clock[0] += 100.0
+    assert train(RECIPE, images, root=tmp_path)["seconds"] == RECIPE.steps * 1.5

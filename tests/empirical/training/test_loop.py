@@ -234,6 +234,15 @@ def test_the_step_is_that_of_pytorch_written_out(images) -> None:
     torch.testing.assert_close(weight.detach(), expected, rtol=1e-4, atol=1e-6)
 
 
+def test_a_step_trains_whatever_mode_the_network_was_left_in(images) -> None:
+    """Batch statistics, and running ones that move: not those of an evaluation."""
+    usual, left = Trainer(RECIPE, images), Trainer(RECIPE, images)
+    left.model.eval()
+    assert left.update() == usual.update()
+    expected = usual.model.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in left.model.state_dict().items())
+
+
 def test_every_image_is_seen_once_an_epoch(images) -> None:
     trainer = Trainer(replace(RECIPE, augment=False), images)
     seen = [trainer.task.batch(step)[0] for step in range(trainer.task.epoch_steps)]

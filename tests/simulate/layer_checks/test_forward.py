@@ -1,6 +1,7 @@
 """What is wrong in one channel only, or by a known factor: seen, and said in the right numbers."""
 
 import importlib.util
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,20 @@ def test_what_breaks_at_one_size_of_input_fails_at_that_one(
     rows = found(trial_of(lambda spec: Breaks(above, below)))
     failed = {name for name, row in rows.items() if row.outcome is Status.FAIL}
     assert failed == {f"input times {scale} in float32"}
+
+
+def test_what_breaks_beyond_the_drawn_input_is_seen(trial_of: TrialOf) -> None:
+    """Larger and smaller inputs are tried, with heavy tails, wide and narrow."""
+    drawn = trial_of(lambda spec: Batch(3)).x.abs().max().item()
+    ranges = {
+        (1.01 * drawn, math.inf): {"heavy-tailed input", "divides by the biased variance"},
+        (0.0, 0.5 * drawn): {"eps stands where it should"},
+    }
+    for (below, above), checks in ranges.items():
+        rows = found(trial_of(lambda spec, above=above, below=below: Breaks(above, below)))
+        failed = {name for name, row in rows.items() if row.outcome is Status.FAIL}
+        assert checks <= failed
+        assert "agrees with the definition" not in failed
 
 
 def test_squares_that_overflow_are_stated_and_not_judged(trial_of: TrialOf) -> None:

@@ -20,6 +20,13 @@ def test_the_hessian_is_the_gram_matrix() -> None:
     assert torch.allclose(problem.hessian, gram, rtol=1e-12, atol=1e-12)
 
 
+def test_a_gradient_holds_a_graph_only_if_asked() -> None:
+    problem = quadratics.draw(2, 3, 0, "cpu").first
+    x = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
+    assert not problem.gradient(x).requires_grad
+    assert problem.gradient(x, create_graph=True).requires_grad
+
+
 def test_gradient_descent_itself_has_the_measured_factor_and_limit() -> None:
     """Run it: at the limit the error stays, beyond it grows, below it shrinks by the factor."""
     problem = quadratics.draw(20, 3, 1, "cpu").first
@@ -65,6 +72,15 @@ def test_drawn_features_are_uncorrelated_exactly() -> None:
     assert not inside(claim.domain, drawn).any()
 
 
+def test_uncorrelated_features_are_small_combinations_of_patterns_of_their_own() -> None:
+    data = features.draw(200, 8, 0, "cpu", correlated=False).data
+    # The patterns are orthogonal: products with them are 8 times the coefficients.
+    coefficients = features.sign_patterns(8)[:, 1:].mT @ data / 8
+    used = coefficients != 0
+    assert (used.sum(-1) == 1).all()  # no pattern is in two features
+    assert coefficients[used].unique().tolist() == [-4, -3, -2, -1, 1, 2, 3, 4]
+
+
 def test_stretch_agrees_with_singular_values() -> None:
     drawn = features.draw(50, 32, 1, "cpu", correlated=True)
     values = torch.linalg.svdvals(drawn.centred / drawn.deviations)
@@ -99,5 +115,10 @@ def test_covariate_shift_by_hand() -> None:
     assert torch.allclose(nets.value(definitions.shift), change.flatten(1).norm(dim=1))
     assert (nets.value(definitions.shift) > 1e-6).all()
     assert (nets.value(definitions.first_shift) == 0).all()
+    # The first layer's two gradients cancel: each has its length.
+    weights = [weight.clone().requires_grad_() for weight in nets.layers]
+    (first, *_) = torch.autograd.grad(nets.loss(weights).sum(), weights)
+    size = nets.magnitude(definitions.first_shift)
+    assert torch.allclose(size, 2 * first.flatten(1).norm(dim=1))
     assert (nets.value(definitions.full_shift) > 1e-6).all()
     assert (nets.value(definitions.cosine).abs() <= 1).all()

@@ -14,6 +14,7 @@ from bnproof.simulate.relation import inside
 from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.search import ascent as adversary
 from bnproof.simulate.search import tightness
+from bnproof.simulate.search.adam import Adam
 from bnproof.simulate.search.ascent import attack, climb, space_of
 from bnproof.simulate.search.inequality import compiled
 from bnproof.simulate.search.layer import LayerSpace
@@ -124,6 +125,21 @@ def test_a_bound_too_small_by_a_millionth_is_refuted() -> None:
     assert one.violated.any()
     start = climb(wrong, space_of(wrong), 4, restarts=50, steps=1, seed=0)
     assert not start.violated.any()
+
+
+def test_all_sizes_are_attacked_or_those_that_are_asked_for() -> None:
+    sizes = space_of(CLAIMS["slides_4_1"]).sizes
+    few = {"restarts": 2, "steps": 1}
+    assert attack(CLAIMS["slides_4_1"], **few).ascents == 2 * len(sizes)
+    assert attack(CLAIMS["slides_4_1"], **few, sizes=sizes[:1]).ascents == 2
+
+
+def test_the_rate_falls_from_the_first_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = []
+    monkeypatch.setattr(Adam, "step", lambda self, rate: rates.append(rate))
+    claim = CLAIMS["slides_4_1"]
+    climb(claim, space_of(claim), 2, restarts=2, steps=5, seed=0)
+    assert rates == pytest.approx(np.geomspace(*adversary.RATE, 5).tolist())
 
 
 def test_the_same_seed_gives_the_same_numbers() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Settings
+from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Settings
 from bnproof.theory.claims.gradient import neurips_4_1_sqrt_m, report_3_4, santurkar_4_1, slides_4_1
 from bnproof.theory.claims.hessian import santurkar_4_2_eps
 from bnproof.theory.exact import evaluate as exact
@@ -105,3 +105,10 @@ def test_equality_is_attained_or_refused() -> None:
     ):
         with pytest.raises(ValueError, match="checks: attained: the sides are"):
             exact.attained(claim.relation, claim.domain, other)
+
+
+def test_a_family_has_whole_numbers_only() -> None:
+    """What vanishes at every whole number does not disturb the limit."""
+    wave = sp.sin(sp.pi * exact.n)
+    case = ExactCase("a family", lambda: {sym.vv: 1 - 1 / exact.n + wave, sym.gg: sp.Integer(1)})
+    assert "goes to 1 as n grows" in exact.attained(sp.Le(sym.vv, sym.gg), sp.true, case)

@@ -131,6 +131,22 @@ def test_top_eigenvalues_of_matrices_without_a_pattern(size: int) -> None:
         assert float(values[symbol]) == pytest.approx(numeric[-1], rel=1e-12)
 
 
+def test_the_curvature_along_an_eigenvector_is_that_of_a_numerical_one() -> None:
+    case = Counterexample.of(y=[1, 1, -1, -1], b=[1, 2, 0, -1], A=A.tolist(), gamma=2)
+    K, H = (np.array(matrix.tolist(), dtype=float) for matrix in curvature_cases.hessians(case))
+    values, vectors = np.linalg.eigh(K)
+    top, e, hat = values[-1], vectors[:, -1], np.array([1.0, 1, -1, -1])
+    g = H @ (2 * hat) + np.array([1.0, 2, 0, -1])
+    Qe = e - e.mean() - hat * (hat @ e) / 4
+    assert top > 0
+    assert abs(g @ Qe) > 0.1
+    d = Derivation()
+    curvature.eigenvector_steps(d)
+    at = {sym.gamma: 2, sym.s: 1, sym.m: 4, sym.gy: g @ hat}
+    at |= {curvature.lamK: top, curvature.Qe2: Qe @ Qe, curvature.QgQe: g @ Qe}
+    assert float(d.values[curvature.QeHQe].subs(at)) == pytest.approx(Qe @ H @ Qe, rel=1e-9)
+
+
 def test_second_derivatives_by_polarisation_agree_with_indices() -> None:
     """K of a case with eps > 0, from power series and from the loss written out."""
     y = sp.symbols("y0:4", real=True)
@@ -195,6 +211,15 @@ def test_the_premise_of_the_lemma_holds_for_a_unit_with_an_intercept() -> None:
     w0, along = sp.Matrix([0, 1]), sp.Matrix(slope)
     line = w0.dot(w0) - w0.dot(along) ** 2 / along.dot(along)
     assert values[minimax.d_learned] == line == sp.Rational(4, 5)
+
+
+@pytest.mark.parametrize(("w0", "squared"), [(3, 0), (-3, 9)])
+def test_the_ray_ends_at_the_origin(w0: int, squared: int) -> None:
+    """On the line W* is on one side: W0 there lies on the ray, else the end 0 is closest."""
+    data = minimax.Regression.of(X=[[0], [1], [2]], t=[0, 1, 1], w0=[w0])
+    values = minimax.regression(data, learned=True)
+    assert values[minimax.star] > 0
+    assert values[minimax.d_ray] == squared
 
 
 @pytest.mark.parametrize(

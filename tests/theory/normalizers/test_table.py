@@ -14,7 +14,7 @@ from bnproof.theory.normalizers import groups
 from bnproof.theory.normalizers.oblique import oblique_steps
 from bnproof.theory.normalizers.table import NORMALIZERS, Normalizer, R, facts, gain_bound, table
 from bnproof.theory.proving.derivation import Derivation
-from bnproof.theory.symbols import eps, m
+from bnproof.theory.symbols import eps, in_primitives, m, mu
 
 GROUP = [sp.Rational(7, 3), sp.Rational(-1, 2), sp.Rational(4, 5), sp.Integer(-3)]
 SMOOTH = [kind for kind in NORMALIZERS if kind.power != sp.oo]
@@ -196,3 +196,12 @@ def test_the_module_prints_its_table() -> None:
     """As the README says."""
     command = [sys.executable, "-m", "bnproof.theory.normalizers.table"]
     assert subprocess.run(command, capture_output=True, text=True).stdout == table() + "\n"
+
+
+def test_the_squared_scale_less_the_squared_mean_is_the_variance_at_p_2() -> None:
+    """And 0 at p = 1 for a group of one sign: the two ends of Jensen's inequality."""
+    mean, squares = sp.Rational(7, 3), sp.Integer(7)  # of (1, 2, 4)
+    variance = (sp.Rational(4, 3) ** 2 + sp.Rational(1, 3) ** 2 + sp.Rational(5, 3) ** 2) / 3
+    gap = in_primitives(groups.above)
+    assert gap.subs({groups.S: sp.sqrt(squares), mu: mean}) == variance
+    assert gap.subs({groups.S: mean, mu: mean}) == 0

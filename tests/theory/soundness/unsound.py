@@ -406,6 +406,13 @@ add(
     domain=sp.Ge(vHv, -5),
 )
 add(
+    "hypothesis_beside_zero",
+    "nothing says that gamma is not 0",
+    sp.Eq(vv / gamma**2, LENGTH / gamma**2),
+    {vv: LENGTH},
+    domain=sp.Ne(gamma, 1),
+)
+add(
     "hypothesis_of_another_symbol",
     "is not negative",
     sp.Le(vHv, gHg),

@@ -82,6 +82,7 @@ def test_scaled_correlated_features_give_ellipses() -> None:
     at = notes_feature_scaling.two_features()
     assert at[quadratics.correlation] == sp.Rational(3, 5)
     assert at[quadratics.stretch] == 4
+    assert quadratics.stretch.is_positive  # as a ratio of two squares is: proofs may rest on it
 
 
 def test_uncorrelated_features_are_proved_and_correlated_ones_are_not() -> None:

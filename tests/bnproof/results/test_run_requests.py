@@ -1,0 +1,14 @@
+"""What was asked for is measured: every field of a request reaches the settings."""
+
+from pathlib import Path
+
+from bnproof.results.run_requests import Request
+from bnproof.theory.claim import Scale, Settings
+
+
+def test_settings_are_those_of_the_request() -> None:
+    asked = Request(("a",), "paper", 3, 7, "/data", "cuda", "bfloat16")
+    assert asked.settings() == Settings(
+        scale=Scale.PAPER, device="cuda", seed=7, data=Path("/data"), precision="bfloat16"
+    )
+    assert Request(("a",), "smoke", None, 0, None, "cpu").settings().data is None

@@ -1,0 +1,37 @@
+"""A derivation as lines: every step of it, and a conclusion of the claim's own kind."""
+
+import pytest
+
+from bnproof.derive import lines
+from bnproof.theory.claim import Disproof, Proof
+from bnproof.theory.claims.gradient import slides_4_1
+from bnproof.theory.claims.random_matrices import liu_density
+
+
+@pytest.mark.parametrize("latex", [False, True])
+def test_every_step_is_told_with_its_equation(*, latex: bool) -> None:
+    claim = slides_4_1.CLAIM
+    steps = claim.check_of(Proof).prove().steps
+    found = list(lines(claim, latex=latex))
+    assert len(steps) > 3
+    for number, step in enumerate(steps, start=1):
+        (place,) = (n for n, line in enumerate(found) if line.startswith(f"{number}. "))
+        told = " ".join(found[place:])
+        assert told.startswith(f"{number}. {step.caption()}")
+        equation = step.latex if latex else step.text
+        assert equation in told
+    assert any(line.startswith("Conclusion confirmed: ") for line in found)
+    assert any(line.startswith("Tight: ") for line in found)
+
+
+def test_plain_text_is_the_default() -> None:
+    claim = slides_4_1.CLAIM
+    assert list(lines(claim)) == list(lines(claim, latex=False)) != list(lines(claim, latex=True))
+
+
+def test_a_disproof_ends_with_the_difference_of_the_sides() -> None:
+    claim = liu_density.CLAIM
+    assert claim.check_of(Disproof) is not None
+    found = list(lines(claim))
+    assert sum(line.startswith("Right side minus left side: ") for line in found) == 1
+    assert not any(line.startswith(("Conclusion", "Tight")) for line in found)
