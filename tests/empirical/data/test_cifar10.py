@@ -287,12 +287,25 @@ def test_parquet_without_rows(tmp_path):
     refused(tmp_path, "holds no image")
 
 
-def test_parquet_with_other_columns(tmp_path):
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"image": [1], "label": [1]},
+        {"img": [1], "label": [1]},
+        {"img": [{"path": "1.png"}], "label": [1]},
+        {"img": [{"bytes": "text"}], "label": [1]},
+        {"img": [{"bytes": encoded(PIXELS[0])}], "label": [1.5]},
+        {"img": [{"bytes": encoded(PIXELS[0])}], "label": ["1"]},
+        {"img": [{"bytes": encoded(PIXELS[0])}]},
+    ],
+    ids=["image", "no struct", "no bytes", "text", "a number", "a word", "no label"],
+)
+def test_parquet_with_other_columns(tmp_path, columns):
     pa = pytest.importorskip("pyarrow")
     from pyarrow import parquet as pq
 
     for part in ("train", "test"):
-        pq.write_table(pa.table({"image": [1], "label": [1]}), tmp_path / f"{part}.parquet")
+        pq.write_table(pa.table(columns), tmp_path / f"{part}.parquet")
     refused(tmp_path, "expected the columns img")
 
 
