@@ -9,7 +9,9 @@ the CPU is told so.
 import importlib.util
 import os
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to test the code of another checkout."""
+    """Refuse to test the code of another checkout; let Ctrl-C have its effect."""
+    if threading.current_thread() is threading.main_thread():
+        # A shell makes what it starts in the background ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     spec = importlib.util.find_spec("bnproof")
     # Without a file it is the folder `tests/bnproof`.
     home = Path(spec.origin).resolve().parent if spec and spec.origin else None

@@ -8,7 +8,7 @@ import pytest
 
 from bnproof.empirical import runner as runner
 from bnproof.empirical.data.load import load
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
+from bnproof.empirical.experiment import CONFIDENCE, CONTROL, WITH, WITHOUT, Criterion, Experiment
 from bnproof.empirical.runner import check, measure, measure_seed, trial_of
 from bnproof.empirical.training import provenance
 from bnproof.empirical.trial import MissingError, Size, look_up
@@ -61,7 +61,7 @@ def test_training_makes_evidence():
     assert evidence.provenance["training runs"] == 4  # of two the recipe is the same
     assert evidence.provenance["diverged"] == 0
     assert evidence.provenance["precision"] == "float32"
-    assert evidence.provenance["confidence that the range over seeds covers the median"] == 0.5
+    assert evidence.provenance[CONFIDENCE] == 0.75
     series = evidence.series[WITH]
     assert series["curve"].shape == (2, 4)
     assert np.isnan(series["curve"][:, 0]).all()  # there is no loss before the first step
