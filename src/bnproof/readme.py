@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bnproof.catalogue import catalogue, experiments
-from bnproof.empirical.experiment import CONFIDENCE
+from bnproof.empirical.experiment import CONFIDENCE, confidence
 from bnproof.report.document import load
 from bnproof.report.page import TRUTH, outcome
 from bnproof.results import published
@@ -122,10 +122,10 @@ def results() -> str:
         "which the verdicts are computed. Values are medians over seeds, with an exact confidence "
         "interval in parentheses; a criterion is decided if the whole interval is on one side of "
         "what is required, and a verdict is *undecided* if too few are. Each end of an interval is "
-        "on its side of the median with the stated confidence: 87.5 % with three seeds, 97 % with "
-        "five. The column *control* shows the same quantity with the control in place of the "
-        "network from which it was made: for the control, the criteria as a whole must give the "
-        "opposite answer.",
+        f"on its side of the median with the stated confidence, {confidence(3):.1%} with three "
+        f"seeds and {confidence(5):.1%} with five. The column *control* shows the same quantity "
+        "with the control in place of the network from which it was made: for the control, the "
+        "criteria as a whole must give the opposite answer.",
     ]
     for claim in experiments():
         evidence = published.evidence(claim)

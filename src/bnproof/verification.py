@@ -93,8 +93,13 @@ def gather(claim: Claim, settings: Settings, runs: Path | None = None) -> list[E
 
 
 def unless_open(evidence: Evidence) -> Evidence:
-    """The evidence, without an answer if an experiment has too few seeds for one."""
-    if evidence.kind is not Kind.EXPERIMENT or not evidence.reason:
+    """The evidence, without an answer if an experiment has too few seeds for one.
+
+    A number that is not finite is no matter of seeds, and still counts against the claim.
+    """
+    rows = evidence.numbers.get("criteria", ())
+    broken = any(row[name] is None for row in rows for name in ("value", "control value"))
+    if evidence.kind is not Kind.EXPERIMENT or not evidence.reason or broken:
         return evidence
     return replace(evidence, holds=None, control_differs=True)
 

@@ -146,3 +146,5 @@ def test_a_small_run_that_is_open_does_not_count_against_a_large_one():
     assert decide([small, unless_open(large)]) is Verdict.UNDECIDED
     assert decide([large, unless_open(contrary)]) is Verdict.UNDECIDED
     assert unless_open(flawed) is flawed
+    diverged = replace(small, numbers={"criteria": [{"value": None, "control value": 1.0}]})
+    assert decide([large, unless_open(diverged)]) is Verdict.UNDECIDED
