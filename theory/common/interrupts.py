@@ -44,6 +44,29 @@ def kept() -> Iterator[None]:
         sys.unraisablehook = before
 
 
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Postpone SIGINT and SIGTERM to the end of the block, for changes that must not stay half done.
+
+    Only the main thread receives them; in other threads this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    before = {
+        number: signal.signal(number, lambda received, _: arrived.append(received))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if arrived:
+        signal.raise_signal(arrived[0])
+
+
 def _interrupt() -> None:
     """Do what Ctrl-C does; unlike `_thread.interrupt_main` it ends a wait of the main thread."""
     main = threading.main_thread().ident

@@ -16,6 +16,7 @@ from typing import Final
 from tqdm import tqdm
 
 from bnproof.scheduler.job import GRACE, Job, Outcome, attempt, captured
+from bnproof.theory.common.interrupts import deferred
 
 # Spawned, not forked: threads and GPU contexts do not survive a fork.
 CONTEXT: Final = multiprocessing.get_context("spawn")
@@ -80,9 +81,10 @@ class Processes:
 
     def start(self, job: Job, seconds: float) -> None:
         """Send the job to a process."""
-        worker = self._ready()
-        worker.take(job, seconds)
-        self._busy.append(worker)
+        with deferred():  # an interrupt between two lines would leave a worker that nobody ends
+            worker = self._ready()
+            self._busy.append(worker)
+            worker.take(job, seconds)
 
     def _ready(self) -> "_Worker":
         """Return an idle process, replacing those that have been killed."""
@@ -99,16 +101,17 @@ class Processes:
         connection.wait([end for worker in self._busy for end in worker.ends], seconds)
         ended = []
         for worker in list(self._busy):
-            outcome = worker.poll()
-            if outcome is None:
-                continue
-            self._busy.remove(worker)
-            ended.append((worker.job, outcome))
-            if outcome.status in ("crashed", "unfinished"):  # may be in an inconsistent state
-                worker.kill()
-                self._free.append(worker.environment)
-            else:
-                self._idle.append(worker)
+            with deferred():
+                outcome = worker.poll()
+                if outcome is None:
+                    continue
+                self._busy.remove(worker)
+                ended.append((worker.job, outcome))
+                if outcome.status in ("crashed", "unfinished"):  # may be in an inconsistent state
+                    worker.kill()
+                    self._free.append(worker.environment)
+                else:
+                    self._idle.append(worker)
         return ended
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from bnproof.scheduler.job import GRACE, Job, Outcome, captured
 from bnproof.scheduler.resources import THREADS
 from bnproof.theory.common.errors import UserError
+from bnproof.theory.common.interrupts import deferred
 
 TIMEOUT: Final = 20.0  # seconds to wait for a cluster to respond
 
@@ -62,7 +63,8 @@ class Ray:
 
     def start(self, job: Job, seconds: float) -> None:
         """Submit a job."""
-        self._running[self._task.remote(job, seconds)] = job
+        with deferred():
+            self._running[self._task.remote(job, seconds)] = job
 
     def wait(self, seconds: float) -> Sequence[tuple[Job, Outcome]]:
         """Wait until a job ends, for at most `seconds`; return the jobs that have ended."""

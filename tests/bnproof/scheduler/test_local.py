@@ -1,6 +1,8 @@
 """Processes that work on jobs: how they end, and what they are told."""
 
 import json
+import math
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -180,6 +182,28 @@ def test_closing_stops_what_runs(toys, folder) -> None:
     results.close()
     assert not any(map(alive, pids(folder)))
     assert not (folder / "long").exists()
+
+
+@pytest.mark.parametrize("step", ["_ready", "take", "poll"])
+def test_an_interrupt_while_the_engine_acts_leaves_no_process(toys, folder, monkeypatch, step):
+    """A worker that is started but not yet noted, or noted as idle while its job begins."""
+    owner = Processes if step == "_ready" else local._Worker
+    original = getattr(owner, step)
+
+    def interrupted(*arguments):
+        result = original(*arguments)
+        signal.raise_signal(signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(owner, step, interrupted)
+    engine = processes()
+    with pytest.raises(KeyboardInterrupt):
+        engine.start(toys.Toy("long", folder), math.inf)
+        engine.wait(0)
+    monkeypatch.undo()
+    (process,) = multiprocessing.active_children()
+    engine.close()
+    assert not process.is_alive()
 
 
 def test_a_process_that_a_job_keeps_from_ending_is_killed(toys, folder, monkeypatch) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 import time
 import weakref
 from typing import Any
@@ -52,3 +53,31 @@ def test_other_exceptions_are_reported_as_before(monkeypatch: pytest.MonkeyPatch
         del thing
     assert reference() is None
     assert dropped == [ZeroDivisionError]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_deferred_it_comes_after_the_block(number: signal.Signals) -> None:
+    steps = []
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+            with interrupts.deferred():
+                signal.raise_signal(number)
+                steps.append("whole")
+            pytest.fail("the interrupt was lost")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert steps == ["whole"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_deferred_does_nothing_in_other_threads() -> None:
+    def work() -> None:
+        with interrupts.deferred():
+            done.append(signal.getsignal(signal.SIGINT))
+
+    done: list[object] = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [signal.default_int_handler]
