@@ -46,7 +46,7 @@ def kept() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Postpone SIGINT and SIGTERM to the end of the block, for changes that must not stay half done.
+    """Postpone SIGINT and SIGTERM to the end of a block that must not stay half done.
 
     Only the main thread receives them; in other threads this does nothing.
     """

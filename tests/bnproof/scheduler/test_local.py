@@ -197,7 +197,7 @@ def test_an_interrupt_while_the_engine_acts_leaves_no_process(toys, folder, monk
 
     monkeypatch.setattr(owner, step, interrupted)
     engine = processes()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012
         engine.start(toys.Toy("long", folder), math.inf)
         engine.wait(0)
     monkeypatch.undo()
