@@ -84,6 +84,7 @@ class Size:
 SIZES: Final[Mapping[Scale, Size]] = {
     Scale.SMOKE: Size(batch=16, seeds=3, steps=1),
     Scale.QUICK: Size(batch=128, seeds=5, steps=2),
+    Scale.LONG: Size(batch=128, seeds=10, steps=8),
     Scale.PAPER: Size(batch=128, seeds=10, steps=8),
 }
 

@@ -34,11 +34,11 @@ from bnproof.theory.common.errors import UserError
 from bnproof.theory.prove import certificate_of
 from bnproof.theory.symbols import text
 
-INSTANCES: Final = {Scale.SMOKE: 200, Scale.QUICK: 2_000, Scale.PAPER: 100_000}
+INSTANCES: Final = {Scale.SMOKE: 200, Scale.QUICK: 2_000, Scale.LONG: 100_000, Scale.PAPER: 100_000}
 SHOWN: Final = 4_000
 LEAST: Final = 20  # instances that a statement needs on which not both sides are 0
 # Random sizes added to those of a claim.
-MORE: Final = {Scale.SMOKE: 1, Scale.QUICK: 3, Scale.PAPER: 3}
+MORE: Final = {Scale.SMOKE: 1, Scale.QUICK: 3, Scale.LONG: 3, Scale.PAPER: 3}
 NOTHING: Final = Comparison(torch.empty(0), torch.empty(0), torch.empty(0))
 
 

@@ -50,10 +50,16 @@ EXACT = frozenset({Kind.PROOF, Kind.DISPROOF, Kind.COUNTEREXAMPLE})
 
 
 class Scale(StrEnum):
-    """How much is computed: seconds, minutes on two cores, or the source's own setting."""
+    """How much is computed.
+
+    ``smoke`` takes seconds and ``quick`` minutes on two cores.  ``long`` trains for as many updates
+    and on as much data as the source, where hours on two cores allow that, but smaller networks;
+    ``paper`` is the source's own setting.
+    """
 
     SMOKE = "smoke"
     QUICK = "quick"
+    LONG = "long"
     PAPER = "paper"
 
 

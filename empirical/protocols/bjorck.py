@@ -20,15 +20,22 @@ from bnproof.theory.claim import Scale
 DEPTHS: Final[Mapping[Scale, tuple[int, ...]]] = {
     Scale.SMOKE: (8, 14),
     Scale.QUICK: (8, 20, 32, 44),
+    Scale.LONG: (8, 20, 32),
     Scale.PAPER: (8, 20, 32, 44, 56, DEPTH),
 }
-GRIDS: Final = {Scale.SMOKE: grid(0.1, 2), Scale.QUICK: grid(1.6, 18), Scale.PAPER: grid(1.6, 18)}
+GRIDS: Final = {
+    Scale.SMOKE: grid(0.1, 2),
+    Scale.QUICK: grid(1.6, 18),
+    Scale.LONG: grid(1.6, 18),
+    Scale.PAPER: grid(1.6, 18),
+}
 # Start of the search at the smallest depth; at other depths it starts at the previous result.
 STARTS: Final[Mapping[Norm, float]] = {"none": 0.2, "batch": 0.4}
-TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 500, Scale.PAPER: 10_000}
+TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 500, Scale.LONG: 2_000, Scale.PAPER: 10_000}
 SIZES: Final[Mapping[Scale, Size]] = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=2, images=200),
     Scale.QUICK: Size(batch=16, seeds=3, updates=400),
+    Scale.LONG: Size(batch=128, seeds=3, updates=1_170, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=3_900, images=None),
 }
 NETWORKS: Final[Mapping[str, str]] = {

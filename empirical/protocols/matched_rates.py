@@ -25,14 +25,21 @@ from bnproof.empirical.trial import DEPTH, Size, Trained, Trial
 from bnproof.theory.claim import Scale
 
 RATES: Final = {WITH: 0.1, MIDDLE: 0.003, SMALL: 0.0001}
-WITHOUT_AS: Final = {Scale.SMOKE: MIDDLE, Scale.QUICK: MIDDLE, Scale.PAPER: SMALL}
+WITHOUT_AS: Final = {
+    Scale.SMOKE: MIDDLE,
+    Scale.QUICK: MIDDLE,
+    Scale.LONG: MIDDLE,
+    Scale.PAPER: SMALL,
+}
 EPOCHS: Final = {0.1: 165, 0.003: 1_320, 0.0001: 2_400}  # of the paper
-DEPTHS: Final = {Scale.SMOKE: 8, Scale.QUICK: 20, Scale.PAPER: DEPTH}
-TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 1_000, Scale.PAPER: 10_000}
-EVALUATIONS: Final = {Scale.SMOKE: 2, Scale.QUICK: 10, Scale.PAPER: 30}  # at a run, after the first
+DEPTHS: Final = {Scale.SMOKE: 8, Scale.QUICK: 20, Scale.LONG: 20, Scale.PAPER: DEPTH}
+TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 1_000, Scale.LONG: 10_000, Scale.PAPER: 10_000}
+# Of a run, after the first.
+EVALUATIONS: Final = {Scale.SMOKE: 2, Scale.QUICK: 10, Scale.LONG: 30, Scale.PAPER: 30}
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=4, images=200),
     Scale.QUICK: Size(batch=32, seeds=3, updates=800, images=1_000),
+    Scale.LONG: Size(batch=128, seeds=3, updates=40 * (50_000 // 128), images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=165 * (50_000 // 128), images=None),
 }
 PROVENANCE: Final[Mapping[str, str]] = {

@@ -41,11 +41,13 @@ GAINED: Final = "accuracy over that without BN"
 SIZES: Final[Mapping[Scale, Size]] = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=4, images=200),
     Scale.QUICK: Size(batch=128, seeds=3, updates=600, images=None),
+    Scale.LONG: Size(batch=128, seeds=3, updates=15_000, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=15_000, images=None),
 }
 DIGITS: Final[Mapping[Scale, Size]] = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=4, images=10),
     Scale.QUICK: Size(batch=128, seeds=3, updates=300, images=10),
+    Scale.LONG: Size(batch=128, seeds=5, updates=3_000, images=10),
     Scale.PAPER: Size(batch=128, seeds=5, updates=3_000, images=10),
 }
 EVALUATIONS: Final = 12  # of a run, after the first

@@ -16,22 +16,28 @@ RATE: Final = 0.1  # A18's; its figure 1 also has 0.5
 RATES: Final[Mapping[Scale, tuple[float, ...]]] = {
     Scale.SMOKE: (0.1,),
     Scale.QUICK: (0.02, 0.1, 0.5, 2.5),
+    Scale.LONG: (0.02, 0.1, 0.5, 2.5),
     Scale.PAPER: (0.02, 0.1, 0.5, 2.5),
 }
 INITS: Final[tuple[Initialisation, ...]] = ("xavier", "kaiming")
 LEARNS: Final = 0.2  # test accuracy above which a network for ten classes counts as learning
 
-WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 16, Scale.PAPER: 64}
-EVERY: Final = {Scale.SMOKE: 1, Scale.QUICK: 25, Scale.PAPER: 500}
-TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 2_000, Scale.PAPER: 10_000}
+WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 16, Scale.LONG: 16, Scale.PAPER: 64}
+EVERY: Final = {Scale.SMOKE: 1, Scale.QUICK: 25, Scale.LONG: 250, Scale.PAPER: 500}
+TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 2_000, Scale.LONG: 10_000, Scale.PAPER: 10_000}
 SIZES: Final[Mapping[Scale, Size]] = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=3, images=200),
     Scale.QUICK: Size(batch=128, seeds=3, updates=300, images=None),
+    Scale.LONG: Size(batch=128, seeds=3, updates=15_000, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=15_000, images=None),
 }
 NETWORKS: Final[Mapping[str, str]] = {
     "architecture": "VGG-A for 32x32 images, its first convolution "
-    + ", ".join(f"{width} wide at {scale.value}" for scale, width in WIDTH.items()),
+    + ", ".join(
+        f"{width} wide at {scale.value}"
+        for scale, width in WIDTH.items()
+        if scale is not Scale.LONG
+    ),
     "optimiser": "plain SGD",
 }
 

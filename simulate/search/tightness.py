@@ -15,8 +15,18 @@ from bnproof.simulate.search.ascent import Attack, space_of
 from bnproof.simulate.search.inequality import compiled
 from bnproof.theory.claim import Claim, RandomTest, Scale, Settings
 
-EFFORT: Final = {Scale.SMOKE: (16, 8), Scale.QUICK: (64, 25), Scale.PAPER: (2_000, 200)}
-RANDOM: Final = {Scale.SMOKE: 16, Scale.QUICK: 200, Scale.PAPER: 20_000}  # for each loss
+EFFORT: Final = {
+    Scale.SMOKE: (16, 8),
+    Scale.QUICK: (64, 25),
+    Scale.LONG: (2_000, 200),
+    Scale.PAPER: (2_000, 200),
+}
+RANDOM: Final = {
+    Scale.SMOKE: 16,
+    Scale.QUICK: 200,
+    Scale.LONG: 20_000,
+    Scale.PAPER: 20_000,
+}  # for each loss
 SIZE: Final = 8  # batch size; at 2 most sides are 0, and large batches are all similar
 SHOWN: Final = 2_000  # ratios kept for a figure
 RANDOMLY, BY_ADVERSARY = "ratio, random instances", "ratio, best of each ascent"

@@ -201,7 +201,7 @@ def verify(
         catalogue (which takes minutes) or, if `folder` is given, all claims of that folder.
     scale
         ``"smoke"`` takes seconds per claim, ``"quick"`` minutes for all claims on two cores;
-        ``"paper"`` uses the source's own settings and takes hours per experiment.
+        ``"long"`` and ``"paper"`` take hours: see `bnproof.theory.claim.Scale`.
     data
         Folder with CIFAR-10 (Parquet files or the official binary archive).  By default the
         embedded data are used.

@@ -134,7 +134,7 @@ def derive(
 def verify(
     *ids: Annotated[str, Parameter(name="ID")],
     data: Path | None = None,
-    scale: Literal["smoke", "quick", "paper"] = "quick",
+    scale: Literal["smoke", "quick", "long", "paper"] = "quick",
     device: Literal["auto", "cpu", "cuda"] = "auto",
     seed: int = 0,
     memory: str = "1G",
@@ -157,8 +157,8 @@ def verify(
         Folder with CIFAR-10 (Parquet files or the official binary archive). By default the
         embedded data are used.
     scale
-        smoke takes seconds, quick takes minutes on two cores, paper uses the source's own
-        settings.
+        smoke takes seconds, quick takes minutes on two cores, long trains smaller networks for as
+        long as the source, paper uses the source's own settings.
     device
         Device for PyTorch; auto uses a GPU if there is one.
     seed

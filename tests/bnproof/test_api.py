@@ -153,7 +153,7 @@ def test_a_folder_of_claims(tmp_path: Path) -> None:
     [
         (("santurkar_41",), {}, "unknown claim 'santurkar_41'; did you mean santurkar_4_1"),
         (("bn_jacobian", "bn_jacobian"), {}, "bn_jacobian: is given twice"),
-        ((), {"scale": "huge"}, "scale 'huge': must be one of smoke, quick, paper"),
+        ((), {"scale": "huge"}, "scale 'huge': must be one of smoke, quick, long, paper"),
         ((), {"device": "tpu"}, "device 'tpu': must be one of auto, cpu, cuda"),
         ((), {"seed": -1}, "seed -1: must be an integer, 0 to 4294967295"),
         ((), {"seed": 1.5}, "seed 1.5: must be an integer"),

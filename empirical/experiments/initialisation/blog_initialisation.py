@@ -20,6 +20,7 @@ from bnproof.theory.sources import Source
 RATES: Final = {
     Scale.SMOKE: (0.01, 0.1),
     Scale.QUICK: (0.003, 0.01, 0.03, 0.1),
+    Scale.LONG: (0.003, 0.01, 0.03, 0.1),
     Scale.PAPER: (0.003, 0.01, 0.03, 0.1),
 }
 GAINS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -39,6 +40,7 @@ SPREADS: Final = {
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=1, updates=2, images=100),
     Scale.QUICK: Size(batch=128, seeds=3, updates=300, images=None),
+    Scale.LONG: Size(batch=128, seeds=3, updates=5_000, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=5_000, images=None),
 }
 

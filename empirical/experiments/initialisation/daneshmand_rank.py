@@ -27,6 +27,7 @@ SLOPES: Final = "exponents in the width"
 SIZES: Final = {
     Scale.SMOKE: Size(batch=64, seeds=2),
     Scale.QUICK: Size(batch=128, seeds=5),
+    Scale.LONG: Size(batch=128, seeds=10),
     Scale.PAPER: Size(batch=128, seeds=10),
 }
 

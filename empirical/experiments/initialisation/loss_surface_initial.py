@@ -18,12 +18,13 @@ from bnproof.theory.claim import Claim, Scale, Verdict
 
 LAWS: Final[tuple[Initialisation, ...]] = ("kaiming", "xavier")
 WORDS: Final = {"kaiming": "He", "xavier": "Xavier"}
-POINTS: Final = {Scale.SMOKE: 5, Scale.QUICK: 11, Scale.PAPER: 21}
+POINTS: Final = {Scale.SMOKE: 5, Scale.QUICK: 11, Scale.LONG: 21, Scale.PAPER: 21}
 WIDTH: Final = 8
 
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2),
     Scale.QUICK: Size(batch=128, seeds=3),
+    Scale.LONG: Size(batch=128, seeds=10),
     Scale.PAPER: Size(batch=128, seeds=10),
 }
 

@@ -22,6 +22,7 @@ RELU, WIDER = "with BN, ReLU", "with BN, wider"
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2),
     Scale.QUICK: Size(batch=32, seeds=5),
+    Scale.LONG: Size(batch=32, seeds=10),
     Scale.PAPER: Size(batch=32, seeds=10),
 }
 

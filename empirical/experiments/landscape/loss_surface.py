@@ -18,7 +18,7 @@ from bnproof.theory.common.errors import UserError
 from bnproof.theory.sources import Source
 
 RATE: Final = 0.01  # for both networks: the best of those tried without BN
-WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 8, Scale.PAPER: 32}
+WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 8, Scale.LONG: 8, Scale.PAPER: 32}
 FACTOR: Final = 2.0
 WORDS: Final = {"slope": "largest slope", "curvature": "largest curvature"}
 SHAPE: Final = ("slope", "curvature", "concave", "roughness")
@@ -27,6 +27,7 @@ SHOWN: Final = (0.5, 2000.0)  # range of the colour scale
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=1, updates=2, images=100),
     Scale.QUICK: Size(batch=128, seeds=3, updates=300, images=None),
+    Scale.LONG: Size(batch=128, seeds=3, updates=15_000, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=15_000, images=None),
 }
 PROTOCOL: Final = (

@@ -30,11 +30,12 @@ RATES: Final[Mapping[str, tuple[float, ...]]] = {
     LSUV: (0.001, 0.003, 0.01),
     WITHOUT: (0.01, 0.03, 0.1),
 }
-DEPTH: Final = {Scale.SMOKE: 8, Scale.QUICK: 20, Scale.PAPER: 110}
-TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 2_000, Scale.PAPER: 10_000}
+DEPTH: Final = {Scale.SMOKE: 8, Scale.QUICK: 20, Scale.LONG: 20, Scale.PAPER: 110}
+TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 2_000, Scale.LONG: 10_000, Scale.PAPER: 10_000}
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=2, images=200),
     Scale.QUICK: Size(batch=128, seeds=3, updates=160, images=None),
+    Scale.LONG: Size(batch=128, seeds=3, updates=3_900, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=64_000, images=None),
 }
 NUDGE: Final = {WITH: 0.95, WITHOUT: 1.05}  # so that marks do not overlap
@@ -75,7 +76,7 @@ def _train(
         _network(trial, options),
         rate=rate,
         augment=True,
-        schedule="plateau" if trial.scale is Scale.PAPER else "constant",
+        schedule="plateau" if trial.scale in (Scale.LONG, Scale.PAPER) else "constant",
         every=max(trial.size.updates // 4, 1),
         tested=TESTED[trial.scale],
         seed=trial.seed if seed is None else seed,
@@ -194,7 +195,11 @@ CLAIM = Claim(
             draw=draw,
             networks={
                 "architecture": "ResNet of depth "
-                + ", ".join(f"{depth} at {scale.value}" for scale, depth in DEPTH.items()),
+                + ", ".join(
+                    f"{depth} at {scale.value}"
+                    for scale, depth in DEPTH.items()
+                    if scale is not Scale.LONG
+                ),
                 "shortcut": SHORTCUT,
                 "initialisation": (
                     "Xavier uniform, or LSUV: orthogonal, each layer's output scaled to variance 1"

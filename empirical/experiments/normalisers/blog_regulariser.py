@@ -15,7 +15,7 @@ from bnproof.theory.sources import Source
 
 RATE: Final = 0.01  # of all networks: BN must not win by a better rate
 LARGER: Final = 0.1
-WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 8, Scale.PAPER: 32}
+WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 8, Scale.LONG: 8, Scale.PAPER: 32}
 EVALUATIONS: Final = 40
 LEVELS: Final = (1.0, 0.5, 0.2)  # training loss
 OVER: Final = "gap over that without BN, at equal training loss"
@@ -25,6 +25,7 @@ LONGER: Final = 4  # times as many updates: augmented images take longer to fit
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=8, images=100),
     Scale.QUICK: Size(batch=128, seeds=3, updates=400, images=1_000),
+    Scale.LONG: Size(batch=128, seeds=3, updates=10_000, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=10_000, images=None),
 }
 GRID: Final = np.geomspace(2.0, 0.1, 14)  # training losses in the figure

@@ -14,7 +14,7 @@ from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 RATES: Final = (0.01, 0.03, 0.1, 0.3)
-WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 8, Scale.PAPER: 32}
+WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 8, Scale.LONG: 8, Scale.PAPER: 32}
 TESTED: Final = 2_000
 LEARNT: Final = 0.2  # accuracy; chance is 0.1
 OTHER: Final = "with BN, other nonlinearity"
@@ -24,6 +24,7 @@ OPTIONS: Final[Mapping[str, Any]] = {"momentum": 0.9, "decay": 0.0, "tested": TE
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=4, images=200),
     Scale.QUICK: Size(batch=128, seeds=3, updates=250, images=None),
+    Scale.LONG: Size(batch=128, seeds=3, updates=5_000, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=5_000, images=None),
 }
 NETWORKS: Final = {

@@ -18,7 +18,7 @@ from bnproof.empirical.trial import SHORTCUT, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
-DEPTHS: Final = {Scale.SMOKE: 8, Scale.QUICK: 8, Scale.PAPER: 20}
+DEPTHS: Final = {Scale.SMOKE: 8, Scale.QUICK: 8, Scale.LONG: 8, Scale.PAPER: 20}
 
 
 def run(trial: Trial) -> Measured:

@@ -24,8 +24,8 @@ ACCURACY: Final = "test accuracy"
 SHARE: Final = "share of BN's gain"
 SMALLEST: Final = 0.01  # gain by BN: smaller ones are noise
 
-DEPTHS: Final = {Scale.SMOKE: 14, Scale.QUICK: 32, Scale.PAPER: DEPTH}
-TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 2_000, Scale.PAPER: 10_000}
+DEPTHS: Final = {Scale.SMOKE: 14, Scale.QUICK: 32, Scale.LONG: 32, Scale.PAPER: DEPTH}
+TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 2_000, Scale.LONG: 10_000, Scale.PAPER: 10_000}
 PAPER_RATES: Final[Mapping[Norm, tuple[float, ...]]] = {
     "batch": (0.1,),
     "last": (0.03,),
@@ -40,6 +40,7 @@ SHALLOW_RATES: Final[Mapping[Norm, tuple[float, ...]]] = {
 TRAINING: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=2, images=200),
     Scale.QUICK: Size(batch=32, seeds=3, updates=300),
+    Scale.LONG: Size(batch=128, seeds=3, updates=3_900, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=165 * (50_000 // 128), images=None),
 }
 

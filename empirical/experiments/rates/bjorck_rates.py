@@ -18,15 +18,17 @@ from bnproof.theory.sources import Source
 RATES: Final = {
     Scale.SMOKE: (0.0001, 0.003, 0.1),
     Scale.QUICK: (0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.1),
+    Scale.LONG: (0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.1),
     Scale.PAPER: (0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.1),
 }
-DEPTHS: Final = {Scale.SMOKE: 14, Scale.QUICK: 32, Scale.PAPER: DEPTH}
+DEPTHS: Final = {Scale.SMOKE: 14, Scale.QUICK: 32, Scale.LONG: 32, Scale.PAPER: DEPTH}
 VIABLE: Final = 0.0001  # "needs to be decreased to" this "for convergence"
 USUAL: Final = 0.1  # "the original network can be trained with" this
 EPOCHS: Final = 165
 TRAINING: Final = {
     Scale.SMOKE: SIZES[Scale.SMOKE],
     Scale.QUICK: Size(batch=32, seeds=3, updates=200),
+    Scale.LONG: Size(batch=128, seeds=3, updates=3_900, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=EPOCHS * (50_000 // 128), images=None),
 }
 ACCURACY: Final = "test accuracy"

@@ -38,10 +38,11 @@ BOUND: Final = 0.02
 SIZES: Final = {
     Scale.SMOKE: (32, 64, 128, 256),
     Scale.QUICK: (125, 250, 500, 1000),
+    Scale.LONG: (250, 500, 1000, 2000),
     Scale.PAPER: (250, 500, 1000, 2000),
 }
 # Figure 9 of S3 has N = 1000 and ten repeats.
-REPEATS: Final = {Scale.SMOKE: 20, Scale.QUICK: 10, Scale.PAPER: 10}
+REPEATS: Final = {Scale.SMOKE: 20, Scale.QUICK: 10, Scale.LONG: 10, Scale.PAPER: 10}
 NULL: Final = 200  # simulated spectra behind a calibrated p-value
 BINS: Final = 60
 TICKS: Final = (0, 0.2, 1, 2, 4, 8)

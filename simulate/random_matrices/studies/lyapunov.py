@@ -34,7 +34,7 @@ from bnproof.theory.claim import Claim, Evidence, Scale, Settings, SpectrumTest
 from bnproof.theory.common.errors import one_of
 
 SIZE: Final = 12
-PRODUCTS: Final = {Scale.SMOKE: 20, Scale.QUICK: 100, Scale.PAPER: 400}
+PRODUCTS: Final = {Scale.SMOKE: 20, Scale.QUICK: 100, Scale.LONG: 400, Scale.PAPER: 400}
 SIGMAS: Final = 5.5
 SLOPE: Final = (-1.25, -0.75)
 BOUND: Final = 0.02

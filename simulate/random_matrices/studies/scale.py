@@ -20,7 +20,7 @@ from bnproof.simulate.random_matrices.studies import table as studies
 from bnproof.theory.claim import Claim, Evidence, Scale, Settings, SpectrumTest
 
 SIZE: Final = 50
-PRODUCTS: Final = {Scale.SMOKE: 10, Scale.QUICK: 50, Scale.PAPER: 400}
+PRODUCTS: Final = {Scale.SMOKE: 10, Scale.QUICK: 50, Scale.LONG: 400, Scale.PAPER: 400}
 # Rounding errors of 1e-16 times the condition number of a factor (up to about 1e4), per factor.
 ALLOWED: Final = 1e-9
 # Standard deviation of an entry relative to N(0, 1/N), for input and output width N.

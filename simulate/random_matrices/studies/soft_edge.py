@@ -49,11 +49,13 @@ RATE: Final = -2 / 3  # power of N that the moments are extrapolated in
 SIZES: Final = {
     Scale.SMOKE: (12, 24, 48),
     Scale.QUICK: (24, 48, 96),
+    Scale.LONG: (64, 128, 256, 512),
     Scale.PAPER: (64, 128, 256, 512),
 }
 REPEATS: Final = {
     Scale.SMOKE: (1200, 800, 500),
     Scale.QUICK: (1200, 700, 400),
+    Scale.LONG: (4000, 2000, 1000, 500),
     Scale.PAPER: (4000, 2000, 1000, 500),
 }
 # The laws of real and complex factors: beta = 1 and 2, or the reverse.

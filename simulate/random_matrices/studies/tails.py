@@ -26,7 +26,7 @@ from bnproof.theory.claim import Claim, Evidence, Scale, Settings, SpectrumTest
 
 ANSWERS: Final = ("Gaussian factors", "one Gaussian factor")
 SIZE: Final = 100
-PRODUCTS: Final = {Scale.SMOKE: 20, Scale.QUICK: 50, Scale.PAPER: 400}
+PRODUCTS: Final = {Scale.SMOKE: 20, Scale.QUICK: 50, Scale.LONG: 400, Scale.PAPER: 400}
 TOGETHER: Final = 10  # products at once, to limit memory
 WORSE: Final = 10.0
 RIGHT: Final = 1.2

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RESULTS: Final = "results"
 MEMORY: Final = 2 << 30  # bytes per process
-ScaleName = Literal["smoke", "quick", "paper"]
+ScaleName = Literal["smoke", "quick", "long", "paper"]
 
 app = App(name="experiment")
 
@@ -107,8 +107,8 @@ def run(
     ids
         Experiments to run; all by default.
     scale
-        smoke takes seconds, quick takes minutes on two cores, paper uses the source's own
-        settings.
+        smoke takes seconds, quick takes minutes on two cores, long trains smaller networks for as
+        long as the source, paper uses the source's own settings.
     seeds
         Number of seeds; set by the scale by default.
     seed

@@ -11,7 +11,7 @@ from bnproof.theory.common.errors import UserError
 
 FOLDER: Final = Path(__file__).parent / "published"
 SCHEMA: Final = 1
-SCALES: Final = ("smoke", "quick", "paper")  # from the smallest to the largest
+SCALES: Final = ("smoke", "quick", "long", "paper")  # from the smallest to the largest
 
 Record = dict[str, Any]
 

@@ -58,7 +58,16 @@ def test_what_is_undecided_says_why(run):
 def test_show_prints_criteria_control_and_scales(run):
     status, out, _ = run("show", "bjorck_fig3")
     assert status == 0
-    for word in ("criterion", "control", "smoke", "quick", "paper", "at most 0.1", "S3, figure 3"):
+    for word in (
+        "criterion",
+        "control",
+        "smoke",
+        "quick",
+        "long",
+        "paper",
+        "at most 0.1",
+        "S3, figure 3",
+    ):
         assert word in out
 
 

@@ -162,7 +162,12 @@ def test_a_claim_without_experiment_is_refused():
 
 def test_scales_have_the_seeds_and_batches_that_are_promised():
     sizes = {scale: (size.batch, size.seeds) for scale, size in SIZES.items()}
-    assert sizes == {Scale.SMOKE: (16, 3), Scale.QUICK: (128, 5), Scale.PAPER: (128, 10)}
+    assert sizes == {
+        Scale.SMOKE: (16, 3),
+        Scale.QUICK: (128, 5),
+        Scale.LONG: (128, 10),
+        Scale.PAPER: (128, 10),
+    }
 
 
 def test_a_control_stands_for_the_network_that_it_was_made_of():
