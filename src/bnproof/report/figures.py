@@ -21,7 +21,7 @@ from bnproof.theory.common.files import write_bytes, write_text
 METADATA: Final = ("Date", "Creator", "Format", "Type")  # fields to leave out of SVG files
 SIZE: Final = (7.2, 4.2)  # inches; the width of the report's column at 96 dots per inch
 
-# Decades from which on a logarithmic axis has ticks at powers of ten only; the minor ones would take
+# Decades from which on a logarithmic axis has ticks at powers of ten only; minor ticks would take
 # longer to draw than all the rest of a figure.
 SIMPLE: Final = 2.0
 SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
