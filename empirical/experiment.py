@@ -12,7 +12,7 @@ was derived from, must get the opposite answer.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
@@ -131,7 +131,7 @@ class Experiment:
     made_of
         The network that the control is derived from and replaces in the criteria.
     networks
-        Provenance of the networks.
+        Provenance of the networks; what differs between scales is given for each.
     data
         Name of the data set, if it is not the given images.
     sizes
@@ -147,9 +147,26 @@ class Experiment:
     positions: Mapping[str, Sequence[int]] = field(default_factory=dict)
     plot_only: frozenset[str] = frozenset()
     made_of: str = WITHOUT
-    networks: Mapping[str, str] = field(default_factory=lambda: RESNET)
+    networks: Mapping[str, str | Mapping[Scale, str]] = field(default_factory=lambda: RESNET)
     data: str = ""
     sizes: Mapping[Scale, Size] = field(default_factory=lambda: SIZES)
+
+    def networks_at(self, scale: Scale) -> dict[str, str]:
+        """Provenance of the networks of one scale."""
+        return {
+            name: words if isinstance(words, str) else words[scale]
+            for name, words in self.networks.items()
+        }
+
+    def networks_in_words(self) -> Iterator[tuple[str, str]]:
+        """Provenance of the networks of all scales, by name; scales that are alike together."""
+        for name, words in self.networks.items():
+            if isinstance(words, str):
+                yield name, words
+                continue
+            for one in dict.fromkeys(words.values()):
+                scales = [scale.value for scale, other in words.items() if other == one]
+                yield name, f"{one} ({', '.join(scales)})"
 
     @property
     def trains(self) -> bool:

@@ -112,7 +112,7 @@ def measure(claim: Claim, settings: Settings, *, root: Path, seeds: int | None =
             "commits": _commits(results),
             "precision": "float32",  # of every network that is not trained
             **_training(results),
-            **experiment.networks,
+            **experiment.networks_at(settings.scale),
             "control": experiment.control,
         },
         seconds=sum(row["seconds"] for row in results),

@@ -170,7 +170,7 @@ def _experiment(
         "Protocol",
         bullets(
             [
-                *([f"{name}: {words}"] for name, words in trial.networks.items()),
+                *([f"{name}: {words}"] for name, words in trial.networks_in_words()),
                 [f"data: {trial.data or 'images given by --data, or the embedded photographs'}"],
                 [f"control: {trial.control}; it replaces the network {trial.made_of}"],
             ]

@@ -26,7 +26,7 @@ STYLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "with BN, ReLU": {"color": "#CC79A7", "marker": "D", "linestyle": "-."},
     "with BN, wider": {"color": "#009E73", "marker": "v", "linestyle": (0, (5, 1))},
     "with BN, tenfold rate": {"color": "#56B4E9", "marker": "D", "linestyle": "-."},
-    "noisy BN, per unit": {"color": "#009E73", "marker": "v", "linestyle": (0, (5, 1))},
+    "noisy BN": {"color": "#009E73", "marker": "v", "linestyle": (0, (5, 1))},
     "noisy BN, per layer": {"color": "#CC79A7", "marker": "D", "linestyle": "-."},
     "noise without BN": {"color": "#E69F00", "marker": "P", "linestyle": (0, (8, 2))},
     "with BN, shuffled labels": {"color": "#E69F00", "marker": "v", "linestyle": (0, (5, 1))},

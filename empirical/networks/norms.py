@@ -26,7 +26,7 @@ Norm = Literal[
     "l2-centred",
     "linf-centred",
 ]
-NoiseOf = Literal["unit", "layer", "entry"]
+NoiseOf = Literal["place", "unit", "layer", "entry"]
 
 GROUPS: Final = 8  # groups of 2, 4 or 8 channels; Wu and He's (2018) 32 groups exceed 16 channels
 
@@ -147,20 +147,21 @@ class Noise(nn.Module):
     """The noise of 'noisy' BatchNorm (S4; A18, appendix A, algorithm 1); none in evaluation mode.
 
     ``a <- s a + m`` with new random numbers in every forward pass: mean mu uniform on +-`N_MU` and
-    scale sigma uniform on [1, `N_SIGMA`] for each unit; then, for each sample and unit, m uniform
-    on mu +- `R_MU` and s normal around sigma with standard deviation `R_SIGMA` (the algorithm
-    writes N(sigma, r_sigma) and does not say whether r_sigma is the standard deviation or the
-    variance).
+    scale sigma uniform on [1, `N_SIGMA`] for each unit; then, for each sample, m uniform on mu +-
+    `R_MU` and s normal around sigma with standard deviation `R_SIGMA` (the algorithm writes
+    N(sigma, r_sigma) and does not say whether r_sigma is the standard deviation or the variance).
 
     Uses PyTorch's global generator on the input's device.
 
     Parameters
     ----------
     of
-        What has its own mu and sigma.  ``"unit"``: each unit as in BN, that is, a channel in
-        convolutional layers.  ``"layer"``: all units share one mu and one sigma, but m and s are
-        still drawn for each unit.  ``"entry"``: each position of each channel counts as a unit.
-        The sources do not say which.
+        What has its own mu and sigma, and its own m and s in each sample.  ``"place"``, as A18
+        does: mu and sigma for each unit, which in convolutional layers is a channel; height and
+        width count as part of the batch (appendix A.2.1), so m and s are drawn for each place.
+        ``"unit"``: m and s are the same at all places of a channel.  ``"layer"``: as ``"unit"``,
+        but all units share one mu and one sigma.  ``"entry"``: each place of each channel has its
+        own of all four.
 
     Raises
     ------
@@ -168,7 +169,7 @@ class Noise(nn.Module):
         If `of` is none of these.
     """
 
-    def __init__(self, of: NoiseOf = "unit") -> None:
+    def __init__(self, of: NoiseOf = "place") -> None:
         super().__init__()
         one_of("noise", of, get_args(NoiseOf))
         self.of = of
@@ -177,13 +178,14 @@ class Noise(nn.Module):
         """Map (b, units, ...) to the same shape."""
         if not self.training:
             return a
-        unit = a.shape[1:] if self.of == "entry" else (a.shape[1],) + (1,) * (a.dim() - 2)
-        drawn = (1,) * len(unit) if self.of == "layer" else unit
+        whole, unit = a.shape[1:], (a.shape[1],) + (1,) * (a.dim() - 2)
+        drawn = {"entry": whole, "layer": (1,) * len(unit)}.get(self.of, unit)
+        each = (len(a), *(whole if self.of in ("entry", "place") else unit))
         blank = torch.empty(0, device=a.device, dtype=torch.promote_types(a.dtype, torch.float32))
         mu = blank.new_empty(drawn).uniform_(-N_MU, N_MU)
         sigma = blank.new_empty(drawn).uniform_(1, N_SIGMA)
-        m = mu + blank.new_empty((len(a), *unit)).uniform_(-R_MU, R_MU)
-        s = sigma + blank.new_empty((len(a), *unit)).normal_(0, R_SIGMA)
+        m = mu + blank.new_empty(each).uniform_(-R_MU, R_MU)
+        s = sigma + blank.new_empty(each).normal_(0, R_SIGMA)
         return (s * a + m).to(a.dtype)
 
     def extra_repr(self) -> str:
@@ -204,7 +206,7 @@ class Normalisation:
         ``"l1-centred"``, ``"l2-centred"``, ``"linf-centred"``: with the centred scale.  ``"last"``
         exists only in `bnproof.empirical.networks.resnet.resnet`.
     noise
-        Argument of `Noise` for ``"noisy"`` and ``"noise"``; by default ``"unit"``.
+        Argument of `Noise` for ``"noisy"`` and ``"noise"``; by default ``"place"``.
 
     Raises
     ------
@@ -235,7 +237,7 @@ class Normalisation:
         ValueError
             If `units` is not a multiple of the number of groups.
         """
-        return _TABLE[self.norm](units, places, self.noise or "unit")
+        return _TABLE[self.norm](units, places, self.noise or "place")
 
 
 def _batch(units: int, places: bool) -> nn.Module:

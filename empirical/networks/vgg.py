@@ -1,6 +1,7 @@
-"""VGG-A of Simonyan and Zisserman (2015) for 32x32 images: the network of A18's experiments."""
+"""VGG of Simonyan and Zisserman (2015) for 32x32 images: the network of A18's experiments."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final, get_args
 
 import torch
@@ -12,23 +13,30 @@ from bnproof.empirical.networks.layered import NONLINEARITIES, Network, Nonlinea
 from bnproof.empirical.networks.norms import NoiseOf, Norm, Normalisation
 from bnproof.theory.common.errors import one_of, whole
 
-MULTIPLES: Final = (1, 2, 4, 4, 8, 8, 8, 8)  # channels of the convolutions, relative to the first
-POOLED: Final = (1, 2, 4, 6, 8)  # convolutions after which the side is halved
+# By the number of layers: blocks of convolutions after which the side is halved, and their channels
+# relative to the first.  These are configurations A and D of Simonyan and Zisserman.
+BLOCKS: Final = {
+    11: ((1,), (2,), (4, 4), (8, 8), (8, 8)),
+    16: ((1, 1), (2, 2), (4, 4, 4), (8, 8, 8), (8, 8, 8)),
+}
 WIDTH: Final = 64
 
 
 class VGG(Network):
-    """The network built by `vgg`: layers 1 to 8 are convolutions, 9 to 11 linear.
+    """The network built by `vgg`: convolutions, then three linear layers.
 
-    Max pooling after layers 1, 2, 4, 6 and 8 halves the side, from 32 to 1.  Every layer except the
-    last is followed by its normalisation and the nonlinearity.
+    Max pooling after each of the five blocks of convolutions halves the side, from 32 to 1.  Every
+    layer except the last is followed by its normalisation and the nonlinearity.
     """
 
     def __init__(
-        self, width: int, norm: Normalisation, nonlinearity: Nonlinearity, classes: int
+        self, layers: int, width: int, norm: Normalisation, nonlinearity: Nonlinearity, classes: int
     ) -> None:
         super().__init__()
-        outer = [width * multiple for multiple in MULTIPLES]
+        blocks = BLOCKS[layers]
+        self.convolutions = layers - 3
+        self.pooled = set(accumulate(map(len, blocks)))
+        outer = [width * multiple for block in blocks for multiple in block]
         inner = [3, *outer[:-1]]
         convolutions = [
             nn.Conv2d(a, b, 3, padding=1, bias=not norm.shifts)
@@ -49,10 +57,10 @@ class VGG(Network):
         """Map images (b, 3, 32, 32) to logits (b, classes)."""
         activate = NONLINEARITIES[self.nonlinearity]
         for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=False), 1):
-            if number == len(MULTIPLES) + 1:
+            if number == self.convolutions + 1:
                 x = x.flatten(1)
             x = activate(norm(layer(x)))
-            if number in POOLED:
+            if number in self.pooled:
                 x = functional.max_pool2d(x, 2)
         logits: Tensor = self.layers[-1](x)
         return logits
@@ -70,13 +78,15 @@ def vgg(
     nonlinearity: Nonlinearity = "relu",
     init: Initialisation = "xavier",
     gain: float = 1.0,
+    layers: int = 11,
     width: int = WIDTH,
     classes: int = 10,
 ) -> VGG:
-    """Build VGG-A for 32x32 images: 8 convolutions and 3 linear layers.
+    """Build a VGG for 32x32 images, by default VGG-A: 8 convolutions and 3 linear layers.
 
-    A18 names VGG and Glorot initialisation.  As in its published reproductions, the linear layers
-    have 512 units, the number of values left of a 32x32 image, and are followed by BN too.
+    A18 names VGG and Glorot initialisation, and shows a layer 13 in its figure 2.  As in its
+    published reproductions, the linear layers have 512 units, the number of values left of a 32x32
+    image, and are followed by BN too.
 
     Parameters
     ----------
@@ -94,6 +104,9 @@ def vgg(
         except with ``"torch"``; gamma is 1, beta 0.
     gain
         Factor of all initial weights, but not of the biases.
+    layers
+        11, configuration A of Simonyan and Zisserman, or 16, their configuration D with 13
+        convolutions.
     width
         Channels of the first convolution; all other layers are proportional, with 8 times as many
         units in the linear layers.
@@ -106,9 +119,10 @@ def vgg(
         If an argument is invalid; the message is one line that says what is allowed.
     """
     one_of("nonlinearity", nonlinearity, get_args(Nonlinearity))
+    one_of("layers", layers, tuple(BLOCKS))
     whole("width", width, 1)
     whole("classes", classes, 1)
     with torch.random.fork_rng(devices=[]):  # PyTorch's own initialisation, overwritten below
-        network = VGG(width, Normalisation(norm, noise), nonlinearity, classes)
+        network = VGG(layers, width, Normalisation(norm, noise), nonlinearity, classes)
     draw([(layer, init) for layer, _ in network.numbered()], generator, gain=gain)
     return network

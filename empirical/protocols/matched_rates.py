@@ -42,8 +42,8 @@ SIZES: Final = {
     Scale.LONG: Size(batch=128, seeds=3, updates=40 * (50_000 // 128), images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=165 * (50_000 // 128), images=None),
 }
-PROVENANCE: Final[Mapping[str, str]] = {
-    "architecture": "ResNet-110, at quick ResNet-20, at smoke ResNet-8",
+PROVENANCE: Final[Mapping[str, str | Mapping[Scale, str]]] = {
+    "architecture": {scale: f"ResNet-{depth}" for scale, depth in DEPTHS.items()},
     **NETWORKS,
 }
 

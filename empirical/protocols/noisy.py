@@ -17,20 +17,20 @@ from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians
 from bnproof.empirical.networks.table import NoiseOf, Norm
 from bnproof.empirical.protocols.curves import Steps, moments, rows, spread
-from bnproof.empirical.protocols.vgg import RATE, TESTED, WIDTH
+from bnproof.empirical.protocols.vgg import RATE, TESTED, vgg_at
 from bnproof.empirical.training.tasks import Data
 from bnproof.empirical.trial import Size, Trained, Trial
 from bnproof.theory.claim import Scale
 
-NOISY: Final = "noisy BN, per unit"
+NOISY: Final = "noisy BN"
 NOISY_LAYER: Final = "noisy BN, per layer"
 NOISE: Final = "noise without BN"
 ARMS: Final[Mapping[str, tuple[Norm, NoiseOf | None]]] = {
     WITH: ("batch", None),
     WITHOUT: ("none", None),
-    NOISY: ("noisy", "unit"),
+    NOISY: ("noisy", "place"),
     NOISY_LAYER: ("noisy", "layer"),
-    NOISE: ("noise", "unit"),
+    NOISE: ("noise", "place"),
 }
 LOSS_LIMIT: Final = 1e3  # the limit of a configuration; replaces the loss of a run that diverged
 CHANCE: Final = 0.1  # accuracy for ten classes; replaces the accuracy of a run that diverged
@@ -64,9 +64,8 @@ def noisy(trial: Trial, arm: str, *, data: Data | None = None) -> Trained:
         As `Trial.train`.
     """
     norm, noise = ARMS[arm]
-    network: dict[str, Any] = {"family": "vgg", "norm": norm, "width": WIDTH[trial.scale]}
     return trial.train(
-        network | ({"noise": noise} if noise else {}),
+        vgg_at(trial.scale) | {"norm": norm} | ({"noise": noise} if noise else {}),
         rate=RATE,
         data=data,
         momentum=0.0,

@@ -70,7 +70,7 @@ def experiment(name: str = "") -> Experiment:
     return Experiment(
         run=run,
         criteria=CRITERIA,
-        control="the same noise, per unit, without BN",
+        control="the same noise without BN",
         made_of=NOISY,
         draw=draw,
         networks=NETWORKS,

@@ -1,8 +1,8 @@
 """The training of Santurkar et al.'s VGG, defined once so that experiments share runs.
 
 Given in A18, section 2 and appendix A: VGG, plain SGD at a rate of 0.1, batches of 128, 15,000
-steps, Glorot initialisation, no augmentation.  Our choices: VGG-A with the widths below, no weight
-decay, and the frequency of evaluations.
+steps, Glorot initialisation, no augmentation.  Our choices: depth and width below, no weight decay,
+and the frequency of evaluations.
 """
 
 from collections.abc import Mapping
@@ -23,6 +23,8 @@ INITS: Final[tuple[Initialisation, ...]] = ("xavier", "kaiming")
 LEARNS: Final = 0.2  # test accuracy above which a network for ten classes counts as learning
 
 WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 16, Scale.LONG: 16, Scale.PAPER: 64}
+# A18 shows a layer 13 of its VGG in figure 2; the shallower network is VGG-A.
+LAYERS: Final = {Scale.SMOKE: 11, Scale.QUICK: 11, Scale.LONG: 11, Scale.PAPER: 16}
 EVERY: Final = {Scale.SMOKE: 1, Scale.QUICK: 25, Scale.LONG: 250, Scale.PAPER: 500}
 TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 2_000, Scale.LONG: 10_000, Scale.PAPER: 10_000}
 SIZES: Final[Mapping[Scale, Size]] = {
@@ -31,13 +33,11 @@ SIZES: Final[Mapping[Scale, Size]] = {
     Scale.LONG: Size(batch=128, seeds=3, updates=15_000, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=15_000, images=None),
 }
-NETWORKS: Final[Mapping[str, str]] = {
-    "architecture": "VGG-A for 32x32 images, its first convolution "
-    + ", ".join(
-        f"{width} wide at {scale.value}"
-        for scale, width in WIDTH.items()
-        if scale is not Scale.LONG
-    ),
+NETWORKS: Final[Mapping[str, str | Mapping[Scale, str]]] = {
+    "architecture": {
+        scale: f"VGG of {layers} layers for 32x32 images, first convolution of {width} channels"
+        for (scale, width), layers in zip(WIDTH.items(), LAYERS.values(), strict=True)
+    },
     "optimiser": "plain SGD",
 }
 
@@ -48,6 +48,12 @@ MORE: Final[Mapping[Norm, tuple[str, ...]]] = {
     "batch": ("shift", "earth mover", "activations", "as trained", "theorems"),
     "none": ("shift", "earth mover", "activations", "as trained"),
 }
+
+
+def vgg_at(scale: Scale) -> dict[str, Any]:
+    """The network of a scale: family, layers and width."""
+    layers = {} if LAYERS[scale] == 11 else {"layers": LAYERS[scale]}
+    return {"family": "vgg", **layers, "width": WIDTH[scale]}
 
 
 def vgg(
@@ -79,7 +85,7 @@ def vgg(
     """
     more = MORE.get(norm, ()) if rate == RATE and init == "xavier" else ()
     return trial.train(
-        {"family": "vgg", "norm": norm, "init": init, "width": WIDTH[trial.scale], **network},
+        {**vgg_at(trial.scale), "norm": norm, "init": init, **network},
         rate=rate,
         momentum=0.0,
         decay=0.0,

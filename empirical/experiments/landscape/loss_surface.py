@@ -199,9 +199,12 @@ CLAIM = Claim(
             draw=draw,
             plot_only=frozenset({"losses", "steps"}),
             networks={
-                "architecture": (
-                    "VGG-A for 32x32 images, 11 layers, first convolution of 8 channels (quick)"
-                ),
+                "architecture": {
+                    scale: (
+                        f"VGG of 11 layers for 32x32 images, first convolution of {width} channels"
+                    )
+                    for scale, width in WIDTH.items()
+                },
                 "initialisation": "He normal",
                 "learning rate": str(RATE),
             },

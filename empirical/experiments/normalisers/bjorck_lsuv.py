@@ -194,12 +194,7 @@ CLAIM = Claim(
             made_of=LSUV,
             draw=draw,
             networks={
-                "architecture": "ResNet of depth "
-                + ", ".join(
-                    f"{depth} at {scale.value}"
-                    for scale, depth in DEPTH.items()
-                    if scale is not Scale.LONG
-                ),
+                "architecture": {scale: f"ResNet-{depth}" for scale, depth in DEPTH.items()},
                 "shortcut": SHORTCUT,
                 "initialisation": (
                     "Xavier uniform, or LSUV: orthogonal, each layer's output scaled to variance 1"

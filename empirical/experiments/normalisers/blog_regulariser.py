@@ -164,9 +164,12 @@ CLAIM = Claim(
             plot_only=frozenset({"gap at the drawn losses"}),
             made_of=WITH,
             networks={
-                "architecture": (
-                    "VGG-A for 32x32 images, 11 layers, first convolution of 8 channels (quick)"
-                ),
+                "architecture": {
+                    scale: (
+                        f"VGG of 11 layers for 32x32 images, first convolution of {width} channels"
+                    )
+                    for scale, width in WIDTH.items()
+                },
                 "initialisation": "He normal",
                 "learning rate": str(RATE),
             },

@@ -28,7 +28,10 @@ SIZES: Final = {
     Scale.PAPER: Size(batch=128, seeds=5, updates=5_000, images=None),
 }
 NETWORKS: Final = {
-    "architecture": "VGG-A for 32x32 images, 11 layers, first convolution of 8 channels (quick)",
+    "architecture": {
+        scale: f"VGG of 11 layers for 32x32 images, first convolution of {width} channels"
+        for scale, width in WIDTH.items()
+    },
     "initialisation": "Xavier uniform",
     "learning rates": ", ".join(map(str, RATES)),
 }

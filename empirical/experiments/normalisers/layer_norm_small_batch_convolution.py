@@ -45,7 +45,7 @@ CLAIM = Claim(
             made_of=LAYER,
             draw=draw,
             networks={
-                "architecture": "ResNet-8, at paper ResNet-20",
+                "architecture": {scale: f"ResNet-{depth}" for scale, depth in DEPTHS.items()},
                 "shortcut": SHORTCUT,
                 "initialisation": "convolutions Xavier uniform, linear layer PyTorch's default",
                 **PROVENANCE,

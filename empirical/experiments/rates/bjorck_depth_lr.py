@@ -97,7 +97,10 @@ CLAIM = Claim(
             control="the same search with BN, whose activations do not grow with depth",
             draw=draw,
             networks={
-                "architecture": "ResNet-8, 20, 32 and 44; at paper ResNet-56 and 110 too",
+                "architecture": {
+                    scale: f"ResNets of depth {', '.join(map(str, depths))}"
+                    for scale, depths in DEPTHS.items()
+                },
                 "learns": f"mean loss of the last half of the updates {MARGIN} below log 10",
                 "learning rates": (
                     f"{GRIDS[Scale.QUICK][0]:.2g} to {GRIDS[Scale.QUICK][-1]}, each {FACTOR:g} "

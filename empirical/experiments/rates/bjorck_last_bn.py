@@ -99,7 +99,7 @@ CLAIM = Claim(
             draw=draw,
             printed={LAST: {LARGEST: PRINTED}, WITHOUT: {LARGEST: 0.0001}},
             networks={
-                "architecture": "ResNet-110, at quick ResNet-44, at smoke ResNet-14",
+                "architecture": {scale: f"ResNet-{depths[-1]}" for scale, depths in DEPTHS.items()},
                 "learns": f"mean loss of the last half of the updates {MARGIN} below log 10",
                 "learning rates": (
                     f"{GRIDS[Scale.QUICK][0]:.2g} to {GRIDS[Scale.QUICK][-1]}, each {FACTOR:g} "

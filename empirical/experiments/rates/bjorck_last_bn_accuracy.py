@@ -117,7 +117,7 @@ CLAIM = Claim(
             draw=draw,
             printed={LAST: {ACCURACY: PRINTED}},
             networks={
-                "architecture": "ResNet-110, at quick ResNet-32, at smoke ResNet-14",
+                "architecture": {scale: f"ResNet-{depth}" for scale, depth in DEPTHS.items()},
                 "learning rates": "; ".join(
                     f"{norm}: {' and '.join(f'{rate:g}' for rate in rates)}"
                     for norm, rates in SHALLOW_RATES.items()

@@ -97,7 +97,7 @@ def draw(m: Medians) -> Plot:
 
 
 PROVENANCE: Final = {
-    "architecture": "ResNet-110, at quick ResNet-32, at smoke ResNet-14",
+    "architecture": {scale: f"ResNet-{depth}" for scale, depth in DEPTHS.items()},
     "learns": f"test accuracy {LEARNT} or more after the last update",
     **NETWORKS,
 }

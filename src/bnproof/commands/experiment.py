@@ -72,8 +72,8 @@ def show(experiment_id: str, /) -> None:
     for criterion in spec.criteria:
         print(f"criterion   {criterion.words}: {criterion.asked}")
     print(f"control     {spec.control}")
-    for name, value in spec.networks.items():
-        print(f"{name:11} {value}")
+    for name, words in spec.networks_in_words():
+        print(f"{name:11} {words}")
     for scale, size in spec.sizes.items():
         print(f"{scale.value:11} {size.words(size.seeds)}")
     evidence = published.evidence(claim)

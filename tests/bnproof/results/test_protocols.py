@@ -25,7 +25,8 @@ def test_sizes_and_networks_are_those_of_today(path) -> None:
     assert record["where"].endswith(size.words(len(said["seeds"])))
     if said["data set"].startswith("CIFAR-10"):
         assert said.get("training images", size.images) == (size.images or ALL)
-    assert {name: said.get(name) for name in spec.networks} == dict(spec.networks)
+    networks = spec.networks_at(Scale(record["scale"]))
+    assert {name: said.get(name) for name in networks} == networks
     assert said["control"] == spec.control
     if said.get("steps", "various") != "various":
         assert said["steps"] == size.updates

@@ -151,7 +151,10 @@ def test_lsuv_refuses_a_dead_layer():
         ({"family": "vgg", "init": "lsuv", "gain": 2}, "gain: init 'lsuv' sets the scale"),
         ({"family": "vgg", "norm": ["l1"]}, "norm .*: must be one of"),
         ({"family": "resnet", "depth": "20"}, "depth '20': must be an integer"),
-        ({"family": "resnet", "depth": 20, "norm": "noisy", "noise": "pixel"}, "unit, layer"),
+        (
+            {"family": "resnet", "depth": 20, "norm": "noisy", "noise": "pixel"},
+            "place, unit, layer",
+        ),
     ],
 )
 def test_refused(network, words):

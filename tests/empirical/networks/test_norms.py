@@ -229,7 +229,7 @@ def test_noise_has_the_law_of_the_algorithm(device):
     assert (again.mean(0) - m.mean(0)).abs().max() > 0.2  # every step draws mu anew
 
 
-def test_noise_of_a_unit_of_the_layer_and_of_every_entry():
+def test_what_has_its_own_noise():
     shape = (2000, 5, 2, 3)
 
     def spreads(of):
@@ -249,6 +249,11 @@ def test_noise_of_a_unit_of_the_layer_and_of_every_entry():
     same, within, _, _ = spreads("entry")
     assert not same
     assert within > 0.05
+    same, within, between, entries = spreads("place")
+    assert not same
+    assert within < 0.005  # one mu for all places of a unit
+    assert between > 0.05
+    assert len(entries) == 5
 
 
 def test_noise_is_of_training_only_and_from_the_global_generator(device):

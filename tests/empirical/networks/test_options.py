@@ -57,7 +57,7 @@ def test_the_other_norms_are_what_their_names_say() -> None:
     assert Normalisation("layer").after(8).num_groups == 1
     assert Normalisation("group").after(8).num_groups > 1
     assert Normalisation("noise", "layer").after(8).of == "layer"
-    assert Normalisation("noise").after(8).of == "unit"
+    assert Normalisation("noise").after(8).of == "place"
     shifts = {norm for norm in kinds if Normalisation(norm).shifts}
     assert shifts == {"batch", "layer", "group", "noisy"}
 

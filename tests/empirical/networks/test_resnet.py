@@ -174,7 +174,7 @@ def test_every_norm_has_the_same_kernels(norm, init):
         ({"depth": -4}, "at least 8"),
         ({"depth": 20.0}, "depth 20.0: must be an integer, at least 8"),
         ({"norm": "instance"}, "batch, none, last, layer, group"),
-        ({"norm": "noise", "noise": "pixel"}, "unit, layer, entry"),
+        ({"norm": "noise", "noise": "pixel"}, "place, unit, layer, entry"),
         ({"norm": "batch", "noise": "unit"}, "requires norm noisy or noise"),
         ({"shortcut": "B"}, "projection, identity"),
         ({"init": "zeros"}, "xavier, kaiming, orthogonal, torch"),

@@ -1,4 +1,4 @@
-"""VGG-A: its architecture, numbering, initialisation, and what is refused."""
+"""VGG: its architecture, numbering, initialisation, and what is refused."""
 
 from typing import get_args
 
@@ -36,19 +36,32 @@ def test_number_of_parameters():
 
 @pytest.mark.parametrize("nonlinearity", get_args(Nonlinearity))
 @pytest.mark.parametrize("norm", ["batch", "none", "l1"])
-def test_is_the_sequence_of_its_layers(norm, nonlinearity):
-    net = build(norm=norm, nonlinearity=nonlinearity, init="torch", classes=7)
+@pytest.mark.parametrize(
+    ("layers", "pooled"), [(11, (1, 2, 4, 6, 8)), (16, (2, 4, 7, 10, 13))], ids=["A", "D"]
+)
+def test_is_the_sequence_of_its_layers(layers, pooled, norm, nonlinearity):
+    net = build(layers=layers, norm=norm, nonlinearity=nonlinearity, init="torch", classes=7)
     steps: list[nn.Module] = []
-    for number in range(1, 11):
+    for number in range(1, layers):
         steps += [net.layer(number), net.activation(number), BENDS[nonlinearity]()]
-        if number in (1, 2, 4, 6, 8):
+        if number in pooled:
             steps.append(nn.MaxPool2d(2))
-        if number == 8:
+        if number == pooled[-1]:
             steps.append(nn.Flatten())
     x = images()
-    torch.testing.assert_close(net(x), nn.Sequential(*steps, net.layer(11))(x))
+    torch.testing.assert_close(net(x), nn.Sequential(*steps, net.layer(layers))(x))
     assert net(x).shape == (4, 7)
-    assert net.depth == 11
+    assert net.depth == layers
+
+
+def test_channels_of_both_configurations():
+    for layers, channels in (
+        (11, (64, 128, 256, 256, 512, 512, 512, 512)),
+        (16, (64, 64, 128, 128, 256, 256, 256, *[512] * 6)),
+    ):
+        net = build(64, layers=layers)
+        found = [layer.out_channels for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+        assert tuple(found) == channels
 
 
 def test_layers_are_numbered_first_to_last():
