@@ -1,14 +1,17 @@
 """What an experiment on images consists of, and how measurements become evidence.
 
-An experiment measures networks: usually one with BN, one without, and a control, which is one of
-these after the effect that the statement is about has been destroyed.  Its criteria are thresholds
-on the measurements, derived from the printed statement; if one was changed after measuring, the
-claim's remark says so.
+An experiment measures networks: usually one with BN, one without, and controls.  Its criteria are
+thresholds on the measurements, derived from the printed statement; if one was changed after
+measuring, the claim's remark says so.
 
 Seeds are a sample: a criterion is decided by an exact confidence interval for the median of its
 quantity over seeds, and is undecided if the threshold lies inside.  The statement holds if all
-criteria are satisfied, and fails if one is not.  The control, substituted for the network that it
-was derived from, must get the opposite answer.
+criteria are satisfied, and fails if one is not.
+
+Controls are networks whose answer is known beforehand, whatever that of the statement is.  A
+negative control lacks the effect that the statement is about, and must not satisfy the criteria in
+place of the network that it was made of; a positive control has it, and must.  An answer counts if
+every control behaves so and at least one of them had to give the opposite answer.
 """
 
 import math
@@ -25,6 +28,7 @@ from bnproof.theory.claim import Claim, Evidence, Kind, Scale
 
 WITH, WITHOUT, CONTROL = "with BN", "without BN", "control"
 NETS = (WITH, WITHOUT, CONTROL)
+SECOND = "second control"
 CONFIDENCE = "confidence in each end of an interval"
 RISK = 0.05  # that the median over seeds lies on the other side of an end of its interval
 
@@ -107,6 +111,34 @@ def interval(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(ordered[k - 1]), float(ordered[-k])
 
 
+@dataclass(frozen=True)
+class Control:
+    """A network whose answer is known beforehand.
+
+    Attributes
+    ----------
+    words
+        How it was made.
+    passes
+        Whether it must satisfy the criteria (a positive control) or must not (a negative one).
+    made_of
+        The network that it was made of and that it replaces in the criteria.
+    net
+        Its name among the measured networks.
+    """
+
+    words: str
+    _: KW_ONLY
+    passes: bool
+    made_of: str = WITHOUT
+    net: str = CONTROL
+
+    @property
+    def kind(self) -> str:
+        """Positive or negative."""
+        return "positive" if self.passes else "negative"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """A check that measures networks on images; a member of `Claim.checks`.
@@ -114,12 +146,11 @@ class Experiment:
     Attributes
     ----------
     run
-        Measures one `Trial`: for each network, one of them `CONTROL`, quantities by name.
+        Measures one `Trial`: for each network, including the controls, quantities by name.
     criteria
         What the printed statement requires of the numbers.
-    control
-        How the control was made, in words.  The control of a statement that is true must fail the
-        criteria; that of a statement that is false must satisfy them.
+    controls
+        Networks whose answers are known; to decide either way, at least one of each kind.
     draw
         Draws the evidence on a figure and returns its text alternative.
     printed
@@ -128,8 +159,6 @@ class Experiment:
         What the entries of a row refer to, such as ``{"layer": (18, 54, 90)}``.
     plot_only
         Quantities that are only drawn, and left out of `Evidence.numbers`.
-    made_of
-        The network that the control is derived from and replaces in the criteria.
     networks
         Provenance of the networks; what differs between scales is given for each.
     data
@@ -141,12 +170,11 @@ class Experiment:
 
     run: Callable[[Trial], Measured]
     criteria: tuple[Criterion, ...]
-    control: str
+    controls: tuple[Control, ...]
     draw: Callable[[Figure, Evidence], str]
     printed: Measured = field(default_factory=dict)
     positions: Mapping[str, Sequence[int]] = field(default_factory=dict)
     plot_only: frozenset[str] = frozenset()
-    made_of: str = WITHOUT
     networks: Mapping[str, str | Mapping[Scale, str]] = field(default_factory=lambda: RESNET)
     data: str = ""
     sizes: Mapping[Scale, Size] = field(default_factory=lambda: SIZES)
@@ -181,50 +209,78 @@ def judge(
     where: str,
     provenance: Mapping[str, Any] | None = None,
 ) -> Evidence:
-    """Turn measurements, seed along the first axis, into evidence."""
-    in_control = {**series, experiment.made_of: series[CONTROL]}
-    rows: list[dict[str, Any]] = []
-    for criterion in experiment.criteria:
-        found, control = criterion.values(series), criterion.values(in_control)
-        rows.append(
-            {
-                "words": criterion.words,
-                "asked": criterion.asked,
-                "value": np.median(found),
-                "interval": interval(found),
-                "satisfied": criterion.decided(found),
-                "seeds that satisfy it": sum(map(criterion.satisfied, found)),
-                "control value": np.median(control),
-                "control interval": interval(control),
-                "control satisfied": criterion.decided(control),
-            }
-        )
-    finite = all(np.isfinite([row["value"], row["control value"]]).all() for row in rows)
-    holds = together(row["satisfied"] for row in rows) if finite else None
-    passes = together(row["control satisfied"] for row in rows)
+    """Turn measurements, seed along the first axis, into evidence.
+
+    Controls that were not measured, because they were added later, are left out.
+    """
+    criteria, count = experiment.criteria, _count(series)
+    rows = [_row(criterion, criterion.values(series)) for criterion in criteria]
+    holds = together(row["satisfied"] for row in rows) if _finite(rows) else None
+    controls = [
+        _judged(control, criteria, series)
+        for control in experiment.controls
+        if control.net in series
+    ]
     values = "; ".join(f"{row['words']} {row['value']:.3g} (asked: {row['asked']})" for row in rows)
-    answer = "passes" if passes else "is undecided"
-    if passes is False:
-        failing = next(row for row in rows if row["control satisfied"] is False)
-        answer = f"does not pass: {failing['words']} {failing['control value']:.3g}"
     medians = {
         net: {name: np.median(values, axis=0) for name, values in quantities.items()}
         for net, quantities in series.items()
     }
-    count = _count(series)
     return Evidence(
         kind=Kind.EXPERIMENT,
         holds=holds,
-        control_differs=None not in (holds, passes) and holds != passes,
-        summary=f"On {where}: {values}; the control {answer}.",
-        numbers=_numbers(experiment, series, medians, rows),
+        control_differs=holds is not None
+        and all(control["passes"] is control["must pass"] for control in controls)
+        and any(control["must pass"] is not holds for control in controls),
+        summary=f"On {where}: " + "; ".join([values, *map(_answer, controls)]) + ".",
+        numbers=_numbers(experiment, series, medians, rows, controls),
         provenance={
             **(provenance or {}),
             CONFIDENCE: confidence(count),
         },
-        reason=_reason(rows, finite=finite, seeds=count),
+        reason=_reason(rows, controls, seeds=count),
         series=series,
     )
+
+
+def _row(criterion: Criterion, values: NDArray[np.float64]) -> dict[str, Any]:
+    """What a criterion asks, and what was found in each seed."""
+    return {
+        "words": criterion.words,
+        "asked": criterion.asked,
+        "value": np.median(values),
+        "interval": interval(values),
+        "satisfied": criterion.decided(values),
+        "seeds that satisfy it": sum(map(criterion.satisfied, values)),
+    }
+
+
+def _judged(control: Control, criteria: Sequence[Criterion], series: Series) -> dict[str, Any]:
+    """The answer of a control: its criteria, and whether it satisfies them together."""
+    replaced = {**series, control.made_of: series[control.net]}
+    rows = [_row(criterion, criterion.values(replaced)) for criterion in criteria]
+    return {
+        "kind": control.kind,
+        "words": control.words,
+        "must pass": control.passes,
+        "passes": together(row["satisfied"] for row in rows) if _finite(rows) else None,
+        "criteria": rows,
+    }
+
+
+def _finite(rows: Iterable[Mapping[str, Any]]) -> bool:
+    return all(np.isfinite(row["value"]) for row in rows)
+
+
+def _answer(control: Mapping[str, Any]) -> str:
+    """What a control answered, in words."""
+    said = f"the {control['kind']} control "
+    if control["passes"] is None:
+        return f"{said}is undecided"
+    if control["passes"]:
+        return f"{said}passes"
+    failing = next(row for row in control["criteria"] if row["satisfied"] is False)
+    return f"{said}does not pass: {failing['words']} {failing['value']:.3g}"
 
 
 def together(answers: Iterable[bool | None]) -> bool | None:
@@ -235,18 +291,27 @@ def together(answers: Iterable[bool | None]) -> bool | None:
     return None if None in answers else True
 
 
-def _reason(rows: list[dict[str, Any]], *, finite: bool, seeds: int) -> str:
-    """Why a criterion, or that of the control, is undecided; empty if none is."""
-    if not finite:
+def _reason(
+    rows: Sequence[Mapping[str, Any]], controls: Sequence[Mapping[str, Any]], *, seeds: int
+) -> str:
+    """Why the criteria or those of a control have no answer, or a control has the wrong one."""
+    every = [("", rows)] + [
+        (f"for the {control['kind']} control, ", control["criteria"]) for control in controls
+    ]
+    if not all(_finite(some) for _, some in every):
         return "a number is not finite"
-    for name in ("", "control "):
-        if together(row[f"{name}satisfied"] for row in rows) is None:
-            row = next(row for row in rows if row[f"{name}satisfied"] is None)
-            low, high = row[f"{name}interval"]
+    for where, some in every:
+        if together(row["satisfied"] for row in some) is None:
+            row = next(row for row in some if row["satisfied"] is None)
+            low, high = row["interval"]
             return (
-                f"{'for the control, ' * bool(name)}{row['words']}: the interval over {seeds} "
-                f"seeds, {low:.3g} to {high:.3g}, includes the threshold ({row['asked']})"
+                f"{where}{row['words']}: the interval over {seeds} seeds, {low:.3g} to {high:.3g}, "
+                f"includes the threshold ({row['asked']})"
             )
+    for control in controls:
+        if control["passes"] is not control["must pass"]:
+            does = "satisfies" if control["passes"] else "does not satisfy"
+            return f"the {control['kind']} control, {control['words']}, {does} the criteria"
     return ""
 
 
@@ -280,7 +345,11 @@ def _count(series: Series) -> int:
 
 
 def _numbers(
-    experiment: Experiment, series: Series, medians: Series, rows: list[dict[str, Any]]
+    experiment: Experiment,
+    series: Series,
+    medians: Series,
+    rows: Sequence[Mapping[str, Any]],
+    controls: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     measured = {
         net: {
@@ -295,11 +364,18 @@ def _numbers(
         for net, quantities in series.items()
     }
     return {
-        "criteria": [{name: _plain(value) for name, value in row.items()} for row in rows],
+        "criteria": _plain_rows(rows),
+        "controls": [
+            {**control, "criteria": _plain_rows(control["criteria"])} for control in controls
+        ],
         "measured": measured,
         "printed": {net: dict(values) for net, values in experiment.printed.items()},
         "positions": {name: list(values) for name, values in experiment.positions.items()},
     }
+
+
+def _plain_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: _plain(value) for name, value in row.items()} for row in rows]
 
 
 def _plain(value: Any) -> Any:

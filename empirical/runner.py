@@ -63,7 +63,7 @@ def check(claim: Claim, settings: Settings, *, root: Path | None = None) -> Evid
     -------
     Evidence
         `holds` tells whether every criterion is satisfied (None where a number is not finite),
-        `control_differs` whether the control got the opposite answer.  `series` holds every
+        `control_differs` whether the controls behaved as they must.  `series` holds every
         quantity of every network as an array whose first axis is the seed.
 
     Raises
@@ -113,7 +113,7 @@ def measure(claim: Claim, settings: Settings, *, root: Path, seeds: int | None =
             "precision": "float32",  # of every network that is not trained
             **_training(results),
             **experiment.networks_at(settings.scale),
-            "control": experiment.control,
+            **{control.net: control.words for control in experiment.controls},
         },
         seconds=sum(row["seconds"] for row in results),
         runs=[_begun(run) for row in results for run in row["trained"]],

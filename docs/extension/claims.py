@@ -172,7 +172,10 @@ def _experiment(
             [
                 *([f"{name}: {words}"] for name, words in trial.networks_in_words()),
                 [f"data: {trial.data or 'images given by --data, or the embedded photographs'}"],
-                [f"control: {trial.control}; it replaces the network {trial.made_of}"],
+                *(
+                    [f"{control.kind} control: {control.words}, in place of {control.made_of}"]
+                    for control in trial.controls
+                ),
             ]
         ),
         table(("scale", "batch", "seeds", "updates a run", "images read"), scales),
@@ -201,7 +204,7 @@ def _result(evidence: Evidence, figure: tuple[str, str] | None) -> list[nodes.No
             ]
         ),
         table(
-            ("criterion", "required", "measured", "seeds", "control"),
+            published.criteria_columns(evidence),
             published.criteria_rows(evidence),
         ),
     ]

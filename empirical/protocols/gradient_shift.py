@@ -8,7 +8,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.shift_callbacks import SHORT, is_measured
@@ -128,8 +136,13 @@ def experiment(
     return Experiment(
         run=run,
         criteria=CRITERIA,
-        control=f"with BN, the earlier layers moved by {SHORT:g} of the step",
-        made_of=WITH,
+        controls=(
+            Control(
+                f"with BN, the earlier layers moved by {SHORT:g} of the step",
+                passes=False,
+                made_of=WITH,
+            ),
+        ),
         draw=draw,
         networks=networks,
         sizes=sizes,

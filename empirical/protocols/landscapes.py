@@ -12,7 +12,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.networks.table import Initialisation, Norm
 from bnproof.empirical.protocols.curves import Array
 from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES, vgg
@@ -285,8 +293,7 @@ def experiment(
     return Experiment(
         run=run,
         criteria=criteria,
-        control=FLAT,
-        made_of=WITH,
+        controls=(Control(FLAT, passes=True, made_of=WITH),),
         draw=draw,
         networks=NETWORKS,
         sizes=SIZES,

@@ -3,7 +3,15 @@
 from typing import Final
 
 from bnproof.empirical.data.load import load
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.noisy import (
     DIGITS,
@@ -70,8 +78,7 @@ def experiment(name: str = "") -> Experiment:
     return Experiment(
         run=run,
         criteria=CRITERIA,
-        control="the same noise without BN",
-        made_of=NOISY,
+        controls=(Control("the same noise without BN", passes=False, made_of=NOISY),),
         draw=draw,
         networks=NETWORKS,
         sizes=DIGITS if name else SIZES,

@@ -123,9 +123,9 @@ def results() -> str:
         "interval in parentheses; a criterion is decided if the whole interval is on one side of "
         "what is required, and a verdict is *undecided* if too few are. Each end of an interval is "
         f"on its side of the median with the stated confidence, {confidence(3):.1%} with three "
-        f"seeds and {confidence(5):.1%} with five. The column *control* shows the same quantity "
-        "with the control in place of the network from which it was made: for the control, the "
-        "criteria as a whole must give the opposite answer.",
+        f"seeds and {confidence(5):.1%} with five. The columns of the controls show the same "
+        "quantity with a control in place of the network from which it was made: a positive "
+        "control must satisfy the criteria as a whole, a negative one must not.",
     ]
     for claim in experiments():
         evidence = published.evidence(claim)
@@ -136,7 +136,7 @@ def results() -> str:
 
 def _result(claim: Claim, evidence: Evidence) -> str:
     """One experiment: settings, criteria and, if the source prints numbers, a comparison."""
-    about = evidence.provenance
+    about, columns = evidence.provenance, published.criteria_columns(evidence)
     rows = [
         f"## {claim.id}",
         "",
@@ -145,10 +145,10 @@ def _result(claim: Claim, evidence: Evidence) -> str:
         f"**{decide([evidence])}** at scale {about['scale']}. `{about['command']}`, "
         f"{about['data set']}, {len(about['seeds'])} seeds (confidence "
         f"{about[CONFIDENCE]:.1%}), {published.machine(evidence)}, "
-        f"{about['measured']}, commit {about['commit']}. Control: {about['control']}.",
+        f"{about['measured']}, commit {about['commit']}. {published.controls_in_words(evidence)}.",
         "",
-        "| criterion | required | measured | seeds | control |",
-        "|---|---|---|---|---|",
+        row(*columns),
+        "|" + "---|" * len(columns),
         *(row(*cells) for cells in published.criteria_rows(evidence)),
     ]
     printed = [row(*cells) for cells in published.printed_rows(evidence)]

@@ -97,8 +97,9 @@ def unless_open(evidence: Evidence) -> Evidence:
 
     A number that is not finite is no matter of seeds, and still counts against the claim.
     """
-    rows = evidence.numbers.get("criteria", ())
-    broken = any(row[name] is None for row in rows for name in ("value", "control value"))
+    numbers = evidence.numbers
+    judged = [numbers, *numbers.get("controls", ())]
+    broken = any(row["value"] is None for part in judged for row in part.get("criteria", ()))
     if evidence.kind is not Kind.EXPERIMENT or not evidence.reason or broken:
         return evidence
     return replace(evidence, holds=None, control_differs=True)

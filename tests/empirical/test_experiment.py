@@ -10,8 +10,10 @@ from bnproof.empirical.experiment import (
     CONFIDENCE,
     CONTROL,
     RISK,
+    SECOND,
     WITH,
     WITHOUT,
+    Control,
     Criterion,
     Experiment,
     confidence,
@@ -62,38 +64,62 @@ def test_one_threshold_is_given(threshold: dict[str, float]) -> None:
         criterion(**threshold)
 
 
-def judged(values: list[float], control: list[float], other: float = 5.0, **experiment):
-    """Verdict on q of the network with BN, of which the control is one."""
+def judged(
+    values: list[float],
+    control: list[float],
+    other: float = 5.0,
+    positive: list[float] | None = None,
+    **experiment,
+):
+    """Verdict on q of the network with BN, which the controls were made of.
+
+    The negative control is always measured, the positive one if it is given.
+    """
     made = Experiment(
         run=lambda trial: {},
         criteria=(
             criterion(at_least=2.0),
             Criterion(net=WITHOUT, quantity="q", words="theirs", at_most=5.0),
         ),
-        control="c",
+        controls=(
+            Control("n", passes=False, made_of=WITH),
+            Control("p", passes=True, made_of=WITH, net=SECOND),
+        ),
         draw=lambda fig, evidence: "",
-        made_of=WITH,
         **experiment,
     )
     series = {
         WITH: {"q": np.array(values), "picture": np.zeros(3)},
         WITHOUT: {"q": np.full(3, other)},
         CONTROL: {"q": np.array(control)},
+        **({} if positive is None else {SECOND: {"q": np.array(positive)}}),
     }
     return judge(made, series, where="three seeds")
 
 
-def test_the_interval_over_seeds_decides_and_the_control_must_differ() -> None:
-    evidence = judged([2.0, 3.0, 9.0], [1.0, 1.5, 1.9])
+def test_the_interval_over_seeds_decides_and_the_controls_must_behave() -> None:
+    evidence = judged([2.0, 3.0, 9.0], [1.0, 1.5, 1.9], positive=[2.0, 3.0, 4.0])
     assert evidence.holds is True
     assert evidence.control_differs is True
     first, second = evidence.numbers["criteria"]
     assert (first["value"], first["satisfied"], first["seeds that satisfy it"]) == (3.0, True, 3)
     assert first["interval"] == [2.0, 9.0]
-    assert (first["control value"], first["control satisfied"]) == (1.5, False)
-    assert (second["value"], second["control value"], second["control satisfied"]) == (5, 5, True)
+    assert second["value"] == 5
+    negative, positive = evidence.numbers["controls"]
+    assert (negative["kind"], negative["must pass"], negative["passes"]) == (
+        *("negative", False),
+        False,
+    )
+    assert (positive["kind"], positive["must pass"], positive["passes"]) == (
+        *("positive", True),
+        True,
+    )
+    first, second = negative["criteria"]
+    assert (first["value"], first["satisfied"]) == (1.5, False)
+    assert (second["value"], second["satisfied"]) == (5, True)
     assert evidence.numbers["measured"][WITH]["q"] == {"median": 3, "smallest": 2, "largest": 9}
-    assert "the control does not pass: the q 1.5" in evidence.summary
+    assert "the negative control does not pass: the q 1.5" in evidence.summary
+    assert "the positive control passes" in evidence.summary
     assert evidence.provenance[CONFIDENCE] == 0.875
     assert evidence.reason == ""
 
@@ -107,7 +133,9 @@ def test_a_threshold_inside_the_interval_leaves_it_undecided() -> None:
     )
     evidence = judged([2.0, 2.0, 9.0], [1.0, 1.5, 9.0])
     assert (evidence.holds, evidence.control_differs) == (True, False)
-    assert evidence.reason.startswith("for the control, the q: the interval over 3 seeds, 1 to 9")
+    assert evidence.reason.startswith(
+        "for the negative control, the q: the interval over 3 seeds, 1 to 9"
+    )
 
 
 def test_a_criterion_that_fails_decides_whatever_is_open() -> None:
@@ -144,21 +172,39 @@ def test_an_interval_covers_the_median_as_often_as_is_said() -> None:
         assert share == pytest.approx(confidence(8), abs=error)
 
 
+LOW, HIGH = [1.0, 1.0, 1.0], [2.0, 2.0, 2.0]  # below the threshold, and not
+
+
 @pytest.mark.parametrize(
-    ("values", "control", "other", "holds", "differs"),
+    ("values", "negative", "positive", "other", "holds", "counts"),
     [
-        ([2, 2, 2], [2, 2, 2], 5, True, False),  # a control that passes too decides nothing
-        ([1, 1, 1], [2, 2, 2], 5, False, True),
-        ([1, 1, 1], [1, 1, 1], 5, False, False),
-        ([2, 2, 2], [1, 1, 1], 6, False, False),  # one criterion of two
-        ([2, math.nan, 2], [1, 1, 1], 5, None, False),
-        ([2, 2, 2], [1, math.inf, math.inf], 5, None, False),
+        (HIGH, LOW, HIGH, 5, True, True),
+        (HIGH, LOW, None, 5, True, True),  # a positive control is not needed for this answer
+        (LOW, LOW, HIGH, 5, False, True),
+        (LOW, LOW, None, 5, False, False),  # and here the negative one is not enough
+        (HIGH, HIGH, HIGH, 5, True, False),  # a wrong control, whatever the answer
+        (LOW, HIGH, HIGH, 5, False, False),
+        (HIGH, LOW, LOW, 5, True, False),
+        (LOW, LOW, LOW, 5, False, False),
+        (HIGH, LOW, HIGH, 6, False, False),  # one criterion of two, which no control can satisfy
+        ([2, math.nan, 2], LOW, HIGH, 5, None, False),
+        (HIGH, [1, math.inf, math.inf], HIGH, 5, True, False),
+        (HIGH, LOW, [2, 2, 1], 5, True, False),  # an undecided control
     ],
 )
-def test_verdicts(values, control, other, holds, differs) -> None:
-    evidence = judged(values, control, other)
+def test_verdicts(values, negative, positive, other, holds, counts) -> None:
+    evidence = judged(values, negative, other, positive)
     assert evidence.holds is holds
-    assert evidence.control_differs is differs
+    assert evidence.control_differs is counts
+    decided = {True: Verdict.REPRODUCED, False: Verdict.NOT_REPRODUCED}
+    assert decide([evidence]) is (decided[holds] if counts else Verdict.UNDECIDED)
+    assert bool(why_undecided([evidence])) is not counts
+
+
+def test_the_reason_names_a_control_with_the_wrong_answer() -> None:
+    assert judged(HIGH, HIGH).reason == "the negative control, n, satisfies the criteria"
+    wrong = judged(HIGH, LOW, positive=LOW)
+    assert wrong.reason == "the positive control, p, does not satisfy the criteria"
 
 
 def test_pictures_are_left_out_of_the_numbers() -> None:

@@ -8,7 +8,15 @@ import pytest
 
 from bnproof.empirical import runner as runner
 from bnproof.empirical.data.load import load
-from bnproof.empirical.experiment import CONFIDENCE, CONTROL, WITH, WITHOUT, Criterion, Experiment
+from bnproof.empirical.experiment import (
+    CONFIDENCE,
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+)
 from bnproof.empirical.runner import check, measure, measure_seed, trial_of
 from bnproof.empirical.training import provenance
 from bnproof.empirical.trial import MissingError, Size, look_up
@@ -46,7 +54,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=(Criterion(net=WITHOUT, quantity="order", at_most=2, words="order"),),
-            control="made up",
+            controls=(Control("made up", passes=False),),
             draw=lambda fig, evidence: "a toy",
             sizes=SIZES,
         ),

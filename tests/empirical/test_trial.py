@@ -24,7 +24,7 @@ def claim(run) -> Claim:
     means = Experiment(
         run=run,
         criteria=(Criterion(net=WITH, quantity="q", at_most=2, words="q"),),
-        control="none",
+        controls=(),
         draw=lambda fig, evidence: "",
         sizes=SIZES,
     )

@@ -5,7 +5,15 @@ from typing import Any
 
 import torch
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Points
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import listed
@@ -115,7 +123,11 @@ CLAIM = Claim(
                     at_least=0.5**0.5,
                 ),
             ),
-            control="without BN, means and gradients of the channels paired at random",
+            controls=(
+                Control(
+                    "without BN, means and gradients of the channels paired at random", passes=False
+                ),
+            ),
             draw=draw,
             positions={"layer": LAYERS},
             plot_only=frozenset({"channels"}),

@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Histogram
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import rounded
@@ -119,7 +127,11 @@ CLAIM = Claim(
                 Criterion(WITHOUT, "kurtosis", "kurtosis without BN", at_least=LAPLACE),
                 Criterion(WITH, "kurtosis", "kurtosis with BN", at_most=LAPLACE),
             ),
-            control="without BN, all weights and biases from PyTorch's default law",
+            controls=(
+                Control(
+                    "without BN, all weights and biases from PyTorch's default law", passes=False
+                ),
+            ),
             draw=draw,
             printed={WITHOUT: {OVER: PRINTED, BULK: PRINTED}},
             positions={"layer": (LAYER,)},

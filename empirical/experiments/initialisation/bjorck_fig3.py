@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves, Upright
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.landscape import Path
@@ -120,7 +128,11 @@ CLAIM = Claim(
                     at_least=DIVERGED,
                 ),
             ),
-            control="without BN, all weights and biases from PyTorch's default law",
+            controls=(
+                Control(
+                    "without BN, all weights and biases from PyTorch's default law", passes=False
+                ),
+            ),
             draw=draw,
             printed={net: {"rate of training": rate} for net, rate in PRINTED.items()},
         ),

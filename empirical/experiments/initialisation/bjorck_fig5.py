@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves, Panel, Points
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import rounded
@@ -150,9 +158,14 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=_criteria(),
-            control=(
-                "without BN, all weights and biases from PyTorch's default law, whose "
-                "kernels have a third of Xavier's variance"
+            controls=(
+                Control(
+                    (
+                        "without BN, all weights and biases from PyTorch's default law, whose "
+                        "kernels have a third of Xavier's variance"
+                    ),
+                    passes=False,
+                ),
             ),
             draw=draw,
             printed={WITHOUT: {LARGEST: PRINTED, LOGIT: PRINTED}},

@@ -5,7 +5,15 @@ from typing import Any
 
 from torch import Tensor
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Image
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.table import (
@@ -112,7 +120,11 @@ CLAIM = Claim(
                 Criterion(WITHOUT, "cosine", "mean cosine of rows without BN", at_least=0.25),
                 Criterion(WITH, "cosine", "mean cosine of rows with BN", at_most=0.25),
             ),
-            control="without BN, the classes of every row permuted independently",
+            controls=(
+                Control(
+                    "without BN, the classes of every row permuted independently", passes=False
+                ),
+            ),
             draw=draw,
             plot_only=frozenset({"gradients"}),
         ),

@@ -5,7 +5,15 @@ from typing import Any
 
 from torch import Tensor
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Image
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.table import dominance, kernel_gradients, shuffled
@@ -97,7 +105,9 @@ CLAIM = Claim(
                 # "Less pronounced with batch normalization": by a factor of two or more.
                 Criterion(WITHOUT, OVER, "the same, without BN / with BN", at_least=2.0),
             ),
-            control="without BN, the entries of the matrix permuted at random",
+            controls=(
+                Control("without BN, the entries of the matrix permuted at random", passes=False),
+            ),
             draw=draw,
             positions={"layer": (LAYER,)},
             plot_only=frozenset({"matrix"}),

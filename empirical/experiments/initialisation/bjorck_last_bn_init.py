@@ -5,7 +5,15 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import SeedMarks
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import LAST, rounded
@@ -132,8 +140,9 @@ CLAIM = Claim(
                 )
                 for name, words in (("scale", "gradient scale"), ("reach", "reach"))
             ),
-            control="one BN too, but after the first convolution",
-            made_of=LAST,
+            controls=(
+                Control("one BN too, but after the first convolution", passes=False, made_of=LAST),
+            ),
             draw=draw,
             sizes={**SIZES, Scale.SMOKE: Size(batch=16, seeds=2)},
             positions={"layer": (LAYER,)},

@@ -8,7 +8,15 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.table import Norm, build
@@ -220,9 +228,12 @@ CLAIM = Claim(
                     at_least=LEARNT,
                 ),
             ),
-            control="without BN, at the rate of the network with BN",
+            controls=(
+                Control(
+                    "without BN, at the rate of the network with BN", passes=False, made_of=WITH
+                ),
+            ),
             draw=draw,
-            made_of=WITH,
             networks={
                 "architecture": f"{HIDDEN} fully connected layers of {WIDTH} ReLU units",
                 "initialisation": (

@@ -6,7 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.dense import dense
@@ -159,9 +167,8 @@ CLAIM = Claim(
                 ),
                 *_collapsed(),
             ),
-            control="layer normalisation in place of BN",
+            controls=(Control("layer normalisation in place of BN", passes=False, made_of=WITH),),
             draw=draw,
-            made_of=WITH,
             networks={
                 "architecture": (
                     f"fully connected layers of {FIRST} units and more up to the batch, {DEPTH} "

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from torch.nn import functional
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Experiment, Measured
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Control, Experiment, Measured
 from bnproof.empirical.experiments.landscape import loss_surface as trained
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import rounded
@@ -102,7 +102,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=trained.criteria(),
-            control="with BN, on a plane of other random directions",
+            controls=(Control("with BN, on a plane of other random directions", passes=False),),
             draw=draw,
             plot_only=frozenset({"losses", "steps"}),
             networks={

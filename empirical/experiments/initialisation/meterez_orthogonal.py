@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import torch
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Experiment, Measured
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Control, Experiment, Measured
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import rounded
@@ -105,10 +105,9 @@ CLAIM = Claim(
             criteria=bounded(
                 LAYERS, "growth per layer of the squared gradient, BN and orthogonal weights"
             ),
-            control="with BN, Gaussian weights",
+            controls=(Control("with BN, Gaussian weights", passes=False, made_of=WITH),),
             draw=draw,
             positions={"layer": INNER[SHOWN]},
-            made_of=WITH,
             networks={
                 "architecture": (
                     f"{LAYERS} fully connected linear layers as wide as the batch less 1, at "

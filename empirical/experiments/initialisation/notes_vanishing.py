@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Experiment, Measured
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Control, Experiment, Measured
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import rounded
@@ -85,10 +85,15 @@ CLAIM = Claim(
             # Neither explodes nor vanishes: over 50 layers the length of the gradient changes by at
             # most one order of magnitude.
             criteria=bounded(LAYERS, "growth per layer of the squared gradient with BN"),
-            control="with BN, every hidden layer adds its input to its output",
+            controls=(
+                Control(
+                    "with BN, every hidden layer adds its input to its output",
+                    passes=True,
+                    made_of=WITH,
+                ),
+            ),
             draw=draw,
             positions={"layer": INNER},
-            made_of=WITH,
             networks={
                 "architecture": (
                     f"{LAYERS} fully connected layers of {WIDTH} ReLU units at initialisation, "

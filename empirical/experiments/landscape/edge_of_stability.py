@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import rounded
@@ -171,8 +179,7 @@ CLAIM = Claim(
                     at_most=EDGE * WITHIN,
                 ),
             ),
-            control="the same networks before training",
-            made_of=EVERY,
+            controls=(Control("the same networks before training", passes=False, made_of=EVERY),),
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,

@@ -6,7 +6,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Image
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import rounded
@@ -195,7 +203,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=criteria(),
-            control="with BN, on a plane of other random directions",
+            controls=(Control("with BN, on a plane of other random directions", passes=False),),
             draw=draw,
             plot_only=frozenset({"losses", "steps"}),
             networks={

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import CONTROL, WITH, Control, Criterion, Experiment, Measured
 from bnproof.empirical.figures.panels import Curves, Image
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.curves import recorded
@@ -122,11 +122,16 @@ CLAIM = Claim(
                     at_least=SIGNIFICANT,
                 ),
             ),
-            control=(
-                "the same networks under the loss half the squared length of all normalised "
-                "activations, whose gradient is the activation"
+            controls=(
+                Control(
+                    (
+                        "the same networks under the loss half the squared length of all "
+                        "normalised activations, whose gradient is the activation"
+                    ),
+                    passes=True,
+                    made_of=WITH,
+                ),
             ),
-            made_of=WITH,
             draw=draw,
             plot_only=frozenset({"course"}),
             networks=NETWORKS,

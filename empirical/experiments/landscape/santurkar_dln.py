@@ -4,7 +4,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import OTHER_SEED
@@ -106,8 +114,13 @@ CLAIM = Claim(
                 # "Significantly better in terms of loss": at most half of it.
                 Criterion(WITH, LOWER, "final loss with BN / without BN", at_most=0.5),
             ),
-            control="without BN, another seed, hence another network and another linear map",
-            made_of=WITH,
+            controls=(
+                Control(
+                    "without BN, another seed, hence another network and another linear map",
+                    passes=False,
+                    made_of=WITH,
+                ),
+            ),
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,

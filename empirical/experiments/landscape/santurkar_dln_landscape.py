@@ -5,7 +5,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import listed
@@ -132,8 +140,13 @@ CLAIM = Claim(
                 )
                 for kind, words in KINDS.items()
             ),
-            control=f"a linear network of {SHALLOW} layers without BN, on the same map",
-            made_of=WITH,
+            controls=(
+                Control(
+                    f"a linear network of {SHALLOW} layers without BN, on the same map",
+                    passes=True,
+                    made_of=WITH,
+                ),
+            ),
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,

@@ -5,7 +5,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves, Points
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.activations import activation_shift
@@ -190,8 +198,7 @@ CLAIM = Claim(
                     at_least=0.5,
                 ),
             ),
-            control="BN once more, from another seed",
-            made_of=LSUV,
+            controls=(Control("BN once more, from another seed", passes=True, made_of=LSUV),),
             draw=draw,
             networks={
                 "architecture": {scale: f"ResNet-{depth}" for scale, depth in DEPTH.items()},

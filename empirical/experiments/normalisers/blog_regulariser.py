@@ -6,7 +6,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.trial import Size, Trained, Trial
@@ -159,10 +167,15 @@ CLAIM = Claim(
                     at_most=0.95,
                 ),
             ),
-            control="without BN, images augmented by crops and reflections",
+            controls=(
+                Control(
+                    "without BN, images augmented by crops and reflections",
+                    passes=True,
+                    made_of=WITH,
+                ),
+            ),
             draw=draw,
             plot_only=frozenset({"gap at the drawn losses"}),
-            made_of=WITH,
             networks={
                 "architecture": {
                     scale: (

@@ -5,7 +5,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.table import Nonlinearity, Norm
@@ -158,7 +166,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=criteria("sigmoid"),
-            control="without BN, tanh in place of the sigmoid",
+            controls=(Control("without BN, tanh in place of the sigmoid", passes=False),),
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,

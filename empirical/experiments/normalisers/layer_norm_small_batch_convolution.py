@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bnproof.empirical.experiment import CONTROL, WITH, Experiment, Measured
+from bnproof.empirical.experiment import CONTROL, WITH, Control, Experiment, Measured
 from bnproof.empirical.experiments.normalisers.layer_norm_small_batch import (
     CRITERIA,
     DENSE,
@@ -41,8 +41,13 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=CRITERIA,
-            control="a fully connected network, whose units have no places besides the images",
-            made_of=LAYER,
+            controls=(
+                Control(
+                    "a fully connected network, whose units have no places besides the images",
+                    passes=True,
+                    made_of=LAYER,
+                ),
+            ),
             draw=draw,
             networks={
                 "architecture": {scale: f"ResNet-{depth}" for scale, depth in DEPTHS.items()},

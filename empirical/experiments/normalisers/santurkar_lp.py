@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.table import Norm
@@ -148,8 +156,13 @@ CLAIM = Claim(
                     for quantity, words in QUANTITIES.items()
                 ),
             ),
-            control="without BN, from other initial weights and in another order of the images",
-            made_of=PRINTED,
+            controls=(
+                Control(
+                    "without BN, from other initial weights and in another order of the images",
+                    passes=False,
+                    made_of=PRINTED,
+                ),
+            ),
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,

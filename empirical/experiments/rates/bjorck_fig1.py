@@ -2,7 +2,15 @@
 
 from typing import Any, Final
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.matched_rates import (
     PROVENANCE,
@@ -78,8 +86,13 @@ CLAIM = Claim(
                 # compare.
                 Criterion(WITHOUT, ACCURACY, "test accuracy without BN", at_least=LEARNT),
             ),
-            control="without BN, from other initial weights and in another order of the images",
-            made_of=MATCHED,
+            controls=(
+                Control(
+                    "without BN, from other initial weights and in another order of the images",
+                    passes=True,
+                    made_of=MATCHED,
+                ),
+            ),
             draw=draw,
             networks=PROVENANCE,
             sizes=SIZES,

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from bnproof.empirical.experiment import CONTROL, WITH, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import CONTROL, WITH, Control, Criterion, Experiment, Measured
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import MIDDLE, SMALL
 from bnproof.empirical.protocols.matched_rates import (
@@ -79,8 +79,11 @@ CLAIM = Claim(
                     at_least=CLEAR,
                 ),
             ),
-            control="training labels shuffled, with BN at rate 0.1",
-            made_of=WITH,
+            controls=(
+                Control(
+                    "training labels shuffled, with BN at rate 0.1", passes=False, made_of=WITH
+                ),
+            ),
             draw=draw,
             networks=PROVENANCE,
             sizes=SIZES,

@@ -2,7 +2,15 @@
 
 from typing import Any, Final
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import SeedMarks
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import LAST
@@ -94,8 +102,13 @@ CLAIM = Claim(
                 # A single BN layer allows no more than all of them.
                 Criterion(LAST, REST, "largest rate with one BN / with all", at_most=1.0),
             ),
-            control="without BN, from other initial weights and in another order of the images",
-            made_of=LAST,
+            controls=(
+                Control(
+                    "without BN, from other initial weights and in another order of the images",
+                    passes=False,
+                    made_of=LAST,
+                ),
+            ),
             draw=draw,
             printed={LAST: {LARGEST: PRINTED}, WITHOUT: {LARGEST: 0.0001}},
             networks={

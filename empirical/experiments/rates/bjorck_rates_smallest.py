@@ -1,6 +1,6 @@
 """Without BN the rate must be reduced to 0.0001 for convergence (S3, section 2)."""
 
-from bnproof.empirical.experiment import WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import WITHOUT, Control, Criterion, Experiment, Measured
 from bnproof.empirical.experiments.rates.bjorck_rates import (
     LARGEST,
     PROVENANCE,
@@ -53,7 +53,11 @@ CLAIM = Claim(
                     at_least=LEARNT,
                 ),
             ),
-            control="with BN, training labels shuffled; at the rates 0.0001 and 0.1",
+            controls=(
+                Control(
+                    "with BN, training labels shuffled; at the rates 0.0001 and 0.1", passes=False
+                ),
+            ),
             draw=draw,
             networks=PROVENANCE,
             sizes=TRAINING,

@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.landscapes import sweep
@@ -82,8 +90,9 @@ CLAIM = Claim(
                 )
                 for init in INITS
             ),
-            control="without BN, from the other initialisation",
-            made_of=WITH,
+            controls=(
+                Control("without BN, from the other initialisation", passes=False, made_of=WITH),
+            ),
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,

@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from bnproof.empirical.experiment import WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import WITH, WITHOUT, Control, Criterion, Experiment, Measured
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import listed
 from bnproof.empirical.metrics.shift_callbacks import LONG, MOVED
@@ -73,8 +73,7 @@ CLAIM = Claim(
                     at_most=1.0,
                 ),
             ),
-            control="without BN, another seed",
-            made_of=WITH,
+            controls=(Control("without BN, another seed", passes=False, made_of=WITH),),
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bnproof.empirical.experiment import WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import WITH, WITHOUT, Control, Criterion, Experiment, Measured
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import by_layer
 from bnproof.empirical.metrics.shift_callbacks import MOVED
@@ -75,8 +75,7 @@ CLAIM = Claim(
                     at_least=2.0,
                 ),
             ),
-            control="without BN, another seed",
-            made_of=WITH,
+            controls=(Control("without BN, another seed", passes=False, made_of=WITH),),
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,

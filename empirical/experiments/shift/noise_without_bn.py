@@ -1,6 +1,14 @@
 """Noise that a network with BN tolerates prevents one without BN from training (S4, A18 2.1)."""
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.noisy import (
     ARMS,
@@ -79,8 +87,13 @@ CLAIM = Claim(
                     WITHOUT, "best accuracy", "best accuracy without BN and noise", at_least=LEARNS
                 ),
             ),
-            control="the same network and noise, the labels of the training images shuffled",
-            made_of=NOISE,
+            controls=(
+                Control(
+                    "the same network and noise, the labels of the training images shuffled",
+                    passes=True,
+                    made_of=NOISE,
+                ),
+            ),
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,

@@ -71,7 +71,8 @@ def show(experiment_id: str, /) -> None:
         print(f"source      {source}")
     for criterion in spec.criteria:
         print(f"criterion   {criterion.words}: {criterion.asked}")
-    print(f"control     {spec.control}")
+    for control in spec.controls:
+        print(f"control     {control.kind}: {control.words}")
     for name, words in spec.networks_in_words():
         print(f"{name:11} {words}")
     for scale, size in spec.sizes.items():

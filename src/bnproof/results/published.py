@@ -131,21 +131,39 @@ def machine(evidence: Evidence) -> str:
 
 
 def criteria_rows(evidence: Evidence) -> list[tuple[str, ...]]:
-    """Return for each criterion: quantity, requirement, measured, seeds that meet it, control.
+    """Return for each criterion: quantity, requirement, measured, seeds that meet it, controls.
 
     What is measured is the median over seeds, and the confidence interval that decides.
     """
     seeds = len(evidence.provenance["seeds"])
+    controls = [control["criteria"] for control in evidence.numbers["controls"]]
     return [
         (
             row["words"],
             row["asked"],
-            f"{_listed(row['value'])} ({_span(row['interval'])})",
+            _measured(row),
             f"{row['seeds that satisfy it']} of {seeds}",
-            f"{_listed(row['control value'])} ({_span(row['control interval'])})",
+            *map(_measured, others),
         )
-        for row in evidence.numbers["criteria"]
+        for row, *others in zip(evidence.numbers["criteria"], *controls, strict=True)
     ]
+
+
+def criteria_columns(evidence: Evidence) -> tuple[str, ...]:
+    """Return the headings of `criteria_rows`."""
+    controls = (f"{control['kind']} control" for control in evidence.numbers["controls"])
+    return ("criterion", "required", "measured", "seeds", *controls)
+
+
+def controls_in_words(evidence: Evidence) -> str:
+    """Return how each control was made."""
+    return "; ".join(
+        f"{control['kind']} control: {control['words']}" for control in evidence.numbers["controls"]
+    )
+
+
+def _measured(row: Mapping[str, Any]) -> str:
+    return f"{_listed(row['value'])} ({_span(row['interval'])})"
 
 
 def printed_rows(evidence: Evidence) -> list[tuple[str, ...]]:

@@ -53,7 +53,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=(Criterion(net=WITHOUT, quantity="{quantity}", at_most=9, words="w"),),
-            control="made up",
+            controls=(),
             draw=lambda fig, evidence: "a toy",
             sizes=SIZES,
         ),

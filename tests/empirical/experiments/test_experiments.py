@@ -20,6 +20,7 @@ from bnproof.empirical.experiment import (
     NETS,
     WITH,
     WITHOUT,
+    Control,
     Criterion,
     Experiment,
     draw,
@@ -71,7 +72,7 @@ TOY = Experiment(
         Criterion(net=WITHOUT, quantity="size", at_most=3, words="size without BN"),
         Criterion(net=WITH, quantity="row", at_least=10, words="row with BN"),
     ),
-    control="made up",
+    controls=(Control("made up", passes=False),),
     draw=lambda fig, evidence: "a toy",
 )
 
@@ -104,10 +105,11 @@ def test_seeds_are_held_against_the_criteria():
         "smallest": 2,
         "largest": 2,
     }
-    assert evidence.numbers["criteria"][0]["control value"] == 50
+    (control,) = evidence.numbers["controls"]
+    assert control["criteria"][0]["value"] == 50
     assert evidence.numbers["criteria"][1]["asked"] == "at least 10"
     assert "size without BN 2 (asked: at most 3)" in evidence.summary
-    assert "the control does not pass: size without BN 50" in evidence.summary
+    assert "the negative control does not pass: size without BN 50" in evidence.summary
 
 
 def test_every_entry_of_a_row_must_satisfy_the_criterion():
@@ -116,17 +118,19 @@ def test_every_entry_of_a_row_must_satisfy_the_criterion():
     assert evidence.numbers["criteria"][1]["value"] == 9
 
 
-def test_a_control_that_gets_the_same_answer_leaves_it_undecided():
+def test_a_control_with_the_wrong_answer_leaves_it_undecided():
     passing = judge(TOY, measured(control=1.0), where="toys")
     assert (passing.holds, passing.control_differs) == (True, False)
-    assert "the control passes" in passing.summary
+    assert "the negative control passes" in passing.summary
+    assert passing.reason == "the negative control, made up, satisfies the criteria"
     failing = judge(TOY, measured(without=5.0), where="toys")
     assert (failing.holds, failing.control_differs) == (False, False)
     assert decide([passing]) is decide([failing]) is Verdict.UNDECIDED
 
 
-def test_a_false_statement_is_not_reproduced_if_its_control_passes():
-    evidence = judge(TOY, measured(without=5.0, control=1.0), where="toys")
+def test_a_false_statement_is_not_reproduced_if_its_positive_control_passes():
+    toy = replace(TOY, controls=(Control("made up", passes=True),))
+    evidence = judge(toy, measured(without=5.0, control=1.0), where="toys")
     assert decide([evidence]) is Verdict.NOT_REPRODUCED
 
 
@@ -171,11 +175,13 @@ def test_scales_have_the_seeds_and_batches_that_are_promised():
 
 
 def test_a_control_stands_for_the_network_that_it_was_made_of():
-    toy = replace(TOY, criteria=TOY.criteria[1:], made_of=WITH)
+    control = Control("made up", passes=False, made_of=WITH)
+    toy = replace(TOY, criteria=TOY.criteria[1:], controls=(control,))
     evidence = judge(toy, measured(), where="toys")
     assert (evidence.holds, evidence.control_differs) == (True, True)
-    assert evidence.numbers["criteria"][0]["control value"] == 0
-    assert not judge(replace(toy, made_of=WITHOUT), measured(), where="toys").control_differs
+    assert evidence.numbers["controls"][0]["criteria"][0]["value"] == 0
+    other = replace(toy, controls=(replace(control, made_of=WITHOUT),))
+    assert not judge(other, measured(), where="toys").control_differs
 
 
 def test_the_folder_holds_every_figure_at_initialisation():
@@ -191,11 +197,15 @@ def test_evidence_is_as_expected(found, claim_id):
     evidence = found(claim_id)
     # The smallest scale has too few seeds for some intervals: the medians have to agree.
     criteria = experiment_of(CLAIMS[claim_id]).criteria
-    pairs = list(zip(criteria, evidence.numbers["criteria"], strict=True))
-    holds = all(criterion.satisfied(row["value"]) for criterion, row in pairs)
-    passes = all(criterion.satisfied(row["control value"]) for criterion, row in pairs)
+
+    def hold(rows):
+        pairs = zip(criteria, rows, strict=True)
+        return all(criterion.satisfied(row["value"]) for criterion, row in pairs)
+
+    holds = hold(evidence.numbers["criteria"])
     assert holds is (CLAIMS[claim_id].expected is Verdict.REPRODUCED), evidence.summary
-    assert passes is not holds, evidence.summary
+    for control in evidence.numbers["controls"]:
+        assert hold(control["criteria"]) is control["must pass"], evidence.summary
 
 
 @EVERY
@@ -214,9 +224,11 @@ def test_evidence_says_what_was_measured_on_what(found, claim_id):
 
 @EVERY
 def test_every_criterion_has_a_number(found, claim_id):
-    for row in found(claim_id).numbers["criteria"]:
-        assert isinstance(row["value"], float), row
-        assert isinstance(row["control value"], float), row
+    numbers = found(claim_id).numbers
+    assert len(numbers["controls"]) == len(experiment_of(MEASURED[claim_id]).controls)
+    for part in (numbers, *numbers["controls"]):
+        for row in part["criteria"]:
+            assert isinstance(row["value"], float), row
 
 
 @EVERY
@@ -280,7 +292,7 @@ def test_the_printed_table_satisfies_its_own_criteria():
     }
     means = CLAIMS["bjorck_table1"].check_of(Experiment)
     evidence = judge(means, series, where="the print")
-    assert (evidence.holds, evidence.control_differs) == (True, True)
+    assert (evidence.holds, evidence.control_differs) == (True, True), evidence.reason
     swapped = series | {WITH: series[WITHOUT], WITHOUT: series[WITH]}
     assert judge(means, swapped, where="the print, swapped").holds is False
 

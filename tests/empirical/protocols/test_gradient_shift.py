@@ -18,5 +18,5 @@ def test_the_control_is_made_of_the_network_with_bn() -> None:
     }
     found = judge(spec, series, where="toys")
     assert (found.holds, found.control_differs) == (True, True)
-    asked = found.numbers["criteria"]
-    assert [row["control value"] for row in asked] == pytest.approx([0.001, 0.6])
+    (control,) = found.numbers["controls"]
+    assert [row["value"] for row in control["criteria"]] == pytest.approx([0.001, 0.6])
