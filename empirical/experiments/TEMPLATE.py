@@ -3,8 +3,11 @@
 The example measures, at initialisation, how much of the positive gradient one class receives.
 """
 
+import torch
+
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -23,13 +26,15 @@ SHARE = "top share"
 
 
 def run(trial: Trial) -> Measured:
-    """Measure one seed: for each network, quantities by name; one network is the control."""
+    """Measure one seed: for each network, the controls included, quantities by name."""
     gradients = {
         WITH: logit_gradients(trial.network("batch"), trial.inputs, trial.labels),
         WITHOUT: logit_gradients(trial.network("none"), trial.inputs, trial.labels),
     }
-    # The control: the effect is destroyed and nothing else is changed.
+    # Controls, chosen before measuring and whatever the answer will be.  In a negative one the
+    # effect is destroyed and nothing else is changed; a positive one has it by construction.
     gradients[CONTROL] = shuffled_rows(gradients[WITHOUT], trial.stream("rows"))
+    gradients[SECOND] = torch.eye(gradients[WITHOUT].shape[1])[:1].expand_as(gradients[WITHOUT])
     return {net: {SHARE: row_agreement(rows).top_share} for net, rows in gradients.items()}
 
 
@@ -63,6 +68,7 @@ CLAIM = Claim(
                 Control(
                     "without BN, the classes of every row permuted independently", passes=False
                 ),
+                Control("every row 1 at the same class", passes=True, net=SECOND),
             ),
             draw=draw,
         ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ def convolution_sums(
     inputs: Tensor,
     labels: Tensor,
     layers: Sequence[int],
-    signs: torch.Generator | None = None,
+    signs: torch.Generator | Literal["positive"] | None = None,
 ) -> dict[int, Sums]:
     """Measure `Sums` at some convolutions on one batch; the loss is the mean cross-entropy.
 
@@ -53,8 +54,8 @@ def convolution_sums(
     layers
         Numbers of convolutions, as `ResNet` counts them.
     signs
-        A CPU generator: as a control, every entry of dL/dO is multiplied by an independent random
-        sign.  This leaves `a` unchanged and destroys any agreement of signs.
+        As a control, other signs of the entries of dL/dO, which leave `a` unchanged: independent
+        random ones from a CPU generator, which destroys any agreement, or all positive.
 
     Raises
     ------
@@ -63,7 +64,9 @@ def convolution_sums(
     """
     sums: dict[int, Sums] = {}
     for number, (module, given, gradient) in _at_outputs(model, inputs, labels, layers).items():
-        if signs is not None:
+        if signs == "positive":
+            gradient = gradient.abs()
+        elif signs is not None:
             flips = torch.randint(0, 2, gradient.shape, generator=signs) * 2 - 1
             gradient = gradient * flips.to(gradient)
         sums[number] = _sums(module, given, gradient)

@@ -142,6 +142,7 @@ def experiment(
                 passes=False,
                 made_of=WITH,
             ),
+            Control("without BN", passes=True, made_of=WITH, net=WITHOUT),
         ),
         draw=draw,
         networks=networks,

@@ -78,7 +78,10 @@ def experiment(name: str = "") -> Experiment:
     return Experiment(
         run=run,
         criteria=CRITERIA,
-        controls=(Control("the same noise without BN", passes=False, made_of=NOISY),),
+        controls=(
+            Control("the same noise without BN", passes=False, made_of=NOISY),
+            Control("BN without noise", passes=True, made_of=NOISY, net=WITH),
+        ),
         draw=draw,
         networks=NETWORKS,
         sizes=DIGITS if name else SIZES,

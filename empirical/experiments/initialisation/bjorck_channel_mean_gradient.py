@@ -1,12 +1,14 @@
 """Without BN, outgoing weights of channels with large means have large gradients (S3, 4.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -29,7 +31,7 @@ HERE = f"rank correlation at layer {LAYER}"
 
 
 def run(trial: Trial) -> Measured:
-    """Correlate channel means with gradients; the control pairs them at random."""
+    """Correlate channel means with gradients; the controls pair them at random and by rank."""
     with_bn, without = (
         kernel_gradients(trial.network(norm), trial.inputs, trial.labels, LAYERS)
         for norm in ("batch", "none")
@@ -38,19 +40,20 @@ def run(trial: Trial) -> Measured:
     return {
         WITH: _correlations(with_bn),
         WITHOUT: _correlations(without),
-        CONTROL: _correlations(without, order),
+        CONTROL: _correlations(without, lambda means, sizes: (shuffled(means, order), sizes)),
+        SECOND: _correlations(without, lambda means, sizes: (means.sort()[0], sizes.sort()[0])),
     }
 
 
 def _correlations(
-    kernels: Mapping[int, Kernel], order: torch.Generator | None = None
+    kernels: Mapping[int, Kernel],
+    paired: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda means, sizes: (means, sizes),
 ) -> Mapping[str, Any]:
     correlations, left, pairs = {}, {}, {}
     for layer, kernel in kernels.items():
         means = kernel.given.abs()
         sizes = kernel.sizes.mean(dim=0) / 9  # over output channels and the 3x3 kernel positions
-        if order is not None:
-            means = shuffled(means, order)
+        means, sizes = paired(means, sizes)
         correlations[layer] = rank_correlation(means, sizes)
         left[layer] = (kernel.centred.norm() / kernel.gradient.norm()).item()
         pairs[layer] = torch.stack([means / means.mean(), sizes / sizes.mean()])
@@ -126,6 +129,11 @@ CLAIM = Claim(
             controls=(
                 Control(
                     "without BN, means and gradients of the channels paired at random", passes=False
+                ),
+                Control(
+                    "without BN, means and gradients of the channels paired by rank",
+                    passes=True,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

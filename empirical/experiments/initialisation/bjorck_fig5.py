@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    NETS,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -27,6 +30,7 @@ BLOCKS = tuple(range((DEPTH - 2) // 2))
 MOMENTS = ("mean", "variance")
 LARGEST = "largest channel mean of the last block"
 LOGIT = "largest mean of a logit"
+LARGER = 1.5  # factor of the weights in the positive control
 PRINTED = 100.0  # "scales of up to 10^2 for the largest output channels"
 
 
@@ -36,7 +40,16 @@ def run(trial: Trial) -> Measured:
         WITH: _moments(trial, trial.network("batch")),
         WITHOUT: _moments(trial, trial.network("none")),
         CONTROL: _moments(trial, trial.network("none", init="torch")),
+        SECOND: _moments(trial, _larger(trial.network("none"))),
     }
+
+
+def _larger(net: ResNet) -> ResNet:
+    """The network with larger kernels, so that every block multiplies its input's scale."""
+    with torch.no_grad():
+        for number in range(2, net.depth):
+            net.layer(number).get_parameter("weight").mul_(LARGER)
+    return net
 
 
 def _moments(trial: Trial, net: ResNet) -> Mapping[str, Any]:
@@ -83,7 +96,7 @@ def draw(m: Medians) -> Plot:
 def _panel(m: Medians, name: str) -> Curves:
     """One moment; bars show the deviation over channels at every ninth block."""
     blocks = np.array(BLOCKS) + 1
-    places = {net: slice(2 + 3 * number, None, 9) for number, net in enumerate(m.series)}
+    places = {net: slice(2 + 3 * number, None, 9) for number, net in enumerate(NETS)}
     overlays: list[Panel] = []
     for net, place in places.items():
         middle, spread = m[net, name][place], m[net, f"deviation of the {name}"][place]
@@ -165,6 +178,11 @@ CLAIM = Claim(
                         "kernels have a third of Xavier's variance"
                     ),
                     passes=False,
+                ),
+                Control(
+                    f"without BN, the weights of all layers but first and last times {LARGER:g}",
+                    passes=True,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

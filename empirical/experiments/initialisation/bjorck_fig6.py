@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -41,7 +43,15 @@ def run(trial: Trial) -> Measured:
         WITH: {**_agreement(with_bn), **predicted[WITH]},
         WITHOUT: {**_agreement(without), **predicted[WITHOUT]},
         CONTROL: _agreement(shuffled_rows(without, trial.stream("rows"))),
+        SECOND: _agreement(_alike(without)),
     }
+
+
+def _alike(gradients: Tensor) -> Tensor:
+    """Rows of the same shape that are all alike: positive for one class, negative for another."""
+    row = torch.zeros_like(gradients[0])
+    row[0], row[1] = 1.0, -1.0
+    return row.expand_as(gradients)
 
 
 def _agreement(gradients: Tensor) -> Mapping[str, Any]:
@@ -124,6 +134,7 @@ CLAIM = Claim(
                 Control(
                     "without BN, the classes of every row permuted independently", passes=False
                 ),
+                Control("every row 1 at one class and -1 at another", passes=True, net=SECOND),
             ),
             draw=draw,
             plot_only=frozenset({"gradients"}),

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -27,12 +29,15 @@ OVER = "dominance over that with BN"
 
 
 def run(trial: Trial) -> Measured:
-    """Measure M of both networks, and M without BN with its entries shuffled."""
+    """Measure M of both networks; the controls shuffle its entries, or make them a product."""
     with_bn, without = (_matrix(trial, trial.network(norm)) for norm in ("batch", "none"))
+    noise = shuffled(without, trial.stream("entries"))
+    product = torch.outer(without.mean(dim=1), without.mean(dim=0)) / without.mean()
     rows = {
         WITH: _structure(with_bn),
         WITHOUT: _structure(without),
-        CONTROL: _structure(shuffled(without, trial.stream("entries"))),
+        CONTROL: _structure(noise),
+        SECOND: _structure(product + noise / 100),
     }
     reference = rows[WITH]["dominance"]
     return {net: {**row, OVER: row["dominance"] / reference} for net, row in rows.items()}
@@ -107,6 +112,11 @@ CLAIM = Claim(
             ),
             controls=(
                 Control("without BN, the entries of the matrix permuted at random", passes=False),
+                Control(
+                    "without BN, the product of row and column means plus 1 % of that control",
+                    passes=True,
+                    net=SECOND,
+                ),
             ),
             draw=draw,
             positions={"layer": (LAYER,)},

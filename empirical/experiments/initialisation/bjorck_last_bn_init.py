@@ -142,6 +142,7 @@ CLAIM = Claim(
             ),
             controls=(
                 Control("one BN too, but after the first convolution", passes=False, made_of=LAST),
+                Control("BN after every convolution", passes=True, made_of=LAST, net=WITH),
             ),
             draw=draw,
             sizes={**SIZES, Scale.SMOKE: Size(batch=16, seeds=2)},

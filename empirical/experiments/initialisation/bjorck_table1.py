@@ -1,12 +1,14 @@
 """The terms of a convolution's gradient agree in sign without BN (S3, Table 1)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -44,12 +46,14 @@ def run(trial: Trial) -> Measured:
     return {
         WITH: _rows(trial, trial.network("batch")),
         WITHOUT: _rows(trial, without),
-        CONTROL: _rows(trial, without, random_signs=True),
+        CONTROL: _rows(trial, without, trial.stream("signs")),
+        SECOND: _rows(trial, without, "positive"),
     }
 
 
-def _rows(trial: Trial, net: ResNet, random_signs: bool = False) -> Mapping[str, Any]:
-    signs = trial.stream("signs") if random_signs else None
+def _rows(
+    trial: Trial, net: ResNet, signs: torch.Generator | Literal["positive"] | None = None
+) -> Mapping[str, Any]:
     sums = convolution_sums(net, trial.inputs, trial.labels, LAYERS, signs)
     rows = {name: [getattr(sums[layer], name) for layer in LAYERS] for name in ("a", "b", "ratio")}
     return {**rows, "typical ratio": typical(rows["ratio"])}
@@ -139,6 +143,11 @@ CLAIM = Claim(
                         "multiplied by an independent random sign"
                     ),
                     passes=False,
+                ),
+                Control(
+                    "without BN, absolute values of the gradient at the convolution's output",
+                    passes=True,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

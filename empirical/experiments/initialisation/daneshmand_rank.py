@@ -8,6 +8,7 @@ from torch import Tensor
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -46,10 +47,12 @@ def run(trial: Trial) -> Measured:
         WITH: _ranks(trial, "batch"),
         WITHOUT: _ranks(trial, "none"),
         CONTROL: _ranks(trial, "layer"),
+        SECOND: _ranks(trial, None),
     }
 
 
-def _ranks(trial: Trial, norm: Norm) -> dict[str, Any]:
+def _ranks(trial: Trial, norm: Norm | None) -> dict[str, Any]:
+    """Ranks of the activations; without `norm`, of matrices with orthonormal columns instead."""
     widths = FIRST * 2 ** np.arange(int(np.log2(trial.size.batch / FIRST)) + 1)
     row: dict[str, Any] = {"width": widths}
     slopes = []
@@ -61,8 +64,11 @@ def _ranks(trial: Trial, norm: Norm) -> dict[str, Any]:
     return row
 
 
-def _rank(trial: Trial, norm: Norm, nonlinearity: Nonlinearity, width: int) -> float:
+def _rank(trial: Trial, norm: Norm | None, nonlinearity: Nonlinearity, width: int) -> float:
     """Mean over the deepest quarter of the layers; the theorem is about the mean over layers."""
+    if norm is None:
+        draw = torch.randn(trial.size.batch, width, generator=trial.stream("columns"))
+        return soft_rank(torch.linalg.qr(draw.double())[0])
     depth = max(LEAST, DEPTH * width)
     net = dense(
         depth, generator=trial.stream("dense"), norm=norm, nonlinearity=nonlinearity, width=width
@@ -167,7 +173,15 @@ CLAIM = Claim(
                 ),
                 *_collapsed(),
             ),
-            controls=(Control("layer normalisation in place of BN", passes=False, made_of=WITH),),
+            controls=(
+                Control("layer normalisation in place of BN", passes=False, made_of=WITH),
+                Control(
+                    "matrices with orthonormal columns instead of activations",
+                    passes=True,
+                    made_of=WITH,
+                    net=SECOND,
+                ),
+            ),
             draw=draw,
             networks={
                 "architecture": (

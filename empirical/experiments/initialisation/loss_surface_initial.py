@@ -1,17 +1,25 @@
 """Whether BN makes the loss surface at initialisation smoother (S1, S2)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from torch.nn import functional
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Control, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    SECOND,
+    WITH,
+    WITHOUT,
+    Control,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.experiments.landscape import loss_surface as trained
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import rounded
 from bnproof.empirical.metrics.smoothness import capped
-from bnproof.empirical.metrics.surface import loss_surface
+from bnproof.empirical.metrics.surface import Surface, loss_surface
 from bnproof.empirical.networks.table import Initialisation, Norm, build
 from bnproof.empirical.trial import Size, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
@@ -32,25 +40,32 @@ SIZES: Final = {
 def run(trial: Trial) -> Measured:
     """Measure the loss around both networks, for both initialisations."""
     seed = 2 * trial.seed
+    with_bn = _planes(trial, "batch", seed)
     return trained.compared(
         {
-            WITH: _planes(trial, "batch", seed),
-            WITHOUT: _planes(trial, "none", seed),
-            CONTROL: _planes(trial, "batch", seed + 1),
+            WITH: _measured(with_bn),
+            WITHOUT: _measured(_planes(trial, "none", seed)),
+            CONTROL: _measured(_planes(trial, "batch", seed + 1)),
+            SECOND: _measured(with_bn, trained.TIMES),
         }
     )
 
 
-def _planes(trial: Trial, norm: Norm, seed: int) -> Mapping[str, Any]:
-    """One plane per initialisation; each quantity is a row over initialisations."""
-    rows = [_plane(trial, norm, law, seed) for law in LAWS]
+def _planes(trial: Trial, norm: Norm, seed: int) -> Sequence[Surface]:
+    """One plane per initialisation."""
+    return [_plane(trial, norm, law, seed) for law in LAWS]
+
+
+def _measured(planes: Sequence[Surface], times: float = 1.0) -> Mapping[str, Any]:
+    """Each quantity as a row over initialisations."""
+    rows = [trained.measured(plane.steps, times * capped(plane)) for plane in planes]
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def _plane(trial: Trial, norm: Norm, law: Initialisation, seed: int) -> Mapping[str, Any]:
+def _plane(trial: Trial, norm: Norm, law: Initialisation, seed: int) -> Surface:
     network = {"family": "vgg", "norm": norm, "init": law, "width": WIDTH}
     net = build(network, generator=trial.stream("network")).to(trial.device)
-    plane = loss_surface(
+    return loss_surface(
         net,
         functional.cross_entropy,
         trial.inputs,
@@ -58,7 +73,6 @@ def _plane(trial: Trial, norm: Norm, law: Initialisation, seed: int) -> Mapping[
         seed=seed,
         points=POINTS[trial.scale],
     )
-    return trained.measured(plane.steps, capped(plane))
 
 
 @declared
@@ -102,7 +116,14 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=trained.criteria(),
-            controls=(Control("with BN, on a plane of other random directions", passes=False),),
+            controls=(
+                Control("with BN, on a plane of other random directions", passes=False),
+                Control(
+                    f"with BN, the loss on the plane times {trained.TIMES:g}",
+                    passes=True,
+                    net=SECOND,
+                ),
+            ),
             draw=draw,
             plot_only=frozenset({"losses", "steps"}),
             networks={

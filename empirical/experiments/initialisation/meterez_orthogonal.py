@@ -105,7 +105,15 @@ CLAIM = Claim(
             criteria=bounded(
                 LAYERS, "growth per layer of the squared gradient, BN and orthogonal weights"
             ),
-            controls=(Control("with BN, Gaussian weights", passes=False, made_of=WITH),),
+            controls=(
+                Control("with BN, Gaussian weights", passes=False, made_of=WITH),
+                Control(
+                    "without BN: orthogonal maps keep the length of the gradient",
+                    passes=True,
+                    made_of=WITH,
+                    net=WITHOUT,
+                ),
+            ),
             draw=draw,
             positions={"layer": INNER[SHOWN]},
             networks={

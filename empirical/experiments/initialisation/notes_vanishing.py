@@ -6,7 +6,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Control, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    SECOND,
+    WITH,
+    WITHOUT,
+    Control,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import rounded
@@ -29,6 +37,7 @@ def run(trial: Trial) -> Measured:
         WITH: _growth(trial),
         WITHOUT: _growth(trial, norm="none"),
         CONTROL: _growth(trial, shortcuts=True),
+        SECOND: _growth(trial, norm="none", nonlinearity="sigmoid"),
     }
 
 
@@ -90,6 +99,12 @@ CLAIM = Claim(
                     "with BN, every hidden layer adds its input to its output",
                     passes=True,
                     made_of=WITH,
+                ),
+                Control(
+                    "without BN, sigmoids, whose derivative is at most 1/4",
+                    passes=False,
+                    made_of=WITH,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -28,6 +29,7 @@ from bnproof.theory.sources import Source
 RATE: Final = 0.01  # for both networks: the best of those tried without BN
 WIDTH: Final = {Scale.SMOKE: 2, Scale.QUICK: 8, Scale.LONG: 8, Scale.PAPER: 32}
 FACTOR: Final = 2.0
+TIMES: Final = 10.0  # what the positive control multiplies the loss by
 WORDS: Final = {"slope": "largest slope", "curvature": "largest curvature"}
 SHAPE: Final = ("slope", "curvature", "concave", "roughness")
 SHOWN: Final = (0.5, 2000.0)  # range of the colour scale
@@ -64,6 +66,7 @@ def run(trial: Trial) -> Measured:
             WITH: _plane(with_bn, "plane"),
             WITHOUT: _plane(without, "plane"),
             CONTROL: _plane(with_bn, "another plane"),
+            SECOND: _plane(with_bn, "plane", TIMES),
         }
     )
 
@@ -80,14 +83,14 @@ def _train(trial: Trial, norm: Norm) -> Trained:
     )
 
 
-def _plane(run: Trained, name: str) -> Mapping[str, Any]:
+def _plane(run: Trained, name: str, times: float = 1.0) -> Mapping[str, Any]:
     if run.diverged is not None:
         raise UserError(
             f"loss_surface: a network diverged at update {run.diverged}, so it has no surface"
         )
     surface = run.curve[-1]["surface"]
     return {
-        **measured(surface["steps"], np.array(surface[name])),
+        **measured(surface["steps"], times * np.array(surface[name])),
         "test accuracy": run.last("test accuracy"),
     }
 
@@ -203,7 +206,10 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=criteria(),
-            controls=(Control("with BN, on a plane of other random directions", passes=False),),
+            controls=(
+                Control("with BN, on a plane of other random directions", passes=False),
+                Control(f"with BN, the loss on the plane times {TIMES:g}", passes=True, net=SECOND),
+            ),
             draw=draw,
             plot_only=frozenset({"losses", "steps"}),
             networks={

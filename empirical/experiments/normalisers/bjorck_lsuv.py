@@ -198,7 +198,10 @@ CLAIM = Claim(
                     at_least=0.5,
                 ),
             ),
-            controls=(Control("BN once more, from another seed", passes=True, made_of=LSUV),),
+            controls=(
+                Control("BN once more, from another seed", passes=True, made_of=LSUV),
+                Control("without BN, from Xavier's law", passes=False, made_of=LSUV, net=WITHOUT),
+            ),
             draw=draw,
             networks={
                 "architecture": {scale: f"ResNet-{depth}" for scale, depth in DEPTH.items()},

@@ -173,6 +173,7 @@ CLAIM = Claim(
                     passes=True,
                     made_of=WITH,
                 ),
+                Control("without BN", passes=False, made_of=WITH, net=WITHOUT),
             ),
             draw=draw,
             plot_only=frozenset({"gap at the drawn losses"}),

@@ -162,6 +162,7 @@ CLAIM = Claim(
                     passes=False,
                     made_of=PRINTED,
                 ),
+                Control("BN itself", passes=True, made_of=PRINTED, net=WITH),
             ),
             draw=draw,
             networks=NETWORKS,

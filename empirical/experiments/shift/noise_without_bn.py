@@ -93,6 +93,7 @@ CLAIM = Claim(
                     passes=True,
                     made_of=NOISE,
                 ),
+                Control("the same network without noise", passes=False, made_of=NOISE, net=WITHOUT),
             ),
             draw=draw,
             networks=NETWORKS,
