@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -46,6 +47,7 @@ def run(trial: Trial) -> Measured:
     rows: dict[str, dict[str, Any]] = {
         EVERY: _summary(every, _late),
         CONTROL: _summary(every, _before),
+        SECOND: _summary(every, lambda run, path: EDGE),
     }
     for net, sweeps in nets.items():
         rows[net] = _summary(_runs(sweeps), _late) | _rows(sweeps)
@@ -179,7 +181,15 @@ CLAIM = Claim(
                     at_most=EDGE * WITHIN,
                 ),
             ),
-            controls=(Control("the same networks before training", passes=False, made_of=EVERY),),
+            controls=(
+                Control("the same networks before training", passes=False, made_of=EVERY),
+                Control(
+                    f"every sharpness {EDGE:g} / rate, as of a quadratic at the edge of stability",
+                    passes=True,
+                    made_of=EVERY,
+                    net=SECOND,
+                ),
+            ),
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,

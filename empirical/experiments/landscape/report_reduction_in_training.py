@@ -4,7 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, Control, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    SECOND,
+    WITH,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves, Image
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.curves import recorded
@@ -22,7 +30,12 @@ FLOOR = 1e-7  # of a share, for the figure
 def run(trial: Trial) -> Measured:
     """Use what the runs with BN recorded."""
     trained = vgg(trial, "batch")
-    return {WITH: _rows(trained), CONTROL: _rows(trained, control=True)}
+    rows = _rows(trained)
+    return {
+        WITH: rows,
+        CONTROL: _rows(trained, control=True),
+        SECOND: {**rows, SHARE: rows[EXPECTED]},
+    }
 
 
 def _rows(run: Trained, *, control: bool = False) -> dict[str, Any]:
@@ -130,6 +143,12 @@ CLAIM = Claim(
                     ),
                     passes=True,
                     made_of=WITH,
+                ),
+                Control(
+                    "the expected share of a gradient that is independent of the activations",
+                    passes=False,
+                    made_of=WITH,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

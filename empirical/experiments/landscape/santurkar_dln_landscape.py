@@ -7,6 +7,7 @@ import numpy as np
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -43,9 +44,10 @@ def run(trial: Trial) -> Measured:
     read = {
         net: {kind: _read(trained, steps, kind) for kind in KINDS} for net, trained in runs.items()
     }
+    rate = runs[WITH].training_config.rate
     return {
-        net: _measured(steps, own, read[WITHOUT], runs[net].training_config.rate)
-        for net, own in read.items()
+        **{net: _measured(steps, own, read[WITHOUT], rate) for net, own in read.items()},
+        SECOND: _measured(steps, read[WITHOUT], read[CONTROL], rate),
     }
 
 
@@ -145,6 +147,12 @@ CLAIM = Claim(
                     f"a linear network of {SHALLOW} layers without BN, on the same map",
                     passes=True,
                     made_of=WITH,
+                ),
+                Control(
+                    "without BN, compared with the network of 2 layers",
+                    passes=False,
+                    made_of=WITH,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

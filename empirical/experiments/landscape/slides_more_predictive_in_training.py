@@ -4,7 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, Control, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    SECOND,
+    WITH,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.curves import recorded
@@ -14,13 +22,19 @@ from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 LOWERS = "share of units whose curvature the term lowers"
+CHANCE = 0.5  # of a term of random sign
 NEARLY_ALL = 0.9
 
 
 def run(trial: Trial) -> Measured:
     """Use what the runs with BN recorded."""
     trained = vgg(trial, "batch")
-    return {WITH: _rows(trained), CONTROL: _rows(trained, control=True)}
+    rows = _rows(trained)
+    return {
+        WITH: rows,
+        CONTROL: _rows(trained, control=True),
+        SECOND: {**rows, LOWERS: np.full_like(rows[LOWERS], CHANCE)},
+    }
 
 
 def _rows(run: Trained, *, control: bool = False) -> dict[str, Any]:
@@ -92,6 +106,12 @@ CLAIM = Claim(
                     ),
                     passes=True,
                     made_of=WITH,
+                ),
+                Control(
+                    "a term of random sign, which lowers half of the curvatures",
+                    passes=False,
+                    made_of=WITH,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

@@ -7,6 +7,7 @@ import numpy as np
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -65,6 +66,7 @@ def measure(trial: Trial, own: Nonlinearity, other: Nonlinearity) -> Measured:
     return {
         WITH: _accuracies(trial, "batch", own),
         WITHOUT: _accuracies(trial, "none", own),
+        SECOND: _accuracies(trial, "none", own, updates=0),
         CONTROL: _accuracies(trial, "none", other),
         OTHER: _accuracies(trial, "batch", other),
         SCALED: _accuracies(trial, "none", "sigmoid", init="lsuv"),
@@ -72,8 +74,14 @@ def measure(trial: Trial, own: Nonlinearity, other: Nonlinearity) -> Measured:
 
 
 def _accuracies(
-    trial: Trial, norm: Norm, nonlinearity: Nonlinearity, init: str = "xavier"
+    trial: Trial,
+    norm: Norm,
+    nonlinearity: Nonlinearity,
+    init: str = "xavier",
+    updates: int | None = None,
 ) -> dict[str, Any]:
+    """Test accuracies at the end of training, or before it with ``updates=0``."""
+    place = -1 if updates is None else 0
     network = {
         "family": "vgg",
         "norm": norm,
@@ -82,7 +90,7 @@ def _accuracies(
         "width": WIDTH[trial.scale],
     }
     runs = [trial.train(network, rate=rate, every=trial.size.updates, **OPTIONS) for rate in RATES]
-    accuracies = np.array([run.last("test accuracy") for run in runs])
+    accuracies = np.array([run.column("test accuracy")[place] for run in runs])
     return {
         "test accuracy at each rate": accuracies,
         "test accuracy": accuracies.max(),
@@ -166,7 +174,10 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=criteria("sigmoid"),
-            controls=(Control("without BN, tanh in place of the sigmoid", passes=False),),
+            controls=(
+                Control("without BN, tanh in place of the sigmoid", passes=False),
+                Control("without BN, sigmoids, before training", passes=True, net=SECOND),
+            ),
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,

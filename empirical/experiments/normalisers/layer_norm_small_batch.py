@@ -5,12 +5,20 @@ from typing import Any, Final
 
 import numpy as np
 
-from bnproof.empirical.experiment import CONTROL, WITH, Control, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    SECOND,
+    WITH,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import GROUP, LAYER
 from bnproof.empirical.networks.table import Norm
-from bnproof.empirical.protocols.rates import LEARNT, accuracy
+from bnproof.empirical.protocols.rates import CHANCE, LEARNT, accuracy
 from bnproof.empirical.trial import Size, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
@@ -49,7 +57,12 @@ def run(trial: Trial) -> Measured:
     """Train fully connected networks; the control compares at the largest batch."""
     table = rows(trial, DENSE)
     compared = {net: compared_at(row, table[WITH], 0) for net, row in table.items()}
-    return {**compared, CONTROL: compared_at(table[LAYER], table[WITH], -1)}
+    guessing = {**table[WITH], ACCURACY: np.full_like(table[WITH][ACCURACY], CHANCE)}
+    return {
+        **compared,
+        CONTROL: compared_at(table[LAYER], table[WITH], -1),
+        SECOND: compared_at(table[LAYER], guessing, 0),
+    }
 
 
 def rows(trial: Trial, network: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
@@ -172,6 +185,12 @@ CLAIM = Claim(
                     "the same networks at batches of 128, which are large enough for BN",
                     passes=False,
                     made_of=LAYER,
+                ),
+                Control(
+                    "layer normalisation, compared with a network that guesses",
+                    passes=True,
+                    made_of=LAYER,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bnproof.empirical.experiment import CONTROL, WITH, Control, Experiment, Measured
+from bnproof.empirical.experiment import CONTROL, SECOND, WITH, Control, Experiment, Measured
 from bnproof.empirical.experiments.normalisers.layer_norm_small_batch import (
     CRITERIA,
     DENSE,
@@ -26,7 +26,11 @@ def run(trial: Trial) -> Measured:
     network = {"family": "resnet", "depth": DEPTHS[trial.scale], "shortcut": SHORTCUT}
     table, other = rows(trial, network), rows(trial, DENSE)
     compared = {net: compared_at(row, table[WITH], 0) for net, row in table.items()}
-    return {**compared, CONTROL: compared_at(other[LAYER], other[WITH], 0)}
+    return {
+        **compared,
+        CONTROL: compared_at(other[LAYER], other[WITH], 0),
+        SECOND: compared_at(table[LAYER], table[WITH], -1),
+    }
 
 
 CLAIM = Claim(
@@ -46,6 +50,12 @@ CLAIM = Claim(
                     "a fully connected network, whose units have no places besides the images",
                     passes=True,
                     made_of=LAYER,
+                ),
+                Control(
+                    "the same networks at batches of 128, which are large enough for BN",
+                    passes=False,
+                    made_of=LAYER,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

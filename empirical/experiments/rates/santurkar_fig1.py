@@ -7,6 +7,7 @@ import numpy as np
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -28,8 +29,8 @@ HALF = 0.5  # "faster": at most half of the updates
 
 
 def run(trial: Trial) -> Measured:
-    """Train with and without BN at both rates; the control is without BN from another seed."""
-    rows: dict[str, dict[str, Any]] = {WITH: {}, WITHOUT: {}, CONTROL: {}}
+    """Train with and without BN at both rates, and without BN from another seed."""
+    rows: dict[str, dict[str, Any]] = {WITH: {}, WITHOUT: {}, CONTROL: {}, SECOND: {}}
     for rate in RATES:
         other = vgg(trial, "none", rate)
         nets = {
@@ -37,17 +38,24 @@ def run(trial: Trial) -> Measured:
             WITHOUT: other,
             CONTROL: vgg(trial, "none", rate, seed=trial.other_seed),
         }
-        for net, trained in nets.items():
-            rows[net] |= {f"{name} at {rate}": x for name, x in _compared(trained, other).items()}
+        compared = {net: _compared(trained, other) for net, trained in nets.items()}
+        compared[SECOND] = _compared(nets[WITH], nets[WITH], updates=0)
+        for net, row in compared.items():
+            rows[net] |= {f"{name} at {rate}": value for name, value in row.items()}
     return rows
 
 
-def _compared(run: Trained, other: Trained) -> Mapping[str, Any]:
-    """Compare a run with the one without BN; a run that diverged keeps its last accuracy."""
+def _compared(run: Trained, other: Trained, updates: int | None = None) -> Mapping[str, Any]:
+    """Compare a run with another one, at its end or after `updates` of its updates.
+
+    A run that diverged keeps its last accuracy.
+    """
     count = run.training_config.steps // run.training_config.every + 1
     accuracy, reference = (
         extended(trained.column("test accuracy")[:count], count) for trained in (run, other)
     )
+    if updates is not None:
+        reference = reference[: updates // run.training_config.every + 1]
     reached = np.flatnonzero(accuracy >= reference[-1])
     share = reached[0] / (count - 1) if len(reached) else 1.0
     return {
@@ -135,6 +143,12 @@ CLAIM = Claim(
                     "without BN, from other initial weights and in another order of the images",
                     passes=False,
                     made_of=WITH,
+                ),
+                Control(
+                    "with BN, compared with the same network before training",
+                    passes=True,
+                    made_of=WITH,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

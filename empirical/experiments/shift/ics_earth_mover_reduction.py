@@ -4,7 +4,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from bnproof.empirical.experiment import WITH, WITHOUT, Control, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    SECOND,
+    WITH,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import by_layer
 from bnproof.empirical.metrics.shift_callbacks import MOVED
@@ -30,7 +38,8 @@ def run(trial: Trial) -> Measured:
         }
         rows[RATIO] = [np.median(ratio) for ratio in ratios.values()]
         rows[f"{RATIO}, at first"] = [ratio[0] for ratio in ratios.values()]
-    return kept
+    tenfold = [10 * ratio for ratio in kept[WITHOUT][RATIO]]
+    return {**kept, SECOND: {**kept[WITHOUT], RATIO: tenfold}}
 
 
 @declared
@@ -75,7 +84,15 @@ CLAIM = Claim(
                     at_least=2.0,
                 ),
             ),
-            controls=(Control("without BN, another seed", passes=False, made_of=WITH),),
+            controls=(
+                Control("without BN, another seed", passes=False, made_of=WITH),
+                Control(
+                    "without BN, every distance divided by ten",
+                    passes=True,
+                    made_of=WITH,
+                    net=SECOND,
+                ),
+            ),
             draw=draw,
             networks=NETWORKS,
             sizes=SIZES,
