@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from bnproof.empirical.data.load import Images, load
-from bnproof.empirical.experiment import Series, experiment_of, judge
+from bnproof.empirical.experiment import CONTROL, SECOND, Series, experiment_of, judge
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import exactly
 from bnproof.empirical.training.provenance import code_of, surroundings
@@ -113,7 +113,11 @@ def measure(claim: Claim, settings: Settings, *, root: Path, seeds: int | None =
             "precision": "float32",  # of every network that is not trained
             **_training(results),
             **experiment.networks_at(settings.scale),
-            **{control.net: control.words for control in experiment.controls},
+            **{
+                control.net: control.words
+                for control in experiment.controls
+                if control.net in (CONTROL, SECOND)
+            },
         },
         seconds=sum(row["seconds"] for row in results),
         runs=[_begun(run) for row in results for run in row["trained"]],

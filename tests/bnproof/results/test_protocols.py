@@ -1,11 +1,15 @@
 """What is published was measured by the protocol that the code holds today."""
 
+from collections import defaultdict
+
+import numpy as np
 import pytest
 
 import bnproof.empirical.experiments
-from bnproof.empirical.experiment import CONTROL, experiment_of
+from bnproof.empirical.experiment import CONTROL, SECOND, Criterion, experiment_of, judge
 from bnproof.results import published
-from bnproof.theory.claim import Scale
+from bnproof.results.published import judged
+from bnproof.theory.claim import Scale, Verdict, decide
 from bnproof.theory.loading import load_folder
 
 CLAIMS = {claim.id: claim for claim in load_folder(bnproof.empirical.experiments)}
@@ -28,7 +32,7 @@ def test_sizes_and_networks_are_those_of_today(path) -> None:
     networks = spec.networks_at(Scale(record["scale"]))
     assert {name: said.get(name) for name in networks} == networks
     for control in spec.controls:
-        if control.net in record["series"]:
+        if control.net in record["series"] and control.net in (CONTROL, SECOND):
             assert said[control.net] == control.words
     if said.get("steps", "various") != "various":
         assert said["steps"] == size.updates
@@ -64,3 +68,68 @@ def test_scales_grow(claim_id: str) -> None:
         assert first.steps <= second.steps
         assert first.updates <= second.updates
         assert (first.images or ALL) <= (second.images or ALL)
+
+
+# Experiments without a control of each kind, which can be decided one way only.
+ONE_SIDED = {
+    *("bjorck_depth_lr", "bjorck_fig1", "bjorck_fig1_gap", "bjorck_fig1_rates", "bjorck_fig3"),
+    *("bjorck_fig4", "bjorck_last_bn", "bjorck_last_bn_accuracy", "bjorck_rates"),
+    *("bjorck_rates_smallest", "blog_initialisation"),
+}
+
+
+def test_there_are_controls_of_both_kinds() -> None:
+    kinds = {
+        name: {control.passes for control in experiment_of(claim).controls}
+        for name, claim in CLAIMS.items()
+    }
+    assert {name for name, found in kinds.items() if found != {True, False}} == ONE_SIDED
+
+
+@EVERY
+def test_other_measurements_give_the_other_answer(path) -> None:
+    """The criteria satisfied, and violated, by numbers in place of those published."""
+    record = published.read(path)
+    spec = experiment_of(CLAIMS[record["id"]])
+    measured = {control.passes for control in spec.controls if control.net in record["series"]}
+    if measured != {True, False}:
+        pytest.skip("measured before it had controls of both kinds")
+    controls = judged(CLAIMS[record["id"]], record).numbers["controls"]
+    if any(control["passes"] is not control["must pass"] for control in controls):
+        pytest.skip("a control is undecided")
+    replaced = {control.made_of for control in spec.controls}
+    series = {
+        net: {name: np.array(values, dtype=float) for name, values in rows.items()}
+        for net, rows in record["series"].items()
+    }
+    asked: dict[tuple[str, str], list[Criterion]] = defaultdict(list)
+    for criterion in spec.criteria:
+        asked[criterion.net, criterion.quantity].append(criterion)
+    for answer, verdict in ((True, Verdict.REPRODUCED), (False, Verdict.NOT_REPRODUCED)):
+        changed = {net: dict(rows) for net, rows in series.items()}
+        for (net, quantity), criteria in asked.items():
+            value = satisfying(criteria)
+            if not answer and net in replaced:
+                value = violating(criteria[0])
+            changed[net][quantity] = np.full_like(series[net][quantity], value)
+        evidence = judge(spec, changed, where="made up")
+        assert decide([evidence]) is verdict, (evidence.summary, evidence.reason)
+
+
+def satisfying(criteria: list[Criterion]) -> float:
+    """A number that all of them accept, and not by a hair."""
+    ends = [
+        bound + step * max(abs(bound), 1.0) / 10
+        for criterion in criteria
+        for bound, step in ((criterion.at_least, 1), (criterion.at_most, -1))
+        if bound is not None
+    ]
+    return sum(ends) / len(ends)
+
+
+def violating(criterion: Criterion) -> float:
+    """A number that it does not accept."""
+    if criterion.at_least is not None:
+        return criterion.at_least - 1.0
+    assert criterion.at_most is not None
+    return criterion.at_most + 1.0
