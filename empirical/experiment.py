@@ -23,7 +23,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bnproof.empirical.trial import RESNET, SIZES, Size, Trial
+from bnproof.empirical.trial import RESNET, SIZES, Networks, Size, Trial
 from bnproof.theory.claim import Claim, Evidence, Kind, Scale
 
 WITH, WITHOUT, CONTROL = "with BN", "without BN", "control"
@@ -175,7 +175,7 @@ class Experiment:
     printed: Measured = field(default_factory=dict)
     positions: Mapping[str, Sequence[int]] = field(default_factory=dict)
     plot_only: frozenset[str] = frozenset()
-    networks: Mapping[str, str | Mapping[Scale, str]] = field(default_factory=lambda: RESNET)
+    networks: Networks = field(default_factory=lambda: RESNET)
     data: str = ""
     sizes: Mapping[Scale, Size] = field(default_factory=lambda: SIZES)
 

@@ -81,6 +81,8 @@ class Size:
         return f"{seeds} seeds, batches of {self.batch}{trained}"
 
 
+# Provenance of networks; what differs between scales is given for each.
+Networks = Mapping[str, str | Mapping[Scale, str]]
 SIZES: Final[Mapping[Scale, Size]] = {
     Scale.SMOKE: Size(batch=16, seeds=3, steps=1),
     Scale.QUICK: Size(batch=128, seeds=5, steps=2),

@@ -22,7 +22,7 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.shift_callbacks import SHORT, is_measured
 from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.protocols.curves import Array, Steps, capped, moments, rows, spread
-from bnproof.empirical.trial import Size, Trained, Trial
+from bnproof.empirical.trial import Networks, Size, Trained, Trial
 from bnproof.theory.claim import Scale
 
 Train = Callable[[Trial, Norm], Trained]
@@ -126,7 +126,7 @@ def draw(m: Medians) -> Plot:
 
 
 def experiment(
-    train: Train, networks: Mapping[str, str], sizes: Mapping[Scale, Size], *, data: str = ""
+    train: Train, networks: Networks, sizes: Mapping[Scale, Size], *, data: str = ""
 ) -> Experiment:
     """The experiment on the networks trained by `train`, whose metrics must include ``shift``."""
 

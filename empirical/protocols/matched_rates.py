@@ -21,7 +21,7 @@ from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.protocols.bjorck import NETWORKS, resnet
 from bnproof.empirical.protocols.curves import Array, extended
 from bnproof.empirical.training.tasks import Data
-from bnproof.empirical.trial import DEPTH, Size, Trained, Trial
+from bnproof.empirical.trial import DEPTH, Networks, Size, Trained, Trial
 from bnproof.theory.claim import Scale
 
 RATES: Final = {WITH: 0.1, MIDDLE: 0.003, SMALL: 0.0001}
@@ -42,7 +42,7 @@ SIZES: Final = {
     Scale.LONG: Size(batch=128, seeds=3, updates=40 * (50_000 // 128), images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=165 * (50_000 // 128), images=None),
 }
-PROVENANCE: Final[Mapping[str, str | Mapping[Scale, str]]] = {
+PROVENANCE: Final[Networks] = {
     "architecture": {scale: f"ResNet-{depth}" for scale, depth in DEPTHS.items()},
     **NETWORKS,
 }

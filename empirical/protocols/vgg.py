@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bnproof.empirical.networks.table import Initialisation, Norm
-from bnproof.empirical.trial import Size, Trained, Trial
+from bnproof.empirical.trial import Networks, Size, Trained, Trial
 from bnproof.theory.claim import Scale
 
 RATE: Final = 0.1  # A18's; its figure 1 also has 0.5
@@ -33,7 +33,7 @@ SIZES: Final[Mapping[Scale, Size]] = {
     Scale.LONG: Size(batch=128, seeds=3, updates=15_000, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=15_000, images=None),
 }
-NETWORKS: Final[Mapping[str, str | Mapping[Scale, str]]] = {
+NETWORKS: Final[Networks] = {
     "architecture": {
         scale: f"VGG of {layers} layers for 32x32 images, first convolution of {width} channels"
         for (scale, width), layers in zip(WIDTH.items(), LAYERS.values(), strict=True)

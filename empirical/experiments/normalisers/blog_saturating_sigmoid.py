@@ -18,7 +18,7 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.table import Nonlinearity, Norm
-from bnproof.empirical.trial import Size, Trial
+from bnproof.empirical.trial import Networks, Size, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
@@ -36,7 +36,7 @@ SIZES: Final = {
     Scale.LONG: Size(batch=128, seeds=3, updates=5_000, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=5_000, images=None),
 }
-NETWORKS: Final = {
+NETWORKS: Final[Networks] = {
     "architecture": {
         scale: f"VGG of 11 layers for 32x32 images, first convolution of {width} channels"
         for scale, width in WIDTH.items()

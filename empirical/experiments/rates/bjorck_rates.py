@@ -19,7 +19,7 @@ from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.protocols.bjorck import NETWORKS, SIZES, resnet
 from bnproof.empirical.protocols.rates import LEARNT, accuracy
 from bnproof.empirical.training.tasks import Data
-from bnproof.empirical.trial import DEPTH, Size, Trial
+from bnproof.empirical.trial import DEPTH, Networks, Size, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
@@ -104,7 +104,7 @@ def draw(m: Medians) -> Plot:
     )
 
 
-PROVENANCE: Final = {
+PROVENANCE: Final[Networks] = {
     "architecture": {scale: f"ResNet-{depth}" for scale, depth in DEPTHS.items()},
     "learns": f"test accuracy {LEARNT} or more after the last update",
     **NETWORKS,
