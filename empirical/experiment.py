@@ -125,6 +125,8 @@ class Control:
         The network that it was made of and that it replaces in the criteria.
     net
         Its name among the measured networks.
+    also
+        Further networks of the criteria, and what replaces each of them.
     """
 
     words: str
@@ -132,6 +134,7 @@ class Control:
     passes: bool
     made_of: str = WITHOUT
     net: str = CONTROL
+    also: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -257,7 +260,10 @@ def _row(criterion: Criterion, values: NDArray[np.float64]) -> dict[str, Any]:
 
 def _judged(control: Control, criteria: Sequence[Criterion], series: Series) -> dict[str, Any]:
     """The answer of a control: its criteria, and whether it satisfies them together."""
-    replaced = {**series, control.made_of: series[control.net]}
+    replaced = {
+        **series,
+        **{net: series[by] for net, by in {control.made_of: control.net, **control.also}.items()},
+    }
     rows = [_row(criterion, criterion.values(replaced)) for criterion in criteria]
     return {
         "kind": control.kind,

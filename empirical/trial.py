@@ -256,10 +256,17 @@ class Trial:
         """Step sizes per decade on a path along the gradient."""
         return self.size.steps
 
-    def network(self, norm: Norm, init: Initialisation = "xavier") -> ResNet:
-        """Build a network; its kernels depend on the seed and `init`, not on `norm`."""
+    def network(self, norm: Norm, init: Initialisation = "xavier", gain: float = 1.0) -> ResNet:
+        """Build a network; its kernels depend on the seed and `init`, not on `norm`.
+
+        `gain` multiplies the weights of all layers except the first and the last, so that each
+        block without BN multiplies the scale of its input.
+        """
         generator = self.stream("network")
         net = resnet(self.depth, generator=generator, norm=norm, shortcut=SHORTCUT, init=init)
+        with torch.no_grad():
+            for number in range(2, net.depth):
+                net.layer(number).get_parameter("weight").mul_(gain)
         net.to(device=self.device)
         net.to(memory_format=LAYOUT)  # type: ignore[call-overload]  # missing in PyTorch's stubs
         return net

@@ -7,6 +7,7 @@ import numpy as np
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -23,6 +24,7 @@ from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 PRINTED = {WITH: 0.1, WITHOUT: 1e-4}  # learning rates: "the normal learning rate"
+LARGER = 1.5  # factor of the weights in the positive control
 DIVERGED = 1e3  # S3, section 3: networks never recovered from such a loss
 OVER = "largest descent over that with BN"
 
@@ -34,6 +36,7 @@ def run(trial: Trial) -> Measured:
         WITH: _path(trial, with_bn),
         WITHOUT: _path(trial, without),
         CONTROL: _path(trial, measured(trial, trial.network("none", init="torch"), whole=True)),
+        SECOND: _path(trial, measured(trial, trial.network("none", gain=LARGER), whole=True)),
     }
     shortest = SPAN[0]  # replaces a reach of 0, where the first step already raises the loss
     reached = {net: max(row["largest descent"], shortest) for net, row in paths.items()}
@@ -131,6 +134,11 @@ CLAIM = Claim(
             controls=(
                 Control(
                     "without BN, all weights and biases from PyTorch's default law", passes=False
+                ),
+                Control(
+                    f"without BN, the weights of all layers but first and last times {LARGER:g}",
+                    passes=True,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

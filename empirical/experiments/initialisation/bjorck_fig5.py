@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 from bnproof.empirical.experiment import (
     CONTROL,
@@ -40,16 +39,8 @@ def run(trial: Trial) -> Measured:
         WITH: _moments(trial, trial.network("batch")),
         WITHOUT: _moments(trial, trial.network("none")),
         CONTROL: _moments(trial, trial.network("none", init="torch")),
-        SECOND: _moments(trial, _larger(trial.network("none"))),
+        SECOND: _moments(trial, trial.network("none", gain=LARGER)),
     }
-
-
-def _larger(net: ResNet) -> ResNet:
-    """The network with larger kernels, so that every block multiplies its input's scale."""
-    with torch.no_grad():
-        for number in range(2, net.depth):
-            net.layer(number).get_parameter("weight").mul_(LARGER)
-    return net
 
 
 def _moments(trial: Trial, net: ResNet) -> Mapping[str, Any]:

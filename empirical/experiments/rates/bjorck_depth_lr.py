@@ -7,6 +7,7 @@ import numpy as np
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -31,7 +32,12 @@ def run(trial: Trial) -> Measured:
     """Find the largest rate at every depth without BN, at the smallest and greatest with BN."""
     depths = DEPTHS[trial.scale]
     with_bn = _row(over_depths(trial, "batch", (depths[0], depths[-1])))
-    return {WITH: with_bn, WITHOUT: _row(over_depths(trial, "none", depths)), CONTROL: with_bn}
+    return {
+        WITH: with_bn,
+        WITHOUT: _row(over_depths(trial, "none", depths)),
+        CONTROL: with_bn,
+        SECOND: _row({depth: float(depth) ** -2 for depth in depths}),
+    }
 
 
 def _row(by_depth: Mapping[int, float]) -> dict[str, Any]:
@@ -106,6 +112,11 @@ CLAIM = Claim(
                 Control(
                     "the same search with BN, whose activations do not grow with depth",
                     passes=False,
+                ),
+                Control(
+                    "rates inversely proportional to the square of the depth",
+                    passes=True,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

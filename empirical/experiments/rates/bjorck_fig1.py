@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -21,7 +22,7 @@ from bnproof.empirical.protocols.matched_rates import (
     panels,
     train,
 )
-from bnproof.empirical.protocols.rates import LEARNT
+from bnproof.empirical.protocols.rates import CHANCE, LEARNT
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
@@ -38,7 +39,8 @@ def run(trial: Trial) -> Measured:
     rows[CONTROL] = dict(curve(train(trial, WITHOUT, seed=trial.other_seed)))
     rows[MATCHED] = rows[WITHOUT_AS[trial.scale]]
     reference = rows[WITHOUT][ACCURACY]
-    return {net: {**row, GAIN: row[ACCURACY] - reference} for net, row in rows.items()}
+    gains = {net: {**row, GAIN: row[ACCURACY] - reference} for net, row in rows.items()}
+    return {**gains, SECOND: {**gains[MATCHED], GAIN: gains[MATCHED][ACCURACY] - CHANCE}}
 
 
 @declared
@@ -91,6 +93,12 @@ CLAIM = Claim(
                     "without BN, from other initial weights and in another order of the images",
                     passes=True,
                     made_of=MATCHED,
+                ),
+                Control(
+                    "with BN, compared with a network that guesses",
+                    passes=False,
+                    made_of=MATCHED,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

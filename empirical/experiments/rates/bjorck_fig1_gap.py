@@ -3,7 +3,17 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bnproof.empirical.experiment import CONTROL, WITH, Control, Criterion, Experiment, Measured
+import numpy as np
+
+from bnproof.empirical.experiment import (
+    CONTROL,
+    SECOND,
+    WITH,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import SMALL
 from bnproof.empirical.protocols.matched_rates import (
@@ -15,6 +25,7 @@ from bnproof.empirical.protocols.matched_rates import (
     panels,
     train,
 )
+from bnproof.empirical.protocols.rates import CHANCE
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
@@ -33,6 +44,8 @@ def run(trial: Trial) -> Measured:
     """Train the networks of the figure; the control is BN at the largest rate from another seed."""
     rows: dict[str, dict[str, Any]] = {net: dict(row) for net, row in curves(trial).items()}
     rows[CONTROL] = dict(curve(train(trial, WITH, seed=trial.other_seed)))
+    guessing = np.full_like(rows[WITH][NAMES[1]], CHANCE)
+    rows[SECOND] = {**rows[WITH], NAMES[1]: guessing, f"final {NAMES[1]}": CHANCE}
     return {net: {**row, **_compared(row, rows[WITH])} for net, row in rows.items()}
 
 
@@ -96,6 +109,12 @@ CLAIM = Claim(
                     "with BN at rate 0.1, from other initial weights and in another order",
                     passes=False,
                     made_of=SMALL,
+                ),
+                Control(
+                    "with BN at rate 0.1, tested as if it guessed",
+                    passes=True,
+                    made_of=SMALL,
+                    net=SECOND,
                 ),
             ),
             draw=draw,

@@ -2,7 +2,15 @@
 
 from typing import Any, Final
 
-from bnproof.empirical.experiment import CONTROL, WITH, Control, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    SECOND,
+    WITH,
+    Control,
+    Criterion,
+    Experiment,
+    Measured,
+)
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import MIDDLE, SMALL
 from bnproof.empirical.protocols.matched_rates import (
@@ -13,12 +21,14 @@ from bnproof.empirical.protocols.matched_rates import (
     panels,
     train,
 )
+from bnproof.empirical.protocols.rates import CHANCE
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 GAIN: Final = "gain over BN at rate 0.003"
 LOSS: Final = "loss against BN at rate 0.003"
+GUESSING: Final = "a network that guesses"
 CLEAR: Final = 0.01
 
 
@@ -28,6 +38,8 @@ def run(trial: Trial) -> Measured:
     shuffled = trial.images.shuffled(trial.seed)
     rows[CONTROL] = dict(curve(train(trial, WITH, data=shuffled)))
     final = "final test accuracy"
+    rows[SECOND] = {**rows[WITH], final: 1.0}
+    rows[GUESSING] = {**rows[SMALL], final: CHANCE}
     middle = rows[MIDDLE][final]
     return {
         net: {**row, GAIN: row[final] - middle, LOSS: middle - row[final]}
@@ -82,6 +94,13 @@ CLAIM = Claim(
             controls=(
                 Control(
                     "training labels shuffled, with BN at rate 0.1", passes=False, made_of=WITH
+                ),
+                Control(
+                    "a network that is always right, one as trained, and one that guesses",
+                    passes=True,
+                    made_of=WITH,
+                    net=SECOND,
+                    also={SMALL: GUESSING},
                 ),
             ),
             draw=draw,

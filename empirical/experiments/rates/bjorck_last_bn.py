@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -21,6 +22,7 @@ from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
 
 PRINTED: Final = 0.03  # "up to"
+USUAL, VIABLE = 0.1, 0.0001  # the printed rates with BN everywhere and nowhere
 LARGEST: Final = "largest learning rate"
 GAIN: Final = "largest rate over that without BN"
 REST: Final = "largest rate over that with BN"
@@ -44,7 +46,10 @@ def run(trial: Trial) -> Measured:
         LAST: GRIDS[trial.scale][0] if largest is None else largest,
         CONTROL: over_depths(trial, "none", depths, seed=trial.other_seed)[depths[-1]],
     }
-    return {net: _row(rate, rates[WITH], rates[WITHOUT]) for net, rate in rates.items()}
+    return {
+        **{net: _row(rate, rates[WITH], rates[WITHOUT]) for net, rate in rates.items()},
+        SECOND: _row(PRINTED, USUAL, VIABLE),
+    }
 
 
 def _row(rate: float, with_bn: float, without: float) -> dict[str, Any]:
@@ -108,6 +113,7 @@ CLAIM = Claim(
                     passes=False,
                     made_of=LAST,
                 ),
+                Control("the printed rates", passes=True, made_of=LAST, net=SECOND),
             ),
             draw=draw,
             printed={LAST: {LARGEST: PRINTED}, WITHOUT: {LARGEST: 0.0001}},

@@ -6,6 +6,7 @@ import numpy as np
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -17,7 +18,7 @@ from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.protocols.bjorck import NETWORKS, SIZES, resnet
-from bnproof.empirical.protocols.rates import LEARNT, accuracy
+from bnproof.empirical.protocols.rates import CHANCE, LEARNT, accuracy
 from bnproof.empirical.training.tasks import Data
 from bnproof.empirical.trial import DEPTH, Networks, Size, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
@@ -41,15 +42,20 @@ TRAINING: Final = {
 }
 ACCURACY: Final = "test accuracy"
 LARGEST: Final = "largest rate that learns"
+GUESSING: Final = "a network that guesses"
 BELOW: Final = 1e-5  # replaces the largest rate if the network learns at none
 
 
 def run(trial: Trial) -> Measured:
-    """Train both networks at every rate; the control is BN with shuffled labels."""
+    """Train both networks at every rate; controls are shuffled labels, and the best rate."""
+    with_bn = _sweep(trial, "batch")
+    best = with_bn[ACCURACY].max()
     return {
-        WITH: _sweep(trial, "batch"),
+        WITH: with_bn,
         WITHOUT: _sweep(trial, "none"),
         CONTROL: _sweep(trial, "batch", trial.images.shuffled(trial.seed)),
+        SECOND: {LARGEST: VIABLE, f"accuracy at {USUAL}": best, f"accuracy at {VIABLE}": best},
+        GUESSING: {f"accuracy at {USUAL}": CHANCE},
     }
 
 
@@ -142,6 +148,13 @@ CLAIM = Claim(
                     "with BN, training labels shuffled; at the rates 0.0001 and 0.1",
                     passes=False,
                     made_of=WITH,
+                ),
+                Control(
+                    "with BN at its best rate, and a network that guesses",
+                    passes=True,
+                    made_of=WITH,
+                    net=SECOND,
+                    also={WITHOUT: GUESSING},
                 ),
             ),
             draw=draw,
