@@ -17,7 +17,7 @@ every control behaves so and at least one of them had to give the opposite answe
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -142,6 +142,13 @@ class Control:
         return "positive" if self.passes else "negative"
 
 
+class Fixed(NamedTuple):
+    """When criteria, controls and numbers of seeds got their present form."""
+
+    date: str
+    commit: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """A check that measures networks on images; a member of `Claim.checks`.
@@ -154,6 +161,9 @@ class Experiment:
         What the printed statement requires of the numbers.
     controls
         Networks whose answers are known; to decide either way, at least one of each kind.
+    fixed
+        Date and commit at which criteria, controls and numbers of seeds were fixed; None before
+        the first measurement.  What was measured earlier is marked.
     draw
         Draws the evidence on a figure and returns its text alternative.
     printed
@@ -175,6 +185,7 @@ class Experiment:
     criteria: tuple[Criterion, ...]
     controls: tuple[Control, ...]
     draw: Callable[[Figure, Evidence], str]
+    fixed: Fixed | None = None
     printed: Measured = field(default_factory=dict)
     positions: Mapping[str, Sequence[int]] = field(default_factory=dict)
     plot_only: frozenset[str] = frozenset()

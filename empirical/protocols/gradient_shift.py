@@ -15,6 +15,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -136,6 +137,7 @@ def experiment(
     return Experiment(
         run=run,
         criteria=CRITERIA,
+        fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
         controls=(
             Control(
                 f"with BN, the earlier layers moved by {SHORT:g} of the step",

@@ -20,6 +20,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.networks.table import Initialisation, Norm
@@ -301,6 +302,7 @@ def experiment(
     return Experiment(
         run=run,
         criteria=criteria,
+        fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
         controls=(
             Control(FLAT, passes=True, made_of=WITH),
             Control(ROUGH, passes=False, made_of=WITH, net=SECOND),

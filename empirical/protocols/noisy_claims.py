@@ -10,6 +10,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.plot import Medians, Plot, declared
@@ -78,6 +79,7 @@ def experiment(name: str = "") -> Experiment:
     return Experiment(
         run=run,
         criteria=CRITERIA,
+        fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
         controls=(
             Control("the same noise without BN", passes=False, made_of=NOISY),
             Control("BN without noise", passes=True, made_of=NOISY, net=WITH),

@@ -14,6 +14,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Points
@@ -126,6 +127,7 @@ CLAIM = Claim(
                     at_least=0.5**0.5,
                 ),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "without BN, means and gradients of the channels paired at random", passes=False

@@ -15,6 +15,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Histogram
@@ -135,6 +136,7 @@ CLAIM = Claim(
                 Criterion(WITHOUT, "kurtosis", "kurtosis without BN", at_least=LAPLACE),
                 Criterion(WITH, "kurtosis", "kurtosis with BN", at_most=LAPLACE),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "without BN, all weights and biases from PyTorch's default law", passes=False

@@ -13,6 +13,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves, Upright
@@ -131,6 +132,7 @@ CLAIM = Claim(
                     at_least=DIVERGED,
                 ),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "without BN, all weights and biases from PyTorch's default law", passes=False

@@ -14,6 +14,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves, Panel, Points
@@ -162,6 +163,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=_criteria(),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     (

@@ -14,6 +14,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Image
@@ -130,6 +131,7 @@ CLAIM = Claim(
                 Criterion(WITHOUT, "cosine", "mean cosine of rows without BN", at_least=0.25),
                 Criterion(WITH, "cosine", "mean cosine of rows with BN", at_most=0.25),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "without BN, the classes of every row permuted independently", passes=False

@@ -14,6 +14,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Image
@@ -110,6 +111,7 @@ CLAIM = Claim(
                 # "Less pronounced with batch normalization": by a factor of two or more.
                 Criterion(WITHOUT, OVER, "the same, without BN / with BN", at_least=2.0),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control("without BN, the entries of the matrix permuted at random", passes=False),
                 Control(

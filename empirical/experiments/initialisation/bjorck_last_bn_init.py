@@ -12,6 +12,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import SeedMarks
@@ -140,6 +141,7 @@ CLAIM = Claim(
                 )
                 for name, words in (("scale", "gradient scale"), ("reach", "reach"))
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control("one BN too, but after the first convolution", passes=False, made_of=LAST),
                 Control("BN after every convolution", passes=True, made_of=LAST, net=WITH),

@@ -14,6 +14,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -136,6 +137,7 @@ CLAIM = Claim(
                 # ... and "about two orders of magnitude": rounded, at least two.
                 Criterion(WITH, "typical ratio", "typical a/b with BN", at_least=10**1.5),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     (

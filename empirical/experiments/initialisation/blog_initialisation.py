@@ -16,6 +16,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -233,6 +234,7 @@ CLAIM = Claim(
                     at_least=LEARNT,
                 ),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "without BN, at the rate of the network with BN", passes=False, made_of=WITH

@@ -14,6 +14,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -173,6 +174,7 @@ CLAIM = Claim(
                 ),
                 *_collapsed(),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control("layer normalisation in place of BN", passes=False, made_of=WITH),
                 Control(

@@ -13,6 +13,7 @@ from bnproof.empirical.experiment import (
     WITHOUT,
     Control,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.experiments.landscape import loss_surface as trained
@@ -116,6 +117,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=trained.criteria(),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control("with BN, on a plane of other random directions", passes=False),
                 Control(

@@ -5,7 +5,15 @@ from typing import Any, Final
 
 import torch
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Control, Experiment, Measured
+from bnproof.empirical.experiment import (
+    CONTROL,
+    WITH,
+    WITHOUT,
+    Control,
+    Experiment,
+    Fixed,
+    Measured,
+)
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import rounded
@@ -105,6 +113,7 @@ CLAIM = Claim(
             criteria=bounded(
                 LAYERS, "growth per layer of the squared gradient, BN and orthogonal weights"
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control("with BN, Gaussian weights", passes=False, made_of=WITH),
                 Control(

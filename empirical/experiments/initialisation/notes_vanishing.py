@@ -13,6 +13,7 @@ from bnproof.empirical.experiment import (
     WITHOUT,
     Control,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -94,6 +95,7 @@ CLAIM = Claim(
             # Neither explodes nor vanishes: over 50 layers the length of the gradient changes by at
             # most one order of magnitude.
             criteria=bounded(LAYERS, "growth per layer of the squared gradient with BN"),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "with BN, every hidden layer adds its input to its output",

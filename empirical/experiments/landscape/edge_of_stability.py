@@ -14,6 +14,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -181,6 +182,7 @@ CLAIM = Claim(
                     at_most=EDGE * WITHIN,
                 ),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control("the same networks before training", passes=False, made_of=EVERY),
                 Control(

@@ -14,6 +14,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Image
@@ -206,6 +207,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=criteria(),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control("with BN, on a plane of other random directions", passes=False),
                 Control(f"with BN, the loss on the plane times {TIMES:g}", passes=True, net=SECOND),

@@ -11,6 +11,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves, Image
@@ -135,6 +136,7 @@ CLAIM = Claim(
                     at_least=SIGNIFICANT,
                 ),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     (

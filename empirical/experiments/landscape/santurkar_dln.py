@@ -12,6 +12,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -119,6 +120,7 @@ CLAIM = Claim(
                 # "Significantly better in terms of loss": at most half of it.
                 Criterion(WITH, LOWER, "final loss with BN / without BN", at_most=0.5),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "without BN, another seed, hence another network and another linear map",

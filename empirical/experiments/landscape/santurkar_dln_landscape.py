@@ -13,6 +13,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -142,6 +143,7 @@ CLAIM = Claim(
                 )
                 for kind, words in KINDS.items()
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     f"a linear network of {SHALLOW} layers without BN, on the same map",

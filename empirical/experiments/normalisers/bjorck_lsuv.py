@@ -12,6 +12,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves, Points
@@ -198,6 +199,7 @@ CLAIM = Claim(
                     at_least=0.5,
                 ),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control("BN once more, from another seed", passes=True, made_of=LSUV),
                 Control("without BN, from Xavier's law", passes=False, made_of=LSUV, net=WITHOUT),

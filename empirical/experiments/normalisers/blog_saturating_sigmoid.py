@@ -13,6 +13,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -174,6 +175,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=criteria("sigmoid"),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control("without BN, tanh in place of the sigmoid", passes=False),
                 Control("without BN, sigmoids, before training", passes=True, net=SECOND),

@@ -1,6 +1,6 @@
 """A deep network of tanh learns without BN too (against S4)."""
 
-from bnproof.empirical.experiment import WITH, Control, Experiment, Measured
+from bnproof.empirical.experiment import WITH, Control, Experiment, Fixed, Measured
 from bnproof.empirical.experiments.normalisers import blog_saturating_sigmoid as sigmoid
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.trial import Trial
@@ -27,6 +27,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=sigmoid.criteria("tanh"),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control("without BN, the sigmoid in place of tanh", passes=True),
                 Control("with BN", passes=False, net=WITH),

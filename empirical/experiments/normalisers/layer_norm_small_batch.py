@@ -12,6 +12,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -180,6 +181,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=CRITERIA,
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "the same networks at batches of 128, which are large enough for BN",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bnproof.empirical.experiment import CONTROL, SECOND, WITH, Control, Experiment, Measured
+from bnproof.empirical.experiment import CONTROL, SECOND, WITH, Control, Experiment, Fixed, Measured
 from bnproof.empirical.experiments.normalisers.layer_norm_small_batch import (
     CRITERIA,
     DENSE,
@@ -45,6 +45,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=CRITERIA,
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "a fully connected network, whose units have no places besides the images",

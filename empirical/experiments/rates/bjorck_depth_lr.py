@@ -13,6 +13,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -108,6 +109,7 @@ CLAIM = Claim(
                 # The resolution is one step of the grid.
                 Criterion(WITHOUT, RISE, "largest rise from a depth to the next", at_most=FACTOR),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "the same search with BN, whose activations do not grow with depth",

@@ -10,6 +10,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.plot import Medians, Plot, declared
@@ -88,6 +89,7 @@ CLAIM = Claim(
                 # compare.
                 Criterion(WITHOUT, ACCURACY, "test accuracy without BN", at_least=LEARNT),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "without BN, from other initial weights and in another order of the images",

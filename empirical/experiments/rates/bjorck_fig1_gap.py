@@ -12,6 +12,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.plot import Medians, Plot, declared
@@ -104,6 +105,7 @@ CLAIM = Claim(
                 ),
                 Criterion(SMALL, EXCESS, "the same as a difference", at_least=RESOLVED),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "with BN at rate 0.1, from other initial weights and in another order",

@@ -9,6 +9,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.plot import Medians, Plot, declared
@@ -91,6 +92,7 @@ CLAIM = Claim(
                     at_least=CLEAR,
                 ),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "training labels shuffled, with BN at rate 0.1", passes=False, made_of=WITH

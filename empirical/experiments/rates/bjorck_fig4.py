@@ -15,6 +15,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Image
@@ -265,6 +266,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=tuple(_criteria()),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     f"without BN, the update of the same number at the viable rate {VIABLE:g}",

@@ -10,6 +10,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import SeedMarks
@@ -107,6 +108,7 @@ CLAIM = Claim(
                 # A single BN layer allows no more than all of them.
                 Criterion(LAST, REST, "largest rate with one BN / with all", at_most=1.0),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "without BN, from other initial weights and in another order of the images",

@@ -12,6 +12,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.experiments.rates.bjorck_last_bn import NAMES
@@ -120,6 +121,7 @@ CLAIM = Claim(
                 ),
                 Criterion(LAST, SHARE, "the same, upper bound", at_most=ALL),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "without BN, from other initial weights and in another order of the images",

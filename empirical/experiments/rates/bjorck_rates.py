@@ -12,6 +12,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -143,6 +144,7 @@ CLAIM = Claim(
                     at_most=LEARNT,
                 ),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "with BN, training labels shuffled; at the rates 0.0001 and 0.1",

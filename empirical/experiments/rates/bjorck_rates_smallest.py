@@ -1,6 +1,14 @@
 """Without BN the rate must be reduced to 0.0001 for convergence (S3, section 2)."""
 
-from bnproof.empirical.experiment import SECOND, WITHOUT, Control, Criterion, Experiment, Measured
+from bnproof.empirical.experiment import (
+    SECOND,
+    WITHOUT,
+    Control,
+    Criterion,
+    Experiment,
+    Fixed,
+    Measured,
+)
 from bnproof.empirical.experiments.rates.bjorck_rates import (
     LARGEST,
     PROVENANCE,
@@ -53,6 +61,7 @@ CLAIM = Claim(
                     at_least=LEARNT,
                 ),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "with BN, training labels shuffled; at the rates 0.0001 and 0.1", passes=False

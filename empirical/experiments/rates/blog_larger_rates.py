@@ -10,6 +10,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -92,6 +93,7 @@ CLAIM = Claim(
                 )
                 for init in INITS
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control("without BN, from the other initialisation", passes=False, made_of=WITH),
                 Control(

@@ -13,6 +13,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -138,6 +139,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=_criteria(),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "without BN, from other initial weights and in another order of the images",

@@ -12,6 +12,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.panels import Curves
@@ -161,6 +162,7 @@ CLAIM = Claim(
                 ),
                 Criterion(WITH, BETTER, "accuracy with BN minus that without", at_least=0.05),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control("with BN, another seed", passes=True),
                 Control(

@@ -10,6 +10,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.plot import Medians, Plot, declared
@@ -82,6 +83,7 @@ CLAIM = Claim(
                     at_most=1.0,
                 ),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control("without BN, another seed", passes=False, made_of=WITH),
                 Control(

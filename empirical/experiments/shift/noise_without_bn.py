@@ -7,6 +7,7 @@ from bnproof.empirical.experiment import (
     Control,
     Criterion,
     Experiment,
+    Fixed,
     Measured,
 )
 from bnproof.empirical.figures.plot import Medians, Plot, declared
@@ -87,6 +88,7 @@ CLAIM = Claim(
                     WITHOUT, "best accuracy", "best accuracy without BN and noise", at_least=LEARNS
                 ),
             ),
+            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
                 Control(
                     "the same network and noise, the labels of the training images shuffled",

@@ -73,6 +73,8 @@ def show(experiment_id: str, /) -> None:
         print(f"criterion   {criterion.words}: {criterion.asked}")
     for control in spec.controls:
         print(f"control     {control.kind}: {control.words}")
+    if spec.fixed:
+        print(f"fixed       {spec.fixed.date}, commit {spec.fixed.commit}: criteria and controls")
     for name, words in spec.networks_in_words():
         print(f"{name:11} {words}")
     for scale, size in spec.sizes.items():

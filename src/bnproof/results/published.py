@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bnproof.empirical.experiment import experiment_of, judge
+from bnproof.empirical.experiment import Experiment, experiment_of, judge
 from bnproof.empirical.runner import Results
 from bnproof.empirical.training.run_folder import plain
 from bnproof.report.document import environment, lock, now
@@ -33,6 +33,7 @@ DIGITS: Final = 7  # significant digits of a float32
 PLOT_DIGITS: Final = 3  # significant digits of quantities that are only plotted
 
 NOT_RECORDED: Final = "not recorded"  # in older records
+EARLIER: Final = "before its criteria and controls were fixed"
 SHOWN: Final = ("processor", "capability", "gpu", "cuda", "cudnn")
 
 
@@ -106,11 +107,14 @@ def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
         "processor": NOT_RECORDED,
         **{name: value for name, value in record["environment"].items() if name in SHOWN},
     }
+    experiment = experiment_of(claim)
+    before = f", {EARLIER}" if measured_before(experiment, record) else ""
     try:
         return judge(
-            experiment_of(claim),
+            experiment,
             series,
-            where=f"{record['where']} (measured {about['measured']}, scale {record['scale']})",
+            where=f"{record['where']} (measured {about['measured']}{before}, scale "
+            f"{record['scale']})",
             provenance={"precision": NOT_RECORDED, **record["provenance"], **about},
         )
     except KeyError as missing:
@@ -118,6 +122,13 @@ def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
             f"{claim.id}: {missing} is missing from the measurements published at scale "
             f"{record['scale']}; publish them again"
         ) from None
+
+
+def measured_before(experiment: Experiment, record: Mapping[str, Any]) -> bool:
+    """Whether a record is older than the criteria and controls by which it is judged."""
+    unmeasured = any(control.net not in record["series"] for control in experiment.controls)
+    fixed = experiment.fixed
+    return unmeasured or (fixed is not None and record["created"][:10] < fixed.date)
 
 
 def machine(evidence: Evidence) -> str:
