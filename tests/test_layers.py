@@ -243,6 +243,21 @@ def test_a_list_loads_nothing_heavy(command: tuple[str, ...]) -> None:
     assert not list(filter(files.match, found))
 
 
+@pytest.mark.parametrize("command", ["experiment show", "experiment run", "attack", "verify"])
+def test_an_unknown_id_is_reported_before_anything_heavy_is_loaded(command: str) -> None:
+    found = loaded_after(
+        "from bnproof.cli import app\n"
+        "from bnproof.theory.common.errors import UserError\n"
+        "try:\n"
+        f"    app({[*command.split(), 'nope']}, exit_on_error=False)\n"
+        "except UserError as error:\n"
+        "    assert 'nope' in str(error)\n"
+        "else:\n"
+        "    raise AssertionError('no error')"
+    )
+    assert not found & {"torch", "sympy", "matplotlib", "numpy", "scipy"}
+
+
 def test_verify_loads_what_the_named_claim_needs(tmp_path: Path) -> None:
     words = ("verify", "bn_jacobian", "--scale", "smoke", "--device", "cpu", "--jobs", "1")
     found = loaded_by(*words, "--report", str(tmp_path))

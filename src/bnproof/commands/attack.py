@@ -54,9 +54,6 @@ def attack(
         Folder of your own claim files. They are executed: use only trusted files.
     """
     from bnproof.catalogue import load_claim
-    from bnproof.scheduler import resources
-    from bnproof.simulate.search import ascent, tightness
-    from bnproof.simulate.threads import one_thread
     from bnproof.theory.common import files
 
     valid_seed("--seed", seed)
@@ -64,7 +61,11 @@ def attack(
         if out.suffix not in (".json", *FIGURES):
             raise UserError(f"--out {out}: must end in .json, .svg, .png or .pdf")
         files.probe(out)
-    claim = load_claim(claim_id, claims)
+    claim = load_claim(claim_id, claims)  # before the imports: an unknown id fails at once
+    from bnproof.scheduler import resources
+    from bnproof.simulate.search import ascent, tightness
+    from bnproof.simulate.threads import one_thread
+
     resolved = resources.device(device)
     with one_thread():
         result = ascent.attack(claim, restarts=restarts, steps=steps, seed=seed, device=resolved)

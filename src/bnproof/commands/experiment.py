@@ -60,11 +60,12 @@ def show(experiment_id: str, /) -> None:
         Id of the experiment; `bnproof experiment list` lists all.
     """
     from bnproof.catalogue import experiment
+
+    claim = experiment(experiment_id)  # before the imports: an unknown id fails at once
     from bnproof.empirical.experiment import experiment_of
     from bnproof.results import published
     from bnproof.theory.claim import decide, why_undecided
 
-    claim = experiment(experiment_id)
     spec = experiment_of(claim)
     print(f"{claim.id}: {claim.title}\n")
     for source in claim.sources:
@@ -128,17 +129,19 @@ def run(
         Also write the measurements to src/bnproof/results/published.
     """
     from bnproof.catalogue import experiment, experiments
+
+    workers.check()
+    valid_seed("--seed", seed)
+    named = [experiment(name) for name in ids]  # before the imports: an unknown id fails at once
     from bnproof.empirical.data.load import load
     from bnproof.empirical.trial import APART
     from bnproof.results.run_requests import Request
 
-    workers.check()
-    valid_seed("--seed", seed)
     if seeds is not None and not 1 <= seeds <= APART:
         raise UserError(
             f"--seeds {seeds}: must be 1 to {APART}; larger seeds are used by the controls"
         )
-    claims = [experiment(name) for name in ids] or experiments()
+    claims = named or experiments()
     if data is not None:
         load(data, limit=1)
     request = Request(
