@@ -3,4 +3,9 @@
 from bnproof.cli import main
 
 if __name__ == "__main__":  # spawned worker processes import this module too
-    main()
+    try:
+        main()
+    finally:
+        # Python remembers that Ctrl-C interrupted an `exec` of text, which SymPy uses, and ends
+        # what `-m` runs by that signal, even if it was handled. Another `exec` makes it forget.
+        exec("")
