@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.exceptions import UnusedCliTokensError
 
 from bnproof.commands.common import convert_exactly
 from bnproof.scheduler.options import DEFAULT_WORKERS, Workers
@@ -270,6 +271,10 @@ def main() -> None:
                 sys.argv[1:], print_error=False, exit_on_error=False, result_action="return_value"
             )
         sys.stdout.flush()  # so that a full disk is reported by the handlers below
+    except UnusedCliTokensError as error:
+        command = " ".join(["bnproof", *(error.command_chain or ())])
+        extra = " ".join(error.unused_tokens or ())
+        _fail(f"unexpected argument: {extra}; `{command} --help` shows the usage")
     except CycloptsError as error:
         _fail(str(error))
     except UserError as error:
@@ -282,7 +287,10 @@ def main() -> None:
         sys.exit(141 if isinstance(stop.__context__, BrokenPipeError) else stop.code)
     except OSError as error:  # caused by the file system, not by a bug
         _drop_output()
-        _fail(f"{error.filename or 'output'}: {error.strerror or error}; choose another path")
+        reason = error.strerror or error
+        if error.filename is None:
+            _fail(f"cannot write the output: {reason}; write it to another disk")
+        _fail(f"{error.filename}: {reason}; choose another path")
     except ImportError as error:
         _fail(not_importable(error))
     except (MemoryError, RuntimeError) as error:

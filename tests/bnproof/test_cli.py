@@ -76,7 +76,16 @@ def test_output_that_a_full_disk_refuses_at_the_end_is_one_line(
             cli.main()
     assert stop.value.code == 2
     told = capsys.readouterr().err
-    assert told == f"bnproof: output: {os.strerror(errno.ENOSPC)}; choose another path\n"
+    reason = os.strerror(errno.ENOSPC)
+    assert told == f"bnproof: cannot write the output: {reason}; write it to another disk\n"
+
+
+def test_an_argument_too_many_is_named(run) -> None:
+    result = run("report", "one", "two")
+    assert result.status == 2
+    assert result.err == (
+        "bnproof: unexpected argument: two; `bnproof report --help` shows the usage\n"
+    )
 
 
 def test_claims_lists_files_of_ones_own_and_says_which_do_not_load(run, tmp_path: Path) -> None:
@@ -240,7 +249,7 @@ def test_a_broken_claim_is_an_error_and_the_others_run(
         (["verify", "bn_jacobian", "--json", "file/x.json"], "cannot write file/x.json"),
         (["report", "nowhere"], "run `bnproof verify` first"),
         (["verify", "bn_jacobian", "--seed", "1.7"], "--seed: 1.7 is not an integer; give 1 or 2"),
-        (["verify", "--claims", "."], "gradient/bn_jacobian.py"),
+        (["verify", "--claims", "."], "theory/claims/TEMPLATE.py"),
         (["attack", "nope_at_all"], "unknown claim 'nope_at_all'"),
         (["prove"], "prove"),
         (["verify", "--no-such-option"], "no-such-option"),

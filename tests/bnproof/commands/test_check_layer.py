@@ -120,7 +120,18 @@ def test_a_module_or_a_class_serves_as_well(run) -> None:
     [
         ("layers_of_a_person", (), "must have the form package.module:factory"),
         ("layers_of_a_persn:good", (), "did you mean layers_of_a_person?"),
-        ("layers_of_a_person.more:good", (), "no module 'layers_of_a_person.more'"),
+        (
+            "layers_of_a_person.more:good",
+            (),
+            "no module 'layers_of_a_person.more'; layers_of_a_person does not contain it",
+        ),
+        (
+            "mine/layers_of_a_person.py:good",
+            (),
+            "run `bnproof check-layer layers_of_a_person:good`",
+        ),
+        ("zzz:good", (), "no module 'zzz'; it must be installed, or be the file zzz.py in the"),
+        ("layers_of_a_person:zzz", (), "name a module, class or function that it defines"),
         ("layers_of_a_person:goood", (), "did you mean good"),
         ("layers_of_a_person:raises", (), "raised RuntimeError: first line"),
         ("layers_of_a_person:returns_number", (), "returned int; it must return a torch Module"),
