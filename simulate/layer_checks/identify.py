@@ -17,7 +17,7 @@ from bnproof.simulate.layer_checks.module import GAINS, ModuleUnderTest, first_c
 from bnproof.simulate.layer_checks.spec import USUAL, Axis, NormalizerSpec
 from bnproof.simulate.layer_checks.terms import output_terms
 from bnproof.simulate.relation import TOLERANCE
-from bnproof.simulate.samplers.normalizers import KINDS
+from bnproof.simulate.samplers.definitions.normalizers import KINDS
 from bnproof.theory.common.errors import UserError
 
 EPS_NAMES: Final = ("eps", "epsilon", "variance_epsilon", "_eps")

@@ -10,7 +10,7 @@ from bnproof.simulate.layer_checks.bounds import NAMES, Groups, bound_rows
 from bnproof.simulate.layer_checks.case import LayerCase
 from bnproof.simulate.layer_checks.results import CheckResult, Status
 from bnproof.simulate.layer_checks.spec import NormalizerSpec
-from bnproof.simulate.samplers.normalizers import KINDS
+from bnproof.simulate.samplers.definitions.normalizers import KINDS
 
 TrialOf = Callable[..., LayerCase]
 GRADIENT, EXACT, CURVATURE = NAMES

@@ -16,7 +16,7 @@ from bnproof.simulate.layer_checks.modes import mode_rows
 from bnproof.simulate.layer_checks.results import CheckResult, Status
 from bnproof.simulate.layer_checks.spec import NormalizerSpec
 from bnproof.simulate.layer_checks.wrong import Batch, Detached, EpsOutside, Unbiased
-from bnproof.simulate.samplers.normalizers import KINDS
+from bnproof.simulate.samplers.definitions.normalizers import KINDS
 
 spec = importlib.util.spec_from_file_location(
     "wrong_layers", Path(__file__).with_name("wrong_layers.py")

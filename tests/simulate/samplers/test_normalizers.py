@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.func import hessian, jacfwd, vmap
 
 from bnproof.simulate.check import TOLERANCE, compare
+from bnproof.simulate.samplers.definitions.normalizers import KINDS
 from bnproof.simulate.samplers.normalizers import (
     DRAWS,
-    KINDS,
     Measured,
     admitted,
     batches,

@@ -1,0 +1,1 @@
+"""What samplers measure, written from its definition."""
