@@ -158,7 +158,10 @@ def test_rooms_are_small(root: Path) -> None:
         files = {path.stem for path in (root / layer).glob("*.py")} - {"__init__", "__main__"}
         assert len(files) <= most, (layer, sorted(files))
         for folder in (path for path in (root / layer).rglob("*") if path.is_dir()):
-            assert len(list(folder.glob("*.py"))) <= 22, folder
+            count = len(list(folder.glob("*.py")))
+            assert count <= 22, (
+                f"{folder} has {count} modules: move what belongs together to a folder"
+            )
 
 
 # Names that the packages had before they were parts of bnproof; a user may have modules of the same

@@ -15,9 +15,9 @@ from torch import Tensor
 from bnproof.simulate.samplers import autodiff as quantities
 from bnproof.simulate.samplers.autodiff import Measured, epsilons
 from bnproof.simulate.samplers.base import apply, chunks, dot, normals
+from bnproof.simulate.samplers.definitions.regimes import REGIMES, drawn
 from bnproof.simulate.samplers.definitions.weights import WeightQuantities
 from bnproof.simulate.samplers.networks import LOSSES, draw
-from bnproof.simulate.samplers.regimes import REGIMES, drawn
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.layer import curvature as cur

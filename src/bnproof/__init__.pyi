@@ -31,3 +31,5 @@ from .theory.claim import SpectrumTest as SpectrumTest
 from .theory.claim import Verdict as Verdict
 from .verdicts import Result as Result
 from .verdicts import Results as Results
+
+__version__: str

@@ -1,1 +1,1 @@
-"""What samplers measure, written from its definition."""
+"""What samplers draw from and measure: definitions of layers, losses and distributions."""

@@ -5,13 +5,13 @@ A tensor has the shape (K, B, C, T): K problems, B samples, C channels, T positi
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from torch import Tensor
 
 from bnproof.theory.normalizers import groups as sym
-from bnproof.theory.normalizers.table import NORMALIZERS, Axis
+from bnproof.theory.normalizers.table import NORMALIZERS, Axis, Normalizer
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,17 @@ class Kind:
     def scale(self, u: Tensor, constant: Tensor) -> Tensor:
         """S of each group (..., m), keeping the last axis."""
         x = u - u.mean(-1, keepdim=True) if self.scale_centred else u
+        # The square of the power mean, whose root may have no derivative at 0, comes first.
+        exponent = 2.0 if self.eps_at == "inside" else 1.0
         if math.isinf(self.power):
-            return x.abs().amax(-1, keepdim=True)
-        powers = x.abs() ** self.power
-        average = powers.sum(-1, keepdim=True) if self.total else powers.mean(-1, keepdim=True)
+            mean = x.abs().amax(-1, keepdim=True) ** exponent
+        else:
+            powers = x.abs() ** self.power
+            average = powers.sum(-1, keepdim=True) if self.total else powers.mean(-1, keepdim=True)
+            mean = average ** (exponent / self.power)
         if self.eps_at == "inside":
-            average = average + constant
-        root = average ** (1 / self.power)
-        return root + constant if self.eps_at == "outside" else root
+            return (mean + constant).sqrt()
+        return mean + constant if self.eps_at == "outside" else mean
 
     def normalise(self, u: Tensor, constant: Tensor) -> Tensor:
         """Numerator over scale for each group (..., m)."""
@@ -84,17 +87,25 @@ LAYOUTS: Final = {
 
 
 def _kinds() -> Iterator[tuple[str, Kind]]:
-    """The normalisers of the table; the l_p family, with its symbol p, for the powers `POWERS`."""
+    """The normalisers of the table; families, with the symbol p, for the powers `POWERS`."""
+    families = [replace(entry, name="") for entry in NORMALIZERS if entry.power == sym.p]
     for entry in NORMALIZERS:
-        if not entry.name.startswith("l_"):
-            powers = {entry.name: float(entry.power)}
-        elif entry.power == sym.p:
+        if entry.power == sym.p:
             powers = {entry.name.replace("l_p", f"l_{q}"): power for q, power in POWERS.items()}
+        elif replace(entry, name="", power=sym.p) in families:
+            continue  # the family stands for it
         else:
-            continue
+            powers = {entry.name: float(entry.power)}
         for name, power in powers.items():
-            layout, centred, scale = LAYOUTS[entry.axis], entry.centred, entry.scale_centred
-            yield name, Kind(layout, centred, scale, power, entry.eps_at, entry.total)
+            yield name, kind(entry, power)
+
+
+def kind(entry: Normalizer, power: float) -> Kind:
+    """The normaliser of an entry of the table, for one value of its exponent."""
+    return Kind(
+        *(LAYOUTS[entry.axis], entry.centred, entry.scale_centred),
+        *(power, entry.eps_at, entry.total),
+    )
 
 
 KINDS: Final = dict(_kinds())

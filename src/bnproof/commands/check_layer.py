@@ -86,9 +86,12 @@ def _sizes(shape: str) -> tuple[int, ...]:
 
 @contextlib.contextmanager
 def _current_folder() -> Iterator[None]:
-    """Make modules of the current folder importable."""
+    """Make modules of the current folder importable.
+
+    It comes last, so that a file there does not replace a module of the libraries.
+    """
     folder = str(Path.cwd())
-    sys.path.insert(0, folder)
+    sys.path.append(folder)
     try:
         yield
     finally:

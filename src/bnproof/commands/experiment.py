@@ -7,9 +7,9 @@ import math
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from bnproof.commands.common import OUT, UNFINISHED
 from bnproof.scheduler.options import DEFAULT_TRAINERS, Trainers
@@ -51,13 +51,13 @@ def _time(seconds: float) -> str:
 
 
 @app.command
-def show(experiment_id: str, /) -> None:
+def show(experiment_id: Annotated[str, Parameter(name="ID")], /) -> None:
     """Show one experiment: its criteria, its scales and the published result.
 
     Parameters
     ----------
     experiment_id
-        Id of the experiment; `bnproof experiment list` lists all.
+        Experiment to show; `bnproof experiment list` lists all.
     """
     from bnproof.catalogue import experiment
 
@@ -89,7 +89,7 @@ def show(experiment_id: str, /) -> None:
 
 @app.command
 def run(
-    *ids: str,
+    *ids: Annotated[str, Parameter(name="ID")],
     scale: ScaleName = "quick",
     seeds: int | None = None,
     seed: int = 0,
@@ -126,11 +126,12 @@ def run(
     minutes
         Stop after this many minutes; the work can be resumed.
     publish
-        Also write the measurements to src/bnproof/results/published.
+        Also write the measurements to src/bnproof/results/published; only in a checkout.
     """
     from bnproof.catalogue import experiment, experiments
 
     workers.check()
+    _check_publish(publish)
     valid_seed("--seed", seed)
     named = [experiment(name) for name in ids]  # before the imports: an unknown id fails at once
     from bnproof.empirical.data.load import load
@@ -175,11 +176,12 @@ def resume(
     minutes
         Stop after this many minutes; the work can be resumed.
     publish
-        Also write the measurements to src/bnproof/results/published.
+        Also write the measurements to src/bnproof/results/published; only in a checkout.
     """
     from bnproof.results.run_requests import requests
 
     workers.check()
+    _check_publish(publish)
     deadline = _deadline(minutes)
     saved = requests(out)
     if not saved:
@@ -209,6 +211,17 @@ def status(*, out: Path = OUT) -> None:
             print(f"{'done' if done else 'not done':8}  {request.command(name)}")
     for run in training_runs(out):
         print(run)
+
+
+def _check_publish(publish: bool) -> None:
+    """Refuse to publish into an installed package, which is not the repository."""
+    from bnproof.results.record_files import FOLDER
+
+    if publish and not (FOLDER.parents[3] / "pyproject.toml").is_file():
+        raise UserError(
+            "--publish: works only in a checkout of the repository; without it, the measurements "
+            "are in the folder given by --out"
+        )
 
 
 def _deadline(minutes: float | None) -> float:
@@ -253,8 +266,8 @@ class _ExperimentRun:
         counts = scale is not Scale.SMOKE or not experiment_of(claim).trains
         self.failed = counts and verdict != claim.expected
         why = why_undecided([evidence])
-        told = f"{self.name}  {verdict} ({scale})  {evidence.summary}\n"
-        return told + f"    {why}\n" * bool(why) + f"{path.resolve()}"
+        message = f"{self.name}  {verdict} ({scale})  {evidence.summary}\n"
+        return message + f"    {why}\n" * bool(why) + f"{path.resolve()}"
 
 
 def _carry_out(

@@ -1,6 +1,8 @@
 """`bnproof check-layer` as a person uses it: a file in the current folder, status, one line."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +115,16 @@ def test_a_wrong_layer_fails(run, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_module_or_a_class_serves_as_well(run) -> None:
     assert run("layers_of_a_person:ready", "--seed", "3") == 0
     assert run("layers_of_a_person:Plain", "--as", "rms") == 0
+
+
+def test_files_named_like_libraries_do_not_replace_them(tmp_path: Path) -> None:
+    for name in ("tqdm", "token", "torch", "simulate"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(5)")
+    (tmp_path / "mine.py").write_text("from torch import nn\nlayer = nn.RMSNorm(6)\n")
+    words = [sys.executable, "-P", "-m", "bnproof", "check-layer", "mine:layer"]
+    found = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "checks passed" in found.stdout
 
 
 @pytest.mark.parametrize(
