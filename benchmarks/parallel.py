@@ -3,9 +3,9 @@
     python benchmarks/parallel.py [ID ...] [--scale quick] [--jobs 2] [--rounds 1]
 
 Every run verifies the same claims from nothing, with saved proofs, in a folder of its own: in one
-process, in `--jobs` processes, and in `--jobs` processes while as many endless loops run, which take
-their share of the cores but must not make the work itself longer.  Without IDs, claims of every kind
-are chosen that take some minutes of one core.
+process, in `--jobs` processes, and in `--jobs` processes while as many endless loops run, which
+take their share of the cores but must not make the work itself longer.  Without IDs, claims of
+every kind are chosen that take some minutes of one core.
 """
 
 import argparse

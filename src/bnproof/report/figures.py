@@ -134,7 +134,8 @@ def _write_svg(figure: Figure, buffer: io.StringIO | io.BytesIO) -> None:
             if _decades(axis) >= SIMPLE:
                 axis.set_major_formatter(Powers())
                 axis.set_minor_locator(NullLocator())
-    FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(METADATA))
+    canvas: Any = FigureCanvasSVG(figure)
+    canvas.print_svg(buffer, metadata=dict.fromkeys(METADATA))
 
 
 def _decades(axis: Axis) -> float:
