@@ -212,7 +212,7 @@ class Trainer:
         return row
 
     def now(self) -> TrainingState:
-        """What the metrics get: the network before its next step, and the batch of that step."""
+        """Input of the metrics: the network before its next step, and the batch of that step."""
         inputs, targets = self.task.batch(self.progress.step)
         return TrainingState(
             model=self.model,
@@ -304,7 +304,7 @@ def _load(trainer: Trainer, state: State, folder: Path) -> None:
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"{folder}: its checkpoint was written by a different version "
-            f"({type(error).__name__}); remove the folder to begin anew"
+            f"({type(error).__name__}); remove the folder to start again"
         ) from None
 
 

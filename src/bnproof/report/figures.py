@@ -1,6 +1,7 @@
 """Write figures in a common style; a claim's figure is an SVG file."""
 
 import io
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,9 @@ from bnproof.report.document import FIGURE_FOLDER
 from bnproof.report.svg import minify
 from bnproof.theory.claim import Claim, Evidence
 from bnproof.theory.common.files import write_bytes, write_text
+
+# Where its settings cannot be stored, Matplotlib uses a temporary folder and warns of it.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 METADATA: Final = ("Date", "Creator", "Format", "Type")  # fields to leave out of SVG files
 SIZE: Final = (7.2, 4.2)  # inches; the width of the report's column at 96 dots per inch
