@@ -54,8 +54,8 @@ REMARK: Final = (
     "sizes; He initialisation too; geometric means over thirds of the updates, without the start; "
     "'smoother' means a ratio of at most 1 at every stage, for both initialisations. The criteria "
     "were fixed before measuring. The control was changed after the first seed: a statement that "
-    "fails needs a control that can satisfy it. The new control does not learn and is the "
-    "smoothest of all, so smoothness by these measures does not make a network easy to train. "
+    "fails needs a control that can satisfy it. That control does not learn and is the smoothest "
+    "of all, so smoothness by these measures does not make a network easy to train. "
 )
 
 

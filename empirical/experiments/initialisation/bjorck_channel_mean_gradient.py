@@ -149,11 +149,11 @@ CLAIM = Claim(
         "choices: Spearman correlation, over the input channels of one convolution, between the "
         "absolute mean over (b, x, y) and the average absolute gradient of the channel's outgoing "
         "weights; layer 45, that of figure 7, decides, and those of Table 1 are shown too. A "
-        "correlation does not prove a cause: without BN a channel's deviation is correlated with "
-        "both as strongly. The evidence for a cause is 'gradient left without the means': the "
-        "length of (4) with the means subtracted from the input, relative to its length. At layer "
-        "45 a fifth is left without BN, so the means cause most of the gradient; with BN almost "
-        "all is left, and the correlation vanishes (at layers 18, 54 and 90 it is 0.2 to 0.4 on "
-        "CIFAR-10)."
+        "correlation does not prove a cause: a property that goes with the mean, such as a "
+        "channel's deviation, may be the reason. The evidence for a cause is 'gradient left "
+        "without the means': the length of (4) with the means subtracted from the input, relative "
+        "to its length. Without BN little is left, so the means cause most of the gradient. With "
+        "BN almost all is left, and the correlation vanishes at layer 45 and is weak at the "
+        "others."
     ),
 )

@@ -155,19 +155,15 @@ CLAIM = Claim(
     ),
     expected=Verdict.REPRODUCED,
     remark=(
-        "From the source: ResNet-110, Xavier initialisation, batches of 128, layer 55. Our "
-        "choices: projection shortcuts, uniform Xavier, mean cross-entropy; the scale is the root "
-        "mean square of the kernel's entries, and tails are heavy if the kurtosis exceeds 6, that "
-        "of the Laplace distribution. The paper prints histograms and 'almost two orders of "
-        "magnitude'. The factor depends on the measure, because the tails differ: on CIFAR-10 it "
-        "is 69 for the median absolute gradient (five seeds: 23 to 300) and 580 for the root mean "
-        "square (300 to 1,900); with parameter-free shortcuts (option A) 370 and 3,100. The "
-        "initialisation of the linear layer matters little: with Xavier's the factors are 43 and "
-        "470. So the printed factor fits the bulk of the entries but not their root mean square; "
-        "the criterion asks for at least two orders of magnitude and does not decide which measure "
-        "is meant. The control separates size from tails: with PyTorch's default weights, "
-        "gradients without BN are smaller than with BN, but their tails are still heavy. For these "
-        "two initialisations, heavy tails are due to the missing BN, while the size also depends "
-        "on the weights."
+        "From the source: ResNet-110, Xavier initialisation, batches of 128, layer 55; histograms "
+        "and 'almost two orders of magnitude'. Our choices: projection shortcuts, uniform Xavier, "
+        "mean cross-entropy; the scale is the root mean square of the kernel's entries, and must "
+        "differ by at least one and a half orders of magnitude; tails are heavy if the kurtosis "
+        "exceeds 6, that of the Laplace distribution. The factor depends on the measure, because "
+        "the tails differ: the printed one fits the median absolute gradient, while the factor of "
+        "the root mean square is larger. The criterion does not decide which of them is meant. The "
+        "control with PyTorch's default weights separates size from tails: its gradients are "
+        "smaller than with BN, but their tails are still heavy. So for these two initialisations "
+        "heavy tails are due to the missing BN, while the size also depends on the weights."
     ),
 )

@@ -185,17 +185,16 @@ CLAIM = Claim(
     ),
     expected=Verdict.REPRODUCED,
     remark=(
-        "The paper prints a curve without numbers except for outputs 'of up to 10^2 for the "
-        "largest output channels'. We measured without BN on CIFAR-10: the largest mean of a logit "
-        "190 (five seeds: 64 to 480), the largest channel mean of the last block 550 (260 to 910), "
-        "its average over channels 170. So the printed scale fits the logits, if these are the "
-        "outputs meant; the last block exceeds it with every seed. From the source: ResNet-110, "
-        "Xavier initialisation, moments over (b, x, y), averaged over channels. Our choices: "
-        "moments of the output of each residual block, after its ReLU (at the output of a BN layer "
-        "they would be 0 and 1 by construction); growth is that of a straight line fitted to the "
-        "logarithms over all 54 blocks. With BN the variance still rises linearly within a stage, "
-        "because each block adds a branch of variance 1 to its input, and falls back at the "
-        "projection at the beginning of the next stage. The control shows that the growth also "
-        "depends on the initialisation, not only on the missing BN."
+        "From the source: ResNet-110, Xavier initialisation, moments over (b, x, y), averaged over "
+        "channels; a curve without numbers, except for outputs 'of up to 10^2 for the largest "
+        "output channels'. Our choices: moments of the output of each residual block, after its "
+        "ReLU (at the output of a BN layer they would be 0 and 1 by construction); growth is that "
+        "of a straight line fitted to the logarithms over all 54 blocks. The order of magnitude of "
+        "the printed scale fits the largest logit, if logits are the outputs meant; the largest "
+        "channel mean of the last block exceeds it with every seed. With BN the variance still "
+        "rises within a stage, because each block adds a branch of unit variance to its input, and "
+        "falls back at the projection at the beginning of the next stage. The control with "
+        "PyTorch's default weights shows that the growth also depends on the initialisation, not "
+        "only on the missing BN."
     ),
 )

@@ -203,11 +203,11 @@ CLAIM = Claim(
         "activations' Gram matrix K; the source's experiments omit the shortcuts. Our choices: "
         "that quantity itself ('soft rank'), its mean over the deepest quarter of the layers, "
         "images, no shortcuts, and the output of PyTorch's BN (before the ReLU). With BN the rank "
-        "grows faster than the square root, most of all with ReLU. The bound requires at least as "
-        "many images as units; otherwise the batch limits the rank. Changed after a first look, "
+        "grows slightly faster than the square root, most with ReLU. The bound requires at least "
+        "as many images as units; otherwise the batch limits the rank. Changed after a first look, "
         "but not the thresholds: the 12 layers per unit were 8, and the deepest quarter was the "
-        "deeper half, where linear networks without BN had 1.0 to 1.3 for some seeds. The control "
-        "shows that the statistics over the batch matter: layer normalisation also gives each "
-        "image variance 1, but the activations of all images become parallel."
+        "deeper half, where linear networks without BN had not quite collapsed. The statistics "
+        "over the batch matter: the negative control, layer normalisation, also gives each image "
+        "unit variance, but all activations become parallel."
     ),
 )

@@ -139,19 +139,15 @@ CLAIM = Claim(
         ),
     ),
     expected=Verdict.REPRODUCED,
-    remark=(
-        trained.PROTOCOL
-        + (
-            "The initialisations are our choice too: He's, and Xavier's, which A18 uses. Without "
-            "BN the loss explodes towards the corners, where the weights of eleven layers, each "
-            "enlarged by half or more, multiply: a thousandfold with He's. With BN it cannot, "
-            "because only the scale of the last layer reaches the logits. The verdict rests on "
-            "this. Near the network itself ('slope near the middle', up to a fifth of the plane) "
-            "the result is different: there the slope with BN is several times smaller with He's "
-            "initialisation, but many times larger with Xavier's, for which the signal in the "
-            "network without BN fades and its loss is flat. Nor is the shape more regular with BN: "
-            "it is convex at fewer points, and the best quadratic fit leaves a large share of the "
-            "variance, with or without BN."
-        )
+    remark=trained.PROTOCOL
+    + (
+        "The initialisations are our choice too: He's, and Xavier's, which A18 uses. Without BN "
+        "the loss explodes towards the corners, above all with He's, because there the enlarged "
+        "weights of all layers multiply. With BN it cannot, because only the scale of the last "
+        "layer reaches the logits. The verdict rests on this. Near the network itself ('slope near "
+        "the middle', up to a fifth of the plane) the result is different: there the slope with BN "
+        "is several times smaller with He's initialisation, but far larger with Xavier's, for "
+        "which the signal in the network without BN fades and its loss is flat. Nor is the loss "
+        "convex with BN: it is so at fewer points than without."
     ),
 )

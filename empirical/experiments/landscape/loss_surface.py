@@ -50,7 +50,7 @@ PROTOCOL: Final = (
     "function; 'smoother' as S1 defines it below the figure, a smaller Lipschitz constant of the "
     "loss and of its gradient, by at least a factor of two, on the plane and in its units. The "
     "units matter: the scale of the weights before BN is arbitrary, and on steps of fixed absolute "
-    "length a network with fourfold weights, the same function, looks flatter (a test shows both). "
+    "length a network with larger weights, the same function, looks flatter (a test shows both). "
 )
 SOURCES: Final = (
     Source("S1", "section 3.4 and figure 3"),
@@ -230,10 +230,10 @@ CLAIM = Claim(
     expected=Verdict.REPRODUCED,
     remark=PROTOCOL
     + (
-        "Measured with three seeds, 300 updates at a rate of 0.01 (test accuracy 48 % with BN, 43 "
-        "% without): the largest slope is 2.6 with BN and 3,000 without, at the corners of the "
-        "plane, where eleven layers of enlarged weights multiply and which training never visits. "
-        "Within a fifth of the plane it is 0.8 with BN and 1.7 without, so most of the contrast of "
-        "the figure says little about the region of training."
+        "At quick the networks are trained for only a few hundred updates. The largest slope and "
+        "curvature are larger without BN by orders of magnitude, but at the corners of the plane, "
+        "where the enlarged weights of all layers multiply and which training never visits. Near "
+        "the middle of the plane they differ far less, so most of the contrast of the figure says "
+        "little about the region of training."
     ),
 )

@@ -56,11 +56,11 @@ CLAIM = Claim(
     remark=REMARK
     + (
         "There are four protocols because the first, A18's, compares two networks at a rate that "
-        "suits one of them less. Each protocol also has its own claim. Measured with three seeds: "
-        "with BN the landscape is smoother at every stage by only one of the four protocols and "
-        "from one of the two initialisations, at equal loss and from He's, and there with two of "
-        "three seeds. The decisive factors are the initialisation of the network without BN and "
-        "the rate: late in training effective beta is about 2 divided by the rate, with or without "
-        "BN (edge_of_stability)."
+        "suits one of them less. Each protocol also has its own claim. With BN the landscape is "
+        "smoother at every stage in the median by only one of the four protocols and from one of "
+        "the two initialisations, at equal loss and from He's, and there not with every seed. The "
+        "decisive factors are the initialisation of the network without BN and the rate: late in "
+        "training effective beta is about inversely proportional to the rate, with or without BN "
+        "(edge_of_stability)."
     ),
 )

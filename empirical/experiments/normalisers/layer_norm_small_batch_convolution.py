@@ -71,9 +71,8 @@ CLAIM = Claim(
     ),
     expected=Verdict.NOT_REPRODUCED,
     remark=(
-        "Protocol as in layer_norm_small_batch; all thresholds were fixed before measuring, this "
-        "control afterwards. A channel of a convolution has one value per image and position: 128 "
-        "in the last layers even for 2 images, so that its moments are accurate enough for "
-        "training."
+        "Protocol as in layer_norm_small_batch; all thresholds were fixed before measuring, the "
+        "positive control afterwards. A channel of a convolution has one value per image and "
+        "position: many even for two images, so that its moments are accurate enough for training."
     ),
 )

@@ -127,14 +127,14 @@ CLAIM = Claim(
     expected=Verdict.UNDECIDED,
     remark=(
         "Protocol as in bjorck_fig1. The paper compares finished training, when all networks fit "
-        "the training images about equally well. After fewer updates the network at 0.0001 fits "
-        "them less, and its gap is smaller only for that reason; so the gap is compared at the "
-        "training accuracy that both networks reach, which is equivalent at the end of training. "
-        "'Much larger' means one and a half times, fixed before measuring. After measuring, a "
-        "minimum difference of two points was added, since otherwise noise can decide: at quick "
-        "the network at 0.0001 reaches a training accuracy of 22 %, where all gaps are small: the "
-        "ratio is 1.4 with three seeds (1.0 to 1.7, at most 1.5 points), and for the network at "
-        "0.1 from another seed it is 1.5. At 0.003, where the network fits more, the gap is 1.3 "
-        "times that at 0.1 (1.0 to 1.5). The gaps after the last update are in the evidence."
+        "the training images about equally well. After fewer updates the network at the smallest "
+        "rate fits them less, and its gap is smaller only for that reason; so the gap is compared "
+        "at the training accuracy that both networks reach, which is equivalent at the end of "
+        "training. Our choices: 'much larger' means one and a half times, fixed before measuring; "
+        "a minimum difference of two points, added after measuring, since otherwise noise can "
+        "decide. At quick the network at the smallest rate learns so little that all gaps are "
+        "small, and another seed at the largest rate changes the gap about as much. At the middle "
+        "rate, where the network fits more, the gap is somewhat larger than at the largest. The "
+        "gaps after the last update are in the evidence."
     ),
 )

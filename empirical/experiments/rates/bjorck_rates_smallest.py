@@ -77,9 +77,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.UNDECIDED,
     remark=(
-        "Protocol as in bjorck_rates. The statement is about 110 layers and 2,400 epochs, and only "
-        "the scale paper can decide it: at quick, 200 updates are too few for 32 layers without BN "
-        "to learn at any of the six rates; the figure shows their accuracies. The control, BN with "
+        "Protocol as in bjorck_rates. From the source: 110 layers and 2,400 epochs. Only the scale "
+        "paper can decide this: at quick the run is too short for the network without BN to learn "
+        "at any of the six rates; the figure shows their accuracies. The negative control, BN with "
         "shuffled labels, learns at no rate either."
     ),
 )

@@ -32,12 +32,10 @@ CLAIM = Claim(
         "least half as large, 'similar or lower' a cosine at most 0.1 higher, medians over layers "
         "2 to 11 and over training; a layer's parameters are its weights and those of its "
         "normalisation. The distance grows with the gradients, which BN makes larger; the distance "
-        "relative to |G| is also shown but decides nothing. The control's update was first a "
-        "hundredth of the step and was changed to a ten-thousandth after a look at one seed. "
-        "Measured with three seeds: the distance with BN is 1.3, 2.2 and 4.9 times that without, "
-        "relative to |G| 0.9, 1.5 and 2.0 times; the typical cosine is 0.54 to 0.61 with BN and "
-        "0.59 to 0.89 without. The difference is largest before the first update: the distance "
-        "with BN is hundreds of times larger, and the cosine is nearly 0, compared with 0.97 and "
-        "more without BN."
+        "relative to |G| is also shown but decides nothing. Changed after a look at one seed: the "
+        "update of the negative control, from a hundredth of the step to a ten-thousandth. The "
+        "distance is larger with BN with every seed, relative to |G| only with most, and the "
+        "cosine is lower with most. The difference is largest before the first update, when the "
+        "gradients hardly correlate with BN and almost perfectly without it."
     ),
 )

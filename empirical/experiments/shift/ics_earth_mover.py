@@ -102,14 +102,13 @@ CLAIM = Claim(
     expected=Verdict.REPRODUCED,
     remark=(
         "Huang and Yu (2020, arXiv:2001.02814) prove bounds of a different form, which S1 does not "
-        "repeat. Our bound: standardised distributions of one unit are at most sqrt 2 apart, "
-        "whatever the update, because independent samples of them have a mean squared distance of "
-        "2 (derived in ics_earth_mover_bound). So |gamma| sqrt 2 bounds the distance under an "
-        "update of everything before the unit's BN. Measured on VGG through training for a hundred "
-        "times the training step, at every unit of layers 3, 6 and 9; without BN distances are in "
-        "units of the deviation before the update and unbounded. With three seeds the largest "
-        "distance of any unit is half of the bound, and a fifth to a quarter of it after the "
-        "training step itself; without BN units move by 10^7 deviations and more, and up to 4.6 "
-        "after the training step itself."
+        "repeat. Our choices: the bound |gamma| sqrt 2 under an update of everything before the "
+        "unit's BN, because standardised distributions of one unit are at most sqrt 2 apart, "
+        "whatever the update: independent samples of them have a mean squared distance of 2 "
+        "(derived in ics_earth_mover_bound); a VGG through training, at every unit of layers 3, 6 "
+        "and 9, under the training step and a hundred times that; without BN, where there is no "
+        "bound, distances in units of the deviation before. With BN even the longer step stays "
+        "well within the bound at every unit. Without BN it moves units further by many orders of "
+        "magnitude, and the training step, too, moves some further than that bound."
     ),
 )

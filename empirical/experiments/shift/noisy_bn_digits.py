@@ -19,12 +19,11 @@ CLAIM = Claim(
     expected=Verdict.REPRODUCED,
     remark=(
         "S1 names neither data set nor network nor noise. Our choices: everything as in noisy_bn, "
-        "on the 1,797 digits of scikit-learn, 8x8 enlarged to 32x32, 1,437 of them for training, "
-        "300 updates at quick. S1's sentence is garbled: we read that the number of steps 'was not "
-        "significantly reduced' as 'hardly grew', and 'significant improvement than the vanilla "
-        "network' as more accuracy than without BN; the criteria are those of noisy_bn. Accuracies "
-        "are measured with noise and batch statistics. Measured with three seeds: 99 % with BN and "
-        "with noisy BN, 98 % without BN, 12 % without BN and with noise; in evaluation mode noisy "
-        "BN has 58 to 91 %. The digits are too easy to distinguish the networks without noise."
+        "on the 1,797 digits of scikit-learn, 8x8 enlarged to 32x32, 1,437 of them for training. "
+        "S1's sentence is garbled: we read that the number of steps 'was not significantly "
+        "reduced' as 'hardly grew', and 'significant improvement than the vanilla network' as more "
+        "accuracy than without BN; the criteria are those of noisy_bn. Accuracies are measured "
+        "with noise and batch statistics. The digits are so easy that without noise the networks "
+        "with and without BN hardly differ."
     ),
 )
