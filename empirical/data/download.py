@@ -25,14 +25,19 @@ def data_folder() -> Path:
     """The folder of all data sets: ``$BNPROOF_DATA_DIR``, or one below the user's cache folder.
 
     The latter is ``pooch.os_cache("bnproof")`` on Linux and macOS; pooch need not be installed.
+
+    Raises
+    ------
+    DataError
+        If the user has no home folder.
     """
-    named = os.environ.get(VARIABLE)
-    if named:
-        return Path(named).expanduser().absolute()
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "bnproof"
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "bnproof"
+        cache = "~/Library/Caches"
+    try:
+        return Path(os.environ.get(VARIABLE) or f"{cache}/bnproof").expanduser().absolute()
+    except RuntimeError:
+        raise DataError(f"no home folder was found; set {VARIABLE} to a folder for data") from None
 
 
 def fetch(remote: RemoteFile, folder: Path) -> Path:

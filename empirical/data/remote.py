@@ -146,7 +146,7 @@ class Receiver:
         start, total = 0, response.headers["Content-Length"]
         if response.status == http.HTTPStatus.PARTIAL_CONTENT:
             span = re.fullmatch(
-                r"bytes (\d+)-\d+/(\d+|\*)", response.headers["Content-Range"] or ""
+                r"bytes (\d{1,20})-\d+/(\d+|\*)", response.headers["Content-Range"] or ""
             )
             if span is None or int(span[1]) != have:
                 raise _BrokenError("the server sent other bytes than those asked for")

@@ -351,6 +351,12 @@ def test_the_folder_of_data_sets(monkeypatch, tmp_path) -> None:
     assert data_folder() == Path.home() / "Library" / "Caches" / "bnproof"
 
 
+def test_a_user_without_a_home_folder(monkeypatch) -> None:
+    monkeypatch.setenv(remote.VARIABLE, "~no-such-user/data")
+    with pytest.raises(DataError, match="set BNPROOF_DATA_DIR to a folder for data"):
+        data_folder()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pooch has another folder there")
 def test_the_folder_of_data_sets_is_that_of_pooch(pooch, monkeypatch) -> None:
     monkeypatch.delenv(remote.VARIABLE, raising=False)
