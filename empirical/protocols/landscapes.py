@@ -56,6 +56,8 @@ REMARK: Final = (
     "were fixed before measuring. The control was changed after the first seed: a statement that "
     "fails needs a control that can satisfy it. That control does not learn and is the smoothest "
     "of all, so smoothness by these measures does not make a network easy to train. "
+    "Changed after measuring at quick: a rate is judged by itself, where it counted only if the "
+    "network learnt at all smaller ones too. "
 )
 
 
