@@ -22,7 +22,7 @@ CLAIM = Claim(
         r"\end{array}"
     ),
     checks=(experiment(),),
-    expected=Verdict.UNDECIDED,
+    expected=Verdict.REPRODUCED,
     remark=(
         "From the source: VGG on CIFAR-10, plain SGD at 0.1, batches of 128, 15,000 steps, noise "
         "of A18's algorithm 1 after every BN (n_mu 0.5, n_sigma 1.25, r_mu = r_sigma = 0.1), "
