@@ -3,7 +3,8 @@
 #               tests as on an older processor)
 # make kernel   check the proofs with Coq as well, which must be installed
 # make docs     build the documentation and print the path of its first page
-# make bench    run the benchmarks on the current commit (make dashboard: show all results)
+# make bench    run the benchmarks on the current commit (make dashboard: show all results;
+#               make bench-compare BASE=COMMIT: find what is slower than at another commit)
 #
 # make wheel-test   run the commands and the fast tests with an installed wheel
 # make test-lowest  run some tests with the oldest dependencies allowed by pyproject.toml
@@ -14,6 +15,7 @@
 #              pytorch.org/get-started; empty for pip's default
 # SCALE, DATA  passed to `bnproof verify`
 # MACHINE, COMMITS  for `make bench`: the name to save results under, and the commits to measure
+# BASE, BENCH  for `make bench-compare`: the commit, and a regular expression for benchmarks
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -23,6 +25,8 @@ SCALE ?= quick
 DATA ?=
 MACHINE ?= this-machine
 COMMITS ?=
+BASE ?= HEAD
+BENCH ?=
 
 BIN := $(VENV)/bin
 # One single-threaded process per core; tests of the same xdist_group stay together.
@@ -31,7 +35,7 @@ ASV := cd benchmarks && $(abspath $(BIN))/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: verify test test-all test-portable test-lowest mutate lint kernel wheel-test asv-check bench \
-    dashboard compare docs readme clean checkout
+    bench-compare dashboard compare docs readme clean checkout
 
 verify: $(VENV)/run
 	$(BIN)/bnproof verify --scale $(SCALE) $(if $(DATA),--data $(DATA))
@@ -116,6 +120,10 @@ asv-check: $(VENV)/dev
 # Runs all benchmarks on the current commit, or on COMMITS.
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/record.py --machine $(MACHINE) $(COMMITS)
+
+# Times the checked-out tree and BASE in turn, in one process.
+bench-compare: $(VENV)/dev
+	$(BIN)/python benchmarks/paired.py $(BASE) --bench '$(BENCH)'
 
 # Shows the results over the commits as an offline page; its scripts are installed by npm.
 dashboard: $(VENV)/dev

@@ -23,7 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from benchmarks.record import register  # noqa: E402
+from benchmarks.record import holes, register  # noqa: E402
 
 CONFIG = HERE / "asv.conf.json"
 PACKAGES = HERE.parent / ".asv" / "npm"  # npm packages, kept so that they are downloaded only once
@@ -228,6 +228,21 @@ def finish(folder: Path, packages: Path = PACKAGES) -> Path:
     return page
 
 
+def evaluate(config: Path, html: Path) -> None:
+    """Let asv evaluate the results for `config`, regressions included, and write its page.
+
+    Raises
+    ------
+    DashboardError
+        If asv fails.
+    """
+    command = [sys.executable, "-m", "asv", "publish", "--no-pull"]
+    command += ["--config", str(config), "--html-dir", str(html)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode:
+        raise DashboardError(f"asv publish failed:\n{run.stdout}{run.stderr}")
+
+
 def publish(config: Path, folder: Path, packages: Path = PACKAGES) -> Path:
     """Build the page for the results of `config` in `folder`.
 
@@ -241,11 +256,7 @@ def publish(config: Path, folder: Path, packages: Path = PACKAGES) -> Path:
     install(packages)
     with tempfile.TemporaryDirectory() as temporary:
         html = Path(temporary) / "html"
-        command = [sys.executable, "-m", "asv", "publish", "--no-pull"]
-        command += ["--config", str(config), "--html-dir", str(html)]
-        run = subprocess.run(command, capture_output=True, text=True)
-        if run.returncode:
-            raise DashboardError(f"asv publish failed:\n{run.stdout}{run.stderr}")
+        evaluate(config, html)
         finish(html, packages)
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(html, folder)
@@ -256,15 +267,16 @@ def gather(folder: Path) -> Path:
     """Copy the saved results to `folder`, with a list of the benchmarks; return the settings file.
 
     asv needs the list in the same folder, and a machine name; both are kept out of the repository.
+    A commit whose record lacks a benchmark is left out, so that no series has a hole.
 
     Raises
     ------
     DashboardError
-        If there are no results, or the benchmarks cannot be imported.
+        If there are no complete results, or the benchmarks cannot be imported.
     """
     settings = json.loads(CONFIG.read_text())
     saved = (HERE / settings["results_dir"]).resolve()
-    if not saved.is_dir():
+    if not any(saved.glob("*/*-*.json")):
         raise DashboardError("there are no results yet; run `make bench`")
     settings |= {"results_dir": "results", "repo": str(HERE.parent), "benchmark_dir": str(HERE)}
     config = folder / "asv.conf.json"
@@ -278,7 +290,30 @@ def gather(folder: Path) -> Path:
         raise DashboardError(f"asv found no benchmarks:\n{run.stdout}{run.stderr}")
     shutil.rmtree(folder / "results" / machine)
     shutil.copytree(saved, folder / "results", dirs_exist_ok=True)
+    leave_out_incomplete(folder / "results")
     return config
+
+
+def leave_out_incomplete(results: Path) -> None:
+    """Remove records that lack a benchmark, or measured it otherwise than it is measured now.
+
+    Raises
+    ------
+    DashboardError
+        If no record is left.
+    """
+    benchmarks = json.loads((results / "benchmarks.json").read_text())
+    left = 0
+    for path in sorted(results.glob("*/*-*.json")):
+        lacking = holes(json.loads(path.read_text()), benchmarks)
+        if lacking:
+            also = f" and {len(lacking) - 1} others" if len(lacking) > 1 else ""
+            name = f"{path.parent.name}/{path.name}"
+            print(f"dashboard: {name} is left out: it lacks {lacking[0]}{also}", file=sys.stderr)
+            path.unlink()
+        left += not lacking
+    if not left:
+        raise DashboardError("no record has all benchmarks; run `make bench` without --bench")
 
 
 def main() -> int:

@@ -3,11 +3,11 @@
     python benchmarks/record.py [COMMIT ...] [--machine NAME] [--bench REGEX]
 
 By default the checked-out tree is measured, labelled as its HEAD.  A COMMIT is checked out in a
-worktree and measured by the current benchmarks, so that numbers can be compared; benchmark files
-that cannot be imported there are left out.  Commits before the package `bnproof` are rejected,
-because the benchmarks would import the current code instead.  All benchmarks run in the Python that
-runs this script, with one thread.  The results do not contain paths of this machine; they are saved
-under the name given by `--machine`.
+worktree and measured by the current benchmarks, so that numbers can be compared; a commit that
+cannot import one of them is rejected, because the history would have a hole.  Commits before the
+package `bnproof` are rejected, because the benchmarks would import the current code instead.  All
+benchmarks run in the Python that runs this script, with one thread.  The results do not contain
+paths of this machine; they are saved under the name given by `--machine`.
 """
 
 import argparse
@@ -18,13 +18,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CONFIG = HERE / "asv.conf.json"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-# Few repetitions, so that a commit takes minutes; tracked accuracies do not depend on them.
-ATTRIBUTES = ("rounds=1", "warmup_time=0", "repeat=(1,3,0.5)", "sample_time=0.01")
+# Twice at least `SAMPLES` samples: asv calls no difference significant if it has fewer than six of
+# each commit.  Two rounds, in processes that are minutes apart, show what varies between processes.
+SAMPLES = 5
+ATTRIBUTES = ("rounds=2", "warmup_time=0", f"repeat=({SAMPLES},10,1)", "sample_time=0.02")
 
 PROBE = """
 import importlib, sys
@@ -34,6 +39,10 @@ for name in sys.argv[1:]:
     except Exception:
         print(name)
 """
+
+
+class CommitError(Exception):
+    """A name is not that of a commit that can be measured; the message states why."""
 
 
 def git(*arguments: str, folder: Path = HERE) -> str:
@@ -46,6 +55,24 @@ def has_package(commit: str) -> bool:
     """Whether a commit contains the package `bnproof` in src."""
     command = ["git", "-C", str(HERE), "cat-file", "-e", f"{commit}:src/bnproof/__init__.py"]
     return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def commits_of(names: Sequence[str]) -> list[str]:
+    """Return the hashes of commits.
+
+    Raises
+    ------
+    CommitError
+        If a name is not that of a commit that can be measured.
+    """
+    try:
+        commits = [git("rev-parse", "--verify", f"{name}^{{commit}}") for name in names]
+    except subprocess.CalledProcessError:
+        raise CommitError(f"not a commit: one of {' '.join(names)}") from None
+    early = [commit[:8] for commit in commits if not has_package(commit)]
+    if early:
+        raise CommitError(f"{' '.join(early)}: predates the package bnproof; choose a later commit")
+    return commits
 
 
 def missing(tree: Path) -> list[str]:
@@ -95,17 +122,52 @@ def measure(config: Path, commit: str, options: argparse.Namespace) -> int:
     return subprocess.run(command, env=os.environ | ONE_THREAD).returncode
 
 
-def at(commit: str, options: argparse.Namespace) -> int:
-    """Check out a commit in a worktree and measure it."""
+@contextmanager
+def checked_out(commit: str) -> Iterator[tuple[Path, list[str]]]:
+    """Check out a commit in a worktree, with the current benchmarks; see `transplant`."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         git("worktree", "add", "--detach", "--force", str(tree), commit)
         try:
-            for name in transplant(tree):
-                print(f"{commit[:8]}: {name} cannot be imported and is left out")
-            return measure(configuration(tree), commit, options)
+            yield tree, transplant(tree)
         finally:
             git("worktree", "remove", "--force", str(tree))
+
+
+def at(commit: str, options: argparse.Namespace) -> int:
+    """Measure a commit; return asv's exit status, 2 if a benchmark cannot be imported there."""
+    with checked_out(commit) as (tree, left_out):
+        if left_out:
+            print(
+                f"record: {commit[:8]}: cannot import {' '.join(left_out)}, so that the history "
+                "would have holes; choose a later commit",
+                file=sys.stderr,
+            )
+            return 2
+        return measure(configuration(tree), commit, options)
+
+
+def holes(results: dict[str, Any], benchmarks: dict[str, Any]) -> list[str]:
+    """Return the benchmarks that a record lacks, in whole or in part, or measured otherwise.
+
+    Parameters
+    ----------
+    results
+        The content of a record.
+    benchmarks
+        The current benchmarks: the content of asv's file `benchmarks.json`.
+    """
+    columns = results["result_columns"]
+    found = {
+        name: dict(zip(columns, row, strict=False)) for name, row in results["results"].items()
+    }
+
+    def whole(name: str) -> bool:
+        row = found.get(name, {})
+        same = all(row.get(key) == benchmarks[name][key] for key in ("params", "version"))
+        return same and None not in (row.get("result") or [None])
+
+    return [name for name in benchmarks if name != "version" and not whole(name)]
 
 
 def asv(arguments: list[str]) -> None:
@@ -150,18 +212,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> int:
     """Measure the requested commits; return 0 if every benchmark ran."""
     options = parse(arguments)
-    names = options.commits or ["HEAD"]
     try:
-        commits = [git("rev-parse", "--verify", f"{name}^{{commit}}") for name in names]
-    except subprocess.CalledProcessError:
-        print(f"record: not a commit: one of {' '.join(names)}", file=sys.stderr)
-        return 2
-    early = [commit[:8] for commit in commits if not has_package(commit)]
-    if early:
-        print(
-            f"record: {' '.join(early)}: predates the package bnproof; choose a later commit",
-            file=sys.stderr,
-        )
+        commits = commits_of(options.commits or ["HEAD"])
+    except CommitError as error:
+        print(f"record: {error}", file=sys.stderr)
         return 2
     register(options.machine)
     if not options.commits:

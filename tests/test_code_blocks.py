@@ -44,7 +44,7 @@ LANGUAGES: Final = {"python", "sh", "console", "toml", "bash", "yaml"}
 NOT_RUN: Final = {
     r"path/to/": "names data that are not here",
     r"--data cifar10": "downloads 170 MB",
-    r"--engine ray": "needs Ray; tests/bnproof/sweep/test_engines.py runs it",
+    r"--engine ray": "needs Ray; tests/bnproof/scheduler/test_engines.py runs it",
     r"^bnproof verify( --scale \w+| --report \w+)*$": "verifies everything, which takes minutes",
     r"^bnproof sweep \S+ --jobs \d+$": "trains 18 networks; tests/bnproof/sweep runs one",
     r"^bnproof tensorboard": "reads finished runs; tests/bnproof/results runs it",

@@ -14,7 +14,7 @@ class Row:
     what
         The task, with its size.
     ours, theirs
-        Seconds taken; `theirs` is None if the package is not installed.
+        CPU seconds taken by one thread; `theirs` is None if the package is not installed.
     peer
         Name and version of the package, or a description of the baseline.
     required
@@ -42,7 +42,7 @@ class Row:
 
 
 def alternate(*functions: Callable[[], object], repeats: int = 5) -> list[float]:
-    """Return the time of each function: the minimum of `repeats` runs after a warm-up.
+    """Return the CPU seconds of each function: the minimum of `repeats` runs after a warm-up.
 
     The functions are run in turn, so that drifts in the machine's speed affect the ratio less.
     """
@@ -51,7 +51,7 @@ def alternate(*functions: Callable[[], object], repeats: int = 5) -> list[float]
     best = [float("inf")] * len(functions)
     for _ in range(repeats):
         for i, function in enumerate(functions):
-            start = time.perf_counter()
+            start = time.process_time()
             function()
-            best[i] = min(best[i], time.perf_counter() - start)
+            best[i] = min(best[i], time.process_time() - start)
     return best

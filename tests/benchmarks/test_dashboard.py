@@ -4,7 +4,9 @@ import json
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -80,36 +82,80 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three commits of an empty project, and what a benchmark gave at each, in asv's own words."""
-    folder = tmp_path_factory.mktemp("project")
+def project(folder: Path, series: dict[str, Sequence[float]], **settings: Any) -> Path:
+    """Commits of an empty project, and what benchmarks gave at each, in asv's own words."""
     git(folder, "init", "--quiet")
     results = folder / "results" / "a-machine"
     results.mkdir(parents=True)
     machine = {"arch": "x86_64", "cpu": "a processor", "machine": "a-machine"}
     (results / "machine.json").write_text(json.dumps(machine | {"version": 1}))
-    for number, seconds in enumerate(SECONDS):
+    for number, seconds in enumerate(zip(*series.values(), strict=True)):
         git(folder, "commit", "--quiet", "--allow-empty", "-m", str(number))
         commit = git(folder, "rev-parse", "HEAD")
         content = {
             **{"version": 2, "commit_hash": commit, "env_name": "here", "python": "3.11"},
             **{"date": 1_700_000_000_000 + number, "params": machine, "requirements": {}},
             **{"env_vars": {}, "durations": {}, "result_columns": ["result", "params", "version"]},
-            "results": {NAME: [[seconds], [], "1"]},
+            "results": {
+                name: [[value], [], "1"] for name, value in zip(series, seconds, strict=True)
+            },
         }
         (results / f"{commit[:8]}-here.json").write_text(json.dumps(content))
     benchmark = {
-        **{"name": NAME, "type": "time", "unit": "seconds", "version": "1", "code": ""},
+        **{"type": "time", "unit": "seconds", "version": "1", "code": ""},
         **{"params": [], "param_names": []},
     }
-    never = {**benchmark, "name": "bench_example.Example.time_never_run"}
-    described = {NAME: benchmark, never["name"]: never, "version": 2}
-    (folder / "results" / "benchmarks.json").write_text(json.dumps(described))
+    never = "bench_example.Example.time_never_run"
+    described = {name: benchmark | {"name": name} for name in (*series, never)}
+    (folder / "results" / "benchmarks.json").write_text(json.dumps(described | {"version": 2}))
     path = folder / "asv.conf.json"
-    settings = {"version": 1, "project": "example", "repo": str(folder), "branches": ["HEAD"]}
+    settings |= {"version": 1, "project": "example", "repo": str(folder), "branches": ["HEAD"]}
     path.write_text(json.dumps(settings | {"results_dir": "results", "html_dir": "html"}))
     return path
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return project(tmp_path_factory.mktemp("project"), {NAME: SECONDS})
+
+
+def test_a_slowdown_of_20_percent_is_a_regression_and_one_below_the_threshold_is_none(
+    tmp_path: Path,
+) -> None:
+    """Six commits, the last two slower, with the noise of 1 % that pairs in one process have."""
+    random = Random(0)
+    slower = {"slowed_by_20": 1.2, "slowed_by_25": 1.25, "slowed_by_5": 1.05, "same": 1.0}
+    series = {
+        f"bench_example.Example.time_{name}": [
+            factor ** (number >= 4) * random.gauss(1, 0.01) for number in range(6)
+        ]
+        for name, factor in slower.items()
+    }
+    limits = json.loads(dashboard.CONFIG.read_text())["regressions_thresholds"]
+    assert all(0.05 < limit < 0.2 for limit in limits.values())
+    dashboard.evaluate(project(tmp_path, series, regressions_thresholds=limits), tmp_path / "html")
+    found = json.loads((tmp_path / "html" / "regressions.json").read_text())["regressions"]
+    assert sorted(row[0].rpartition("_by_")[2] for row in found) == ["20", "25"]
+
+
+def test_a_record_with_a_hole_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = project(tmp_path, {NAME: SECONDS}).parent / "results"
+    described = json.loads((results / "benchmarks.json").read_text())
+    del described["bench_example.Example.time_never_run"]
+    (results / "benchmarks.json").write_text(json.dumps(described))
+    one, *others = sorted((results / "a-machine").glob("*-*.json"))
+    one.write_text(one.read_text().replace(NAME, f"{NAME}_before"))
+    dashboard.leave_out_incomplete(results)
+    assert capsys.readouterr().err == (
+        f"dashboard: a-machine/{one.name} is left out: it lacks {NAME}\n"
+    )
+    assert sorted((results / "a-machine").glob("*-*.json")) == others
+    for path in others:
+        path.write_text(path.read_text().replace('"1"', '"2"'))
+    with pytest.raises(dashboard.DashboardError, match="no record has all benchmarks"):
+        dashboard.leave_out_incomplete(results)
 
 
 def test_a_folder_that_is_no_page_is_left_as_it_is(config: Path, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """The record of results: measured at commits, named neutrally; benchmarks of every layer."""
 
 import json
+import math
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,10 +79,59 @@ def test_a_recorded_result_names_versions_and_no_folder(
     assert record.sys.prefix not in found.read_text()
 
 
+ROW = ["result", "params", "version"]
+WANTED = {
+    "a.A.time_a": {"params": [["1", "2"]], "version": "v1"},
+    "a.A.track_b": {"params": [], "version": "v1"},
+    "version": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("rows", "lacking"),
+    [
+        ({"a.A.time_a": [[0.1, 0.2], [["1", "2"]], "v1"]}, []),
+        ({}, ["a.A.time_a"]),
+        ({"a.A.time_a": [None, [["1", "2"]], "v1"]}, ["a.A.time_a"]),  # failed
+        ({"a.A.time_a": [[0.1, None], [["1", "2"]], "v1"]}, ["a.A.time_a"]),
+        ({"a.A.time_a": [[0.1], [["1"]], "v1"]}, ["a.A.time_a"]),  # a new parameter since
+        ({"a.A.time_a": [[0.1, 0.2], [["1", "2"]], "v0"]}, ["a.A.time_a"]),  # other code
+    ],
+)
+def test_holes_in_a_record(rows: dict[str, list], lacking: list[str]) -> None:
+    rows = rows | {"a.A.track_b": [[3], [], "v1"]}
+    assert record.holes({"result_columns": ROW, "results": rows}, WANTED) == lacking
+
+
+def test_a_commit_that_cannot_run_a_benchmark_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @contextmanager
+    def checked_out(commit: str) -> Iterator[tuple[Path, list[str]]]:
+        yield tmp_path, ["bench_new.py"]
+
+    monkeypatch.setattr(record, "checked_out", checked_out)
+    monkeypatch.setattr(record, "measure", pytest.fail)
+    assert record.at("0123456789", record.parse([])) == 2
+    assert capsys.readouterr().err == (
+        "record: 01234567: cannot import bench_new.py, so that the history would have holes; "
+        "choose a later commit\n"
+    )
+
+
+def test_asv_has_enough_samples_to_call_a_difference_significant() -> None:
+    from asv._stats import is_different
+
+    wide = {"ci_99_a": -math.inf, "ci_99_b": math.inf}
+    each = 2 * record.SAMPLES  # two rounds
+    before = [1 + number / 1000 for number in range(each)]
+    assert is_different(before, [1.2 * value for value in before], wide, wide)
+    assert not is_different(before[:5], [1.2 * value for value in before[:5]], wide, wide)
+
+
 @needs_commits
 def test_the_kept_results_name_no_folder_and_no_host() -> None:
     kept = record.git("ls-files", "results").splitlines()
-    assert kept
     for name in kept:
         text = (record.HERE / name).read_text(encoding="utf-8")
         content = json.loads(text)

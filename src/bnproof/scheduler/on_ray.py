@@ -54,8 +54,10 @@ class Ray:
             self._ray.shutdown()
             raise
         self._jobs = jobs
-        # Retries are left to our scheduler, which counts them.
-        self._task = ray.remote(captured).options(num_cpus=threads, num_gpus=gpus, max_retries=0)
+        # Retries are left to our scheduler, which counts them.  GPUs are given here rather than by
+        # `options`, because only then does Ray end a process after its job: PyTorch keeps the GPU
+        # and the memory that a process used first, also if Ray gives its next job another GPU.
+        self._task = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=0)(captured)
 
     def room(self) -> bool:
         """Whether another job can be submitted; Ray queues jobs that cannot start yet."""

@@ -66,7 +66,14 @@ class Workers:
             return resources.device(name)
         if name == "cuda" and self.gpus_per_job is None:
             raise UserError("--device cuda: --engine ray needs --gpus-per-job as well")
-        return "cuda" if self.gpus_per_job is not None and name != "cpu" else "cpu"
+        if self.gpus_per_job is None or name == "cpu":
+            return "cpu"
+        if resources.device("auto") == "cpu":  # the folder of a run is named by its GPU as well
+            raise UserError(
+                f"--gpus-per-job {self.gpus_per_job:g}: PyTorch finds no GPU here; start the "
+                "command on a machine with the same kind of GPU as the others"
+            )
+        return "cuda"
 
     def start(
         self, limit: int, device: str, *, memory: int, threads: int | None = None, share: float = 1
@@ -106,6 +113,10 @@ class Workers:
         elif self.gpus is not None:
             resources.gpus(self.gpus)
             raise UserError(f"--gpus {self.gpus}: the jobs run on the CPU; remove the option")
+        elif self.gpus_per_job is not None:
+            raise UserError(
+                f"--gpus-per-job {self.gpus_per_job:g}: the jobs run on the CPU; remove the option"
+            )
         count = resources.processes(self.jobs, memory, limit)
         threads = threads or resources.threads(max(1, resources.cores() // count))
         if count == 1 and self.gpus is None:

@@ -4,11 +4,12 @@ import csv
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,10 @@ network.family = "resnet"
 network.depth = 8
 
 [grid]
-steps = [2, 600]
+steps = [2, 300]
 """
 NETWORK = {"family": "resnet", "depth": 8}
-RECIPE = TrainingConfig(network=NETWORK, steps=600, rate=0.05, batch=8, every=100)
+RECIPE = TrainingConfig(network=NETWORK, steps=300, rate=0.05, batch=8, every=100)
 # A shell that starts the tests in the background makes all that they start deaf to SIGINT.
 MAIN = """
 import signal
@@ -43,7 +44,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from bnproof.cli import main
 main()
 """
-PATIENCE = 120.0  # seconds; a test that waits longer fails
+PATIENCE = 300.0  # seconds; a test that waits longer fails
 
 
 @pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.slow)])
@@ -72,19 +73,29 @@ def wait(until: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def workers(pid: int, engine: str) -> set[int]:
-    """Processes that work on jobs below a driver."""
+def family(pid: int) -> dict[int, str]:
+    """A process and those below it that are not zombies, and what each runs."""
     command = ["ps", "-Awwo", "pid=,ppid=,stat=,args="]
     listed = subprocess.run(command, capture_output=True, text=True, check=True)
     rows = [line.split(None, 3) for line in listed.stdout.splitlines()]
-    family, mark = {pid}, "ray::captured" if engine == "ray" else "spawn_main"
+    found = {pid}
     for _ in range(4):  # driver, raylet, worker
-        family |= {int(row[0]) for row in rows if int(row[1]) in family}
+        found |= {int(row[0]) for row in rows if int(row[1]) in found}
     return {
-        int(row[0])
-        for row in rows
-        if int(row[0]) in family and mark in row[-1] and not row[2].startswith("Z")
+        int(row[0]): row[-1] for row in rows if int(row[0]) in found and not row[2].startswith("Z")
     }
+
+
+def kill_family(pid: int) -> None:
+    for number in family(pid):
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+
+
+def workers(pid: int, engine: str) -> set[int]:
+    """Processes that work on jobs below a driver or a node of Ray."""
+    mark = "ray::captured" if engine == "ray" else "spawn_main"
+    return {number for number, runs in family(pid).items() if mark in runs}
 
 
 def alive(pids: set[int]) -> set[int]:
@@ -94,22 +105,56 @@ def alive(pids: set[int]) -> set[int]:
     return pids & {int(row[0]) for row in rows if not row[1].startswith("Z")}
 
 
+STARTED: list[subprocess.Popen] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_outlives_a_test():
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            kill_family(process.pid)
+        process.communicate()
+
+
+def begin(command: list[str], folder: Path, **more: str) -> subprocess.Popen:
+    """Start Python, with a token for clusters in `folder`."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | more
+    environment.pop("RAY_ADDRESS", None)
+    if "ray" in sys.modules:  # else Ray makes a token of its own, in the home of the tester
+        token = folder / "token"
+        if not token.exists():
+            token.write_text(secrets.token_hex(32))
+        environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+        # By default Ray's workers give way to all other processes, and would need minutes.
+        environment |= {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    STARTED.append(subprocess.Popen([sys.executable, *command], env=environment, **pipes))
+    return STARTED[-1]
+
+
 def driver(file: Path, out: Path, *words: str, option: str = "--out") -> subprocess.Popen:
     if option == "--out":
         words = ("sweep", str(file), *words)
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    environment.pop("RAY_ADDRESS", None)
-    if "ray" in words:  # else Ray makes a token of its own, in the home of who runs the tests
-        token = file.with_name("token")
-        token.write_text(secrets.token_hex(32))
-        environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-    return subprocess.Popen(
-        [sys.executable, "-c", MAIN, *words, option, str(out)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return begin(["-c", MAIN, *words, option, str(out)], file.parent)
+
+
+def node(folder: Path, *options: str, **more: str) -> subprocess.Popen:
+    """Start a node of a cluster, as `ray start` does."""
+    command = ["-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", *options]
+    return begin(command, folder, **more)
+
+
+def head(folder: Path, *options: str, **more: str) -> str:
+    """Start the first node of a cluster; return the address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    local = ("--node-ip-address=127.0.0.1", "--include-dashboard=false")
+    process = node(folder, "--head", f"--port={port}", *local, *options, **more)
+    wait(lambda: any("raylet" in runs for runs in family(process.pid).values()))
+    return f"127.0.0.1:{port}"
 
 
 def results(out: Path) -> dict[Path, tuple[bytes, int]]:
@@ -148,14 +193,14 @@ def test_a_killed_worker_and_a_killed_driver(file, out, engine, tmp_path) -> Non
     assert len(after) == 2
     assert {path: after[path] for path in before} == before
     rows = table(out)
-    assert [(row["steps"], row["status"]) for row in rows] == [("2", "done"), ("600", "done")]
+    assert [(row["steps"], row["status"]) for row in rows] == [("2", "done"), ("300", "done")]
     whole = train(RECIPE, load("digits", limit=40), root=tmp_path / "whole")
     assert float(rows[1]["loss"]) == whole["curve"][-1]["loss"]
     assert (tmp_path / "whole" / rows[1]["folder"]).exists()
 
 
 def test_ctrl_c_ends_all_with_a_checkpoint(file, out, engine) -> None:
-    file.write_text(FILE.replace("[2, 600]", "[100000, 200000]"))
+    file.write_text(FILE.replace("[2, 300]", "[100000, 200000]"))
     first = driver(file, out, "--jobs", "2", "--engine", engine)
     try:
         wait(lambda: len(list(out.glob("*/metrics.jsonl"))) == 2)
@@ -164,7 +209,6 @@ def test_ctrl_c_ends_all_with_a_checkpoint(file, out, engine) -> None:
         text, _ = first.communicate(timeout=PATIENCE)
     finally:
         first.kill()
-        first.communicate()
     assert first.returncode == 3
     assert "2 unfinished" in text
     assert seen
@@ -177,7 +221,8 @@ def test_ctrl_c_ends_all_with_a_checkpoint(file, out, engine) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--gpus-per-job", "1"), "no machine of the cluster has that many"),
+        (("--gpus-per-job", "1"), "--gpus-per-job 1: PyTorch finds no GPU here; start the command"),
+        (("--threads", "1000"), "--threads 1000: must be at most"),
         (("--address", "127.0.0.1:9"), "127.0.0.1:9: cannot connect to a Ray cluster"),
     ],
 )
@@ -208,6 +253,102 @@ def test_claims_on_ray_give_the_same_evidence(tmp_path) -> None:
         for record in found[-1]:
             record["seconds"] = 0
     assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_a_killed_driver_and_a_lost_machine_of_a_cluster(file, out, tmp_path) -> None:
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    file.write_text(FILE.replace("[2, 300]", "[300, 301]"))
+    address = head(tmp_path)
+    other = node(tmp_path, f"--address={address}", "--node-ip-address=127.0.0.1")
+    ready = begin(["-c", TWO_NODES, address], tmp_path)
+    assert ready.communicate(timeout=PATIENCE)[0] == "ready\n"
+    words = ("--engine", "ray", "--address", address)
+
+    first = driver(file, out, *words)
+    wait(lambda: len(list(out.glob("*/metrics.jsonl"))) == 2)
+    first.kill()
+    second = driver(file, out, *words)
+    wait(lambda: workers(other.pid, "ray"))
+    kill_family(other.pid)
+    text, err = second.communicate(timeout=PATIENCE)
+    assert (second.returncode, err) == (0, "")
+    assert "2 done" in text
+
+    local = driver(file, tmp_path / "local", "--jobs", "2")
+    local.communicate(timeout=PATIENCE)
+    rows = [table(out), table(tmp_path / "local")]
+    for row in (*rows[0], *rows[1]):
+        del row["seconds"]
+    assert rows[0] == rows[1]
+
+
+TWO_NODES = """
+import sys, time
+import ray
+for _ in range(60):
+    try:
+        ray.init(sys.argv[1], log_to_driver=False)
+        break
+    except ConnectionError:
+        time.sleep(1)
+while sum(node["Alive"] for node in ray.nodes()) < 2:
+    time.sleep(0.1)
+print("ready")
+"""
+GPU_JOBS = """
+import os, sys, time
+from dataclasses import dataclass
+from pathlib import Path
+from bnproof.scheduler import on_ray, schedule
+
+@dataclass(frozen=True)
+class Report:
+    key: str
+    folder: Path
+    cost = 1.0
+    needs = ()
+
+    @property
+    def name(self):
+        return self.key
+
+    def done(self):
+        return False
+
+    def carry_out(self):
+        begun = time.time()
+        time.sleep(1)
+        text = f"{os.environ['CUDA_VISIBLE_DEVICES']} {os.getpid()} {begun} {time.time()}"
+        (self.folder / self.key).write_text(text)
+
+if __name__ == "__main__":
+    from gpu_jobs import Report
+    address, folder = sys.argv[1:]
+    engine = on_ray.Ray(address, jobs=None, threads=1, gpus=0.5)
+    jobs = [Report(str(number), Path(folder)) for number in range(6)]
+    assert {end.status for _, end in schedule.run(jobs, engine)} == {"done"}
+"""
+
+
+@pytest.mark.slow
+def test_jobs_on_ray_share_gpus_and_keep_none(tmp_path) -> None:
+    """Ray does not look for GPUs whose number it is told."""
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    (tmp_path / "gpu_jobs.py").write_text(GPU_JOBS)
+    where = {"PYTHONPATH": str(tmp_path)}
+    address = head(tmp_path, "--num-gpus=2", "--num-cpus=8", **where)
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    run = begin([str(tmp_path / "gpu_jobs.py"), address, str(seen)], tmp_path, **where)
+    assert run.communicate(timeout=PATIENCE) == ("", "")
+    assert run.returncode == 0
+    lines = [path.read_text().split() for path in seen.iterdir()]
+    assert {gpu for gpu, *_ in lines} == {"0", "1"}
+    assert len({pid for _, pid, *_ in lines}) == len(lines) == 6  # a process ends with its job
+    for gpu, _, begun, _ in lines:
+        during = [line for line in lines if float(line[2]) <= float(begun) < float(line[3])]
+        assert sum(line[0] == gpu for line in during) <= 2
 
 
 MACHINES = [

@@ -4,6 +4,7 @@ import pytest
 
 from bnproof.scheduler import resources
 from bnproof.scheduler.options import Workers
+from bnproof.theory.common.errors import UserError
 
 
 @pytest.fixture
@@ -29,3 +30,16 @@ def test_gpus_are_shared_as_the_command_does_unless_the_user_says_otherwise(gpus
     assert gpus_of(0.5, gpus_per_job=1) == ["0", "1"]
     assert gpus_of(0.5, gpus="1") == ["1", "1"]
     assert gpus_of(0.5, jobs=3) == ["0", "1", "0"]
+
+
+def test_a_share_of_gpus_needs_gpus(monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match=r"--gpus-per-job 0\.5: the jobs run on the CPU; remove"):
+        Workers(gpus_per_job=0.5).start(8, device="cpu", memory=1)
+    shared = Workers(engine="ray", gpus_per_job=0.5)
+    with pytest.raises(UserError, match=r"--gpus-per-job 0\.5: PyTorch finds no GPU here"):
+        shared.device("auto")
+    assert shared.device("cpu") == "cpu"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert shared.device("auto") == shared.device("cuda") == "cuda"
+    assert Workers(engine="ray").device("auto") == "cpu"
