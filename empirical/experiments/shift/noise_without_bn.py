@@ -110,7 +110,7 @@ CLAIM = Claim(
         "noise learns (0.2). When this criterion was written down, a network twice as wide had "
         "been seen with one seed. At quick, far shorter than the source's run, the network without "
         "BN learns slightly under the noise, while with shuffled labels it stays at chance: the "
-        "noise hampers training but does not prevent it. Changed after measuring at quick: the noise "
-        "was the same at all places of a channel; the verdict was the same."
+        "noise hampers training but does not prevent it. Changed after measuring at quick: the "
+        "noise was the same at all places of a channel; the verdict was the same."
     ),
 )
