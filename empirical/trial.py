@@ -21,7 +21,7 @@ from bnproof.empirical.training.loop import train
 from bnproof.empirical.training.provenance import surroundings
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data
-from bnproof.theory.claim import Precision, Scale
+from bnproof.theory.claim import Mode, Precision, Scale
 
 DEPTH: Final = 110  # S3, section 1.2
 SHORTCUT: Shortcut = "projection"  # ours; the paper does not say
@@ -206,8 +206,8 @@ class Trial:
     size, scale        The amount of work.
     runs
         Folder of training runs; an experiment that trains needs one.
-    precision
-        Precision of training.
+    precision, mode
+        Precision and mode of training; see `TrainingConfig`.
     runner
         Returns the results of training runs and shared parts: `here` or `look_up`.
     trained
@@ -224,6 +224,7 @@ class Trial:
     depth: int = DEPTH
     runs: Path | None = None
     precision: Precision = "float32"
+    mode: Mode = "exact"
     runner: Conduct = field(default_factory=lambda: here)
     trained: list[Trained] = field(default_factory=list)
     missing: dict[str, Part] = field(default_factory=dict)
@@ -285,8 +286,8 @@ class Trial:
         data
             Data other than the trial's images.
         training_config
-            Other fields of `TrainingConfig`.  Updates, batch, seed and precision are those of the
-            trial unless given.
+            Other fields of `TrainingConfig`.  Updates, batch, seed, precision and mode are those
+            of the trial unless given.
 
         Returns
         -------
@@ -300,6 +301,7 @@ class Trial:
             "batch": self.size.batch,
             "seed": self.seed,
             "precision": self.precision,
+            "mode": self.mode,
         }
         made = TrainingConfig(network=network, rate=rate, **(usual | training_config))
         chosen = self.images if data is None else data

@@ -12,9 +12,10 @@ reading and repeats the steps, reading every loss.
 
 import math
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -28,8 +29,10 @@ from tqdm import tqdm
 from bnproof.empirical.data.images import stream
 from bnproof.empirical.metrics.step import TrainingState
 from bnproof.empirical.networks.table import build
+from bnproof.empirical.training.arithmetic import exactly, fastest
 from bnproof.empirical.training.callbacks import callback
 from bnproof.empirical.training.config import DROP, MILESTONES, TrainingConfig
+from bnproof.empirical.training.graphs import GraphedStep, recorder
 from bnproof.empirical.training.progress import Progress
 from bnproof.empirical.training.provenance import surroundings
 from bnproof.empirical.training.run_folder import RunFolder, State, plain
@@ -47,7 +50,8 @@ class Trainer:
     Raises
     ------
     UserError
-        If the batch is larger than the training set, or the network is not known.
+        If the batch is larger than the training set, the network is not known, or the mode needs
+        a GPU.
     """
 
     def __init__(self, training_config: TrainingConfig, data: Data, device: str = "cpu") -> None:
@@ -55,6 +59,10 @@ class Trainer:
         self._unread: list[Tensor] = []  # losses not yet read, on the device
         self._kept: State | None = None  # the state before the first of them
         self._careful = 0  # every loss is read up to this step
+        if training_config.mode == "fast" and not self.on_gpu:
+            raise UserError("mode 'fast': needs a GPU; choose 'exact' on a CPU")
+        self._graph: GraphedStep | None = None
+        self.execution = "eager"  # how the last step was taken, and why not from a graph
         self.progress = Progress(rate=training_config.rate)
         self.task = task(training_config, data, device)
         self.callbacks = {name: callback(name) for name in training_config.metrics}
@@ -101,6 +109,7 @@ class Trainer:
     def load(self, state: State) -> None:
         """Restore a `state`."""
         self._unread = []
+        self._graph = None  # it refers to the momentum that is replaced now
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(**state["progress"])
@@ -128,14 +137,22 @@ class Trainer:
 
         If an earlier loss turns out to exceed the limit, the trainer returns to an earlier step.
         """
+        with nullcontext() if self.training_config.mode == "exact" else fastest():
+            return self._advance()
+
+    def _advance(self) -> float | None:
         progress = self.progress
         if self._every_loss:
             self._kept = None
         elif not self._unread:
             self._kept = _copied(self.state())
-        inputs, targets = self.task.batch(progress.step)
-        self.model.train()
-        loss = self.task.loss(self.forward(inputs), targets)
+        graph = self._graphed()
+        if graph is None:
+            inputs, targets = self.task.batch(progress.step)
+            self.model.train()
+            loss = self.task.loss(self.forward(inputs), targets)
+        else:
+            loss = graph.loss(progress.step)
         self._unread.append(loss.detach())
         progress.step += 1
         value = None
@@ -143,11 +160,31 @@ class Trainer:
             value = self._read()
             if value is None or progress.diverged:
                 return value
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
+        if graph is None:
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+        else:
+            graph.update(progress.rate)
         self._schedule()
         return value
+
+    def _graphed(self) -> GraphedStep | None:
+        """The recorded step in mode ``"fast"``, unless it cannot be recorded."""
+        wanted = self.training_config.mode == "fast" and not self.execution.startswith("eager:")
+        if wanted and self._graph is None:
+            given = (self.model, self.forward, self.task, self.optimiser)
+            try:
+                self._graph = GraphedStep(
+                    *given, recorder(self.device), self.device, self.progress.step
+                )
+                self.execution = "CUDA graph"
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                self.execution = f"eager: {str(error).strip().splitlines()[0]}"
+                print(f"no CUDA graph: {self.execution}", file=sys.stderr)
+        return self._graph
 
     @property
     def _every_loss(self) -> bool:
@@ -252,9 +289,9 @@ def train(
     dict or None
         ``"diverged"``: the step at which the loss exceeded the limit, or None; ``"curve"``: the
         evaluations (`Trainer.evaluate`), the first before any step; ``"first losses"``, before
-        each of the first updates; ``"seconds"`` spent on it; ``"threads"``, ``"commit"``,
-        ``"torch"``, ``"device"`` and ``"machine"`` of the session that finished it.  None if
-        `until` or `deadline` stopped it.
+        each of the first updates; ``"seconds"`` spent on it; ``"execution"``, eager or from a
+        CUDA graph, ``"threads"``, ``"commit"``, ``"torch"``, ``"device"`` and ``"machine"`` of the
+        session that finished it.  None if `until` or `deadline` stopped it.
 
     Raises
     ------
@@ -288,14 +325,6 @@ def train(
         if wish:
             raise KeyboardInterrupt
         return result
-
-
-def exactly() -> AbstractContextManager[None]:
-    """On a GPU: full float32 arithmetic instead of TF32, summed in a fixed order."""
-    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
-        enabled=True, deterministic=True, allow_tf32=False
-    )
-    return flags
 
 
 def _load(trainer: Trainer, state: State, folder: Path) -> None:
@@ -344,6 +373,7 @@ def _finish(run: RunFolder, trainer: Trainer) -> State:
         "first losses": plain(progress.first),
         "seconds": round(progress.seconds, 3),
         "threads": torch.get_num_threads(),
+        "execution": trainer.execution,
         "commit": commit(),
         **surroundings(trainer.device),
     }

@@ -11,8 +11,9 @@ from bnproof.catalogue import load_claim
 from bnproof.empirical.data.load import load
 from bnproof.empirical.experiment import experiment_of
 from bnproof.empirical.runner import measure_seed, seeds_of, size_of, trial_config, trial_of
+from bnproof.empirical.training.arithmetic import exactly
 from bnproof.empirical.training.config import TrainingConfig
-from bnproof.empirical.training.loop import exactly, train
+from bnproof.empirical.training.loop import train
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data, LinearMap
 from bnproof.empirical.trial import UPDATE, Conduct, MissingError, Part, Trial, look_up
