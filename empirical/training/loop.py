@@ -166,7 +166,7 @@ class Trainer:
             self.optimiser.step()
         else:
             graph.update(progress.rate)
-        self._schedule()
+        self.schedule()
         return value
 
     def _graphed(self) -> GraphedStep | None:
@@ -224,7 +224,7 @@ class Trainer:
             self.progress.count(step, value, self.training_config, self.task.epoch_steps)
         return values[-1]
 
-    def _schedule(self) -> None:
+    def schedule(self) -> None:
         """Lower the rate where the schedule says so."""
         training_config, progress = self.training_config, self.progress
         if training_config.schedule == "step":
@@ -307,19 +307,15 @@ def train(
             return result
         torch.manual_seed(training_config.seed)
         trainer = Trainer(training_config, data, device)
-        with _stoppable() as wish:
-            state = run.restore()
-            if state is not None:
-                _load(trainer, state, run.folder)
-            else:
-                run.record(trainer.evaluate())
+        with stoppable() as wish:
+            begin(run, trainer)
 
             def stop() -> bool:
                 reached = until is not None and trainer.progress.step >= until
                 return bool(wish) or reached or time.monotonic() > deadline
 
             _steps(run, trainer, stop)
-        result = _finish(run, trainer) if trainer.done else None
+        result = finish(run, trainer) if trainer.done else None
         if result is None:
             run.save(trainer.progress.step, trainer.state())
         if wish:
@@ -327,12 +323,17 @@ def train(
         return result
 
 
-def _load(trainer: Trainer, state: State, folder: Path) -> None:
+def begin(run: RunFolder, trainer: Trainer) -> None:
+    """Restore the newest checkpoint, or record the network before its first step."""
+    state = run.restore()
+    if state is None:
+        run.record(trainer.evaluate())
+        return
     try:
         trainer.load(state)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"{folder}: its checkpoint was written by a different version "
+            f"{run.folder}: its checkpoint was written by a different version "
             f"({type(error).__name__}); remove the folder to begin anew"
         ) from None
 
@@ -365,7 +366,8 @@ def _steps(run: RunFolder, trainer: Trainer, stop: Callable[[], bool]) -> None:
                 saved = time.monotonic()
 
 
-def _finish(run: RunFolder, trainer: Trainer) -> State:
+def finish(run: RunFolder, trainer: Trainer) -> State:
+    """Write the result of a run that is done."""
     progress = trainer.progress
     result = {
         "diverged": progress.step if progress.diverged else None,
@@ -391,7 +393,7 @@ def _copied(value: Any) -> Any:
 
 
 @contextmanager
-def _stoppable() -> Iterator[list[int]]:
+def stoppable() -> Iterator[list[int]]:
     """Collect Ctrl-C and SIGTERM in a list that the loop checks between steps."""
     wish: list[int] = []
 

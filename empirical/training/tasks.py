@@ -74,6 +74,10 @@ class Classification:
             for name, split in (("train", images.train), ("test", images.test))
         }
 
+    def share(self, other: "Classification") -> None:
+        """Use the same images on the device as another task, instead of a copy of them."""
+        self.pixels, self._tested = other.pixels, other._tested
+
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Standardised images (b, 3, 32, 32) and labels (b,) of one step."""
         epoch, place = self._epoch_of(step), step % self.epoch_steps

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.func import vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from bnproof.empirical.training import graphs
+from bnproof.empirical.training import graphs, loop, stack
 
 READINGS = ("_local_scalar_dense", "nonzero", "equal", "is_nonzero")
 
@@ -38,10 +39,9 @@ class Tape(TorchDispatchMode):
         with torch._C.DisableTorchFunction():
             for func, args, kwargs, out in self.operations:
                 again = func(*args, **kwargs)
-                if func.is_view or func._schema.is_mutable:
-                    continue  # the same memory
                 for tensor, value in zip(tree_leaves(out), tree_leaves(again), strict=True):
-                    if isinstance(tensor, Tensor):
+                    # Views and what is changed in place are in the same memory already.
+                    if isinstance(tensor, Tensor) and tensor.data_ptr() != value.data_ptr():
                         tensor.copy_(value)
 
 
@@ -62,6 +62,17 @@ class StandIn:
         return tape.replay
 
 
+def on_device(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The result is on the pretended GPU if an argument is; vmap's own tensors have no mark."""
+
+    def call(*args: Any) -> Tensor:
+        out = function(*args)
+        out._pretended = any(getattr(tensor, "_pretended", False) for tensor in tree_leaves(args))
+        return out
+
+    return call
+
+
 @pytest.fixture
 def recorders(monkeypatch: pytest.MonkeyPatch) -> list[StandIn]:
     """The stand-ins made in place of recorders of CUDA graphs."""
@@ -71,6 +82,8 @@ def recorders(monkeypatch: pytest.MonkeyPatch) -> list[StandIn]:
         made.append(StandIn())
         return made[-1]
 
-    monkeypatch.setattr("bnproof.empirical.training.loop.recorder", recorder)
+    for module in (loop, stack):
+        monkeypatch.setattr(module, "recorder", recorder)
+    monkeypatch.setattr(stack, "vmap", lambda function: on_device(vmap(function)))
     assert graphs.recorder("cuda").device == "cuda"
     return made
