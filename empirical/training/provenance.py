@@ -13,7 +13,7 @@ from bnproof.simulate.machine import features
 from bnproof.theory.common.code import code_hash
 
 LOOP: Final = "bnproof.empirical.training.loop"
-STACK: Final = "bnproof.empirical.training.stack"  # another way to the same runs
+TOGETHER: Final = "bnproof.empirical.training.together"  # another way to the same runs
 
 
 def surroundings(device: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _hash(families: tuple[str, ...], watches: tuple[str, ...]) -> str:
     unused = set(_modules(callbacks.CALLBACKS, list(callbacks.CALLBACKS))) - set(watches)
     return code_of(
         LOOP,
-        STACK,
+        TOGETHER,
         *families,
         *watches,
         skip={

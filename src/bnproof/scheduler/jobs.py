@@ -39,6 +39,8 @@ class Training(FolderJob):
         Maximum number of images to read; all if None.
     root, device
         Folder of all runs and device for PyTorch.
+    pack
+        A job that carries out this run together with others.
     """
 
     training_config: TrainingConfig
@@ -46,6 +48,7 @@ class Training(FolderJob):
     images: int | None
     root: Path
     device: str
+    pack: Job | None = None
 
     @property
     def name(self) -> str:
@@ -56,6 +59,11 @@ class Training(FolderJob):
     def cost(self) -> float:
         """Estimated time in seconds, proportional to the number of updates."""
         return UPDATE * self.training_config.steps
+
+    @property
+    def needs(self) -> Sequence[Job]:
+        """The pack, if it is in one."""
+        return () if self.pack is None else (self.pack,)
 
     def read(self) -> Data:
         """Load the images, or the linear map to be learnt."""
@@ -76,9 +84,13 @@ class Training(FolderJob):
         UserError
             If the code or the machine differs from that of the process that planned the job.
         """
+        self.reject_other_key()
+        train(self.training_config, self.read(), root=self.root, device=self.device, wait=-1)
+
+    def reject_other_key(self) -> None:
+        """Reject the job where its results would be in another folder; see `carry_out`."""
         here = self.training_config.config(self.read(), self.device)
         _reject_other_key(RunFolder(self.root, here), self.key)
-        train(self.training_config, self.read(), root=self.root, device=self.device, wait=-1)
 
 
 @dataclass(frozen=True)

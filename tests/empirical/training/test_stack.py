@@ -9,11 +9,12 @@ import torch
 from bnproof.empirical.data.images import Images
 from bnproof.empirical.data.load import load
 from bnproof.empirical.data.pixels import Pixels
-from bnproof.empirical.training import loop, stack
+from bnproof.empirical.training import loop, stack, together
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer, train
-from bnproof.empirical.training.stack import Stack, train_together, why_alone
+from bnproof.empirical.training.stack import Stack
 from bnproof.empirical.training.tasks import LinearMap
+from bnproof.empirical.training.together import train_together, why_alone
 
 # Of float32, in networks without convolutions; BN after these amplifies rounding in each update.
 ROUNDING = 1e-4
@@ -98,10 +99,10 @@ def test_a_stack_is_its_networks_alone(change, photos, in_float64, monkeypatch) 
     for one in usual:
         while not one.done:
             one.update()
-    together = Stack(stacked)
-    while together.step < recipe.steps:
-        together.advance()
-    together.unstack()
+    joined = Stack(stacked)
+    while joined.step < recipe.steps:
+        joined.advance()
+    joined.unstack()
     for mine, theirs in zip(stacked, usual, strict=True):
         agree(mine, theirs)
     if recipe.schedule == "plateau":
@@ -172,7 +173,7 @@ def test_a_network_that_diverges_stops_and_the_others_go_on(
             train(one, photos, root=tmp_path / "alone", device="cuda") for one in seeds(recipe)
         ]
         monkeypatch.setattr(
-            stack, "Trainer", lambda *given: made.append(Trainer(*given)) or made[-1]
+            together, "Trainer", lambda *given: made.append(Trainer(*given)) or made[-1]
         )
         found = train_together(seeds(recipe), photos, root=tmp_path / "stack", device="cuda")
     assert [result["diverged"] is None for result in found].count(False) == 1
@@ -187,12 +188,12 @@ def test_a_network_that_diverges_stops_and_the_others_go_on(
 def test_a_step_copies_nothing_to_or_from_the_gpu(photos, recorders, pretended_gpu) -> None:
     with pretended_gpu:
         made = [Trainer(one, photos, "cuda") for one in seeds(RECIPE)]
-        together = Stack(made, loop.recorder("cuda"))
-        together.advance()
+        joined = Stack(made, loop.recorder("cuda"))
+        joined.advance()
         pretended_gpu.transfers.clear()
-        assert not any(together.advance() for _ in range(5))
+        assert not any(joined.advance() for _ in range(5))
         assert pretended_gpu.transfers == []
-        together.advance()
+        joined.advance()
         assert pretended_gpu.transfers == ["to"] * 9  # rows, corners, reflections of each
 
 
@@ -207,6 +208,7 @@ def test_a_step_copies_nothing_to_or_from_the_gpu(photos, recorders, pretended_g
         ({"network": {"family": "vgg", "width": 2, "norm": "noisy"}}, "random layers"),
         ({"network": {"family": "vgg", "width": 2, "norm": "l1"}}, "l_p norms"),
         ({"network": {"family": "resnet", "depth": 8, "init": "lsuv"}}, "lsuv"),
+        ({"network": {"family": "resnet", "depth": 9}}, "depth 9: must be"),
     ],
 )
 def test_what_is_not_stacked_has_a_reason(change, reason, photos) -> None:
