@@ -9,7 +9,7 @@ the learning rate.
 Replaying runs no Python, so that what a network computes must not depend on the values of tensors.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
-from bnproof.empirical.training.tasks import Forward, Task
+from bnproof.empirical.training.tasks import Task
 
 WARM_UP: Final = 3  # runs before recording, as PyTorch's documentation asks for
 Work = Callable[[], None]
@@ -48,7 +48,7 @@ class CUDARecorder:
 
     def warm_up(self, work: Work) -> None:
         """Do the work on a side stream."""
-        current, side = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)
+        current, side = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         side.wait_stream(current)
         with torch.cuda.stream(side):
             work()
@@ -114,8 +114,13 @@ class GraphedStep:
 
     Parameters
     ----------
+    forward
+        Maps inputs to logits, given other tensors for some of the weights.
     step
         The number of a step: the first epoch that is replayed is likely its own.
+    half
+        Whether `forward` uses autocast to bfloat16.  Then the weights that it would cast one by one
+        are cast together, with the same numbers.
 
     Raises
     ------
@@ -126,12 +131,14 @@ class GraphedStep:
     def __init__(
         self,
         model: nn.Module,
-        forward: Forward,
+        forward: Callable[[Tensor, Mapping[str, Tensor]], Tensor],
         task: Task,
         optimiser: torch.optim.SGD,
         recorder: Recorder,
         device: str,
         step: int,
+        *,
+        half: bool,
     ) -> None:
         self.model, self.forward, self.task = model, forward, task
         self.optimiser, self.device = optimiser, device
@@ -140,8 +147,13 @@ class GraphedStep:
         self._place = torch.zeros(1, dtype=torch.int64, device=device)
         self._rate = torch.zeros((), device=device)
         self._loss = torch.zeros((), device=device)
-        self._gradients: Sequence[Tensor] = ()
-        self._weights = [weight for weight in model.parameters() if weight.requires_grad]
+        named = dict(model.named_parameters())
+        self._weights = list(named.values())
+        self._halves = _halves(model) if half else {}
+        self._wholes = [named[name].detach() for name in self._halves]
+        self._leaves = list((named | self._halves).values())
+        # Laid out as the weights, which the fused update requires of them.
+        self._gradients = [torch.zeros_like(weight) for weight in self._weights]
         momentum = _momentum(optimiser, self._weights)
         self._momentum: list[Tensor | None] = [*momentum] or [None] * len(self._weights)
         model.train()
@@ -168,16 +180,21 @@ class GraphedStep:
 
     def _differentiate(self) -> None:
         inputs, targets = self.task.take(self._tables, self._place)
-        loss = self.task.loss(self.forward(inputs), targets)
-        self._gradients = torch.autograd.grad(loss, self._weights)
-        self._loss.copy_(loss.detach())
+        if self._halves:
+            with torch.no_grad():
+                torch._foreach_copy_(list(self._halves.values()), self._wholes)
+        loss = self.task.loss(self.forward(inputs, self._halves), targets)
+        gradients = torch.autograd.grad(loss, self._leaves)
+        with torch.no_grad():
+            torch._foreach_copy_(self._gradients, gradients)
+            self._loss.copy_(loss)
 
     @torch.no_grad()
     def _descend(self) -> None:
         (group,) = self.optimiser.param_groups
         sgd(
             self._weights,  # type: ignore[arg-type]
-            list(self._gradients),
+            self._gradients,
             self._momentum,
             fused=True,  # the only implementation whose rate may be a tensor on a GPU
             weight_decay=group["weight_decay"],
@@ -187,6 +204,16 @@ class GraphedStep:
             nesterov=False,
             maximize=False,
         )
+
+
+def _halves(model: nn.Module) -> dict[str, Tensor]:
+    """Copies in bfloat16 of the weights that autocast casts, by name."""
+    return {
+        f"{name}.{part}": weight.detach().to(torch.bfloat16).requires_grad_()
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+        for part, weight in module.named_parameters(recurse=False)
+    }
 
 
 def _momentum(optimiser: torch.optim.SGD, weights: Sequence[Tensor]) -> list[Tensor]:

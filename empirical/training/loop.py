@@ -11,19 +11,18 @@ reading and repeats the steps, reading every loss.
 """
 
 import math
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from tqdm import tqdm
 
 from bnproof.empirical.data.images import stream
@@ -33,6 +32,7 @@ from bnproof.empirical.training.arithmetic import exactly, fastest
 from bnproof.empirical.training.callbacks import callback
 from bnproof.empirical.training.config import DROP, MILESTONES, TrainingConfig
 from bnproof.empirical.training.graphs import GraphedStep, recorder
+from bnproof.empirical.training.interrupts import stoppable
 from bnproof.empirical.training.progress import Progress
 from bnproof.empirical.training.provenance import surroundings
 from bnproof.empirical.training.run_folder import RunFolder, State, plain
@@ -117,11 +117,15 @@ class Trainer:
         if self.on_gpu:
             torch.cuda.set_rng_state(state["random on device"], self.device)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Logits as float32, computed in the configured precision."""
+    def forward(self, inputs: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Logits as float32, computed in the configured precision, perhaps with other weights."""
         half = self.training_config.precision == "bfloat16"
         with torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=half):
-            logits: Tensor = self.model(inputs)
+            logits: Tensor
+            if weights:
+                logits = functional_call(self.model, dict(weights), (inputs,))
+            else:
+                logits = self.model(inputs)
         return logits.float()
 
     def update(self) -> float:
@@ -174,9 +178,10 @@ class Trainer:
         wanted = self.training_config.mode == "fast" and not self.execution.startswith("eager:")
         if wanted and self._graph is None:
             given = (self.model, self.forward, self.task, self.optimiser)
+            half = self.training_config.precision == "bfloat16"
             try:
                 self._graph = GraphedStep(
-                    *given, recorder(self.device), self.device, self.progress.step
+                    *given, recorder(self.device), self.device, self.progress.step, half=half
                 )
                 self.execution = "CUDA graph"
             except torch.OutOfMemoryError:
@@ -390,19 +395,3 @@ def _copied(value: Any) -> Any:
     if isinstance(value, list):
         return [_copied(entry) for entry in value]
     return value.clone() if isinstance(value, Tensor) else value
-
-
-@contextmanager
-def stoppable() -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM in a list that the loop checks between steps."""
-    wish: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        wish.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield wish
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -9,6 +9,7 @@ be changed is a tensor, so that no step waits for a loss to be read.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -40,10 +41,10 @@ class _Flat:
                 for values in made.values()
             ]
         )
-        shapes = [values.shape for values in made.values()]
-        pieces = self.block.split([shape.numel() for shape in shapes])
+        ends = accumulate(values.numel() for values in made.values())
         self.stacked = {
-            name: piece.view(shape) for name, piece, shape in zip(made, pieces, shapes, strict=True)
+            name: self.block[end - values.numel() : end].view(values.shape)
+            for (name, values), end in zip(made.items(), ends, strict=True)
         }
 
     def keep(self, before: Tensor, changed: Tensor) -> None:
@@ -160,11 +161,11 @@ class Stack:
 
     def _advance_all(self) -> None:
         inputs, targets = self.task.take(self._tables, self._place)
-        apart = (len(self.trainers), -1)
+        images = inputs.view(len(self.trainers), -1, *inputs.shape[1:])
         before = [flat.block.clone() for flat in self.buffers]
         buffers = {name: v for flat in self.buffers for name, v in flat.stacked.items()}
         losses = vmap(self._loss)(
-            self._leaves, buffers, inputs.unflatten(0, apart), targets.unflatten(0, apart)
+            self._leaves, buffers, images, targets.view(len(self.trainers), -1)
         )
         gradients = torch.autograd.grad(losses.sum(), list(self._leaves.values()))
         with torch.no_grad():

@@ -19,7 +19,8 @@ from bnproof.empirical.networks.table import Noise, PowerNorm, build
 from bnproof.empirical.training.arithmetic import exactly, fastest
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.graphs import recorder
-from bnproof.empirical.training.loop import EVERY, Trainer, begin, finish, stoppable
+from bnproof.empirical.training.interrupts import stoppable
+from bnproof.empirical.training.loop import EVERY, Trainer, begin, finish
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.stack import Stack
 from bnproof.empirical.training.tasks import Classification, Data, LinearMap

@@ -50,6 +50,7 @@ def losses(recipe: TrainingConfig, data, device: str = "cuda", steps: int = 0) -
         {"augment": False},
         {"momentum": 0.0},
         {"precision": "bfloat16"},
+        {"precision": "bfloat16", "network": {"family": "resnet", "depth": 8, "norm": "group"}},
         {"network": {"family": "resnet", "depth": 8, "norm": "l1-centred"}, "steps": 8},
         {"network": {"family": "dense", "hidden": 2, "norm": "layer"}},
     ],
@@ -184,6 +185,24 @@ def test_a_step_that_cannot_be_recorded_is_taken_eagerly(
     reason = "eager: aten._local_scalar_dense.default: not permitted when stream is capturing"
     assert result["execution"] == reason
     assert capsys.readouterr().err.splitlines() == [f"no CUDA graph: {reason}"] * 2
+
+
+def test_weights_are_cast_together(photos, recorders, pretended_gpu, monkeypatch) -> None:
+    """Once each, and not by autocast, which would cast them one after the other."""
+    autocast = torch.autocast
+    monkeypatch.setattr(torch, "autocast", lambda device, **given: autocast("cpu", **given))
+    with pretended_gpu:
+        trainer = Trainer(replace(FAST, precision="bfloat16"), photos, "cuda")
+        trainer.update()
+    weights = {weight.data_ptr() for weight in trainer.model.parameters()}
+    casts = [
+        func
+        for func, args, kwargs, _ in recorders[0].tapes[0].operations
+        if func.overloadpacket is torch.ops.aten._to_copy
+        and kwargs.get("dtype") is torch.bfloat16
+        and args[0].data_ptr() in weights
+    ]
+    assert casts == []
 
 
 def test_random_layers_draw_new_numbers_in_every_replay(photos, recorders, pretended_gpu) -> None:
