@@ -169,7 +169,7 @@ class Trainer:
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
         else:
-            graph.update(progress.rate)
+            graph.update(self.optimiser.param_groups[0]["lr"])
         self.schedule()
         return value
 

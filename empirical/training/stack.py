@@ -172,7 +172,8 @@ class Stack:
             for flat, block in zip(self.buffers, before, strict=True):
                 flat.keep(block, self._alive)
             self._losses.copy_(losses)
-            self._alive.logical_and_(losses <= self.config.limit)
+            # In float64 as on the CPU: in float32 the limit itself would be rounded.
+            self._alive.logical_and_(losses.double() <= self.config.limit)
             self._descend(torch.cat([gradient.flatten() for gradient in gradients]))
 
     def _loss(

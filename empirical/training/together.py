@@ -100,8 +100,12 @@ def train_together(
         for run, training_config in zip(runs, training_configs, strict=True):
             if run.result() is None:
                 torch.manual_seed(training_config.seed)
-                begun.append((run, _trainer(training_config, data, device, begun)))
-                begin(*begun[-1])
+                trainer = _trainer(training_config, data, device, begun)
+                begin(run, trainer)
+                if trainer.done:  # killed between its last step and its result
+                    finish(run, trainer)
+                else:
+                    begun.append((run, trainer))
         begun.sort(key=lambda pair: pair[1].progress.step)
         for _, pairs in groupby(begun, key=lambda pair: pair[1].progress.step):
             _steps(list(pairs), stop)

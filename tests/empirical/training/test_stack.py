@@ -154,6 +154,22 @@ def test_a_stack_in_parts_may_be_continued_alone(
             close(row, other)
 
 
+def test_a_run_killed_before_its_result_is_finished(
+    photos, recorders, pretended_gpu, tmp_path, monkeypatch
+) -> None:
+    """Its last checkpoint is after the last step, and no other follows."""
+    recipe = replace(RECIPE, steps=3)
+    given = {"root": tmp_path, "device": "cuda"}
+    with pretended_gpu:
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "EVERY", -1.0)
+            patch.setattr(loop, "finish", lambda run, trainer: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                train(recipe, photos, **given)
+        found = train_together(seeds(recipe), photos, **given)
+    assert [[row["step"] for row in result["curve"]] for result in found] == [[0, 3]] * 3
+
+
 @pytest.mark.parametrize("read", [3, 50])
 def test_a_network_that_diverges_stops_and_the_others_go_on(
     read, photos, recorders, pretended_gpu, tmp_path, monkeypatch
