@@ -7,8 +7,8 @@ import torch
 from bnproof.simulate.check import compare
 from bnproof.simulate.samplers.autodiff import Measured
 from bnproof.simulate.samplers.closed_form import BOUNDS, Rounded, evaluate
+from bnproof.simulate.samplers.definitions.regimes import REGIMES
 from bnproof.simulate.samplers.networks import draw
-from bnproof.simulate.samplers.regimes import REGIMES
 from bnproof.theory.claims.gradient.santurkar_4_1 import CLAIM as GRADIENT
 from bnproof.theory.claims.hessian.santurkar_4_2 import CLAIM as CURVATURE
 

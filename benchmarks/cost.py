@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from bnproof.simulate import memory
 from bnproof.simulate.samplers.autodiff import VECTORS, Measured
 from bnproof.simulate.samplers.closed_form import BOUNDS, evaluate
-from bnproof.simulate.samplers.losses import CLASSES
+from bnproof.simulate.samplers.definitions.losses import CLASSES
 from bnproof.simulate.samplers.networks import INPUTS, Problems, block, draw
 from bnproof.theory.common.errors import UserError
 

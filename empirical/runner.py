@@ -123,7 +123,7 @@ def measure(claim: Claim, settings: Settings, *, root: Path, seeds: int | None =
 
 
 def size_of(claim: Claim, settings: Settings) -> Size:
-    """The size that the chosen scale stands for in the experiment of `claim`."""
+    """Size of the experiment of `claim` at the chosen scale."""
     return experiment_of(claim).sizes[settings.scale]
 
 
@@ -208,7 +208,7 @@ def _measured(claim: Claim, trial: Trial) -> State:
 
 
 def _summary(run: Trained) -> State:
-    """What the evidence says of a training run; its curve stays in its folder."""
+    """Provenance of a training run; its curve stays in its folder."""
     return asdict(run.training_config) | {
         "data": run.data,
         "diverged": run.diverged,
@@ -231,7 +231,7 @@ def _begun(run: State) -> State:
 
 
 def _training(results: Sequence[State]) -> dict[str, Any]:
-    """What the training runs have in common, and their number."""
+    """Shared settings of the training runs, and their number."""
     runs = [one for row in results for one in row["trained"]]
     if not runs:
         return {}

@@ -20,7 +20,7 @@ from bnproof.theory.symbols import text
 
 @dataclass
 class Audit:
-    """What is found of one certificate.
+    """Result of auditing one certificate.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Audit:
     missing
         Symbols that the sampler does not measure.
     largest
-        The largest scaled excess of each assumption, by its words.
+        The largest scaled excess of each assumption, keyed by its text.
     broken
         Assumptions that an instance violates, with the number of instances.
     """
@@ -46,7 +46,7 @@ class Audit:
 
     @cached_property
     def signs(self) -> dict[str, sp.Symbol]:
-        """Symbols whose sign is declared rather than that of an expression, by its words."""
+        """Symbols whose sign is declared rather than that of an expression, keyed by text."""
         return {
             f"{text(symbol)} >= 0": symbol
             for symbol in self.symbols
@@ -55,7 +55,7 @@ class Audit:
 
     @cached_property
     def assumptions(self) -> dict[str, sp.Basic]:
-        """Each rule and lemma as a relation, by its words."""
+        """Each rule and lemma as a relation, keyed by text."""
         rules = {
             f"{text(symbol)} = {text(value)}": sp.Eq(symbol, value, evaluate=False)
             for symbol, value in self.certificate.rules.items()
@@ -68,7 +68,7 @@ class Audit:
 
     @cached_property
     def derived(self) -> dict[str, sp.Basic]:
-        """Each derived symbol with what it stands for, by its words."""
+        """Each derived symbol with what it stands for, keyed by text."""
         expressions = {symbol: sym.SYMBOLS[symbol].expression for symbol in self.symbols}
         return {
             f"{text(symbol)} is {text(expression)}": sp.Eq(symbol, expression, evaluate=False)
@@ -81,7 +81,7 @@ class Audit:
         self.missing |= {part for part in self.symbols if not measured.measures(part)}
         if self.missing or not mask.any():
             return
-        # A derived symbol that the sampler evaluates from its expression is that by construction.
+        # A derived symbol that the sampler evaluates from its expression needs no check.
         derived = {
             w: relation for w, relation in self.derived.items() if relation.lhs in measured.VALUES
         }

@@ -24,7 +24,7 @@ from bnproof.simulate.audit import Audit
 from bnproof.simulate.relation import TOLERANCE, Comparison, compare, inside
 from bnproof.simulate.samplers.autodiff import Measured
 from bnproof.simulate.samplers.base import Measurements, OutsideError
-from bnproof.simulate.samplers.losses import quadratic
+from bnproof.simulate.samplers.definitions.losses import quadratic
 from bnproof.simulate.samplers.networks import Problems
 from bnproof.simulate.samplers.table import sampler_of
 from bnproof.simulate.search import tightness

@@ -86,7 +86,7 @@ def asked(text: str) -> int:
 
 
 def free(device: str = "cpu") -> int:
-    """Bytes that can be had now: of a GPU, or of this machine without swapping."""
+    """Bytes available on a GPU, or on this machine without swapping."""
     if device.startswith("cuda"):
         import torch
 
@@ -100,7 +100,7 @@ def free(device: str = "cpu") -> int:
 
 
 def _left_by_container() -> list[int]:
-    """What the limit of a container, whose files look like the root's from inside, leaves."""
+    """Bytes left under the limit of a container; its files look like the root's from inside."""
     try:
         most, used = (
             int((CGROUP / f"memory.{name}").read_text(encoding="ascii"))

@@ -33,7 +33,7 @@ from bnproof.theory.claim import (
 )
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.listing import Entry, read
-from bnproof.theory.loading import EXAMPLE, LoadError, load_folder
+from bnproof.theory.loading import TEMPLATE, LoadError, load_folder
 
 ENTRIES = list(catalogue().values())
 IDS = [entry.id for entry in ENTRIES]
@@ -244,8 +244,8 @@ def test_claims_of_a_persons_own(tmp_path: Path) -> None:
     own.mkdir()
     with pytest.raises(UserError, match="no claim files") as caught:
         select([], own)
-    assert str(caught.value).endswith(f"start from a copy of {EXAMPLE}")
-    assert EXAMPLE.is_file()
+    assert str(caught.value).endswith(f"start from a copy of {TEMPLATE}")
+    assert TEMPLATE.is_file()
     (own / "mine.py").write_text(GOOD.format(id="mine", change="title='Mine.'"))
     (own / "bad.py").write_text("1/0\n")
     bad, mine = select([], own)

@@ -158,7 +158,10 @@ def test_rooms_are_small(root: Path) -> None:
         files = {path.stem for path in (root / layer).glob("*.py")} - {"__init__", "__main__"}
         assert len(files) <= most, (layer, sorted(files))
         for folder in (path for path in (root / layer).rglob("*") if path.is_dir()):
-            assert len(list(folder.glob("*.py"))) <= 22, folder
+            count = len(list(folder.glob("*.py")))
+            assert count <= 22, (
+                f"{folder} has {count} modules: move what belongs together to a folder"
+            )
 
 
 # Names that the packages had before they were parts of bnproof; a user may have modules of the same
@@ -241,6 +244,21 @@ def test_a_list_loads_nothing_heavy(command: tuple[str, ...]) -> None:
     assert not found & {"torch", "sympy", "matplotlib", "numpy", "scipy"}
     files = re.compile(r"bnproof\.(theory\.claims|empirical\.experiments|simulate)\.")
     assert not list(filter(files.match, found))
+
+
+@pytest.mark.parametrize("command", ["experiment show", "experiment run", "attack", "verify"])
+def test_an_unknown_id_is_reported_before_anything_heavy_is_loaded(command: str) -> None:
+    found = loaded_after(
+        "from bnproof.cli import app\n"
+        "from bnproof.theory.common.errors import UserError\n"
+        "try:\n"
+        f"    app({[*command.split(), 'nope']}, exit_on_error=False)\n"
+        "except UserError as error:\n"
+        "    assert 'nope' in str(error)\n"
+        "else:\n"
+        "    raise AssertionError('no error')"
+    )
+    assert not found & {"torch", "sympy", "matplotlib", "numpy", "scipy"}
 
 
 def test_verify_loads_what_the_named_claim_needs(tmp_path: Path) -> None:

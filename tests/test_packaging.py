@@ -15,6 +15,8 @@ hatchling = pytest.importorskip("hatchling", reason="hatchling is not installed:
 from hatchling.builders.sdist import SdistBuilder  # noqa: E402
 from hatchling.builders.wheel import WheelBuilder  # noqa: E402
 
+from bnproof import __main__  # noqa: E402
+
 pytestmark = pytest.mark.sources
 
 FOLDERS = ("theory", "simulate", "empirical")
@@ -123,7 +125,7 @@ def test_a_link_is_a_link(root: Path, name: str) -> None:
     assert link.samefile(root / name)
 
 
-def test_make_and_the_build_know_the_same_links(root: Path) -> None:
+def test_make_the_build_and_the_command_know_the_same_links(root: Path) -> None:
     folder = root / "src" / "bnproof"
     links = {path.name for path in folder.iterdir() if path.is_symlink()}
     assert links == set(FOLDERS)
@@ -131,6 +133,7 @@ def test_make_and_the_build_know_the_same_links(root: Path) -> None:
     assert made.split() == list(FOLDERS)
     build = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
     assert build["exclude"] == [f"/{link}" for link in LINKS]
+    assert __main__.LINKS == FOLDERS
 
 
 @pytest.fixture
@@ -170,6 +173,21 @@ def test_make_restores_links(copy: Path, how: str) -> None:
         assert link.readlink() == Path("../..") / name
         assert (link / "__init__.py").read_text() == f"NAME = {name!r}\n"
     assert make(copy, "checkout").stdout == ""
+
+
+@pytest.mark.parametrize("how", ["missing", "text"])
+def test_a_copy_without_links_says_how_to_restore_them(root: Path, copy: Path, how: str) -> None:
+    package = copy / "src" / "bnproof"
+    for name in ("__init__.py", "__init__.pyi", "__main__.py"):
+        shutil.copy(root / "src" / "bnproof" / name, package)
+    lose_links(copy, how)
+    command = [sys.executable, "-m", "bnproof", "--help"]
+    run = subprocess.run(command, cwd=copy / "src", capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == (
+        f"bnproof: {package / 'theory'} should be a link to ../../theory, which this copy has "
+        f"lost; run `make checkout` in {copy}, or `pip install .` there\n"
+    )
 
 
 @needs_make

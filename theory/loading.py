@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bnproof.theory.claim import Claim
 
 # A claim to copy as a starting point; every installation has it.
-EXAMPLE: Final = Path(claims.__path__[0]) / "gradient" / "bn_jacobian.py"
+TEMPLATE: Final = Path(claims.__path__[0]) / "TEMPLATE.py"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def files_in(folder: Path) -> dict[str, Load]:
         raise UserError(f"no folder of claims at {folder}; name one that holds claim files (*.py)")
     files = sorted(path for path in folder.glob("*.py") if path.stem != "__init__")
     if not files:
-        raise UserError(f"no claim files (*.py) in {folder}; start from a copy of {EXAMPLE}")
+        raise UserError(f"no claim files (*.py) in {folder}; start from a copy of {TEMPLATE}")
     return {path.stem: partial(_load, path.stem, partial(_run, path)) for path in files}
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from benchmarks.comparisons.row import Row, alternate
 from bnproof.simulate.samplers.autodiff import Measured
 from bnproof.simulate.samplers.closed_form import BOUNDS, evaluate
-from bnproof.simulate.samplers.losses import CLASSES, CrossEntropy
+from bnproof.simulate.samplers.definitions.losses import CLASSES, CrossEntropy
 from bnproof.simulate.samplers.networks import Problems
 
 M, INPUTS = 64, 8

@@ -3,7 +3,7 @@
     python -m benchmarks.mutation [--each N] [--only TEXT] [--fresh] [--list]
 
 A change is caught if a test fails that passes without it, or takes far too long.  What was found
-stays in `build/mutation`: a run that was broken off goes on, and after an edit only those changes
+stays in `build/mutation`: an interrupted run resumes, and after an edit only those changes
 are tried again that it can concern.  Exit status 1 if less than 95 % of the changes are caught that
 are not listed, with the reason, as equivalent in `equivalent.toml`.
 """
@@ -170,7 +170,7 @@ class State:
 
 
 def make_sure(workers: multiprocessing.pool.Pool, made: list[Change], state: State) -> None:
-    """Run the tests that caught a change without it: one that fails all the same proves nothing."""
+    """Run the tests that caught a change without it: a failure then is no evidence."""
     caught: dict[str, list[Change]] = {}
     for change in filter(state.unsure, made):
         caught.setdefault(state.known[change.key]["by"], []).append(change)
@@ -193,7 +193,7 @@ def reasons() -> dict[str, str]:
 
 
 def report(sample: dict[str, list[Change]], state: State) -> float:
-    """Print the table and what is alive; returns the share that is caught."""
+    """Print the table and the survivors; return the share that is caught."""
     equivalent = reasons()
     print(f"\n{'':26}changes  caught  alive  equivalent  share")
     total = [0, 0, 0]

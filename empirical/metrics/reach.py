@@ -85,7 +85,7 @@ def reach(
     point, gradient = flatten(objective.point), flatten(parts)
 
     def at(step: float) -> float:
-        # A mode for each: it begins the random numbers of random layers anew.
+        # A mode for each: it restarts the random numbers of random layers.
         with objective.mode(), torch.no_grad():
             return objective.value(*objective.parts(point - step * gradient)).item()
 

@@ -254,7 +254,7 @@ class Trainer:
         return row
 
     def now(self) -> TrainingState:
-        """What the metrics get: the network before its next step, and the batch of that step."""
+        """Input of the metrics: the network before its next step, and the batch of that step."""
         inputs, targets = self.task.batch(self.progress.step)
         return TrainingState(
             model=self.model,
@@ -339,7 +339,7 @@ def begin(run: RunFolder, trainer: Trainer) -> None:
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"{run.folder}: its checkpoint was written by a different version "
-            f"({type(error).__name__}); remove the folder to begin anew"
+            f"({type(error).__name__}); remove the folder to start again"
         ) from None
 
 

@@ -52,7 +52,14 @@ def _factor(case: LayerCase, x: Tensor) -> str:
     truth = case.expected(x, case.state) - case.spec.beta(case.state, x)
     ratio = (ours / truth).flatten()
     low, high = ratio.min().item(), ratio.max().item()
-    return f"less beta, {low:.6g} to {high:.6g} times what it should be"
+    return f"less beta, {_times(low)} to {_times(high)} times what it should be"
+
+
+def _times(factor: float) -> str:
+    """A factor; one near 1 with its difference from 1, which would be rounded away."""
+    difference = factor - 1
+    near = 0 < abs(difference) < 1e-3
+    return f"1 {'+-'[difference < 0]} {abs(difference):.1e}" if near else f"{factor:.6g}"
 
 
 def _scale(case: LayerCase, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,7 +81,7 @@ def _large(case: LayerCase) -> tuple[float, str]:
     measured, truth = _scale(case, x)
     ratio = (measured / truth).square()
     m = case.spec.axis.size(tuple(x.shape))
-    words = f"divides by {ratio.mean().item():.6g} times the right variance"
+    words = f"divides by {_times(ratio.mean().item())} times the right variance"
     if (ratio - m / (m - 1)).abs().max() < 1e-3 / m:
         words += f" = m/(m-1) at m = {m}: the unbiased one"
     return _relative(case, x, measured, truth), words

@@ -17,7 +17,7 @@ from bnproof.simulate.layer_checks.module import GAINS, ModuleUnderTest, first_c
 from bnproof.simulate.layer_checks.spec import USUAL, Axis, NormalizerSpec
 from bnproof.simulate.layer_checks.terms import output_terms
 from bnproof.simulate.relation import TOLERANCE
-from bnproof.simulate.samplers.normalizers import KINDS
+from bnproof.simulate.samplers.definitions.normalizers import KINDS
 from bnproof.theory.common.errors import UserError
 
 EPS_NAMES: Final = ("eps", "epsilon", "variance_epsilon", "_eps")
@@ -111,8 +111,8 @@ def as_named(word: str, tested: ModuleUnderTest, x: Tensor) -> list[NormalizerSp
     match = re.fullmatch(r"(\w+?)(?:\((\d+)\))?", word.strip().lower())
     kind, number = match.groups() if match else (word, None)
     if kind not in USUAL or (number and kind != "group"):
-        near = difflib.get_close_matches(word.lower(), USUAL, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(USUAL)}, group(4)"
+        near = difflib.get_close_matches(word.lower(), USUAL, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(USUAL)} or group(4)"
         raise UserError(f"unknown normaliser {word!r}; {hint}")
     options = [
         entry

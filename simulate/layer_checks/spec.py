@@ -1,7 +1,8 @@
 """Specification of a layer: which entries form a group, and the normaliser of a group.
 
-Everything is written from primitives, with `bnproof.simulate.samplers.normalizers.Kind` for one
-group, so that it can be differentiated twice by every route.
+Everything is written from primitives, with the `Kind` of
+`bnproof.simulate.samplers.definitions.normalizers` for one group, so that it can be differentiated
+twice by every route.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.normalizers import Kind
+from bnproof.simulate.samplers.definitions.normalizers import Kind
 from bnproof.theory.normalizers.table import NORMALIZERS
 
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from bnproof.simulate import memory
 from bnproof.simulate.samplers.base import OutsideError, jacobian, stream
-from bnproof.simulate.samplers.losses import LOSSES
+from bnproof.simulate.samplers.definitions.losses import LOSSES
+from bnproof.simulate.samplers.definitions.regimes import REGIMES
 from bnproof.simulate.samplers.networks import (
     DECADES,
     DRAWN,
@@ -27,7 +28,6 @@ from bnproof.simulate.samplers.networks import (
     block,
     draw,
 )
-from bnproof.simulate.samplers.regimes import REGIMES
 from bnproof.simulate.samplers.unit import Unit
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import RandomTest

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bnproof.simulate.samplers.base import dot
-from bnproof.simulate.samplers.losses import Linear, Loss
+from bnproof.simulate.samplers.definitions.losses import Linear, Loss
 from bnproof.simulate.samplers.networks import Problems
 from bnproof.simulate.samplers.unit import Unit
 from bnproof.theory import symbols as sym
@@ -27,7 +27,7 @@ CACHED: Final = 160 * 64
 
 
 class Closed(Unit):
-    """The symbols of problems whose loss is one of `bnproof.simulate.samplers.losses`.
+    """The symbols of problems whose loss is one of `bnproof.simulate.samplers.definitions.losses`.
 
     Raises
     ------
@@ -40,7 +40,8 @@ class Closed(Unit):
         if not isinstance(problems.loss, Loss):
             raise TypeError(
                 f"no closed form of a {type(problems.loss).__name__}: use a loss of "
-                "bnproof.simulate.samplers.losses, or bnproof.simulate.samplers.autodiff.Measured"
+                "bnproof.simulate.samplers.definitions.losses, or "
+                "bnproof.simulate.samplers.autodiff.Measured"
             )
         self.loss = problems.loss
 
@@ -155,7 +156,7 @@ def evaluate(
     Parameters
     ----------
     problems
-        K problems with a loss of `bnproof.simulate.samplers.losses`.
+        K problems with a loss of `bnproof.simulate.samplers.definitions.losses`.
     symbols
         Symbols to evaluate; by default both sides of Theorems 4.1 and 4.2 of A18.
     size

@@ -24,8 +24,8 @@ from bnproof.simulate.samplers.base import (
     jacobian,
     normals,
 )
+from bnproof.simulate.samplers.definitions.regimes import REGIMES, drawn
 from bnproof.simulate.samplers.networks import CLASSES, LOSSES, constants, normalise
-from bnproof.simulate.samplers.regimes import REGIMES, drawn
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.layer import curvature as cur
 from bnproof.theory.layer import layer_curvature as lay

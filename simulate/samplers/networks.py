@@ -2,9 +2,9 @@
 
 Shapes: K problems, batch size m, d inputs.  Each problem is one unit of a batch-normalisation
 layer: pre-activations ``y = w X`` (K, m) with inputs X (K, d, m) and weights w (K, d) of one of
-`bnproof.simulate.samplers.regimes`; parameters gamma, beta, eps (K, 1); and a loss of ``z =
-gamma*yhat + beta``, one of `bnproof.simulate.samplers.losses`.  The readout and the contribution of
-all other units are drawn as well and kept fixed.
+`bnproof.simulate.samplers.definitions.regimes`; parameters gamma, beta, eps (K, 1); and a loss of
+``z = gamma*yhat + beta``, one of `bnproof.simulate.samplers.definitions.losses`.  The readout and
+the contribution of all other units are drawn as well and kept fixed.
 
 Everything is drawn on the CPU and then moved.  Problems come in blocks of 64, or fewer above m = 64
 (`block`); block b of a seed has its own generator, NumPy's SFC64 seeded by (seed, b).  Hence
@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers import losses
-from bnproof.simulate.samplers.regimes import REGIMES
+from bnproof.simulate.samplers.definitions import losses
+from bnproof.simulate.samplers.definitions.regimes import REGIMES
 
 Loss = Callable[[Tensor], Tensor]
 LOSSES: Final = losses.LOSSES
@@ -66,7 +66,8 @@ class Problems:
         Raises
         ------
         TypeError
-            If the loss is not one of `bnproof.simulate.samplers.losses`, so cannot be sliced.
+            If the loss is not one of `bnproof.simulate.samplers.definitions.losses`, so that it
+            cannot be sliced.
         """
         if not isinstance(self.loss, losses.Loss):
             raise TypeError("problems with a user-defined loss cannot be sliced")

@@ -1,4 +1,4 @@
-"""The sampler of normalisers: random groups through each normaliser, written from primitives.
+"""The sampler of normalisers: random groups through each of `definitions.normalizers`.
 
 A normaliser is measured as it is used: a tensor (K, B, C, T) of K problems, B samples, C channels
 and T positions passes through the whole layer with its gamma.  The symbols are those of its first
@@ -6,7 +6,7 @@ group, by automatic differentiation with respect to the whole tensor.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -25,117 +25,15 @@ from bnproof.simulate.samplers.base import (
     jacobian,
     normals,
 )
+from bnproof.simulate.samplers.definitions.normalizers import KINDS, Kind
 from bnproof.simulate.samplers.networks import DRAWN, EPSILONS, LOSSES, Loss, constants
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.normalizers import groups as sym
 from bnproof.theory.normalizers.oblique import nn, wf, wn, ww
-from bnproof.theory.normalizers.table import NORMALIZERS, Axis
 from bnproof.theory.symbols import axes_of, delta_ki, eps, m, mu, sigma, vv
 
 CHUNK: Final = 2_000
 DRAWS: Final = ("Gaussian", "heavy-tailed")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Which entries of (B, C, T) form a group, for a group of m entries.
-
-    Attributes
-    ----------
-    shape
-        (B, C, T) for a group size m.
-    group
-        Rearranges a tensor (K, B, C, T) to (K, groups, m), given m.
-    """
-
-    shape: Callable[[int], tuple[int, int, int]]
-    group: Callable[[Tensor, int], Tensor]
-
-
-def _samples(x: Tensor, size: int) -> Tensor:
-    return x.reshape(len(x), -1, size)
-
-
-def _channels(x: Tensor, size: int) -> Tensor:
-    return x.transpose(1, 2).reshape(len(x), -1, size)
-
-
-BATCH: Final = Layout(lambda size: (size, 2, 1), _channels)
-FEATURES: Final = Layout(lambda size: (3, size, 1), _samples)
-CHANNEL_GROUPS: Final = Layout(lambda size: (3, 2 * size, 1), _samples)
-SPACE: Final = Layout(lambda size: (3, 2, size), _samples)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A normaliser for tensors: layout, centring, exponent, and place of eps."""
-
-    layout: Layout = BATCH
-    centred: bool = True
-    scale_centred: bool = True
-    power: float = 2.0
-    eps_at: str = ""  # "inside" the root, "outside", or nowhere
-    total: bool = False  # sum of powers instead of their mean
-
-    def scale(self, u: Tensor, constant: Tensor) -> Tensor:
-        """S of each group (..., m), keeping the last axis."""
-        x = u - u.mean(-1, keepdim=True) if self.scale_centred else u
-        if math.isinf(self.power):
-            return x.abs().amax(-1, keepdim=True)
-        powers = x.abs() ** self.power
-        average = powers.sum(-1, keepdim=True) if self.total else powers.mean(-1, keepdim=True)
-        if self.eps_at == "inside":
-            average = average + constant
-        root = average ** (1 / self.power)
-        return root + constant if self.eps_at == "outside" else root
-
-    def normalise(self, u: Tensor, constant: Tensor) -> Tensor:
-        """Numerator over scale for each group (..., m)."""
-        top = u - u.mean(-1, keepdim=True) if self.centred else u
-        return top / self.scale(u, constant)
-
-    def allowed(self, domain: sp.Basic) -> tuple[float, ...]:
-        """The values of eps at which the domain admits this normaliser."""
-        known = {
-            sym.p: sp.oo if math.isinf(self.power) else sp.Rational(str(self.power)),
-            sym.c_n: int(self.centred),
-            sym.c_S: int(self.scale_centred),
-        }
-
-        def admitted(constant: float) -> bool:
-            return bool(domain.subs(known | {eps: sp.Rational(str(constant))}) != sp.false)
-
-        if not self.eps_at:
-            return (0.0,) if admitted(0.0) else ()
-        allowed = tuple(filter(admitted, EPSILONS))
-        return (*allowed, DRAWN) if any(map(admitted, TRIED)) else allowed
-
-
-POWERS: Final = {"1": 1.0, "3/2": 1.5, "2": 2.0, "4": 4.0, "inf": math.inf}
-LAYOUTS: Final = {
-    Axis.UNIT: BATCH,
-    Axis.FEATURES: FEATURES,
-    Axis.CHANNELS: CHANNEL_GROUPS,
-    Axis.SPACE: SPACE,
-    Axis.WEIGHTS: FEATURES,
-}
-
-
-def _kinds() -> Iterator[tuple[str, Kind]]:
-    """The normalisers of the table; the l_p family, with its symbol p, for the powers `POWERS`."""
-    for entry in NORMALIZERS:
-        if not entry.name.startswith("l_"):
-            powers = {entry.name: float(entry.power)}
-        elif entry.power == sym.p:
-            powers = {entry.name.replace("l_p", f"l_{q}"): power for q, power in POWERS.items()}
-        else:
-            continue
-        for name, power in powers.items():
-            layout, centred, scale = LAYOUTS[entry.axis], entry.centred, entry.scale_centred
-            yield name, Kind(layout, centred, scale, power, entry.eps_at, entry.total)
-
-
-KINDS: Final = dict(_kinds())
 
 
 @dataclass(frozen=True)
@@ -342,11 +240,28 @@ def admitted(domain: sp.Basic) -> dict[str, tuple[float, ...]]:
     OutsideError
         If the domain excludes all of them.
     """
-    allowed = {name: kind.allowed(domain) for name, kind in KINDS.items()}
+    allowed = {name: _epsilons(kind, domain) for name, kind in KINDS.items()}
     allowed = {name: values for name, values in allowed.items() if values}
     if not allowed:
         raise OutsideError(f"domain {domain} excludes every normaliser")
     return allowed
+
+
+def _epsilons(kind: Kind, domain: sp.Basic) -> tuple[float, ...]:
+    """The values of eps at which the domain admits a normaliser."""
+    known = {
+        sym.p: sp.oo if math.isinf(kind.power) else sp.Rational(str(kind.power)),
+        sym.c_n: int(kind.centred),
+        sym.c_S: int(kind.scale_centred),
+    }
+
+    def admitted(constant: float) -> bool:
+        return bool(domain.subs(known | {eps: sp.Rational(str(constant))}) != sp.false)
+
+    if not kind.eps_at:
+        return (0.0,) if admitted(0.0) else ()
+    allowed = tuple(filter(admitted, EPSILONS))
+    return (*allowed, DRAWN) if any(map(admitted, TRIED)) else allowed
 
 
 def largest(symbols: Iterable[sp.Symbol]) -> int:

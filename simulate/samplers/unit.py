@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bnproof.simulate.samplers.base import Measure, Measurements, dot
-from bnproof.simulate.samplers.losses import Linear, Loss
+from bnproof.simulate.samplers.definitions.losses import Linear, Loss
 from bnproof.simulate.samplers.networks import Problems, normalise
 from bnproof.theory import symbols as sym
 

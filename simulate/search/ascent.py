@@ -109,7 +109,10 @@ def space_of(claim: Claim) -> SearchSpace:
         If the claim is not an inequality ``<=``, or no space has all its symbols.
     """
     if not isinstance(claim.relation, sp.LessThan):
-        raise UserError(f"{claim.id} is not an inequality <=, so it cannot be attacked")
+        raise UserError(
+            f"{claim.id} is not an inequality <=, so it cannot be attacked; `bnproof attack` "
+            "without an ID lists the claims that can"
+        )
     symbols = frozenset(claim.relation.free_symbols | claim.domain.free_symbols)
     missing = symbols
     for kind in _spaces():

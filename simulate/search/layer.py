@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bnproof.simulate.samplers.autodiff import Measured
 from bnproof.simulate.samplers.base import Measurements
-from bnproof.simulate.samplers.losses import quadratic
+from bnproof.simulate.samplers.definitions.losses import quadratic
 from bnproof.simulate.samplers.networks import Problems
 from bnproof.simulate.samplers.weights import Weighted
 from bnproof.simulate.search.base import (

@@ -15,14 +15,8 @@ import torch
 from torch import Tensor
 
 from bnproof.simulate.samplers.base import Measurements, dot
-from bnproof.simulate.samplers.normalizers import (
-    FEATURES,
-    KINDS,
-    Kind,
-    Measured,
-    Problems,
-    admitted,
-)
+from bnproof.simulate.samplers.definitions.normalizers import FEATURES, KINDS, Kind
+from bnproof.simulate.samplers.normalizers import Measured, Problems, admitted
 from bnproof.simulate.search.base import (
     Boxed,
     Exact,

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from bnproof.simulate.samplers.base import Measurements
+from bnproof.simulate.samplers.definitions.losses import quadratic
 from bnproof.simulate.samplers.layer import Layer
-from bnproof.simulate.samplers.losses import quadratic
 from bnproof.simulate.samplers.networks import Problems
 from bnproof.simulate.samplers.weights import Weighted
 from bnproof.simulate.search.base import BOUND, Boxed, Exact, Params, Point, normal, spoken, written

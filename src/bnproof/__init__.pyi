@@ -2,8 +2,6 @@
 from . import empirical as empirical
 from . import simulate as simulate
 from . import theory as theory
-from .api import Result as Result
-from .api import Results as Results
 from .api import spectrum as spectrum
 from .api import verify as verify
 from .empirical.experiment import Experiment as Experiment
@@ -31,3 +29,7 @@ from .theory.claim import Proof as Proof
 from .theory.claim import RandomTest as RandomTest
 from .theory.claim import SpectrumTest as SpectrumTest
 from .theory.claim import Verdict as Verdict
+from .verdicts import Result as Result
+from .verdicts import Results as Results
+
+__version__: str

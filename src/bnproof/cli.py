@@ -8,12 +8,15 @@ import contextlib
 import io
 import json as json_module
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.exceptions import UnusedCliTokensError
 
+import bnproof
 from bnproof.commands.common import convert_exactly
 from bnproof.scheduler.options import DEFAULT_WORKERS, Workers
 from bnproof.theory.common import interrupts
@@ -23,22 +26,22 @@ if TYPE_CHECKING:
     from bnproof.theory.claim import Settings
     from bnproof.theory.listing import Entry
 
+# What the library says of a value that it cannot convert, and what we say.
+CONVERSION: Final = re.compile(
+    r'Invalid value for (\S+): unable to convert "(.*)" into (int|float)\.'
+)
+KINDS: Final = {"int": "must be an integer", "float": "must be a number"}
 REPORT: Final = Path("bnproof-report")
 
 app = App(
     name="bnproof",
     help="Verify statements about batch normalisation by proof, simulation and experiment.",
     help_format="markdown",
-    version=lambda: _version(),
+    version=lambda: bnproof.__version__,
     suppress_keyboard_interrupt=False,  # handled in `main`
-    default_parameter=Parameter(converter=convert_exactly),
+    # Options without an opposite such as --no-fresh, which nobody needs.
+    default_parameter=Parameter(converter=convert_exactly, negative=()),
 )
-
-
-def _version() -> str:
-    import importlib.metadata
-
-    return importlib.metadata.version("bnproof")
 
 
 @app.command
@@ -77,6 +80,8 @@ def show(claim_id: Annotated[str, Parameter(name="ID")], /, *, claims: Path | No
 
     Parameters
     ----------
+    claim_id
+        Claim to show; `bnproof claims` lists all.
     claims
         Folder of your own claim files. They are executed: use only trusted files.
     """
@@ -118,6 +123,8 @@ def derive(
 
     Parameters
     ----------
+    claim_id
+        Claim to derive; `bnproof claims` lists all.
     format
         Format of the equations.
     claims
@@ -264,14 +271,20 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # characters that it cannot encode
+    if "" in sys.argv[1:]:
+        _fail("an argument is empty; give it a value or leave it out")
     try:
         with interrupts.kept():
             status = app(
                 sys.argv[1:], print_error=False, exit_on_error=False, result_action="return_value"
             )
         sys.stdout.flush()  # so that a full disk is reported by the handlers below
+    except UnusedCliTokensError as error:
+        command = " ".join(["bnproof", *(error.command_chain or ())])
+        extra = " ".join(error.unused_tokens or ())
+        _fail(f"unexpected argument: {extra}; `{command} --help` shows the usage")
     except CycloptsError as error:
-        _fail(str(error))
+        _fail(CONVERSION.sub(lambda found: f"{found[1]} {found[2]}: {KINDS[found[3]]}", str(error)))
     except UserError as error:
         _fail(str(error))
     except BrokenPipeError:  # the reader, for example `head`, has closed the pipe
@@ -282,7 +295,10 @@ def main() -> None:
         sys.exit(141 if isinstance(stop.__context__, BrokenPipeError) else stop.code)
     except OSError as error:  # caused by the file system, not by a bug
         _drop_output()
-        _fail(f"{error.filename or 'output'}: {error.strerror or error}; choose another path")
+        reason = error.strerror or error
+        if error.filename is None:
+            _fail(f"cannot write the output: {reason}; write it to another disk")
+        _fail(f"{error.filename}: {reason}; choose another path")
     except ImportError as error:
         _fail(not_importable(error))
     except (MemoryError, RuntimeError) as error:

@@ -95,7 +95,7 @@ def gather(claim: Claim, settings: Settings, runs: Path | None = None) -> list[E
 def unless_open(evidence: Evidence) -> Evidence:
     """The evidence, without an answer if an experiment has too few seeds for one.
 
-    A number that is not finite is no matter of seeds, and still counts against the claim.
+    A number that is not finite cannot be explained by too few seeds, so it counts.
     """
     rows = evidence.numbers.get("criteria", ())
     broken = any(row[name] is None for row in rows for name in ("value", "control value"))

@@ -15,10 +15,10 @@ import sympy as sp
 import torch
 
 import bnproof
-from bnproof.api import Result, Results
 from bnproof.theory.claim import Evidence, Kind, Verdict
 from bnproof.theory.claims.gradient import bn_jacobian
 from bnproof.theory.common.errors import UserError
+from bnproof.verdicts import Result, Results
 
 STUB = Path(bnproof.__file__).with_suffix(".pyi")
 # Public name -> module that defines it.
@@ -97,7 +97,7 @@ def test_type_checkers_know_the_names(root: Path, tmp_path: Path) -> None:
     assert len(told) == 5, run.stdout
     for line, words in zip(
         told,
-        ("results.Report", "bnproof.api.Results", "FussCatalan", "spectrum.Spectrum", "no_such"),
+        ("results.Report", "verdicts.Results", "FussCatalan", "spectrum.Spectrum", "no_such"),
         strict=True,
     ):
         assert words in line

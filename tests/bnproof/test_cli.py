@@ -16,8 +16,8 @@ import pytest
 import torch
 from cyclopts import App
 
+from bnproof import __version__, cli
 from bnproof import catalogue as catalogue_module
-from bnproof import cli
 from bnproof.commands.common import _integers as integers
 from bnproof.theory.loading import LoadError
 
@@ -76,7 +76,16 @@ def test_output_that_a_full_disk_refuses_at_the_end_is_one_line(
             cli.main()
     assert stop.value.code == 2
     told = capsys.readouterr().err
-    assert told == f"bnproof: output: {os.strerror(errno.ENOSPC)}; choose another path\n"
+    reason = os.strerror(errno.ENOSPC)
+    assert told == f"bnproof: cannot write the output: {reason}; write it to another disk\n"
+
+
+def test_an_argument_too_many_is_named(run) -> None:
+    result = run("report", "one", "two")
+    assert result.status == 2
+    assert result.err == (
+        "bnproof: unexpected argument: two; `bnproof report --help` shows the usage\n"
+    )
 
 
 def test_claims_lists_files_of_ones_own_and_says_which_do_not_load(run, tmp_path: Path) -> None:
@@ -87,6 +96,10 @@ def test_claims_lists_files_of_ones_own_and_says_which_do_not_load(run, tmp_path
     assert result.out.endswith("ZeroDivisionError: division by zero\n")
     listed = json.loads(run("claims", "--json", "--claims", tmp_path).out)
     assert listed[-1]["error"] == "bad.py does not load: ZeroDivisionError: division by zero"
+
+
+def test_the_version_is_that_of_the_package(run) -> None:
+    assert run("--version").out.strip() == __version__
 
 
 def test_show_prints_statement_source_and_relation(run) -> None:
@@ -240,8 +253,13 @@ def test_a_broken_claim_is_an_error_and_the_others_run(
         (["verify", "bn_jacobian", "--json", "file/x.json"], "cannot write file/x.json"),
         (["report", "nowhere"], "run `bnproof verify` first"),
         (["verify", "bn_jacobian", "--seed", "1.7"], "--seed: 1.7 is not an integer; give 1 or 2"),
-        (["verify", "--claims", "."], "gradient/bn_jacobian.py"),
+        (["verify", "--claims", "."], "theory/claims/TEMPLATE.py"),
         (["attack", "nope_at_all"], "unknown claim 'nope_at_all'"),
+        (["verify", "bn_jacobian", "--report", ""], "an argument is empty; give it a value or"),
+        (["verify", "bn_jacobian", "--report", "file"], "file is a file; choose a folder"),
+        (["verify", "bn_jacobian", "--report", "gone"], "gone is a link to nowhere, which does"),
+        (["verify", "--jobs", "1e3"], "--jobs 1e3: must be an integer"),
+        (["experiment", "run", "--minutes", "x"], "--minutes x: must be a number"),
         (["prove"], "prove"),
         (["verify", "--no-such-option"], "no-such-option"),
     ],
@@ -250,6 +268,7 @@ def test_bad_input_is_one_line_and_status_2(
     run, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "file").write_text("in the way")
+    (tmp_path / "gone").symlink_to("nowhere")
     result = run(*arguments)
     assert result.status == 2
     assert message in result.err

@@ -90,7 +90,7 @@ def test_output_to_a_full_disk_is_one_line() -> None:
         command = [sys.executable, "-c", "from bnproof.cli import main; main()", "--version"]
         run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert run.returncode == 2
-    assert run.stderr.startswith("bnproof: output: No space left on device")
+    assert run.stderr.startswith("bnproof: cannot write the output: No space left on device")
     assert run.stderr.count("\n") == 1
 
 

@@ -12,9 +12,9 @@ import bnproof.theory.claims
 from bnproof.simulate import check
 from bnproof.simulate.samplers import autodiff as quantities
 from bnproof.simulate.samplers.autodiff import Measured, epsilons
-from bnproof.simulate.samplers.losses import LOSSES
+from bnproof.simulate.samplers.definitions.losses import LOSSES
+from bnproof.simulate.samplers.definitions.regimes import REGIMES
 from bnproof.simulate.samplers.networks import DRAWN, EPSILONS, GAMMAS, draw
-from bnproof.simulate.samplers.regimes import REGIMES
 from bnproof.simulate.search import tightness
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Claim, RandomTest, Scale, Settings, Verdict

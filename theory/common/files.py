@@ -11,7 +11,18 @@ HALF: Final = ".half"  # suffix of temporary files
 
 
 class WriteError(UserError):
-    """A folder or a disk that refuses: what was to be kept there cannot be."""
+    """A file cannot be written."""
+
+
+def _cause(folder: Path, error: OSError) -> str:
+    """Why files cannot be written to a folder, and what to do."""
+    for path in (folder, *folder.parents):
+        if path.is_symlink() and not path.exists():
+            target = path.readlink()
+            return f"{path} is a link to {target}, which does not exist; choose another folder"
+        if path.exists() and not path.is_dir():
+            return f"{path} is a file; choose a folder"
+    return f"{error.strerror}; choose another folder"
 
 
 def write_text(path: Path, content: str) -> None:
@@ -34,7 +45,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(HALF, f".{path.name}.", path.parent)
     except OSError as error:
-        raise WriteError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+        raise WriteError(f"cannot write {path}: {_cause(path.parent, error)}") from None
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -44,7 +55,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise WriteError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+        raise WriteError(f"cannot write {path}: {_cause(path.parent, error)}") from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -68,6 +79,6 @@ def probe(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise WriteError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+        raise WriteError(f"cannot write {path}: {_cause(path.parent, error)}") from None
     if path.is_dir():
         raise UserError(f"cannot write {path}: it is a folder; name a file")

@@ -153,7 +153,7 @@ def ordered(symbols: Iterable[sp.Symbol]) -> list[sp.Symbol]:
 
 
 def signs(printer: Printer) -> Iterator[str]:
-    """What is known of the symbols themselves: their declared signs, and what s is."""
+    """Hypotheses on the symbols: their declared signs, and what s is."""
     for symbol, name in printer.names.items():
         if symbol.is_integer and symbol.is_positive:
             yield f"1 <= {name}"
@@ -223,7 +223,7 @@ def _prove(
 
 @dataclass(frozen=True)
 class Known:
-    """Symbols that the hypotheses fix: their values, and the Coq words that put them in."""
+    """Symbols that the hypotheses fix: their values, and the tactics that substitute them."""
 
     values: Mapping[sp.Symbol, sp.Expr]
     words: str
@@ -248,7 +248,7 @@ def _known(script: Script, certificate: Certificate, printer: Printer) -> Known:
 
 
 def _sign(printer: Printer, one: Condition, known: Known, rules: str) -> str:
-    """How to see a sign: of the expression as it stands, of an equal product, or by its rule."""
+    """Tactic that proves a sign: of the expression itself, of an equal product, or by its rule."""
     tactic = TACTICS[one.sign]
     ways = [tactic]
     product = sp.factor(sp.together(one.expr.subs(known.values)))
@@ -261,7 +261,7 @@ def _sign(printer: Printer, one: Condition, known: Known, rules: str) -> str:
 
 
 def _equation(script: Script, printer: Printer) -> str:
-    """How to see an equation, once the squares of roots and absolute values are known."""
+    """Tactic that proves an equation, once the squares of roots and absolute values are known."""
     labels: list[str] = []
     for atom in list(printer.atoms):
         label = f"Q{len(labels)}"

@@ -150,10 +150,12 @@ class Certificate:
         yield from self._ill_founded()
         for one in self.conditions():
             if not one.seen(self.domain):
-                yield f"nothing says that {one}"
+                yield f"it is not established that {one}"
         for term in self.slack:
             if not non_negative(term.expr, self.domain):
-                yield f"nothing says that {sym.text(term.expr)} in the slack is not negative"
+                yield (
+                    f"it is not established that {sym.text(term.expr)} in the slack is not negative"
+                )
         yield from self._differences()
 
     def _ill_founded(self) -> Iterator[str]:

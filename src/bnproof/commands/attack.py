@@ -21,7 +21,7 @@ RANDOM: Final = 200  # random instances per loss, for comparison
 
 
 def attack(
-    claim_id: Annotated[str, Parameter(name="ID")],
+    claim_id: Annotated[str | None, Parameter(name="ID")] = None,
     /,
     *,
     restarts: int = 400,
@@ -39,6 +39,8 @@ def attack(
 
     Parameters
     ----------
+    claim_id
+        Claim to attack. Without it, the claims that can be attacked are listed.
     restarts
         Number of gradient ascents per batch size.
     steps
@@ -54,17 +56,21 @@ def attack(
         Folder of your own claim files. They are executed: use only trusted files.
     """
     from bnproof.catalogue import load_claim
-    from bnproof.scheduler import resources
-    from bnproof.simulate.search import ascent, tightness
-    from bnproof.simulate.threads import one_thread
     from bnproof.theory.common import files
 
     valid_seed("--seed", seed)
+    if claim_id is None:
+        _print_inequalities(claims)
+        return 0
     if out is not None:
         if out.suffix not in (".json", *FIGURES):
             raise UserError(f"--out {out}: must end in .json, .svg, .png or .pdf")
         files.probe(out)
-    claim = load_claim(claim_id, claims)
+    claim = load_claim(claim_id, claims)  # before the imports: an unknown id fails at once
+    from bnproof.scheduler import resources
+    from bnproof.simulate.search import ascent, tightness
+    from bnproof.simulate.threads import one_thread
+
     resolved = resources.device(device)
     with one_thread():
         result = ascent.attack(claim, restarts=restarts, steps=steps, seed=seed, device=resolved)
@@ -79,6 +85,25 @@ def attack(
     elif out is not None:
         _figure(out, claim, result, random)
     return 0 if outcome == expected else 1
+
+
+def _print_inequalities(user_claims: Path | None) -> None:
+    """Print the claims that can be attacked; of the catalogue only the symbolic ones are loaded."""
+    import sympy as sp
+
+    from bnproof.catalogue import entries, load_claim
+    from bnproof.theory.listing import Entry
+
+    listed = entries(user_claims).values()
+    symbolic = [entry for entry in listed if isinstance(entry, Entry) and entry.symbolic]
+    found = [
+        entry
+        for entry in symbolic
+        if isinstance(load_claim(entry.id, user_claims).relation, sp.LessThan)
+    ]
+    width = max(len(entry.id) for entry in found)
+    for entry in found:
+        print(f"{entry.id:{width}}  {entry.title}")
 
 
 def _outcome(result: "Attack") -> str:

@@ -86,9 +86,12 @@ def _sizes(shape: str) -> tuple[int, ...]:
 
 @contextlib.contextmanager
 def _current_folder() -> Iterator[None]:
-    """Make modules of the current folder importable."""
+    """Make modules of the current folder importable.
+
+    It comes last, so that a file there does not replace a module of the libraries.
+    """
     folder = str(Path.cwd())
-    sys.path.insert(0, folder)
+    sys.path.append(folder)
     try:
         yield
     finally:
@@ -107,12 +110,22 @@ def _module(target: str) -> "nn.Module":
 
     name, colon, attribute = target.partition(":")
     if not (colon and name and attribute):
-        raise UserError(f"{target!r}: must have the form package.module:factory")
+        raise UserError(
+            f"{target!r}: must have the form package.module:factory, such as mine:Layer for the "
+            "class Layer of mine.py"
+        )
+    if "/" in name or name.endswith(".py"):
+        file = Path(name).absolute()
+        raise UserError(
+            f"{target!r}: names a file; run `bnproof check-layer {file.stem}:{attribute}` in "
+            f"{file.parent}"
+        )
     value: object = _import(name)
     for part in attribute.split("."):
         if not hasattr(value, part):
             known = [known for known in dir(value) if not known.startswith("_")]
-            raise UserError(f"{name} has no {attribute!r}{_suggestion(part, known)}")
+            fix = _suggestion(part, known) or "; name a module, class or function that it defines"
+            raise UserError(f"{name} has no {attribute!r}{fix}")
         value = getattr(value, part)
     if isinstance(value, nn.Module):
         return value
@@ -137,9 +150,14 @@ def _import(name: str) -> ModuleType:
         parent, _, last = missing.rpartition(".")
         path = getattr(sys.modules[parent], "__path__", []) if parent else [str(Path.cwd())]
         known = [info.name for info in pkgutil.iter_modules(path)]
-        raise UserError(f"no module {missing!r}{_suggestion(last, known)}") from None
+        where = f"; {parent} does not contain it" if parent else _where(missing)
+        raise UserError(f"no module {missing!r}{_suggestion(last, known) or where}") from None
     except Exception as error:
         raise UserError(f"cannot import {name}: {type(error).__name__}: {error}") from None
+
+
+def _where(module: str) -> str:
+    return f"; it must be installed, or be the file {module}.py in the current folder {Path.cwd()}"
 
 
 def _suggestion(name: str, known: list[str]) -> str:

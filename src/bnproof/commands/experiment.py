@@ -7,9 +7,9 @@ import math
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from bnproof.commands.common import OUT, UNFINISHED
 from bnproof.scheduler.options import DEFAULT_TRAINERS, Trainers
@@ -51,20 +51,21 @@ def _time(seconds: float) -> str:
 
 
 @app.command
-def show(experiment_id: str, /) -> None:
+def show(experiment_id: Annotated[str, Parameter(name="ID")], /) -> None:
     """Show one experiment: its criteria, its scales and the published result.
 
     Parameters
     ----------
     experiment_id
-        Id of the experiment; `bnproof experiment list` lists all.
+        Experiment to show; `bnproof experiment list` lists all.
     """
     from bnproof.catalogue import experiment
+
+    claim = experiment(experiment_id)  # before the imports: an unknown id fails at once
     from bnproof.empirical.experiment import experiment_of
     from bnproof.results import published
     from bnproof.theory.claim import decide, why_undecided
 
-    claim = experiment(experiment_id)
     spec = experiment_of(claim)
     print(f"{claim.id}: {claim.title}\n")
     for source in claim.sources:
@@ -88,7 +89,7 @@ def show(experiment_id: str, /) -> None:
 
 @app.command
 def run(
-    *ids: str,
+    *ids: Annotated[str, Parameter(name="ID")],
     scale: ScaleName = "quick",
     seeds: int | None = None,
     seed: int = 0,
@@ -129,20 +130,23 @@ def run(
     minutes
         Stop after this many minutes; the work can be resumed.
     publish
-        Also write the measurements to src/bnproof/results/published.
+        Also write the measurements to src/bnproof/results/published; only in a checkout.
     """
     from bnproof.catalogue import experiment, experiments
+
+    workers.check()
+    _check_publish(publish)
+    valid_seed("--seed", seed)
+    named = [experiment(name) for name in ids]  # before the imports: an unknown id fails at once
     from bnproof.empirical.data.load import load
     from bnproof.empirical.trial import APART
     from bnproof.results.run_requests import Request
 
-    workers.check()
-    valid_seed("--seed", seed)
     if seeds is not None and not 1 <= seeds <= APART:
         raise UserError(
             f"--seeds {seeds}: must be 1 to {APART}; larger seeds are used by the controls"
         )
-    claims = [experiment(name) for name in ids] or experiments()
+    claims = named or experiments()
     if data is not None:
         load(data, limit=1)
     request = Request(
@@ -179,11 +183,12 @@ def resume(
     minutes
         Stop after this many minutes; the work can be resumed.
     publish
-        Also write the measurements to src/bnproof/results/published.
+        Also write the measurements to src/bnproof/results/published; only in a checkout.
     """
     from bnproof.results.run_requests import requests
 
     workers.check()
+    _check_publish(publish)
     deadline = _deadline(minutes)
     saved = requests(out)
     if not saved:
@@ -213,6 +218,17 @@ def status(*, out: Path = OUT) -> None:
             print(f"{'done' if done else 'not done':8}  {request.command(name)}")
     for run in training_runs(out):
         print(run)
+
+
+def _check_publish(publish: bool) -> None:
+    """Refuse to publish into an installed package, which is not the repository."""
+    from bnproof.results.record_files import FOLDER
+
+    if publish and not (FOLDER.parents[3] / "pyproject.toml").is_file():
+        raise UserError(
+            "--publish: works only in a checkout of the repository; without it, the measurements "
+            "are in the folder given by --out"
+        )
 
 
 def _deadline(minutes: float | None) -> float:
@@ -257,8 +273,8 @@ class _ExperimentRun:
         counts = scale is not Scale.SMOKE or not experiment_of(claim).trains
         self.failed = counts and verdict != claim.expected
         why = why_undecided([evidence])
-        told = f"{self.name}  {verdict} ({scale})  {evidence.summary}\n"
-        return told + f"    {why}\n" * bool(why) + f"{path.resolve()}"
+        message = f"{self.name}  {verdict} ({scale})  {evidence.summary}\n"
+        return message + f"    {why}\n" * bool(why) + f"{path.resolve()}"
 
 
 def _carry_out(

@@ -1,5 +1,6 @@
 """The command `bnproof verify`: verify claims in parallel and write the report."""
 
+import contextlib
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,7 +52,7 @@ def verify(
     Returns
     -------
     int
-        Exit status: 1 if a verdict is unexpected, `UNFINISHED` if claims are left.
+        Exit status: 1 if a verdict is unexpected, `UNFINISHED` if claims or the report are left.
     """
     written = (report / document.NAME, *([json] if json else []))
     for path in written:
@@ -61,13 +62,16 @@ def verify(
             shutil.rmtree(report / STORE, ignore_errors=True)
         work = _Work(entries, settings, report, user_claims, layers)
         work.carry_out(workers)
-        content = work.document()
-        if not content["claims"]:
-            print("interrupted before any claim was verified")
-            return UNFINISHED
-        for path in written:
-            document.save(content, path)
-        return _summarize(content, page.write(content, report))
+        try:
+            if work.done:
+                content = work.document()
+                for path in written:
+                    document.save(content, path)
+                return _summarize(content, page.write(content, report))
+        except KeyboardInterrupt:
+            pass  # the claims that are done are saved
+        print(_interrupted(work.done, len(entries)))
+        return UNFINISHED
 
 
 def _summarize(content: Mapping[str, Any], path: Path) -> int:
@@ -76,9 +80,13 @@ def _summarize(content: Mapping[str, Any], path: Path) -> int:
     unexpected = sum(not record["as_expected"] for record in records)
     print(f"{len(records) - unexpected} of {len(records)} verdicts as expected")
     if left:
-        print(f"interrupted with {len(left)} claims left; repeat the command to resume")
+        print(_interrupted(len(records), len(records) + len(left)))
     print(path.resolve())
     return UNFINISHED if left else 1 if unexpected else 0
+
+
+def _interrupted(count: int, total: int) -> str:
+    return f"interrupted: {count} of {total} claims done; repeat the command to resume"
 
 
 class _Work:
@@ -106,8 +114,21 @@ class _Work:
             if isinstance(entry, Claim)
         ]
 
+    @property
+    def done(self) -> int:
+        """Number of claims that have a record."""
+        return len(self._records)
+
     def carry_out(self, workers: Workers) -> None:
         """Run all unfinished jobs, unless interrupted."""
+        # `drive` handles an interrupt itself; before it, keys are computed, which takes seconds.
+        with contextlib.suppress(KeyboardInterrupt):
+            self._run(workers)
+        for check in self._checks:  # those that finished while the interrupt was handled
+            if check.id not in self._records and check.done():
+                self._ended(check, Outcome("kept"))
+
+    def _run(self, workers: Workers) -> None:
         saved = sum(check.done() for check in self._checks)
         if saved:
             print(f"{saved} of {len(self._entries)} claims already verified; --fresh repeats them")
@@ -123,9 +144,6 @@ class _Work:
             share=GPUS,
         )
         drive(jobs, engine, self._ended, unit="claims", total=len(self._entries))
-        for check in self._checks:  # those that finished while the interrupt was handled
-            if check.id not in self._records and check.done():
-                self._ended(check, Outcome("kept"))
 
     def document(self) -> dict[str, Any]:
         """Return the evidence document, with records in the order of the claims."""

@@ -1,21 +1,34 @@
 """Write figures in a common style; a claim's figure is an SVG file."""
 
 import io
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
+from matplotlib.ticker import Formatter, LogFormatter, NullLocator
 
 from bnproof.report.document import FIGURE_FOLDER
 from bnproof.report.svg import minify
 from bnproof.theory.claim import Claim, Evidence
 from bnproof.theory.common.files import write_bytes, write_text
 
+# Where its settings cannot be stored, Matplotlib uses a temporary folder and warns of it.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
 METADATA: Final = ("Date", "Creator", "Format", "Type")  # fields to leave out of SVG files
 SIZE: Final = (7.2, 4.2)  # inches; the width of the report's column at 96 dots per inch
+
+# Decades from which on a logarithmic axis has ticks at powers of ten only; minor ticks would take
+# longer to draw than all the rest of a figure.
+SIMPLE: Final = 2.0
+SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Draw = Callable[[Figure, Claim, Evidence], str | None]
 
@@ -71,7 +84,7 @@ def save(claim: Claim, evidence: Evidence, draw: Draw, folder: Path) -> dict[str
         if alt is None:
             return None
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(METADATA))
+        _write_svg(figure, buffer)
     name = f"{FIGURE_FOLDER}/{claim.id}.svg"
     write_text(folder / name, minify(buffer.getvalue()))
     return {"file": name, "alt": alt}
@@ -91,8 +104,43 @@ def write(path: Path, draw: Callable[[Figure], str]) -> str:
         figure = Figure()
         alt = draw(figure)
         buffer = io.BytesIO()
-        kind = path.suffix[1:]
-        metadata = dict.fromkeys(METADATA) if kind == "svg" else None
-        figure.savefig(buffer, format=kind, metadata=metadata, dpi=150)
+        if path.suffix == ".svg":
+            _write_svg(figure, buffer)
+        else:
+            figure.savefig(buffer, format=path.suffix[1:], dpi=150)
     write_bytes(path, buffer.getvalue())
     return alt
+
+
+class Powers(Formatter):
+    """Labels powers of ten with superscript characters, which Matplotlib need not typeset.
+
+    >>> Powers()(0.001)
+    '10⁻³'
+    """
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Return the label of a tick at `x`; empty unless it is a power of ten."""
+        del pos
+        exponent = np.log10(x)
+        whole = round(exponent)
+        return f"10{str(whole).translate(SUPERSCRIPTS)}" if np.isclose(exponent, whole) else ""
+
+
+def _write_svg(figure: Figure, buffer: io.StringIO | io.BytesIO) -> None:
+    """Write a figure, in two fifths of the time of ``savefig``, which draws it twice."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if _decades(axis) >= SIMPLE:
+                axis.set_major_formatter(Powers())
+                axis.set_minor_locator(NullLocator())
+    canvas: Any = FigureCanvasSVG(figure)
+    canvas.print_svg(buffer, metadata=dict.fromkeys(METADATA))
+
+
+def _decades(axis: Axis) -> float:
+    """Return the length of a logarithmic axis with Matplotlib's own labels; 0 for any other."""
+    if axis.get_scale() != "log" or not isinstance(axis.get_major_formatter(), LogFormatter):
+        return 0.0
+    low, high = np.log10(axis.get_view_interval())
+    return float(abs(high - low))

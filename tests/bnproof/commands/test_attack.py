@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sympy as sp
 import torch
 
 from bnproof import catalogue as catalogue_module
@@ -95,7 +96,7 @@ def test_the_result_is_written_as_numbers_or_figure(tmp_path: Path, capsys) -> N
     ("claim_id", "options", "words"),
     [
         ("report_34", {}, "did you mean report_3_4"),
-        ("bn_jacobian", {}, "not an inequality"),
+        ("bn_jacobian", {}, "`bnproof attack` without an ID lists the claims that can"),
         ("bjorck_table1", {}, "not an inequality"),
         ("slides_4_1", {"seed": -1}, "--seed -1: must be an integer, 0 to"),
         ("slides_4_1", {"restarts": 0}, "restarts = 0: give 1 or more"),
@@ -106,6 +107,13 @@ def test_bad_input_is_one_line(claim_id: str, options: dict, words: str) -> None
     with pytest.raises(UserError, match=words) as caught:
         attack(claim_id, **options)
     assert "\n" not in str(caught.value)
+
+
+def test_without_an_id_every_inequality_is_listed(capsys) -> None:
+    assert attack() == 0
+    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+    claims = [claim for claim in catalogue_module.catalogue().values() if isinstance(claim, Claim)]
+    assert listed == {claim.id for claim in claims if isinstance(claim.relation, sp.LessThan)}
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

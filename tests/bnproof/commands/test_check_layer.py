@@ -1,6 +1,8 @@
 """`bnproof check-layer` as a person uses it: a file in the current folder, status, one line."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,12 +117,33 @@ def test_a_module_or_a_class_serves_as_well(run) -> None:
     assert run("layers_of_a_person:Plain", "--as", "rms") == 0
 
 
+def test_files_named_like_libraries_do_not_replace_them(tmp_path: Path) -> None:
+    for name in ("tqdm", "token", "torch", "simulate"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(5)")
+    (tmp_path / "mine.py").write_text("from torch import nn\nlayer = nn.RMSNorm(6)\n")
+    words = [sys.executable, "-P", "-m", "bnproof", "check-layer", "mine:layer"]
+    found = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "checks passed" in found.stdout
+
+
 @pytest.mark.parametrize(
     ("target", "options", "message"),
     [
         ("layers_of_a_person", (), "must have the form package.module:factory"),
         ("layers_of_a_persn:good", (), "did you mean layers_of_a_person?"),
-        ("layers_of_a_person.more:good", (), "no module 'layers_of_a_person.more'"),
+        (
+            "layers_of_a_person.more:good",
+            (),
+            "no module 'layers_of_a_person.more'; layers_of_a_person does not contain it",
+        ),
+        (
+            "mine/layers_of_a_person.py:good",
+            (),
+            "run `bnproof check-layer layers_of_a_person:good`",
+        ),
+        ("zzz:good", (), "no module 'zzz'; it must be installed, or be the file zzz.py in the"),
+        ("layers_of_a_person:zzz", (), "name a module, class or function that it defines"),
         ("layers_of_a_person:goood", (), "did you mean good"),
         ("layers_of_a_person:raises", (), "raised RuntimeError: first line"),
         ("layers_of_a_person:returns_number", (), "returned int; it must return a torch Module"),

@@ -137,6 +137,15 @@ def test_publish_writes_a_copy(run, tmp_path, monkeypatch):
     assert record["provenance"]["mode"] == "exact"
 
 
+def test_an_installed_package_publishes_nothing(run, tmp_path, monkeypatch):
+    folder = tmp_path / "lib/site-packages/bnproof/results/published"
+    monkeypatch.setattr("bnproof.results.record_files.FOLDER", folder)
+    status, out, err = run("run", CHEAP, "--scale", "smoke", "--publish")
+    assert (status, out) == (2, "")
+    assert "--publish: works only in a checkout of the repository" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_stopped_by_the_clock_it_says_how_to_go_on(run, tmp_path):
     status, out, _ = run("run", "bjorck_fig1", "--scale", "smoke", "--seeds", 1, "--minutes", 1e-9)
     assert status == 3

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -156,7 +157,9 @@ def test_ctrl_c_leaves_a_partial_page_and_goes_on(tmp_path, run, claims, jobs) -
         first.kill()
         first.communicate()
     assert (first.returncode, err) == (3, "")
-    assert "left; repeat the command to resume" in out
+    assert re.search(
+        r"^interrupted: [123] of 4 claims done; repeat the command to resume$", out, re.M
+    )
     content = document.load(folder / document.NAME)
     assert content["environment"]["threads"] == 1
     found = {record["id"] for record in content["claims"]}
@@ -173,6 +176,50 @@ def test_ctrl_c_leaves_a_partial_page_and_goes_on(tmp_path, run, claims, jobs) -
     assert "claims already verified" in out
     assert "not been verified yet" not in (folder / "index.html").read_text()
     assert "left" not in document.load(folder / document.NAME)
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_before_the_first_claim_is_done_says_so(run, tmp_path, monkeypatch) -> None:
+    """Also of the claims whose results are saved, it says how many they are."""
+    words = ("condition_number_lr", "report_3_4", "--jobs", 1, "--report", "r")
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "pending", interrupted)
+        end = (3, "interrupted: 0 of 2 claims done; repeat the command to resume\n", "")
+        assert run(*words) == end
+        assert not (tmp_path / "r" / document.NAME).exists()
+    run("report_3_4", *words[2:])
+    monkeypatch.setattr(command, "pending", interrupted)
+    status, out, err = run(*words)
+    assert (status, err) == (3, "")
+    assert "interrupted: 1 of 2 claims done; repeat the command to resume\n" in out
+    assert document.load(tmp_path / "r" / document.NAME)["left"] == ["condition_number_lr"]
+
+
+def test_ctrl_c_while_the_report_is_written_keeps_the_claims(run, monkeypatch) -> None:
+    words = ("condition_number_lr", "--jobs", 1, "--report", "r")
+    with monkeypatch.context() as patch:
+        patch.setattr(command.page, "write", interrupted)
+        status, out, err = run(*words)
+    assert (status, err) == (3, "")
+    assert out.endswith("interrupted: 1 of 1 claims done; repeat the command to resume\n")
+    assert run(*words)[1].startswith("1 of 1 claims already verified")
+
+
+def test_ctrl_c_within_exec_gives_the_same_status(tmp_path) -> None:
+    """Python would end by the signal where a module is run by -m; SymPy uses `exec` too."""
+    folder = tmp_path / "claims"
+    folder.mkdir()
+    stops = FLAKY.replace('raise RuntimeError("not yet")', 'exec("raise KeyboardInterrupt")')
+    (folder / "flaky.py").write_text(stops)
+    line = ("verify", "--claims", "claims", "--scale", "smoke", "--device", "cpu", "--jobs", "1")
+    run = subprocess.run(
+        [sys.executable, "-m", "bnproof", *line], cwd=tmp_path, capture_output=True, text=True
+    )
+    end = (3, "interrupted: 0 of 1 claims done; repeat the command to resume\n", "")
+    assert (run.returncode, run.stdout, run.stderr) == end
 
 
 def test_settings_and_fresh_make_other_results(run, tmp_path) -> None:

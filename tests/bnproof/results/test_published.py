@@ -49,7 +49,7 @@ def test_a_published_file_is_whole_and_says_what_it_was_measured_on(path):
 @pytest.mark.parametrize("claim_id", CLAIMS)
 def test_the_largest_published_scale_gives_the_expected_verdict(claim_id):
     evidence = published.evidence(CLAIMS[claim_id])
-    assert evidence is not None
+    assert evidence is not None, f"publish it: bnproof experiment run {claim_id} --publish"
     assert decide([evidence]) is CLAIMS[claim_id].expected, evidence.summary
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from bnproof.empirical.data.images import stream
 from bnproof.empirical.metrics.objective import Objective
 from bnproof.empirical.networks.table import Noise, NoiseOf, Norm, Normalisation, PowerNorm, build
-from bnproof.simulate.samplers.normalizers import Kind
+from bnproof.simulate.samplers.definitions.normalizers import Kind
 
 POWERS = (1, 2, math.inf)
 SHAPES = ((6, 4), (6, 4, 3, 5))

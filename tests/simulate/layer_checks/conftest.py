@@ -12,7 +12,7 @@ from bnproof.simulate.layer_checks.identify import draw, draw_state
 from bnproof.simulate.layer_checks.module import ModuleUnderTest
 from bnproof.simulate.layer_checks.spec import NormalizerSpec
 from bnproof.simulate.relation import TOLERANCE
-from bnproof.simulate.samplers.normalizers import KINDS
+from bnproof.simulate.samplers.definitions.normalizers import KINDS
 
 TrialOf = Callable[..., LayerCase]
 

@@ -10,7 +10,7 @@ from bnproof.simulate.layer_checks.bounds import NAMES, Groups, bound_rows
 from bnproof.simulate.layer_checks.case import LayerCase
 from bnproof.simulate.layer_checks.results import CheckResult, Status
 from bnproof.simulate.layer_checks.spec import NormalizerSpec
-from bnproof.simulate.samplers.normalizers import KINDS
+from bnproof.simulate.samplers.definitions.normalizers import KINDS
 
 TrialOf = Callable[..., LayerCase]
 GRADIENT, EXACT, CURVATURE = NAMES
@@ -119,6 +119,30 @@ def test_a_curvature_wrong_in_one_group_is_seen(trial_of: TrialOf) -> None:
     row = rows_of(trial_of(OneBent, shape=(8, 5)))[EXACT]
     assert row.outcome is Status.FAIL
     assert "of the largest" in row.note
+
+
+@pytest.mark.parametrize(("share", "outcome"), [(0.5, Status.PASS), (2.5, Status.FAIL)])
+@pytest.mark.parametrize("name", [EXACT, CURVATURE])
+def test_a_curvature_a_little_wrong_in_one_group_is_seen(
+    trial_of: TrialOf, name: str, share: float, outcome: Status
+) -> None:
+    """The largest error of a group counts, and not their mean, which is a fifth of it."""
+
+    def bent_in_one(size: float) -> type[nn.Module]:
+        class OneBent(Right):
+            def forward(self, x: Tensor) -> Tensor:
+                off = (x - x.detach()) * (torch.arange(x.shape[1]) == 1)
+                return super().forward(x) + size * off * off
+
+        return OneBent
+
+    def trial(size: float) -> LayerCase:
+        return trial_of(bent_in_one(size), "l_2 BatchNorm", shape=(8, 5))
+
+    measured, exact, terms = Groups(trial(1.0)).curvature()
+    error = ((measured - exact) / terms)[1].item()  # proportional to the size
+    size = share * trial(1.0).tolerance / error
+    assert rows_of(trial(size))[name].outcome is outcome
 
 
 def test_terms_of_the_letters_are_at_least_the_letters(trial_of: TrialOf) -> None:

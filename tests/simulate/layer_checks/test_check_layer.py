@@ -30,7 +30,7 @@ from bnproof.simulate.layer_checks.spec import NormalizerSpec
 from bnproof.simulate.layer_checks.table import LAYERS, summary, table
 from bnproof.simulate.layer_checks.terms import GroupTerms
 from bnproof.simulate.layer_checks.wrong import Batch, Detached, EpsOutside, Unbiased
-from bnproof.simulate.samplers.normalizers import KINDS
+from bnproof.simulate.samplers.definitions.normalizers import KINDS
 from bnproof.theory.common.errors import UserError
 
 

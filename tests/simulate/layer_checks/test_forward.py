@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from bnproof.simulate.layer_checks.extremes import extreme_rows, precision_rows
-from bnproof.simulate.layer_checks.forward import forward_rows, invariance_rows
+from bnproof.simulate.layer_checks.forward import _times, forward_rows, invariance_rows
 from bnproof.simulate.layer_checks.modes import mode_rows
 from bnproof.simulate.layer_checks.results import CheckResult, Status
 from bnproof.simulate.layer_checks.spec import NormalizerSpec
 from bnproof.simulate.layer_checks.wrong import Batch, Detached, EpsOutside, Unbiased
-from bnproof.simulate.samplers.normalizers import KINDS
+from bnproof.simulate.samplers.definitions.normalizers import KINDS
 
 spec = importlib.util.spec_from_file_location(
     "wrong_layers", Path(__file__).with_name("wrong_layers.py")
@@ -175,6 +175,14 @@ class Times(Batch):
 
 def note(trial: Any, check: str) -> str:
     return found(trial)[check].note
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [(1.0, "1"), (1 + 4.8e-7, "1 + 4.8e-07"), (1 - 2e-4, "1 - 2.0e-04"), (1.01, "1.01")],
+)
+def test_a_factor_near_1_is_not_rounded_to_it(factor: float, words: str) -> None:
+    assert _times(factor) == words
 
 
 def test_the_factors_of_all_entries_are_said(trial_of: TrialOf) -> None:

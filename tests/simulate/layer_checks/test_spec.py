@@ -5,7 +5,7 @@ import torch
 
 from bnproof.simulate.layer_checks import spec as axes
 from bnproof.simulate.layer_checks.spec import NormalizerSpec
-from bnproof.simulate.samplers.normalizers import KINDS
+from bnproof.simulate.samplers.definitions.normalizers import KINDS
 
 SHAPE = torch.Size((2, 4, 3, 5))
 

@@ -14,7 +14,7 @@ from bnproof.simulate.layer_checks.case import Loss
 from bnproof.simulate.layer_checks.spec import NormalizerSpec
 from bnproof.simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
 from bnproof.simulate.layer_checks.wrong import Batch
-from bnproof.simulate.samplers.normalizers import KINDS
+from bnproof.simulate.samplers.definitions.normalizers import KINDS
 
 EPS = 0.1
 

@@ -12,7 +12,7 @@ from torch.func import grad, jvp, vmap
 from bnproof.simulate.check import as_problem
 from bnproof.simulate.samplers.autodiff import Measured
 from bnproof.simulate.samplers.base import arrange, axes_of
-from bnproof.simulate.samplers.losses import LOSSES
+from bnproof.simulate.samplers.definitions.losses import LOSSES
 from bnproof.simulate.samplers.networks import EPSILONS, draw, normalise
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Counterexample

@@ -7,9 +7,9 @@ import torch
 from bnproof.simulate.relation import TOLERANCE
 from bnproof.simulate.samplers.autodiff import Measured
 from bnproof.simulate.samplers.closed_form import BOUNDS, Closed, Rounded, evaluate
-from bnproof.simulate.samplers.losses import LOSSES
+from bnproof.simulate.samplers.definitions.losses import LOSSES
+from bnproof.simulate.samplers.definitions.regimes import REGIMES
 from bnproof.simulate.samplers.networks import EPSILONS, GAMMAS, Problems, draw
-from bnproof.simulate.samplers.regimes import REGIMES
 from bnproof.simulate.samplers.unit import Unit
 from bnproof.theory import symbols as sym
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from bnproof.simulate.samplers.autodiff import Measured
 from bnproof.simulate.samplers.closed_form import Closed
-from bnproof.simulate.samplers.losses import LOSSES
+from bnproof.simulate.samplers.definitions.losses import LOSSES
 from bnproof.simulate.samplers.networks import EPSILONS, Problems, draw, normalise
 
 SEEN = ("2.13.",)

@@ -6,9 +6,9 @@ import torch
 
 from bnproof.simulate.relation import compare, inside
 from bnproof.simulate.samplers.autodiff import Measured
-from bnproof.simulate.samplers.losses import LOSSES
+from bnproof.simulate.samplers.definitions.losses import LOSSES
+from bnproof.simulate.samplers.definitions.regimes import CONDITION, OUTLIER, REGIMES, SPREAD
 from bnproof.simulate.samplers.networks import EPSILONS, GAMMAS, Problems, block, draw
-from bnproof.simulate.samplers.regimes import CONDITION, OUTLIER, REGIMES, SPREAD
 from bnproof.theory import symbols as sym
 
 TENSORS = ("y", "gamma", "beta", "eps")

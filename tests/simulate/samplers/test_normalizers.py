@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.func import hessian, jacfwd, vmap
 
 from bnproof.simulate.check import TOLERANCE, compare
+from bnproof.simulate.samplers.definitions.normalizers import KINDS, kind
 from bnproof.simulate.samplers.normalizers import (
     DRAWS,
-    KINDS,
     Measured,
     admitted,
     batches,
@@ -20,7 +20,7 @@ from bnproof.theory.claim import RandomTest
 from bnproof.theory.claims.gradient import layer_norm_bound
 from bnproof.theory.claims.lp import lp_jacobian, slides_lp_scale
 from bnproof.theory.normalizers import groups as sym
-from bnproof.theory.normalizers.table import NORMALIZERS, facts
+from bnproof.theory.normalizers.table import NORMALIZERS, Axis, Normalizer, R, facts
 from bnproof.theory.symbols import eps, m
 
 ROWS = {row["normaliser"]: row for row in map(facts, NORMALIZERS)}
@@ -52,6 +52,24 @@ def test_the_layers_are_those_of_pytorch() -> None:
         }[name]
         expected = torch.stack([direct(x) for x in q.x.detach()])
         torch.testing.assert_close(output(q), q.problems.kind.layout.group(expected, 6))
+
+
+@pytest.mark.parametrize("power", ["1", "3/2", "2", "4", "oo"])
+@pytest.mark.parametrize("eps_at", ["", "inside", "outside"])
+@pytest.mark.parametrize("total", [False, True])
+def test_the_scale_of_any_entry_is_that_of_theory(power: str, eps_at: str, total: bool) -> None:
+    """Also of entries that the table does not have yet."""
+    entry = Normalizer("new", Axis.FEATURES, power=sp.S(power), eps_at=eps_at, total=total)
+    exponent, constant = float(entry.power), 0.3
+    u = torch.randn(4, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    x = (u - u.mean(-1, keepdim=True)).abs()
+    mean = x.amax(-1) if entry.power == sp.oo else (x**exponent).mean(-1) ** (1 / exponent)
+    if total and (eps_at or entry.power == sp.oo):
+        pytest.skip("no such normaliser: the sum of powers has no eps and no limit")
+    scale = sp.lambdify((R, eps, m), entry.outer(R), "numpy")
+    expected = torch.as_tensor(scale(mean.numpy(), constant, 7))
+    found = kind(entry, exponent).scale(u, torch.tensor(constant, dtype=torch.float64))[:, 0]
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=0)
 
 
 def test_weight_norm_is_that_of_pytorch() -> None:

@@ -207,14 +207,14 @@ add(
 # Expressions that are not defined everywhere.
 add(
     "division_by_gamma",
-    "nothing says that gamma is not 0",
+    "it is not established that gamma is not 0",
     sp.Eq(sigma**2 * vv / gamma**2, sigma**2 / gamma**2 * BOUND),
     {vv: BOUND.subs(sigma, s)},
     domain=IDEAL,
 )
 add(
     "division_by_a_length",
-    "nothing says that |g|^2 is not 0",
+    "it is not established that |g|^2 is not 0",
     sp.Le(vv / gg, gamma**2 / sigma**2),
     {vv: BOUND.subs(sigma, s)},
     [Term(gamma**2 / (sigma**2 * m * gg) * (g1**2 + gy**2), "squares")],
@@ -222,7 +222,7 @@ add(
 )
 add(
     "division_by_m_minus_1",
-    "nothing says that m - 1 is not 0",
+    "it is not established that m - 1 is not 0",
     sp.Eq(vv / (m - 1), BOUND / (m - 1)),
     {vv: BOUND.subs(sigma, s)},
     domain=IDEAL,
@@ -235,13 +235,13 @@ add(
 )
 add(
     "logarithm_of_any_sign",
-    "nothing says that gamma is positive",
+    "it is not established that gamma is positive",
     sp.Eq(vv * sp.log(gamma), LENGTH * sp.log(gamma)),
     {vv: LENGTH},
 )
 add(
     "division_in_the_slack",
-    "nothing says that <g,yhat> is not 0",
+    "it is not established that <g,yhat> is not 0",
     sp.Le(vv, LENGTH + gg),
     {vv: LENGTH},
     [Term(gg, "a square"), Term(gg / gy**2, "positive"), Term(-gg / gy**2, "and taken away")],
@@ -407,7 +407,7 @@ add(
 )
 add(
     "hypothesis_beside_zero",
-    "nothing says that gamma is not 0",
+    "it is not established that gamma is not 0",
     sp.Eq(vv / gamma**2, LENGTH / gamma**2),
     {vv: LENGTH},
     domain=sp.Ne(gamma, 1),

@@ -1,0 +1,1 @@
+"""What samplers draw from and measure: definitions of layers, losses and distributions."""
