@@ -173,12 +173,15 @@ class Part:
         Estimated duration.
     carry_out
         Does what is left of it, or waits while another process does, and returns the result.
+    training_config
+        That of a training run on the images of the trial.
     """
 
     run: RunFolder
     name: str
     seconds: float
     carry_out: Callable[[], State | None] = field(repr=False)
+    training_config: TrainingConfig | None = None
 
 
 # Returns the result of a part, or None if it is not done and must not be run here.
@@ -313,6 +316,7 @@ class Trial:
             made.words,
             UPDATE * made.steps,
             lambda: train(made, chosen, root=root, device=self.device, wait=-1),
+            made if data is None else None,
         )
         result = self.runner(part)
         if result is None:

@@ -244,9 +244,12 @@ class _ExperimentRun:
 
     def __init__(self, request: "Request", name: str, out: Path) -> None:
         from bnproof.scheduler.jobs import seeds
+        from bnproof.scheduler.packs import packed_seeds
 
         self.request, self.name, self.out = request, name, out
-        self.seeds = seeds(name, request.settings(), out.resolve(), count=request.seeds)
+        self.seeds = packed_seeds(
+            seeds(name, request.settings(), out.resolve(), count=request.seeds)
+        )
         self.unfinished = {seed.key for seed in self.seeds}
         self.failed = False  # or an unexpected verdict
 

@@ -107,6 +107,8 @@ class Seed(FolderJob):
         Estimated time in seconds.
     user_claims
         Folder of user-defined claims.
+    packs
+        Jobs that carry out training runs of several seeds.
     """
 
     id: str
@@ -114,6 +116,12 @@ class Seed(FolderJob):
     root: Path
     cost: float = AT_INITIALISATION
     user_claims: Path | None = None
+    packs: tuple[Job, ...] = ()
+
+    @property
+    def needs(self) -> Sequence[Job]:
+        """The packs."""
+        return self.packs
 
     @property
     def name(self) -> str:
@@ -145,6 +153,19 @@ class Seed(FolderJob):
             raise WaitError(
                 [SharedPart(self, key, part.name, part.seconds) for key, part in parts]
             ) from None
+
+    def trainings(self) -> list[Training]:
+        """The training runs that the experiment asks for first and that are not done."""
+        claim, trial = self._parts(look_up)
+        with suppress(MissingError), exactly():
+            experiment_of(claim).run(trial)
+        data = None if self.settings.data is None else str(self.settings.data)
+        images = size_of(claim, self.settings).images
+        return [
+            Training(part.training_config, data, images, self.root, self.settings.device)
+            for part in trial.missing.values()
+            if part.training_config is not None
+        ]
 
     def carry_out_part(self, key: str) -> None:
         """Run one part of the experiment, given the name of its folder."""

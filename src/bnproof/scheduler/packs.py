@@ -69,26 +69,56 @@ class Pack:
 
 
 def packed(jobs: Sequence[Training | Seed]) -> list[Training | Seed]:
-    """The same jobs; runs that can be trained together need a pack that does so.
-
-    Those are runs in mode ``"fast"`` of narrow networks that differ only in their seed
-    (`bnproof.empirical.training.together.why_alone`), up to `LARGEST` in a pack.
-    """
-    alike: dict[str, list[Training]] = defaultdict(list)
-    for job in jobs:
-        if isinstance(job, Training) and job.training_config.mode == "fast" and not job.done():
-            alike[_but_for_seed(job)].append(job)
-    packs: dict[str, Pack] = {}
-    for group in alike.values():
-        for start in range(0, len(group), LARGEST):
-            members = tuple(group[start : start + LARGEST])
-            first = members[0]
-            if len(members) > 1 and not why_alone(first.training_config, first.read()):
-                packs |= dict.fromkeys((member.key for member in members), Pack(members))
+    """The same jobs; runs that can be trained together need a pack that does so."""
+    packs = _packs([job for job in jobs if isinstance(job, Training) and not job.done()])
     return [
         replace(job, pack=packs[job.key]) if isinstance(job, Training) and job.key in packs else job
         for job in jobs
     ]
+
+
+def packed_seeds(seeds: Sequence[Seed]) -> list[Seed]:
+    """The same seeds of an experiment; they need packs of the runs that they ask for first."""
+    asked = {
+        seed.key: seed.trainings()
+        for seed in seeds
+        if seed.settings.mode == "fast" and not seed.done()
+    }
+    packs = _packs([run for runs in asked.values() for run in runs])
+    return [
+        replace(
+            seed,
+            packs=tuple(
+                {
+                    packs[run.key].key: packs[run.key]
+                    for run in asked.get(seed.key, ())
+                    if run.key in packs
+                }.values()
+            ),
+        )
+        for seed in seeds
+    ]
+
+
+def _packs(jobs: Sequence[Training]) -> dict[str, Pack]:
+    """Return the packs by the keys of their members.
+
+    A pack consists of up to `LARGEST` runs in mode ``"fast"`` of narrow networks that differ only
+    in their seed (`bnproof.empirical.training.together.why_alone`).
+    """
+    alike: dict[str, dict[str, Training]] = defaultdict(dict)
+    for job in jobs:
+        if job.training_config.mode == "fast":
+            alike[_but_for_seed(job)][job.key] = job
+    packs: dict[str, Pack] = {}
+    for group in alike.values():
+        runs = list(group.values())
+        for start in range(0, len(runs), LARGEST):
+            members = tuple(runs[start : start + LARGEST])
+            first = members[0]
+            if len(members) > 1 and not why_alone(first.training_config, first.read()):
+                packs |= dict.fromkeys((member.key for member in members), Pack(members))
+    return packs
 
 
 def _but_for_seed(job: Training) -> str:

@@ -2,15 +2,19 @@
 
 import pickle
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
 from bnproof.empirical.training.config import TrainingConfig
+from bnproof.empirical.trial import Size
 from bnproof.scheduler import packs
-from bnproof.scheduler.jobs import Training
+from bnproof.scheduler.jobs import Training, seeds
 from bnproof.scheduler.local import Inline
-from bnproof.scheduler.packs import Pack, packed
+from bnproof.scheduler.packs import Pack, packed, packed_seeds
 from bnproof.scheduler.schedule import run
+from bnproof.theory.claim import Scale, Settings
 
 CONFIG = TrainingConfig(
     network={"family": "dense", "hidden": 2},
@@ -66,6 +70,46 @@ def test_a_pack_gives_every_run_its_result(jobs, recorders, pretended_gpu) -> No
         "CUDA graph",
     ]
     assert not any(job.pack for job in again)
+
+
+def measured(trial):
+    """One run for each seed, and one for its control."""
+    runs = [
+        trial.train(CONFIG.network, rate=0.01, seed=seed, tested=10)
+        for seed in (trial.seed, trial.other_seed)
+    ]
+    found = {"accuracy": runs[0].last("test accuracy")}
+    return {WITH: found, WITHOUT: found, CONTROL: {"accuracy": runs[1].last("test accuracy")}}
+
+
+def test_seeds_of_an_experiment_share_packs(
+    tmp_path, monkeypatch, recorders, pretended_gpu
+) -> None:
+    size = Size(batch=8, seeds=2, updates=3, images=40)
+    experiment = Experiment(
+        run=measured,
+        criteria=(Criterion(net=WITH, quantity="accuracy", words="accuracy", at_most=2),),
+        control="made up",
+        draw=lambda fig, evidence: "",
+        sizes=dict.fromkeys(Scale, size),
+    )
+    claim = SimpleNamespace(id="toy", check_of=lambda kind: experiment)
+    monkeypatch.setattr("bnproof.scheduler.jobs.load_claim", lambda id, folder: claim)
+    settings = Settings(scale=Scale.SMOKE, device="cuda", mode="fast")
+    with pretended_gpu:
+        planned = packed_seeds(seeds("toy", settings, tmp_path))
+        ended = [(job, outcome.status) for job, outcome in run(planned, Inline(1))]
+        exact = packed_seeds(seeds("toy", replace(settings, mode="exact"), tmp_path))
+    (pack,) = planned[0].packs
+    assert [one.training_config.seed for one in pack.members] == [0, 1000, 1, 1001]
+    assert planned[1].packs == (pack,)
+    assert [(job.name, status) for job, status in ended] == [
+        ("dense 2, rate 0.01, 4 seeds", "done"),
+        ("toy, seed 0", "done"),
+        ("toy, seed 1", "done"),
+    ]
+    assert len(recorders) == 1
+    assert [seed.packs for seed in exact] == [(), ()]
 
 
 def test_a_pack_planned_elsewhere_is_refused(jobs, monkeypatch) -> None:
