@@ -1,6 +1,7 @@
 """Train several seeds of a narrow network at once, each in its own run folder.
 
-A narrow network leaves most of a GPU idle.
+A narrow network leaves most of a GPU idle.  On a CPU nothing is gained: four VGGs of width 16 took
+7.8 times as long as one, because grouped convolutions are slow there.
 """
 
 import math
@@ -81,7 +82,9 @@ def train_together(
 
     Raises
     ------
-    UserError, KeyboardInterrupt
+    UserError
+        As `train`.
+    KeyboardInterrupt
         As `train`.
     """
     runs = [RunFolder(root, one.config(data, device)) for one in training_configs]
