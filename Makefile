@@ -104,7 +104,7 @@ $(LOWEST)/ready: pyproject.toml Makefile | checkout
 	rm -rf $(LOWEST)
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
-	$(UV) --resolution lowest-direct -e ".[parquet,weights,tb]"
+	$(UV) --resolution lowest-direct -e ".[data,parquet,weights,tb]"
 	$(UV) hypothesis pytest pytest-xdist
 	@touch $@
 UV = $(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python \
@@ -179,11 +179,11 @@ $(VENV)/torch: $(VENV)/python constraints.txt
 	@touch $@
 
 $(VENV)/run: $(VENV)/torch pyproject.toml
-	$(PIP) -e ".[parquet,weights]"
+	$(PIP) -e ".[data,parquet,weights]"
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run
-	$(PIP) -e ".[parquet,weights,tb,browser,docs,dev]"
+	$(PIP) -e ".[data,parquet,weights,tb,browser,docs,dev]"
 	@touch $@
 
 # Ray is large, and its tests are slow.

@@ -92,11 +92,12 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Derivations are cached in a folder of this run, never in the user's; its workers share it."""
+    """Derivations and data are kept in a folder of this run, shared by its workers."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BNPROOF_CACHE", str(folder))
+        patch.setenv("BNPROOF_DATA_DIR", str(folder / "data"))
         yield
 
 

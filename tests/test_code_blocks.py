@@ -43,6 +43,7 @@ LANGUAGES: Final = {"python", "sh", "console", "toml", "bash", "yaml"}
 
 NOT_RUN: Final = {
     r"path/to/": "names data that are not here",
+    r"--data cifar10": "downloads 170 MB",
     r"--engine ray": "needs Ray; tests/bnproof/sweep/test_engines.py runs it",
     r"^bnproof verify( --scale \w+| --report \w+)*$": "verifies everything, which takes minutes",
     r"^bnproof sweep \S+ --jobs \d+$": "trains 18 networks; tests/bnproof/sweep runs one",

@@ -74,10 +74,10 @@ KERNELS: Final = ("sympy", "coq")
 class Settings:
     """User options of a `verify` run.
 
-    `device` is a concrete PyTorch device name (``cpu``, ``cuda``); `data` is a folder that holds
-    CIFAR-10, or None for the embedded data; `memory` limits the bytes of a batch of random
-    instances, or None for the default; `precision` and `mode` are those of training; `kernel` is
-    what checks proofs, one of `KERNELS`.
+    `device` is a concrete PyTorch device name (``cpu``, ``cuda``); `data` is the folder of the
+    images or the name of an embedded data set, or None for the default; `memory` limits the bytes
+    of a batch of random instances, or None for the default; `precision` and `mode` are those of
+    training; `kernel` is what checks proofs, one of `KERNELS`.
     """
 
     scale: Scale = Scale.QUICK

@@ -1,12 +1,13 @@
-"""Read CIFAR-10 from a folder: Parquet files or the official binary archive.
+"""Read CIFAR-10 from a folder, or find it by name: Parquet files or the official binary archive.
 
-Nothing is unpickled, extracted or written: the binary records are read straight from the archive.
+Nothing is unpickled or extracted: the binary records are read straight from the archive.
 """
 
 import io
 import tarfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,18 @@ import numpy as np
 import torch
 from PIL import Image
 
+from bnproof.empirical.data.download import data_folder, fetch
 from bnproof.empirical.data.images import CLASSES, SIDE, DataError, Images, Split, stream
+from bnproof.empirical.data.remote import RemoteFile
 
-ARCHIVE = "cifar-10-binary.tar.gz"
+NAME = "cifar10"
+# The authors publish the MD5, c32a1d4ab5d03f1284b67883e8d87530; TensorFlow Datasets the SHA-256.
+OFFICIAL = RemoteFile(
+    "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    size=170_052_171,
+    sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+)
+ARCHIVE = OFFICIAL.name
 FOLDER = "cifar-10-batches-bin"
 TRAIN_FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 TEST_FILES = ("test_batch.bin",)
@@ -55,16 +65,12 @@ def read(path: Path, limit: int | None = None) -> Images:
         return _from_archive(path, limit)
     if not path.is_dir():
         raise DataError(
-            f"{path}: no such folder; name 'photos', 'digits' or a folder that holds CIFAR-10 "
-            f"({EXPECTED})"
+            f"{path}: no such folder; name 'photos', 'digits', '{NAME}' or a folder that holds "
+            f"CIFAR-10 ({EXPECTED})"
         )
-    for folder in (path, path / "plain_text", path / "data"):
-        train, test = (sorted(folder.glob(f"{part}*.parquet")) for part in ("train", "test"))
-        if train and test:
-            return _from_parquet(train, test, limit)
-    for folder in (path, path / FOLDER):
-        if (folder / TEST_FILES[0]).is_file():
-            return _from_folder(folder, limit)
+    reader = _unpacked(path)
+    if reader is not None:
+        return reader(limit)
     if (path / ARCHIVE).is_file():
         return _from_archive(path / ARCHIVE, limit)
     if (path / "cifar-10-python.tar.gz").exists() or (path / "cifar-10-batches-py").exists():
@@ -73,6 +79,32 @@ def read(path: Path, limit: int | None = None) -> Images:
             f"download {ARCHIVE}"
         )
     raise DataError(f"{path}: holds no CIFAR-10; {EXPECTED}; name the folder that holds them")
+
+
+def _unpacked(path: Path) -> Callable[[int | None], Images] | None:
+    """A reader of the Parquet files or of the extracted archive in a folder, if it holds any."""
+    for folder in (path, path / "plain_text", path / "data"):
+        train, test = (sorted(folder.glob(f"{part}*.parquet")) for part in ("train", "test"))
+        if train and test:
+            return partial(_from_parquet, train, test)
+    for folder in (path, path / FOLDER):
+        if (folder / TEST_FILES[0]).is_file():
+            return partial(_from_folder, folder)
+    return None
+
+
+def by_name() -> Path:
+    """The folder of the name `cifar10`; the official archive is downloaded if it holds no CIFAR-10.
+
+    Raises
+    ------
+    DataError
+        If the archive cannot be downloaded, or is not the official one.
+    """
+    folder = data_folder() / NAME
+    if _unpacked(folder) is None:
+        fetch(OFFICIAL, folder)
+    return folder
 
 
 def _picked(count: int, limit: int | None) -> np.ndarray:

@@ -1,5 +1,6 @@
-"""Load images by name or folder: the embedded `photos` and `digits`, or CIFAR-10 from a folder."""
+"""Load images: the embedded `photos` and `digits`, or CIFAR-10 by name or from a folder."""
 
+import os.path
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image
 from bnproof.empirical.data import cifar10
 from bnproof.empirical.data.images import SIDE, DataError, Images, Split, batch, stream
 
-__all__ = ["DataError", "Images", "Split", "batch", "load"]
+__all__ = ["DataError", "Images", "Split", "batch", "load", "locate"]
 
 # Colour photographs shipped with scikit-image and scikit-learn; nothing is downloaded.
 # The other image of the motorcycle stereo pair is left out: it has almost the same pixels.
@@ -40,9 +41,7 @@ def load(data: str | Path | None = None, limit: int | None = None) -> Images:
     Parameters
     ----------
     data
-        ``"photos"`` or None: 32x32 patches of ten photographs, labelled by photograph;
-        ``"digits"``: the handwritten digits of scikit-learn, enlarged; else a folder (or
-        archive) that holds CIFAR-10, see `bnproof.empirical.data.cifar10.read`.
+        Name or folder, see `locate`.
     limit
         Keep and decode only this many training and test images, chosen by a fixed permutation,
         since files may be sorted by class.  None keeps all; even then the first images cover all
@@ -59,17 +58,38 @@ def load(data: str | Path | None = None, limit: int | None = None) -> Images:
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit is {limit}; it must be at least 1, or None for all images")
+    return _load(locate(data), limit)
+
+
+def locate(data: str | Path | None = None) -> str:
+    """Return the name of an embedded data set, or the absolute path of the folder with the images.
+
+    CIFAR-10 is downloaded here if need be, so that the processes which read it do not have to.
+
+    Parameters
+    ----------
+    data
+        ``"photos"`` or None: 32x32 patches of ten photographs, labelled by photograph;
+        ``"digits"``: the handwritten digits of scikit-learn, enlarged; ``"cifar10"``: CIFAR-10,
+        from the folder of `bnproof.empirical.data.cifar10.by_name`, unless the working directory
+        has a folder of that name; else a folder or archive that holds CIFAR-10, see
+        `bnproof.empirical.data.cifar10.read`.
+
+    Raises
+    ------
+    DataError
+        If `data` is not a valid path, or CIFAR-10 cannot be downloaded.
+    """
     name = "photos" if data is None else str(data)
-    if name not in EMBEDDED:
-        try:
-            name = str(Path(name).expanduser().resolve())
-        except (
-            OSError,
-            RuntimeError,
-            ValueError,
-        ) as error:  # unknown user, NUL character, circular links
-            raise DataError(f"{name!r}: is not a path ({error}); name another folder") from None
-    return _load(name, limit)
+    if name in EMBEDDED:
+        return name
+    if name == cifar10.NAME and not os.path.lexists(name):
+        return str(cifar10.by_name())
+    try:
+        return str(Path(name).expanduser().resolve())
+    except (OSError, RuntimeError, ValueError) as error:
+        # An unknown user, a NUL character, circular links.
+        raise DataError(f"{name!r}: is not a path ({error}); name another folder") from None
 
 
 @lru_cache(maxsize=4)

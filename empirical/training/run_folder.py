@@ -17,12 +17,12 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from filelock import BaseFileLock, FileLock, Timeout
 
 from bnproof.theory.common.checksum import canonical, parse
 from bnproof.theory.common.checksum import digest as digest  # of `bnproof.empirical.runner` too
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import WriteError, probe, write_bytes, write_text
+from bnproof.theory.common.locks import locked
 
 KEPT: Final = 2  # checkpoints; the older one is used if the newer is damaged
 
@@ -98,31 +98,14 @@ class RunFolder:
         """
         probe(self.folder / "config.json")
         self._refuse_links()
-        lock = FileLock(self.folder / "lock")
-        self._acquire(lock, wait)
-        try:
+        with locked(
+            self.folder / "lock",
+            f"{self.folder}: another process is working on this run",
+            "wait for it, or name another folder with --out",
+            wait,
+        ):
             self._claim()
             yield
-        finally:
-            lock.release()
-
-    def _acquire(self, lock: BaseFileLock, wait: float) -> None:
-        busy = f"{self.folder}: another process is working on this run"
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            if wait:
-                print(f"{busy}; waiting for it", file=sys.stderr)
-        except OSError as error:
-            raise WriteError(
-                f"cannot write {self.folder}/lock: {error.strerror}; choose another folder"
-            ) from None
-        else:
-            return
-        try:
-            lock.acquire(timeout=wait)
-        except Timeout:
-            raise UserError(f"{busy}; wait for it, or name another folder with --out") from None
 
     def _refuse_links(self) -> None:
         """Files that are appended to or truncated must be in this folder."""

@@ -50,11 +50,12 @@ def settings(
         from bnproof.theory.kernel.coq import find
 
         find()
-    folder = None if data is None else Path(data)
-    if folder is not None:
-        from bnproof.empirical.data.load import load
+    folder = None
+    if data is not None:
+        from bnproof.empirical.data.load import load, locate
         from bnproof.empirical.trial import POOL
 
+        folder = Path(locate(data))
         load(folder, limit=POOL)
     return Settings(
         scale=Scale(scale),
@@ -90,8 +91,8 @@ def verify(
         ``"smoke"`` takes seconds per claim, ``"quick"`` minutes for all claims on two cores;
         ``"long"`` and ``"paper"`` take hours: see `bnproof.theory.claim.Scale`.
     data
-        Folder with CIFAR-10 (Parquet files or the official binary archive).  By default the
-        embedded data are used.
+        Images: photos or digits (embedded), cifar10 (downloaded once), or a folder with CIFAR-10
+        (Parquet files or the official binary archive).  By default the embedded data are used.
     device
         Device for PyTorch: ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU if there is one.
     seed

@@ -140,7 +140,7 @@ def derive(
 @app.command
 def verify(
     *ids: Annotated[str, Parameter(name="ID")],
-    data: Path | None = None,
+    data: str | None = None,
     scale: Literal["smoke", "quick", "long", "paper"] = "quick",
     device: Literal["auto", "cpu", "cuda"] = "auto",
     seed: int = 0,
@@ -161,8 +161,8 @@ def verify(
     ids
         Claims to verify; all by default.
     data
-        Folder with CIFAR-10 (Parquet files or the official binary archive). By default the
-        embedded data are used.
+        Images: photos or digits (embedded), cifar10 (downloaded once), or a folder with CIFAR-10
+        (Parquet files or the official binary archive). By default the embedded data are used.
     scale
         smoke takes seconds, quick takes minutes on two cores, long trains smaller networks for as
         long as the source, paper uses the source's own settings.
@@ -253,7 +253,7 @@ def _summary(entry: "Entry") -> dict[str, Any]:
 
 
 def _settings(
-    scale: str, device: str, seed: int, data: Path | None, memory: str, kernel: str
+    scale: str, device: str, seed: int, data: str | None, memory: str, kernel: str
 ) -> "Settings":
     """Check the options of `verify`."""
     from bnproof.api import settings

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -276,6 +276,47 @@ def test_bad_input_is_one_line_and_status_2(
     assert result.err.count("\n") == 1
     assert "Traceback" not in result.err
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["file"]
+
+
+WITHOUT_NETWORK = [
+    ("verify", "bn_jacobian"),
+    ("experiment", "run", "bjorck_fig7"),
+    ("sweep", "grid.toml"),
+]
+
+
+@pytest.mark.parametrize("command", WITHOUT_NETWORK, ids=" ".join)
+def test_data_that_cannot_be_downloaded_are_one_line(
+    run, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BNPROOF_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    (tmp_path / "grid.toml").write_text('experiment.id = "bjorck_fig7"\ngrid.seed = [0]\n')
+    result = run(*command, "--data", "cifar10")
+    assert (result.status, result.out) == (2, "")
+    assert result.err == (
+        f"bnproof: {tmp_path}/data/cifar10/cifar-10-binary.tar.gz: not found; to download it, run: "
+        "pip install 'bnproof[data]'; or download https://www.cs.toronto.edu/~kriz/"
+        "cifar-10-binary.tar.gz (170,052,171 bytes, SHA-256 c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25"
+        "eb1ed8d9ddda3db29a59bca1dd) on another machine and save it as "
+        f"{tmp_path}/data/cifar10/cifar-10-binary.tar.gz\n"
+    )
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_option_data_is_explained_in_the_same_words_everywhere() -> None:
+    from bnproof.api import verify
+    from bnproof.commands import experiment, sweep
+
+    def explained(function: Callable[..., object]) -> str:
+        text = inspect.getdoc(function) or ""
+        return " ".join(text.partition("\ndata\n")[2].split()).partition(" used.")[0]
+
+    words = {explained(function) for function in (cli.verify, experiment.run, sweep.sweep, verify)}
+    assert words == {
+        "Images: photos or digits (embedded), cifar10 (downloaded once), or a folder with CIFAR-10 "
+        "(Parquet files or the official binary archive). By default the embedded data are"
+    }
 
 
 def test_a_missing_coq_is_usage(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

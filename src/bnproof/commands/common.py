@@ -85,28 +85,15 @@ def lock_report(folder: Path) -> Iterator[None]:
     UserError
         If another process holds the lock, which is released when that process ends.
     """
-    from filelock import FileLock, Timeout
-
     from bnproof.report.document import FIGURE_FOLDER
     from bnproof.theory.common import files
+    from bnproof.theory.common.locks import locked
 
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(
-            f"{folder}: another process is writing to it; wait, or choose another folder"
-        ) from None
-    except OSError as error:
-        raise UserError(
-            f"cannot write {folder / LOCK}: {error.strerror}; choose another folder"
-        ) from None
-    try:
+    busy = f"{folder}: another process is writing to it"
+    with locked(folder / LOCK, busy, "wait, or choose another folder"):
         for part in (folder, folder / FIGURE_FOLDER):
             files.clear(part)
         yield
-    finally:
-        lock.release()
 
 
 def write_json(path: Path, content: object) -> None:

@@ -93,7 +93,7 @@ def run(
     scale: ScaleName = "quick",
     seeds: int | None = None,
     seed: int = 0,
-    data: Path | None = None,
+    data: str | None = None,
     out: Path = OUT,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["float32", "bfloat16"] = "float32",
@@ -116,8 +116,8 @@ def run(
     seed
         First seed, 0 or larger.
     data
-        Folder with CIFAR-10 (Parquet files or the official binary archive). By default the
-        embedded data are used.
+        Images: photos or digits (embedded), cifar10 (downloaded once), or a folder with CIFAR-10
+        (Parquet files or the official binary archive). By default the embedded data are used.
     out
         Folder for runs and results.
     device
@@ -138,7 +138,7 @@ def run(
     _check_publish(publish)
     valid_seed("--seed", seed)
     named = [experiment(name) for name in ids]  # before the imports: an unknown id fails at once
-    from bnproof.empirical.data.load import load
+    from bnproof.empirical.data.load import load, locate
     from bnproof.empirical.trial import APART
     from bnproof.results.run_requests import Request
 
@@ -148,13 +148,14 @@ def run(
         )
     claims = named or experiments()
     if data is not None:
+        data = locate(data)
         load(data, limit=1)
     request = Request(
         ids=tuple(claim.id for claim in claims),
         scale=scale,
         seeds=seeds,
         seed=seed,
-        data=None if data is None else str(data.resolve()),
+        data=data,
         device=workers.device(device),
         precision=precision,
         mode=mode,

@@ -38,7 +38,9 @@ def sweep(
     file
         A TOML file: [run] or [experiment] holds what all trials share, [grid] what varies.
     data
-        photos, digits, or a folder with CIFAR-10; overrides the data named in FILE.
+        Images: photos or digits (embedded), cifar10 (downloaded once), or a folder with CIFAR-10
+        (Parquet files or the official binary archive). By default the embedded data are used.
+        Overrides the data named in FILE.
     out
         Folder for the runs and the table of results, which is named after FILE. On a cluster it
         must be on a file system shared by all machines, like the data.
@@ -61,20 +63,13 @@ def sweep(
     if time_limit is not None and not 0 < time_limit < math.inf:
         raise UserError(f"--time-limit {time_limit}: must be positive and finite")
     resolved = workers.device(device)
-    trials = read(file, _data(data))
+    trials = read(file, data)
     table = out / f"{file.stem}.csv"
     files.probe(table)
     jobs = packed([job_of(trial, out.resolve(), resolved) for trial in trials])
     engine = workers.start(len(pending(jobs)), resolved, memory=MEMORY, threads=workers.threads)
     limit = 60 * time_limit if time_limit else math.inf
     return _carry_out(trials, jobs, engine, table, retries, limit)
-
-
-def _data(data: str | None) -> str | None:
-    """Make the path of a data folder absolute, so that it is valid in every process."""
-    from bnproof.empirical.data.load import EMBEDDED
-
-    return data if data is None or data in EMBEDDED else str(Path(data).expanduser().resolve())
 
 
 def _carry_out(

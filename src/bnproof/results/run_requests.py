@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from bnproof.empirical.data.load import EMBEDDED
 from bnproof.empirical.training.run_folder import config_of
 from bnproof.theory.claim import Mode, Precision, Scale, Settings
 from bnproof.theory.common.checksum import canonical, digest, parse
@@ -44,7 +45,7 @@ class Request:
         """Return the command that reproduces the measurements of one experiment."""
         words = ["bnproof experiment run", name, "--scale", self.scale]
         if self.data is not None:
-            words += ["--data", "path/to/cifar10"]
+            words += ["--data", self.data if self.data in EMBEDDED else "path/to/cifar10"]
         if self.seeds is not None:
             words += ["--seeds", str(self.seeds)]
         if self.seed:

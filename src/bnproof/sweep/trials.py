@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from bnproof.empirical.data.load import locate
 from bnproof.empirical.training.run_folder import State
+from bnproof.empirical.training.tasks import LinearMap
 from bnproof.scheduler.jobs import Seed, Training
 from bnproof.sweep.plan import Fields, GridPoint, training_config
 from bnproof.theory.claim import Scale, Settings
@@ -13,6 +15,8 @@ def job_of(trial: GridPoint, out: Path, device: str) -> Training | Seed:
     """Return the job of a trial, which runs in the folder `out`."""
     fields = trial.fields
     data = fields.get("data")
+    if data is not None and data != LinearMap.name:
+        data = locate(data)  # valid in every process
     if trial.kind == "run":
         return Training(training_config(fields), data, fields.get("images"), out, device)
     settings = Settings(

@@ -4,9 +4,12 @@ import json
 import re
 import sys
 
+import numpy as np
 import pytest
 
 from bnproof import cli
+from bnproof.empirical.data import cifar10
+from bnproof.empirical.data.remote import VARIABLE
 from bnproof.results import published
 from bnproof.results.run_requests import Request, requests
 from bnproof.theory import claim
@@ -188,6 +191,33 @@ def test_bad_input_is_one_line_and_status_2(run, arguments, words):
     assert status == 2
     assert words in err
     assert err.count("\n") == 1
+
+
+def test_cifar10_by_name_and_by_folder_are_the_same_runs(run, tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "data"))
+    generator = np.random.default_rng(0)
+    folder = tmp_path / "data" / "cifar10"
+    folder.mkdir(parents=True)
+    for name in (*cifar10.TRAIN_FILES, *cifar10.TEST_FILES):
+        rows = generator.integers(0, 10, size=(20, cifar10.RECORD), dtype=np.uint8)
+        (folder / name).write_bytes(rows.tobytes())
+
+    def kept(data):
+        run("run", CHEAP, "--scale", "smoke", "--seeds", 1, "--jobs", 1, "--data", data)
+        runs = {path.parent.name for path in tmp_path.glob("bnproof-runs/*/result.json")}
+        record = published.read(tmp_path / f"bnproof-runs/results/{CHEAP}.smoke.json")
+        return runs, {name: record[name] for name in ("command", "where", "provenance", "series")}
+
+    by_name = kept("cifar10")
+    folder.rename(tmp_path / "mine")
+    assert by_name == kept("mine")
+    assert by_name[1]["provenance"]["data set"] == "CIFAR-10"
+
+
+def test_embedded_data_by_name(run, tmp_path):
+    run("run", CHEAP, "--scale", "smoke", "--seeds", 1, "--jobs", 1, "--data", "digits")
+    record = published.read(tmp_path / f"bnproof-runs/results/{CHEAP}.smoke.json")
+    assert record["command"].endswith("--scale smoke --data digits --seeds 1")
 
 
 def test_a_damaged_request_is_named(run, tmp_path):

@@ -17,3 +17,13 @@ def test_settings_are_those_of_the_request() -> None:
         mode="fast",
     )
     assert Request(("a",), "smoke", None, 0, None, "cpu").settings().data is None
+
+
+def test_the_command_names_embedded_data_and_hides_folders() -> None:
+    def data(value: str | None) -> str:
+        command = Request(("a",), "smoke", None, 0, value, "cpu").command("a")
+        return command.removeprefix("bnproof experiment run a --scale smoke")
+
+    assert data(None) == ""
+    assert data("digits") == " --data digits"
+    assert data("/home/me/images") == " --data path/to/cifar10"
