@@ -27,6 +27,7 @@ import torch
 
 from benchmarks.gpu_parts import PARTS, FailedError, Setting
 from benchmarks.record import git
+from bnproof.empirical.data.load import load
 from bnproof.simulate.machine import features
 from bnproof.theory.common.errors import UserError, described
 from bnproof.theory.common.files import write_text
@@ -58,7 +59,7 @@ def about(setting: Setting) -> dict[str, Any]:
         "torch": torch.__version__,
         "commit": git("describe", "--always", "--dirty"),
         "smoke": setting.smoke,
-        "images": "random" if setting.data is None else "CIFAR-10",
+        "images": "random" if setting.data is None else load(setting.data, limit=1).name,
     }
     if setting.device == "cuda":
         named["memory, GiB"] = round(torch.cuda.get_device_properties(0).total_memory / 2**30, 1)
