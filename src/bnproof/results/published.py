@@ -33,6 +33,7 @@ DIGITS: Final = 7  # significant digits of a float32
 PLOT_DIGITS: Final = 3  # significant digits of quantities that are only plotted
 
 NOT_RECORDED: Final = "not recorded"  # in older records
+OLDER: Final = {"precision": NOT_RECORDED, "mode": "exact"}  # the only mode that there was
 SHOWN: Final = ("processor", "capability", "gpu", "cuda", "cudnn")
 
 
@@ -111,7 +112,7 @@ def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
             experiment_of(claim),
             series,
             where=f"{record['where']} (measured {about['measured']}, scale {record['scale']})",
-            provenance={"precision": NOT_RECORDED, **record["provenance"], **about},
+            provenance=OLDER | record["provenance"] | about,
         )
     except KeyError as missing:
         raise UserError(
@@ -121,13 +122,18 @@ def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
 
 
 def machine(evidence: Evidence) -> str:
-    """Describe the device, threads, precision and duration of the measurements."""
+    """Describe the device, threads, precision, mode and duration of the measurements."""
     about = evidence.provenance
     names = [f"{name} {about[name]}" for name in SHOWN if name in about]
     return (
         f"{about['device']} ({', '.join(names)}), {about['threads']} threads, "
-        f"precision {about['precision']}, PyTorch {about['torch']}, {about['seconds']:.0f} s"
+        f"precision {arithmetic(about)}, PyTorch {about['torch']}, {about['seconds']:.0f} s"
     )
+
+
+def arithmetic(about: Mapping[str, Any]) -> str:
+    """The precision of training, and the mode unless it is the default."""
+    return str(about["precision"]) + (", fast" if about["mode"] == "fast" else "")
 
 
 def criteria_rows(evidence: Evidence) -> list[tuple[str, ...]]:
