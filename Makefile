@@ -5,6 +5,7 @@
 # make docs     build the documentation and print the path of its first page
 # make bench    run the benchmarks on the current commit (make dashboard: show all results;
 #               make bench-compare BASE=COMMIT: find what is slower than at another commit)
+# make gpu-record   measure speed and accuracy on a GPU, which must be there
 #
 # make wheel-test   run the commands and the fast tests with an installed wheel
 # make test-lowest  run some tests with the oldest dependencies allowed by pyproject.toml
@@ -13,7 +14,7 @@
 # TORCH        the requirement specifier for PyTorch
 # TORCH_INDEX  index URL for PyTorch, for a CPU-only or another CUDA build, as shown on
 #              pytorch.org/get-started; empty for pip's default
-# SCALE, DATA  passed to `bnproof verify`
+# SCALE, DATA  passed to `bnproof verify`; DATA to `make gpu-record` as well
 # MACHINE, COMMITS  for `make bench`: the name to save results under, and the commits to measure
 # BASE, BENCH  for `make bench-compare`: the commit, and a regular expression for benchmarks
 
@@ -35,7 +36,7 @@ ASV := cd benchmarks && $(abspath $(BIN))/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: verify test test-all test-portable test-lowest mutate lint kernel wheel-test asv-check bench \
-    bench-compare dashboard compare docs readme clean checkout
+    bench-compare dashboard compare gpu-record docs readme clean checkout
 
 verify: $(VENV)/run
 	$(BIN)/bnproof verify --scale $(SCALE) $(if $(DATA),--data $(DATA))
@@ -133,6 +134,13 @@ dashboard: $(VENV)/dev
 compare: $(VENV)/dev
 	$(PIP) -e ".[peers]"
 	$(BIN)/python benchmarks/compare.py --readme
+
+# Measures what is claimed of GPUs, on a machine that has one (18 minutes by estimate, at most 25), and
+# writes a record to benchmarks/results/gpu.
+gpu-record: $(VENV)/dev
+	$(BIN)/python benchmarks/gpu_record.py --estimate
+	$(PIP) -e ".[peers]"
+	$(BIN)/python benchmarks/gpu_record.py $(if $(DATA),--data $(DATA))
 
 # Builds offline, with warnings as errors; figures are cached in docs/drawn.
 docs: $(VENV)/dev

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from bnproof.empirical.data.load import Images, load
 from bnproof.empirical.experiment import CONTROL, SECOND, Series, experiment_of, judge
+from bnproof.empirical.training.arithmetic import exactly
 from bnproof.empirical.training.config import TrainingConfig
-from bnproof.empirical.training.loop import exactly
 from bnproof.empirical.training.provenance import code_of, surroundings
 from bnproof.empirical.training.run_folder import RunFolder, State, plain
 from bnproof.empirical.trial import Conduct, MissingError, Size, Trained, Trial, here
@@ -110,7 +110,9 @@ def measure(claim: Claim, settings: Settings, *, root: Path, seeds: int | None =
             "device": settings.device,
             "torch": torch.__version__,
             "commits": _commits(results),
-            "precision": "float32",  # of every network that is not trained
+            # Those of every network that is not trained.
+            "precision": "float32",
+            "mode": "exact",
             **_training(results),
             **experiment.networks_at(settings.scale),
             **{
@@ -153,6 +155,7 @@ def trial_of(
         scale=settings.scale,
         runs=root,
         precision=settings.precision,
+        mode=settings.mode,
         runner=runner,
     )
 
@@ -167,6 +170,7 @@ def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
         "seed": trial.seed,
         "data": trial.images.config,
         "precision": trial.precision,
+        "mode": trial.mode,
         **surroundings(trial.device),
     }
 
@@ -235,7 +239,7 @@ def _training(results: Sequence[State]) -> dict[str, Any]:
     runs = [one for row in results for one in row["trained"]]
     if not runs:
         return {}
-    names = ("steps", "momentum", "decay", "schedule", "augment", "precision", "threads")
+    names = ("steps", "momentum", "decay", "schedule", "augment", "precision", "mode", "threads")
     same = {
         name: values.pop() if len(values := {run[name] for run in runs}) == 1 else "various"
         for name in names

@@ -21,7 +21,7 @@ from bnproof.empirical.training.loop import train
 from bnproof.empirical.training.provenance import surroundings
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data
-from bnproof.theory.claim import Precision, Scale
+from bnproof.theory.claim import Mode, Precision, Scale
 
 DEPTH: Final = 110  # S3, section 1.2
 SHORTCUT: Shortcut = "projection"  # ours; the paper does not say
@@ -175,12 +175,15 @@ class Part:
         Estimated duration.
     carry_out
         Does what is left of it, or waits while another process does, and returns the result.
+    training_config
+        That of a training run on the images of the trial.
     """
 
     run: RunFolder
     name: str
     seconds: float
     carry_out: Callable[[], State | None] = field(repr=False)
+    training_config: TrainingConfig | None = None
 
 
 # Returns the result of a part, or None if it is not done and must not be run here.
@@ -208,8 +211,8 @@ class Trial:
     size, scale        The amount of work.
     runs
         Folder of training runs; an experiment that trains needs one.
-    precision
-        Precision of training.
+    precision, mode
+        Precision and mode of training; see `TrainingConfig`.
     runner
         Returns the results of training runs and shared parts: `here` or `look_up`.
     trained
@@ -226,6 +229,7 @@ class Trial:
     depth: int = DEPTH
     runs: Path | None = None
     precision: Precision = "float32"
+    mode: Mode = "exact"
     runner: Conduct = field(default_factory=lambda: here)
     trained: list[Trained] = field(default_factory=list)
     missing: dict[str, Part] = field(default_factory=dict)
@@ -294,8 +298,8 @@ class Trial:
         data
             Data other than the trial's images.
         training_config
-            Other fields of `TrainingConfig`.  Updates, batch, seed and precision are those of the
-            trial unless given.
+            Other fields of `TrainingConfig`.  Updates, batch, seed, precision and mode are those
+            of the trial unless given.
 
         Returns
         -------
@@ -309,6 +313,7 @@ class Trial:
             "batch": self.size.batch,
             "seed": self.seed,
             "precision": self.precision,
+            "mode": self.mode,
         }
         made = TrainingConfig(network=network, rate=rate, **(usual | training_config))
         chosen = self.images if data is None else data
@@ -320,6 +325,7 @@ class Trial:
             made.words,
             UPDATE * made.steps,
             lambda: train(made, chosen, root=root, device=self.device, wait=-1),
+            made if data is None else None,
         )
         result = self.runner(part)
         if result is None:

@@ -3,7 +3,7 @@
 And a GPU that is pretended where there is none: tensors on the CPU with a mark, and an error where
 a GPU would raise one.  What PyTorch computes stays what it is.  Whoever mixes a marked tensor with
 an unmarked one, reads a marked one as a NumPy array, or draws marked numbers with a generator of
-the CPU is told so.
+the CPU is told so.  A tape stands in for CUDA graphs.
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ import pytest
 import torch
 from hypothesis import settings
 from torch import Tensor
+from torch.func import vmap
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
@@ -260,3 +263,76 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> PretendedGPU:
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: None)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "pretended")
     return PretendedGPU()
+
+
+READING_A_VALUE = ("_local_scalar_dense", "nonzero", "equal", "is_nonzero")
+
+
+class Tape(TorchDispatchMode):
+    """Notes every operation and its tensors, and repeats them in the same memory.
+
+    As in a CUDA graph, what Python computed while it was recorded is a constant, results of earlier
+    replays are overwritten, and no value can be read.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: list[tuple[Any, Any, Any, Any]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func.overloadpacket.__name__ in READING_A_VALUE:
+            raise RuntimeError(f"{func}: not permitted when stream is capturing\nmore lines")
+        out = func(*args, **kwargs)
+        self.operations.append((func, args, kwargs, out))
+        return out
+
+    @torch.no_grad()
+    def replay(self) -> None:
+        with torch._C.DisableTorchFunction():
+            for func, args, kwargs, out in self.operations:
+                again = func(*args, **kwargs)
+                for tensor, value in zip(tree_leaves(out), tree_leaves(again), strict=True):
+                    # Views and what is changed in place are in the same memory already.
+                    if isinstance(tensor, Tensor) and tensor.data_ptr() != value.data_ptr():
+                        tensor.copy_(value)
+
+
+class StandIn:
+    """Records tapes; a real one records without doing the work."""
+
+    def __init__(self) -> None:
+        self.tapes: list[Tape] = []
+
+    def warm_up(self, work: Callable[[], None]) -> None:
+        work()
+
+    def record(self, work: Callable[[], None]) -> Callable[[], None]:
+        tape = Tape()
+        with tape:
+            work()
+        self.tapes.append(tape)
+        return tape.replay
+
+
+def on_device(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The result is marked if an argument is; the tensors within vmap have no mark."""
+    return lambda *args: mark(function(*args), any(map(marked, tensors(list(args)))))
+
+
+@pytest.fixture
+def recorders(monkeypatch: pytest.MonkeyPatch) -> list[StandIn]:
+    """The stand-ins made in place of recorders of CUDA graphs."""
+    from bnproof.empirical.training import graphs, loop, stack, together
+
+    made: list[StandIn] = []
+
+    def recorder(device: str) -> StandIn:
+        made.append(StandIn())
+        return made[-1]
+
+    for module in (loop, together):
+        monkeypatch.setattr(module, "recorder", recorder)
+    monkeypatch.setattr(stack, "vmap", lambda function: on_device(vmap(function)))
+    assert graphs.recorder("cuda").device == "cuda"
+    return made

@@ -64,6 +64,8 @@ class Scale(StrEnum):
 
 
 Precision = Literal["float32", "bfloat16"]
+# How training computes: in a fixed order and full float32, or as fast as the GPU can.
+Mode = Literal["exact", "fast"]
 # What checks proofs: the project's own check alone, or Coq after it.
 KERNELS: Final = ("sympy", "coq")
 
@@ -74,8 +76,8 @@ class Settings:
 
     `device` is a concrete PyTorch device name (``cpu``, ``cuda``); `data` is the folder of the
     images or the name of an embedded data set, or None for the default; `memory` limits the bytes
-    of a batch of random instances, or None for the default; `precision` is that of training;
-    `kernel` is what checks proofs, one of `KERNELS`.
+    of a batch of random instances, or None for the default; `precision` and `mode` are those of
+    training; `kernel` is what checks proofs, one of `KERNELS`.
     """
 
     scale: Scale = Scale.QUICK
@@ -84,6 +86,7 @@ class Settings:
     data: Path | None = None
     memory: int | None = None
     precision: Precision = "float32"
+    mode: Mode = "exact"
     kernel: str = "sympy"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, Protocol, get_args
 
-from bnproof.theory.claim import Precision
+from bnproof.theory.claim import Mode, Precision
 from bnproof.theory.common.errors import UserError, one_of
 
 Schedule = Literal["constant", "step", "plateau"]
@@ -45,6 +45,12 @@ class TrainingConfig:
     precision
         ``"float32"``, or ``"bfloat16"`` for the forward and backward pass under autocast.  It does
         not depend on the device: a configuration is the same everywhere.
+    mode
+        How a GPU computes the updates.  ``"exact"``: in full float32, summed in a fixed order.
+        ``"fast"``: products may be rounded to TF32, cuDNN chooses its algorithms by their speed,
+        and steps are replayed from CUDA graphs, so that two runs agree only within rounding;
+        evaluations and metrics are computed as in ``"exact"``.  It needs a GPU: on a CPU nothing
+        would be faster.
     limit
         A run whose mini-batch loss exceeds it ends as diverged (S3, section 3: 10^3).
     every
@@ -67,6 +73,7 @@ class TrainingConfig:
     schedule: Schedule = "constant"
     augment: bool = False
     precision: Precision = "float32"
+    mode: Mode = "exact"
     limit: float = 1e3
     every: int = 100
     tested: int = 10_000
@@ -83,7 +90,7 @@ class TrainingConfig:
             raise UserError(f"momentum {self.momentum}: must be at least 0 and below 1")
         if self.decay < 0:
             raise UserError(f"decay {self.decay}: must be 0 or larger")
-        for name, kind in (("schedule", Schedule), ("precision", Precision)):
+        for name, kind in (("schedule", Schedule), ("precision", Precision), ("mode", Mode)):
             one_of(name, getattr(self, name), get_args(kind))
 
     @property

@@ -11,25 +11,28 @@ reading and repeats the steps, reading every loss.
 """
 
 import math
-import signal
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from tqdm import tqdm
 
 from bnproof.empirical.data.images import stream
 from bnproof.empirical.metrics.step import TrainingState
 from bnproof.empirical.networks.table import build
+from bnproof.empirical.training.arithmetic import exactly, fastest
 from bnproof.empirical.training.callbacks import callback
 from bnproof.empirical.training.config import DROP, MILESTONES, TrainingConfig
+from bnproof.empirical.training.graphs import GraphedStep, recorder
+from bnproof.empirical.training.interrupts import stoppable
 from bnproof.empirical.training.progress import Progress
 from bnproof.empirical.training.provenance import surroundings
 from bnproof.empirical.training.run_folder import RunFolder, State, plain
@@ -47,7 +50,8 @@ class Trainer:
     Raises
     ------
     UserError
-        If the batch is larger than the training set, or the network is not known.
+        If the batch is larger than the training set, the network is not known, or the mode needs
+        a GPU.
     """
 
     def __init__(self, training_config: TrainingConfig, data: Data, device: str = "cpu") -> None:
@@ -55,6 +59,10 @@ class Trainer:
         self._unread: list[Tensor] = []  # losses not yet read, on the device
         self._kept: State | None = None  # the state before the first of them
         self._careful = 0  # every loss is read up to this step
+        if training_config.mode == "fast" and not self.on_gpu:
+            raise UserError("mode 'fast': needs a GPU; choose 'exact' on a CPU")
+        self._graph: GraphedStep | None = None
+        self.execution = "eager"  # how the last step was taken, and why not from a graph
         self.progress = Progress(rate=training_config.rate)
         self.task = task(training_config, data, device)
         self.callbacks = {name: callback(name) for name in training_config.metrics}
@@ -101,6 +109,7 @@ class Trainer:
     def load(self, state: State) -> None:
         """Restore a `state`."""
         self._unread = []
+        self._graph = None  # it refers to the momentum that is replaced now
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(**state["progress"])
@@ -108,11 +117,15 @@ class Trainer:
         if self.on_gpu:
             torch.cuda.set_rng_state(state["random on device"], self.device)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Logits as float32, computed in the configured precision."""
+    def forward(self, inputs: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Logits as float32, computed in the configured precision, perhaps with other weights."""
         half = self.training_config.precision == "bfloat16"
         with torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=half):
-            logits: Tensor = self.model(inputs)
+            logits: Tensor
+            if weights:
+                logits = functional_call(self.model, dict(weights), (inputs,))
+            else:
+                logits = self.model(inputs)
         return logits.float()
 
     def update(self) -> float:
@@ -128,14 +141,22 @@ class Trainer:
 
         If an earlier loss turns out to exceed the limit, the trainer returns to an earlier step.
         """
+        with nullcontext() if self.training_config.mode == "exact" else fastest():
+            return self._advance()
+
+    def _advance(self) -> float | None:
         progress = self.progress
         if self._every_loss:
             self._kept = None
         elif not self._unread:
             self._kept = _copied(self.state())
-        inputs, targets = self.task.batch(progress.step)
-        self.model.train()
-        loss = self.task.loss(self.forward(inputs), targets)
+        graph = self._graphed()
+        if graph is None:
+            inputs, targets = self.task.batch(progress.step)
+            self.model.train()
+            loss = self.task.loss(self.forward(inputs), targets)
+        else:
+            loss = graph.loss(progress.step)
         self._unread.append(loss.detach())
         progress.step += 1
         value = None
@@ -143,11 +164,32 @@ class Trainer:
             value = self._read()
             if value is None or progress.diverged:
                 return value
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
-        self._schedule()
+        if graph is None:
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+        else:
+            graph.update(self.optimiser.param_groups[0]["lr"])
+        self.schedule()
         return value
+
+    def _graphed(self) -> GraphedStep | None:
+        """The recorded step in mode ``"fast"``, unless it cannot be recorded."""
+        wanted = self.training_config.mode == "fast" and not self.execution.startswith("eager:")
+        if wanted and self._graph is None:
+            given = (self.model, self.forward, self.task, self.optimiser)
+            half = self.training_config.precision == "bfloat16"
+            try:
+                self._graph = GraphedStep(
+                    *given, recorder(self.device), self.device, self.progress.step, half=half
+                )
+                self.execution = "CUDA graph"
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                self.execution = f"eager: {str(error).strip().splitlines()[0]}"
+                print(f"no CUDA graph: {self.execution}", file=sys.stderr)
+        return self._graph
 
     @property
     def _every_loss(self) -> bool:
@@ -187,7 +229,7 @@ class Trainer:
             self.progress.count(step, value, self.training_config, self.task.epoch_steps)
         return values[-1]
 
-    def _schedule(self) -> None:
+    def schedule(self) -> None:
         """Lower the rate where the schedule says so."""
         training_config, progress = self.training_config, self.progress
         if training_config.schedule == "step":
@@ -252,9 +294,9 @@ def train(
     dict or None
         ``"diverged"``: the step at which the loss exceeded the limit, or None; ``"curve"``: the
         evaluations (`Trainer.evaluate`), the first before any step; ``"first losses"``, before
-        each of the first updates; ``"seconds"`` spent on it; ``"threads"``, ``"commit"``,
-        ``"torch"``, ``"device"`` and ``"machine"`` of the session that finished it.  None if
-        `until` or `deadline` stopped it.
+        each of the first updates; ``"seconds"`` spent on it; ``"execution"``, eager or from a
+        CUDA graph, ``"threads"``, ``"commit"``, ``"torch"``, ``"device"`` and ``"machine"`` of the
+        session that finished it.  None if `until` or `deadline` stopped it.
 
     Raises
     ------
@@ -270,19 +312,15 @@ def train(
             return result
         torch.manual_seed(training_config.seed)
         trainer = Trainer(training_config, data, device)
-        with _stoppable() as wish:
-            state = run.restore()
-            if state is not None:
-                _load(trainer, state, run.folder)
-            else:
-                run.record(trainer.evaluate())
+        with stoppable() as wish:
+            begin(run, trainer)
 
             def stop() -> bool:
                 reached = until is not None and trainer.progress.step >= until
                 return bool(wish) or reached or time.monotonic() > deadline
 
             _steps(run, trainer, stop)
-        result = _finish(run, trainer) if trainer.done else None
+        result = finish(run, trainer) if trainer.done else None
         if result is None:
             run.save(trainer.progress.step, trainer.state())
         if wish:
@@ -290,20 +328,17 @@ def train(
         return result
 
 
-def exactly() -> AbstractContextManager[None]:
-    """On a GPU: full float32 arithmetic instead of TF32, summed in a fixed order."""
-    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
-        enabled=True, deterministic=True, allow_tf32=False
-    )
-    return flags
-
-
-def _load(trainer: Trainer, state: State, folder: Path) -> None:
+def begin(run: RunFolder, trainer: Trainer) -> None:
+    """Restore the newest checkpoint, or record the network before its first step."""
+    state = run.restore()
+    if state is None:
+        run.record(trainer.evaluate())
+        return
     try:
         trainer.load(state)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"{folder}: its checkpoint was written by a different version "
+            f"{run.folder}: its checkpoint was written by a different version "
             f"({type(error).__name__}); remove the folder to start again"
         ) from None
 
@@ -336,7 +371,8 @@ def _steps(run: RunFolder, trainer: Trainer, stop: Callable[[], bool]) -> None:
                 saved = time.monotonic()
 
 
-def _finish(run: RunFolder, trainer: Trainer) -> State:
+def finish(run: RunFolder, trainer: Trainer) -> State:
+    """Write the result of a run that is done."""
     progress = trainer.progress
     result = {
         "diverged": progress.step if progress.diverged else None,
@@ -344,6 +380,7 @@ def _finish(run: RunFolder, trainer: Trainer) -> State:
         "first losses": plain(progress.first),
         "seconds": round(progress.seconds, 3),
         "threads": torch.get_num_threads(),
+        "execution": trainer.execution,
         "commit": commit(),
         **surroundings(trainer.device),
     }
@@ -358,19 +395,3 @@ def _copied(value: Any) -> Any:
     if isinstance(value, list):
         return [_copied(entry) for entry in value]
     return value.clone() if isinstance(value, Tensor) else value
-
-
-@contextmanager
-def _stoppable() -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM in a list that the loop checks between steps."""
-    wish: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        wish.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield wish
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -13,6 +13,7 @@ from bnproof.simulate.machine import features
 from bnproof.theory.common.code import code_hash
 
 LOOP: Final = "bnproof.empirical.training.loop"
+TOGETHER: Final = "bnproof.empirical.training.together"  # another way to the same runs
 
 
 def surroundings(device: str) -> dict[str, Any]:
@@ -79,6 +80,7 @@ def _hash(families: tuple[str, ...], watches: tuple[str, ...]) -> str:
     unused = set(_modules(callbacks.CALLBACKS, list(callbacks.CALLBACKS))) - set(watches)
     return code_of(
         LOOP,
+        TOGETHER,
         *families,
         *watches,
         skip={

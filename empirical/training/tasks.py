@@ -1,6 +1,6 @@
 """The tasks that networks are trained on: classifying images, or learning a linear map."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -24,6 +24,12 @@ class Task(Protocol):
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets of one step on the device; they depend on the configuration only."""
+
+    def tables(self, step: int) -> Sequence[Tensor]:
+        """What the batches of the step's epoch are taken from by `take`, on the device."""
+
+    def take(self, tables: Sequence[Tensor], place: Tensor) -> tuple[Tensor, Tensor]:
+        """As `batch`, for a place (1,) in the epoch that is on the device and is not read."""
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of a batch, a scalar."""
@@ -68,13 +74,33 @@ class Classification:
             for name, split in (("train", images.train), ("test", images.test))
         }
 
+    def share(self, other: "Classification") -> None:
+        """Use the same images on the device as another task, instead of a copy of them."""
+        self.pixels, self._tested = other.pixels, other._tested
+
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Standardised images (b, 3, 32, 32) and labels (b,) of one step."""
-        number, place = divmod(step, self.epoch_steps)
+        epoch, place = self._epoch_of(step), step % self.epoch_steps
+        crops = epoch.crops
+        return self.pixels.train(epoch.rows[place], crops if crops is None else crops[place])
+
+    def tables(self, step: int) -> Sequence[Tensor]:
+        """The images of each step of the epoch and, if they are augmented, their crops."""
+        epoch = self._epoch_of(step)
+        crops = epoch.crops
+        return (epoch.rows, *(() if crops is None else (crops.corners, crops.mirrored)))
+
+    def take(self, tables: Sequence[Tensor], place: Tensor) -> tuple[Tensor, Tensor]:
+        """As `batch`, for a place that is on the device."""
+        # Indexing by a tensor without axes would read it.
+        rows, *crops = (table.index_select(0, place).squeeze(0) for table in tables)
+        return self.pixels.train(rows, Crops(*crops) if crops else None)
+
+    def _epoch_of(self, step: int) -> "_Epoch":
+        number = step // self.epoch_steps
         if self._epoch is None or self._epoch.number != number:
             self._epoch = self._drawn(number)
-        crops = self._epoch.crops
-        return self.pixels.train(self._epoch.rows[place], crops if crops is None else crops[place])
+        return self._epoch
 
     def _drawn(self, number: int) -> "_Epoch":
         """Draw the order and crops of a whole epoch and copy them to the device."""
@@ -144,6 +170,14 @@ class Regression:
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """All inputs and targets, (samples, width) each."""
+        return self.inputs, self.targets
+
+    def tables(self, step: int) -> Sequence[Tensor]:
+        """None: all batches are the same."""
+        return ()
+
+    def take(self, tables: Sequence[Tensor], place: Tensor) -> tuple[Tensor, Tensor]:
+        """All inputs and targets."""
         return self.inputs, self.targets
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:

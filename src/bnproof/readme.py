@@ -109,7 +109,7 @@ def experiments_table() -> str:
         if evidence is not None:
             about = evidence.provenance
             where = evidence.summary.split(" (measured")[0].removeprefix("On ")
-            setting = (about["scale"], about["precision"], where, about["measured"])
+            setting = (about["scale"], published.arithmetic(about), where, about["measured"])
             rows.append(row(f"`{claim.id}`", decide([evidence]), *setting))
     return "\n".join(rows)
 

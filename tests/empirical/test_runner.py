@@ -145,6 +145,17 @@ def test_the_precision_is_what_was_asked_for_and_part_of_the_key(tmp_path):
     assert [run["recipe"].get("precision") for run in short.runs] == ["bfloat16"] * 4
 
 
+def test_the_mode_is_what_was_asked_for_and_part_of_the_key(tmp_path, pretended_gpu, recorders):
+    with pretended_gpu:
+        settings = replace(SMOKE, device="cuda")
+        usual = measure(CLAIM, settings, root=tmp_path, seeds=1)
+        fast = measure(CLAIM, replace(settings, mode="fast"), root=tmp_path, seeds=1)
+    assert (usual.provenance["mode"], fast.provenance["mode"]) == ("exact", "fast")
+    assert {run["recipe"].get("mode") for run in usual.runs} == {None}
+    assert {run["recipe"].get("mode") for run in fast.runs} == {"fast"}
+    assert recorders
+
+
 def test_runs_say_what_was_trained_and_how_it_began(tmp_path):
     runs = measure(CLAIM, SMOKE, root=tmp_path).runs
     assert [run["recipe"]["seed"] for run in runs if "seed" in run["recipe"]] == [1, 1]

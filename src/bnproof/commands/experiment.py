@@ -100,6 +100,7 @@ def run(
     out: Path = OUT,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["float32", "bfloat16"] = "float32",
+    mode: Literal["exact", "fast"] = "exact",
     minutes: float | None = None,
     publish: bool = False,
     workers: Trainers = DEFAULT_TRAINERS,
@@ -126,6 +127,9 @@ def run(
         Device for PyTorch; auto uses a GPU if there is one.
     precision
         Precision of training. bfloat16 is faster on GPUs and processors that support it.
+    mode
+        How a GPU trains: exact uses full float32 in a fixed order, fast uses TF32 and CUDA graphs,
+        so that two runs agree only within rounding. fast needs a GPU.
     minutes
         Stop after this many minutes; the work can be resumed.
     publish
@@ -157,7 +161,10 @@ def run(
         data=data,
         device=workers.device(device),
         precision=precision,
+        mode=mode,
     )
+    if mode == "fast" and request.device == "cpu":
+        raise UserError("--mode fast: needs a GPU; leave it out to train on the CPU")
     deadline = _deadline(minutes)
     request.keep(out)
     return _carry_out([request], out, deadline, publish, workers)
@@ -241,9 +248,12 @@ class _ExperimentRun:
 
     def __init__(self, request: "Request", name: str, out: Path) -> None:
         from bnproof.scheduler.jobs import seeds
+        from bnproof.scheduler.packs import packed_seeds
 
         self.request, self.name, self.out = request, name, out
-        self.seeds = seeds(name, request.settings(), out.resolve(), count=request.seeds)
+        self.seeds = packed_seeds(
+            seeds(name, request.settings(), out.resolve(), count=request.seeds)
+        )
         self.unfinished = {seed.key for seed in self.seeds}
         self.failed = False  # or an unexpected verdict
 

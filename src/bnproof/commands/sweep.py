@@ -52,6 +52,7 @@ def sweep(
         Time limit per job in minutes; a job that exceeds it is stopped and can be resumed.
     """
     from bnproof.scheduler.drive import pending
+    from bnproof.scheduler.packs import packed
     from bnproof.sweep.plan import read
     from bnproof.sweep.trials import job_of
     from bnproof.theory.common import files
@@ -65,7 +66,7 @@ def sweep(
     trials = read(file, data)
     table = out / f"{file.stem}.csv"
     files.probe(table)
-    jobs = [job_of(trial, out.resolve(), resolved) for trial in trials]
+    jobs = packed([job_of(trial, out.resolve(), resolved) for trial in trials])
     engine = workers.start(len(pending(jobs)), resolved, memory=MEMORY, threads=workers.threads)
     limit = 60 * time_limit if time_limit else math.inf
     return _carry_out(trials, jobs, engine, table, retries, limit)

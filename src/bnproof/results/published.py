@@ -34,6 +34,7 @@ PLOT_DIGITS: Final = 3  # significant digits of quantities that are only plotted
 
 NOT_RECORDED: Final = "not recorded"  # in older records
 EARLIER: Final = "before its criteria and controls were fixed"
+OLDER: Final = {"precision": NOT_RECORDED, "mode": "exact"}  # the only mode that there was
 SHOWN: Final = ("processor", "capability", "gpu", "cuda", "cudnn")
 
 
@@ -115,7 +116,7 @@ def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
             series,
             where=f"{record['where']} (measured {about['measured']}{before}, scale "
             f"{record['scale']})",
-            provenance={"precision": NOT_RECORDED, **record["provenance"], **about},
+            provenance=OLDER | record["provenance"] | about,
         )
     except KeyError as missing:
         raise UserError(
@@ -132,13 +133,18 @@ def measured_before(experiment: Experiment, record: Mapping[str, Any]) -> bool:
 
 
 def machine(evidence: Evidence) -> str:
-    """Describe the device, threads, precision and duration of the measurements."""
+    """Describe the device, threads, precision, mode and duration of the measurements."""
     about = evidence.provenance
     names = [f"{name} {about[name]}" for name in SHOWN if name in about]
     return (
         f"{about['device']} ({', '.join(names)}), {about['threads']} threads, "
-        f"precision {about['precision']}, PyTorch {about['torch']}, {about['seconds']:.0f} s"
+        f"precision {arithmetic(about)}, PyTorch {about['torch']}, {about['seconds']:.0f} s"
     )
+
+
+def arithmetic(about: Mapping[str, Any]) -> str:
+    """The precision of training, and the mode unless it is the default."""
+    return str(about["precision"]) + (", fast" if about["mode"] == "fast" else "")
 
 
 def criteria_rows(evidence: Evidence) -> list[tuple[str, ...]]:

@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 
 from bnproof.empirical.data.load import EMBEDDED
 from bnproof.empirical.training.run_folder import config_of
-from bnproof.theory.claim import Precision, Scale, Settings
+from bnproof.theory.claim import Mode, Precision, Scale, Settings
 from bnproof.theory.common.checksum import canonical, digest, parse
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
@@ -25,7 +25,9 @@ class Request:
     seed: int
     data: str | None
     device: str
-    precision: Precision = "float32"  # missing in requests of older versions
+    # Missing in requests of older versions.
+    precision: Precision = "float32"
+    mode: Mode = "exact"
 
     def settings(self) -> Settings:
         """Return the settings for `bnproof.empirical.runner.measure`."""
@@ -36,6 +38,7 @@ class Request:
             seed=self.seed,
             data=data,
             precision=self.precision,
+            mode=self.mode,
         )
 
     def command(self, name: str) -> str:
@@ -49,6 +52,8 @@ class Request:
             words += ["--seed", str(self.seed)]
         if self.precision != "float32":
             words += ["--precision", self.precision]
+        if self.mode != "exact":
+            words += ["--mode", self.mode]
         return " ".join(words)
 
     def keep(self, out: Path) -> None:
@@ -81,13 +86,14 @@ def requests(out: Path) -> list[Request]:
 
 
 def _is_valid(request: Request) -> bool:
-    """Whether the fields have valid types and the precision is known."""
+    """Whether the fields have valid types, and precision and mode are known."""
     numbers = request.seed, 1 if request.seeds is None else request.seeds
     words = *request.ids, request.device
     return (
         all(type(n) is int and n >= 0 for n in numbers)
         and all(isinstance(w, str) for w in words)
         and request.precision in get_args(Precision)
+        and request.mode in get_args(Mode)
     )
 
 

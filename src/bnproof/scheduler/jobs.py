@@ -11,8 +11,9 @@ from bnproof.catalogue import load_claim
 from bnproof.empirical.data.load import load
 from bnproof.empirical.experiment import experiment_of
 from bnproof.empirical.runner import measure_seed, seeds_of, size_of, trial_config, trial_of
+from bnproof.empirical.training.arithmetic import exactly
 from bnproof.empirical.training.config import TrainingConfig
-from bnproof.empirical.training.loop import exactly, train
+from bnproof.empirical.training.loop import train
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data, LinearMap
 from bnproof.empirical.trial import UPDATE, Conduct, MissingError, Part, Trial, look_up
@@ -38,6 +39,8 @@ class Training(FolderJob):
         Maximum number of images to read; all if None.
     root, device
         Folder of all runs and device for PyTorch.
+    pack
+        A job that carries out this run together with others.
     """
 
     training_config: TrainingConfig
@@ -45,6 +48,7 @@ class Training(FolderJob):
     images: int | None
     root: Path
     device: str
+    pack: Job | None = None
 
     @property
     def name(self) -> str:
@@ -55,6 +59,11 @@ class Training(FolderJob):
     def cost(self) -> float:
         """Estimated time in seconds, proportional to the number of updates."""
         return UPDATE * self.training_config.steps
+
+    @property
+    def needs(self) -> Sequence[Job]:
+        """The pack, if it is in one."""
+        return () if self.pack is None else (self.pack,)
 
     def read(self) -> Data:
         """Load the images, or the linear map to be learnt."""
@@ -75,9 +84,13 @@ class Training(FolderJob):
         UserError
             If the code or the machine differs from that of the process that planned the job.
         """
+        self.reject_other_key()
+        train(self.training_config, self.read(), root=self.root, device=self.device, wait=-1)
+
+    def reject_other_key(self) -> None:
+        """Reject the job where its results would be in another folder; see `carry_out`."""
         here = self.training_config.config(self.read(), self.device)
         _reject_other_key(RunFolder(self.root, here), self.key)
-        train(self.training_config, self.read(), root=self.root, device=self.device, wait=-1)
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,8 @@ class Seed(FolderJob):
         Estimated time in seconds.
     user_claims
         Folder of user-defined claims.
+    packs
+        Jobs that carry out training runs of several seeds.
     """
 
     id: str
@@ -101,6 +116,12 @@ class Seed(FolderJob):
     root: Path
     cost: float = AT_INITIALISATION
     user_claims: Path | None = None
+    packs: tuple[Job, ...] = ()
+
+    @property
+    def needs(self) -> Sequence[Job]:
+        """The packs."""
+        return self.packs
 
     @property
     def name(self) -> str:
@@ -132,6 +153,19 @@ class Seed(FolderJob):
             raise WaitError(
                 [SharedPart(self, key, part.name, part.seconds) for key, part in parts]
             ) from None
+
+    def trainings(self) -> list[Training]:
+        """The training runs that the experiment asks for first and that are not done."""
+        claim, trial = self._parts(look_up)
+        with suppress(MissingError), exactly():
+            experiment_of(claim).run(trial)
+        data = None if self.settings.data is None else str(self.settings.data)
+        images = size_of(claim, self.settings).images
+        return [
+            Training(part.training_config, data, images, self.root, self.settings.device)
+            for part in trial.missing.values()
+            if part.training_config is not None
+        ]
 
     def carry_out_part(self, key: str) -> None:
         """Run one part of the experiment, given the name of its folder."""

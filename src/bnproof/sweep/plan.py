@@ -28,7 +28,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 from bnproof.catalogue import experiment
 from bnproof.empirical.networks.table import FAMILIES
 from bnproof.empirical.training.config import TrainingConfig
-from bnproof.theory.claim import Precision, Scale
+from bnproof.theory.claim import Mode, Precision, Scale
 from bnproof.theory.common.errors import UserError, one_of, valid_seed, whole
 
 Fields = dict[str, Any]
@@ -44,7 +44,14 @@ WORDS: Final[Mapping[type, str]] = {
 }
 LIMIT: Final = 100_000  # per file
 IMAGES: Final[Hints] = {"data": str, "images": int}
-EXPERIMENT: Final[Hints] = {"id": str, "scale": str, "seed": int, "data": str, "precision": str}
+EXPERIMENT: Final[Hints] = {
+    "id": str,
+    "scale": str,
+    "seed": int,
+    "data": str,
+    "precision": str,
+    "mode": str,
+}
 
 
 @dataclass(frozen=True)
@@ -191,10 +198,11 @@ def training_config(fields: Mapping[str, Any]) -> TrainingConfig:
 
 def _experiment(fields: Fields) -> Fields:
     """Validate the fields of one seed of an experiment."""
-    fields = {"scale": "quick", "seed": 0, "precision": "float32"} | fields
+    fields = {"scale": "quick", "seed": 0, "precision": "float32", "mode": "exact"} | fields
     fields = _typed(fields, EXPERIMENT, ["id"])
     one_of("scale", fields["scale"], [scale.value for scale in Scale])
     one_of("precision", fields["precision"], get_args(Precision))
+    one_of("mode", fields["mode"], get_args(Mode))
     valid_seed("seed", fields["seed"])
     experiment(fields["id"])
     return fields

@@ -24,6 +24,8 @@ def job_of(trial: GridPoint, out: Path, device: str) -> Training | Seed:
         seed=fields["seed"],
         data=None if data is None else Path(data),
         device=device,
+        precision=fields["precision"],
+        mode=fields["mode"],
     )
     return Seed(fields["id"], settings, out)
 

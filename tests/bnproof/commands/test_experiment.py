@@ -107,16 +107,23 @@ def test_the_precision_is_part_of_the_command(run, tmp_path):
     assert asked.command(CHEAP).endswith("--scale smoke --precision bfloat16")
 
 
-def test_a_request_of_before_there_was_a_precision_is_read(tmp_path):
+def test_the_mode_is_part_of_the_command(tmp_path):
+    Request((CHEAP,), "smoke", None, 0, None, "cuda", mode="fast").keep(tmp_path)
+    (asked,) = requests(tmp_path)
+    assert asked.settings().mode == "fast"
+    assert asked.command(CHEAP).endswith("--scale smoke --mode fast")
+
+
+def test_a_request_of_before_there_were_a_precision_and_a_mode_is_read(tmp_path):
     Request((CHEAP,), "smoke", None, 0, None, "cpu").keep(tmp_path)
     (path,) = (tmp_path / "requests").iterdir()
     fields = json.loads(path.read_text())
-    del fields["precision"]
+    del fields["precision"], fields["mode"]
     path.unlink()
     text = canonical(fields)
     (path.parent / f"{digest(text.encode())}.json").write_text(text)
     (asked,) = requests(tmp_path)
-    assert asked.precision == "float32"
+    assert (asked.precision, asked.mode) == ("float32", "exact")
 
 
 def test_publish_writes_a_copy(run, tmp_path, monkeypatch):
@@ -130,6 +137,7 @@ def test_publish_writes_a_copy(run, tmp_path, monkeypatch):
     assert record["environment"]["torch"]
     assert record["environment"]["processor"]
     assert record["provenance"]["precision"] == "float32"
+    assert record["provenance"]["mode"] == "exact"
 
 
 def test_an_installed_package_publishes_nothing(run, tmp_path, monkeypatch):
@@ -171,6 +179,8 @@ def test_a_verdict_that_is_not_the_expected_one_gives_status_1(run, monkeypatch)
         (("resume", "--engine", "slurm"), "slurm"),
         (("run", CHEAP, "--scale", "huge"), "huge"),
         (("run", CHEAP, "--precision", "float16"), "float16"),
+        (("run", CHEAP, "--mode", "quick"), "quick"),
+        (("run", CHEAP, "--mode", "fast", "--device", "cpu"), "--mode fast: needs a GPU"),
         (("run", CHEAP, "--data", "nowhere"), "nowhere"),
         (("run", CHEAP, "--scale", "smoke", "--out", "/proc/none"), "cannot write /proc/none"),
         (("resume",), "nothing to resume"),

@@ -102,8 +102,10 @@ def test_a_bad_trial_is_one_line_of_the_table(run, tmp_path) -> None:
 
 
 def test_an_experiment_is_looked_up_where_it_is_kept(tmp_path) -> None:
-    fields = {"id": "bjorck_fig2", "scale": "smoke", "seed": 3}
-    job = job_of(GridPoint("experiment", fields, {}), tmp_path, "cpu")
+    fields = {"id": "bjorck_fig2", "scale": "smoke", "seed": 3, "precision": "bfloat16"}
+    job = job_of(GridPoint("experiment", fields | {"mode": "fast"}, {}), tmp_path, "cuda")
+    assert (job.settings.precision, job.settings.mode) == ("bfloat16", "fast")
+    job = job_of(GridPoint("experiment", fields | {"mode": "exact"}, {}), tmp_path, "cpu")
     assert not job.done()
     job.carry_out()
     result = job.run.result()

@@ -67,9 +67,15 @@ def test_what_computed_it_is_in_words(record):
     assert ", 1 threads, precision float32, PyTorch " in words
     old = {name: value for name, value in record.items() if name != "runs"}
     old["environment"] = {"threads": 1, "device": "cpu"}
-    old["provenance"] = {n: v for n, v in record["provenance"].items() if n != "precision"}
-    words = published.machine(published.judged(CLAIMS[CHEAP], old))
+    added = ("precision", "mode")
+    old["provenance"] = {n: v for n, v in record["provenance"].items() if n not in added}
+    evidence = published.judged(CLAIMS[CHEAP], old)
+    assert evidence.provenance["mode"] == "exact"
+    words = published.machine(evidence)
     assert words.startswith("cpu (processor not recorded), 1 threads, precision not recorded, ")
+    fast = record | {"provenance": record["provenance"] | {"mode": "fast"}}
+    words = published.machine(published.judged(CLAIMS[CHEAP], fast))
+    assert ", precision float32, fast, PyTorch " in words
 
 
 def test_what_is_written_is_read_and_judged_alike(record, tmp_path):

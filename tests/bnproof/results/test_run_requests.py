@@ -7,9 +7,14 @@ from bnproof.theory.claim import Scale, Settings
 
 
 def test_settings_are_those_of_the_request() -> None:
-    asked = Request(("a",), "paper", 3, 7, "/data", "cuda", "bfloat16")
+    asked = Request(("a",), "paper", 3, 7, "/data", "cuda", "bfloat16", "fast")
     assert asked.settings() == Settings(
-        scale=Scale.PAPER, device="cuda", seed=7, data=Path("/data"), precision="bfloat16"
+        scale=Scale.PAPER,
+        device="cuda",
+        seed=7,
+        data=Path("/data"),
+        precision="bfloat16",
+        mode="fast",
     )
     assert Request(("a",), "smoke", None, 0, None, "cpu").settings().data is None
 

@@ -67,7 +67,7 @@ def test_experiments() -> None:
     text = '[experiment]\nscale = "smoke"\n[grid]\nid = ["bjorck_fig2"]\nseed = [3, 4]\n'
     (first, second) = trials(text, data="digits")
     said = {"id": "bjorck_fig2", "scale": "smoke", "seed": 3, "data": "digits"}
-    assert first.fields == said | {"precision": "float32"}
+    assert first.fields == said | {"precision": "float32", "mode": "exact"}
     assert second.point == {"id": "bjorck_fig2", "seed": 4}
 
 
@@ -114,6 +114,10 @@ def test_data_of_the_call_goes_before_those_of_the_file() -> None:
         (
             '[experiment]\nid = "bjorck_fig2"\nprecision = "half"\n' + GRID,
             "precision 'half': must be one of float32, bfloat16",
+        ),
+        (
+            '[experiment]\nid = "bjorck_fig2"\nmode = "quick"\n' + GRID,
+            "mode 'quick': must be one of exact, fast",
         ),
         ("[experiment]\n" + GRID, "id is missing"),
         (

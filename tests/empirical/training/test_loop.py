@@ -270,7 +270,7 @@ def test_plateau_waits_for_epochs_without_progress(images, monkeypatch) -> None:
     for step in range(1, 2 * PATIENCE * trainer.task.epoch_steps + 1):
         trainer.progress.step = step
         trainer.progress.count(step, 1.0, trainer.training_config, trainer.task.epoch_steps)
-        trainer._schedule()
+        trainer.schedule()
         rates.append(trainer.optimiser.param_groups[0]["lr"])
     assert rates[PATIENCE * trainer.task.epoch_steps - 2] == RECIPE.rate
     assert rates[PATIENCE * trainer.task.epoch_steps - 1] == pytest.approx(RECIPE.rate / 10)
