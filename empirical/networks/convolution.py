@@ -45,11 +45,13 @@ def _matrix_instructions() -> bool:
 
 def _side_by_side(x: Tensor, together: int) -> Tensor:
     """(b, c, h, w) as (b/together, c, h, together (w + 1)), channels last."""
-    padded = functional.pad(x, (0, 1)).unflatten(0, (-1, together))  # n, together, c, h, w + 1
-    return padded.permute(0, 3, 1, 4, 2).flatten(2, 3).permute(0, 3, 1, 2)
+    padded = functional.pad(x, (0, 1))
+    groups = padded.view(-1, together, *padded.shape[1:])  # n, together, c, h, w + 1
+    return groups.permute(0, 3, 1, 4, 2).flatten(2, 3).permute(0, 3, 1, 2)
 
 
 def _apart(y: Tensor, together: int) -> Tensor:
     """Invert `_side_by_side`."""
-    images = y.unflatten(3, (together, -1))[..., :-1]  # n, c, h, together, w
+    count, channels, height, width = y.shape
+    images = y.view(count, channels, height, together, width // together)[..., :-1]
     return images.permute(0, 3, 2, 4, 1).flatten(0, 1).contiguous().permute(0, 3, 1, 2)
