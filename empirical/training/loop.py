@@ -75,7 +75,7 @@ class Trainer:
             lr=training_config.rate,
             momentum=training_config.momentum,
             weight_decay=training_config.decay,
-            fused=device == "cpu" or None,  # one loop instead of several calls per parameter
+            fused=True,  # one loop instead of several calls per parameter
         )
 
     @cached_property
