@@ -11,6 +11,7 @@ from torch.nn import functional
 from bnproof.empirical.data.images import SIDE, Images
 
 PAD: Final = 4  # pixels by which a crop may move (He et al. 2015, section 4.2)
+PADDED: Final = SIDE + 2 * PAD
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,16 @@ class Pixels:
     def __init__(self, images: Images, device: str) -> None:
         mean, deviation = images.moments
         self.mean, self.deviation = mean.to(device), deviation.to(device)
-        self.device = device
-        # Channels last, so that a gathered batch has the layout that is fastest for convolutions.
-        padded = functional.pad(images.train.pixels, (PAD, PAD, PAD, PAD))
-        self.padded = padded.permute(0, 2, 3, 1).contiguous().to(device)
-        # Marks the padding, which must be 0 after standardisation.
-        self.inside = functional.pad(torch.ones(SIDE, SIDE, dtype=torch.bool), (PAD,) * 4).to(
-            device
+        # Of the colours of a row of pixels, so that arithmetic runs along whole rows.
+        self._row_mean, self._row_deviation = (
+            moment.flatten().repeat(SIDE) for moment in (self.mean, self.deviation)
         )
+        self.device = device
+        # A pixel is one word of three colours and a 1 that tells it from padding, which must be 0
+        # after standardisation.
+        coloured = functional.pad(images.train.pixels, (0, 0, 0, 0, 0, 1), value=1)
+        padded = functional.pad(coloured, (PAD,) * 4).permute(0, 2, 3, 1).contiguous()
+        self._words = padded.view(torch.int32).flatten().to(device)
         self.labels = images.train.labels.to(device)
         self.along = torch.arange(SIDE).to(device)
 
@@ -87,8 +90,11 @@ class Pixels:
             across = torch.where(crops.mirrored, self.along.flip(0), self.along)
             y = (crops.corners[:, :1] + self.along)[:, :, None]
             x = (crops.corners[:, 1:] + across)[:, None, :]
-        values = self.padded[rows[:, None, None], y, x].permute(0, 3, 1, 2).float()
-        values = (values / 255 - self.mean) / self.deviation
+        places = (rows[:, None, None] * PADDED + y) * PADDED + x
+        pixels = self._words[places].view(torch.uint8).view(*places.shape, 4)
+        colours = pixels[..., :3].float().view(len(rows), SIDE, 3 * SIDE)
+        values = colours.div_(255).sub_(self._row_mean).div_(self._row_deviation)
+        values = values.view(len(rows), SIDE, SIDE, 3)
         if crops is not None:
-            values = values * self.inside[y, x][:, None]
-        return values, self.labels[rows]
+            values.mul_(pixels[..., 3:])
+        return values.permute(0, 3, 1, 2), self.labels[rows]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bnproof.empirical.networks.convolution import Convolution
 from bnproof.empirical.networks.initialisation import Initialisation, draw
 from bnproof.empirical.networks.layered import NONLINEARITIES, Network, Nonlinearity
 from bnproof.empirical.networks.norms import NoiseOf, Norm, Normalisation
@@ -39,7 +40,7 @@ class VGG(Network):
         outer = [width * multiple for block in blocks for multiple in block]
         inner = [3, *outer[:-1]]
         convolutions = [
-            nn.Conv2d(a, b, 3, padding=1, bias=not norm.shifts)
+            Convolution(a, b, 3, padding=1, bias=not norm.shifts)
             for a, b in zip(inner, outer, strict=True)
         ]
         units = outer[-1]
@@ -59,9 +60,12 @@ class VGG(Network):
         for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=False), 1):
             if number == self.convolutions + 1:
                 x = x.flatten(1)
-            x = activate(norm(layer(x)))
+            x = norm(layer(x))
             if number in self.pooled:
+                # Every nonlinearity increases, so its maximum is that of its argument; it is
+                # evaluated for a quarter of the values.
                 x = functional.max_pool2d(x, 2)
+            x = activate(x)
         logits: Tensor = self.layers[-1](x)
         return logits
 

@@ -19,6 +19,7 @@ from cyclopts.exceptions import UnusedCliTokensError
 import bnproof
 from bnproof.commands.common import convert_exactly
 from bnproof.scheduler.options import DEFAULT_WORKERS, Workers
+from bnproof.scheduler.resources import use_large_pages
 from bnproof.theory.common import interrupts
 from bnproof.theory.common.errors import UserError, not_importable, require, valid_seed
 
@@ -267,6 +268,7 @@ def main() -> None:
     # OpenMP reads this when PyTorch is loaded: waiting threads sleep.  By default they spin, which
     # on a busy machine takes processor time from the threads that they wait for.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    use_large_pages()
     _require_output()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

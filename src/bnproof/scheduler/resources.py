@@ -16,6 +16,7 @@ THREADS: Final = (
     "OPENBLAS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+LARGE_PAGES: Final = Path("/sys/kernel/mm/transparent_hugepage")  # on Linux
 
 
 def limit_threads(count: int) -> None:
@@ -25,6 +26,16 @@ def limit_threads(count: int) -> None:
     """
     for name in THREADS:
         os.environ.setdefault(name, str(count))
+
+
+def use_large_pages() -> None:
+    """Let PyTorch, if imported later, request large pages of memory, where the system has them.
+
+    Activations of a training step are too large for caches, and with pages of 4 KiB much time is
+    spent looking up addresses.  The environment may set it otherwise.
+    """
+    if LARGE_PAGES.exists():
+        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def threads(count: int) -> int:

@@ -1,5 +1,7 @@
 """Cores, memory and GPUs: what is counted, and what is refused."""
 
+import os
+
 import pytest
 
 from bnproof.scheduler import resources
@@ -97,3 +99,17 @@ def test_environments() -> None:
     assert one == dict.fromkeys(resources.THREADS, "3") | {"CUDA_VISIBLE_DEVICES": "0"}
     assert other["CUDA_VISIBLE_DEVICES"] == "1"
     assert resources.environments(1, 1, []) == [dict.fromkeys(resources.THREADS, "1")]
+
+
+def test_large_pages_where_the_system_has_them(tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    monkeypatch.setattr(resources, "LARGE_PAGES", tmp_path / "missing")
+    resources.use_large_pages()
+    assert "THP_MEM_ALLOC_ENABLE" not in os.environ
+    monkeypatch.setattr(resources, "LARGE_PAGES", tmp_path)
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "0")
+    resources.use_large_pages()
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == "0"
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE")
+    resources.use_large_pages()
+    assert os.environ.pop("THP_MEM_ALLOC_ENABLE") == "1"

@@ -1,5 +1,6 @@
 """The training loop: the same numbers however often it is stopped, and divergence as a result."""
 
+import io
 import json
 import os
 import signal
@@ -232,6 +233,29 @@ def test_the_step_is_that_of_pytorch_written_out(images) -> None:
     assert trainer.update() == pytest.approx(loss.item(), rel=1e-5)
     expected = before - training_config.rate * (gradient + training_config.decay * before)
     torch.testing.assert_close(weight.detach(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_optimiser_is_pytorchs_also_after_a_restart(images) -> None:
+    """One loop over all entries of a kernel, which must be stored in the order of its momentum."""
+    trainer, plain = Trainer(RECIPE, images), Trainer(RECIPE, images)
+    plain.optimiser = torch.optim.SGD(
+        plain.model.parameters(),
+        lr=RECIPE.rate,
+        momentum=RECIPE.momentum,
+        weight_decay=RECIPE.decay,
+        foreach=False,
+    )
+    for _ in range(2):
+        for one in (trainer, plain):
+            one.update()
+        saved = io.BytesIO()
+        torch.save(trainer.state(), saved)
+        saved.seek(0)
+        trainer = Trainer(RECIPE, images)
+        trainer.load(torch.load(saved, weights_only=True))
+    expected = plain.model.state_dict()
+    for key, value in trainer.model.state_dict().items():
+        torch.testing.assert_close(value, expected[key], rtol=1e-4, atol=1e-6)
 
 
 def test_a_step_trains_whatever_mode_the_network_was_left_in(images) -> None:
