@@ -136,10 +136,11 @@ def test_a_false_statement_is_not_reproduced_if_its_positive_control_passes():
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_numbers_that_are_not_finite_tell_nothing(number):
-    for toys in (measured(without=number), measured(control=number)):
+    for toys, holds in ((measured(without=number), None), (measured(control=number), True)):
         evidence = judge(TOY, toys, where="toys")
-        assert evidence.holds is None
+        assert evidence.holds is holds
         assert not evidence.control_differs
+        assert evidence.reason == "a number is not finite"
         json.dumps(evidence.numbers, allow_nan=False)
 
 
