@@ -145,7 +145,8 @@ def _result(claim: Claim, evidence: Evidence) -> str:
         f"**{decide([evidence])}** at scale {about['scale']}. `{about['command']}`, "
         f"{about['data set']}, {len(about['seeds'])} seeds (confidence "
         f"{about[CONFIDENCE]:.1%}), {published.machine(evidence)}, "
-        f"{about['measured']}, commit {about['commit']}. {published.controls_in_words(evidence)}.",
+        f"{about['measured']}{_mark(evidence)}, commit {about['commit']}. "
+        f"{published.controls_in_words(evidence)}.",
         "",
         row(*columns),
         "|" + "---|" * len(columns),
@@ -155,6 +156,11 @@ def _result(claim: Claim, evidence: Evidence) -> str:
     if printed:
         rows += ["", "| quantity | printed in the source | measured |", "|---|---|---|", *printed]
     return "\n".join([*rows, "", claim.remark])
+
+
+def _mark(evidence: Evidence) -> str:
+    """What is said of measurements that are older than the protocol they are judged by."""
+    return f" ({published.EARLIER})" if published.EARLIER in evidence.summary else ""
 
 
 def replace(text: str, name: str, content: str) -> str:
