@@ -170,7 +170,9 @@ class Receiver:
         """Write what arrives; show the progress on a terminal."""
         have, size = start, self.remote.size
         bar = tqdm(total=size, initial=start, unit="B", unit_scale=True, leave=False, disable=None)
-        with self.part.open("ab" if start else "wb") as file, bar:
+        if not start:
+            self.part.write_bytes(b"")
+        with self.part.open("ab") as file, bar:
             while have < size:
                 chunk = _next(response, min(CHUNK, size - have))
                 if not chunk:

@@ -16,6 +16,7 @@ from bnproof import cli
 from bnproof.empirical.training.run_folder import RunFolder, digest
 from bnproof.report import document
 from bnproof.results import published
+from bnproof.theory.common.commit import commit
 
 MOST = 300.0  # seconds; what takes longer hangs
 
@@ -161,6 +162,7 @@ def confined(watch: Callback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(folder)
     monkeypatch.setenv("BNPROOF_CACHE", str(folder / "cache"))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))  # PyTorch makes it
+    commit()  # asks git once per process
     watch.seen, watch.root = [], folder.resolve()
     try:
         with _prompt():

@@ -25,7 +25,7 @@ import bnproof.report.page
 import bnproof.sweep.trials  # noqa: F401  # so that no child imports it
 from bnproof import catalogue, cli
 from bnproof.empirical.data.load import load
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Control, Criterion, Experiment
 from bnproof.empirical.training import loop as training
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.provenance import code_of
@@ -137,7 +137,7 @@ CLAIM = Claim(
         Experiment(
             run=_measured,
             criteria=(Criterion(net=WITHOUT, quantity="loss", words="loss", at_most=1e9),),
-            control="a small rate",
+            controls=(Control("a small rate", passes=False),),
             draw=_draw,
             data="a map",
             sizes={Scale.SMOKE: Size(batch=8, seeds=2, updates=4, images=40)},

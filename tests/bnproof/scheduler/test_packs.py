@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Criterion, Experiment
+from bnproof.empirical.experiment import CONTROL, WITH, WITHOUT, Control, Criterion, Experiment
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.trial import Size
 from bnproof.scheduler import packs
@@ -89,7 +89,7 @@ def test_seeds_of_an_experiment_share_packs(
     experiment = Experiment(
         run=measured,
         criteria=(Criterion(net=WITH, quantity="accuracy", words="accuracy", at_most=2),),
-        control="made up",
+        controls=(Control("made up", passes=False),),
         draw=lambda fig, evidence: "",
         sizes=dict.fromkeys(Scale, size),
     )
