@@ -127,6 +127,9 @@ def test_a_request_of_before_there_were_a_precision_and_a_mode_is_read(tmp_path)
 
 
 def test_publish_writes_a_copy(run, tmp_path, monkeypatch):
+    checkout = tmp_path / "src/bnproof/results/published"
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setattr("bnproof.results.record_files.FOLDER", checkout)
     monkeypatch.setattr(published.write, "__defaults__", (tmp_path / "published",))
     status, out, _ = run("run", CHEAP, "--scale", "smoke", "--seeds", 2, "--jobs", 1, "--publish")
     assert status == 0
