@@ -94,13 +94,17 @@ class Sweep(NamedTuple):
 
     @property
     def largest(self) -> float:
-        """Largest rate at which, as at all smaller ones, it learns; else half the smallest."""
-        reached = min(self.runs) / 2
-        for rate in sorted(self.runs):
-            if not learns(self.runs[rate]):
-                break
-            reached = rate
-        return reached
+        """Largest rate at which it learns; half the smallest if there is none.
+
+        Each rate is judged by itself: one that is too small to learn in the given number of updates
+        says nothing about larger ones.
+        """
+        return max(self.learnt, default=min(self.runs) / 2)
+
+    @property
+    def learnt(self) -> list[float]:
+        """The rates at which it learns."""
+        return [rate for rate, run in self.runs.items() if learns(run)]
 
     @property
     def best(self) -> float:
@@ -128,12 +132,12 @@ def sweep(trial: Trial, norm: Norm, init: Initialisation) -> Sweep:
 def pairs(trial: Trial, init: Initialisation) -> Mapping[str, Pair]:
     """Runs to compare, for each network.
 
-    The shared rate is the largest at which, as at all smaller ones, both learn, or the smallest
-    rate if there is none.  The control is trained at that rate.
+    The shared rate is the largest at which both learn, or the smallest rate if there is none.  The
+    control is trained at that rate.
     """
     sweeps = {WITH: sweep(trial, "batch", init), WITHOUT: sweep(trial, "none", init)}
-    least = min(RATES[trial.scale])
-    matched = max(least, min(runs.largest for runs in sweeps.values()))
+    both = set(sweeps[WITH].learnt) & set(sweeps[WITHOUT].learnt)
+    matched = max(both, default=min(RATES[trial.scale]))
     chosen = {net: Pair(runs.runs[matched], runs.runs[runs.best]) for net, runs in sweeps.items()}
     flat = vgg(trial, "none", matched, init, gain=SMALL)
     return {**chosen, CONTROL: Pair(flat, flat)}

@@ -60,8 +60,7 @@ def draw(m: Medians) -> Plot:
         title=f"Largest rate that learns: {words}",
         text=(
             "Final test accuracy against the learning rate, medians and ranges over seeds. The "
-            f"largest rate at which, as at all smaller ones, the accuracy is {100 * LEARNS:.0f} % "
-            f"or more: {words}."
+            f"largest rate at which the accuracy is {100 * LEARNS:.0f} % or more: {words}."
         ),
     )
 
