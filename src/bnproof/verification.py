@@ -89,7 +89,10 @@ def gather(claim: Claim, settings: Settings, runs: Path | None = None) -> list[E
     if known is None:
         return new
     larger = SCALES.index(known.provenance["scale"]) > SCALES.index(settings.scale)
-    return [known, *map(unless_open, new)] if larger else [*new, unless_open(known)]
+    # What was published may have more seeds, and was measured on the source's images.
+    if larger or not known.reason:
+        return [known, *map(unless_open, new)]
+    return [*new, unless_open(known)]
 
 
 def unless_open(evidence: Evidence) -> Evidence:
