@@ -7,6 +7,7 @@ absolute values of the terms that cancel, where each symbol enters with its own 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final
 
 import sympy as sp
@@ -69,10 +70,14 @@ def compare(relation: sp.Basic, measured: Measurements, mask: Tensor | None = No
     kind = torch.finfo(measured.value(next(iter(symbols))).dtype)
     floor = kind.tiny / kind.eps
     sizes = {a: arrange(measured.magnitude(a), a, axes) + floor for a in symbols}
-    sides = _evaluate(relation.args, values)
+    # Each side is the sum of its expanded terms, whose sizes scale the error: a product such as
+    # (1 - (a - b)/a) c would round by more than b/a c, the only term that is left of it.
+    left, right = terms(relation.lhs), terms(relation.rhs)
+    every = (*left, *right)
+    parts = _evaluate(every, values)
+    sides = [reduce(torch.add, some) for some in (parts[: len(left)], parts[len(left) :])]
     difference = sides[0] - sides[1]
     # |term| evaluated on magnitudes: each term is a monomial, up to fixed functions.
-    every = (*terms(relation.lhs), *terms(relation.rhs))
     # A term without symbols is evaluated on the CPU, whatever the device of the instances.
     absolute = (term.abs().to(difference.device) for term in _evaluate(every, sizes))
     scale = torch.stack(torch.broadcast_tensors(*absolute)).sum(0)

@@ -193,7 +193,11 @@ _MAGNITUDES |= {
 }
 
 _MAGNITUDES |= {
-    cur.shrink: lambda q: (q.variance + q.problems.gamma**2).squeeze(-1),
+    # The variance of a nearly constant batch loses digits, as yhat does.
+    cur.shrink: lambda q: (
+        q.variance.squeeze(-1) * (q.yhat.abs() * q.hat_terms).mean(-1)
+        + q.problems.gamma.squeeze(-1) ** 2
+    ),
     cur.qKq: lambda q: _through(q.at_hat.abs(), q.K_terms),
     **{symbol: _formed_terms(a, b) for (a, b), symbol in sym.FORM.items() if {a, b} & {"h", "k"}},
     sym.h1: lambda q: q.X.abs().sum(1),

@@ -117,6 +117,18 @@ def test_the_domain_selects_eps_and_problems() -> None:
     assert 0.2 < share < 0.8
 
 
+def test_sides_that_cancel_are_evaluated_term_by_term() -> None:
+    """Of ``1 - (s^2 - gamma^2)/s^2`` only gamma^2/s^2 is left, far below the rounding of 1."""
+    measured = Measured(draw(200, 8, "cross-entropy", 3))
+    share = sym.gamma**2 / sym.s**2
+    measured.problems.gamma.mul_(1e-7)  # so that the share is about 1e-14
+    cancelling = (1 - (sym.s**2 - sym.gamma**2) / sym.s**2) * sym.gg
+    found = check.compare(sp.Eq(cancelling, share * sym.gg, evaluate=False), measured)
+    assert not found.violated.any()
+    wrong = check.compare(sp.Eq(cancelling, share * sym.gg * (1 + 1e-9), evaluate=False), measured)
+    assert wrong.violated.all()
+
+
 @pytest.mark.parametrize("claim", [santurkar_4_1_eps.CLAIM, bn_jacobian.CLAIM], ids=lambda c: c.id)
 def test_the_figure_shows_statement_and_control(claim: Claim) -> None:
     """And for an inequality, below, how tight it is."""
