@@ -7,11 +7,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bnproof.empirical.experiment import WITH, Control
 from bnproof.empirical.trial import Trained
 
 SHOWN: Final = 40  # maximum number of evaluations in a figure and a published record
 STAGES: Final = 4
 CEILING: Final = 1e12  # replaces larger and non-finite values
+
+# What `recorded` reads with ``control=True``.
+OWN_GRADIENT: Final = Control(
+    "the same networks under the loss half the squared length of all normalised activations, whose "
+    "gradient is the activation",
+    passes=True,
+    made_of=WITH,
+)
 
 Array = NDArray[np.float64]
 Steps = NDArray[np.int64]

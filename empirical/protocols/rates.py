@@ -15,6 +15,7 @@ from typing import Final
 from bnproof.empirical.trial import Trained
 
 CHANCE: Final = 0.1  # accuracy in ten classes
+GUESSING: Final = "a network that guesses"  # part of a control
 CHANCE_LOSS: Final = math.log(10)
 # How far the mean loss must be below it; over 200 batches of 16 that of a constant output
 # fluctuates by about 0.005.  Accuracies need more updates: on 500 images a network trained on

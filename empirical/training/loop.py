@@ -33,13 +33,13 @@ from bnproof.empirical.training.arithmetic import exactly, fastest
 from bnproof.empirical.training.callbacks import callback
 from bnproof.empirical.training.config import DROP, MILESTONES, TrainingConfig
 from bnproof.empirical.training.graphs import GraphedStep, recorder
-from bnproof.empirical.training.interrupts import stoppable
 from bnproof.empirical.training.progress import Progress
 from bnproof.empirical.training.provenance import surroundings
 from bnproof.empirical.training.run_folder import RunFolder, State, plain
 from bnproof.empirical.training.tasks import Data, task
 from bnproof.theory.common.commit import commit
 from bnproof.theory.common.errors import UserError
+from bnproof.theory.common.interrupts import collected
 
 EVERY: Final = 30.0  # seconds between checkpoints
 READ: Final = 50  # steps on a GPU between two readings of the losses
@@ -315,7 +315,7 @@ def train(
         keep_memory()
         torch.manual_seed(training_config.seed)
         trainer = Trainer(training_config, data, device)
-        with stoppable() as wish:
+        with collected() as wish:
             begin(run, trainer)
 
             def stop() -> bool:

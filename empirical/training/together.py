@@ -20,12 +20,12 @@ from bnproof.empirical.networks.table import Noise, PowerNorm, build
 from bnproof.empirical.training.arithmetic import exactly, fastest
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.graphs import recorder
-from bnproof.empirical.training.interrupts import stoppable
 from bnproof.empirical.training.loop import EVERY, Trainer, begin, finish
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.stack import Stack
 from bnproof.empirical.training.tasks import Classification, Data, LinearMap
 from bnproof.theory.common.errors import UserError
+from bnproof.theory.common.interrupts import collected
 
 # Ours, not measured on a GPU yet: up to how many weights networks are stacked, and how many.
 NARROW: Final = 2_000_000
@@ -93,7 +93,7 @@ def train_together(
             held.enter_context(run.held(wait))
         held.enter_context(torch.random.fork_rng(devices=[]))
         held.enter_context(exactly())
-        wish = held.enter_context(stoppable())
+        wish = held.enter_context(collected())
 
         def stop(step: int) -> bool:
             reached = until is not None and step >= until

@@ -45,6 +45,21 @@ def kept() -> Iterator[None]:
 
 
 @contextmanager
+def collected() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in a list instead of acting on them."""
+    arrived: list[int] = []
+    before = {
+        number: signal.signal(number, lambda received, _: arrived.append(received))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield arrived
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def deferred() -> Iterator[None]:
     """Postpone SIGINT and SIGTERM to the end of a block that must not stay half done.
 
@@ -53,16 +68,8 @@ def deferred() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    arrived: list[int] = []
-    before = {
-        number: signal.signal(number, lambda received, _: arrived.append(received))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with collected() as arrived:
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if arrived:
         signal.raise_signal(arrived[0])
 

@@ -16,7 +16,7 @@ from bnproof.empirical.experiment import (
 )
 from bnproof.empirical.figures.panels import Curves, Image
 from bnproof.empirical.figures.plot import Medians, Plot, declared
-from bnproof.empirical.protocols.curves import recorded
+from bnproof.empirical.protocols.curves import OWN_GRADIENT, recorded
 from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Verdict
@@ -138,14 +138,7 @@ CLAIM = Claim(
             ),
             fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
-                Control(
-                    (
-                        "the same networks under the loss half the squared length of all "
-                        "normalised activations, whose gradient is the activation"
-                    ),
-                    passes=True,
-                    made_of=WITH,
-                ),
+                OWN_GRADIENT,
                 Control(
                     "the expected share of a gradient that is independent of the activations",
                     passes=False,

@@ -16,7 +16,7 @@ from bnproof.empirical.experiment import (
 )
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
-from bnproof.empirical.protocols.curves import recorded
+from bnproof.empirical.protocols.curves import OWN_GRADIENT, recorded
 from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Verdict
@@ -101,14 +101,7 @@ CLAIM = Claim(
             ),
             fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
             controls=(
-                Control(
-                    (
-                        "the same networks under the loss half the squared length of all "
-                        "normalised activations, whose gradient is the activation"
-                    ),
-                    passes=True,
-                    made_of=WITH,
-                ),
+                OWN_GRADIENT,
                 Control(
                     "a term of random sign, which lowers half of the curvatures",
                     passes=False,

@@ -22,14 +22,13 @@ from bnproof.empirical.protocols.matched_rates import (
     panels,
     train,
 )
-from bnproof.empirical.protocols.rates import CHANCE
+from bnproof.empirical.protocols.rates import CHANCE, GUESSING
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
 GAIN: Final = "gain over BN at rate 0.003"
 LOSS: Final = "loss against BN at rate 0.003"
-GUESSING: Final = "a network that guesses"
 CLEAR: Final = 0.01
 
 

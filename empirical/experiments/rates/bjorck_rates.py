@@ -19,7 +19,7 @@ from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.protocols.bjorck import NETWORKS, SIZES, resnet
-from bnproof.empirical.protocols.rates import CHANCE, LEARNT, accuracy
+from bnproof.empirical.protocols.rates import CHANCE, GUESSING, LEARNT, accuracy
 from bnproof.empirical.training.tasks import Data
 from bnproof.empirical.trial import DEPTH, Networks, Size, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
@@ -43,7 +43,6 @@ TRAINING: Final = {
 }
 ACCURACY: Final = "test accuracy"
 LARGEST: Final = "largest rate that learns"
-GUESSING: Final = "a network that guesses"
 BELOW: Final = 1e-5  # replaces the largest rate if the network learns at none
 
 
