@@ -252,7 +252,7 @@ def judge(
             **(provenance or {}),
             CONFIDENCE: confidence(count),
         },
-        reason=_reason(rows, controls, seeds=count),
+        reason=_reason(rows, controls, holds=holds, seeds=count),
         series=series,
     )
 
@@ -309,9 +309,13 @@ def together(answers: Iterable[bool | None]) -> bool | None:
 
 
 def _reason(
-    rows: Sequence[Mapping[str, Any]], controls: Sequence[Mapping[str, Any]], *, seeds: int
+    rows: Sequence[Mapping[str, Any]],
+    controls: Sequence[Mapping[str, Any]],
+    *,
+    holds: bool | None,
+    seeds: int,
 ) -> str:
-    """Why the criteria or those of a control have no answer, or a control has the wrong one."""
+    """Why the criteria or those of a control have no answer, or a control is wrong or missing."""
     every = [("", rows)] + [
         (f"for the {control['kind']} control, ", control["criteria"]) for control in controls
     ]
@@ -329,6 +333,9 @@ def _reason(
         if control["passes"] is not control["must pass"]:
             does = "satisfies" if control["passes"] else "does not satisfy"
             return f"the {control['kind']} control, {control['words']}, {does} the criteria"
+    if all(control["must pass"] is holds for control in controls):
+        needed, answer = ("negative", "satisfied") if holds else ("positive", "violated")
+        return f"the criteria are {answer}, which needs a {needed} control, and none was measured"
     return ""
 
 

@@ -203,6 +203,9 @@ def test_verdicts(values, negative, positive, other, holds, counts) -> None:
 
 def test_the_reason_names_a_control_with_the_wrong_answer() -> None:
     assert judged(HIGH, HIGH).reason == "the negative control, n, satisfies the criteria"
+    assert judged(LOW, LOW).reason == (
+        "the criteria are violated, which needs a positive control, and none was measured"
+    )
     wrong = judged(HIGH, LOW, positive=LOW)
     assert wrong.reason == "the positive control, p, does not satisfy the criteria"
 
