@@ -229,7 +229,14 @@ class Upright(Panel):
     def _paint(self, axes: Axes, series: Series) -> None:
         colour, across = STYLES[self.net]["color"], axes.get_xaxis_transform()
         axes.axvline(self.x, color=colour, linewidth=1, linestyle=(0, (2, 3)))
-        axes.text(self.x, 0.03, self.label, transform=across, color=colour, fontsize="small")
+        axes.annotate(
+            *(self.label, (self.x, 0.03)),
+            xycoords=across,
+            xytext=(3, 0),  # points; leading spaces would be dropped from an SVG file
+            textcoords="offset points",
+            color=colour,
+            fontsize="small",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

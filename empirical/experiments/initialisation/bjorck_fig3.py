@@ -80,7 +80,7 @@ def draw(m: Medians) -> Plot:
                 yscale="log",
                 level=1,
                 overlays=[
-                    Upright(x=rate, net=net, label=f" trained at {rate:g}\n (printed)")
+                    Upright(x=rate, net=net, label=f"trained at {rate:g}\n(printed)")
                     for net, rate in PRINTED.items()
                 ],
             )
