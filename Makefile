@@ -2,6 +2,7 @@
 # make test     run the tests (make test-all: including slow ones; make test-portable: numerical
 #               tests as on an older processor)
 # make kernel   check the proofs with Coq as well, which must be installed
+# make soundness   test that nothing unsound is proved, and print the score of the mutation test
 # make docs     build the documentation and print the path of its first page
 # make bench    run the benchmarks on the current commit (make dashboard: show all results;
 #               make bench-compare BASE=COMMIT: find what is slower than at another commit)
@@ -35,7 +36,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 ASV := cd benchmarks && $(abspath $(BIN))/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: verify test test-all test-portable test-lowest mutate lint kernel wheel-test asv-check bench \
+.PHONY: verify test test-all test-portable test-lowest mutate lint kernel soundness wheel-test asv-check bench \
     bench-compare dashboard compare gpu-record docs readme clean checkout
 
 verify: $(VENV)/run
@@ -67,6 +68,13 @@ lint: $(VENV)/dev
 # Checks all certificates and exact refutations as theorems, and the layer from its definition.
 kernel: $(VENV)/run
 	$(BIN)/python -m bnproof.theory.kernel
+
+# Unsound claims, and false mutants of every proved relation; the last test prints their score.
+soundness: $(VENV)/dev
+	$(TEST) tests/theory/soundness --deselect \
+	    tests/theory/soundness/test_mutants.py::test_there_are_enough_false_mutants
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q \
+	    tests/theory/soundness/test_mutants.py::test_there_are_enough_false_mutants
 
 # Tests the built wheel in an environment outside the tree: some commands, then the tests of the command
 # line, the report, the plugin and the loaders of claims and data.  tests/test_packaging.py compares its
