@@ -4,8 +4,7 @@ Starting from the right the product is represented as ``U diag(2**e) T`` with or
 U, integers e of any size, and rows of norm about 1 in T.  A factor X is absorbed by ``X U = Q R``,
 with columns in descending order of their size in the product; R is multiplied into T, rescaled by
 powers of two, which is exact.  The grading of the product is in e, so that T remains well
-conditioned.  U is kept as Householder reflectors.  Columns that are nearly in order stay where they
-are: so R and T are triangular, and zeros of triangular factors remain exact.
+conditioned.  U is kept as Householder reflectors.
 
 Last, T* is decomposed as Q R, and the singular values of the triangular ``R diag(2**e)`` are those
 of a bidiagonal matrix (LAPACK's ``gesdd``), to which large columns are reduced before small ones.
@@ -22,11 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bnproof.simulate.random_matrices import Array
-from bnproof.simulate.random_matrices.spectra.chi_models import upper_product
 
 NOTHING: Final = -(2**40)  # exponent of 0
 SPREAD: Final = 8  # columns of a factor that differ by more bits are scaled first
-ORDER: Final = 0.25  # bits by which a column may be larger than one on its left
+LEAF: Final = 300  # rows of a triangle up to which it is multiplied as a full matrix
 PIVOTS: Final = 8.0  # bits by which a pivot may be larger than one before it
 ATTEMPTS: Final = 8  # decompositions until the pivots are in order; one is the rule
 RANK: Final = 4.0  # times width times epsilon: a column with a smaller remainder is dependent
@@ -81,7 +79,6 @@ class _Product(NamedTuple):
     U: _Basis | None
     e: Tensor
     T: Tensor
-    triangular: bool
     dropped: Tensor
     graded: Tensor
 
@@ -159,32 +156,41 @@ def _push(factor: Tensor, product: _Product | None) -> _Product:
         if order is not None:
             T = torch.empty_like(T).scatter_(-1, order[:, None, :].expand_as(T), T)
         nothing = torch.zeros_like(triangle.dropped)
-        product = _Product(triangle.U, e[:, :1].expand(T.shape[:2]), T, True, nothing, nothing)
+        product = _Product(triangle.U, e[:, :1].expand(T.shape[:2]), T, nothing, nothing)
     else:
-        triangle = _graded_qr(factor if product.U is None else product.U.times(factor), product.e)
+        moved = factor if product.U is None else product.U.times(factor)
+        triangle = _graded_qr(moved, product.e)
         R, T, e, order = triangle.R, product.T, product.e, triangle.order
         if order is not None:
             e, T = e.gather(-1, order), _taken(T, order, -2)
         # The largest exponent in or to the right of each column: larger ones do not enter the row.
         top = e.flip(-1).cummax(-1).values.flip(-1)[:, : R.shape[-2]]
         R = _ratios(R, e, top)
-        triangular = product.triangular and order is None and R.shape[-2] == R.shape[-1]
-        T = upper_product(R, T) if triangular else R @ T
-        product = product._replace(U=triangle.U, e=top, T=T)
+        T = _triangle_times(R, T)
+        product = product._replace(U=triangle.U, e=top)
     # The size of each row of T goes into its exponent.
     grown = _exponent(_norm(T, -1))
     return product._replace(
         e=(product.e + grown).clamp(min=NOTHING),
         T=scaled(T, -grown[:, :, None]),
-        triangular=product.triangular and order is None and T.shape[-2] == T.shape[-1],
         dropped=product.dropped | triangle.dropped,
     )
+
+
+def _triangle_times(R: Tensor, T: Tensor) -> Tensor:
+    """``R @ T`` for an upper triangular or trapezoidal R, without most of the zeros."""
+    rows = R.shape[-2]
+    if rows <= LEAF:
+        return R @ T
+    half = rows // 2
+    upper = R[:, :half] @ T
+    return torch.cat([upper, _triangle_times(R[:, half:, half:], T[:, half:])], dim=-2)
 
 
 def _graded_qr(matrix: Tensor, e: Tensor) -> _Triangle:
     """Decompose ``(matrix diag(2**e))[:, order] = U R diag(2**e[order])``.
 
-    The columns are in descending order up to `ORDER`, with linearly dependent ones last and exact
+    The columns are in descending order, with linearly dependent ones last and exact
     zeros in R below the rank.  Rows are sorted before the decomposition if they differ much, which
     keeps the relative errors of small rows small.
     """
@@ -199,7 +205,7 @@ def _graded_qr(matrix: Tensor, e: Tensor) -> _Triangle:
     epsilon = torch.finfo(matrix.dtype).eps
     noise = RANK * epsilon * max(matrix.shape[-2:]) * norms
     noise = noise / columns.amax(-1, keepdim=True).clamp(min=epsilon)
-    order = _descending(size, ORDER)
+    order = _descending(size, 0.0)
     for _ in range(ATTEMPTS):
         reflectors, tau = torch.geqrf(matrix if order is None else _taken(matrix, order, -1))
         rank = tau.shape[-1]
@@ -217,7 +223,8 @@ def _graded_qr(matrix: Tensor, e: Tensor) -> _Triangle:
         size = added if order is None else torch.empty_like(size).scatter_(-1, order, added)
         order = _descending(size, 0.0)
     R = reflectors[:, :rank].triu()
-    dropped = (dependent & (pivots > 0)).any(-1)
+    exact = (pivots == 0) & ((norms[:, :rank] == 0) | (sizes[:, :rank] == 0))
+    dropped = (dependent & ~exact).any(-1)
     if bool(dependent.any()):
         R = torch.where(dependent[:, :, None], 0, R)
     return _Triangle(_Basis(reflectors[..., :rank], tau, rows, rank), R, order, dropped)

@@ -45,7 +45,7 @@ EPS: Final = float(np.finfo(float).eps)
 COARSER: Final = float(np.finfo(np.float32).eps) / EPS
 SHADOWS: Final = 3  # computations in float32
 FEW: Final = 64  # values; among more, neighbours make up for one computation
-TRUSTED: Final = 0.02  # difference of float32 up to which its error is proportional to epsilon
+TRUSTED: Final = 0.5  # difference of float32 up to which its error is proportional to epsilon
 LOST: Final = 0.3  # error of a logarithm above which no digit is right
 REPEATS: Final = 3  # repetitions with rescaled factors, from each end
 HALF: Final = 1e-8  # relative error from which a warning is given
@@ -194,6 +194,7 @@ def _measured(given: Factors) -> tuple[Values, Array]:
             exponents = np.rint(np.nan_to_num(logs, neginf=0.0) / np.log(2.0)).astype(np.int64)
             mantissas = np.exp(logs - exponents * np.log(2.0))
         same = logs == first
+        values.dropped[doubtful] |= ~same.all(-1)
         values.mantissas[doubtful] = np.where(same, values.mantissas[doubtful], mantissas)
         values.exponents[doubtful] = np.where(same, values.exponents[doubtful], exponents)
     zero = values.mantissas == 0
@@ -245,9 +246,10 @@ def _gap(one: Array, other: Array) -> Array:
 
 
 def _shared(gap: Array) -> Array:
-    """The largest of each difference and its neighbours."""
+    """The largest of each difference, all before it and the next; only its own if it is lost."""
     padded = np.pad(np.maximum.accumulate(gap, axis=1), ((0, 0), (1, 1)))
-    return np.maximum(gap, np.maximum(padded[:, :-2], padded[:, 2:]))
+    shared = np.maximum(padded[:, :-2], padded[:, 2:])
+    return np.maximum(gap, np.minimum(shared, LOST))
 
 
 def _warn(values: Values, error: Array, batch: Sequence[int]) -> None:
