@@ -173,7 +173,8 @@ class Experiment:
     plot_only
         Quantities that are only drawn, and left out of `Evidence.numbers`.
     networks
-        Provenance of the networks; what differs between scales is given for each.
+        Provenance of the networks; what differs between scales is given for each, or only for
+        those that it concerns.
     data
         Name of the data set, if it is not the given images.
     sizes
@@ -198,6 +199,7 @@ class Experiment:
         return {
             name: words if isinstance(words, str) else words[scale]
             for name, words in self.networks.items()
+            if isinstance(words, str) or scale in words
         }
 
     def networks_in_words(self) -> Iterator[tuple[str, str]]:

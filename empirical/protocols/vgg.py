@@ -29,7 +29,7 @@ EVERY: Final = {Scale.SMOKE: 1, Scale.QUICK: 25, Scale.LONG: 250, Scale.PAPER: 5
 TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 2_000, Scale.LONG: 10_000, Scale.PAPER: 10_000}
 SIZES: Final[Mapping[Scale, Size]] = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=3, images=200),
-    Scale.QUICK: Size(batch=128, seeds=3, updates=300, images=None),
+    Scale.QUICK: Size(batch=128, seeds=5, updates=300, images=None),
     Scale.LONG: Size(batch=128, seeds=3, updates=15_000, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=15_000, images=None),
 }

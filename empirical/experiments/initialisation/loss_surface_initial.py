@@ -32,7 +32,7 @@ WIDTH: Final = 8
 
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2),
-    Scale.QUICK: Size(batch=128, seeds=3),
+    Scale.QUICK: Size(batch=128, seeds=5),
     Scale.LONG: Size(batch=128, seeds=10),
     Scale.PAPER: Size(batch=128, seeds=10),
 }

@@ -18,7 +18,14 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.table import Norm
-from bnproof.empirical.protocols.bjorck import NETWORKS, SIZES, resnet
+from bnproof.empirical.protocols.bjorck import (
+    EPOCH,
+    EPOCHS,
+    LENGTHS,
+    NETWORKS,
+    SIZES,
+    resnet,
+)
 from bnproof.empirical.protocols.rates import CHANCE, GUESSING, LEARNT, accuracy
 from bnproof.empirical.training.tasks import Data
 from bnproof.empirical.trial import DEPTH, Networks, Size, Trial
@@ -31,15 +38,14 @@ RATES: Final = {
     Scale.LONG: (0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.1),
     Scale.PAPER: (0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.1),
 }
-DEPTHS: Final = {Scale.SMOKE: 14, Scale.QUICK: 32, Scale.LONG: 32, Scale.PAPER: DEPTH}
+DEPTHS: Final = {Scale.SMOKE: 14, Scale.QUICK: 32, Scale.LONG: 20, Scale.PAPER: DEPTH}
 VIABLE: Final = 0.0001  # "needs to be decreased to" this "for convergence"
 USUAL: Final = 0.1  # "the original network can be trained with" this
-EPOCHS: Final = 165
 TRAINING: Final = {
     Scale.SMOKE: SIZES[Scale.SMOKE],
-    Scale.QUICK: Size(batch=32, seeds=3, updates=200),
-    Scale.LONG: Size(batch=128, seeds=3, updates=3_900, images=None),
-    Scale.PAPER: Size(batch=128, seeds=5, updates=EPOCHS * (50_000 // 128), images=None),
+    Scale.QUICK: Size(batch=32, seeds=5, updates=200),
+    Scale.LONG: Size(batch=128, seeds=3, updates=4 * EPOCH, images=None),
+    Scale.PAPER: Size(batch=128, seeds=5, updates=EPOCHS[0.1] * EPOCH, images=None),
 }
 ACCURACY: Final = "test accuracy"
 LARGEST: Final = "largest rate that learns"
@@ -113,6 +119,7 @@ def draw(m: Medians) -> Plot:
 PROVENANCE: Final[Networks] = {
     "architecture": {scale: f"ResNet-{depth}" for scale, depth in DEPTHS.items()},
     "learns": f"test accuracy {LEARNT} or more after the last update",
+    "length": LENGTHS,
     **NETWORKS,
 }
 
