@@ -137,7 +137,7 @@ def experiment(
     return Experiment(
         run=run,
         criteria=CRITERIA,
-        fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+        fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
         controls=(
             Control(
                 f"with BN, the earlier layers moved by {SHORT:g} of the step",

@@ -304,7 +304,7 @@ def experiment(
     return Experiment(
         run=run,
         criteria=criteria,
-        fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+        fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
         controls=(
             Control(FLAT, passes=True, made_of=WITH),
             Control(ROUGH, passes=False, made_of=WITH, net=SECOND),

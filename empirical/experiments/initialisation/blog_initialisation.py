@@ -234,7 +234,7 @@ CLAIM = Claim(
                     at_least=LEARNT,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     "without BN, at the rate of the network with BN", passes=False, made_of=WITH

@@ -182,7 +182,7 @@ CLAIM = Claim(
                     at_most=EDGE * WITHIN,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("the same networks before training", passes=False, made_of=EVERY),
                 Control(

@@ -207,7 +207,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=criteria(),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("with BN, on a plane of other random directions", passes=False),
                 Control(f"with BN, the loss on the plane times {TIMES:g}", passes=True, net=SECOND),

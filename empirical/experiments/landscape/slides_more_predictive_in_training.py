@@ -99,7 +99,7 @@ CLAIM = Claim(
                     at_least=NEARLY_ALL,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 OWN_GRADIENT,
                 Control(

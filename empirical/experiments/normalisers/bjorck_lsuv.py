@@ -203,7 +203,7 @@ CLAIM = Claim(
                     at_least=0.5,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("BN once more, from another seed", passes=True, made_of=LSUV),
                 Control("without BN, from Xavier's law", passes=False, made_of=LSUV, net=WITHOUT),

@@ -168,7 +168,7 @@ CLAIM = Claim(
                     at_most=0.95,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     "without BN, images augmented by crops and reflections",

@@ -176,7 +176,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=criteria("sigmoid"),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("without BN, tanh in place of the sigmoid", passes=False),
                 Control("without BN, sigmoids, before training", passes=True, net=SECOND),

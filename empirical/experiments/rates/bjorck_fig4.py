@@ -278,7 +278,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=tuple(_criteria()),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     f"without BN, the update of the same number at the viable rate {VIABLE:g}",

@@ -93,7 +93,7 @@ CLAIM = Claim(
                 )
                 for init in INITS
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("without BN, from the other initialisation", passes=False, made_of=WITH),
                 Control(

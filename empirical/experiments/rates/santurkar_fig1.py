@@ -139,7 +139,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=_criteria(),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     "without BN, from other initial weights and in another order of the images",

@@ -83,7 +83,7 @@ CLAIM = Claim(
                     at_most=1.0,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("without BN, another seed", passes=False, made_of=WITH),
                 Control(
