@@ -76,7 +76,8 @@ class Settings:
     `device` is a concrete PyTorch device name (``cpu``, ``cuda``); `data` is the folder of the
     images or the name of an embedded data set, or None for the default; `memory` limits the bytes
     of a batch of random instances, or None for the default; `precision` and `mode` are those of
-    training; `kernel` is what checks proofs, one of `KERNELS`.
+    training; `kernel` is what checks proofs, one of `KERNELS`; `variant` is the name of a change of
+    an experiment's protocol, empty for none.
     """
 
     scale: Scale = Scale.QUICK
@@ -87,6 +88,7 @@ class Settings:
     precision: Precision = "float32"
     mode: Mode = "exact"
     kernel: str = "sympy"
+    variant: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from bnproof.empirical.protocols.noisy import (
     panels,
     performance,
 )
-from bnproof.empirical.protocols.vgg import NETWORKS
+from bnproof.empirical.protocols.vgg import NETWORKS, VARIANTS
 from bnproof.empirical.trial import Trial
 
 CRITERIA: Final = (
@@ -89,6 +89,7 @@ def experiment(name: str = "") -> Experiment:
         ),
         draw=draw,
         networks=NETWORKS,
+        variants=VARIANTS,
         sizes=DIGITS if name else SIZES,
         data=name,
     )

@@ -1,15 +1,22 @@
 """The training of Santurkar et al.'s VGG, defined once so that experiments share runs.
 
 Given in A18, section 2 and appendix A: VGG, plain SGD at a rate of 0.1, batches of 128, 15,000
-steps, Glorot initialisation, no augmentation.  Our choices: depth and width below, no weight decay,
-and the frequency of evaluations.
+steps, Glorot initialisation, no augmentation.  Our choices: depth and width below, and the
+frequency of evaluations.
+
+Weight decay.  The text of A18 mentions none, and without it the protocol is what is printed: so the
+verdicts are those without weight decay.  But the training loss in A18's figure 4 has a floor that
+decays by the same share a step in both networks, as a penalty on the weights does, which shrinks by
+twice the rate times the decay; that share, 7.2e-5 to 7.8e-5, is a weight decay of 3.6e-4 to 3.9e-4
+at a rate of 0.1.  So the variant ``decay`` has 4e-4.  This was chosen by reading, before any result
+with weight decay: where the variant gives another verdict, the statement depends on it.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from bnproof.empirical.networks.table import Initialisation, Norm
-from bnproof.empirical.trial import Networks, Size, Trained, Trial
+from bnproof.empirical.trial import Networks, Size, Trained, Trial, Variant
 from bnproof.theory.claim import Scale
 
 RATE: Final = 0.1  # A18's; its figure 1 also has 0.5
@@ -39,6 +46,17 @@ NETWORKS: Final[Networks] = {
         for (scale, width), layers in zip(WIDTH.items(), LAYERS.values(), strict=True)
     },
     "optimiser": "plain SGD",
+}
+
+WIDTHS: Final = (8, 16, 32, 64)  # of the first convolution, to see a trend
+VARIANTS: Final[Mapping[str, Variant]] = {
+    "decay": Variant(words="weight decay 4e-4", training={"decay": 4e-4}),
+    **{
+        f"width-{width}": Variant(
+            words=f"first convolution of {width} channels", network={"width": width}
+        )
+        for width in WIDTHS
+    },
 }
 
 # Metrics of every run, and additional ones of these networks at A18's rate and initialisation, the

@@ -20,7 +20,7 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import STYLES, by_layer, listed
 from bnproof.empirical.metrics.shift_callbacks import POINTS, SHOWN
 from bnproof.empirical.protocols.curves import Array, Steps, capped, moments, rows, spread
-from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
+from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, VARIANTS, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
@@ -173,6 +173,7 @@ CLAIM = Claim(
             ),
             draw=draw,
             networks=NETWORKS,
+            variants=VARIANTS,
             sizes=SIZES,
             positions={"layer": SHOWN},
             plot_only=frozenset(f"quantiles of layer {number}" for number in SHOWN),

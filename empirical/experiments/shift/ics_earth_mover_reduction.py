@@ -18,7 +18,7 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import by_layer
 from bnproof.empirical.metrics.shift_callbacks import MOVED
 from bnproof.empirical.protocols.activation_shift import KINDS, layers, measured
-from bnproof.empirical.protocols.vgg import NETWORKS, SIZES
+from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, VARIANTS
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
@@ -97,6 +97,7 @@ CLAIM = Claim(
             ),
             draw=draw,
             networks=NETWORKS,
+            variants=VARIANTS,
             sizes=SIZES,
             positions={"layer": MOVED},
         ),
