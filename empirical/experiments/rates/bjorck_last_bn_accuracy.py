@@ -163,8 +163,8 @@ CLAIM = Claim(
         "From the source: ResNet-110, one BN at the output of the last residual block, 90.1 % "
         "after the whole training. Our choices: at quick 32 layers and a few hundred updates, each "
         "network at the better of two rates suited to its depth; at paper the rates and epochs "
-        "named in the paper; 'two-thirds' means a share between 0.6 and 1, fixed before measuring. A few "
-        "hundred updates measure how fast a network learns, not its final accuracy. By that "
+        "named in the paper; 'two-thirds' means a share between 0.6 and 1, fixed before measuring. "
+        "A few hundred updates measure how fast a network learns, not its final accuracy. By that "
         "measure one BN captures little of BN's gain, but networks without BN can differ by more "
         "than that between seeds, so that nothing is concluded."
     ),

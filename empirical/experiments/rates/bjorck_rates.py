@@ -172,15 +172,15 @@ CLAIM = Claim(
     ),
     expected=Verdict.REPRODUCED,
     remark=(
-        "From the source: ResNet-110, momentum 0.9, weight decay 1e-4, augmentation, 165 epochs "
-        "at 0.1, 1,320 at 0.003 and 2,400 at 0.0001, the six rates of the sweep. Our choices: at quick 32 layers and a few hundred updates; a "
-        "network learns if its test accuracy reaches 0.2, where chance is 0.1; a network that "
-        "diverges counts as being at chance. Changed after a first look: this threshold, from "
-        "0.15, because the control with shuffled labels reached it. The best rate is drawn but not "
-        "judged: after so few updates it is not the one that would be best for a complete "
-        "training. At quick the network without BN learns at none of the rates, which does not "
-        "distinguish failing from being slow; with more updates it learns at a rate between them "
-        "(bjorck_last_bn_accuracy). That the rate must be reduced further without BN is the claim "
-        "bjorck_rates_smallest."
+        "From the source: ResNet-110, momentum 0.9, weight decay 1e-4, augmentation, 165 epochs at "
+        "0.1, 1,320 at 0.003 and 2,400 at 0.0001, the six rates of the sweep. Our choices: at "
+        "quick 32 layers and a few hundred updates; a network learns if its test accuracy reaches "
+        "0.2, where chance is 0.1; a network that diverges counts as being at chance. Changed "
+        "after a first look: this threshold, from 0.15, because the control with shuffled labels "
+        "reached it. The best rate is drawn but not judged: after so few updates it is not the one "
+        "that would be best for a complete training. At quick the network without BN learns at "
+        "none of the rates, which does not distinguish failing from being slow; with more updates "
+        "it learns at a rate between them (bjorck_last_bn_accuracy). That the rate must be reduced "
+        "further without BN is the claim bjorck_rates_smallest."
     ),
 )
