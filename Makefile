@@ -5,7 +5,8 @@
 # make soundness   test that nothing unsound is proved, and print the score of the mutation test
 # make docs     build the documentation and print the path of its first page
 # make bench    run the benchmarks on the current commit (make dashboard: show all results;
-#               make bench-compare BASE=COMMIT: find what is slower than at another commit)
+#               make bench-compare BASE=COMMIT: find what is slower than at another commit;
+#               make bench-training BASE=COMMIT MODE=fast: compare the speed of training)
 # make gpu-record   measure speed and accuracy on a GPU, which must be there
 #
 # make wheel-test   run the commands and the fast tests with an installed wheel
@@ -18,6 +19,7 @@
 # SCALE, DATA  passed to `bnproof verify`; DATA to `make gpu-record` as well
 # MACHINE, COMMITS  for `make bench`: the name to save results under, and the commits to measure
 # BASE, BENCH  for `make bench-compare`: the commit, and a regular expression for benchmarks
+# MODE         for `make bench-training`: the mode of the checked-out tree, exact or fast
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -29,6 +31,7 @@ MACHINE ?= this-machine
 COMMITS ?=
 BASE ?= HEAD
 BENCH ?=
+MODE ?= exact
 
 BIN := $(VENV)/bin
 # One single-threaded process per core; tests of the same xdist_group stay together.
@@ -36,8 +39,8 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 ASV := cd benchmarks && $(abspath $(BIN))/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: verify test test-all test-portable test-lowest mutate lint kernel soundness wheel-test asv-check bench \
-    bench-compare dashboard compare gpu-record docs readme clean checkout
+.PHONY: verify test test-all test-portable test-lowest mutate lint kernel soundness wheel-test \
+    asv-check bench bench-compare bench-training dashboard compare gpu-record docs readme clean checkout
 
 verify: $(VENV)/run
 	$(BIN)/bnproof verify --scale $(SCALE) $(if $(DATA),--data $(DATA))
@@ -133,6 +136,10 @@ bench: $(VENV)/dev
 # Times the checked-out tree and BASE in turn, in one process.
 bench-compare: $(VENV)/dev
 	$(BIN)/python benchmarks/paired.py $(BASE) --bench '$(BENCH)'
+
+# Trains with the checked-out tree and with BASE in turn, one thread and one process each.
+bench-training: $(VENV)/dev
+	$(BIN)/python benchmarks/training_pair.py $(BASE) --mode $(MODE)
 
 # Shows the results over the commits as an offline page; its scripts are installed by npm.
 dashboard: $(VENV)/dev
