@@ -64,7 +64,7 @@ class Scale(StrEnum):
 
 
 Precision = Literal["float32", "bfloat16"]
-# How training computes: in a fixed order and full float32, or as fast as the GPU can.
+# How training computes: in a fixed order and full float32, or as fast as the device can.
 Mode = Literal["exact", "fast"]
 # What checks proofs: the project's own check alone, or Coq after it.
 KERNELS: Final = ("sympy", "coq")
