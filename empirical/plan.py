@@ -48,7 +48,7 @@ class _Plan(Trial):
     """A trial that notes the runs that it is asked for in `trained`."""
 
     @property
-    def batch(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # cached in a trial
+    def batch(self) -> tuple[Tensor, Tensor]:  # cached in a trial
         raise _EndError("batch")
 
     def train(

@@ -90,7 +90,7 @@ def seconds(training_config: TrainingConfig) -> float:
     given = training_config
     updates = given.steps + _looks(given)
     rate = images_a_second(given.network, given.batch, given.precision)
-    return updates * given.batch / rate
+    return float(updates * given.batch / rate)
 
 
 def _looks(given: TrainingConfig) -> float:

@@ -194,7 +194,7 @@ def _runs(pairs: Iterator[tuple[Verdict, str]]) -> list[tuple[str, list[str]]]:
 
 def source_rows(experiment: Experiment, points: Sequence[Judged]) -> list[tuple[str, ...]]:
     """Numbers read from a printed figure beside ours, for equally many updates."""
-    found = []
+    found: list[tuple[str, ...]] = []
     by_length = {point.updates: point for point in usual(points)}
     for updates, networks in experiment.traced.items():
         for criterion in experiment.criteria:
