@@ -11,9 +11,9 @@ from bnproof.theory.symbols import symbol
 
 shift = symbol("|G-G'|", r"\|G-G'\|", "internal covariate shift of a layer", nonnegative=True)
 cosine = symbol("cos(G,G')", r"\cos(G,G')", "cosine between the two gradients of the definition")
-usual = symbol("|G|", r"\|G\|", "length of the gradient of a simultaneous update", positive=True)
+usual = symbol("|G|", r"\|G\|", "length of the gradient of a simultaneous update", nonnegative=True)
 shifted = symbol(
-    "|G'|", r"\|G'\|", "length of the gradient after the previous layers' update", positive=True
+    "|G'|", r"\|G'\|", "length of the gradient after the previous layers' update", nonnegative=True
 )
 first_shift = symbol(
     "|G_1-G_1'|", r"\|G_1-G_1'\|", "internal covariate shift of the first layer", nonnegative=True

@@ -27,6 +27,7 @@ CLAIM = Claim(
         r"W_i^{(t)},\ldots,W_k^{(t)};x^{(k)},y^{(k)})"
     ),
     relation=sp.Eq(shift**2, usual**2 + shifted**2 - 2 * usual * shifted * cosine),
+    domain=sp.And(sp.Gt(usual, 0), sp.Gt(shifted, 0)),
     control=sp.Eq(shift**2, 2 - 2 * cosine),
     checks=(Proof(prove), RandomTest(sizes=(2, 3, 5), sampler="covariate_shift")),
     expected=Verdict.PROVED,
