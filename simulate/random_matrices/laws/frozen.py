@@ -270,7 +270,11 @@ class Frozen(ABC):
     def _central(self) -> tuple[float, float, float]:
         """Variance, skewness and excess kurtosis."""
         mean = self.mean()
-        second, third, fourth = (self.expect(lambda x, k=k: (x - mean) ** k) for k in (2, 3, 4))
+
+        def central(order: int) -> float:
+            return self.expect(lambda x: (x - mean) ** order)
+
+        second, third, fourth = (central(order) for order in (2, 3, 4))
         return second, third / second**1.5, fourth / second**2 - 3
 
 

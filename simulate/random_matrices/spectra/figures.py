@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -65,11 +66,11 @@ def draw_spectra(figure: Figure, spectra: Sequence[Spectrum], *, log: bool = Fal
         axes.set_title(_panel_title(spectrum), parse_math=False, fontsize="small")
     for axes in panels[:, 0]:
         axes.set_ylabel("density of log10 s" if log else "density of s (log scale)")
-    entries = {}
+    entries: dict[str, Artist] = {}
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
-    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2)
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=2)
     more = f" (first {PANELS} of {len(spectra)})" if len(spectra) > PANELS else ""
     figure.suptitle(f"Singular values and the law of their widths{more}")
     words = ", ".join(f"{item.name}: {float(item.distances.mean()):.2g}" for item in drawn)

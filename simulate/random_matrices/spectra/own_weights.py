@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.spectra.bulk import Bulk, Tail, bulk, tail
+from bnproof.simulate.random_matrices.spectra.sampling import Field
 from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
 from bnproof.simulate.random_matrices.spectra.spectrum import Spectrum, shown
 from bnproof.simulate.random_matrices.spectra.weights import Stored
@@ -115,7 +116,7 @@ def _row(item: Stored) -> Row:
     logs, shape = found.values.numpy(), (matrix.shape[0], matrix.shape[1])
     finite = np.isfinite(logs)
     error = float(found.error.numpy()[finite].max())
-    field = "complex" if matrix.is_complex() else "real"
+    field: Field = "complex" if matrix.is_complex() else "real"
     fit = bulk(np.exp(logs), shape, field)
     sigma = fit.sigma if fit else float(matrix.abs().square().mean().sqrt())
     scale = float(np.log(sigma) + np.log(shape[1]) / 2)

@@ -155,7 +155,9 @@ def _own(source: Path, layers: str | None, out: tuple[Path, ...], log: bool) -> 
         print(_line(whole))
         spectra.append(whole)
         numbers.append(whole.numbers())
-    left = [{"name": _printable(name), "left out": why} for name, why in flaws.items()]
+    left: list[dict[str, object]] = [
+        {"name": _printable(name), "left out": why} for name, why in flaws.items()
+    ]
     for path in out:
         _write(path, spectra, [*numbers, *left], None, log)
         print(path.resolve())
