@@ -8,6 +8,7 @@ from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.proving import cache, signs
 from bnproof.theory.proving.certificate import Certificate
 from bnproof.theory.proving.derivation import DerivationResult, certify, proves, residual
+from bnproof.theory.proving.derivation import flaw as flaw_of
 from bnproof.theory.symbols import text
 
 
@@ -24,7 +25,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     proof, certificate = _proved(spec, target, claim.domain)
     # Check the serialised form, which is what others will read.
     try:
-        flaw = Certificate.from_json(certificate.to_json()).flaw()
+        flaw = flaw_of(proof, Certificate.from_json(certificate.to_json()))
     except ValueError as error:
         flaw = str(error)
     rejected = not proves(proof, other, claim.domain)
@@ -82,10 +83,10 @@ def _sides(claim: Claim) -> tuple[sp.Basic, sp.Basic]:
 
 
 def _counted(proof: DerivationResult) -> str:
-    """How many steps are checked, stated and cited, in words."""
+    """How many steps are checked, stated and cited, in words, and how many are definitions."""
     count = proof.counts()
     said = f"Of {len(proof.steps)} steps {count['checked']} are checked, {count['given']} stated"
-    return f"{said} in words, {count['cited']} cited"
+    return f"{said} in words, {count['cited']} cited, {count['defined']} definitions"
 
 
 def _numbers(proof: DerivationResult) -> dict[str, object]:
@@ -94,6 +95,7 @@ def _numbers(proof: DerivationResult) -> dict[str, object]:
         "steps checked": count["checked"],
         "steps stated": count["given"],
         "steps cited": count["cited"],
+        "definitions": count["defined"],
         "rests_on": list(proof.rests_on),
     }
 
@@ -136,11 +138,12 @@ def check_disproof(claim: Claim, settings: Settings) -> Evidence:
     summary = f"The two sides differ by {text(gap)} in every case: the statement is false."
     unclear = f"the difference {text(gap)} has no definite sign"
     reason = f"{', '.join(strange)}: not measured" if strange else "" if fails else unclear
+    reason = reason or proof.gap()
     return Evidence(
         Kind.DISPROOF,
         None if reason else False,
         control_holds,
-        f"{unclear[0].upper()}{unclear[1:]}." if reason else summary,
+        f"{reason[0].upper()}{reason[1:]}." if reason else f"{summary} {_counted(proof)}.",
         {"steps": len(proof.steps), **_numbers(proof), "difference": text(gap)},
         {"sympy": sp.__version__},
         {"steps": proof.steps},
