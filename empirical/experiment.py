@@ -23,7 +23,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bnproof.empirical.trial import RESNET, SIZES, Networks, Size, Trial
+from bnproof.empirical.trial import RESNET, SIZES, Networks, Size, Trial, Variant
 from bnproof.theory.claim import Claim, Evidence, Kind, Scale
 
 WITH, WITHOUT, CONTROL = "with BN", "without BN", "control"
@@ -173,9 +173,13 @@ class Experiment:
     plot_only
         Quantities that are only drawn, and left out of `Evidence.numbers`.
     networks
-        Provenance of the networks; what differs between scales is given for each.
+        Provenance of the networks; what differs between scales is given for each, or only for
+        those that it concerns.
     data
         Name of the data set, if it is not the given images.
+    variants
+        Changes of the protocol, by name, whose effect `bnproof experiment run --variant` measures;
+        the verdict is that of the protocol without them.
     sizes
         What each scale means.  With `Size.updates` the experiment trains: `verify` then judges
         the published measurements, and `bnproof experiment run` measures.
@@ -191,6 +195,7 @@ class Experiment:
     plot_only: frozenset[str] = frozenset()
     networks: Networks = field(default_factory=lambda: RESNET)
     data: str = ""
+    variants: Mapping[str, Variant] = field(default_factory=dict)
     sizes: Mapping[Scale, Size] = field(default_factory=lambda: SIZES)
 
     def networks_at(self, scale: Scale) -> dict[str, str]:
@@ -198,6 +203,7 @@ class Experiment:
         return {
             name: words if isinstance(words, str) else words[scale]
             for name, words in self.networks.items()
+            if isinstance(words, str) or scale in words
         }
 
     def networks_in_words(self) -> Iterator[tuple[str, str]]:

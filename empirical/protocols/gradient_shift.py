@@ -23,7 +23,7 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.shift_callbacks import SHORT, is_measured
 from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.protocols.curves import Array, Steps, capped, moments, rows, spread
-from bnproof.empirical.trial import Networks, Size, Trained, Trial
+from bnproof.empirical.trial import Networks, Size, Trained, Trial, Variant
 from bnproof.theory.claim import Scale
 
 Train = Callable[[Trial, Norm], Trained]
@@ -34,6 +34,7 @@ LESS: Final = "cosine less that without BN"
 KINDS: Final = ("distance", "relative", "cosine")
 ROUNDING: Final = 1e-6  # of float32: lower end of the axis
 LONG_RUN: Final = 1_000  # updates above which their axis is logarithmic
+NONE: Final[Mapping[str, Variant]] = {}
 SMALLEST: Final = 1e-12  # replaces a distance of 0
 
 CRITERIA: Final = (
@@ -127,7 +128,12 @@ def draw(m: Medians) -> Plot:
 
 
 def experiment(
-    train: Train, networks: Networks, sizes: Mapping[Scale, Size], *, data: str = ""
+    train: Train,
+    networks: Networks,
+    sizes: Mapping[Scale, Size],
+    *,
+    variants: Mapping[str, Variant] = NONE,
+    data: str = "",
 ) -> Experiment:
     """The experiment on the networks trained by `train`, whose metrics must include ``shift``."""
 
@@ -137,7 +143,7 @@ def experiment(
     return Experiment(
         run=run,
         criteria=CRITERIA,
-        fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+        fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
         controls=(
             Control(
                 f"with BN, the earlier layers moved by {SHORT:g} of the step",
@@ -148,6 +154,7 @@ def experiment(
         ),
         draw=draw,
         networks=networks,
+        variants=variants,
         sizes=sizes,
         data=data,
     )

@@ -25,7 +25,7 @@ from bnproof.empirical.experiment import (
 )
 from bnproof.empirical.networks.table import Initialisation, Norm
 from bnproof.empirical.protocols.curves import Array
-from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES, vgg
+from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES, VARIANTS, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Evidence
 
@@ -304,12 +304,13 @@ def experiment(
     return Experiment(
         run=run,
         criteria=criteria,
-        fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+        fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
         controls=(
             Control(FLAT, passes=True, made_of=WITH),
             Control(ROUGH, passes=False, made_of=WITH, net=SECOND),
         ),
         draw=draw,
         networks=NETWORKS,
+        variants=VARIANTS,
         sizes=SIZES,
     )

@@ -13,8 +13,8 @@ reading and repeats the steps, reading every loss.
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from bnproof.empirical.data.images import stream
 from bnproof.empirical.metrics.step import TrainingState
+from bnproof.empirical.networks.fused import fused, library
 from bnproof.empirical.networks.table import build
 from bnproof.empirical.training.allocation import keep_memory
 from bnproof.empirical.training.arithmetic import exactly, fastest
@@ -39,9 +40,10 @@ from bnproof.empirical.training.run_folder import RunFolder, State, plain
 from bnproof.empirical.training.tasks import Data, task
 from bnproof.theory.common.commit import commit
 from bnproof.theory.common.errors import UserError
-from bnproof.theory.common.interrupts import collected
+from bnproof.theory.common.interrupts import collected, interruptible
 
 EVERY: Final = 30.0  # seconds between checkpoints
+FUSED: Final = "BN and ReLU by loops in C"
 READ: Final = 50  # steps on a GPU between two readings of the losses
 
 
@@ -52,7 +54,7 @@ class Trainer:
     ------
     UserError
         If the batch is larger than the training set, the network is not known, or the mode needs
-        a GPU.
+        a C compiler and there is none.
     """
 
     def __init__(self, training_config: TrainingConfig, data: Data, device: str = "cpu") -> None:
@@ -60,11 +62,11 @@ class Trainer:
         self._unread: list[Tensor] = []  # losses not yet read, on the device
         self._kept: State | None = None  # the state before the first of them
         self._careful = 0  # every loss is read up to this step
-        if training_config.mode == "fast" and not self.on_gpu:
-            raise UserError("mode 'fast': needs a GPU; choose 'exact' on a CPU")
         self._graph: GraphedStep | None = None
-        self.execution = "eager"  # how the last step was taken, and why not from a graph
-        self.progress = Progress(rate=training_config.rate)
+        self.execution = "eager"  # how the last step was taken, and why not faster
+        if training_config.mode == "fast" and not self.on_gpu:
+            self.execution = self._on_cpu()
+        self.progress = Progress(rate=training_config.first_rate)
         self.task = task(training_config, data, device)
         self.callbacks = {name: callback(name) for name in training_config.metrics}
         self.model = self._network()
@@ -72,7 +74,7 @@ class Trainer:
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.SGD(
             self.model.parameters(),
-            lr=training_config.rate,
+            lr=training_config.first_rate,
             momentum=training_config.momentum,
             weight_decay=training_config.decay,
             fused=True,  # one loop instead of several calls per parameter
@@ -143,8 +145,26 @@ class Trainer:
 
         If an earlier loss turns out to exceed the limit, the trainer returns to an earlier step.
         """
-        with nullcontext() if self.training_config.mode == "exact" else fastest():
+        with self._arithmetic():
             return self._advance()
+
+    def _arithmetic(self) -> AbstractContextManager[None]:
+        """How a step is computed in the mode of the run."""
+        if self.training_config.mode == "exact":
+            return nullcontext()
+        if self.on_gpu:
+            return fastest()
+        return fused() if self.execution == FUSED else nullcontext()
+
+    def _on_cpu(self) -> str:
+        """How steps in mode ``"fast"`` are taken on a CPU."""
+        threads = torch.get_num_threads()
+        if threads == 1:
+            library()
+            return FUSED
+        execution = f"eager: {threads} threads, and the loops in C use one"
+        print(f"mode 'fast': {execution}; set OMP_NUM_THREADS=1", file=sys.stderr)
+        return execution
 
     def _advance(self) -> float | None:
         progress = self.progress
@@ -177,7 +197,9 @@ class Trainer:
 
     def _graphed(self) -> GraphedStep | None:
         """The recorded step in mode ``"fast"``, unless it cannot be recorded."""
-        wanted = self.training_config.mode == "fast" and not self.execution.startswith("eager:")
+        wanted = self.on_gpu and self.training_config.mode == "fast"
+        if self.execution.startswith("eager:"):
+            return None
         if wanted and self._graph is None:
             given = (self.model, self.forward, self.task, self.optimiser)
             half = self.training_config.precision == "bfloat16"
@@ -232,11 +254,15 @@ class Trainer:
         return values[-1]
 
     def schedule(self) -> None:
-        """Lower the rate where the schedule says so."""
+        """Raise the rate after a warm-up, and lower it where the schedule says so."""
         training_config, progress = self.training_config, self.progress
-        if training_config.schedule == "step":
+        if progress.step < training_config.warm_up:
+            progress.rate = training_config.first_rate
+        elif training_config.schedule == "step":
             passed = sum(progress.step >= share * training_config.steps for share in MILESTONES)
             progress.rate = training_config.rate / DROP**passed
+        elif progress.step == training_config.warm_up:
+            progress.rate = training_config.rate
         for group in self.optimiser.param_groups:
             group["lr"] = progress.rate
 
@@ -305,7 +331,8 @@ def train(
     UserError
         If the configuration is invalid, another process is working on the run, or the disk is full.
     KeyboardInterrupt
-        After Ctrl-C or SIGTERM; the step is finished and a checkpoint written first.
+        After Ctrl-C or SIGTERM; the step is finished and a checkpoint written first.  An evaluation
+        is abandoned, and made when the run is resumed.
     """
     run = RunFolder(root, training_config.config(data, device))
     with run.held(wait), torch.random.fork_rng(devices=[]), exactly():
@@ -316,13 +343,13 @@ def train(
         torch.manual_seed(training_config.seed)
         trainer = Trainer(training_config, data, device)
         with collected() as wish:
-            begin(run, trainer)
+            begin(run, trainer, wish)
 
             def stop() -> bool:
                 reached = until is not None and trainer.progress.step >= until
                 return bool(wish) or reached or time.monotonic() > deadline
 
-            _steps(run, trainer, stop)
+            _steps(run, trainer, stop, wish)
         result = finish(run, trainer) if trainer.done else None
         if result is None:
             run.save(trainer.progress.step, trainer.state())
@@ -331,23 +358,41 @@ def train(
         return result
 
 
-def begin(run: RunFolder, trainer: Trainer) -> None:
-    """Restore the newest checkpoint, or record the network before its first step."""
+def begin(run: RunFolder, trainer: Trainer, wish: Sequence[int] = ()) -> None:
+    """Restore the newest checkpoint, and make an evaluation that is due and was not made."""
     state = run.restore()
-    if state is None:
-        run.record(trainer.evaluate())
-        return
     try:
-        trainer.load(state)
+        if state is not None:
+            trainer.load(state)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"{run.folder}: its checkpoint was written by a different version "
             f"({type(error).__name__}); remove the folder to start again"
         ) from None
+    rows = run.records()
+    if _is_due(trainer) and not (rows and rows[-1]["step"] == trainer.progress.step):
+        _evaluate(run, trainer, wish)
 
 
-def _steps(run: RunFolder, trainer: Trainer, stop: Callable[[], bool]) -> None:
-    """Take steps until the run is done or `stop` says so."""
+def _is_due(trainer: Trainer) -> bool:
+    """Whether the network is evaluated at the current step."""
+    return trainer.progress.step % trainer.training_config.every == 0 or trainer.done
+
+
+def _evaluate(run: RunFolder, trainer: Trainer, wish: Sequence[int]) -> None:
+    """Evaluate and record; if interrupted, write a checkpoint from before the evaluation."""
+    before = _copied(trainer.state())
+    try:
+        with interruptible(wish):
+            row = trainer.evaluate()
+    except KeyboardInterrupt:
+        run.save(trainer.progress.step, before)
+        raise
+    run.record(row)
+
+
+def _steps(run: RunFolder, trainer: Trainer, stop: Callable[[], bool], wish: Sequence[int]) -> None:
+    """Take steps until the run is done or `stop` says so, or a signal in `wish` ends a look."""
     training_config = trainer.training_config
     saved = time.monotonic()
     bar = tqdm(
@@ -365,9 +410,8 @@ def _steps(run: RunFolder, trainer: Trainer, stop: Callable[[], bool]) -> None:
             if loss is not None:
                 bar.set_postfix(loss=f"{loss:.3g}", refresh=False)
             bar.update(progress.step - bar.n)
-            ended = progress.step % training_config.every == 0 or trainer.done
-            if ended and progress.step > before:
-                run.record(trainer.evaluate())
+            if progress.step > before and _is_due(trainer):
+                _evaluate(run, trainer, wish)
             progress.seconds += time.monotonic() - begun
             if time.monotonic() - saved > EVERY and trainer.settle():
                 run.save(trainer.progress.step, trainer.state())

@@ -228,7 +228,7 @@ def report(folder: Path = REPORT) -> None:
 
 
 for _module, _name, _help in (
-    ("attack", "attack", "Search for data that violate an inequality."),
+    ("attack", "attack", "Search for data that violate a statement."),
     ("check_layer", "check-layer", "Check your own normalisation layer."),
     ("spectrum", "spectrum", "Compute singular values of products of random or given matrices."),
     ("sweep", "sweep", "Run a grid of training runs or experiments."),

@@ -11,9 +11,11 @@ import sympy as sp
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.layer.batchnorm import project
 from bnproof.theory.proving import lemmas
+from bnproof.theory.proving.certificate import Certificate, Term
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
 from bnproof.theory.symbols import (
+    IDEAL,
     derived,
     eps,
     gamma,
@@ -93,9 +95,8 @@ XxKXx = symbol("(Xx)'K(Xx)", r"(Xx)^\top K (Xx)", "K along Xx")
 Qe2 = symbol(
     "|Qe|^2",
     r"\|Qe\|^2",
-    "squared length across 1 and yhat of the unit top eigenvector e of K; not 0 if "
-    "lambda_max(K) > 0, as K is 0 between yhat and itself at eps = 0",
-    positive=True,
+    "squared length across 1 and yhat of the unit top eigenvector e of K",
+    nonnegative=True,
 )
 QgQe = symbol("<Qg,Qe>", r"\langle Qg, Qe\rangle", "g against e, both across 1 and yhat")
 QeHQe = symbol("(Qe)'H(Qe)", r"(Qe)^\top H (Qe)", "Hessian at z along Qe")
@@ -135,6 +136,20 @@ ACROSS_TOP = lemmas.gram(
     ("Qg", "Qe"),
     {("Qg", "Qg"): Qg.dot(Qg), ("Qe", "Qe"): Qe2, ("Qg", "Qe"): QgQe},
 )
+# At eps = 0 a unit eigenvector e of K to lambda > 0 is orthogonal to 1 (K1 = 0), and its part along
+# yhat is ALONG_YHAT: so |Qe|^2 is 1 less the square of that part.  It is not 0 by Cauchy-Schwarz.
+ALONG_YHAT = -gamma * QgQe / (s**2 * lamK)
+UNIT = 1 - ALONG_YHAT**2 / m
+AT_ZERO = (gamma**2 / s**2 * Qg.dot(Qg)).subs(eps, 0)
+lemmas.positive(
+    Qe2,
+    Certificate(
+        sp.Le(1, Qe2 * (1 + vv / (m * sigma**2 * lamK**2))),
+        sp.And(IDEAL, sp.Gt(lamK, 0)),
+        {Qe2: UNIT, vv: AT_ZERO},
+        (Term(gamma**2 / (m * sigma**4 * lamK**2), "a square", ACROSS_TOP.name),),
+    ),
+)
 
 
 def bilinear(a: Vector, b: Vector) -> sp.Expr:
@@ -167,12 +182,6 @@ def eigenvector_steps(d: Derivation) -> None:
     batchnorm.gradient_steps(d)
     batchnorm.second_step(d)
     _directions(d)
-    d.equal(
-        "and at eps = 0 K is 0 between yhat and itself",
-        (r"\hat y^\top K\hat y", "yhat'K yhat"),
-        bilinear(YHAT, YHAT).subs(eps, 0),
-        sp.Integer(0),
-    )
     own = project(U).through(project(U))
     along = gamma**2 / s**2 * own - gamma / (m * s**2) * (uy * gPu + gy * Pu2)
     for words, name, left, right in (
@@ -186,8 +195,7 @@ def eigenvector_steps(d: Derivation) -> None:
     ):
         d.equal(words, name, bilinear(left, U).subs(eps, 0), right.subs(eps, 0))
     d.define(
-        "Let e be the unit eigenvector to lambda = lambda_max(K) > 0, and Q = P at eps = 0. As e "
-        "is orthogonal to 1 and not along yhat, by the two lines with 0, Qe is not 0",
+        "Let e be the unit eigenvector to lambda = lambda_max(K) > 0; at eps = 0, Q = P",
         r"a^\top K e = \lambda\,\langle a,e\rangle\ \text{for every } a",
         "a'Ke = lambda <a,e> for every a",
     )
@@ -204,8 +212,15 @@ def eigenvector_steps(d: Derivation) -> None:
         "The line for yhat is lambda <e,yhat>, so that",
         (r"\langle e,\hat y\rangle", "<e,yhat>"),
         there,
-        -gamma * QgQe / (s**2 * lamK),
+        ALONG_YHAT,
         shown=-gamma * QgQe / (sigma**2 * lamK),
+    )
+    d.value(
+        Qe2,
+        "e is a unit vector, and orthogonal to 1, as K1 = 0. By Cauchy-Schwarz for Qg and Qe it "
+        "follows that |Qe|^2 (1 + |v|^2/(m sigma^2 lambda^2)) >= 1, so Qe is not 0",
+        project(U).dot(project(U)).subs({eps: 0, uu: 1, u1: 0, uy: there}),
+        UNIT,
     )
     bend = there * called[gPu] + gy * called[Pu2]
     second = gamma**2 / s**2 * called[own] - gamma / (m * s**2) * bend

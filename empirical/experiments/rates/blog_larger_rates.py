@@ -16,7 +16,7 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.landscapes import sweep
-from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES
+from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES, VARIANTS
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
@@ -93,7 +93,7 @@ CLAIM = Claim(
                 )
                 for init in INITS
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("without BN, from the other initialisation", passes=False, made_of=WITH),
                 Control(
@@ -102,6 +102,7 @@ CLAIM = Claim(
             ),
             draw=draw,
             networks=NETWORKS,
+            variants=VARIANTS,
             sizes=SIZES,
         ),
     ),

@@ -19,7 +19,7 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.curves import extended
-from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
+from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, VARIANTS, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
@@ -139,7 +139,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=_criteria(),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     "without BN, from other initial weights and in another order of the images",
@@ -159,6 +159,7 @@ CLAIM = Claim(
                 WITHOUT: {"final accuracy at 0.1": 0.8},
             },
             networks=NETWORKS,
+            variants=VARIANTS,
             sizes=SIZES,
         ),
     ),

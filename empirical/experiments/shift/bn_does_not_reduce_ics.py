@@ -1,7 +1,7 @@
 """With BN covariate shift of gradients is similar or larger: VGG on images (A18, 2.2)."""
 
 from bnproof.empirical.protocols.gradient_shift import experiment
-from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, vgg
+from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, VARIANTS, vgg
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
 
@@ -23,7 +23,7 @@ CLAIM = Claim(
         r"\text{reduce ICS significantly.}"
         r"\end{array}"
     ),
-    checks=(experiment(vgg, NETWORKS, SIZES),),
+    checks=(experiment(vgg, NETWORKS, SIZES, variants=VARIANTS),),
     expected=Verdict.REPRODUCED,
     remark=(
         "From the source: VGG on CIFAR-10, plain SGD at 0.1 for both networks, distance and cosine "

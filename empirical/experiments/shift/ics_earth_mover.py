@@ -17,7 +17,7 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import listed
 from bnproof.empirical.metrics.shift_callbacks import LONG, MOVED
 from bnproof.empirical.protocols.activation_shift import layers, measured
-from bnproof.empirical.protocols.vgg import NETWORKS, SIZES
+from bnproof.empirical.protocols.vgg import NETWORKS, SIZES, VARIANTS
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
@@ -83,7 +83,7 @@ CLAIM = Claim(
                     at_most=1.0,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("without BN, another seed", passes=False, made_of=WITH),
                 Control(
@@ -95,6 +95,7 @@ CLAIM = Claim(
             ),
             draw=draw,
             networks=NETWORKS,
+            variants=VARIANTS,
             sizes=SIZES,
             positions={"layer": MOVED},
         ),

@@ -22,7 +22,7 @@ from bnproof.empirical.protocols.noisy import (
     panels,
     performance,
 )
-from bnproof.empirical.protocols.vgg import LEARNS, NETWORKS
+from bnproof.empirical.protocols.vgg import LEARNS, NETWORKS, VARIANTS
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
@@ -99,6 +99,7 @@ CLAIM = Claim(
             ),
             draw=draw,
             networks=NETWORKS,
+            variants=VARIANTS,
             sizes=SIZES,
         ),
     ),

@@ -19,7 +19,7 @@ from bnproof.empirical.data.images import Images, Split
 from bnproof.empirical.data.load import load
 from bnproof.empirical.data.pixels import PAD, Crops, Pixels
 from bnproof.empirical.training.callbacks import CALLBACKS
-from bnproof.empirical.training.config import PATIENCE, TrainingConfig
+from bnproof.empirical.training.config import PATIENCE, WARM_UP, TrainingConfig
 from bnproof.empirical.training.loop import Trainer, train
 from bnproof.empirical.training.progress import FIRST
 from bnproof.empirical.training.run_folder import RunFolder
@@ -121,8 +121,44 @@ def test_interrupt_stops_between_two_steps_and_can_be_resumed(
     assert resumed["curve"] == whole["curve"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", [0, 2, 6])
+def test_an_evaluation_is_abandoned_and_made_when_resumed(
+    images, tmp_path, monkeypatch, number, step
+) -> None:
+    """However long it takes: nothing of it is recorded, and no training is lost."""
+    seen = []
+
+    def look(now):
+        seen.append(now.step)
+        if now.step == step and seen.count(step) == 1:
+            os.kill(os.getpid(), number)
+            time.sleep(30)
+        return {"mean": now.inputs.mean().item(), "draw": torch.rand(()).item()}
+
+    given = replace(RECIPE, metrics=("look",))
+    monkeypatch.setitem(CALLBACKS, "look", look)
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        train(given, images, root=tmp_path)
+    assert time.monotonic() - begun < 10
+    rows = RunFolder(tmp_path, given.config(images, "cpu")).records()
+    assert [row["step"] for row in rows] == [n for n in (0, 2, 4, 6) if n < step]
+    advanced = []
+    advance = Trainer.advance
+
+    def noted(trainer):
+        advanced.append(trainer.progress.step)
+        return advance(trainer)
+
+    monkeypatch.setattr(Trainer, "advance", noted)
+    resumed = train(given, images, root=tmp_path)
+    assert advanced == list(range(step, RECIPE.steps))
+    assert resumed["curve"] == train(given, images, root=tmp_path / "whole")["curve"]
+
+
 def test_an_interrupt_in_the_last_step_is_heard(images, tmp_path, monkeypatch) -> None:
-    """The run is done then, and what follows it must not begin."""
+    """Its last evaluation is made when the run is resumed, and what follows must not begin."""
     advance = Trainer.advance
 
     def press(trainer):
@@ -136,7 +172,9 @@ def test_an_interrupt_in_the_last_step_is_heard(images, tmp_path, monkeypatch) -
         with pytest.raises(KeyboardInterrupt):
             train(RECIPE, images, root=tmp_path)
     whole = train(RECIPE, images, root=tmp_path / "whole")
-    assert RunFolder(tmp_path, RECIPE.config(images, "cpu")).result()["curve"] == whole["curve"]
+    run = RunFolder(tmp_path, RECIPE.config(images, "cpu"))
+    assert run.result() is None
+    assert train(RECIPE, images, root=tmp_path)["curve"] == whole["curve"]
 
 
 def test_a_deadline_stops_and_leaves_it_resumable(images, tmp_path) -> None:
@@ -285,6 +323,24 @@ def test_schedules(images, tmp_path, schedule, rates) -> None:
     training_config = replace(RECIPE, schedule=schedule, steps=12, every=3, rate=1e-3)
     curve = train(training_config, images, root=tmp_path)["curve"]
     assert [row["rate"] for row in curve[:4]] == pytest.approx([1e-3 * rate for rate in rates])
+
+
+@pytest.mark.parametrize("schedule", ["constant", "step", "plateau"])
+def test_a_warm_up_has_a_small_rate_and_then_the_schedule(images, tmp_path, schedule) -> None:
+    given = replace(RECIPE, schedule=schedule, steps=12, every=1, rate=0.03)
+    curve = train(replace(given, warm_up=4), images, root=tmp_path)["curve"]
+    cold = train(given, images, root=tmp_path)["curve"]
+    assert [row["rate"] for row in curve[:4]] == [WARM_UP] * 4
+    assert [row["rate"] for row in curve[4:]] == [row["rate"] for row in cold[4:]]
+    assert curve[0]["step"] == 0
+    # The first update of both runs sees the same loss, and moves by less in the warmed-up one.
+    assert curve[1]["loss"] == cold[1]["loss"]
+    assert curve[2]["loss"] != cold[2]["loss"]
+
+
+def test_a_warm_up_does_not_raise_a_small_rate(images) -> None:
+    trainer = Trainer(replace(RECIPE, rate=1e-3, warm_up=4), images)
+    assert trainer.progress.rate == trainer.optimiser.param_groups[0]["lr"] == 1e-3
 
 
 def test_plateau_waits_for_epochs_without_progress(images, monkeypatch) -> None:
