@@ -40,7 +40,7 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
         raise UserError(f"{claim.id} has no derivation: it is decided by {names}; use `show`")
     yield f"{claim.id}: {claim.title}"
     yield f"Statement: {show(claim.relation)}    where {show(claim.domain)}"
-    yield "Each step is an equation checked by SymPy unless marked as stated or cited."
+    yield "Each step is an equation checked by SymPy unless marked as definition, stated or cited."
     if case is not None:
         evidence = exact.check(claim, Settings())
         yield ""

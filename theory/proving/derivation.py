@@ -98,19 +98,11 @@ class Derivation:
     def define(self, words: str, tex: str, plain: str) -> None:
         """Record what a symbol of the derivation stands for, or what a step takes as its object.
 
-        A definition says nothing that could be false: what follows from it is another step.
-
-        Raises
-        ------
-        ValueError
-            If a claim defines something: its own words are an argument, `given`.
+        A definition says nothing that could be false: what follows from it is another step.  Only
+        `bnproof.theory` defines; a claim's own words are stated, whatever its author calls them.
         """
-        module = sym._caller()
-        if not sym.ours(module):
-            raise ValueError(
-                f"{words}: a definition is stated in bnproof.theory, not in {module}; use given"
-            )
-        self.steps.append(Step(words, tex, plain, kind="defined"))
+        kind = "defined" if sym.ours(sym._caller()) else "given"
+        self.steps.append(Step(words, tex, plain, kind=kind))
 
     def cite(self, words: str, theorem: str, tex: str = "") -> None:
         """Use a theorem proved elsewhere, listed in `DerivationResult.rests_on`."""

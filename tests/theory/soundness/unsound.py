@@ -135,7 +135,7 @@ add(
 )
 add(
     "a_sentence_called_a_definition",
-    "a definition is stated in bnproof.theory",
+    "is only stated: So it holds",
     sp.Le(vv, BOUND),
     domain=IDEAL,
     control=sp.Le(vv, BOUND / 2),
