@@ -26,7 +26,7 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     # Check the serialised form, which is what others will read.
     try:
         read = Certificate.from_json(certificate.to_json())
-        flaw = flaw if read == certificate else read.flaw()
+        flaw = (flaw if read == certificate else read.flaw()) or proof.gap()
         flaw = flaw or _empty(target, claim.domain) or _uncited(proof) or audit.reason(read)
     except ValueError as error:
         flaw = str(error)
@@ -109,10 +109,10 @@ def _sides(claim: Claim) -> tuple[sp.Basic, sp.Basic]:
 
 
 def _counted(proof: DerivationResult) -> str:
-    """How many steps are checked, stated and cited, in words."""
+    """How many steps are checked, stated and cited, in words, and how many are definitions."""
     count = proof.counts()
     said = f"Of {len(proof.steps)} steps {count['checked']} are checked, {count['given']} stated"
-    return f"{said} in words, {count['cited']} cited"
+    return f"{said} in words, {count['cited']} cited, {count['defined']} definitions"
 
 
 def _numbers(proof: DerivationResult) -> dict[str, object]:
@@ -121,6 +121,7 @@ def _numbers(proof: DerivationResult) -> dict[str, object]:
         "steps checked": count["checked"],
         "steps stated": count["given"],
         "steps cited": count["cited"],
+        "definitions": count["defined"],
         "rests_on": list(proof.rests_on),
     }
 
@@ -163,13 +164,13 @@ def check_disproof(claim: Claim, settings: Settings) -> Evidence:
     summary = f"The two sides differ by {text(gap)} in every case: the statement is false."
     unclear = f"the difference {text(gap)} has no definite sign"
     reason = f"{', '.join(strange)}: not measured" if strange else "" if fails else unclear
-    reason = reason or next(certificate.unfounded(), "") or _uncited(proof)
+    reason = reason or next(certificate.unfounded(), "") or proof.gap() or _uncited(proof)
     reason = reason or audit.reason(certificate)
     return Evidence(
         Kind.DISPROOF,
         None if reason else False,
         control_holds,
-        f"Nothing is disproved: {reason}." if reason else summary,
+        f"Nothing is disproved: {reason}." if reason else f"{summary} {_counted(proof)}.",
         {"steps": len(proof.steps), **_numbers(proof), "difference": text(gap)},
         {"sympy": sp.__version__},
         {"steps": proof.steps},

@@ -77,11 +77,10 @@ def add(
     checks: tuple[Any, ...] = (),
     test: Any = NETWORKS,
 ) -> None:
-    """Add a claim with one stated sentence, values and a slack as its proof, or with `checks`."""
+    """Add a claim with values and a slack as its proof, or with `checks`."""
 
     def prove() -> Any:
         d = Derivation()
-        d.given("A sentence that nothing checks")
         for symbol, value in (values or {}).items():
             d.value(symbol, "", value)
         return d.finish(slack)
@@ -117,6 +116,35 @@ def _amplified(name: str, why: str, lack: sp.Expr, **more: Any) -> None:
         **more,
     )
 
+
+def _said(define: bool) -> Callable[[], Any]:
+    """Theorem 4.1 with one more sentence, stated or called a definition by its author."""
+
+    def prove() -> Any:
+        d = Derivation()
+        batchnorm.gradient_steps(d)
+        (d.define if define else d.given)("So it holds", r"L = L", "L = L")
+        return d.finish()
+
+    return prove
+
+
+add(
+    "a_sentence_in_words",
+    "is only stated: So it holds",
+    sp.Le(vv, BOUND),
+    domain=IDEAL,
+    control=sp.Le(vv, BOUND / 2),
+    checks=(Proof(_said(define=False)), NETWORKS),
+)
+add(
+    "a_sentence_called_a_definition",
+    "is only stated: So it holds",
+    sp.Le(vv, BOUND),
+    domain=IDEAL,
+    control=sp.Le(vv, BOUND / 2),
+    checks=(Proof(_said(define=True)), NETWORKS),
+)
 
 # Signs and symbols that an author brings along.
 _amplified("sign_of_a_letter", "neither measured nor an expression", LACK)
