@@ -23,6 +23,7 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.shift_callbacks import SHORT, is_measured
 from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.protocols.curves import Array, Steps, capped, moments, rows, spread
+from bnproof.empirical.setting import Setting
 from bnproof.empirical.trial import Networks, Size, Trained, Trial
 from bnproof.theory.claim import Scale
 
@@ -127,7 +128,12 @@ def draw(m: Medians) -> Plot:
 
 
 def experiment(
-    train: Train, networks: Networks, sizes: Mapping[Scale, Size], *, data: str = ""
+    train: Train,
+    networks: Networks,
+    sizes: Mapping[Scale, Size],
+    setting: Setting,
+    *,
+    data: str = "",
 ) -> Experiment:
     """The experiment on the networks trained by `train`, whose metrics must include ``shift``."""
 
@@ -148,6 +154,7 @@ def experiment(
         ),
         draw=draw,
         networks=networks,
+        setting=setting,
         sizes=sizes,
         data=data,
     )

@@ -25,7 +25,7 @@ from bnproof.empirical.experiment import (
 )
 from bnproof.empirical.networks.table import Initialisation, Norm
 from bnproof.empirical.protocols.curves import Array
-from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES, vgg
+from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SETTING, SIZES, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Evidence
 
@@ -311,5 +311,6 @@ def experiment(
         ),
         draw=draw,
         networks=NETWORKS,
+        setting=SETTING,
         sizes=SIZES,
     )

@@ -20,6 +20,7 @@ from bnproof.empirical.figures.style import MIDDLE, SMALL
 from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.protocols.bjorck import NETWORKS, resnet
 from bnproof.empirical.protocols.curves import Array, extended
+from bnproof.empirical.setting import Setting, depths
 from bnproof.empirical.training.tasks import Data
 from bnproof.empirical.trial import DEPTH, Networks, Size, Trained, Trial
 from bnproof.theory.claim import Scale
@@ -46,6 +47,8 @@ PROVENANCE: Final[Networks] = {
     "architecture": {scale: f"ResNet-{depth}" for scale, depth in DEPTHS.items()},
     **NETWORKS,
 }
+
+SETTING: Final = Setting(network=depths(DEPTH, DEPTHS), updates=SIZES[Scale.PAPER].updates)
 
 
 def train(trial: Trial, net: str, *, seed: int | None = None, data: Data | None = None) -> Trained:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bnproof.empirical.networks.table import Initialisation, Norm
+from bnproof.empirical.setting import Setting, widths
 from bnproof.empirical.trial import Networks, Size, Trained, Trial
 from bnproof.theory.claim import Scale
 
@@ -40,6 +41,7 @@ NETWORKS: Final[Networks] = {
     },
     "optimiser": "plain SGD",
 }
+SETTING: Final = Setting(network=widths(64, WIDTH, "VGG"), updates=15_000)
 
 # Metrics of every run, and additional ones of these networks at A18's rate and initialisation, the
 # runs that most experiments share.

@@ -27,7 +27,7 @@ FORMULAS: Final = (
 
 def latex(claim: Mapping[str, Any]) -> str:
     """Return the claim's formulas, each preceded by a comment that describes it."""
-    parts = [("statement", claim["statement"])]
+    parts = [("how it is read" if claim["reads"] else "statement", claim["statement"])]
     parts += [(words, claim[name]["latex"]) for name, words in FORMULAS if claim[name]]
     return "\n".join(f"% {words}\n{_line(formula)}" for words, formula in parts if formula)
 
@@ -43,7 +43,7 @@ def bibtex(claim: Mapping[str, Any], document: Mapping[str, Any]) -> str:
 
 
 def _verdict(claim: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    scale = claim["scale"] or f"{document['settings']['scale']}, {document['settings']['data']}"
+    setting = claim["setting"] or f"scale {document['settings']['scale']}"
     kinds = ", ".join(dict.fromkeys(item["kind"] for item in claim["evidence"])) or "none"
     commits = dict.fromkeys(
         str(item["provenance"]["commit"])
@@ -51,7 +51,7 @@ def _verdict(claim: Mapping[str, Any], document: Mapping[str, Any]) -> str:
         if "commit" in item["provenance"]
     )
     given = "".join(f", given {theorem}" for theorem in claim.get("given", ()))
-    summary = f"Verdict: {claim['verdict']}{given}. Evidence: {kinds}. Scale and data: {scale}"
+    summary = f"Verdict: {claim['verdict']}{given}. Evidence: {kinds}. Setting: {setting}"
     measured = f". Measured at commit {', '.join(commits)}" if commits else ""
     places = "; ".join(f"{source['document']}, {source['locator']}" for source in claim["sources"])
     return _entry(

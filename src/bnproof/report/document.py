@@ -14,8 +14,9 @@ from bnproof.theory.claim import Settings
 from bnproof.theory.common.checksum import SEAL, checksum_matches, parse, with_checksum
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
+from bnproof.theory.ledger import book
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 PACKAGES: Final = ("torch", "numpy", "scipy", "sympy", "mpmath")
 NAME: Final = "evidence.json"
 FIGURE_FOLDER: Final = "figures"  # in the same folder as the document
@@ -50,11 +51,25 @@ def document(
             "kernel": settings.kernel,
             "data": "embedded" if settings.data is None else settings.data.resolve().name,
         },
+        "sentences": listed(records),
         "claims": list(records),
         "normalizers": _normalizers() if layers else [],
         "layers": list(layers),
         **({"left": list(left)} if left else {}),
     }
+
+
+def listed(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sentences that the claims of a run read or correct, each with its class.
+
+    The class is that by the verdicts of the run; a claim that it lacks is undecided.
+    """
+    verdicts = {record["id"]: record["verdict"] for record in records}
+    return [
+        book.described(sentence, verdicts)
+        for sentence in book.sentences().values()
+        if verdicts.keys() & set(book.original(sentence).claims)
+    ]
 
 
 def _normalizers() -> list[dict[str, str]]:

@@ -57,10 +57,11 @@ def record(claim: Claim, folder: Path) -> dict[str, Any]:
         **printed,
         **{
             "remark": claim.remark,
-            "corrects": None,
+            "reads": None,
+            "corrects": [],
             "error": None,
             "as_expected": True,
-            "scale": None,
+            "setting": None,
         },
         **{"verdict": str(claim.expected), "expected": str(claim.expected), "seconds": 1.0},
         "steps": [vars(step) for step in spec.prove().steps],

@@ -31,7 +31,8 @@ def claim(**changes: Any) -> dict[str, Any]:
         "domain": None,
         "control": None,
         "verdict": "proved",
-        "scale": None,
+        "reads": None,
+        "setting": None,
         "evidence": [
             {"kind": "proof", "provenance": {}},
             {"kind": "experiment", "provenance": {"commit": "abc123"}},
@@ -67,17 +68,17 @@ def test_a_verdict_and_its_source_are_cited() -> None:
     assert verdict["year"] == "2026"
     for part in ("bnproof 0.1.0", r"some\_claim", "A18, Theorem 4.1; A18, equation 3"):
         assert part in verdict["howpublished"]
-    for part in ("proved", "proof, experiment", "quick, photos", "abc123", "2026-11-21"):
+    for part in ("proved", "proof, experiment", "scale quick", "abc123", "2026-11-21"):
         assert part in verdict["note"]
     assert source["author"] == "S. Santurkar and D. Tsipras and A. Ilyas and A. Madry"
     assert source["eprint"] == "1805.11604"
 
 
-def test_an_experiment_names_its_own_scale_and_data() -> None:
-    note = entries(bibtex(claim(scale="standard, CIFAR-10"), DOCUMENT))["bnproof_some_claim"][
-        "note"
-    ]
-    assert "standard, CIFAR-10" in note
+def test_an_experiment_names_its_own_setting() -> None:
+    note = entries(bibtex(claim(setting="VGG, 300 of 15,000 updates"), DOCUMENT))[
+        "bnproof_some_claim"
+    ]["note"]
+    assert "VGG, 300 of 15,000 updates" in note
     assert "quick" not in note
 
 
@@ -95,6 +96,7 @@ def test_formulas_stand_under_what_they_are() -> None:
         "% relation that was checked",
         r"\|v\|^2 \leq 1",
     ]
+    assert latex(claim(reads="S0.first")).startswith("% how it is read")
     assert latex(claim(statement="", relation=None)) == ""
 
 
@@ -104,7 +106,7 @@ def test_no_string_breaks_an_entry(text: str) -> None:
         id=text,
         title=text,
         verdict=text,
-        scale=text,
+        setting=text,
         statement=text,
         sources=[{"document": text, "locator": text}, {"document": "S3", "locator": text}],
         evidence=[{"kind": text, "provenance": {"commit": text}}],

@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.layer import definition as layer_definition
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import REGULAR, hat_std, s, sigma
 
 
@@ -19,14 +18,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="notes_unit_moments",
     title="The layer forces the mean to 0 and the standard deviation to 1.",
-    sources=(
-        Source("S2", "'BN mitigates ICS, in theory, by forcing the mean and standard deviation'"),
-        Source("S4", "'normalized to have zero mean and unit variance'"),
-    ),
-    statement=(
-        r"\text{BN mitigates ICS, in theory, by forcing the mean and standard deviation to be }"
-        r"\ (0, 1)"
-    ),
     relation=sp.Eq(hat_std, 1),
     domain=REGULAR,
     control=sp.Eq(hat_std, sigma / s),

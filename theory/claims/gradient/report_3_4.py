@@ -4,13 +4,11 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.claims.gradient.santurkar_4_1 import BOUND, CASE, prove
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, grad_yhat, vv
 
 CLAIM = Claim(
     id="report_3_4",
     title="The gradient with respect to yhat, not squared, obeys the bound of Theorem 4.1.",
-    sources=(Source("S1", "Theorem 3.4"),),
     statement=(
         r"\|\nabla_{\hat y_i}\hat{L}\| \le \frac{\gamma^2}{\sigma_j^2}\Big("
         r"\|\nabla_{y_i} L\|^2 - \tfrac1m\langle \mathbf{1}, \nabla_{y_i} L\rangle^2"

@@ -6,7 +6,6 @@ from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, Random
 from bnproof.theory.exact.evaluate import n
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, eps, gamma, sigma
 
 FALLS = sigma - sp.Abs(gamma)
@@ -46,11 +45,6 @@ def near_one() -> dict[sp.Symbol, sp.Expr]:
 CLAIM = Claim(
     id="slides_multiplicative",
     title="The factor gamma^2/sigma^2 reduces the gradient.",
-    sources=(Source("S0", "'Delving Deeper', brace 'Multiplicative' with an arrow down"),),
-    statement=(
-        r"\text{For any weights } W \text{ and loss function } L:\quad"
-        r"\underbrace{\frac{\gamma^2}{\sigma_j^2}}_{\text{Multiplicative } \downarrow}"
-    ),
     relation=sp.Le(gamma**2 / sigma**2, 1),
     domain=IDEAL,
     control=sp.Le(gamma**2 / sigma**2 * FALLS, FALLS),

@@ -4,14 +4,11 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.claims.hessian import santurkar_4_2
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, vHv, vKv
 
 CLAIM = Claim(
     id="slides_more_predictive",
     title="The layer makes gradients more predictive: it lowers the curvature along them.",
-    sources=(Source("S0", "'Delving Deeper', after the theorem"), Source("S4", "on smoothness")),
-    statement=r"\text{We also show: Gradients (wrt y) become more predictive}",
     relation=sp.Le(vKv, vHv),
     domain=IDEAL,
     control=sp.Eq(vKv, santurkar_4_2.BOUND),

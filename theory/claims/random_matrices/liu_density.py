@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Disproof, RandomTest, SpectrumTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_proofs
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import M, law_first, law_second, sv_second
 
 LOWER_LIMIT = (
@@ -62,7 +61,6 @@ def _mean_steps(d: Derivation) -> None:
 CLAIM = Claim(
     id="liu_density",
     title="Density (5) is the limiting density of the singular values of a product of M matrices.",
-    sources=(Source("S3", "section 5, Theorem 1, equation (5)"),),
     statement=(
         r"X = X_1X_2\cdots X_M,\ \mathbb{E}\,X_{i,jk}^2 = \sigma_i^2/N:\quad"
         r"\text{the singular value density is }\ "

@@ -8,7 +8,6 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.training import sgd
 from bnproof.theory.training.sgd import B, N, alpha, noise, noise_rate, r
 
@@ -49,11 +48,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="bjorck_noise_tradeoff",
     title="The noise of a step grows with the learning rate as with the inverse batch size.",
-    sources=(Source("S3", "section 2.1, after equation (2)"),),
-    statement=(
-        r"\text{the noise in an SGD step is affected similarly by the learning rate}"
-        r"\text{ as by the inverse mini-batch size }\tfrac{1}{|B|}"
-    ),
     relation=sp.Eq(noise_rate, noise),
     domain=sp.Gt(r, 1),
     control=sp.Eq(noise_rate, r * noise),

@@ -8,7 +8,6 @@ from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.layer import minimax
 from bnproof.theory.layer.minimax import RAY, d_bn, d_ray, inner
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 
 STATEMENT = (
     r"\|W_0-\hat W^*\|^2 \le \|W_0-W^*\|^2 - \frac{1}{\|W^*\|^2}\big(\|W^*\|^2 - "
@@ -26,7 +25,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="santurkar_4_5",
     title="The normalised network has an optimum closer to the initial weights.",
-    sources=(Source("A18", "Lemma 4.5"),),
     statement=STATEMENT,
     relation=sp.Le(d_bn, RAY),
     domain=sp.Gt(inner, 0),
