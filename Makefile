@@ -2,9 +2,11 @@
 # make test     run the tests (make test-all: including slow ones; make test-portable: numerical
 #               tests as on an older processor)
 # make kernel   check the proofs with Coq as well, which must be installed
+# make soundness   test that nothing unsound is proved, and print the score of the mutation test
 # make docs     build the documentation and print the path of its first page
 # make bench    run the benchmarks on the current commit (make dashboard: show all results;
-#               make bench-compare BASE=COMMIT: find what is slower than at another commit)
+#               make bench-compare BASE=COMMIT: find what is slower than at another commit;
+#               make bench-training BASE=COMMIT MODE=fast: compare the speed of training)
 # make gpu-record   measure speed and accuracy on a GPU, which must be there
 #
 # make wheel-test   run the commands and the fast tests with an installed wheel
@@ -17,6 +19,7 @@
 # SCALE, DATA  passed to `bnproof verify`; DATA to `make gpu-record` as well
 # MACHINE, COMMITS  for `make bench`: the name to save results under, and the commits to measure
 # BASE, BENCH  for `make bench-compare`: the commit, and a regular expression for benchmarks
+# MODE         for `make bench-training`: the mode of the checked-out tree, exact or fast
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -28,6 +31,7 @@ MACHINE ?= this-machine
 COMMITS ?=
 BASE ?= HEAD
 BENCH ?=
+MODE ?= exact
 
 BIN := $(VENV)/bin
 # One single-threaded process per core; tests of the same xdist_group stay together.
@@ -35,8 +39,8 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 ASV := cd benchmarks && $(abspath $(BIN))/asv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: verify test test-all test-portable test-lowest mutate lint kernel wheel-test asv-check bench \
-    bench-compare dashboard compare gpu-record docs readme clean checkout
+.PHONY: verify test test-all test-portable test-lowest mutate lint kernel soundness wheel-test \
+    asv-check bench bench-compare bench-training dashboard compare gpu-record docs readme clean checkout
 
 verify: $(VENV)/run
 	$(BIN)/bnproof verify --scale $(SCALE) $(if $(DATA),--data $(DATA))
@@ -67,6 +71,13 @@ lint: $(VENV)/dev
 # Checks all certificates and exact refutations as theorems, and the layer from its definition.
 kernel: $(VENV)/run
 	$(BIN)/python -m bnproof.theory.kernel
+
+# Unsound claims, and false mutants of every proved relation; the last test prints their score.
+soundness: $(VENV)/dev
+	$(TEST) tests/theory/soundness --deselect \
+	    tests/theory/soundness/test_mutants.py::test_there_are_enough_false_mutants
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q \
+	    tests/theory/soundness/test_mutants.py::test_there_are_enough_false_mutants
 
 # Tests the built wheel in an environment outside the tree: some commands, then the tests of the command
 # line, the report, the plugin and the loaders of claims and data.  tests/test_packaging.py compares its
@@ -125,6 +136,10 @@ bench: $(VENV)/dev
 # Times the checked-out tree and BASE in turn, in one process.
 bench-compare: $(VENV)/dev
 	$(BIN)/python benchmarks/paired.py $(BASE) --bench '$(BENCH)'
+
+# Trains with the checked-out tree and with BASE in turn, one thread and one process each.
+bench-training: $(VENV)/dev
+	$(BIN)/python benchmarks/training_pair.py $(BASE) --mode $(MODE)
 
 # Shows the results over the commits as an offline page; its scripts are installed by npm.
 dashboard: $(VENV)/dev

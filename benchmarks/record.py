@@ -57,18 +57,29 @@ def has_package(commit: str) -> bool:
     return subprocess.run(command, capture_output=True).returncode == 0
 
 
-def commits_of(names: Sequence[str]) -> list[str]:
+def hashes(names: Sequence[str]) -> list[str]:
     """Return the hashes of commits.
 
     Raises
     ------
     CommitError
-        If a name is not that of a commit that can be measured.
+        If a name is not that of a commit.
     """
     try:
-        commits = [git("rev-parse", "--verify", f"{name}^{{commit}}") for name in names]
+        return [git("rev-parse", "--verify", f"{name}^{{commit}}") for name in names]
     except subprocess.CalledProcessError:
         raise CommitError(f"not a commit: one of {' '.join(names)}") from None
+
+
+def commits_of(names: Sequence[str]) -> list[str]:
+    """Return the hashes of commits that can be measured.
+
+    Raises
+    ------
+    CommitError
+        If a name is not that of such a commit.
+    """
+    commits = hashes(names)
     early = [commit[:8] for commit in commits if not has_package(commit)]
     if early:
         raise CommitError(f"{' '.join(early)}: predates the package bnproof; choose a later commit")
@@ -123,15 +134,22 @@ def measure(config: Path, commit: str, options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def checked_out(commit: str) -> Iterator[tuple[Path, list[str]]]:
-    """Check out a commit in a worktree, with the current benchmarks; see `transplant`."""
+def worktree(commit: str) -> Iterator[Path]:
+    """Check out a commit in a worktree."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         git("worktree", "add", "--detach", "--force", str(tree), commit)
         try:
-            yield tree, transplant(tree)
+            yield tree
         finally:
             git("worktree", "remove", "--force", str(tree))
+
+
+@contextmanager
+def checked_out(commit: str) -> Iterator[tuple[Path, list[str]]]:
+    """Check out a commit in a worktree, with the current benchmarks; see `transplant`."""
+    with worktree(commit) as tree:
+        yield tree, transplant(tree)
 
 
 def at(commit: str, options: argparse.Namespace) -> int:

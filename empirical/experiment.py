@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bnproof.empirical.setting import Setting
-from bnproof.empirical.trial import RESNET, SIZES, Networks, Size, Trial
+from bnproof.empirical.trial import RESNET, SIZES, Networks, Size, Trial, Variant
 from bnproof.theory.claim import Claim, Evidence, Kind, Scale
 
 WITH, WITHOUT, CONTROL = "with BN", "without BN", "control"
@@ -174,11 +174,15 @@ class Experiment:
     plot_only
         Quantities that are only drawn, and left out of `Evidence.numbers`.
     networks
-        Provenance of the networks; what differs between scales is given for each.
+        Provenance of the networks; what differs between scales is given for each, or only for
+        those that it concerns.
     setting
         The source's own setting, beside which a verdict is one on a miniature or not.
     data
         Name of the data set, if it is not the given images.
+    variants
+        Changes of the protocol, by name, whose effect `bnproof experiment run --variant` measures;
+        the verdict is that of the protocol without them.
     sizes
         What each scale means.  With `Size.updates` the experiment trains: `verify` then judges
         the published measurements, and `bnproof experiment run` measures.
@@ -195,6 +199,7 @@ class Experiment:
     networks: Networks = field(default_factory=lambda: RESNET)
     setting: Setting = field(default_factory=Setting)
     data: str = ""
+    variants: Mapping[str, Variant] = field(default_factory=dict)
     sizes: Mapping[Scale, Size] = field(default_factory=lambda: SIZES)
 
     def networks_at(self, scale: Scale) -> dict[str, str]:
@@ -202,6 +207,7 @@ class Experiment:
         return {
             name: words if isinstance(words, str) else words[scale]
             for name, words in self.networks.items()
+            if isinstance(words, str) or scale in words
         }
 
     def networks_in_words(self) -> Iterator[tuple[str, str]]:

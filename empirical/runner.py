@@ -18,10 +18,20 @@ from bnproof.empirical.training.arithmetic import exactly
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.provenance import code_of, surroundings
 from bnproof.empirical.training.run_folder import RunFolder, State, plain
-from bnproof.empirical.trial import Conduct, MissingError, Size, Trained, Trial, here
+from bnproof.empirical.trial import (
+    NO_VARIANT,
+    Conduct,
+    MissingError,
+    Size,
+    Trained,
+    Trial,
+    Variant,
+    here,
+)
 from bnproof.simulate.threads import one_thread
 from bnproof.theory.claim import Claim, Evidence, Settings
 from bnproof.theory.common.commit import commit
+from bnproof.theory.common.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -91,8 +101,9 @@ def measure(claim: Claim, settings: Settings, *, root: Path, seeds: int | None =
         Number of seeds, starting at `settings.seed`; None for that of the scale.
     """
     experiment = experiment_of(claim)
-    numbers = seeds_of(claim, settings, seeds)
-    images = load(settings.data, limit=size_of(claim, settings).images)
+    numbers, variant = seeds_of(claim, settings, seeds), variant_of(claim, settings)
+    size = size_of(claim, settings)
+    images = load(settings.data, limit=size.images)
     name = experiment.data or images.name
     results = [
         measure_seed(claim, trial_of(claim, settings, images, seed, root=root))
@@ -100,13 +111,14 @@ def measure(claim: Claim, settings: Settings, *, root: Path, seeds: int | None =
     ]
     return Results(
         series=_stacked([row["measured"] for row in results]),
-        where=f"{name}, {size_of(claim, settings).words(len(numbers))}",
+        where=", ".join(filter(None, (name, variant.words, size.words(len(numbers))))),
         provenance={
             "data set": name,
             **({} if experiment.data else {"training images": len(images.train)}),
-            "batch": size_of(claim, settings).batch,
+            "batch": size.batch,
             "seeds": numbers,
             "scale": settings.scale.value,
+            **({"variant": variant.words} if settings.variant else {}),
             "device": settings.device,
             "torch": torch.__version__,
             "commits": _commits(results),
@@ -129,6 +141,23 @@ def measure(claim: Claim, settings: Settings, *, root: Path, seeds: int | None =
 def size_of(claim: Claim, settings: Settings) -> Size:
     """Size of the experiment of `claim` at the chosen scale."""
     return experiment_of(claim).sizes[settings.scale]
+
+
+def variant_of(claim: Claim, settings: Settings) -> Variant:
+    """The chosen variant of the experiment of `claim`, one that changes nothing if none is.
+
+    Raises
+    ------
+    UserError
+        If the experiment has no variant of that name.
+    """
+    if not settings.variant:
+        return NO_VARIANT
+    known = experiment_of(claim).variants
+    if settings.variant not in known:
+        names = f"its variants are {', '.join(known)}" if known else "it has no variants"
+        raise UserError(f"{claim.id}: has no variant {settings.variant!r}; {names}")
+    return known[settings.variant]
 
 
 def seeds_of(claim: Claim, settings: Settings, seeds: int | None = None) -> list[int]:
@@ -156,6 +185,7 @@ def trial_of(
         runs=root,
         precision=settings.precision,
         mode=settings.mode,
+        variant=variant_of(claim, settings),
         runner=runner,
     )
 
@@ -171,6 +201,7 @@ def trial_config(claim: Claim, trial: Trial) -> dict[str, Any]:
         "data": trial.images.config,
         "precision": trial.precision,
         "mode": trial.mode,
+        **({} if trial.variant == NO_VARIANT else {"variant": asdict(trial.variant)}),
         **surroundings(trial.device),
     }
 

@@ -43,7 +43,7 @@ class Setting:
         if scales is None:
             scales = frozenset({Scale.PAPER} if trains else set(Scale) - {Scale.SMOKE})
         images = own_data or str(about["data set"]).startswith(IMAGES)
-        return Scale(about["scale"]) in scales and images
+        return Scale(about["scale"]) in scales and images and not about.get("variant")
 
     def words(self, about: Mapping[str, Any], *, updates: int) -> str:
         """The setting of measurements with this provenance.
@@ -58,8 +58,10 @@ class Setting:
         scale = Scale(about["scale"])
         network = self.network[scale] if self.network else str(about.get("architecture", ""))
         of = f" of {self.updates:,}" if updates < self.updates else ""
+        variant = about.get("variant")
         parts = [
             network,
+            f"changed: {variant}" if variant else "",
             f"{updates:,}{of} updates" if updates else "",
             "" if about["data set"] == IMAGES else str(about["data set"]),
             "" if about.get("precision") == UNKNOWN else str(about.get("precision", "")),

@@ -81,6 +81,26 @@ class Size:
         return f"{seeds} seeds, batches of {self.batch}{trained}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A change of an experiment's protocol whose effect is measured beside it.
+
+    It decides nothing: verdicts are those of the protocol without it.
+
+    Attributes
+    ----------
+    words
+        What is different, for texts.
+    network, training
+        Fields of the networks and of `TrainingConfig` that every training run gets instead.
+    """
+
+    words: str
+    network: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+NO_VARIANT: Final = Variant(words="")
 # Provenance of networks; what differs between scales is given for each.
 Networks = Mapping[str, str | Mapping[Scale, str]]
 SIZES: Final[Mapping[Scale, Size]] = {
@@ -213,6 +233,8 @@ class Trial:
         Folder of training runs; an experiment that trains needs one.
     precision, mode
         Precision and mode of training; see `TrainingConfig`.
+    variant
+        What every training run has instead of the protocol's.
     runner
         Returns the results of training runs and shared parts: `here` or `look_up`.
     trained
@@ -230,6 +252,7 @@ class Trial:
     runs: Path | None = None
     precision: Precision = "float32"
     mode: Mode = "exact"
+    variant: Variant = NO_VARIANT
     runner: Conduct = field(default_factory=lambda: here)
     trained: list[Trained] = field(default_factory=list)
     missing: dict[str, Part] = field(default_factory=dict)
@@ -315,7 +338,8 @@ class Trial:
             "precision": self.precision,
             "mode": self.mode,
         }
-        made = TrainingConfig(network=network, rate=rate, **(usual | training_config))
+        changed = {**usual, **training_config, **self.variant.training}
+        made = TrainingConfig(network={**network, **self.variant.network}, rate=rate, **changed)
         chosen = self.images if data is None else data
         root = self.runs
         if root is None:

@@ -46,9 +46,10 @@ class Audit:
 
     @cached_property
     def signs(self) -> dict[str, sp.Symbol]:
-        """Symbols whose sign is declared rather than that of an expression, keyed by text."""
+        """Symbols whose sign is declared, or proved on the domain, keyed by text."""
+        proved = {one.symbol for one in self.certificate.positives()}
         return {
-            f"{text(symbol)} >= 0": symbol
+            f"{text(symbol)} {'>' if symbol.is_positive or symbol in proved else '>='} 0": symbol
             for symbol in self.symbols
             if symbol.is_nonnegative and sym.SYMBOLS[symbol].expression is None
         }
@@ -56,13 +57,17 @@ class Audit:
     @cached_property
     def assumptions(self) -> dict[str, sp.Basic]:
         """Each rule and lemma as a relation, keyed by text."""
+        signs = [one.certificate for one in self.certificate.positives()]
+        every = [self.certificate, *signs]
         rules = {
             f"{text(symbol)} = {text(value)}": sp.Eq(symbol, value, evaluate=False)
-            for symbol, value in self.certificate.rules.items()
+            for one in every
+            for symbol, value in one.rules.items()
         }
         lemmas = {
             lemma.name: sp.Le(0, lemma.expression, evaluate=False)
-            for lemma in self.certificate.lemmas()
+            for one in every
+            for lemma in one.lemmas()
         }
         return rules | lemmas
 
@@ -92,6 +97,7 @@ class Audit:
         for words, symbol in self.signs.items():
             value, size = measured.value(symbol)[mask], measured.magnitude(symbol)[mask]
             below = value < -TOLERANCE[value.dtype] * size
+            below = below | (value == 0) if words.endswith(" > 0") else below
             self._note(words, int(below.sum()))
 
     def _note(self, words: str, count: int) -> None:

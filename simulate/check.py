@@ -211,8 +211,9 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         summary += f" Both sides are 0 on {excess.trivial:,} instances, which confirm nothing."
     if tight is not None:
         tried = numbers["configurations tried by the adversary"]
-        summary += f" Ratio of the sides in {tried:,} attacked: {tight.words}."
-    elif isinstance(claim.relation, sp.LessThan):
+        what = "In" if isinstance(claim.relation, sp.Eq) else "Ratio of the sides in"
+        summary += f" {what} {tried:,} attacked: {tight.words}."
+    else:
         summary += " No search space has its symbols: nothing was attacked."
     return Evidence(
         Kind.INSTANCES,
@@ -227,12 +228,10 @@ def check(claim: Claim, settings: Settings) -> Evidence:
 
 
 def _tightness(claim: Claim, settings: Settings) -> tightness.Summary | None:
-    """Result of attacking an inequality; None for equations and symbols without a search space."""
-    if not isinstance(claim.relation, sp.LessThan):
-        return None
+    """Result of attacking the statement; None where no search space has its symbols."""
     try:
         return tightness.summary(claim, settings)
-    except UserError:  # a user-defined claim with symbols that no search space has
+    except UserError:
         return None
 
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import sympy as sp
 
+from bnproof.theory.common.modes import Mode as Mode
+from bnproof.theory.common.modes import Precision as Precision
 from bnproof.theory.ledger.book import places
 from bnproof.theory.ledger.verdict import Verdict as Verdict
 from bnproof.theory.sources import Source
@@ -54,9 +56,6 @@ class Scale(StrEnum):
     PAPER = "paper"
 
 
-Precision = Literal["float32", "bfloat16"]
-# How training computes: in a fixed order and full float32, or as fast as the GPU can.
-Mode = Literal["exact", "fast"]
 # What checks proofs: the project's own check alone, or Coq after it.
 KERNELS: Final = ("sympy", "coq")
 
@@ -68,7 +67,8 @@ class Settings:
     `device` is a concrete PyTorch device name (``cpu``, ``cuda``); `data` is the folder of the
     images or the name of an embedded data set, or None for the default; `memory` limits the bytes
     of a batch of random instances, or None for the default; `precision` and `mode` are those of
-    training; `kernel` is what checks proofs, one of `KERNELS`.
+    training; `kernel` is what checks proofs, one of `KERNELS`; `variant` is the name of a change of
+    an experiment's protocol, empty for none.
     """
 
     scale: Scale = Scale.QUICK
@@ -79,6 +79,7 @@ class Settings:
     precision: Precision = "float32"
     mode: Mode = "exact"
     kernel: str = "sympy"
+    variant: str = ""
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,9 @@ def in_primitives(expr: sp.Basic, keep: Iterable[sp.Symbol] = ()) -> sp.Basic:
 m = symbol("m", "m", "batch size", integer=True, positive=True)
 gamma = symbol("gamma", r"\gamma", "scale of the layer (any sign)")
 mu = symbol("mu", r"\mu", "batch mean of y")
-sigma = symbol("sigma", r"\sigma", "biased standard deviation of y", positive=True)
+sigma = symbol(
+    "sigma", r"\sigma", "biased standard deviation of y, which is not constant", positive=True
+)
 eps = symbol("eps", r"\varepsilon", "constant under the root", nonnegative=True)
 s = symbol("s", "s", "sqrt(sigma^2 + eps)", positive=True)
 IDEAL: Final = sp.Eq(eps, 0)  # the hypothesis of A18's theorems

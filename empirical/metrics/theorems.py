@@ -2,7 +2,7 @@
 
 The symbols of `bnproof.theory.symbols` are measured in the network by automatic differentiation;
 the relations are the objects that are proved in ``theory/claims``, evaluated by
-`bnproof.simulate.search.inequality` as for random networks.
+`bnproof.simulate.search.statement` as for random networks.
 
 The two terms of Theorem 4.1 consist of derivatives that training drives to 0: ``<1,g>`` is the
 derivative of the loss with respect to beta, ``<g,yhat>`` with respect to gamma.
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from bnproof.empirical.data.images import stream
 from bnproof.empirical.metrics.objective import Loss, Objective
 from bnproof.empirical.metrics.units import Channels, Layer, batch_norms, inserted, only
-from bnproof.simulate.search.inequality import compiled
+from bnproof.simulate.search.statement import compiled
 from bnproof.theory import symbols as sym
 from bnproof.theory.claims.gradient import santurkar_4_1, santurkar_4_1_eps
 from bnproof.theory.claims.hessian import santurkar_4_2, santurkar_4_2_eps
@@ -296,8 +296,9 @@ def _sides(relation: sp.Basic, domain: sp.Basic, channels: Channels, tolerance: 
     judge = compiled(relation, domain)
     sides = judge.sides(channels)
     verdicts = judge.judge(channels, sides)
-    excess = verdicts.excess.abs() if isinstance(relation, sp.Eq) else verdicts.excess
-    return Sides(sides.lhs.cpu(), sides.rhs.cpu(), excess.cpu(), verdicts.inside.cpu(), tolerance)
+    left, right = sides.lhs.squeeze(-1), sides.rhs.squeeze(-1)
+    excess, inside = verdicts.excess.cpu(), verdicts.inside.cpu()
+    return Sides(left.cpu(), right.cpu(), excess, inside, tolerance)
 
 
 def _joined(parts: Sequence[Sides]) -> Sides:

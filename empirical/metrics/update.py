@@ -106,6 +106,16 @@ def nth_update(model: nn.Module, step: Callable[[], float], number: int) -> Upda
     return Update(number, before, _parameters(model), last)
 
 
+def inflation(model: nn.Module, factor: float, number: int) -> Update:
+    """An update of this number, not taken, that multiplies all matrices and kernels by `factor`.
+
+    The losses are not measured.
+    """
+    before = _parameters(model)
+    after = tuple(factor * weight if weight.dim() > 1 else weight for weight in before)
+    return Update(number, before, after, math.nan)
+
+
 @dataclass(frozen=True, eq=False)
 class Replay:
     """A network on one mini-batch with increasing shares of an update applied.

@@ -27,7 +27,7 @@ DEPTH: Final = {Scale.SMOKE: 5, Scale.QUICK: 25, Scale.LONG: 25, Scale.PAPER: 25
 EVERY: Final = {Scale.SMOKE: 1, Scale.QUICK: 100, Scale.LONG: 100, Scale.PAPER: 100}
 SIZES: Final[Mapping[Scale, Size]] = {
     Scale.SMOKE: Size(batch=DATA.samples, seeds=2, updates=4, images=10),
-    Scale.QUICK: Size(batch=DATA.samples, seeds=3, updates=10_000, images=10),
+    Scale.QUICK: Size(batch=DATA.samples, seeds=5, updates=10_000, images=10),
     Scale.LONG: Size(batch=DATA.samples, seeds=10, updates=10_000, images=10),
     Scale.PAPER: Size(batch=DATA.samples, seeds=10, updates=10_000, images=10),
 }

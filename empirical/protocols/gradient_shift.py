@@ -24,7 +24,7 @@ from bnproof.empirical.metrics.shift_callbacks import SHORT, is_measured
 from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.protocols.curves import Array, Steps, capped, moments, rows, spread
 from bnproof.empirical.setting import Setting
-from bnproof.empirical.trial import Networks, Size, Trained, Trial
+from bnproof.empirical.trial import Networks, Size, Trained, Trial, Variant
 from bnproof.theory.claim import Scale
 
 Train = Callable[[Trial, Norm], Trained]
@@ -35,6 +35,7 @@ LESS: Final = "cosine less that without BN"
 KINDS: Final = ("distance", "relative", "cosine")
 ROUNDING: Final = 1e-6  # of float32: lower end of the axis
 LONG_RUN: Final = 1_000  # updates above which their axis is logarithmic
+NONE: Final[Mapping[str, Variant]] = {}
 SMALLEST: Final = 1e-12  # replaces a distance of 0
 
 CRITERIA: Final = (
@@ -133,6 +134,7 @@ def experiment(
     sizes: Mapping[Scale, Size],
     setting: Setting,
     *,
+    variants: Mapping[str, Variant] = NONE,
     data: str = "",
 ) -> Experiment:
     """The experiment on the networks trained by `train`, whose metrics must include ``shift``."""
@@ -143,7 +145,7 @@ def experiment(
     return Experiment(
         run=run,
         criteria=CRITERIA,
-        fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+        fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
         controls=(
             Control(
                 f"with BN, the earlier layers moved by {SHORT:g} of the step",
@@ -155,6 +157,7 @@ def experiment(
         draw=draw,
         networks=networks,
         setting=setting,
+        variants=variants,
         sizes=sizes,
         data=data,
     )

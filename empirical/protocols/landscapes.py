@@ -25,7 +25,16 @@ from bnproof.empirical.experiment import (
 )
 from bnproof.empirical.networks.table import Initialisation, Norm
 from bnproof.empirical.protocols.curves import Array
-from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SETTING, SIZES, vgg
+from bnproof.empirical.protocols.vgg import (
+    INITS,
+    LEARNS,
+    NETWORKS,
+    RATES,
+    SETTING,
+    SIZES,
+    VARIANTS,
+    vgg,
+)
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Evidence
 
@@ -304,7 +313,7 @@ def experiment(
     return Experiment(
         run=run,
         criteria=criteria,
-        fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+        fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
         controls=(
             Control(FLAT, passes=True, made_of=WITH),
             Control(ROUGH, passes=False, made_of=WITH, net=SECOND),
@@ -312,5 +321,6 @@ def experiment(
         draw=draw,
         networks=NETWORKS,
         setting=SETTING,
+        variants=VARIANTS,
         sizes=SIZES,
     )

@@ -46,7 +46,7 @@ SIZES: Final[Mapping[Scale, Size]] = {
 }
 DIGITS: Final[Mapping[Scale, Size]] = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=4, images=10),
-    Scale.QUICK: Size(batch=128, seeds=3, updates=300, images=10),
+    Scale.QUICK: Size(batch=128, seeds=5, updates=300, images=10),
     Scale.LONG: Size(batch=128, seeds=5, updates=3_000, images=10),
     Scale.PAPER: Size(batch=128, seeds=5, updates=3_000, images=10),
 }

@@ -26,7 +26,7 @@ from bnproof.empirical.protocols.noisy import (
     panels,
     performance,
 )
-from bnproof.empirical.protocols.vgg import NETWORKS, SETTING
+from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, VARIANTS
 from bnproof.empirical.trial import Trial
 
 CRITERIA: Final = (
@@ -35,6 +35,9 @@ CRITERIA: Final = (
     # "Doesn't perform as well as the other two."
     Criterion(NOISY, GAINED, "accuracy with noisy BN minus that without BN", at_least=0.0),
 )
+
+FIXED: Final = Fixed("2026-11-30", "cdaa64c4e10f")
+DIGITS_FIXED: Final = Fixed("2026-12-01", "6234dfa0bd9c")
 
 
 @declared
@@ -79,7 +82,7 @@ def experiment(name: str = "") -> Experiment:
     return Experiment(
         run=run,
         criteria=CRITERIA,
-        fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+        fixed=DIGITS_FIXED if name else FIXED,
         controls=(
             Control("the same noise without BN", passes=False, made_of=NOISY),
             Control("BN without noise", passes=True, made_of=NOISY, net=WITH),
@@ -87,6 +90,7 @@ def experiment(name: str = "") -> Experiment:
         draw=draw,
         networks=NETWORKS,
         setting=SETTING,
+        variants=VARIANTS,
         sizes=DIGITS if name else SIZES,
         data=name,
     )

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, Protocol, get_args
 
-from bnproof.theory.claim import Mode, Precision
 from bnproof.theory.common.errors import UserError, one_of
+from bnproof.theory.common.modes import Mode, Precision
 
 Schedule = Literal["constant", "step", "plateau"]
 
 DROP: Final = 10.0  # what a schedule divides the learning rate by
 MILESTONES: Final = (0.5, 0.75)  # shares of all steps where "step" drops, as He et al. (2015)
+WARM_UP: Final = 0.01  # rate of a warm-up (He et al., 2015, section 4.2)
 PATIENCE: Final = 10  # epochs without a lower training loss before "plateau" drops (ours)
 
 
@@ -40,6 +41,8 @@ class TrainingConfig:
     schedule
         ``"constant"``; ``"step"``: divided by `DROP` at `MILESTONES`; ``"plateau"``: divided by it
         after `PATIENCE` epochs without a lower mean training loss.
+    warm_up
+        Updates at the beginning that are taken at the rate `WARM_UP`, if `rate` is larger.
     augment
         Whether images are randomly cropped, after padding by `PAD` zeros, and reflected.
     precision
@@ -71,6 +74,7 @@ class TrainingConfig:
     momentum: float = 0.9
     decay: float = 1e-4
     schedule: Schedule = "constant"
+    warm_up: int = 0
     augment: bool = False
     precision: Precision = "float32"
     mode: Mode = "exact"
@@ -88,10 +92,17 @@ class TrainingConfig:
             raise UserError(f"rate {self.rate}: must be positive and finite")
         if not 0 <= self.momentum < 1:
             raise UserError(f"momentum {self.momentum}: must be at least 0 and below 1")
+        if self.warm_up < 0:
+            raise UserError(f"warm_up {self.warm_up}: must be 0 or larger")
         if self.decay < 0:
             raise UserError(f"decay {self.decay}: must be 0 or larger")
         for name, kind in (("schedule", Schedule), ("precision", Precision), ("mode", Mode)):
             one_of(name, getattr(self, name), get_args(kind))
+
+    @property
+    def first_rate(self) -> float:
+        """Learning rate of the first update."""
+        return min(self.rate, WARM_UP) if self.warm_up else self.rate
 
     @property
     def words(self) -> str:

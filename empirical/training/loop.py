@@ -64,7 +64,7 @@ class Trainer:
             raise UserError("mode 'fast': needs a GPU; choose 'exact' on a CPU")
         self._graph: GraphedStep | None = None
         self.execution = "eager"  # how the last step was taken, and why not from a graph
-        self.progress = Progress(rate=training_config.rate)
+        self.progress = Progress(rate=training_config.first_rate)
         self.task = task(training_config, data, device)
         self.callbacks = {name: callback(name) for name in training_config.metrics}
         self.model = self._network()
@@ -72,7 +72,7 @@ class Trainer:
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.SGD(
             self.model.parameters(),
-            lr=training_config.rate,
+            lr=training_config.first_rate,
             momentum=training_config.momentum,
             weight_decay=training_config.decay,
             fused=True,  # one loop instead of several calls per parameter
@@ -232,11 +232,15 @@ class Trainer:
         return values[-1]
 
     def schedule(self) -> None:
-        """Lower the rate where the schedule says so."""
+        """Raise the rate after a warm-up, and lower it where the schedule says so."""
         training_config, progress = self.training_config, self.progress
-        if training_config.schedule == "step":
+        if progress.step < training_config.warm_up:
+            progress.rate = training_config.first_rate
+        elif training_config.schedule == "step":
             passed = sum(progress.step >= share * training_config.steps for share in MILESTONES)
             progress.rate = training_config.rate / DROP**passed
+        elif progress.step == training_config.warm_up:
+            progress.rate = training_config.rate
         for group in self.optimiser.param_groups:
             group["lr"] = progress.rate
 

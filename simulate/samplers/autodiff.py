@@ -108,7 +108,9 @@ class Measured(Unit):
     @cached_property
     def second_derivative(self) -> Tensor:
         """``d2 yhat_k/dy_i dy_l``, (K, m, m, m), by double backward."""
-        return jacobian(self.jacobian.flatten(1), self.y).unflatten(1, (self.m, self.m))
+        rows = self.jacobian.flatten(1)
+        found = jacobian(rows, self.y, create_graph=self.graph)
+        return found.unflatten(1, (self.m, self.m))
 
 
 def epsilons(domain: sp.Basic) -> tuple[float, ...]:

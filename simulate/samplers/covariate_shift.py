@@ -15,6 +15,7 @@ from torch import Tensor
 from bnproof.simulate.samplers.base import Measurements, chunks, normals
 from bnproof.simulate.samplers.networks import normalise
 from bnproof.theory.claim import RandomTest
+from bnproof.theory.training import covariate_shift as symbols
 from bnproof.theory.training import smoothness as definitions
 
 CHUNK: Final = 500
@@ -27,7 +28,7 @@ def inner(u: Tensor, v: Tensor) -> Tensor:
 
 
 class Networks(Measurements):
-    """Symbols of `bnproof.theory.training.smoothness` for the last layer of K networks.
+    """Symbols of `bnproof.theory.training.covariate_shift` for the last layer of K networks.
 
     `layers` are weight matrices (K, width, width), `data` and `target` (K, samples, width).
     """
@@ -93,19 +94,19 @@ def _cosine_size(q: Networks) -> Tensor:
 
 
 Networks.VALUES = {
-    definitions.shift: lambda q: q.measure(len(q.layers)).distance,
-    definitions.cosine: lambda q: q.measure(len(q.layers)).cosine,
-    definitions.usual: lambda q: q.pair[0].flatten(1).norm(dim=1),
-    definitions.shifted: lambda q: q.pair[1].flatten(1).norm(dim=1),
-    definitions.product: lambda q: inner(*q.pair),
-    definitions.first_shift: lambda q: q.measure(1).distance,
-    definitions.full_shift: lambda q: q.full,
+    symbols.shift: lambda q: q.measure(len(q.layers)).distance,
+    symbols.cosine: lambda q: q.measure(len(q.layers)).cosine,
+    symbols.usual: lambda q: q.pair[0].flatten(1).norm(dim=1),
+    symbols.shifted: lambda q: q.pair[1].flatten(1).norm(dim=1),
+    symbols.product: lambda q: inner(*q.pair),
+    symbols.first_shift: lambda q: q.measure(1).distance,
+    symbols.full_shift: lambda q: q.full,
 }
 Networks.MAGNITUDES = {
-    definitions.shift: _sum_of_lengths,
-    definitions.cosine: _cosine_size,
-    definitions.product: lambda q: inner(*map(torch.abs, q.pair)),
-    definitions.first_shift: lambda q: 2 * definitions.length(q.gradient(q.layers, 1), inner),
+    symbols.shift: _sum_of_lengths,
+    symbols.cosine: _cosine_size,
+    symbols.product: lambda q: inner(*map(torch.abs, q.pair)),
+    symbols.first_shift: lambda q: 2 * definitions.length(q.gradient(q.layers, 1), inner),
 }
 
 

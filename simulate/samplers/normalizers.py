@@ -85,7 +85,7 @@ class Measured(Measurements):
     @cached_property
     def jacobian(self) -> Tensor:
         """``d n_k/d u_i``, (K, m, m)."""
-        return jacobian(self.n, self.u)
+        return jacobian(self.n, self.u, create_graph=self.graph)
 
     @cached_property
     def gamma(self) -> Tensor:

@@ -202,7 +202,7 @@ def _vector(q: Unit, name: str) -> tuple[Tensor, Tensor]:
     if name == "1":
         one = torch.ones_like(q.g)
         return one, one
-    return (q.yhat.detach(), q.hat_terms) if name == "yhat" else (q.g, q.g_terms)
+    return (q.kept(q.yhat), q.hat_terms) if name == "yhat" else (q.g, q.g_terms)
 
 
 def _between(a: str, b: str) -> Measure:

@@ -59,7 +59,7 @@ def _span(q: Weighted, name: str) -> tuple[Tensor, Tensor]:
         one = torch.ones_like(q.yhat.detach()).unsqueeze(-1)
         return one, one
     if name == "yhat":
-        return q.yhat.detach().unsqueeze(-1), q.hat_terms.unsqueeze(-1)
+        return q.kept(q.yhat).unsqueeze(-1), q.hat_terms.unsqueeze(-1)
     return q.X, q.X.abs()
 
 
@@ -211,7 +211,8 @@ _MAGNITUDES |= {
     cur.PuHPu: lambda q: _through(apply(q.P_terms, q.u.abs()), q.H.abs()),
     cur.Xx2: lambda q: apply(q.X.abs(), q.x.abs()).square().sum(-1),
     cur.XxKXx: lambda q: _through(apply(q.X.abs(), q.x.abs()), q.K_terms),
-    cur.Qe2: lambda q: 4 * torch.ones_like(q.eta),
+    # Rounding of K turns its top eigenvector by as much as K exceeds its top eigenvalue.
+    cur.Qe2: lambda q: 4 + _norm(q.K_terms) / q.value(cur.lamK).abs().clamp(min=1e-300),
     cur.QgQe: lambda q: 4 * q.g.norm(dim=-1),
     cur.QeHQe: lambda q: 4 * _norm(q.H.abs()),
     cur.u1: lambda q: q.u.abs().sum(-1),

@@ -1,1 +1,1 @@
-"""Search for violations of an inequality, with one search space per module."""
+"""Search for violations of a statement, with one search space per module."""

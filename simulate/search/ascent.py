@@ -1,4 +1,4 @@
-"""Attack an inequality by projected gradient ascent on its violation, with many restarts.
+"""Attack a statement by projected gradient ascent on its violation, with many restarts.
 
 The relation is the SymPy object that is proved and printed.  The ascent uses automatic
 differentiation in all free data of a `bnproof.simulate.search.base.SearchSpace`; every point is
@@ -19,11 +19,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bnproof.simulate.relation import compare, inside
-from bnproof.simulate.samplers.base import chunks
+from bnproof.simulate.samplers.base import OutsideError, chunks
 from bnproof.simulate.search import rationalise
 from bnproof.simulate.search.adam import Adam
 from bnproof.simulate.search.base import Params, SearchSpace, Size
-from bnproof.simulate.search.inequality import Verdicts, compiled
+from bnproof.simulate.search.statement import Verdicts, compiled
 from bnproof.theory.claim import Claim
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.symbols import in_primitives, text
@@ -84,8 +84,14 @@ class Attack:
         Restarts that ended in a violation confirmed by the samplers of `bnproof.simulate.check`.
     refutation
         Exact data for the violation, confirmed by `bnproof.theory.exact.evaluate.check`, or None.
+    equation
+        Whether an equation was attacked.
+    excess
+        Largest scaled excess (of an equation: difference) inside the domain, NaN if there is none.
     ratio
-        Largest ratio of left to right side, NaN if no point had one; `case` holds its data.
+        Largest ratio of left to right side, NaN if no point had one; an equation has none.
+    case
+        Data of the largest ratio, or of an equation's largest difference.
     ratios
         The largest ratio of each restart.
     """
@@ -95,6 +101,8 @@ class Attack:
     reached: int
     violations: int
     refutation: rationalise.Refutation | None
+    equation: bool
+    excess: float
     ratio: float
     case: dict[str, list[object]]
     ratios: np.ndarray = field(repr=False)
@@ -106,12 +114,12 @@ def space_of(claim: Claim) -> SearchSpace:
     Raises
     ------
     UserError
-        If the claim is not an inequality ``<=``, or no space has all its symbols.
+        If the claim has no equation or inequality ``<=``, or no space has all its symbols.
     """
-    if not isinstance(claim.relation, sp.LessThan):
+    if not isinstance(claim.relation, sp.LessThan | sp.Eq):
         raise UserError(
-            f"{claim.id} is not an inequality <=, so it cannot be attacked; `bnproof attack` "
-            "without an ID lists the claims that can"
+            f"{claim.id} has neither an equation nor an inequality <=, so it cannot be attacked; "
+            "`bnproof attack` without an ID lists the claims that can"
         )
     symbols = frozenset(claim.relation.free_symbols | claim.domain.free_symbols)
     missing = symbols
@@ -127,6 +135,15 @@ def space_of(claim: Claim) -> SearchSpace:
         missing = min(missing, needed - kind.known, key=len)
     names = ", ".join(sorted(map(text, missing)))
     raise UserError(f"{claim.id}: no search space has the symbols {names}")
+
+
+def can_attack(claim: Claim) -> bool:
+    """Whether a search space has all symbols of the claim."""
+    try:
+        space_of(claim)
+    except (UserError, OutsideError):
+        return False
+    return True
 
 
 def _spaces() -> Iterator[type[SearchSpace]]:
@@ -187,29 +204,42 @@ def attack(
             if refutation is not None:
                 break
     progress.close()
-    return _summary(results, refutation, steps)
+    equation = isinstance(claim.relation, sp.Eq)
+    return _summary(results, refutation, steps, equation=equation)
 
 
 def _summary(
-    results: list[AscentResult], refutation: rationalise.Refutation | None, steps: int
+    results: list[AscentResult],
+    refutation: rationalise.Refutation | None,
+    steps: int,
+    *,
+    equation: bool,
 ) -> Attack:
     ratios = torch.cat([result.ratio.cpu() for result in results]).numpy()
-    best = [result.ratio.nan_to_num(-torch.inf).max().item() for result in results]
-    # Of equally tight cases, show the smallest.
-    tight = next(r for r, ratio in zip(results, best, strict=True) if ratio >= max(best) - EQUAL)
-    index = int(tight.ratio.nan_to_num(-torch.inf).argmax())
-    known = bool(torch.isfinite(tight.ratio[index]))
-    data = {name: tensor[index].tolist() for name, tensor in tight.tightest.items()}
+    excess, worst = _largest([(result.excess, result.worst) for result in results])
+    ratio, tightest = _largest([(result.ratio, result.tightest) for result in results])
     return Attack(
         configurations=len(ratios) * steps,
         ascents=len(ratios),
         reached=sum(int(torch.isfinite(result.excess).sum()) for result in results),
         violations=sum(int(result.violated.sum()) for result in results),
         refutation=refutation,
-        ratio=tight.ratio[index].item() if known else float("nan"),
-        case=data if known else {},
+        equation=equation,
+        excess=excess,
+        ratio=ratio,
+        case=worst if equation else tightest,
         ratios=ratios[np.isfinite(ratios)],
     )
+
+
+def _largest(results: Sequence[tuple[Tensor, Params]]) -> tuple[float, dict[str, list[object]]]:
+    """The largest number and its data, the smallest of equally large ones; NaN if all are."""
+    best = [values.nan_to_num(-torch.inf).max().item() for values, _ in results]
+    if max(best) == -torch.inf:
+        return float("nan"), {}
+    values, points = results[next(i for i, one in enumerate(best) if one >= max(best) - EQUAL)]
+    index = int(values.nan_to_num(-torch.inf).argmax())
+    return values[index].item(), {name: tensor[index].tolist() for name, tensor in points.items()}
 
 
 def climb(
@@ -223,10 +253,11 @@ def climb(
 ) -> AscentResult:
     """Run `restarts` ascents of `steps` steps at one size.
 
-    The height is ``(lhs - rhs)/(|lhs| + |rhs| + c*terms)`` minus the distance to the domain.
-    Inside the domain it is positive where the relation fails; it is invariant under scaling of the
-    loss.  With c near 0 it increases with the ratio of the sides; with c near 1 it has a slope even
-    if they have opposite signs.  Each restart has its own value of c.
+    The height is ``(lhs - rhs)/(|lhs| + |rhs| + c*terms)`` minus the distance to the domain, with
+    ``|lhs - rhs|`` for an equation.  Inside the domain it is positive where the relation fails; it
+    is invariant under scaling of the loss.  With c near 0 it increases with the ratio of the sides;
+    with c near 1 it has a slope even if they have opposite signs.  Each restart has its own value
+    of c.
     """
     judge = compiled(claim.relation, claim.domain)
     generator = torch.Generator().manual_seed(seed)

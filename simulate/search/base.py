@@ -19,11 +19,10 @@ from torch import Tensor
 
 from bnproof.simulate.samplers.base import Measurements, Normal, normals
 from bnproof.theory.claim import Counterexample, ExactCase
-from bnproof.theory.symbols import SYMBOLS
 
 Params = dict[str, Tensor]
 Point = Mapping[str, np.ndarray]  # arrays of Fraction
-Size = int | tuple[int, int] | tuple[str, int]  # what it counts differs between spaces
+Size = int | tuple[int, ...] | tuple[str, int]  # what it counts differs between spaces
 Entries = np.ndarray | list["Entries"] | Fraction | int
 
 BOUND: Final = 8.0  # bound on all entries; no restriction for scale-invariant relations
@@ -130,11 +129,6 @@ class Boxed:
     def moves(self, point: Point) -> Iterator[Point]:
         """None."""
         yield from ()
-
-
-def scalars(sampler: type[Measurements]) -> frozenset[sp.Symbol]:
-    """The symbols without axes that a sampler measures: those an inequality may have."""
-    return frozenset(symbol for symbol in sampler.VALUES if not SYMBOLS[symbol].axes)
 
 
 def stacked(points: list[Point], device: str = "cpu") -> Params:

@@ -24,7 +24,6 @@ from bnproof.simulate.search.base import (
     Point,
     near,
     normal,
-    scalars,
     spoken,
     written,
 )
@@ -68,7 +67,7 @@ class LayerSpace:
     on eps alone.
     """
 
-    known = scalars(Measured).union(CURVATURE, *FREE.values(), {mnx.mu_g})
+    known = frozenset(Measured.VALUES).union(CURVATURE, *FREE.values(), {mnx.mu_g})
     sizes = (2, 3, 4, 6)
     usual = 4
     fixed: frozenset[str] = frozenset()
@@ -133,12 +132,12 @@ class LayerSpace:
         y = floats.pop("y")
         for parts in (1, 2, 4, 8):
             rest = {name: near(tensor, parts) for name, tensor in floats.items()}
-            for chosen in self._close(y):
+            for chosen in self.close(y):
                 point = self.repaired({"y": chosen, **rest})
                 if point is not None:
                     yield point
 
-    def _close(self, y: Tensor) -> list[np.ndarray]:
+    def close(self, y: Tensor) -> list[np.ndarray]:
         """Integer vectors closest to y, with entries in the same order as those of y."""
         pool = integers(len(y), self.ideal)
         order = np.argsort(y.numpy())

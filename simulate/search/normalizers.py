@@ -23,7 +23,6 @@ from bnproof.simulate.search.base import (
     Params,
     Point,
     normal,
-    scalars,
     spoken,
     written,
 )
@@ -44,7 +43,7 @@ def _name(params: Params | Point) -> str:
 class GroupSpace(Boxed):
     """Groups through each normaliser that the domain allows; exact data go to `cases.group`."""
 
-    known = scalars(Measured)
+    known = frozenset(Measured.VALUES)
     fixed = frozenset({"kind"})
 
     def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:

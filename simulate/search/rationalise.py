@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from bnproof.simulate.search.base import Exact, Params, Point, SearchSpace, stacked
-from bnproof.simulate.search.inequality import compiled
+from bnproof.simulate.search.statement import compiled
 from bnproof.theory.claim import Claim, Evidence, RandomTest, Settings
 from bnproof.theory.exact import evaluate as exact
 
@@ -107,7 +107,7 @@ class Judge:
     def __init__(self, claim: Claim, space: SearchSpace) -> None:
         assert claim.relation is not None
         self.claim, self.space = claim, space
-        self.inequality = compiled(claim.relation, claim.domain)
+        self.statement = compiled(claim.relation, claim.domain)
 
     def refuting(self, points: list[Point], limit: int) -> Iterator[Point]:
         """Yield up to `limit` points that refute, simplest first."""
@@ -133,6 +133,6 @@ class Judge:
         params = stacked(points)
         model = self.space.measured(params, graph=True)
         posed = self.space.posed(params)
-        verdicts = self.inequality.judge(model, self.inequality.sides(model))
+        verdicts = self.statement.judge(model, self.statement.sides(model))
         good = posed & verdicts.inside & (verdicts.excess > MARGIN)
         return [point for point, keep in zip(points, good.tolist(), strict=True) if keep]

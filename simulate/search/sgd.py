@@ -1,8 +1,12 @@
-"""Search space of sums of N losses: gradients of the examples and a learning rate."""
+"""Search space of sums of N losses: gradients of the examples and a learning rate.
+
+Batch size and factor r are part of a size.
+"""
 
 from functools import partial
 from typing import Final
 
+import sympy as sp
 import torch
 
 from bnproof.simulate.samplers.base import Measurements
@@ -14,21 +18,29 @@ from bnproof.theory.training import sgd
 
 LEAST: Final = 1 / 8  # learning rate
 WEIGHTS: Final = 2
+SCALED: Final = frozenset({sgd.r, sgd.noise_rate, sgd.noise_steps})
 
 
 class BatchSpace(Boxed):
     """Gradients of N examples; exact data go to `bnproof.theory.exact.cases.batch`."""
 
-    known = frozenset({sgd.N, sgd.B, sgd.alpha, sgd.C, sgd.noise, sgd.noise_without})
-    sizes = ((2, 1), (2, 2), (3, 2), (4, 2), (3, 3))  # examples, batch size
-    usual = (3, 2)
-    fixed = frozenset({"B"})
+    known = frozenset(Steps.VALUES)
+    sizes = ((2, 1, 1), (2, 2, 1), (3, 2, 1), (4, 2, 1), (3, 3, 1))  # examples, batch size, r
+    usual = (3, 2, 1)
+    fixed = frozenset({"B", "r"})
 
-    def random(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Params:
-        """Gaussian gradients, log-normal rates; the batch size is the same for all."""
+    def __init__(self, symbols: frozenset[sp.Symbol], domain: sp.Basic) -> None:
+        super().__init__(symbols, domain)
+        if SCALED & symbols:  # every batch of r|B| examples is listed
+            self.sizes = ((2, 1, 2), (3, 1, 2), (2, 2, 2), (2, 1, 3))
+            self.usual = (3, 1, 2)
+
+    def random(self, count: int, size: tuple[int, ...], generator: torch.Generator) -> Params:
+        """Gaussian gradients, log-normal rates; batch size and r are the same for all."""
         draw = normal(count, generator)
         rate = draw(1).exp()
-        return {"gradients": draw(size[0], WEIGHTS), "alpha": rate, "B": 0 * rate + size[1]}
+        data = {"gradients": draw(size[0], WEIGHTS), "alpha": rate}
+        return data | {"B": 0 * rate + size[1], "r": 0 * rate + size[2]}
 
     def project(self, params: Params) -> None:
         """Keep entries in the box and rates positive."""
@@ -37,8 +49,8 @@ class BatchSpace(Boxed):
 
     def measured(self, params: Params, *, graph: bool = False) -> Measurements:
         """Symbols as the sampler ``sgd`` measures them."""
-        rate, size = params["alpha"].squeeze(-1), int(params["B"][0])
-        return Steps(params["gradients"], rate, size, 1, graph=graph)
+        size, factor = (int(params[name][0]) for name in ("B", "r"))
+        return Steps(params["gradients"], params["alpha"].squeeze(-1), size, factor, graph=graph)
 
     def repaired(self, point: Point) -> Point | None:
         """The point itself, or None if the learning rate is not positive."""
@@ -46,8 +58,10 @@ class BatchSpace(Boxed):
 
     def exact(self, point: Point) -> Exact:
         """An `ExactCase` of `bnproof.theory.exact.cases.batch`."""
-        gradients, alpha, size = point["gradients"], point["alpha"].item(), int(point["B"].item())
-        words = f"gradients {spoken(gradients)}, alpha = {alpha}, |B| = {size}"
-        case = ExactCase(words, partial(exact_cases.batch, gradients.tolist(), alpha, size))
-        call = f"partial(exact_cases.batch, {written(gradients)}, {written(alpha)}, {size})"
+        gradients, alpha = point["gradients"], point["alpha"].item()
+        size, factor = (int(point[name].item()) for name in ("B", "r"))
+        words = f"gradients {spoken(gradients)}, alpha = {alpha}, |B| = {size}, r = {factor}"
+        case = ExactCase(words, partial(exact_cases.batch, gradients.tolist(), alpha, size, factor))
+        listed = f"{written(gradients)}, {written(alpha)}, {size}, {factor}"
+        call = f"partial(exact_cases.batch, {listed})"
         return Exact(case, words, f'ExactCase(\n    "{words}",\n    {call},\n)')

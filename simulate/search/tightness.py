@@ -1,10 +1,14 @@
-"""Tightness of an inequality: the ratio of its sides on random instances and under attack."""
+"""An attack in numbers: how tight an inequality is, how far the sides of an equation differ.
+
+The ratio of the sides of an inequality is compared with that on random instances.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+import sympy as sp
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +16,7 @@ from matplotlib.figure import Figure
 from bnproof.simulate.samplers.table import sampler_of
 from bnproof.simulate.search import ascent as adversary
 from bnproof.simulate.search.ascent import Attack, space_of
-from bnproof.simulate.search.inequality import compiled
+from bnproof.simulate.search.statement import compiled
 from bnproof.theory.claim import Claim, RandomTest, Scale, Settings
 
 EFFORT: Final = {
@@ -31,6 +35,7 @@ SIZE: Final = 8  # batch size; at 2 most sides are 0, and large batches are all 
 SHOWN: Final = 2_000  # ratios kept for a figure
 RANDOMLY, BY_ADVERSARY = "ratio, random instances", "ratio, best of each ascent"
 REACHED: Final = "ascents inside the domain"
+DIFFERENCE: Final = "largest scaled difference by the adversary"
 ATTACKED: Final = "violations found by the adversary"
 QUANTILES: Final = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -39,17 +44,17 @@ def random_ratios(claim: Claim, total: int, seed: int, device: str = "cpu") -> n
     """Ratios of left to right side on random instances of the claim's sampler, (N,).
 
     About `total` instances of batch size `SIZE` are drawn for each loss.  Instances outside the
-    domain, or with a right side not above rounding, have no ratio.  The array is empty for a claim
-    without `RandomTest`.
+    domain, or with a right side not above rounding, have no ratio.  The array is empty for an
+    equation, and for a claim without `RandomTest`.
     """
     check = claim.check_of(RandomTest)
-    if check is None:
+    if check is None or isinstance(claim.relation, sp.Eq):
         return np.empty(0)
     spec = replace(check, sizes=(SIZE,))
-    inequality = compiled(claim.relation, claim.domain)
+    statement = compiled(claim.relation, claim.domain)
     ratios = []
     for _, measured in sampler_of(spec).batches(spec, claim.domain, total, seed, device):
-        verdicts = inequality.judge(measured, inequality.sides(measured))
+        verdicts = statement.judge(measured, statement.sides(measured))
         ratio = verdicts.ratio[verdicts.inside]
         ratios.append(ratio[torch.isfinite(ratio)].cpu())
     return torch.cat(ratios).numpy()
@@ -57,7 +62,7 @@ def random_ratios(claim: Claim, total: int, seed: int, device: str = "cpu") -> n
 
 @dataclass(frozen=True)
 class Summary:
-    """Results of an attack and of random instances for an inequality.
+    """Results of an attack and of random instances.
 
     Attributes
     ----------
@@ -84,9 +89,9 @@ def summary(claim: Claim, settings: Settings) -> Summary:
     Returns
     -------
     Summary
-        The tightest ratio, the number of configurations judged, the confirmed violations, the exact
-        refutation in words (or None), and quantiles of the ratio on random instances.
-        Deterministic for a given seed.
+        The number of configurations judged, the confirmed violations, the exact refutation in words
+        (or None); for an inequality the tightest ratio, and quantiles of the ratio on random
+        instances, for an equation the largest scaled difference.  Deterministic for a given seed.
 
     Raises
     ------
@@ -114,13 +119,19 @@ def summary(claim: Claim, settings: Settings) -> Summary:
 
 def numbers(attack: Attack, random: np.ndarray) -> dict[str, Any]:
     """Results of an attack and ratios on random instances, ready for JSON."""
+    if attack.equation:
+        closest: dict[str, Any] = {DIFFERENCE: attack.excess if attack.case else None}
+        chance = {}
+    else:
+        closest = {"tightest ratio by the adversary": attack.ratio if attack.case else None}
+        chance = {"ratio on random instances": _quantiles(random)}
     return {
-        "tightest ratio by the adversary": attack.ratio if attack.case else None,
+        **closest,
         "configurations tried by the adversary": attack.configurations,
         REACHED: attack.reached,
         ATTACKED: attack.violations,
         "refutation found": attack.refutation.data.words if attack.refutation else None,
-        "ratio on random instances": _quantiles(random),
+        **chance,
     }
 
 
@@ -187,13 +198,14 @@ def panel(axes: Axes, known: Mapping[str, Any], ratios: Mapping[str, np.ndarray]
 
 def finding(known: Mapping[str, Any]) -> str:
     """Summarise `numbers` in a few words."""
-    violations, tightest = (
-        known[f"{name} by the adversary"] for name in ("violations found", "tightest ratio")
-    )
+    violations = known[ATTACKED]
     if not known.get(REACHED, 1):
         return "no configuration inside the domain, so nothing was searched"
     if violations:
         return f"{violations:,} violations found"
+    if DIFFERENCE in known:
+        return f"the sides differ by at most {known[DIFFERENCE]:.1e} of their terms"
+    tightest = known["tightest ratio by the adversary"]
     if tightest is None:
         return "no right side above rounding"
     random = known["ratio on random instances"]

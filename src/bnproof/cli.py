@@ -234,7 +234,7 @@ def report(folder: Path = REPORT) -> None:
 
 
 for _module, _name, _help in (
-    ("attack", "attack", "Search for data that violate an inequality."),
+    ("attack", "attack", "Search for data that violate a statement."),
     ("check_layer", "check-layer", "Check your own normalisation layer."),
     ("sentences", "sentences", "List the sentences of the sources, or check the quotations."),
     ("spectrum", "spectrum", "Compute singular values of products of random or given matrices."),

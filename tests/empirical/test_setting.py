@@ -26,6 +26,7 @@ ABOUT = {"scale": "quick", "data set": "CIFAR-10", "precision": "bfloat16", "dev
         (Setting(), {"scale": "paper", "data set": "digits"}, True, False),
         (Setting(scales=frozenset({Scale.QUICK})), {}, True, True),
         (Setting(scales=frozenset()), {"scale": "paper"}, False, False),
+        (Setting(), {"scale": "paper", "variant": "another width"}, True, False),
     ],
 )
 def test_the_setting_of_the_source(
@@ -43,6 +44,10 @@ def test_a_reader_understands_the_setting() -> None:
     narrow = Setting(network=widths(64, {Scale.QUICK: 16}, "VGG"), updates=15_000)
     assert narrow.words(ABOUT, updates=300) == (
         "VGG at a quarter of the width, 300 of 15,000 updates, bfloat16, CPU"
+    )
+    changed = narrow.words(ABOUT | {"variant": "weight decay"}, updates=15_000)
+    assert changed == (
+        "VGG at a quarter of the width, changed: weight decay, 15,000 updates, bfloat16, CPU"
     )
     shallow = Setting(network=depths(110, {Scale.QUICK: 20}))
     assert shallow.words(ABOUT | {"device": "cuda", "data set": "photos"}, updates=400) == (

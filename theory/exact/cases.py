@@ -15,20 +15,21 @@ import sympy as sp
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Counterexample, ExactCase
 from bnproof.theory.exact import evaluate as exact
-from bnproof.theory.exact.curvature import eigenvalues, hessians
+from bnproof.theory.exact.curvature import eigenvalues
 from bnproof.theory.layer import curvature as cur
 from bnproof.theory.layer import minimax
 from bnproof.theory.normalizers import groups
-from bnproof.theory.normalizers.oblique import nn, ww
+from bnproof.theory.normalizers.oblique import nn, wf, wn, ww
 from bnproof.theory.normalizers.table import find
 from bnproof.theory.training import least_squares as quadratics
 from bnproof.theory.training import sgd
 
 Measurements = Mapping[sp.Symbol, sp.Expr]
 Rows = Sequence[Sequence[Any]]
+Row = list[sp.Rational]
 
 
-def _numbers(values: Iterable[Any]) -> list[sp.Rational]:
+def _numbers(values: Iterable[Any]) -> Row:
     return [sp.Rational(Fraction(value)) for value in values]
 
 
@@ -75,33 +76,52 @@ def _problem(matrix: sp.Matrix) -> dict[sp.Symbol, sp.Expr]:
     }
 
 
-def batch(gradients: Rows, alpha: Any, size: int) -> Measurements:
-    """Symbols of `training.sgd`, by listing every batch of `size` of the examples' gradients."""
+def batch(gradients: Rows, alpha: Any, size: int, factor: int = 1) -> Measurements:
+    """Symbols of `training.sgd`, by listing every batch of `size` of the examples' gradients.
+
+    `factor` is r; component k is the first.
+    """
     rows = [_numbers(row) for row in gradients]
-    rate, count = sp.Rational(Fraction(alpha)), len(rows)
+    rate, count, zero = sp.Rational(Fraction(alpha)), len(rows), [sp.Integer(0)] * len(rows[0])
     mean = _mean(rows)
 
-    def noise(batches: Iterable[Sequence[list[sp.Rational]]]) -> sp.Expr:
-        errors = [rate**2 * _gap(_mean(batch), mean) for batch in batches]
-        return sum(errors) / len(errors)
+    def errors(batches: Iterable[Sequence[Row]], scale: int = 1) -> list[Row]:
+        return [
+            [scale * rate * (one - whole) for one, whole in zip(_mean(batch), mean, strict=True)]
+            for batch in batches
+        ]
 
+    def spread(vectors: list[Row]) -> sp.Expr:
+        return sum(_gap(vector, zero) for vector in vectors) / len(vectors)
+
+    single = errors(product(rows, repeat=size))
+    several = [
+        [sum(part) for part in zip(*run, strict=True)] for run in product(single, repeat=factor)
+    ]
     values = {
         sgd.N: sp.Integer(count),
         sgd.B: sp.Integer(size),
+        sgd.r: sp.Integer(factor),
         sgd.alpha: rate,
         sgd.C: sum(_gap(row, mean) for row in rows) / count,
-        sgd.noise: noise(product(rows, repeat=size)),
+        sgd.grad_k: mean[0],
+        sgd.squares: sum(_gap(row, zero) for row in rows),
+        sgd.square: count**2 * _gap(mean, zero),
+        sgd.error_k: _mean(single)[0],
+        sgd.noise: spread(single),
+        sgd.noise_rate: spread(errors(product(rows, repeat=factor * size), factor)),
+        sgd.noise_steps: spread(several),
     }
     if size <= count:
-        values[sgd.noise_without] = noise(combinations(rows, size))
+        values[sgd.noise_without] = spread(errors(combinations(rows, size)))
     return values
 
 
-def _mean(rows: Sequence[list[sp.Rational]]) -> list[sp.Rational]:
+def _mean(rows: Sequence[Row]) -> Row:
     return [sum(column) / len(rows) for column in zip(*rows, strict=True)]
 
 
-def _gap(left: list[sp.Rational], right: list[sp.Rational]) -> sp.Expr:
+def _gap(left: Row, right: Row) -> sp.Expr:
     return sum((a - b) ** 2 for a, b in zip(left, right, strict=True))
 
 
@@ -109,6 +129,8 @@ def group(
     name: str, u: Sequence[Any], f: Sequence[Any], *, power: Any = None, eps: Any = 0
 ) -> Measurements:
     """Symbols of `normalizers.groups` for a group u and a loss ``<f,n>`` of the normalised group n.
+
+    Indices are those of the first entry.
 
     Parameters
     ----------
@@ -144,7 +166,19 @@ def group(
         raise ValueError(f"u = {start}: the scale of {name} is 0")
     hats = [value.subs(at) for value in n]
     hat_mean, mean = sum(hats) / size, sum(start) / size
+    centred_slope = shifted(slope, centred=kind.centred)
+    w = [sp.diff(scale, variable).subs(at) for variable in entry]
+    a = _slopes([value.subs(at) / here for value in argument], kind.power)
     return {
+        groups.n_k: hats[0],
+        groups.n_i: hats[0],
+        groups.a_i: a[0],
+        groups.a_mean: sum(a) / size,
+        groups.Dn_ki: sp.diff(n[0], entry[0]).subs(at),
+        sym.delta_ki: sp.Integer(1),
+        wn: sum(x * y for x, y in zip(w, hats, strict=True)),
+        wf: sum(x * y for x, y in zip(w, centred_slope, strict=True)),
+        groups.theta: 1 - sum(x * y for x, y in zip(w, start, strict=True)) / here,
         sym.m: sp.Integer(size),
         sym.eps: constant,
         groups.p: kind.power,
@@ -154,10 +188,10 @@ def group(
         sym.sigma: sp.sqrt(sum((value - mean) ** 2 for value in start) / size),
         groups.S: here,
         groups.fn: loss.subs(at),
-        groups.AfAf: sum(value**2 for value in shifted(slope, centred=kind.centred)),
+        groups.AfAf: sum(value**2 for value in centred_slope),
         groups.var_n: sum((value - hat_mean) ** 2 for value in hats) / size,
         nn: sum(value**2 for value in hats),
-        ww: sum(sp.diff(scale, variable).subs(at) ** 2 for variable in entry),
+        ww: sum(value**2 for value in w),
         sym.vv: sum(sp.diff(loss, variable).subs(at) ** 2 for variable in entry),
         **(_omega(entry, at, scale, argument, here) if kind.power == 2 else {}),
     }
@@ -177,6 +211,14 @@ def _power_mean(argument: list[sp.Expr], at: Measurements, power: sp.Expr) -> sp
     # For p > 1 the p-th power of a zero entry has slope 0, so the entry can be dropped.
     powers = [value**power for value in sizes if value != 0]
     return (sp.Add(*powers) / len(sizes)) ** (1 / power)
+
+
+def _slopes(x: Sequence[sp.Expr], power: sp.Expr) -> list[sp.Expr]:
+    """``sign(x)|x|^(p-1)``; at p = inf, m sign(x) at the largest entry and 0 elsewhere."""
+    if power != sp.oo:
+        return [sp.sign(value) * sp.Abs(value) ** (power - 1) for value in x]
+    largest = max(range(len(x)), key=lambda index: abs(x[index]))
+    return [len(x) * sp.sign(value) * (index == largest) for index, value in enumerate(x)]
 
 
 def _omega(
@@ -231,39 +273,6 @@ def ball(case: Counterexample, radius: Any) -> Measurements:
         minimax.gstd: reached(g),
         minimax.mu_g: sp.Rational(sum(g) / size),
     }
-
-
-def unit(X: Rows, w: Sequence[Any], case: Counterexample) -> Measurements:
-    """Largest curvatures of one unit ``y = Xw`` in its weights, at y and at z; and |X|^2.
-
-    `case` must have ``y = Xw``.  The Hessian in the weights comes from second derivatives along
-    lines of weights, by the definition of the layer.
-
-    Raises
-    ------
-    ValueError
-        If ``y != Xw``.
-    """
-    rows = [list(map(Fraction, row)) for row in X]
-    count = len(w)
-    if [sum(a * Fraction(b) for a, b in zip(row, w, strict=True)) for row in rows] != [*case.y]:
-        raise ValueError("y of the case must equal Xw")
-
-    def bent(i: int, j: int) -> Fraction:
-        direction = [row[i] + row[j] for row in rows]
-        return exact.loss(exact.layer(exact.line(case.y, direction), case)[1], case).c
-
-    def entry(i: int, j: int) -> sp.Expr:
-        # bent(i, j) is half the second derivative along e_i + e_j; bent(i, i) is along 2 e_i.
-        if i == j:
-            return sp.Rational(bent(i, i) / 2)
-        return sp.Rational(bent(i, j) - bent(i, i) / 4 - bent(j, j) / 4)
-
-    inputs = _matrix(rows)
-    K, H = hessians(case)
-    matrices = {cur.lamW: sp.Matrix(count, count, entry), cur.lamK: K, cur.lamH: H}
-    matrices[cur.opX] = inputs.T * inputs
-    return {symbol: eigenvalues(matrix)[-1] for symbol, matrix in matrices.items()}
 
 
 def vanishing_eps() -> Measurements:

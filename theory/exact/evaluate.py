@@ -7,7 +7,9 @@ coefficient of t^2 is the second derivative.  No derived formula is used and not
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from itertools import product
 from math import isqrt
+from typing import Final
 
 import sympy as sp
 
@@ -16,6 +18,8 @@ from bnproof.theory.claim import Claim, Counterexample, Evidence, ExactCase, Kin
 from bnproof.theory.symbols import text
 
 Numbers = Sequence[Fraction]
+Indices = tuple[int, ...]  # samples k, i, l, counted from 0
+FIRST: Final = (0, 0, 0)
 
 # The values of an `ExactCase` may depend on n: they then describe a family, n = 1, 2, ...
 n = sp.Symbol("n", integer=True, positive=True)
@@ -99,7 +103,8 @@ def _gradient(function: Callable[[list[Series]], Series], at: Numbers) -> list[F
     return [function(line(at, direction)).b for direction in basis]
 
 
-def _dot(left: Numbers, right: Numbers) -> Fraction:
+def dot(left: Numbers, right: Numbers) -> Fraction:
+    """Inner product."""
     return sum((a * b for a, b in zip(left, right, strict=True)), Fraction(0))
 
 
@@ -132,7 +137,7 @@ def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
     mean = sum(case.y, Fraction(0)) / size
     variance = sum(((entry - mean) ** 2 for entry in case.y), Fraction(0)) / size
     Pv = [
-        entry - sum(v, Fraction(0)) / size - hat * _dot(yhat, v) / size
+        entry - sum(v, Fraction(0)) / size - hat * dot(yhat, v) / size
         for entry, hat in zip(v, yhat, strict=True)
     ]
     values = {
@@ -141,21 +146,21 @@ def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
         sym.eps: case.eps,
         sym.s: _root(variance + case.eps),
         sym.g1: sum(g, Fraction(0)),
-        sym.gy: _dot(g, yhat),
-        sym.gg: _dot(g, g),
-        sym.vv: _dot(v, v),
+        sym.gy: dot(g, yhat),
+        sym.gg: dot(g, g),
+        sym.vv: dot(v, v),
         sym.vHv: 2 * at_z(line(z, v)).c,
         sym.vKv: 2 * after(line(case.y, v)).c,
-        sym.vy: _dot(v, yhat),
-        sym.gPv: _dot(g, Pv),
-        sym.vPv: _dot(v, Pv),
+        sym.vy: dot(v, yhat),
+        sym.gPv: dot(g, Pv),
+        sym.vPv: dot(v, Pv),
         sym.PvHPv: 2 * at_z(line(z, Pv)).c,
         sym.mu: mean,
         sym.beta: case.beta,
-        sym.yy: _dot(case.y, case.y),
-        sym.ll: _dot(at_y, at_y),
+        sym.yy: dot(case.y, case.y),
+        sym.ll: dot(at_y, at_y),
         sym.l1: sum(at_y, Fraction(0)),
-        sym.ly: _dot(at_y, yhat),
+        sym.ly: dot(at_y, yhat),
     }
     exact = {symbol: sp.Rational(value) for symbol, value in values.items()}
     exact[sym.sigma] = sp.sqrt(sp.Rational(variance))
@@ -168,18 +173,48 @@ def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
     return exact
 
 
-def entries(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
-    """Exact values of the symbols with index k, at the first sample of the batch."""
-    yhat, z = layer(line(case.y, [Fraction(0)] * len(case.y)), case)
-    first = {sym.y_k: case.y[0], sym.yhat_k: yhat[0].a, sym.z_k: z[0].a}
-    return {symbol: sp.Rational(value) for symbol, value in first.items()}
+def entries(case: Counterexample, at: Indices = FIRST) -> dict[sp.Symbol, sp.Expr]:
+    """Exact values of the symbols with indices, at the samples k, i, l."""
+    k, i, l = at  # noqa: E741
+
+    def along(*samples: int) -> list[Series]:
+        direction = [Fraction(samples.count(entry)) for entry in range(len(case.y))]
+        return layer(line(case.y, direction), case)[0]
+
+    hats, z = layer(line(case.y, [Fraction(0)] * len(case.y)), case)
+    values = {
+        sym.y_k: case.y[k],
+        sym.z_k: z[k].a,
+        sym.yhat_k: hats[k].a,
+        sym.yhat_i: hats[i].a,
+        sym.yhat_l: hats[l].a,
+        sym.delta_ki: int(k == i),
+        sym.delta_kl: int(k == l),
+        sym.delta_il: int(i == l),
+        sym.J_ki: along(i)[k].b,
+        sym.T_kil: along(i, l)[k].c - along(i)[k].c - along(l)[k].c,
+    }
+    return {symbol: sp.Rational(value) for symbol, value in values.items()}
 
 
-def symbols_of(case: Counterexample | ExactCase) -> Mapping[sp.Symbol, sp.Expr]:
-    """Exact values of the symbols for a case of either kind."""
+def symbols_of(
+    case: Counterexample | ExactCase, at: Indices = FIRST
+) -> Mapping[sp.Symbol, sp.Expr]:
+    """Exact values of the symbols for a case of either kind, at the samples k, i, l."""
     if isinstance(case, ExactCase):
         return case.values()
-    return measure(case) | entries(case)
+    return measure(case) | entries(case, at)
+
+
+def violated_at(relation: sp.Basic, case: Counterexample | ExactCase) -> Indices:
+    """The first samples k, i, l at which the data violate a relation, or `FIRST` if none do."""
+    axes = sym.axes_of(part for part in relation.free_symbols if part in sym.SYMBOLS)
+    if not axes or isinstance(case, ExactCase):
+        return FIRST
+    fixed = measure(case)
+    plain = sym.in_primitives(relation, fixed | entries(case)).subs(fixed)
+    ranges = [range(len(case.y)) if axis in axes else (0,) for axis in sym.AXES]
+    return next((at for at in product(*ranges) if plain.subs(entries(case, at)) == sp.false), FIRST)
 
 
 def attained(relation: sp.Basic, domain: sp.Basic, case: Counterexample | ExactCase) -> str:
@@ -213,7 +248,8 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     """Evaluate relation and control exactly for the claim's `Counterexample` or `ExactCase`.
 
     The counterexample must lie in the claim's domain, violate the relation and satisfy the
-    control (the corrected statement).  Symbols with index k are taken at the first sample.
+    control (the corrected statement).  Symbols with indices are taken at the first samples that
+    violate it.
 
     Raises
     ------
@@ -222,9 +258,10 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     """
     del settings
     case = claim.check_of(Counterexample) or claim.check_of(ExactCase)
-    values = symbols_of(case)
     assert claim.relation is not None
     assert claim.control is not None
+    at = violated_at(claim.relation, case)
+    values = symbols_of(case, at)
     relation, domain, control = (
         sym.in_primitives(part, values) for part in (claim.relation, claim.domain, claim.control)
     )
@@ -237,9 +274,8 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         printed = f"{text(lhs)} {sign} {text(rhs)}"
         raise ValueError(f"{claim.id}.py: checks: the counterexample does not refute {printed}")
     control_holds = control.subs(values) == sp.true
-    summary = (
-        f"{_words(case)} the statement would say {text(lhs)} {sign} {text(rhs)}, which is false."
-    )
+    data = f"{_words(case)}{_at(claim.relation, at)}"
+    summary = f"{data} the statement would say {text(lhs)} {sign} {text(rhs)}, which is false."
     numbers = {
         **(_data(case) if isinstance(case, Counterexample) else {}),
         "left side": text(lhs),
@@ -254,6 +290,13 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         numbers,
         {"arithmetic": "exact: rational and algebraic numbers"},
     )
+
+
+def _at(relation: sp.Basic, at: Indices) -> str:
+    """The samples of a relation with indices, in words; empty where they are the first."""
+    used = sym.axes_of(relation.free_symbols)
+    named = {axis: at[index] + 1 for index, axis in enumerate(sym.AXES) if axis in used}
+    return "" if at == FIRST else "".join(f", {axis} = {one}" for axis, one in named.items())
 
 
 def _words(case: Counterexample | ExactCase) -> str:

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from bnproof.theory import claims, prove
 from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, Settings
 from bnproof.theory.common.errors import UserError
-from bnproof.theory.kernel.confirm import refutation_theorem, theorem_of
+from bnproof.theory.kernel.confirm import refutation_theorem, sign_theorem, theorem_of
 from bnproof.theory.kernel.coq import Checker, Outcome, find
 from bnproof.theory.kernel.export import Theorem
 from bnproof.theory.kernel.terms import NotExportedError
 from bnproof.theory.loading import load_folder
+from bnproof.theory.proving.lemmas import POSITIVE
 
 WIDTH = 40  # of a theorem's name
 
@@ -36,7 +37,8 @@ def main() -> int:
         if isinstance(claim, Claim)
         for what in _kinds(claim)
     ]
-    theorems = [one for _, _, one in found if isinstance(one, Theorem)]
+    theorems = [sign_theorem(one) for one in POSITIVE.values()]
+    theorems += [one for _, _, one in found if isinstance(one, Theorem)]
     outcomes: list[Outcome] = []
     print(f"{coq}: the layer from its definition, then {len(theorems)} theorems", flush=True)
     with Checker(coq) as checker:

@@ -12,13 +12,14 @@ from functools import cache
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Evidence, ExactCase, Kind, Proof
-from bnproof.theory.exact.evaluate import symbols_of
+from bnproof.theory.exact.evaluate import symbols_of, violated_at
 from bnproof.theory.kernel.coq import Checker, find
-from bnproof.theory.kernel.export import Theorem, theorem
+from bnproof.theory.kernel.export import Theorem, positives, theorem
 from bnproof.theory.kernel.refute import from_data, from_symbols
 from bnproof.theory.kernel.terms import NotExportedError
 from bnproof.theory.proving import cache as kept
 from bnproof.theory.proving.certificate import Certificate
+from bnproof.theory.proving.lemmas import Positive
 
 
 def confirm(claim: Claim, evidence: Evidence) -> Evidence:
@@ -37,15 +38,17 @@ def confirm(claim: Claim, evidence: Evidence) -> Evidence:
     first = f"SymPy {sp.__version__}"
     try:
         stated = theorem_of(claim, evidence)
+        signs = sign_theorems(evidence)
     except NotExportedError as reason:
         return _with(evidence, f"{first}; not by Coq: {reason}")
     except ValueError as error:  # no certificate, or one of something else
         return _void(evidence, f"{first}; not by Coq: {error}")
     checker = _checker()
-    outcome = checker.check(stated)
-    if outcome.checked:
-        return _with(evidence, f"{first}; {checker.coq}, {stated.scope}")
-    return _void(evidence, f"{first}; refused by {checker.coq}: {outcome.reason}")
+    for needed in (*signs, stated):
+        outcome = checker.check(needed)
+        if not outcome.checked:
+            return _void(evidence, f"{first}; refused by {checker.coq}: {outcome.reason}")
+    return _with(evidence, f"{first}; {checker.coq}, {stated.scope}")
 
 
 def theorem_of(claim: Claim, evidence: Evidence) -> Theorem:
@@ -80,6 +83,19 @@ def proof_theorem(claim: Claim, certificate: Certificate) -> Theorem:
     return theorem(identifier(claim.id), certificate)
 
 
+def sign_theorems(evidence: Evidence) -> list[Theorem]:
+    """The theorems of the signs that a proof's own theorem assumes; raises as `proof_theorem`."""
+    if evidence.kind is not Kind.PROOF:
+        return []
+    certificate = Certificate.from_json(evidence.numbers["certificate"])
+    return [sign_theorem(one) for one in positives(certificate)]
+
+
+def sign_theorem(sign: Positive) -> Theorem:
+    """The theorem of a symbol's sign; raises as `theorem`."""
+    return theorem(identifier(f"positive {sign.symbol}"), sign.certificate)
+
+
 def refutation_theorem(claim: Claim) -> Theorem:
     """The theorem of a claim's counterexample, from raw data where that can be said in Coq.
 
@@ -91,10 +107,11 @@ def refutation_theorem(claim: Claim) -> Theorem:
     case = claim.check_of(Counterexample) or claim.check_of(ExactCase)
     if case is None:
         raise NotExportedError("both sides were derived: there are no data")
-    name, values = f"{identifier(claim.id)}_fails", symbols_of(case)
+    at = violated_at(claim.relation, case)
+    name, values = f"{identifier(claim.id)}_fails", symbols_of(case, at)
     if isinstance(case, Counterexample):
         try:
-            return from_data(name, claim.relation, claim.domain, case, values)
+            return from_data(name, claim.relation, claim.domain, case, values, at)
         except NotExportedError:
             pass
     return from_symbols(name, claim.relation, claim.domain, values)

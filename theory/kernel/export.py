@@ -28,7 +28,7 @@ from bnproof.theory.kernel.terms import (
     identifiers,
 )
 from bnproof.theory.proving.certificate import Certificate, Term, implies_eps_zero
-from bnproof.theory.proving.lemmas import LEMMAS
+from bnproof.theory.proving.lemmas import LEMMAS, Positive
 from bnproof.theory.symbols import SYMBOLS, eps, s, sigma, text
 
 HEAD: Final = """\
@@ -103,10 +103,12 @@ def theorem(name: str, certificate: Certificate) -> Theorem:
     relation = certificate.relation
     if not isinstance(relation, sp.Eq | sp.LessThan):
         raise NotExportedError(f"a proof is for = or <=, not {type(relation).__name__}")
+    proved = positives(certificate)
     certificate = spelled(certificate)
     symbols = ordered(_symbols(certificate))
     printer = Printer(identifiers(symbols))
     hypotheses = [*signs(printer), *parts(certificate.domain, printer)]
+    hypotheses += [f"0 < {printer.names[one.symbol]}" for one in proved]
     for symbol, value in certificate.rules.items():
         hypotheses.append(f"{printer.names[symbol]} = {printer.term(value)}")
     claim = printer.relation(relation)
@@ -145,6 +147,11 @@ def spelled(certificate: Certificate) -> Certificate:
         if symbol in SYMBOLS and SYMBOLS[symbol].expression is not None:
             rules.setdefault(symbol, SYMBOLS[symbol].expression)
     return replace(plain, rules=rules)
+
+
+def positives(certificate: Certificate) -> list[Positive]:
+    """Signs that the theorem of a certificate assumes; `theorem` states each from its own."""
+    return [one for one in certificate.positives() if one.certificate != certificate]
 
 
 def ordered(symbols: Iterable[sp.Symbol]) -> list[sp.Symbol]:

@@ -14,6 +14,7 @@ import sympy as sp
 
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Counterexample
+from bnproof.theory.exact.evaluate import FIRST, Indices
 from bnproof.theory.kernel import definitions
 from bnproof.theory.kernel.export import Script, Theorem, ordered, parts, signs
 from bnproof.theory.kernel.terms import CALL, NotExportedError, Printer, identifiers
@@ -41,9 +42,9 @@ Notation H0 := (quadratic_hessian A0).
 Notation K0 := (layer_hessian m0 eps0 gamma0 beta0 y0 (quadratic_gradient m0 A0 b0) H0).
 Notation q0 := (fun i => gamma0 * g0 i).
 Notation f0 := (quadratic_gradient m0 A0 b0 y0).
-Notation k0 := 0%nat.
-Notation i0 := 0%nat.
-Notation J0 := (jacobian m0 eps0 y0 0).
+Notation k0 := {k}%nat.
+Notation i0 := {i}%nat.
+Notation J0 := (jacobian m0 eps0 y0 k0).
 """
 FACTS: Final = """\
   assert (ok : defined m0 eps0 y0) by (split; [lia | lra]).
@@ -53,7 +54,7 @@ FACTS: Final = """\
   pose proof (hessian_quadratic_layer m0 eps0 gamma0 beta0 y0 A0 b0 ok) as third.
   pose proof (gradient_scaled m0 eps0 y0 gamma0 beta0 L0 g0 loss) as scaled.
   pose proof (gradient_quadratic m0 A0 b0 y0) as without.
-  pose proof (gradient_yhat m0 eps0 y0 ok 0 ltac:(lia)) as row."""
+  pose proof (gradient_yhat m0 eps0 y0 ok k0 ltac:(lia)) as row."""
 Values = Mapping[sp.Symbol, sp.Expr]
 
 
@@ -79,11 +80,17 @@ def from_symbols(name: str, relation: sp.Basic, domain: sp.Basic, values: Values
 
 
 def from_data(
-    name: str, relation: sp.Basic, domain: sp.Basic, case: Counterexample, values: Values
+    name: str,
+    relation: sp.Basic,
+    domain: sp.Basic,
+    case: Counterexample,
+    values: Values,
+    at: Indices = FIRST,
 ) -> Theorem:
     """Refute a relation of the symbols of a layer by a batch, a quadratic loss and parameters.
 
-    `values` are what the symbols are expected to be; Coq computes them from the data.
+    `values` are what the symbols are expected to be at the samples `at`; Coq computes them from the
+    data.
 
     Raises
     ------
@@ -96,7 +103,7 @@ def from_data(
         raise NotExportedError(f"{', '.join(strange)} cannot be computed in Coq")
     printer = Printer(definitions.names(symbols))
     script = Script()
-    script.add(HEAD + _data(case))
+    script.add(HEAD + _data(case, at))
     opening = [f"{definitions.binder(symbols)},", *definitions.hypotheses(symbols)]
     _state(script, name, opening, relation, domain, printer)
     root = _numbers([sym.s], values)[sym.s]
@@ -162,8 +169,10 @@ def _numbers(symbols: Iterable[sp.Symbol], values: Values) -> dict[sp.Symbol, st
     return {symbol: Printer({}).term(sp.sympify(values[symbol]), CALL) for symbol in symbols}
 
 
-def _data(case: Counterexample) -> str:
+def _data(case: Counterexample, at: Indices) -> str:
     return DATA.format(
+        k=at[0],
+        i=at[1],
         size=len(case.y),
         eps=_number(case.eps),
         gamma=_number(case.gamma),

@@ -11,9 +11,11 @@ import sympy as sp
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.layer.batchnorm import project
 from bnproof.theory.proving import lemmas
+from bnproof.theory.proving.certificate import Certificate, Term
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
 from bnproof.theory.symbols import (
+    IDEAL,
     derived,
     eps,
     gamma,
@@ -93,9 +95,8 @@ XxKXx = symbol("(Xx)'K(Xx)", r"(Xx)^\top K (Xx)", "K along Xx")
 Qe2 = symbol(
     "|Qe|^2",
     r"\|Qe\|^2",
-    "squared length across 1 and yhat of the unit top eigenvector e of K; not 0 if "
-    "lambda_max(K) > 0, as K is 0 between yhat and itself at eps = 0",
-    positive=True,
+    "squared length across 1 and yhat of the unit top eigenvector e of K",
+    nonnegative=True,
 )
 QgQe = symbol("<Qg,Qe>", r"\langle Qg, Qe\rangle", "g against e, both across 1 and yhat")
 QeHQe = symbol("(Qe)'H(Qe)", r"(Qe)^\top H (Qe)", "Hessian at z along Qe")
@@ -134,6 +135,20 @@ ACROSS_TOP = lemmas.gram(
     "Cauchy-Schwarz for Qg and Qe",
     ("Qg", "Qe"),
     {("Qg", "Qg"): Qg.dot(Qg), ("Qe", "Qe"): Qe2, ("Qg", "Qe"): QgQe},
+)
+# At eps = 0 a unit eigenvector e of K to lambda > 0 is orthogonal to 1 (K1 = 0), and its part along
+# yhat is ALONG_YHAT: so |Qe|^2 is 1 less the square of that part.  It is not 0 by Cauchy-Schwarz.
+ALONG_YHAT = -gamma * QgQe / (s**2 * lamK)
+UNIT = 1 - ALONG_YHAT**2 / m
+AT_ZERO = (gamma**2 / s**2 * Qg.dot(Qg)).subs(eps, 0)
+lemmas.positive(
+    Qe2,
+    Certificate(
+        sp.Le(1, Qe2 * (1 + vv / (m * sigma**2 * lamK**2))),
+        sp.And(IDEAL, sp.Gt(lamK, 0)),
+        {Qe2: UNIT, vv: AT_ZERO},
+        (Term(gamma**2 / (m * sigma**4 * lamK**2), "a square", ACROSS_TOP.name),),
+    ),
 )
 
 
@@ -184,7 +199,14 @@ def eigenvector_steps(d: Derivation) -> None:
         r"\lambda\,\langle e,\hat y\rangle = -\tfrac{\gamma}{\sigma^2}\langle Qg,Qe\rangle",
         "lambda <e,yhat> = -(gamma/sigma^2) <Qg,Qe>",
     )
-    there = -gamma * QgQe / (s**2 * lamK)
+    there = ALONG_YHAT
+    d.value(
+        Qe2,
+        "e is a unit vector, and orthogonal to 1. By Cauchy-Schwarz for Qg and Qe it follows that "
+        "|Qe|^2 (1 + |v|^2/(m sigma^2 lambda^2)) >= 1, so Qe is not 0",
+        1 - there**2 / m,
+        UNIT,
+    )
     second = gamma**2 / s**2 * QeHQe - gamma / (m * s**2) * (there * QgQe + gy * Qe2)
     (solved,) = sp.solve(second - lamK * Qe2, QeHQe)
     bent = (lamK * Qe2 + gamma / (m * s**2) * (there * QgQe + gy * Qe2)) * s**2 / gamma**2

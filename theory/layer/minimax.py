@@ -9,6 +9,8 @@ import sympy as sp
 
 from bnproof.theory.layer import batchnorm, weights
 from bnproof.theory.layer.weights import c, nn, nw, ww
+from bnproof.theory.proving import lemmas
+from bnproof.theory.proving.certificate import Certificate, Term
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space
 from bnproof.theory.symbols import eps, g1, gamma, gg, gy, m, s, symbol, vv
@@ -49,9 +51,25 @@ d_ray = symbol(
     "squared distance to the ray through W*",
     nonnegative=True,
 )
-star = symbol("|W*|^2", r"\|W^*\|^2", "squared norm of W*", positive=True)
+star = symbol("|W*|^2", r"\|W^*\|^2", "squared norm of W*", nonnegative=True)
 inner = symbol("<W*,W0>", r"\langle W^*,W_0\rangle", "W* against the initial weights")
 start = symbol("|W0|^2", r"\|W_0\|^2", "squared norm of the initial weights", nonnegative=True)
+
+# W* is not 0 where it has a positive inner product with another vector.
+OVERLAP = lemmas.gram(
+    "Cauchy-Schwarz for W* and W0",
+    ("W*", "W0"),
+    {("W*", "W*"): star, ("W0", "W0"): start, ("W*", "W0"): inner},
+)
+lemmas.positive(
+    star,
+    Certificate(
+        sp.Le(1, star * (start / inner**2)),
+        sp.Gt(inner, 0),
+        {},
+        (Term(1 / inner**2, "a square", OVERLAP.name),),
+    ),
+)
 
 RAY = d_std - (star - inner) ** 2 / star
 

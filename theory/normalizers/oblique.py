@@ -9,7 +9,7 @@ from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
 from bnproof.theory.symbols import m, symbol, vv
 
-nn = symbol("|n|^2", r"\|n\|^2", "squared norm of the normalised group", positive=True)
+nn = symbol("|n|^2", r"\|n\|^2", "squared norm of the normalised group", nonnegative=True)
 ww = symbol("|grad S|^2", r"\|w\|^2", "squared norm of w, the gradient of S", nonnegative=True)
 wn = symbol("<w,n>", r"\langle w,n\rangle", "gradient of S against n: 1 where S scales with u")
 wf = symbol("<w,Af>", r"\langle w,Af\rangle", "gradient of S against the gradient at n, A applied")

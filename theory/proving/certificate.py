@@ -23,7 +23,7 @@ import sympy as sp
 from bnproof.theory import symbols as sym
 from bnproof.theory.proving.conditions import Condition, conditions
 from bnproof.theory.proving.expressions import dumps, loads
-from bnproof.theory.proving.lemmas import LEMMAS, Lemma
+from bnproof.theory.proving.lemmas import LEMMAS, POSITIVE, Lemma, Positive
 from bnproof.theory.proving.signs import non_negative
 
 POINTS: Final = 8
@@ -116,8 +116,17 @@ class Certificate:
         """The lemmas that the slack uses."""
         return [LEMMAS[term.lemma] for term in self.slack if term.lemma in LEMMAS]
 
+    def positives(self) -> list[Positive]:
+        """The symbols whose sign is proved under hypotheses that the domain has."""
+        used = sorted(self._own_symbols() & POSITIVE.keys(), key=str)
+        return [POSITIVE[part] for part in used if POSITIVE[part].applies(self.domain)]
+
     def symbols(self) -> set[sp.Symbol]:
         """Every symbol that occurs, and those that derived ones stand for."""
+        signs = [one.certificate for one in self.positives() if one.certificate is not self]
+        return self._own_symbols().union(*(one._own_symbols() for one in signs))
+
+    def _own_symbols(self) -> set[sp.Symbol]:
         parts = [self.relation, self.domain, *self.rules, *self.rules.values()]
         parts += [term.expr for term in self.slack]
         parts += [lemma.expression for lemma in self.lemmas()]
@@ -157,6 +166,9 @@ class Certificate:
                     f"it is not established that {sym.text(term.expr)} in the slack is not negative"
                 )
         yield from self._differences()
+        for sign in self.positives():
+            if sign.certificate is not self:
+                yield from _unproved(sign)
 
     def _ill_founded(self) -> Iterator[str]:
         """Symbols that nothing defines, and rules that could hide an inequality."""
@@ -186,6 +198,20 @@ class Certificate:
     def holds(self) -> bool:
         """Whether there is no flaw."""
         return not self.flaw()
+
+
+def _unproved(sign: Positive) -> Iterator[str]:
+    """Why the certificate of a sign does not prove it."""
+    one = sign.certificate
+    said = f"that {sym.text(sign.symbol)} is positive"
+    factor = one.relation.rhs / sign.symbol
+    if one.relation.lhs != 1 or sign.symbol in factor.free_symbols:
+        yield f"{said} does not follow from {sym.text(one.relation)}"
+    assumed = [term.expr for term in one.slack] + [part.expr for part in one.conditions()]
+    if any(sign.symbol in expr.free_symbols for expr in assumed):
+        yield f"{said} is used in its own proof"
+    for flaw in one.flaws():
+        yield f"{said} is not proved: {flaw}"
 
 
 def in_basic_symbols(expr: sp.Expr, domain: sp.Basic) -> sp.Expr:

@@ -3,17 +3,21 @@
 A `Lemma` says that an expression is not negative.  Three kinds are admitted: an *extreme value* is
 not beaten by one value of the same kind, by its definition; a *Gram determinant* of vectors is not
 negative, which is derived here; a *theorem* proved elsewhere is cited, and a verdict that rests on
-it says so.  Lemmas are stated in `bnproof.theory`, never in a claim, and samplers evaluate each on
-random instances beside the claim that uses it.
+it says so.  A `Positive` says that a symbol is not 0 under a hypothesis, by a certificate of its
+own.  Lemmas are stated in `bnproof.theory`, never in a claim, and samplers evaluate each on random
+instances beside the claim that uses it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import sympy as sp
 
 from bnproof.theory import symbols as sym
+
+if TYPE_CHECKING:
+    from bnproof.theory.proving.certificate import Certificate
 
 EXTREME: Final = "by the definition of a largest or least value"
 GRAM: Final = "a Gram determinant"
@@ -78,6 +82,35 @@ def _recorded(lemma: Lemma, module: str) -> Lemma:
         raise ValueError(f"the lemma {lemma.name!r} exists already")
     LEMMAS[lemma.name] = lemma
     return lemma
+
+
+@dataclass(frozen=True)
+class Positive:
+    """A symbol, declared non-negative, that is positive on a domain.
+
+    `certificate` proves ``1 <= symbol * factor`` there, for a factor without the symbol.
+    """
+
+    symbol: sp.Symbol
+    certificate: "Certificate"
+
+    def applies(self, domain: sp.Basic) -> bool:
+        """Whether `domain` has all the hypotheses of the certificate."""
+        needed = sp.And.make_args(self.certificate.domain)
+        return set(needed) <= set(sp.And.make_args(domain))
+
+
+POSITIVE: Final[dict[sp.Symbol, Positive]] = {}
+
+
+def positive(symbol: sp.Symbol, certificate: "Certificate") -> None:
+    """Record that a symbol is positive on the domain of a certificate; raises as `extreme`."""
+    module = sym._caller()
+    if not sym.ours(module):
+        raise ValueError(f"{symbol}: a sign is stated in bnproof.theory, not in {module}")
+    if symbol in POSITIVE:
+        raise ValueError(f"the sign of {symbol} is stated already")
+    POSITIVE[symbol] = Positive(symbol, certificate)
 
 
 def gram_residual(count: int) -> sp.Expr:

@@ -1,7 +1,8 @@
 """Signs of expressions, from declared signs of symbols, hypotheses of a domain, and nothing else.
 
-A declared sign counts where it is that of a primitive symbol of `bnproof.theory`; any other symbol
-is only a real number.  Squares, and sums and products of what is not negative, are seen by SymPy.
+A declared sign counts where it is that of a primitive symbol of `bnproof.theory`, and one proved
+under a hypothesis where the domain has it; any other symbol is only a real number.  Squares, and
+sums and products of what is not negative, are seen by SymPy.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Final
 import sympy as sp
 
 from bnproof.theory import symbols as sym
+from bnproof.theory.proving.lemmas import POSITIVE
 
 # Sines of (5), positive for 0 < phi < pi/(M+1).
 ANGLES: Final = sym.phi < sp.pi / (sym.M + 1)
@@ -53,7 +55,9 @@ def _written(expr: sp.Expr, domain: sp.Basic) -> Iterator[sp.Expr]:
             for old, new in changes.items():
                 form = form.subs(old, new)
             form = form.subs(sym.s, sp.sqrt(sym.sigma**2 + sym.eps))
-            form = form.subs({part: _known(part) for part in form.free_symbols}, simultaneous=True)
+            form = form.subs(
+                {part: _known(part, domain) for part in form.free_symbols}, simultaneous=True
+            )
             yield form
             yield sp.factor(sp.together(form))
 
@@ -93,8 +97,10 @@ def _change(part: sp.Basic) -> Changes:
 
 
 @cache
-def _known(symbol: sp.Symbol) -> sp.Symbol:
+def _known(symbol: sp.Symbol, domain: sp.Basic) -> sp.Symbol:
     """The symbol itself if its sign counts, else one that is real and no more."""
+    if symbol in POSITIVE and POSITIVE[symbol].applies(domain):
+        return sp.Dummy(str(symbol), positive=True)
     info = sym.SYMBOLS.get(symbol)
     if isinstance(symbol, sp.Dummy) or (info is not None and info.signed):
         return symbol

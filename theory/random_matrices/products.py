@@ -32,7 +32,9 @@ kappa_scaled = symbol(
 )
 constant = symbol("c", "c", "product of the constants c_i", nonzero=True, real=True)
 largest = symbol("s_1", "s_1", "largest singular value of the product", positive=True)
-smallest = symbol("s_N", "s_N", "smallest singular value of the product", positive=True)
+smallest = symbol(
+    "s_N", "s_N", "smallest singular value of the product, which is invertible", positive=True
+)
 
 NEWMAN: Final = (
     "C. M. Newman, Commun. Math. Phys. 103 (1986) 121: for Gaussian factors log s_k/M tends almost "

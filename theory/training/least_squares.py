@@ -19,7 +19,12 @@ from bnproof.theory.symbols import delta_ki, derived, m, mu, sigma, symbol
 
 # One problem.
 largest = symbol("sigma_max", r"\sigma_{\max}", "largest singular value of A", positive=True)
-smallest = symbol("sigma_min", r"\sigma_{\min}", "smallest singular value of A", positive=True)
+smallest = symbol(
+    "sigma_min",
+    r"\sigma_{\min}",
+    "smallest singular value of A, whose columns are independent",
+    positive=True,
+)
 cond = symbol("cond(A)", r"\kappa", "condition number sigma_max/sigma_min of A", positive=True)
 best = symbol(
     "best factor",

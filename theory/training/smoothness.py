@@ -3,7 +3,8 @@
 The functions use only arithmetic and an inner product that is passed in, so they work with
 numbers, NumPy arrays and tensors.  ``inner(u, v)`` returns a number, or one number per instance if
 arrays hold a batch of instances (except in `lipschitz` and `effective_smoothness`, which take
-maxima).  Simulations and experiments call these functions.
+maxima).  Simulations and experiments call these functions, so that this module must not import
+anything that proofs need: the key of a training run covers the code that the run reaches.
 
 Sources: S1, Definitions 3.1 to 3.3; A18, sections 2.2 and 3.1.
 """
@@ -12,12 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
-
-import sympy as sp
-
-from bnproof.theory.proving.derivation import Derivation
-from bnproof.theory.proving.gram import Space
-from bnproof.theory.symbols import symbol
 
 Inner = Callable[[Any, Any], Any]
 
@@ -137,64 +132,3 @@ def internal_covariate_shift(
     shifted = gradient(mixed(before, after, layer), layer)
     cosine = inner(usual, shifted) / (length(usual, inner) * length(shifted, inner))
     return Shift(length(usual - shifted, inner), cosine)
-
-
-# Symbols of the claims on internal covariate shift.
-shift = symbol("|G-G'|", r"\|G-G'\|", "internal covariate shift of a layer", nonnegative=True)
-cosine = symbol("cos(G,G')", r"\cos(G,G')", "cosine between the two gradients of the definition")
-usual = symbol("|G|", r"\|G\|", "length of the gradient of a simultaneous update", positive=True)
-shifted = symbol(
-    "|G'|", r"\|G'\|", "length of the gradient after the previous layers' update", positive=True
-)
-first_shift = symbol(
-    "|G_1-G_1'|", r"\|G_1-G_1'\|", "internal covariate shift of the first layer", nonnegative=True
-)
-full_shift = symbol(
-    "|G_1-G_1(t+1)|",
-    r"\|G_1^{(t)}-G_1^{(t+1)}\|",
-    "change of the first layer's gradient when every layer is updated",
-    nonnegative=True,
-)
-
-product = symbol("<G,G'>", r"\langle G,G'\rangle", "inner product of the two gradients")
-GRADIENTS = Space({("G", "G"): usual**2, ("G'", "G'"): shifted**2, ("G", "G'"): product})
-
-
-def shift_steps(d: Derivation) -> None:
-    """Derive the squared distance in terms of lengths and cosine."""
-    before, after = GRADIENTS.vector("G"), GRADIENTS.vector("G'")
-    d.given(
-        "Definition, G and G' taken on the same batch, and the cosine",
-        r"G = \nabla_{W_i}\mathcal L(W^{(t)}),\quad G' = \nabla_{W_i}\mathcal L("
-        r"W_1^{(t+1)},\ldots,W_{i-1}^{(t+1)},W_i^{(t)},\ldots,W_k^{(t)}),\quad "
-        r"\cos(G,G') = \frac{\langle G,G'\rangle}{\|G\|\|G'\|}",
-        "G = grad_i L(W(t)), G' = grad_i L(W_1(t+1), ..., W_(i-1)(t+1), W_i(t), ..., W_k(t)), "
-        "cos(G,G') = <G,G'>/(|G||G'|)",
-    )
-    direction = product / (usual * shifted)
-    squared = (before - after).dot(before - after)
-    d.equal(
-        "Expand the square",
-        (r"\|G-G'\|^2", "|G-G'|^2"),
-        squared,
-        usual**2 + shifted**2 - 2 * usual * shifted * direction,
-        shown=usual**2 + shifted**2 - 2 * usual * shifted * cosine,
-    )
-    d.value(
-        cosine,
-        "So the cosine is known from the three lengths",
-        direction.subs(product, sp.solve(squared - shift**2, product)[0]),
-        (usual**2 + shifted**2 - shift**2) / (2 * usual * shifted),
-    )
-
-
-def first_layer_steps(d: Derivation) -> None:
-    """Derive that the first layer has no shift, as no layer precedes it."""
-    gradient = GRADIENTS.vector("G")
-    d.given(
-        "For i = 1 the list of updated layers is empty, so G' is taken at the same point as G",
-        r"G_1' = \nabla_{W_1}\mathcal L(W_1^{(t)},\ldots,W_k^{(t)}) = G_1",
-        "G_1' = grad_1 L(W_1(t), ..., W_k(t)) = G_1",
-    )
-    change = gradient - gradient
-    d.value(first_shift, "Their distance", sp.sqrt(change.dot(change)), sp.Integer(0))

@@ -33,7 +33,7 @@ WIDTH: Final = 8
 
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2),
-    Scale.QUICK: Size(batch=128, seeds=3),
+    Scale.QUICK: Size(batch=128, seeds=5),
     Scale.LONG: Size(batch=128, seeds=10),
     Scale.PAPER: Size(batch=128, seeds=10),
 }
@@ -116,7 +116,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=trained.criteria(),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("with BN, on a plane of other random directions", passes=False),
                 Control(

@@ -23,7 +23,7 @@ from bnproof.empirical.figures.style import rounded
 from bnproof.empirical.networks.table import Initialisation, Norm
 from bnproof.empirical.protocols.landscape_plots import EDGE, by_init
 from bnproof.empirical.protocols.landscapes import Sweep, learns, sweep
-from bnproof.empirical.protocols.vgg import INITS, NETWORKS, RATES, SETTING, SIZES
+from bnproof.empirical.protocols.vgg import INITS, NETWORKS, RATES, SETTING, SIZES, VARIANTS
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
@@ -182,7 +182,7 @@ CLAIM = Claim(
                     at_most=EDGE * WITHIN,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("the same networks before training", passes=False, made_of=EVERY),
                 Control(
@@ -195,6 +195,7 @@ CLAIM = Claim(
             draw=draw,
             networks=NETWORKS,
             setting=SETTING,
+            variants=VARIANTS,
             sizes=SIZES,
         ),
     ),

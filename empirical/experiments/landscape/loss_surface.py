@@ -38,7 +38,7 @@ SHOWN: Final = (0.5, 2000.0)  # range of the colour scale
 
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=1, updates=2, images=100),
-    Scale.QUICK: Size(batch=128, seeds=3, updates=300, images=None),
+    Scale.QUICK: Size(batch=128, seeds=5, updates=300, images=None),
     Scale.LONG: Size(batch=128, seeds=3, updates=15_000, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=15_000, images=None),
 }
@@ -206,7 +206,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=criteria(),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("with BN, on a plane of other random directions", passes=False),
                 Control(f"with BN, the loss on the plane times {TIMES:g}", passes=True, net=SECOND),

@@ -17,7 +17,7 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.figures.panels import Curves, Image
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.curves import OWN_GRADIENT, recorded
-from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES, vgg
+from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES, VARIANTS, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Verdict
 
@@ -125,7 +125,7 @@ CLAIM = Claim(
                     at_least=SIGNIFICANT,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 OWN_GRADIENT,
                 Control(
@@ -139,6 +139,7 @@ CLAIM = Claim(
             plot_only=frozenset({"course"}),
             networks=NETWORKS,
             setting=SETTING,
+            variants=VARIANTS,
             sizes=SIZES,
         ),
     ),

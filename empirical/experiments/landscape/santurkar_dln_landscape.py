@@ -130,7 +130,7 @@ CLAIM = Claim(
                 )
                 for kind, words in KINDS.items()
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     f"a linear network of {SHALLOW} layers without BN, on the same map",

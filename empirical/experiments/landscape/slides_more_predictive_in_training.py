@@ -17,7 +17,7 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.curves import OWN_GRADIENT, recorded
-from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES, vgg
+from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES, VARIANTS, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Verdict
 
@@ -89,7 +89,7 @@ CLAIM = Claim(
                     at_least=NEARLY_ALL,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 OWN_GRADIENT,
                 Control(
@@ -102,6 +102,7 @@ CLAIM = Claim(
             draw=draw,
             networks=NETWORKS,
             setting=SETTING,
+            variants=VARIANTS,
             sizes=SIZES,
         ),
     ),

@@ -20,6 +20,7 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.activations import activation_shift
 from bnproof.empirical.metrics.shift import sgd_step
 from bnproof.empirical.networks.table import Network
+from bnproof.empirical.protocols.bjorck import EPOCH, EPOCHS, LENGTHS, updates, warm_up
 from bnproof.empirical.protocols.rates import CHANCE, accuracy
 from bnproof.empirical.setting import Setting, depths
 from bnproof.empirical.training.config import TrainingConfig
@@ -43,9 +44,9 @@ DEPTH: Final = {Scale.SMOKE: 8, Scale.QUICK: 20, Scale.LONG: 20, Scale.PAPER: 11
 TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 2_000, Scale.LONG: 10_000, Scale.PAPER: 10_000}
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=2, images=200),
-    Scale.QUICK: Size(batch=128, seeds=3, updates=160, images=None),
-    Scale.LONG: Size(batch=128, seeds=3, updates=3_900, images=None),
-    Scale.PAPER: Size(batch=128, seeds=5, updates=64_000, images=None),
+    Scale.QUICK: Size(batch=128, seeds=5, updates=160, images=None),
+    Scale.LONG: Size(batch=128, seeds=3, updates=4 * EPOCH, images=None),
+    Scale.PAPER: Size(batch=128, seeds=5, updates=EPOCHS[0.1] * EPOCH, images=None),
 }
 NUDGE: Final = {WITH: 0.95, WITHOUT: 1.05}  # so that marks do not overlap
 MARGIN: Final = 0.05  # of accuracy: "relatively small performance loss"
@@ -81,12 +82,15 @@ def run(trial: Trial) -> Measured:
 def _train(
     trial: Trial, options: Mapping[str, str], rate: float, *, seed: int | None = None
 ) -> Trained:
+    steps = updates(trial, rate)
     return trial.train(
         _network(trial, options),
         rate=rate,
+        steps=steps,
+        warm_up=warm_up(DEPTH[trial.scale]),
         augment=True,
         schedule="plateau" if trial.scale in (Scale.LONG, Scale.PAPER) else "constant",
-        every=max(trial.size.updates // 4, 1),
+        every=max(steps // 4, 1),
         tested=TESTED[trial.scale],
         seed=trial.seed if seed is None else seed,
     )
@@ -190,7 +194,7 @@ CLAIM = Claim(
                     at_least=0.5,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("BN once more, from another seed", passes=True, made_of=LSUV),
                 Control("without BN, from Xavier's law", passes=False, made_of=LSUV, net=WITHOUT),
@@ -199,6 +203,7 @@ CLAIM = Claim(
             networks={
                 "architecture": {scale: f"ResNet-{depth}" for scale, depth in DEPTH.items()},
                 "shortcut": SHORTCUT,
+                "length": LENGTHS,
                 "initialisation": (
                     "Xavier uniform, or LSUV: orthogonal, each layer's output scaled to variance 1"
                 ),

@@ -34,7 +34,7 @@ OPTIONS: Final[Mapping[str, Any]] = {"momentum": 0.9, "decay": 0.0, "tested": TE
 
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=4, images=200),
-    Scale.QUICK: Size(batch=128, seeds=3, updates=250, images=None),
+    Scale.QUICK: Size(batch=128, seeds=5, updates=250, images=None),
     Scale.LONG: Size(batch=128, seeds=3, updates=5_000, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=5_000, images=None),
 }
@@ -176,7 +176,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=criteria("sigmoid"),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("without BN, tanh in place of the sigmoid", passes=False),
                 Control("without BN, sigmoids, before training", passes=True, net=SECOND),

@@ -25,7 +25,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=sigmoid.criteria("tanh"),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("without BN, the sigmoid in place of tanh", passes=True),
                 Control("with BN", passes=False, net=WITH),

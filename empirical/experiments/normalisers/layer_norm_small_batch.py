@@ -48,7 +48,7 @@ TESTED: Final = {Scale.SMOKE: 50, Scale.QUICK: 2_000, Scale.LONG: 10_000, Scale.
 # Number of updates for the largest batch; every batch size sees the same number of images.
 SIZES: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=1, images=200),
-    Scale.QUICK: Size(batch=WHOLE, seeds=3, updates=50, images=None),
+    Scale.QUICK: Size(batch=WHOLE, seeds=5, updates=50, images=None),
     Scale.LONG: Size(batch=WHOLE, seeds=3, updates=1_170, images=None),
     Scale.PAPER: Size(batch=WHOLE, seeds=5, updates=11_700, images=None),
 }
@@ -179,7 +179,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=CRITERIA,
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     "the same networks at batches of 128, which are large enough for BN",

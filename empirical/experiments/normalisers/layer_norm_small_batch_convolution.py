@@ -42,7 +42,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=CRITERIA,
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     "a fully connected network, whose units have no places besides the images",

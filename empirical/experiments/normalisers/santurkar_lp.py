@@ -20,7 +20,7 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.protocols.curves import extended
 from bnproof.empirical.protocols.landscapes import QUANTITIES, STAGES, checkpoints
-from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES, vgg
+from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES, VARIANTS, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Verdict
 
@@ -143,7 +143,7 @@ CLAIM = Claim(
                     for quantity, words in QUANTITIES.items()
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     "without BN, from other initial weights and in another order of the images",
@@ -155,6 +155,7 @@ CLAIM = Claim(
             draw=draw,
             networks=NETWORKS,
             setting=SETTING,
+            variants=VARIANTS,
             sizes=SIZES,
         ),
     ),

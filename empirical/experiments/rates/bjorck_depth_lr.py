@@ -102,7 +102,7 @@ CLAIM = Claim(
                 # The resolution is one step of the grid.
                 Criterion(WITHOUT, RISE, "largest rise from a depth to the next", at_most=FACTOR),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     "the same search with BN, whose activations do not grow with depth",

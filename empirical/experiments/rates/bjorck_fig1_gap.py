@@ -98,7 +98,7 @@ CLAIM = Claim(
                 ),
                 Criterion(SMALL, EXCESS, "the same as a difference", at_least=RESOLVED),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     "with BN at rate 0.1, from other initial weights and in another order",

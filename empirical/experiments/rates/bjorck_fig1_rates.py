@@ -83,7 +83,7 @@ CLAIM = Claim(
                     at_least=CLEAR,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     "training labels shuffled, with BN at rate 0.1", passes=False, made_of=WITH

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bnproof.empirical.experiment import (
     CONTROL,
+    SECOND,
     WITH,
     WITHOUT,
     Control,
@@ -21,7 +22,14 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.figures.panels import Image
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import listed, rounded
-from bnproof.empirical.metrics.update import Replay, Update, diverging_update, nth_update, replay
+from bnproof.empirical.metrics.update import (
+    Replay,
+    Update,
+    diverging_update,
+    inflation,
+    nth_update,
+    replay,
+)
 from bnproof.empirical.networks.table import ResNet
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer
@@ -36,12 +44,14 @@ DIVERGED = 1e3  # S3, section 3
 UPDATES = 20  # updates searched; "typically happens in the first few mini-batches"
 PARTS = 5  # parts of the update, each divided into as many as the size has steps
 LENGTH = "with BN, same length"
+FACTOR = 1.5  # of the kernels in the positive control: each block multiplies its input by more
+INFLATED = "with BN, inflated"
 CEILING: Final = 1e30  # replaces larger and non-finite values
 ORDERS = 100.0  # "orders of magnitude": at least two
 
 
 def run(trial: Trial) -> Measured:
-    """Replay the diverging update, those with BN at equal rate and length, and a viable one."""
+    """Replay the diverging update, those with BN at equal rate and length, and the controls."""
     training, update = _diverging(trial)
     with_bn, viable = _trainer(trial, "batch", RATE), _trainer(trial, "none", VIABLE)
     usual = nth_update(with_bn.model, with_bn.update, update.number)
@@ -51,6 +61,8 @@ def run(trial: Trial) -> Measured:
         WITH: _along(with_bn, usual, [0.0, 1.0]),
         LENGTH: _along(with_bn, usual, [0.0, update.length / usual.length]),
         CONTROL: _along(viable, small, [0.0, 1.0]),
+        SECOND: _along(viable, inflation(viable.model, FACTOR, update.number), [0.0, 1.0]),
+        INFLATED: _along(with_bn, inflation(with_bn.model, FACTOR, update.number), [0.0, 1.0]),
     }
 
 
@@ -255,11 +267,18 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=tuple(_criteria()),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     f"without BN, the update of the same number at the viable rate {VIABLE:g}",
                     passes=False,
+                ),
+                Control(
+                    f"every kernel multiplied by {FACTOR:g}, which without BN multiplies in every "
+                    "block and with BN once",
+                    passes=True,
+                    net=SECOND,
+                    also={LENGTH: INFLATED},
                 ),
             ),
             draw=draw,

@@ -53,7 +53,7 @@ CLAIM = Claim(
                     at_least=LEARNT,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     "with BN, training labels shuffled; at the rates 0.0001 and 0.1", passes=False

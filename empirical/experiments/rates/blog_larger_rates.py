@@ -16,7 +16,7 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.landscapes import sweep
-from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SETTING, SIZES
+from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SETTING, SIZES, VARIANTS
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
 
@@ -90,7 +90,7 @@ CLAIM = Claim(
                 )
                 for init in INITS
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("without BN, from the other initialisation", passes=False, made_of=WITH),
                 Control(
@@ -100,6 +100,7 @@ CLAIM = Claim(
             draw=draw,
             networks=NETWORKS,
             setting=SETTING,
+            variants=VARIANTS,
             sizes=SIZES,
         ),
     ),

@@ -19,7 +19,7 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.curves import extended
-from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES, vgg
+from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES, VARIANTS, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Verdict
 
@@ -126,7 +126,7 @@ CLAIM = Claim(
         Experiment(
             run=run,
             criteria=_criteria(),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control(
                     "without BN, from other initial weights and in another order of the images",
@@ -147,6 +147,7 @@ CLAIM = Claim(
             },
             networks=NETWORKS,
             setting=SETTING,
+            variants=VARIANTS,
             sizes=SIZES,
         ),
     ),

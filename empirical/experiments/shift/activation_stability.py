@@ -20,7 +20,7 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import STYLES, by_layer, listed
 from bnproof.empirical.metrics.shift_callbacks import POINTS, SHOWN
 from bnproof.empirical.protocols.curves import Array, Steps, capped, moments, rows, spread
-from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES, vgg
+from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES, VARIANTS, vgg
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Verdict
 
@@ -151,7 +151,7 @@ CLAIM = Claim(
                 ),
                 Criterion(WITH, BETTER, "accuracy with BN minus that without", at_least=0.05),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("with BN, another seed", passes=True),
                 Control(
@@ -163,6 +163,7 @@ CLAIM = Claim(
             draw=draw,
             networks=NETWORKS,
             setting=SETTING,
+            variants=VARIANTS,
             sizes=SIZES,
             positions={"layer": SHOWN},
             plot_only=frozenset(f"quantiles of layer {number}" for number in SHOWN),

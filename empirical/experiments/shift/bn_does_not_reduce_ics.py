@@ -1,13 +1,13 @@
 """With BN covariate shift of gradients is similar or larger: VGG on images (A18, 2.2)."""
 
 from bnproof.empirical.protocols.gradient_shift import experiment
-from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES, vgg
+from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES, VARIANTS, vgg
 from bnproof.theory.claim import Claim, Verdict
 
 CLAIM = Claim(
     id="bn_does_not_reduce_ics",
     title="In VGG, internal covariate shift is similar or larger with batch normalisation.",
-    checks=(experiment(vgg, NETWORKS, SIZES, SETTING),),
+    checks=(experiment(vgg, NETWORKS, SIZES, SETTING, variants=VARIANTS),),
     expected=Verdict.SEEN,
     remark=(
         "From the source: VGG on CIFAR-10, plain SGD at 0.1 for both networks, distance and cosine "

@@ -17,7 +17,7 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import listed
 from bnproof.empirical.metrics.shift_callbacks import LONG, MOVED
 from bnproof.empirical.protocols.activation_shift import layers, measured
-from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES
+from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, SIZES, VARIANTS
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
 
@@ -74,7 +74,7 @@ CLAIM = Claim(
                     at_most=1.0,
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "6234dfa0bd9c"),
             controls=(
                 Control("without BN, another seed", passes=False, made_of=WITH),
                 Control(
@@ -87,6 +87,7 @@ CLAIM = Claim(
             draw=draw,
             networks=NETWORKS,
             setting=SETTING,
+            variants=VARIANTS,
             sizes=SIZES,
             positions={"layer": MOVED},
         ),

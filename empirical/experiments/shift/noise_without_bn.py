@@ -22,7 +22,7 @@ from bnproof.empirical.protocols.noisy import (
     panels,
     performance,
 )
-from bnproof.empirical.protocols.vgg import LEARNS, NETWORKS, SETTING
+from bnproof.empirical.protocols.vgg import LEARNS, NETWORKS, SETTING, VARIANTS
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
 
@@ -92,6 +92,7 @@ CLAIM = Claim(
             draw=draw,
             networks=NETWORKS,
             setting=SETTING,
+            variants=VARIANTS,
             sizes=SIZES,
         ),
     ),

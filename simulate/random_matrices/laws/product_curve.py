@@ -168,11 +168,15 @@ class Curve:
         return -sum(r / (v + q) for q, r in zip(self.q, self.r, strict=True))
 
     def density(self, lam: Complex, x: Array) -> Array:
-        """Im y/(pi x), without cancellation."""
+        """Im y/(pi x)."""
+        return self.weight(lam) / x
+
+    def weight(self, lam: Complex) -> Array:
+        """The density times x: Im y/pi, without cancellation."""
         v = np.exp(lam)
         height = np.exp(lam.real) * np.sin(lam.imag)
         total = sum(r / np.abs(v + q) ** 2 for q, r in zip(self.q, self.r, strict=True))
-        return height * total / (np.pi * x)
+        return height * total / np.pi
 
     def mass(self, lam: Complex) -> Array:
         """Mass at or below w: Im of the integral of (1 + y) dF, over pi."""

@@ -22,6 +22,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
+from scipy.special import expit, log_expit
 
 from bnproof.simulate.random_matrices import Array, Complex
 from bnproof.simulate.random_matrices.laws.factor_kinds import (
@@ -37,6 +38,8 @@ from bnproof.simulate.random_matrices.laws.product_equation import Equation, cur
 STEPS: Final = 2  # Newton steps from the guess of a spline
 RESIDUE: Final = 1e-7  # residual of log x above which a guess is replaced by continuation
 ROUNDING: Final = 4e-16  # rounding error of cdf, at which ppf stops
+QUANTILE: Final = 1e-12  # largest error of ppf in cdf
+STEPS_BACK: Final = 100  # steps of ppf; Newton's method takes about five, bisection fifty
 HARD: Final = 1e-9  # a pole of y within this distance of an end counts as at the end
 SOFT_END: Final = 20.0  # |log((x - low)/(high - x))| beyond which guesses are linear
 
@@ -149,7 +152,13 @@ class ProductLaw:
     def ppf(self, p: ArrayLike) -> Array:
         """Smallest point at or below which the mass is p; NaN unless 0 <= p <= 1.
 
-        It inverts `cdf` with its absolute error, so it is meaningless for p below 1e-15.
+        The mass there is p to 1e-12, unless `cdf` passes p between one float and the next.  For p
+        below 1e-15, the absolute error of `cdf`, it is meaningless.
+
+        Raises
+        ------
+        ArithmeticError
+            If the search does not reach this accuracy.
         """
         p = np.asarray(p, dtype=float)
         result = np.where((p >= 0) & (p <= 1), self.support()[1], np.nan)
@@ -205,22 +214,37 @@ class ProductLaw:
 
     def _search(self, branch: "_Branch", p: Array) -> Array:
         """Newton's method for cdf = p inside a bracket, in log((x - low)/(high - x))."""
-        low, high = np.full(p.shape, branch.grid[0]), np.full(p.shape, branch.grid[-1])
+        first, last = branch.outermost
+        low, high = np.full(p.shape, first), np.full(p.shape, last)
         where = np.interp(p, branch.masses, branch.grid)
-        for _ in range(60):
-            x = branch.point(where)
+        best, least = where, np.full(p.shape, np.inf)
+        for _ in range(STEPS_BACK):
+            x = branch.inside(where)
             lam = branch(x)
             missing = p - self._curve.mass(lam)
-            weight = self._curve.density(lam, x) * branch.derivative(where)
+            better = np.abs(missing) < least
+            best = np.where(better, where, best)
+            least = np.where(better, np.abs(missing), least)
             low, high = np.where(missing > 0, where, low), np.where(missing < 0, where, high)
-            new = where + missing / weight
-            new = np.where((new > low) & (new < high), new, (low + high) / 2)
-            done = np.abs(new - where) <= 1e-14 * (1 + np.abs(where))
-            done |= np.abs(missing) <= ROUNDING
-            where = new
+            # A step that rounds to 0 ends the search at `where`, which is then an end of the
+            # bracket: the midpoint would be far away.
+            done = (least <= ROUNDING) | (high - low <= 1e-15 * (1 + np.abs(where)))
             if done.all():
                 break
-        return branch.point(where)
+            weight = self._curve.weight(lam) * (branch.derivative(where) / x)
+            with np.errstate(divide="ignore"):  # derivatives underflow at the smallest floats
+                new = where + missing / weight
+            where = np.where((new >= low) & (new <= high), new, (low + high) / 2)
+        found = branch.inside(best)
+        # Where the density is large, cdf may pass p between one float and the next.
+        skip = 4 * self._curve.weight(branch(found)) * (np.spacing(found) / found)
+        at_end = (found == branch.inside(first)) | (found == branch.inside(last))
+        skip = np.where(at_end, np.inf, skip)
+        if (lost := least > QUANTILE + skip).any():
+            raise ArithmeticError(
+                f"the quantile of {p[lost][0]!r} was found only to {least[lost][0]:.0e} in cdf"
+            )
+        return found
 
 
 class _Branch:
@@ -248,11 +272,25 @@ class _Branch:
     def point(self, where: Array) -> Array:
         """The point at which log((x - low)/(high - x)) has a given value."""
         low, high = self.piece.low, self.piece.high
-        return low + (high - low) / (1 + np.exp(-where))
+        # expit itself is subnormal before x is.
+        return low + np.exp(np.log(high - low) + log_expit(where))
+
+    def inside(self, where: Array | float) -> Array:
+        """The float next to `point` that is neither end."""
+        low, high = self.piece.low, self.piece.high
+        first, last = np.nextafter(low, high), np.nextafter(high, low)
+        return np.clip(self.point(np.asarray(where)), first, last)
+
+    @property
+    def outermost(self) -> tuple[float, float]:
+        """Values of log((x - low)/(high - x)) below and above those of all floats inside."""
+        width = self.piece.high - self.piece.low
+        left = np.log(np.spacing(self.piece.low)) - np.log(width) - 1
+        return float(left), float(np.log(width) - np.log(np.spacing(self.piece.high)) + 1)
 
     def derivative(self, where: Array) -> Array:
         """Derivative of `point`."""
-        return (self.piece.high - self.piece.low) / (2 + 2 * np.cosh(where))
+        return (self.piece.high - self.piece.low) * expit(where) * expit(-where)
 
     def __call__(self, x: Array) -> Complex:
         """Lam of the curve at x inside the interval."""

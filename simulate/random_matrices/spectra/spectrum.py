@@ -175,7 +175,8 @@ def sampled(
 
 def _exact_logs(layers: Sequence[Tensor]) -> NDArray[np.float64]:
     """Logarithms of the singular values of products of given layers, one row per product."""
-    return np.atleast_2d(log_singular_values(layers).cpu().numpy())
+    found = log_singular_values(layers, return_error=True)
+    return np.atleast_2d(found.values.cpu().numpy())
 
 
 def _layers(

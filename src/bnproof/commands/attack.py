@@ -1,4 +1,4 @@
-"""The command `bnproof attack`: search for an exact counterexample to an inequality."""
+"""The command `bnproof attack`: search for an exact counterexample to a statement."""
 
 import textwrap
 from collections.abc import Iterator
@@ -31,11 +31,12 @@ def attack(
     out: Path | None = None,
     claims: Path | None = None,
 ) -> int:
-    """Search for data that violate an inequality, whether or not it has a proof.
+    """Search for data that violate a claim's inequality or equation, whether or not it has a proof.
 
     A violation is simplified, made rational and confirmed in exact arithmetic before it is
-    reported. If there is none, the tightest case is printed. Exit status: 0 if the outcome agrees
-    with the claim's expected verdict, 1 if not, 2 for invalid input.
+    reported. If there is none, the tightest case of an inequality is printed, or how far the sides
+    of an equation differ at most. Exit status: 0 if the outcome agrees with the claim's expected
+    verdict, 1 if not, 2 for invalid input.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ def attack(
 
     valid_seed("--seed", seed)
     if claim_id is None:
-        _print_inequalities(claims)
+        _print_attackable(claims)
         return 0
     if out is not None:
         if out.suffix not in (".json", *FIGURES):
@@ -87,20 +88,15 @@ def attack(
     return 0 if outcome == expected else 1
 
 
-def _print_inequalities(user_claims: Path | None) -> None:
+def _print_attackable(user_claims: Path | None) -> None:
     """Print the claims that can be attacked; of the catalogue only the symbolic ones are loaded."""
-    import sympy as sp
-
     from bnproof.catalogue import entries, load_claim
+    from bnproof.simulate.search.ascent import can_attack
     from bnproof.theory.listing import Entry
 
     listed = entries(user_claims).values()
     symbolic = [entry for entry in listed if isinstance(entry, Entry) and entry.symbolic]
-    found = [
-        entry
-        for entry in symbolic
-        if isinstance(load_claim(entry.id, user_claims).relation, sp.LessThan)
-    ]
+    found = [entry for entry in symbolic if can_attack(load_claim(entry.id, user_claims))]
     width = max(len(entry.id) for entry in found)
     for entry in found:
         print(f"{entry.id:{width}}  {entry.title}")
@@ -150,9 +146,14 @@ def _lines(
         yield "source"
         yield textwrap.indent(f"{result.refutation.data.source},", "    ")
     elif result.case:
-        yield f"tightest    left/right side: {result.ratio:.9g} at"
+        if result.equation:
+            yield f"largest     difference of the sides: {result.excess:.2g} of their terms, at"
+        else:
+            yield f"tightest    left/right side: {result.ratio:.9g} at"
         for name, value in result.case.items():
             yield f"    {name} = {_short(value)}"
+    elif result.equation:
+        yield "largest     no difference: no configuration lies in the domain"
     else:
         yield "tightest    no ratio: the right side never exceeds rounding error"
 
@@ -185,7 +186,7 @@ def _as_dict(
         "outcome": outcome,
         "expected": str(claim.expected),
         **tightness.numbers(result, random),
-        "tightest case": result.case,
+        "largest difference at" if result.equation else "tightest case": result.case,
         "source": refutation.data.source if refutation else None,
         "evidence": refutation.evidence.summary if refutation else None,
         "provenance": settings | {"torch": torch.__version__},

@@ -64,6 +64,7 @@ def show(experiment_id: Annotated[str, Parameter(name="ID")], /) -> None:
     claim = experiment(experiment_id)  # before the imports: an unknown id fails at once
     from bnproof.empirical.experiment import experiment_of
     from bnproof.results import published
+    from bnproof.results.record_files import variants
     from bnproof.theory.claim import decide, why_undecided
 
     spec = experiment_of(claim)
@@ -80,11 +81,16 @@ def show(experiment_id: Annotated[str, Parameter(name="ID")], /) -> None:
         print(f"{name:11} {words}")
     for scale, size in spec.sizes.items():
         print(f"{scale.value:11} {size.words(size.seeds)}")
+    for name, variant in spec.variants.items():
+        print(f"variant     {name}: {variant.words}")
     evidence = published.evidence(claim)
     if evidence:
         print(f"published   {decide([evidence])}: {evidence.setting}. {evidence.summary}")
         if why := why_undecided([evidence]):
             print(f"undecided   {why}")
+    for path in variants(claim.id):
+        other = published.judged(claim, published.read(path))
+        print(f"variant     {path.suffixes[-2][1:]}: {decide([other])}: {other.summary}")
     print(f"expected    {claim.expected}")
     if claim.remark:
         print(f"remark      {claim.remark}")
@@ -101,6 +107,7 @@ def run(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["float32", "bfloat16"] = "float32",
     mode: Literal["exact", "fast"] = "exact",
+    variant: str = "",
     minutes: float | None = None,
     publish: bool = False,
     workers: Trainers = DEFAULT_TRAINERS,
@@ -130,6 +137,9 @@ def run(
     mode
         How a GPU trains: exact uses full float32 in a fixed order, fast uses TF32 and CUDA graphs,
         so that two runs agree only within rounding. fast needs a GPU.
+    variant
+        Name of a change of the protocol, such as decay; `bnproof experiment show` lists those of
+        an experiment. Its measurements are kept apart and decide nothing.
     minutes
         Stop after this many minutes; the work can be resumed.
     publish
@@ -142,6 +152,7 @@ def run(
     valid_seed("--seed", seed)
     named = [experiment(name) for name in ids]  # before the imports: an unknown id fails at once
     from bnproof.empirical.data.load import load, locate
+    from bnproof.empirical.runner import variant_of
     from bnproof.empirical.trial import APART
     from bnproof.results.run_requests import Request
 
@@ -162,7 +173,10 @@ def run(
         device=workers.device(device),
         precision=precision,
         mode=mode,
+        variant=variant,
     )
+    for claim in claims:
+        variant_of(claim, request.settings())
     if mode == "fast" and request.device == "cpu":
         raise UserError("--mode fast: needs a GPU; leave it out to train on the CPU")
     deadline = _deadline(minutes)
@@ -210,13 +224,14 @@ def status(*, out: Path = OUT) -> None:
         Folder of runs and results.
     """
     from bnproof.results import published
+    from bnproof.results.record_files import name_of
     from bnproof.results.run_requests import requests, training_runs
 
     if not out.is_dir():
         raise UserError(f"{out}: no such folder; `bnproof experiment run --out {out}` creates it")
     for request in requests(out):
         for name in request.ids:
-            path = out / RESULTS / f"{name}.{request.scale}.json"
+            path = out / RESULTS / name_of(name, request.scale, request.variant)
             # Of several requests for the same experiment and scale, the last one wrote the file.
             done = path.exists() and published.read(path)["command"] == request.command(name)
             print(f"{'done' if done else 'not done':8}  {request.command(name)}")
@@ -270,15 +285,19 @@ class _ExperimentRun:
         claim, request = experiment(self.name), self.request
         results = measure(claim, request.settings(), root=self.out, seeds=request.seeds)
         command, scale = request.command(self.name), Scale(request.scale)
-        record = published.record(claim, scale, results, command=command, threads=threads)
+        record = published.record(
+            claim, scale, results, command=command, threads=threads, variant=request.variant
+        )
         path = published.write(record, self.out / RESULTS)
         evidence = published.judged(claim, record)
         figures.write(path.with_suffix(".svg"), partial(draw, claim=claim, evidence=evidence))
         if publish:
             path = published.write(record)
         verdict = decide([evidence])
-        # At the smallest scale, training is too short for the verdict to count.
+        # At the smallest scale, training is too short for the verdict to count; that of a variant
+        # is not expected to be the same.
         counts = scale is not Scale.SMOKE or not experiment_of(claim).trains
+        counts = counts and not request.variant
         self.failed = counts and not agrees(verdict, claim.expected)
         why = why_undecided([evidence])
         message = f"{self.name}  {verdict} ({scale}: {evidence.setting})  {evidence.summary}\n"

@@ -21,7 +21,7 @@ from bnproof.empirical.runner import Results
 from bnproof.empirical.training.run_folder import plain
 from bnproof.report.document import environment, lock, now
 from bnproof.results.record_files import FOLDER as FOLDER
-from bnproof.results.record_files import SCHEMA, Record, largest
+from bnproof.results.record_files import SCHEMA, Record, largest, name_of
 from bnproof.results.record_files import read as read
 from bnproof.theory.claim import Claim, Evidence, Scale
 from bnproof.theory.common.checksum import with_checksum
@@ -38,13 +38,22 @@ OLDER: Final = {"precision": NOT_RECORDED, "mode": "exact"}  # the only mode tha
 SHOWN: Final = ("processor", "capability", "gpu", "cuda", "cudnn")
 
 
-def record(claim: Claim, scale: Scale, results: Results, *, command: str, threads: int) -> Record:
+def record(
+    claim: Claim,
+    scale: Scale,
+    results: Results,
+    *,
+    command: str,
+    threads: int,
+    variant: str = "",
+) -> Record:
     """Return measurements with everything needed to reproduce them, and a checksum."""
     plot_only = experiment_of(claim).plot_only
     content: Record = {
         "schema": SCHEMA,
         "id": claim.id,
         "scale": scale.value,
+        **({"variant": variant} if variant else {}),
         "created": now(),
         "command": command,
         "commit": commit(),
@@ -69,14 +78,14 @@ def record(claim: Claim, scale: Scale, results: Results, *, command: str, thread
 
 
 def write(content: Record, folder: Path = FOLDER) -> Path:
-    """Write a record, replacing an older one of the same experiment and scale.
+    """Write a record, replacing an older one of the same experiment, scale and variant.
 
     Raises
     ------
     UserError
         If the folder is not writable.
     """
-    path = folder / f"{content['id']}.{content['scale']}.json"
+    path = folder / name_of(content["id"], content["scale"], content.get("variant", ""))
     write_text(path, json.dumps(content, allow_nan=False, separators=(",", ":")) + "\n")
     return path
 

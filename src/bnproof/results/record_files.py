@@ -18,8 +18,18 @@ Record = dict[str, Any]
 
 def files(claim_id: str, folder: Path = FOLDER) -> list[Path]:
     """Return the published records of an experiment, the largest scale last."""
-    paths = (folder / f"{claim_id}.{scale}.json" for scale in SCALES)
+    paths = (folder / name_of(claim_id, scale) for scale in SCALES)
     return [path for path in paths if path.exists()]
+
+
+def variants(claim_id: str, folder: Path = FOLDER) -> list[Path]:
+    """Return the published records of the variants of an experiment, the largest scale last."""
+    return [path for scale in SCALES for path in sorted(folder.glob(f"{claim_id}.{scale}.*.json"))]
+
+
+def name_of(claim_id: str, scale: str, variant: str = "") -> str:
+    """Return the name of the file of a record."""
+    return ".".join(filter(None, (claim_id, scale, variant, "json")))
 
 
 def largest(claim_id: str, folder: Path = FOLDER) -> Path | None:

@@ -28,6 +28,7 @@ class Request:
     # Missing in requests of older versions.
     precision: Precision = "float32"
     mode: Mode = "exact"
+    variant: str = ""
 
     def settings(self) -> Settings:
         """Return the settings for `bnproof.empirical.runner.measure`."""
@@ -39,6 +40,7 @@ class Request:
             data=data,
             precision=self.precision,
             mode=self.mode,
+            variant=self.variant,
         )
 
     def command(self, name: str) -> str:
@@ -54,6 +56,8 @@ class Request:
             words += ["--precision", self.precision]
         if self.mode != "exact":
             words += ["--mode", self.mode]
+        if self.variant:
+            words += ["--variant", self.variant]
         return " ".join(words)
 
     def keep(self, out: Path) -> None:
@@ -88,7 +92,7 @@ def requests(out: Path) -> list[Request]:
 def _is_valid(request: Request) -> bool:
     """Whether the fields have valid types, and precision and mode are known."""
     numbers = request.seed, 1 if request.seeds is None else request.seeds
-    words = *request.ids, request.device
+    words = *request.ids, request.device, request.variant
     return (
         all(type(n) is int and n >= 0 for n in numbers)
         and all(isinstance(w, str) for w in words)

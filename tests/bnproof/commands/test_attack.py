@@ -11,6 +11,7 @@ import torch
 
 from bnproof import catalogue as catalogue_module
 from bnproof.commands.attack import attack
+from bnproof.simulate.search.ascent import can_attack
 from bnproof.theory.claim import Claim, Counterexample, RandomTest, Settings, Verdict
 from bnproof.theory.claims.gradient import report_3_4, slides_4_1
 from bnproof.theory.common.errors import UserError
@@ -96,8 +97,8 @@ def test_the_result_is_written_as_numbers_or_figure(tmp_path: Path, capsys) -> N
     ("claim_id", "options", "words"),
     [
         ("report_34", {}, "did you mean report_3_4"),
-        ("bn_jacobian", {}, "`bnproof attack` without an ID lists the claims that can"),
-        ("bjorck_table1", {}, "not an inequality"),
+        ("bjorck_table1", {}, "`bnproof attack` without an ID lists the claims that can"),
+        ("liu_origin", {}, "no search space has the symbols"),
         ("slides_4_1", {"seed": -1}, "--seed -1: must be an integer, 0 to"),
         ("slides_4_1", {"restarts": 0}, "restarts = 0: give 1 or more"),
         ("slides_4_1", {"out": Path("result.txt")}, "must end in .json"),
@@ -109,11 +110,25 @@ def test_bad_input_is_one_line(claim_id: str, options: dict, words: str) -> None
     assert "\n" not in str(caught.value)
 
 
-def test_without_an_id_every_inequality_is_listed(capsys) -> None:
+def test_without_an_id_all_that_can_be_attacked_is_listed(capsys) -> None:
     assert attack() == 0
     listed = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
     claims = [claim for claim in catalogue_module.catalogue().values() if isinstance(claim, Claim)]
-    assert listed == {claim.id for claim in claims if isinstance(claim.relation, sp.LessThan)}
+    assert listed > {claim.id for claim in claims if isinstance(claim.relation, sp.LessThan)}
+    assert listed == {claim.id for claim in claims if can_attack(claim)}
+
+
+def test_an_equation_is_attacked(tmp_path: Path, capsys) -> None:
+    assert attack("bn_jacobian", **QUICK, out=tmp_path / "result.json") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("bn_jacobian: not refuted\n")
+    difference = re.search(r"largest     difference of the sides: (\S+) of their terms, at", out)
+    assert difference is not None
+    assert float(difference[1]) < 1e-12
+    content = json.loads((tmp_path / "result.json").read_text())
+    assert content["largest scaled difference by the adversary"] < 1e-12
+    assert attack("slides_bn_definition", **QUICK) == 0
+    assert capsys.readouterr().out.startswith("slides_bn_definition: refuted\n")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

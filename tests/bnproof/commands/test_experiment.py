@@ -74,6 +74,25 @@ def test_show_prints_criteria_control_and_scales(run):
         assert word in out
 
 
+def test_a_variant_is_kept_apart_and_expects_no_verdict(run, tmp_path):
+    name = "slides_more_predictive_in_training"
+    asked = ("run", name, "--scale", "smoke", "--seeds", 1, "--jobs", 1, "--variant", "decay")
+    status, out, _ = run(*asked)
+    assert status == 0
+    assert "weight decay 4e-4" in out
+    path = tmp_path / "bnproof-runs" / "results" / f"{name}.smoke.decay.json"
+    record = published.read(path)
+    assert record["provenance"]["decay"] == 4e-4
+    assert record["command"].endswith("--variant decay")
+    assert "done      bnproof experiment run" in run("status")[1]
+
+
+def test_an_unknown_variant_is_an_error(run):
+    status, _, err = run("run", "bjorck_fig3", "--variant", "decay")
+    assert status == 2
+    assert err == "bnproof: bjorck_fig3: has no variant 'decay'; it has no variants\n"
+
+
 def test_run_writes_result_and_figure_and_is_not_repeated(run, tmp_path, monkeypatch):
     status, out, _ = run("run", CHEAP, "--scale", "smoke", "--seeds", 2, "--jobs", 1)
     assert status == 0

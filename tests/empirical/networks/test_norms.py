@@ -15,6 +15,7 @@ from bnproof.empirical.data.images import stream
 from bnproof.empirical.metrics.objective import Objective
 from bnproof.empirical.networks.table import Noise, NoiseOf, Norm, Normalisation, PowerNorm, build
 from bnproof.simulate.samplers.definitions.normalizers import Kind
+from bnproof.theory.normalizers.table import find
 
 POWERS = (1, 2, math.inf)
 SHAPES = ((6, 4), (6, 4, 3, 5))
@@ -41,6 +42,15 @@ def trained(layer, seed="affine"):
         layer.weight.uniform_(-2, 2, generator=stream(0, seed))
         layer.bias.uniform_(-2, 2, generator=stream(0, seed))
     return layer
+
+
+@pytest.mark.parametrize("name", ["l_1", "l_2", "l_inf"])
+@pytest.mark.parametrize("printed", [True, False])
+def test_powers_and_centring_are_those_of_the_table_of_normalisers(name, printed) -> None:
+    entry = find(f"{name} BatchNorm" + (", printed" if printed else ""))
+    norm = name.replace("_", "") + ("" if printed else "-centred")
+    layer = Normalisation(norm).after(4)
+    assert (layer.power, layer.centred) == (float(entry.power), entry.scale_centred)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -19,7 +19,7 @@ from bnproof.empirical.data.images import Images, Split
 from bnproof.empirical.data.load import load
 from bnproof.empirical.data.pixels import PAD, Crops, Pixels
 from bnproof.empirical.training.callbacks import CALLBACKS
-from bnproof.empirical.training.config import PATIENCE, TrainingConfig
+from bnproof.empirical.training.config import PATIENCE, WARM_UP, TrainingConfig
 from bnproof.empirical.training.loop import Trainer, train
 from bnproof.empirical.training.progress import FIRST
 from bnproof.empirical.training.run_folder import RunFolder
@@ -285,6 +285,24 @@ def test_schedules(images, tmp_path, schedule, rates) -> None:
     training_config = replace(RECIPE, schedule=schedule, steps=12, every=3, rate=1e-3)
     curve = train(training_config, images, root=tmp_path)["curve"]
     assert [row["rate"] for row in curve[:4]] == pytest.approx([1e-3 * rate for rate in rates])
+
+
+@pytest.mark.parametrize("schedule", ["constant", "step", "plateau"])
+def test_a_warm_up_has_a_small_rate_and_then_the_schedule(images, tmp_path, schedule) -> None:
+    given = replace(RECIPE, schedule=schedule, steps=12, every=1, rate=0.03)
+    curve = train(replace(given, warm_up=4), images, root=tmp_path)["curve"]
+    cold = train(given, images, root=tmp_path)["curve"]
+    assert [row["rate"] for row in curve[:4]] == [WARM_UP] * 4
+    assert [row["rate"] for row in curve[4:]] == [row["rate"] for row in cold[4:]]
+    assert curve[0]["step"] == 0
+    # The first update of both runs sees the same loss, and moves by less in the warmed-up one.
+    assert curve[1]["loss"] == cold[1]["loss"]
+    assert curve[2]["loss"] != cold[2]["loss"]
+
+
+def test_a_warm_up_does_not_raise_a_small_rate(images) -> None:
+    trainer = Trainer(replace(RECIPE, rate=1e-3, warm_up=4), images)
+    assert trainer.progress.rate == trainer.optimiser.param_groups[0]["lr"] == 1e-3
 
 
 def test_plateau_waits_for_epochs_without_progress(images, monkeypatch) -> None:

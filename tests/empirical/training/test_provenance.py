@@ -97,6 +97,22 @@ def test_other_families_and_callbacks_are_not(images: Images, edit: Edit) -> Non
     assert key(configs[2], images) != resnet
 
 
+METRICS = [("landscape", "sharpness", "shift", "earth mover", "activations"), ("surface",), ()]
+
+
+@pytest.mark.parametrize("metrics", METRICS, ids=lambda metrics: f"{len(metrics)} metrics")
+@pytest.mark.parametrize("family", ["vgg", "resnet", "dense", "linear"])
+@pytest.mark.parametrize(
+    "name", ["claim", "symbols", "proving.derivation", "normalizers.table", "training.sgd"]
+)
+def test_claims_and_proofs_are_not(family, metrics, name, images: Images, edit: Edit) -> None:
+    """Days of training do not fall to an edit of a verdict or a proof."""
+    config = replace(CONFIG, network={"family": family}, metrics=metrics)
+    before = key(config, images)
+    edit(f"bnproof.theory.{name}", "\nEDITED = 1\n")
+    assert key(config, images) == before
+
+
 def test_a_users_callback_counts(images: Images, monkeypatch) -> None:
     """Code typed at a prompt has no file: no other process may reuse its runs."""
     prompt = ModuleType("prompt")

@@ -10,8 +10,8 @@ from bnproof.simulate.samplers import least_squares as quadratics
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.claims.sgd import bjorck_condition_number_lr, feature_scaling_uncorrelated
 from bnproof.theory.training import backprop
+from bnproof.theory.training import covariate_shift as symbols
 from bnproof.theory.training import least_squares as theory
-from bnproof.theory.training import smoothness as definitions
 
 
 def test_the_hessian_is_the_gram_matrix() -> None:
@@ -112,13 +112,13 @@ def test_covariate_shift_by_hand() -> None:
     ((_, nets),) = covariate_shift.batches(spec, sp.true, 4, 0, "cpu")
     mixed = [*nets.updated[:2], nets.layers[2]]
     change = nets.gradient(nets.layers, 3) - nets.gradient(mixed, 3)
-    assert torch.allclose(nets.value(definitions.shift), change.flatten(1).norm(dim=1))
-    assert (nets.value(definitions.shift) > 1e-6).all()
-    assert (nets.value(definitions.first_shift) == 0).all()
+    assert torch.allclose(nets.value(symbols.shift), change.flatten(1).norm(dim=1))
+    assert (nets.value(symbols.shift) > 1e-6).all()
+    assert (nets.value(symbols.first_shift) == 0).all()
     # The first layer's two gradients cancel: each has its length.
     weights = [weight.clone().requires_grad_() for weight in nets.layers]
     (first, *_) = torch.autograd.grad(nets.loss(weights).sum(), weights)
-    size = nets.magnitude(definitions.first_shift)
+    size = nets.magnitude(symbols.first_shift)
     assert torch.allclose(size, 2 * first.flatten(1).norm(dim=1))
-    assert (nets.value(definitions.full_shift) > 1e-6).all()
-    assert (nets.value(definitions.cosine).abs() <= 1).all()
+    assert (nets.value(symbols.full_shift) > 1e-6).all()
+    assert (nets.value(symbols.cosine).abs() <= 1).all()

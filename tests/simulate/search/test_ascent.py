@@ -15,10 +15,10 @@ from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.search import ascent as adversary
 from bnproof.simulate.search import tightness
 from bnproof.simulate.search.adam import Adam
-from bnproof.simulate.search.ascent import attack, climb, space_of
-from bnproof.simulate.search.inequality import compiled
+from bnproof.simulate.search.ascent import attack, can_attack, climb, space_of
 from bnproof.simulate.search.layer import LayerSpace
 from bnproof.simulate.search.minimax import RegressionSpace
+from bnproof.simulate.search.statement import compiled
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Claim, RandomTest, Scale, Settings, Verdict
 from bnproof.theory.common.errors import UserError
@@ -34,7 +34,10 @@ def bare(claim: Claim, **changes: object) -> Claim:
 
 
 INEQUALITIES = [c for c in CLAIMS.values() if isinstance(c.relation, sp.LessThan)]
+EQUATIONS = [c for c in CLAIMS.values() if isinstance(c.relation, sp.Eq) and can_attack(c)]
 PROVED = [c for c in INEQUALITIES if c.expected is Verdict.PROVED]
+IDENTITIES = [c for c in EQUATIONS if c.expected is Verdict.PROVED]
+FALSE = [c for c in EQUATIONS if c.expected is Verdict.REFUTED]
 
 
 def restarts(claim: Claim, configurations: int, steps: int) -> int:
@@ -95,6 +98,43 @@ def test_what_is_proved_is_not_refuted(claim: Claim) -> None:
     assert found.configurations >= 1_500
     assert (found.violations, found.refutation) == (0, None)
     assert 0.5 < found.ratio < 1 + 1e-6
+
+
+@pytest.mark.parametrize("claim", IDENTITIES, ids=lambda claim: claim.id)
+def test_an_identity_is_not_refuted_and_its_control_is(claim: Claim) -> None:
+    space = space_of(claim)
+    found = attack(bare(claim), restarts=20, steps=10, sizes=space.sizes[:: len(space.sizes) // 3])
+    assert (found.violations, found.refutation) == (0, None)
+    assert 0 <= found.excess < 1e-14
+    assert np.isnan(found.ratio)
+    wrong = bare(claim, relation=claim.control, control=claim.relation)
+    refuted = attack(wrong, restarts=30, steps=20, simplify=False)
+    assert refuted.refutation is not None
+    assert refuted.excess > 1e-9
+
+
+@pytest.mark.parametrize("claim", FALSE, ids=lambda claim: claim.id)
+def test_a_false_equation_is_refuted_exactly(claim: Claim) -> None:
+    found = attack(bare(claim), restarts=20, steps=10)
+    assert found.refutation is not None
+    assert found.refutation.evidence.holds is False
+    assert found.refutation.evidence.control_differs
+
+
+def test_an_equation_that_fails_by_a_billionth_is_refuted() -> None:
+    claim = CLAIMS["bn_jacobian"]
+    relation = sp.Eq(claim.relation.lhs, claim.relation.rhs * (1 + sp.Rational(1, 10**9)))
+    found = attack(bare(claim, relation=relation), restarts=10, steps=10, sizes=[3], confirm=False)
+    assert found.violations == 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("claim", IDENTITIES, ids=lambda claim: claim.id)
+def test_an_identity_is_not_refuted_in_a_hundred_thousand(claim: Claim, device: str) -> None:
+    count = restarts(claim, 100_000, 50)
+    found = attack(bare(claim), restarts=count, steps=50, seed=1, device=device)
+    assert found.configurations >= 100_000
+    assert (found.violations, found.refutation) == (0, None)
 
 
 @pytest.mark.slow
@@ -176,13 +216,15 @@ def test_rounding_is_no_violation() -> None:
 @pytest.mark.parametrize(
     ("relation", "words"),
     [
-        (sp.Eq(sym.gg, sym.vv), "is not an inequality <="),
+        (None, "neither an equation nor an inequality <="),
         (sp.Le(sym.gg, sym.rho), "no search space has the symbols rho"),
     ],
 )
-def test_what_cannot_be_attacked_is_said_in_one_line(relation: sp.Basic, words: str) -> None:
+def test_what_cannot_be_attacked_is_said_in_one_line(relation: sp.Basic | None, words: str) -> None:
+    claim = replace(CLAIMS["slides_4_1"], relation=relation, checks=(object(),))
+    assert not can_attack(claim)
     with pytest.raises(UserError, match=words):
-        attack(replace(CLAIMS["slides_4_1"], relation=relation))
+        attack(claim)
 
 
 @pytest.mark.parametrize("wrong", [{"restarts": 0}, {"steps": -1}])

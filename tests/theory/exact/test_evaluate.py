@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Settings
-from bnproof.theory.claims.gradient import neurips_4_1_sqrt_m, report_3_4, santurkar_4_1, slides_4_1
-from bnproof.theory.claims.hessian import santurkar_4_2_eps
+from bnproof.theory.claims.gradient import (
+    bn_jacobian,
+    neurips_4_1_sqrt_m,
+    report_3_4,
+    santurkar_4_1,
+    slides_4_1,
+)
+from bnproof.theory.claims.hessian import bn_hessian, santurkar_4_2_eps
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.proving.derivation import Derivation
@@ -112,3 +118,36 @@ def test_a_family_has_whole_numbers_only() -> None:
     wave = sp.sin(sp.pi * exact.n)
     case = ExactCase("a family", lambda: {sym.vv: 1 - 1 / exact.n + wave, sym.gg: sp.Integer(1)})
     assert "goes to 1 as n grows" in exact.attained(sp.Le(sym.vv, sym.gg), sp.true, case)
+
+
+@given(
+    y=st.lists(small, min_size=3, max_size=3, unique=True),
+    at=st.tuples(*[st.integers(0, 2)] * 3),
+)
+def test_entries_are_those_of_the_derivatives(y: list[Fraction], at: tuple[int, int, int]) -> None:
+    case = _square(y)
+    values = exact.measure(case) | exact.entries(case, at)
+    for claim in (bn_jacobian.CLAIM, bn_hessian.CLAIM):
+        assert claim.relation.subs(values) == sp.true
+    assert values[sym.delta_ki] == int(at[0] == at[1])
+
+
+def test_data_refute_an_equation_at_any_entry() -> None:
+    """The entries on the diagonal agree with the wrong Jacobian, the others do not."""
+    case = Counterexample.of(y=[0, 1, 1], b=[0, 0, 0], eps=Fraction(7, 9))
+    right = bn_jacobian.CLAIM.relation
+    off = 1 - sym.delta_ki
+    wrong = sp.Eq(right.lhs, right.rhs + off)
+    claim = replace(bn_jacobian.CLAIM, relation=wrong, control=right, checks=(case, RandomTest()))
+    evidence = exact.check(claim, Settings())
+    assert evidence.holds is False
+    assert evidence.control_differs
+    assert ", k = 1, i = 2 the statement would say" in evidence.summary
+
+
+def _square(y: list[Fraction]) -> Counterexample:
+    """A batch with an eps at which the layer is rational."""
+    mean = sum(y, Fraction(0)) / len(y)
+    variance = sum((entry - mean) ** 2 for entry in y) / len(y)
+    root = 1 + variance
+    return Counterexample.of(y=y, b=[0] * len(y), eps=root**2 - variance)

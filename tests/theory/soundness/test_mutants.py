@@ -1,8 +1,8 @@
 """Mutants of every proved relation, each with the proof of the original: none may be proved.
 
 A coefficient, a sign, an exponent or a symbol of the relation is changed, or a hypothesis is
-dropped, and the certificate keeps its values and its slack. A mutant counts if random instances
-show that it is false: it is violated on one that lies in its domain.
+dropped or negated, and the certificate keeps its values and its slack. A mutant counts if random
+instances show that it is false: it is violated on one that lies in its domain.
 """
 
 from collections.abc import Iterator
@@ -62,10 +62,12 @@ def _changed(side: sp.Expr, symbols: list[sp.Symbol]) -> Iterator[sp.Expr]:
 
 
 def domains(domain: sp.Basic) -> Iterator[sp.Basic]:
-    """Domains with one hypothesis less."""
-    parts = sp.And.make_args(domain)
+    """Domains with one hypothesis less, and with one turned into its opposite."""
+    parts = [part for part in sp.And.make_args(domain) if part != sp.true]
     for part in parts:
-        yield sp.And(*(other for other in parts if other != part))
+        rest = [other for other in parts if other != part]
+        yield sp.And(*rest)
+        yield sp.And(*rest, sp.Not(part))
 
 
 def false(relation: sp.Basic, domain: sp.Basic, found: list) -> bool:

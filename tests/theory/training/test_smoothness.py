@@ -98,5 +98,6 @@ def test_shift_of_a_deep_linear_chain() -> None:
 
 def test_the_claims_prove_what_they_say() -> None:
     for module in (ics_definition, ics_first_layer):
-        assert proves(module.prove(), module.CLAIM.relation)
-        assert not proves(module.prove(), module.CLAIM.control)
+        domain = module.CLAIM.domain
+        assert proves(module.prove(), module.CLAIM.relation, domain)
+        assert not proves(module.prove(), module.CLAIM.control, domain)

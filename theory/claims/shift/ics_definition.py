@@ -4,14 +4,14 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.training import smoothness as definitions
-from bnproof.theory.training.smoothness import cosine, shift, shifted, usual
+from bnproof.theory.training import covariate_shift
+from bnproof.theory.training.covariate_shift import cosine, shift, shifted, usual
 
 
 def prove() -> DerivationResult:
     """Expand the squared distance of the two gradients."""
     d = Derivation()
-    definitions.shift_steps(d)
+    covariate_shift.shift_steps(d)
     return d.finish()
 
 
@@ -25,6 +25,7 @@ CLAIM = Claim(
         r"W_i^{(t)},\ldots,W_k^{(t)};x^{(k)},y^{(k)})"
     ),
     relation=sp.Eq(shift**2, usual**2 + shifted**2 - 2 * usual * shifted * cosine),
+    domain=sp.And(sp.Gt(usual, 0), sp.Gt(shifted, 0)),
     control=sp.Eq(shift**2, 2 - 2 * cosine),
     checks=(Proof(prove), RandomTest(sizes=(2, 3, 5), sampler="covariate_shift")),
     expected=Verdict.PROVED,

@@ -5,14 +5,14 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
-from bnproof.theory.training import smoothness as definitions
-from bnproof.theory.training.smoothness import first_shift, full_shift
+from bnproof.theory.training import covariate_shift
+from bnproof.theory.training.covariate_shift import first_shift, full_shift
 
 
 def prove() -> DerivationResult:
     """Write the definition for the first layer."""
     d = Derivation()
-    definitions.first_layer_steps(d)
+    covariate_shift.first_layer_steps(d)
     return d.finish()
 
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import mp
 from numpy.typing import NDArray
+from scipy.linalg import LinAlgWarning
 
-from bnproof.simulate.random_matrices.spectra import singular_values as module
+from bnproof.simulate.random_matrices.spectra.graded_product import CORE
 from bnproof.simulate.random_matrices.spectra.singular_values import (
     log_singular_values,
     singular_values,
@@ -94,7 +95,7 @@ def test_a_condition_number_far_beyond_floats() -> None:
     """Windows of the spectrum are decomposed apart; here there are more than ten."""
     factors = list(gaussian(3, 2000, 10, 10))
     logs = log_singular_values(factors)
-    assert (logs[0] - logs[-1]) / np.log(2) > 10 * module.CORE
+    assert (logs[0] - logs[-1]) / np.log(2) > 10 * CORE[53]
     total = np.linalg.slogdet(np.stack(factors))[1].sum()
     assert logs.sum() == pytest.approx(total, rel=1e-13)
 
@@ -144,6 +145,7 @@ MASK = np.diag([1.0, 0.0] * (N // 2))
     [(ONES, 1), (PAIRS, N // 2), (PAIRS.T, N // 2), (MASK, N // 2), (0 * ONES, 0)],
     ids=["ones", "equal columns", "equal rows", "a mask", "nothing"],
 )
+@pytest.mark.filterwarnings("ignore:.*0 up to rounding")
 def test_a_factor_of_lower_rank(middle: Matrix, rank: int) -> None:
     for factors in ([middle], [gaussian(1, N, N), middle, gaussian(2, N, N)], [middle, middle]):
         if len(factors) == 2 and middle is MASK:
@@ -177,9 +179,11 @@ def test_batches_and_kinds(device: str) -> None:
 def test_a_batch_with_a_deficient_and_a_graded_product() -> None:
     first = np.stack([gaussian(1, N, N), PAIRS, grades(200) @ gaussian(2, N, N)])
     second = np.stack([gaussian(3, N, N)] * 3)
-    logs = log_singular_values([first, second])
+    with pytest.warns(LinAlgWarning, match=r"value 5 of product 1 \(0 up to rounding\)"):
+        logs = log_singular_values([first, second])
     for i in range(3):
-        np.testing.assert_allclose(logs[i], log_singular_values([first[i], second[i]]), atol=1e-11)
+        alone = log_singular_values([first[i], second[i]], return_error=True).values
+        np.testing.assert_allclose(logs[i], alone, atol=1e-11)
 
 
 def test_values_beyond_floats_need_the_logarithm() -> None:
@@ -189,16 +193,6 @@ def test_values_beyond_floats_need_the_logarithm() -> None:
     with pytest.raises(OverflowError, match=r"near 1e\+\d+"):
         singular_values([1e200 * gaussian(1, N, N)] * 2)
     assert np.isfinite(log_singular_values(tiny)).all()
-
-
-def test_a_wrong_value_fails_the_determinant() -> None:
-    factors = [torch.from_numpy(gaussian(i, 1, N, N)) for i in range(3)]
-    total = log_singular_values(factors).sum(-1).numpy()
-    module._check_determinant(factors, total)
-    with pytest.raises(ArithmeticError, match="determinants"):
-        module._check_determinant(factors, total + 1e-6)
-    with pytest.raises(ArithmeticError, match="determinants"):
-        module._check_determinant(factors, total * np.nan)
 
 
 @pytest.mark.parametrize(
