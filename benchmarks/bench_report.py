@@ -37,6 +37,7 @@ def _record(number: int, folder: Path) -> dict:
         "remark": claim.remark,
         "reads": None,
         "corrects": [],
+        "credit": {"first": "A. Author (2020)"},
         "verdict": str(claim.expected),
         "setting": None,
         "expected": str(claim.expected),

@@ -26,6 +26,7 @@ from bnproof.theory.claim import (
     decide,
 )
 from bnproof.theory.ledger import book
+from bnproof.theory.ledger.credit import credit_of
 from bnproof.theory.listing import Entry
 from bnproof.theory.sources import DOCUMENTS
 from bnproof.theory.symbols import latex
@@ -86,6 +87,7 @@ def body(claim: Claim, root: Path, figure: tuple[str, str] | None) -> list[nodes
         *(_experiment(claim, trial, figure) if trial else ()),
         *([section("Remark", paragraph(claim.remark))] if claim.remark else ()),
         *_corrects(claim),
+        *_credit(claim),
         section("The file", *_file(claim, root)),
     ]
 
@@ -253,6 +255,12 @@ def _corrects(claim: Claim) -> list[nodes.Node]:
         for one in corrected
     ]
     return [section("Corrects", bullets(items))]
+
+
+def _credit(claim: Claim) -> list[nodes.Node]:
+    """Who printed it, who showed it first, and what is new here."""
+    known = credit_of(claim.id)
+    return [section("Credit", bullets([[f"{a}: {b}"] for a, b in known.lines()]))] if known else []
 
 
 def _file(claim: Claim, root: Path) -> list[nodes.Node]:

@@ -88,6 +88,7 @@ def show(claim_id: Annotated[str, Parameter(name="ID")], /, *, claims: Path | No
     """
     from bnproof.catalogue import entry, load_claim
     from bnproof.theory.ledger import book
+    from bnproof.theory.ledger.credit import credit_of
     from bnproof.theory.sources import DOCUMENTS
 
     listed = entry(claim_id, claims)
@@ -98,7 +99,10 @@ def show(claim_id: Annotated[str, Parameter(name="ID")], /, *, claims: Path | No
         print(f"source      {source}\n            {document.authors}, {document.title}{where}")
     sentence = book.read_by(claim_id)
     if sentence:
-        print(f"as printed  {' '.join(sentence.quotation.split())}")
+        apart = (
+            "" if book.chapters()[sentence.document].text else " (not compared with the document)"
+        )
+        print(f"as printed  {' '.join(sentence.quotation.split())}{apart}")
         print(f"sentence    {sentence.id}: `bnproof sentences` says what is known of it")
     if listed.statement:
         print(f"{'how read' if sentence else 'statement':10}  {listed.statement}")
@@ -109,6 +113,9 @@ def show(claim_id: Annotated[str, Parameter(name="ID")], /, *, claims: Path | No
         print(f"relation    {text(claim.relation)}")
         print(f"where       {text(claim.domain)}")
         print(f"control     {text(claim.control)}")
+    known = credit_of(claim_id)
+    for label, who in known.lines() if known else ():
+        print(f"{label:10}  {who}")
     print(f"checks      {', '.join(listed.checks)}")
     print(f"expected    {listed.expected}")
     for corrected in book.corrected_by(claim_id):

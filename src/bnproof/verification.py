@@ -29,6 +29,7 @@ from bnproof.theory.claim import (
 from bnproof.theory.common.errors import described
 from bnproof.theory.common.files import WriteError
 from bnproof.theory.ledger import book
+from bnproof.theory.ledger.credit import credit_of
 from bnproof.theory.ledger.verdict import agrees
 from bnproof.theory.loading import LoadError
 from bnproof.theory.symbols import latex, text
@@ -52,6 +53,7 @@ UNKNOWN: Final[Record] = {
     "statement": "",
     "reads": None,
     "corrects": [],
+    "credit": {},
     "relation": None,
     "domain": None,
     "control": None,
@@ -266,16 +268,24 @@ def _evidence(item: Evidence) -> Record:
     }
 
 
+def in_the_ledger(claim_id: str) -> Record:
+    """Return the sentence that a claim reads, those that it corrects, and its credit."""
+    sentence, known = book.read_by(claim_id), credit_of(claim_id)
+    return {
+        "reads": sentence.id if sentence else None,
+        "corrects": [one.id for one in book.corrected_by(claim_id)],
+        "credit": dict(known.lines()) if known else {},
+    }
+
+
 def _described(claim: Claim) -> Record:
     """Return a record with the fields that describe the claim; the others have their defaults."""
-    sentence = book.read_by(claim.id)
     return UNKNOWN | {
         "id": claim.id,
         "title": claim.title,
         "sources": [{"document": s.document, "locator": s.locator} for s in claim.sources],
         "statement": claim.statement,
-        "reads": sentence.id if sentence else None,
-        "corrects": [one.id for one in book.corrected_by(claim.id)],
+        **in_the_ledger(claim.id),
         "relation": _printed(claim.relation),
         "domain": _printed(claim.domain),
         "control": _printed(claim.control),

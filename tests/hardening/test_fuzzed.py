@@ -430,6 +430,7 @@ CLAIM = {
     "remark": "",
     "reads": None,
     "corrects": [],
+    "credit": {"first": "A. Author (2020)"},
     "verdict": "proved",
     "setting": None,
     "expected": "proved",

@@ -112,7 +112,7 @@ def parse(document: str, key: str, row: Any) -> Sentence:
         kind: type = list if name in LISTS else bool if name == "definition" else str
         if not isinstance(value, kind):
             raise UserError(f"{where}.{name}: must be of type {kind.__name__}")
-        if name in LISTS and not all(isinstance(item, str) for item in value):
+        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
             raise UserError(f"{where}.{name}: must be a list of claim ids")
     for name in ("section", "quotation"):
         if not row.get(name, "").strip():

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from bnproof.theory.claim import Settings
 from bnproof.theory.common.checksum import SEAL, checksum_matches, parse, with_checksum
+from bnproof.theory.common.commit import commit
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
 from bnproof.theory.ledger import book
@@ -40,6 +41,8 @@ def document(
     return {
         "schema": SCHEMA,
         "bnproof": importlib.metadata.version("bnproof"),
+        "commit": commit(),
+        "url": project_url(),
         "created": now(),
         "command": command,
         "environment": environment(settings.device, threads),
@@ -57,6 +60,13 @@ def document(
         "layers": list(layers),
         **({"left": list(left)} if left else {}),
     }
+
+
+def project_url() -> str:
+    """The address of this project by its package, or empty if that names none."""
+    urls = importlib.metadata.metadata("bnproof").get_all("Project-URL") or []
+    named = dict(url.split(", ", 1) for url in urls)
+    return next((named[name] for name in ("Repository", "Homepage") if name in named), "")
 
 
 def listed(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

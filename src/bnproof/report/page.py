@@ -92,6 +92,7 @@ SHAPE: Final[dict[str, Any]] = {
             "remark": str,
             "reads": (None, str),
             "corrects": list,
+            "credit": dict,
             "verdict": str,
             "setting": (None, str),
             "expected": str,

@@ -59,6 +59,7 @@ def record(claim: Claim, folder: Path) -> dict[str, Any]:
             "remark": claim.remark,
             "reads": None,
             "corrects": [],
+            "credit": {"first": "A. Author (2020)"},
             "error": None,
             "as_expected": True,
             "setting": None,

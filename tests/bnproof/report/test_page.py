@@ -42,6 +42,7 @@ def record(claim_id: str, **changes: Any) -> dict[str, Any]:
         "remark": "An identity.",
         "reads": None,
         "corrects": [],
+        "credit": {"first": "A. Author (2020)"},
         "verdict": "proved",
         "setting": None,
         "expected": "proved",
@@ -81,7 +82,13 @@ def broken(claim_id: str) -> dict[str, Any]:
         ("relation", "domain", "control", "reads", "figure", "setting")
     )
     words = dict.fromkeys(("title", "statement", "remark", "expected"), "")
-    lists: dict[str, Any] = {"sources": [], "steps": [], "evidence": [], "corrects": []}
+    lists: dict[str, Any] = {
+        "sources": [],
+        "steps": [],
+        "evidence": [],
+        "corrects": [],
+        "credit": {},
+    }
     error = {"verdict": "error", "error": "SyntaxError: in the file", "as_expected": False}
     return {"id": claim_id, **empty, **words, **lists, **error, "seconds": 0.0}
 
@@ -267,6 +274,7 @@ def test_everything_known_of_a_claim_is_shown(page: Page) -> None:
             "Corrected by",
             "As printed",
             "How it is read",
+            "A. Author (2020)",
         ),
         *("photos", "torch", "2.13.0", "bnproof verify", "growth", "1, 2.5", "2: 0.5; 8: not"),
         *("% how it is read \\|v\\|^2 \\le", "@misc{bnproof_first,", "claims[0] in evidence.json"),

@@ -29,9 +29,9 @@ CLAIM = Claim(
     expected=Verdict.REFUTED,
     remark=(
         "The mean is 0 for every eps; the relation is about the standard deviation, which is "
-        "sigma/s: 1 at eps = 0, below 1 for eps > 0, 1 - eps/(2 sigma^2) for small eps, and near "
-        "0 for a unit with sigma far below sqrt(eps). This is before gamma and beta, as S4 says; "
-        "after them mean and standard deviation are beta and |gamma| sigma/s. The control is the "
-        "exact value."
+        "sigma/s: 1 at eps = 0, and less by a bounded defect for eps > 0 "
+        "(notes_unit_moments_eps). This is before gamma and beta; after them mean and standard "
+        "deviation are beta and |gamma| sigma/s. The control is the exact value. S4's sentence "
+        "on zero mean and unit variance is a conditional, and no reading of it is examined."
     ),
 )

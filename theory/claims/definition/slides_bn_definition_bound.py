@@ -50,9 +50,12 @@ CLAIM = Claim(
     checks=(Proof(prove, attained=VANISHING), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
-        "For every eps >= 0. Where sigma is of order 1, the relative difference is of order eps: "
-        "5e-6 at sigma = 1, eps = 1e-5. No such bound is uniform in sigma: for sigma between eps "
-        "and sqrt(eps) the standard deviation of the output is sigma/(sigma + eps), near 1, for "
-        "the slides, and sigma/s, near 0, for the frameworks. The control halves the bound."
+        "The slides define the layer with sigma + eps and attribute it to Ioffe and Szegedy "
+        "(arXiv:1502.03167), who divide by sqrt(sigma^2 + eps), as frameworks do. Both are "
+        "lawful definitions; this bounds their difference, for every eps >= 0. Where sigma is "
+        "of order 1, the relative difference is of order eps: 5e-6 at sigma = 1, eps = 1e-5. No "
+        "such bound is uniform in sigma: for sigma between eps and sqrt(eps) the standard "
+        "deviation of the output is sigma/(sigma + eps), near 1, for the slides, and sigma/s, "
+        "near 0, for the frameworks. The control halves the bound."
     ),
 )

@@ -24,8 +24,8 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "Two errors relative to Theorem 4.1: the norm is not squared, so the sides differ in "
-        "degree, and the gradient is taken at yhat, before the layer projects it. "
-        "The control is Theorem 4.1."
+        "Two misprints relative to Theorem 4.1, which the report cites: the norm on the left is "
+        "not squared, so the sides differ in degree, and the gradient is taken at yhat, before "
+        "the layer projects it. The control is Theorem 4.1, the corrected form."
     ),
 )

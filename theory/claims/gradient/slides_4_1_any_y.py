@@ -29,10 +29,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "With the same weights the two networks evaluate their loss at different points: y "
-        "without the layer, z = gamma yhat + beta with it. In the counterexample y is a minimum of "
-        "L, so the right side is 0, while the layer moves away from it. The theorem needs both "
-        "gradients at the same point z; that reading is the control, slides_4_1. l is the gradient "
-        "of L at y."
+        "A literal reading of 'for any weights': with the same weights the two networks "
+        "evaluate their loss at different points, y without the layer and z = gamma yhat + beta "
+        "with it. In the counterexample y is a minimum of L, so the right side is 0, while the "
+        "layer moves away from it. As its authors mean it, both gradients are at the same point "
+        "z; that reading is the control, slides_4_1. l is the gradient of L at y."
     ),
 )

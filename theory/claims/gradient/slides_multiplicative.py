@@ -59,9 +59,11 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "It is a reduction if and only if |gamma| < sigma: that is the control, which multiplies "
-        "by sigma - |gamma| and so reverses the inequality if that is negative. The slide gives no "
-        "condition. On the random networks |gamma| is log-normal with median 1, so the share of "
-        "violations says nothing about trained networks."
+        "The slide gives no condition: it is a reduction if and only if |gamma| < sigma, which "
+        "is the control (slides_multiplicative_if); it multiplies by sigma - |gamma| and so "
+        "reverses the inequality if that is negative. On the random networks |gamma| is log- "
+        "normal with median 1, so the share of violations says nothing about trained networks. "
+        "In a miniature of training the median of |gamma|/s is above 1 in most layers, so that "
+        "the factor lengthens gradients there (report_reduction_in_training)."
     ),
 )

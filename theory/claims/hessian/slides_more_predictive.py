@@ -23,10 +23,11 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "Read as: for any weights and loss, the curvature along the gradient v is not larger with "
-        "the layer than without, both at the same z, for eps = 0. The counterexample is convex "
-        "with gamma = sigma; only gamma <g,yhat> is negative. The control is Theorem 4.2, the "
-        "identity for the change; slides_more_predictive_if has sufficient hypotheses. Whether "
-        "trained networks are more predictive is a question for experiments."
+        "Read without hypotheses: for any weights and loss, the curvature along the gradient v "
+        "is not larger with the layer than without, both at the same z, for eps = 0. The "
+        "counterexample is convex with gamma = sigma; only gamma <g,yhat> is negative. The "
+        "control is Theorem 4.2, the identity for the change; slides_more_predictive_if has "
+        "sufficient hypotheses. Whether trained networks are more predictive is a question for "
+        "experiments."
     ),
 )

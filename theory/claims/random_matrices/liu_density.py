@@ -76,9 +76,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "The relation is a consequence of the statement for sigma_i = 1. The control has the first "
-        "moment of (5) instead of the second, which is correct if x is the squared singular value; "
-        "it holds, and liu_density_squared is the corrected theorem. Printed (5) also omits the "
-        "sigma_i: x must be divided by the product of the sigma_i^2."
+        "Read literally, of the singular values; the relation is a consequence of that for "
+        "sigma_i = 1. By the rule that s for s^2 is a slip, the sentence holds with a "
+        "correction: the control has the first moment of (5) instead of the second, which is "
+        "correct if x is the squared singular value, and liu_density_squared proves it. Printed "
+        "(5) also omits the sigma_i: x must be divided by the product of the sigma_i^2."
     ),
 )

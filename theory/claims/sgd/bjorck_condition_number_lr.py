@@ -60,9 +60,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "The largest stable rate is 2/sigma_max^2 for f = |Ax - y|^2/2, and half of it without the "
-        "1/2; this is the control. It is not a function of kappa. If kappa grows because sigma_min "
-        "decreases, it does not change, and the best rate 2/(sigma_max^2 + sigma_min^2) even "
-        "grows. The statement is true if kappa grows because sigma_max does: condition_number_lr."
+        "The largest stable rate is 2/sigma_max^2 for f = |Ax - y|^2/2, and half of it without "
+        "the 1/2; this is the control. It is a function of kappa only at a given sigma_min: "
+        "there a larger kappa needs a smaller rate, by its square, as S3 says "
+        "(condition_number_lr). If kappa grows because sigma_min decreases, the rate stays."
     ),
 )

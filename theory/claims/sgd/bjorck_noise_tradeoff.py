@@ -62,10 +62,11 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "S3 does not define 'similarly'. Read as equally: from (alpha, r|B|), the rate is "
-        "multiplied by r on the left, the batch size divided by r on the right. In the weak sense, "
-        "that both increase the noise, it is true. The noise per step is alpha^2 C/|B|: the rate "
-        "enters squared, and the left side is r times the right, which is the control. The noise "
-        "over the same progress is equal: sgd_noise_per_progress."
+        "S3 says 'suggests' and 'similarly', which it does not define. This is the strictest "
+        "reading, equally in one step: from (alpha, r|B|), the rate is multiplied by r on the "
+        "left, the batch size divided by r on the right. The noise per step is alpha^2 C/|B|: "
+        "the rate enters squared, and the left side is r times the right, which is the control. "
+        "Over the same progress the noise is equal, as S3's references [14, 24, 49] use it: "
+        "sgd_noise_per_progress, the corrected form."
     ),
 )

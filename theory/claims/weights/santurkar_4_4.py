@@ -60,10 +60,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "The printed terms scale differently: g_j is already a squared norm and is squared again, "
-        "the second term lacks lambda^2, the third 1/m, so the right side can even be negative. "
-        "Read with g, yhat and sigma held fixed while X runs over the ball. The control, proved "
-        "here, is an equation. With y = Xw substituted the maximum does not exist: "
-        "santurkar_4_4_unbounded."
+        "The printed terms scale differently: g_j is already a squared norm and is squared "
+        "again, the second term lacks lambda^2, the third 1/m, so the right side can even be "
+        "negative. Read with g, yhat and sigma held fixed while X runs over the ball, as in the "
+        "paper's proof. The control, an equation, is the corrected form: santurkar_4_4_fixed. "
+        "With y = Xw substituted the maximum does not exist: santurkar_4_4_unbounded."
     ),
 )

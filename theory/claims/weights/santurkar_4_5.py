@@ -41,9 +41,11 @@ CLAIM = Claim(
     expected=Verdict.REFUTED,
     remark=(
         "For eps = 0. The proof takes every positive multiple of W* as an optimum of the "
-        "normalised network. That is false: the layer centres and rescales, so its optima lie in "
-        "another direction; here the closest point of their ray is its end at 0. The geometry of "
-        "the ray is correct: the control, and santurkar_4_5_ray. The lemma also fails if gamma and "
-        "beta are optimal: santurkar_4_5_learned."
+        "normalised network, for any initialisation and closest optima. It is none in general: "
+        "the layer centres and rescales, so its optima lie in another direction; here the "
+        "closest point of their ray is its end at 0. J. Dannemann and G. Junike (2025, "
+        "arXiv:2502.17913) refuted the lemma first, with one neuron and three points. The "
+        "geometry of the ray is correct: the control, and santurkar_4_5_ray. The lemma also "
+        "fails if gamma and beta are optimal: santurkar_4_5_learned."
     ),
 )
