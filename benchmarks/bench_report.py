@@ -65,7 +65,8 @@ class Report:
     def setup_cache(self) -> tuple[dict, Path]:
         folder = Path(tempfile.mkdtemp())
         document = {
-            "schema": 1,
+            "schema": 2,
+            "sentences": [],
             "bnproof": "0.1.0",
             "created": "2026-11-21T10:00:00+00:00",
             "command": "bnproof verify",
