@@ -31,6 +31,7 @@ NETWORKS: Final[dict[str, dict[str, Any]]] = {
 }
 PRECISIONS: Final = ("float32", "bfloat16")
 CASES: Final = tuple(f"{network}:{kind}" for network in NETWORKS for kind in PRECISIONS)
+BEFORE: Final = "empirical"  # a package that was installed by itself
 BATCH: Final = 128
 UPDATES: Final = 2  # in each sample
 WARM_UP: Final = 3  # updates before the first sample
@@ -111,9 +112,10 @@ def _trainer(tree: Path, case: str, mode: str) -> Any:
         config = import_module("bnproof.empirical.training.config").TrainingConfig
         trainer = import_module("bnproof.empirical.training.loop").Trainer
     else:  # commits before the package
-        load = import_module("empirical.data").load
-        config = import_module("empirical.recipe").Recipe
-        trainer = import_module("empirical.training").Trainer
+        load, config, trainer = (
+            getattr(import_module(f"{BEFORE}.{module}"), name)
+            for module, name in (("data", "load"), ("recipe", "Recipe"), ("training", "Trainer"))
+        )
     name, _, precision = case.partition(":")
     options: dict[str, Any] = {"network": NETWORKS[name], "steps": 10**6, "rate": 0.1}
     options |= {"batch": BATCH, "augment": True, "precision": precision}

@@ -1,12 +1,14 @@
 """Residual networks of He et al. (2015) for 32x32 images, with and without normalisation."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bnproof.empirical.networks.fused import activated
 from bnproof.empirical.networks.initialisation import Initialisation, draw
 from bnproof.empirical.networks.layered import Network
 from bnproof.empirical.networks.norms import NoiseOf, Norm, Normalisation
@@ -52,8 +54,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, inner, side, side) to (b, outer, side, side), or half the side."""
-        residual = self.norm2(self.conv2(functional.relu(self.norm1(self.conv1(x)))))
-        return functional.relu(residual + self.shortcut(x))
+        residual = self.conv2(activated(self.norm1, self.conv1(x)))
+        return activated(self.norm2, residual, partial(self.shortcut, x))
 
 
 class ResNet(Network):
@@ -80,7 +82,7 @@ class ResNet(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (b, 3, 32, 32) to logits (b, classes)."""
-        x = functional.relu(self.norm1(self.conv1(x)))
+        x = activated(self.norm1, self.conv1(x))
         for block in self.blocks:
             x = block(x)
         logits: Tensor = self.linear(self.norm2(x).mean(dim=(2, 3)))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bnproof.empirical.networks.convolution import Convolution
+from bnproof.empirical.networks.fused import activated
 from bnproof.empirical.networks.initialisation import Initialisation, draw
 from bnproof.empirical.networks.layered import NONLINEARITIES, Network, Nonlinearity
 from bnproof.empirical.networks.norms import NoiseOf, Norm, Normalisation
@@ -60,12 +61,13 @@ class VGG(Network):
         for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=False), 1):
             if number == self.convolutions + 1:
                 x = x.flatten(1)
-            x = norm(layer(x))
-            if number in self.pooled:
-                # Every nonlinearity increases, so its maximum is that of its argument; it is
-                # evaluated for a quarter of the values.
-                x = functional.max_pool2d(x, 2)
-            x = activate(x)
+            pool = number in self.pooled
+            if self.nonlinearity == "relu":
+                x = activated(norm, layer(x), pool=pool)
+            else:
+                x = norm(layer(x))
+                # Every nonlinearity increases.
+                x = activate(functional.max_pool2d(x, 2) if pool else x)
         logits: Tensor = self.layers[-1](x)
         return logits
 

@@ -49,11 +49,12 @@ class TrainingConfig:
         ``"float32"``, or ``"bfloat16"`` for the forward and backward pass under autocast.  It does
         not depend on the device: a configuration is the same everywhere.
     mode
-        How a GPU computes the updates.  ``"exact"``: in full float32, summed in a fixed order.
-        ``"fast"``: products may be rounded to TF32, cuDNN chooses its algorithms by their speed,
-        and steps are replayed from CUDA graphs, so that two runs agree only within rounding;
-        evaluations and metrics are computed as in ``"exact"``.  It needs a GPU: on a CPU nothing
-        would be faster.
+        How the updates are computed.  ``"exact"``: in full float32, summed in a fixed order.
+        ``"fast"`` on a GPU: products may be rounded to TF32, cuDNN chooses its algorithms by their
+        speed, and steps are replayed from CUDA graphs, so that two runs agree only within rounding.
+        ``"fast"`` on a CPU: BN and ReLU are computed by loops in C, rounded differently but in a
+        fixed order; it needs a C compiler and one thread.  Evaluations and metrics are computed as
+        in ``"exact"``.
     limit
         A run whose mini-batch loss exceeds it ends as diverged (S3, section 3: 10^3).
     every

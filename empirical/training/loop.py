@@ -14,7 +14,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from bnproof.empirical.data.images import stream
 from bnproof.empirical.metrics.step import TrainingState
+from bnproof.empirical.networks.fused import fused, library
 from bnproof.empirical.networks.table import build
 from bnproof.empirical.training.allocation import keep_memory
 from bnproof.empirical.training.arithmetic import exactly, fastest
@@ -42,6 +43,7 @@ from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.interrupts import collected
 
 EVERY: Final = 30.0  # seconds between checkpoints
+FUSED: Final = "BN and ReLU by loops in C"
 READ: Final = 50  # steps on a GPU between two readings of the losses
 
 
@@ -52,7 +54,7 @@ class Trainer:
     ------
     UserError
         If the batch is larger than the training set, the network is not known, or the mode needs
-        a GPU.
+        a C compiler and there is none.
     """
 
     def __init__(self, training_config: TrainingConfig, data: Data, device: str = "cpu") -> None:
@@ -60,10 +62,10 @@ class Trainer:
         self._unread: list[Tensor] = []  # losses not yet read, on the device
         self._kept: State | None = None  # the state before the first of them
         self._careful = 0  # every loss is read up to this step
-        if training_config.mode == "fast" and not self.on_gpu:
-            raise UserError("mode 'fast': needs a GPU; choose 'exact' on a CPU")
         self._graph: GraphedStep | None = None
-        self.execution = "eager"  # how the last step was taken, and why not from a graph
+        self.execution = "eager"  # how the last step was taken, and why not faster
+        if training_config.mode == "fast" and not self.on_gpu:
+            self.execution = self._on_cpu()
         self.progress = Progress(rate=training_config.first_rate)
         self.task = task(training_config, data, device)
         self.callbacks = {name: callback(name) for name in training_config.metrics}
@@ -143,8 +145,26 @@ class Trainer:
 
         If an earlier loss turns out to exceed the limit, the trainer returns to an earlier step.
         """
-        with nullcontext() if self.training_config.mode == "exact" else fastest():
+        with self._arithmetic():
             return self._advance()
+
+    def _arithmetic(self) -> AbstractContextManager[None]:
+        """How a step is computed in the mode of the run."""
+        if self.training_config.mode == "exact":
+            return nullcontext()
+        if self.on_gpu:
+            return fastest()
+        return fused() if self.execution == FUSED else nullcontext()
+
+    def _on_cpu(self) -> str:
+        """How steps in mode ``"fast"`` are taken on a CPU."""
+        threads = torch.get_num_threads()
+        if threads == 1:
+            library()
+            return FUSED
+        execution = f"eager: {threads} threads, and the loops in C use one"
+        print(f"mode 'fast': {execution}; set OMP_NUM_THREADS=1", file=sys.stderr)
+        return execution
 
     def _advance(self) -> float | None:
         progress = self.progress
@@ -177,7 +197,9 @@ class Trainer:
 
     def _graphed(self) -> GraphedStep | None:
         """The recorded step in mode ``"fast"``, unless it cannot be recorded."""
-        wanted = self.training_config.mode == "fast" and not self.execution.startswith("eager:")
+        wanted = self.on_gpu and self.training_config.mode == "fast"
+        if self.execution.startswith("eager:"):
+            return None
         if wanted and self._graph is None:
             given = (self.model, self.forward, self.task, self.optimiser)
             half = self.training_config.precision == "bfloat16"

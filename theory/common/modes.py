@@ -7,5 +7,5 @@ The key of a training run holds the hash of the code it reaches, so that this mo
 from typing import Literal
 
 Precision = Literal["float32", "bfloat16"]
-# In a fixed order and full float32, or as fast as the GPU can.
+# In a fixed order and full float32, or as fast as the device can.
 Mode = Literal["exact", "fast"]

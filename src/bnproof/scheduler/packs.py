@@ -82,7 +82,7 @@ def packed_seeds(seeds: Sequence[Seed]) -> list[Seed]:
     asked = {
         seed.key: seed.trainings()
         for seed in seeds
-        if seed.settings.mode == "fast" and not seed.done()
+        if seed.settings.mode == "fast" and seed.settings.device != "cpu" and not seed.done()
     }
     packs = _packs([run for runs in asked.values() for run in runs])
     return [
@@ -103,12 +103,12 @@ def packed_seeds(seeds: Sequence[Seed]) -> list[Seed]:
 def _packs(jobs: Sequence[Training]) -> dict[str, Pack]:
     """Return the packs by the keys of their members.
 
-    A pack consists of up to `LARGEST` runs in mode ``"fast"`` of narrow networks that differ only
-    in their seed (`bnproof.empirical.training.together.why_alone`).
+    A pack consists of up to `LARGEST` runs in mode ``"fast"`` on a GPU, of narrow networks that
+    differ only in their seed (`bnproof.empirical.training.together.why_alone`).
     """
     alike: dict[str, dict[str, Training]] = defaultdict(dict)
     for job in jobs:
-        if job.training_config.mode == "fast":
+        if job.training_config.mode == "fast" and job.device != "cpu":
             alike[_but_for_seed(job)][job.key] = job
     packs: dict[str, Pack] = {}
     for group in alike.values():

@@ -10,6 +10,7 @@ import pytest
 from bnproof import cli
 from bnproof.empirical.data import cifar10
 from bnproof.empirical.data.remote import VARIABLE
+from bnproof.empirical.networks import fused
 from bnproof.results import published
 from bnproof.results.run_requests import Request, requests
 from bnproof.theory import claim
@@ -202,7 +203,6 @@ def test_a_verdict_that_is_not_the_expected_one_gives_status_1(run, monkeypatch)
         (("run", CHEAP, "--scale", "huge"), "huge"),
         (("run", CHEAP, "--precision", "float16"), "float16"),
         (("run", CHEAP, "--mode", "quick"), "quick"),
-        (("run", CHEAP, "--mode", "fast", "--device", "cpu"), "--mode fast: needs a GPU"),
         (("run", CHEAP, "--data", "nowhere"), "nowhere"),
         (("run", CHEAP, "--scale", "smoke", "--out", "/proc/none"), "cannot write /proc/none"),
         (("resume",), "nothing to resume"),
@@ -213,6 +213,15 @@ def test_bad_input_is_one_line_and_status_2(run, arguments, words):
     assert status == 2
     assert words in err
     assert err.count("\n") == 1
+
+
+def test_the_fast_mode_needs_a_compiler_on_a_cpu(run, monkeypatch):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(fused, "COMPILERS", ())
+    fused.library.cache_clear()
+    status, _, err = run("run", CHEAP, "--scale", "smoke", "--mode", "fast", "--device", "cpu")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "mode 'fast': needs a C compiler on a CPU, and there is none" in err
 
 
 def test_cifar10_by_name_and_by_folder_are_the_same_runs(run, tmp_path, monkeypatch):

@@ -56,6 +56,11 @@ def test_what_is_exact_is_not_packed(jobs) -> None:
     assert packed(exact) == exact
 
 
+def test_what_is_on_a_cpu_is_not_packed(jobs) -> None:
+    here = [replace(job, device="cpu") for job in jobs]
+    assert packed(here) == here
+
+
 def test_a_pack_gives_every_run_its_result(jobs, recorders, pretended_gpu) -> None:
     with pretended_gpu:
         planned = packed(jobs)
