@@ -25,7 +25,16 @@ from bnproof.empirical.experiment import (
 )
 from bnproof.empirical.networks.table import Initialisation, Norm
 from bnproof.empirical.protocols.curves import Array
-from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES, VARIANTS, vgg
+from bnproof.empirical.protocols.vgg import (
+    INITS,
+    LEARNS,
+    NETWORKS,
+    RATES,
+    SETTING,
+    SIZES,
+    VARIANTS,
+    vgg,
+)
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Evidence
 
@@ -337,6 +346,7 @@ def experiment(
         draw=draw,
         traced=traced,
         networks=NETWORKS,
+        setting=SETTING,
         variants=VARIANTS,
         sizes=SIZES,
     )

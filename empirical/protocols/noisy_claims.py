@@ -26,7 +26,7 @@ from bnproof.empirical.protocols.noisy import (
     panels,
     performance,
 )
-from bnproof.empirical.protocols.vgg import NETWORKS, VARIANTS
+from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, VARIANTS
 from bnproof.empirical.trial import Trial
 
 CRITERIA: Final = (
@@ -86,6 +86,7 @@ def experiment(name: str = "") -> Experiment:
         ),
         draw=draw,
         networks=NETWORKS,
+        setting=SETTING,
         variants=VARIANTS,
         sizes=DIGITS if name else SIZES,
         data=name,

@@ -52,7 +52,7 @@ def list_() -> None:
         path = largest(entry.id)
         record = None if path is None else read(path)
         scale, time_ = ("-", "-") if record is None else (record["scale"], _time(record["seconds"]))
-        print(f"{entry.id:{width}}  {entry.expected:14}  {scale:5}  {time_:>6}  {entry.title}")
+        print(f"{entry.id:{width}}  {entry.expected:21}  {scale:5}  {time_:>6}  {entry.title}")
 
 
 def _time(seconds: float) -> str:
@@ -94,7 +94,7 @@ def show(experiment_id: Annotated[str, Parameter(name="ID")], /) -> None:
         print(f"variant     {name}: {variant.words}")
     evidence = published.evidence(claim)
     if evidence:
-        print(f"published   {decide([evidence])}: {evidence.summary}")
+        print(f"published   {decide([evidence])}: {evidence.setting}. {evidence.summary}")
         if why := why_undecided([evidence]):
             print(f"undecided   {why}")
     for path in variants(claim.id):
@@ -295,6 +295,7 @@ class _ExperimentRun:
         from bnproof.report import figures
         from bnproof.results import published
         from bnproof.theory.claim import Scale, decide, why_undecided
+        from bnproof.theory.ledger.verdict import agrees
 
         claim, request = experiment(self.name), self.request
         results = measure(claim, request.settings(), root=self.out, seeds=request.seeds)
@@ -312,9 +313,9 @@ class _ExperimentRun:
         # is not expected to be the same.
         counts = scale is not Scale.SMOKE or not experiment_of(claim).trains
         counts = counts and not request.variant
-        self.failed = counts and verdict != claim.expected
+        self.failed = counts and not agrees(verdict, claim.expected)
         why = why_undecided([evidence])
-        message = f"{self.name}  {verdict} ({scale})  {evidence.summary}\n"
+        message = f"{self.name}  {verdict} ({scale}: {evidence.setting})  {evidence.summary}\n"
         return message + f"    {why}\n" * bool(why) + f"{path.resolve()}"
 
 

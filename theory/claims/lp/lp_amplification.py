@@ -68,5 +68,4 @@ CLAIM = Claim(
         "always true at p = 2; lp_constant and the table of normalisers have its suprema over "
         "activations. The control is the analogue of Theorem 4.1: lp_contraction."
     ),
-    corrects="lp_contraction",
 )
