@@ -66,7 +66,7 @@ def curved(source: random.Random, domain: sp.Basic) -> Values:
     """Symbols of `layer.curvature` and `layer.minimax`, along a random direction."""
     case = layer_case(source, ideal=is_ideal(domain))
     u = [small(source) for _ in case.y]
-    found = exactly(case) | cases.along(case, u, positive(source))
+    found = {**exactly(case), **cases.along(case, u, positive(source))}
     found |= cases.ball(case, positive(source))
     hats, z = _outputs(case)
     g = [sum(map(mul, row, z)) + b for row, b in zip(case.A, case.b, strict=True)]
