@@ -133,7 +133,7 @@ def _satisfied(domain: sp.Basic, measured: Measurements) -> Tensor:
         return mask
     gap = _evaluate([domain.lhs - domain.rhs], table)[0].abs()
     sizes = {symbol: measured.magnitude(symbol) for symbol in domain.free_symbols}
-    parts = _evaluate(terms(domain.lhs - domain.rhs), sizes)
-    scale = torch.stack(torch.broadcast_tensors(*(part.abs().to(gap) for part in parts))).sum(0)
+    each = _evaluate(terms(domain.lhs - domain.rhs), sizes)
+    scale = torch.stack(torch.broadcast_tensors(*(part.abs().to(gap) for part in each))).sum(0)
     clear = (gap > TOLERANCE[gap.dtype] * scale) | torch.isinf(gap)
     return mask & (clear | ((gap == 0) & isinstance(domain, sp.Ge | sp.Le)))

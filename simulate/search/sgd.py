@@ -11,7 +11,7 @@ import torch
 
 from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.sgd import Steps
-from bnproof.simulate.search.base import Boxed, Exact, Params, Point, normal, spoken, written
+from bnproof.simulate.search.base import Boxed, Exact, Params, Point, Size, normal, spoken, written
 from bnproof.theory.claim import ExactCase
 from bnproof.theory.exact import cases as exact_cases
 from bnproof.theory.training import sgd
@@ -25,7 +25,8 @@ class BatchSpace(Boxed):
     """Gradients of N examples; exact data go to `bnproof.theory.exact.cases.batch`."""
 
     known = frozenset(Steps.VALUES)
-    sizes = ((2, 1, 1), (2, 2, 1), (3, 2, 1), (4, 2, 1), (3, 3, 1))  # examples, batch size, r
+    # Examples, batch size, r.
+    sizes: tuple[Size, ...] = ((2, 1, 1), (2, 2, 1), (3, 2, 1), (4, 2, 1), (3, 3, 1))
     usual = (3, 2, 1)
     fixed = frozenset({"B", "r"})
 

@@ -39,7 +39,8 @@ def layer_case(source: random.Random, *, ideal: bool) -> Counterexample:
     """A random layer with a quadratic loss and a rational scale."""
     while True:
         y = [Fraction(source.randint(-5, 5)) for _ in range(source.choice(SIZES))]
-        variance = sum((one - sum(y) / len(y)) ** 2 for one in y) / len(y)
+        mean = sum(y, Fraction(0)) / len(y)
+        variance = sum(((one - mean) ** 2 for one in y), Fraction(0)) / len(y)
         root = Fraction(isqrt(variance.numerator), isqrt(variance.denominator))
         if variance and (not ideal or root**2 == variance):
             break
@@ -58,7 +59,7 @@ def layer_case(source: random.Random, *, ideal: bool) -> Counterexample:
 def layer(source: random.Random, domain: sp.Basic) -> Values:
     """Symbols of `evaluate` at random samples k, i, l."""
     case = layer_case(source, ideal=is_ideal(domain))
-    at = [source.randrange(len(case.y)) for _ in range(3)]
+    at = tuple(source.randrange(len(case.y)) for _ in range(3))
     return evaluate.measure(case) | evaluate.entries(case, at)
 
 
@@ -66,7 +67,7 @@ def curved(source: random.Random, domain: sp.Basic) -> Values:
     """Symbols of `layer.curvature` and `layer.minimax`, along a random direction."""
     case = layer_case(source, ideal=is_ideal(domain))
     u = [small(source) for _ in case.y]
-    found = exactly(case) | cases.along(case, u, positive(source))
+    found = {**exactly(case), **cases.along(case, u, positive(source))}
     found |= cases.ball(case, positive(source))
     hats, z = _outputs(case)
     g = [sum(map(mul, row, z)) + b for row, b in zip(case.A, case.b, strict=True)]

@@ -79,7 +79,7 @@ def in_weights(
     grad = slopes(case.y, columns)
     step = w - rate * grad
     hats = [entry.a for entry in exact.layer(exact.line(case.y, first), case)[0]]
-    mean, tilt = sum(first) / len(first), exact.dot(first, hats) / len(first)
+    mean, tilt = sum(first, Fraction(0)) / len(first), exact.dot(first, hats) / len(first)
     across = [entry - mean - hat * tilt for entry, hat in zip(first, hats, strict=True)]
     seen = [exact.dot(row, hats) for row in case.A] or [Fraction(0)] * len(hats)
     found = {
