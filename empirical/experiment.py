@@ -169,6 +169,9 @@ class Experiment:
         Draws the evidence on a figure and returns its text alternative.
     printed
         The numbers that the source prints, in the form that `run` returns, for comparison.
+    traced
+        Numbers read from the curves of a printed figure and judged by the same rule, by the number
+        of updates that the rule looks at; in the form that `run` returns.
     positions
         What the entries of a row refer to, such as ``{"layer": (18, 54, 90)}``.
     plot_only
@@ -194,6 +197,7 @@ class Experiment:
     draw: Callable[[Figure, Evidence], str]
     fixed: Fixed | None = None
     printed: Measured = field(default_factory=dict)
+    traced: Mapping[int, Measured] = field(default_factory=dict)
     positions: Mapping[str, Sequence[int]] = field(default_factory=dict)
     plot_only: frozenset[str] = frozenset()
     networks: Networks = field(default_factory=lambda: RESNET)

@@ -22,6 +22,7 @@ from bnproof.theory.common.modes import Precision as Precision
 from bnproof.theory.ledger.book import places
 from bnproof.theory.ledger.verdict import Verdict as Verdict
 from bnproof.theory.sources import Source
+from bnproof.theory.symbols import SYMBOLS, axes_of
 
 if TYPE_CHECKING:
     from bnproof.theory.proving.derivation import DerivationResult
@@ -274,6 +275,13 @@ class RandomTest:
     sizes: tuple[int, ...] = (2, 3, 8, 64)
     sampler: str = "networks"
 
+    def __post_init__(self) -> None:
+        whole = all(type(size) is int and size > 0 for size in self.sizes)
+        if not self.sizes or not whole:
+            raise ValueError(
+                f"checks: RandomTest: sizes = {self.sizes!r}: give whole numbers, 1 or larger"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class SpectrumTest:
@@ -354,7 +362,15 @@ class Claim:
         )
         if needs_control and (self.relation is None or self.control is None):
             raise ValueError(f"{self.id}: control: these checks need both a relation and a control")
+        indexed = sorted(map(str, filter(lambda one: axes_of([one]), self._known_in_domain())))
+        if indexed:
+            raise ValueError(
+                f"{self.id}: domain: {', '.join(indexed)} has an index; a domain is about numbers"
+            )
         self._validate_checks()
+
+    def _known_in_domain(self) -> set[sp.Symbol]:
+        return {part for part in self.domain.free_symbols if part in SYMBOLS}
 
     def _validate_checks(self) -> None:
         """Reject combinations of checks that could not decide anything."""

@@ -13,7 +13,7 @@ reading and repeats the steps, reading every loss.
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import cached_property
@@ -40,7 +40,7 @@ from bnproof.empirical.training.run_folder import RunFolder, State, plain
 from bnproof.empirical.training.tasks import Data, task
 from bnproof.theory.common.commit import commit
 from bnproof.theory.common.errors import UserError
-from bnproof.theory.common.interrupts import collected
+from bnproof.theory.common.interrupts import collected, interruptible
 
 EVERY: Final = 30.0  # seconds between checkpoints
 FUSED: Final = "BN and ReLU by loops in C"
@@ -331,7 +331,8 @@ def train(
     UserError
         If the configuration is invalid, another process is working on the run, or the disk is full.
     KeyboardInterrupt
-        After Ctrl-C or SIGTERM; the step is finished and a checkpoint written first.
+        After Ctrl-C or SIGTERM; the step is finished and a checkpoint written first.  An evaluation
+        is abandoned, and made when the run is resumed.
     """
     run = RunFolder(root, training_config.config(data, device))
     with run.held(wait), torch.random.fork_rng(devices=[]), exactly():
@@ -342,13 +343,13 @@ def train(
         torch.manual_seed(training_config.seed)
         trainer = Trainer(training_config, data, device)
         with collected() as wish:
-            begin(run, trainer)
+            begin(run, trainer, wish)
 
             def stop() -> bool:
                 reached = until is not None and trainer.progress.step >= until
                 return bool(wish) or reached or time.monotonic() > deadline
 
-            _steps(run, trainer, stop)
+            _steps(run, trainer, stop, wish)
         result = finish(run, trainer) if trainer.done else None
         if result is None:
             run.save(trainer.progress.step, trainer.state())
@@ -357,23 +358,41 @@ def train(
         return result
 
 
-def begin(run: RunFolder, trainer: Trainer) -> None:
-    """Restore the newest checkpoint, or record the network before its first step."""
+def begin(run: RunFolder, trainer: Trainer, wish: Sequence[int] = ()) -> None:
+    """Restore the newest checkpoint, and make an evaluation that is due and was not made."""
     state = run.restore()
-    if state is None:
-        run.record(trainer.evaluate())
-        return
     try:
-        trainer.load(state)
+        if state is not None:
+            trainer.load(state)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"{run.folder}: its checkpoint was written by a different version "
             f"({type(error).__name__}); remove the folder to start again"
         ) from None
+    rows = run.records()
+    if _is_due(trainer) and not (rows and rows[-1]["step"] == trainer.progress.step):
+        _evaluate(run, trainer, wish)
 
 
-def _steps(run: RunFolder, trainer: Trainer, stop: Callable[[], bool]) -> None:
-    """Take steps until the run is done or `stop` says so."""
+def _is_due(trainer: Trainer) -> bool:
+    """Whether the network is evaluated at the current step."""
+    return trainer.progress.step % trainer.training_config.every == 0 or trainer.done
+
+
+def _evaluate(run: RunFolder, trainer: Trainer, wish: Sequence[int]) -> None:
+    """Evaluate and record; if interrupted, write a checkpoint from before the evaluation."""
+    before = _copied(trainer.state())
+    try:
+        with interruptible(wish):
+            row = trainer.evaluate()
+    except KeyboardInterrupt:
+        run.save(trainer.progress.step, before)
+        raise
+    run.record(row)
+
+
+def _steps(run: RunFolder, trainer: Trainer, stop: Callable[[], bool], wish: Sequence[int]) -> None:
+    """Take steps until the run is done or `stop` says so, or a signal in `wish` ends a look."""
     training_config = trainer.training_config
     saved = time.monotonic()
     bar = tqdm(
@@ -391,9 +410,8 @@ def _steps(run: RunFolder, trainer: Trainer, stop: Callable[[], bool]) -> None:
             if loss is not None:
                 bar.set_postfix(loss=f"{loss:.3g}", refresh=False)
             bar.update(progress.step - bar.n)
-            ended = progress.step % training_config.every == 0 or trainer.done
-            if ended and progress.step > before:
-                run.record(trainer.evaluate())
+            if progress.step > before and _is_due(trainer):
+                _evaluate(run, trainer, wish)
             progress.seconds += time.monotonic() - begun
             if time.monotonic() - saved > EVERY and trainer.settle():
                 run.save(trainer.progress.step, trainer.state())

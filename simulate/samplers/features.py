@@ -4,7 +4,7 @@ If the domain requires uncorrelated features, they are integer combinations of d
 orthogonal sign patterns: sums of integers, so correlations are exactly 0.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Final
 
@@ -135,6 +135,12 @@ def draw(count: int, m: int, seed: int, device: str, *, correlated: bool) -> Fea
 
 def _correlated(domain: sp.Basic) -> bool:
     return quadratics.largest_correlation not in domain.free_symbols
+
+
+def possible(symbols: Iterable[sp.Symbol]) -> tuple[int, ...]:
+    """Numbers of samples: powers of 2, which features without correlation need."""
+    del symbols
+    return tuple(2**power for power in range(3, 10))
 
 
 def batches(

@@ -16,7 +16,7 @@ from bnproof.theory.claim import (
 )
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.exact import evaluate as exact
-from bnproof.theory.proving.derivation import DerivationResult, certify, residual
+from bnproof.theory.proving.derivation import DerivationResult, certify, flaw, residual
 from bnproof.theory.proving.lemmas import LEMMAS
 from bnproof.theory.symbols import latex as to_latex
 from bnproof.theory.symbols import text as to_text
@@ -40,7 +40,7 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
         raise UserError(f"{claim.id} has no derivation: it is decided by {names}; use `show`")
     yield f"{claim.id}: {claim.title}"
     yield f"Statement: {show(claim.relation)}    where {show(claim.domain)}"
-    yield "Each step is an equation checked by SymPy unless marked as stated or cited."
+    yield "Each step is an equation checked by SymPy unless marked as definition, stated or cited."
     if case is not None:
         evidence = exact.check(claim, Settings())
         yield ""
@@ -74,9 +74,9 @@ def _conclusion(
         yield f"Not a proof: {derived.missing}."
     else:
         target = claim.control if derived.of_control else claim.relation
-        flaw = certify(proof, target, claim.domain).flaw()
-        yield f"Conclusion {f'NOT confirmed, {flaw}' if flaw else 'confirmed'}: {show(target)}"
-        for term in () if flaw else proof.slack:
+        found = flaw(proof, certify(proof, target, claim.domain))
+        yield f"Conclusion {f'NOT confirmed, {found}' if found else 'confirmed'}: {show(target)}"
+        for term in () if found else proof.slack:
             lemma = (
                 f" times {show(LEMMAS[term.lemma].expression)}, {term.lemma}" if term.lemma else ""
             )

@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -54,6 +54,34 @@ def collected() -> Iterator[list[int]]:
     }
     try:
         yield arrived
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def interruptible(arrived: Sequence[int] = ()) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end a block at once, inside one that collects them.
+
+    Parameters
+    ----------
+    arrived
+        Signals collected so far: if there are any, the block is not begun.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        At the signal.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        if arrived:
+            raise KeyboardInterrupt
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

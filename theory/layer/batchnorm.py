@@ -23,6 +23,7 @@ from bnproof.theory.symbols import (
     gamma,
     gg,
     gh,
+    gk,
     gPv,
     gy,
     h1,
@@ -62,6 +63,11 @@ LOSS = Space(
     _LAYER | {("1", "g"): g1, ("yhat", "g"): gy, ("g", "g"): gg},
     form={pair: FORM[pair] for pair in _PAIRS},
 )
+
+# The same plane y + t h + r k, with the gradient g and the Hessian H of the loss at z.
+_PLANE = [("1", "1"), ("1", "yhat"), ("1", "h"), ("1", "k"), ("yhat", "yhat")]
+_PLANE += [("yhat", "h"), ("yhat", "k"), ("h", "h"), ("h", "k"), ("k", "k")]
+BENT = Space(LINE.gram | {("g", "k"): gk}, {pair: FORM[pair] for pair in _PLANE})
 
 
 def mean(u: Vector) -> sp.Expr:
@@ -129,7 +135,7 @@ def project(u: Vector) -> Vector:
 
 def define(d: Derivation) -> None:
     """Start a derivation: define the layer and check that y = mu 1 + s yhat is sent to yhat."""
-    d.given(
+    d.define(
         "Definition of the layer, with biased batch moments",
         r"\mu = \tfrac1m\langle \mathbf{1}, y\rangle,\quad "
         r"\sigma^2 = \tfrac1m\|y - \mu\mathbf{1}\|^2,\quad s = \sqrt{\sigma^2+\varepsilon},\quad "
@@ -163,6 +169,43 @@ def jacobian_steps(d: Derivation) -> None:
         "D yhat[h] = (h - <1,h>/m 1 - <h,yhat>/m yhat)/s = Ph/s",
         first(),
         project(LINE.vector("h")) / s,
+    )
+
+
+def bent(u: Vector) -> Vector:
+    """The same vector in the space that also has the form H."""
+    return Vector(BENT, u.parts)
+
+
+def chain(first_h: Vector, first_k: Vector, second: Vector) -> sp.Expr:
+    """Second derivative of the loss by the chain rule, from derivatives of yhat."""
+    own = gamma**2 * bent(first_h).through(bent(first_k))
+    return own + gamma * BENT.vector("g").dot(bent(second))
+
+
+@cache
+def _bending() -> sp.Expr:
+    """Mixed derivative at y of the loss to second order, along y + th + rk, from the definition."""
+    plane = activations(LINE) + t * LINE.vector("h") + r * LINE.vector("k")
+    moved = gamma * bent(normalise(plane) - LINE.vector("yhat"))
+    loss = BENT.vector("g").dot(moved) + moved.through(moved) / 2
+    return sp.expand(sp.diff(loss, t, r).subs({t: 0, r: 0}))
+
+
+def chain_step(d: Derivation) -> None:
+    """Derive the second derivative of the loss along y + th + rk from those of the layer."""
+    d.define(
+        "g and H are the gradient and the Hessian of the loss at z",
+        r"L(z+q) = L(z) + \langle g,q\rangle + \tfrac12 q^\top H q + o(\|q\|^2)",
+        "L(z+q) = L(z) + <g,q> + q'Hq/2 + o(|q|^2)",
+    )
+    along_k = normalise(activations(LINE) + r * LINE.vector("k")).diff(r).at({r: 0})
+    d.equal(
+        "Put z(y + th + rk) - z for q and differentiate in t and r: the chain rule",
+        (r"\partial_t\partial_r L(z(y+th+rk))", "d2 L(z(y + th + rk))/dt dr"),
+        _bending(),
+        sp.expand(chain(first(), along_k, second())),
+        shown=sp.Symbol("gamma^2 (D yhat[h])' H (D yhat[k]) + gamma <g, D2 yhat[h,k]>"),
     )
 
 
@@ -232,8 +275,9 @@ def curvature_steps(d: Derivation) -> None:
     gradient_steps(d)
     v, g = gradient(), LOSS.vector("g")
     pushed = gamma * first_along(v)
-    d.given(
-        "Chain rule for the second derivative along v",
+    chain_step(d)
+    d.define(
+        "K is the Hessian of y -> L(z(y)); v'Kv is that line for h = k = v",
         r"v^\top K v = \gamma^2\, D\hat y[v]^\top H\, D\hat y[v] "
         r"+ \gamma\,\langle g, D^2\hat y[v,v]\rangle",
         "v'Kv = gamma^2 (D yhat[v])' H (D yhat[v]) + gamma <g, D2 yhat[v,v]>",

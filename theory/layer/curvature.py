@@ -159,8 +159,9 @@ def bilinear(a: Vector, b: Vector) -> sp.Expr:
 
 
 def _directions(d: Derivation) -> None:
-    d.given(
-        "Chain rule for two directions",
+    batchnorm.chain_step(d)
+    d.define(
+        "K is the Hessian of y -> L(z(y)); for two directions a and b that line is a'Kb",
         r"a^\top K b = \gamma^2\, D\hat y[a]^\top H\, D\hat y[b]"
         r" + \gamma\,\langle g, D^2\hat y[a,b]\rangle",
         "a'Kb = gamma^2 (D yhat[a])' H (D yhat[b]) + gamma <g, D2 yhat[a,b]>",
@@ -193,26 +194,41 @@ def eigenvector_steps(d: Derivation) -> None:
         ("and between Pu and u", (r"(Pu)^\top K u", "(Pu)'Ku"), project(U), along),
     ):
         d.equal(words, name, bilinear(left, U).subs(eps, 0), right.subs(eps, 0))
-    d.given(
-        "Let e be the unit eigenvector to lambda = lambda_max(K) > 0. Then the two lines above, "
-        "with e for u, equal lambda <e,yhat> and lambda |Qe|^2; Q = P at eps = 0",
-        r"\lambda\,\langle e,\hat y\rangle = -\tfrac{\gamma}{\sigma^2}\langle Qg,Qe\rangle",
-        "lambda <e,yhat> = -(gamma/sigma^2) <Qg,Qe>",
+    d.define(
+        "Let e be the unit eigenvector to lambda = lambda_max(K) > 0; at eps = 0, Q = P",
+        r"a^\top K e = \lambda\,\langle a,e\rangle\ \text{for every } a",
+        "a'Ke = lambda <a,e> for every a",
     )
-    there = ALONG_YHAT
+    d.equal(
+        "At eps = 0, P is a projector, so that <Pu,u> = |Pu|^2",
+        (r"\langle Pu,u\rangle - \|Pu\|^2", "<Pu,u> - |Pu|^2"),
+        sp.expand((project(U).dot(U) - project(U).dot(project(U))).subs(eps, 0)),
+        sp.Integer(0),
+    )
+    # The two lines above with e for u: the inner products of Pu become those of Qe.
+    called = {gPu: QgQe, Pu2: Qe2, own: QeHQe}
+    (there,) = sp.solve(lamK * uy + gamma / s**2 * called[gPu], uy)
+    d.equal(
+        "The line for yhat is lambda <e,yhat>, so that",
+        (r"\langle e,\hat y\rangle", "<e,yhat>"),
+        there,
+        ALONG_YHAT,
+        shown=-gamma * QgQe / (sigma**2 * lamK),
+    )
     d.value(
         Qe2,
-        "e is a unit vector, and orthogonal to 1. By Cauchy-Schwarz for Qg and Qe it follows that "
-        "|Qe|^2 (1 + |v|^2/(m sigma^2 lambda^2)) >= 1, so Qe is not 0",
-        1 - there**2 / m,
+        "e is a unit vector, and orthogonal to 1, as K1 = 0. By Cauchy-Schwarz for Qg and Qe it "
+        "follows that |Qe|^2 (1 + |v|^2/(m sigma^2 lambda^2)) >= 1, so Qe is not 0",
+        project(U).dot(project(U)).subs({eps: 0, uu: 1, u1: 0, uy: there}),
         UNIT,
     )
-    second = gamma**2 / s**2 * QeHQe - gamma / (m * s**2) * (there * QgQe + gy * Qe2)
+    bend = there * called[gPu] + gy * called[Pu2]
+    second = gamma**2 / s**2 * called[own] - gamma / (m * s**2) * bend
     (solved,) = sp.solve(second - lamK * Qe2, QeHQe)
     bent = (lamK * Qe2 + gamma / (m * s**2) * (there * QgQe + gy * Qe2)) * s**2 / gamma**2
     d.value(
         QeHQe,
-        "The second, with <e,yhat> from the first, gives the curvature at z along Qe",
+        "That for Pu is lambda |Qe|^2; it gives the curvature at z along Qe",
         solved,
         bent,
         shown=bent.subs(s, sigma),
@@ -247,10 +263,41 @@ def form_steps(d: Derivation) -> None:
         project(U).dot(project(U)),
         (1 - KAPPA) ** 2 * parallel + across,
     )
-    d.given(
-        "Let Q be the projector across 1 and yhat. By definition of the largest eigenvalue and by "
-        "Cauchy-Schwarz",
-        r"\lambda_{\max}(H)\|Pu\|^2 - (Pu)^\top H(Pu) \ge 0,\quad "
-        r"\|Qg\|^2\|Qu\|^2 - \langle Qg,Qu\rangle^2 \ge 0",
-        "lambda_max(H)|Pu|^2 - (Pu)'H(Pu) >= 0, |Qg|^2 |Qu|^2 - <Qg,Qu>^2 >= 0",
+    d.define(
+        "Q projects across 1 and yhat. H at most lambda_max(H) along Pu, and Cauchy-Schwarz for "
+        "Qg and Qu, are the lemmas of the slack",
+        r"Qa = a - \tfrac{\langle\mathbf{1},a\rangle}{m}\mathbf{1}"
+        r" - \tfrac{\langle\hat y,a\rangle}{m\kappa}\hat y",
+        "Qa = a - <1,a>/m 1 - <yhat,a>/(m kappa) yhat",
+    )
+    d.equal(
+        "The square of what Q leaves of u",
+        (r"\|Qu\|^2", "|Qu|^2"),
+        Qu.dot(Qu),
+        across,
+    )
+
+
+def weight_steps(d: Derivation) -> None:
+    """Derive the largest eigenvalue of the weight Hessian of one unit, y = Xw, from K."""
+    batchnorm.define(d)
+    batchnorm.second_step(d)
+    _directions(d)
+    t = sp.Symbol("t", real=True)
+    along = Space({("a", "v"): sp.Symbol("<v,a>", real=True)}, {("a", "a"): XxKXx})
+    a, v = (Vector(along, {name: sp.Integer(1)}) for name in ("a", "v"))
+    d.define(
+        "y = Xw, so that w + tx moves y along a = Xx; let x be the unit top eigenvector of the "
+        "weight Hessian, and v and K gradient and Hessian at y",
+        r"\hat{\mathcal L}(w+tx) = \hat{\mathcal L}(w) + t\langle v,a\rangle"
+        r" + \tfrac12 t^2 a^\top K a + o(t^2),\quad a = Xx",
+        "Lhat(w + tx) = Lhat(w) + t <v,a> + t^2 a'Ka/2 + o(t^2), a = Xx",
+    )
+    move = a * t
+    d.value(
+        lamW,
+        "The largest eigenvalue is the second derivative along x. That K and X at most stretch "
+        "by lambda_max(K) and |X| are the lemmas of the slack",
+        sp.diff(v.dot(move) + move.through(move) / 2, t, 2).subs(t, 0),
+        XxKXx,
     )

@@ -47,14 +47,19 @@ def hat() -> Vector:
     return named(normalise(Y))
 
 
-def moment_steps(d: Derivation) -> None:
-    """Derive that the biased variance is the mean square minus the squared mean."""
-    d.given(
+def define(d: Derivation) -> None:
+    """Define the batch statistics."""
+    d.define(
         "Definition of the batch statistics, with 1/m (the slides write B for m)",
         r"\mu = \tfrac1m\sum_{i=1}^m y_i = \tfrac1m\langle \mathbf{1}, y\rangle,\quad "
         r"\sigma^2 = \tfrac1m\sum_{i=1}^m (y_i-\mu)^2 = \tfrac1m\|y - \mu\mathbf{1}\|^2",
         "mu = (1/m) sum_i y_i = <1,y>/m, sigma^2 = (1/m) sum_i (y_i - mu)^2 = |y - mu 1|^2/m",
     )
+
+
+def moment_steps(d: Derivation) -> None:
+    """Derive that the biased variance is the mean square minus the squared mean."""
+    define(d)
     d.equal(
         "Expand the square, with <1,y> = m mu",
         (r"\tfrac1m\|y - \mu\mathbf{1}\|^2", "|y - mu 1|^2/m"),
@@ -65,9 +70,33 @@ def moment_steps(d: Derivation) -> None:
     d.value(yy, "Call it sigma^2 and solve for |y|^2", unknown[0], m * (mu**2 + sigma**2))
 
 
+def bias_steps(d: Derivation) -> None:
+    """Derive the expectation of the biased variance over batches of independent samples."""
+    var, expected = sp.symbols("V E")
+    same = m * (var + expected**2)
+    d.define(
+        "Over batches of independent samples of mean E and variance V",
+        r"\mathbb{E}\,y_i^2 = V + E^2,\quad \mathbb{E}\,y_iy_j = E^2\ (i \ne j)",
+        "E y_i^2 = V + E^2, E y_i y_j = E^2 for i != j",
+    )
+    square = (same + m * (m - 1) * expected**2) / m**2
+    d.equal(
+        "The squared mean, m terms with i = j and m(m-1) without",
+        (r"\mathbb{E}\,\mu^2", "E mu^2"),
+        square,
+        var / m + expected**2,
+    )
+    d.equal(
+        "sigma^2 is biased: its expectation is",
+        (r"\mathbb{E}\,\sigma^2", "E sigma^2"),
+        same / m - square,
+        var * (1 - 1 / m),
+    )
+
+
 def layer_steps(d: Derivation) -> None:
     """Derive ``yhat`` of the layer with eps under the root, entry by entry."""
-    d.given(
+    d.define(
         "Definition of the layer, from the batch y alone",
         r"\mu = \tfrac1m\langle \mathbf{1}, y\rangle,\quad "
         r"\sigma^2 = \tfrac1m\|y - \mu\mathbf{1}\|^2,\quad "

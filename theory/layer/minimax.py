@@ -12,7 +12,7 @@ from bnproof.theory.layer.weights import c, nn, nw, ww
 from bnproof.theory.proving import lemmas
 from bnproof.theory.proving.certificate import Certificate, Term
 from bnproof.theory.proving.derivation import Derivation
-from bnproof.theory.proving.gram import Space
+from bnproof.theory.proving.gram import Space, Vector
 from bnproof.theory.symbols import eps, g1, gamma, gg, gy, m, s, symbol, vv
 
 radius = symbol("lambda", r"\lambda", "bound on the spectral norm of X", positive=True)
@@ -77,12 +77,27 @@ RAY = d_std - (star - inner) ** 2 / star
 def maximum_steps(d: Derivation) -> None:
     """Derive both maxima of Theorem 4.4 with g, yhat and sigma held fixed, at eps = 0."""
     batchnorm.gradient_steps(d)
-    d.given(
-        "For a fixed vector the definition of the spectral norm gives the maximum: |X'v| <= "
-        "|X||v| <= lambda |v|, with equality at X = lambda v e'/|v| for a unit vector e",
-        r"\max_{\|X\|\le\lambda}\|X^\top v\|^2 = \lambda^2\|v\|^2,\quad "
-        r"\max_{\|X\|\le\lambda}\|X^\top g\|^2 = \lambda^2\|g\|^2",
-        "max |X'v|^2 = lambda^2 |v|^2, max |X'g|^2 = lambda^2 |g|^2",
+    d.define(
+        "The spectral norm |X| is the least number with |X'v| <= |X||v| for every v, so that no X "
+        "of the ball gives more than lambda |v|. One that might is X = lambda v e'/|v|, |e| = 1",
+        r"X_0 = \lambda\,\frac{v e^\top}{\|v\|},\quad \|e\| = 1",
+        "X_0 = lambda v e'/|v|, |e| = 1",
+    )
+    size, part = sp.symbols("|v|^2", positive=True), sp.Symbol("<e,u>", real=True)
+    pair = Space({("v", "v"): size, ("e", "e"): 1, ("v", "e"): 0})
+    v, e = pair.vector("v"), pair.vector("e")
+    image, back = v * (radius * part / sp.sqrt(size)), e * (radius * size / sp.sqrt(size))
+    d.equal(
+        "It lies in the ball: |X_0 u| <= lambda |u| for every u, as <e,u>^2 <= |u|^2",
+        (r"\|X_0u\|^2", "|X_0 u|^2"),
+        image.dot(image),
+        radius**2 * part**2,
+    )
+    d.equal(
+        "and it attains lambda |v|, which is the maximum, for v as for g",
+        (r"\|X_0^\top v\|^2", "|X_0'v|^2"),
+        back.dot(back),
+        radius**2 * size,
     )
     length = gamma**2 / s**2 * (gg - g1**2 / m - gy**2 / m)
     d.value(
@@ -106,17 +121,41 @@ def shrink_steps(d: Derivation) -> None:
         radial.values[nw].subs(eps, 0),
         sp.Integer(0),
     )
-    d.given(
-        "Shrink the inputs along w only: X_c is no longer than X for c <= 1, and X_c w = c y, "
-        "where the gradient at y is v/c",
-        r"X_c = X\Big(I - (1-c)\frac{ww^\top}{\|w\|^2}\Big),\quad X_c w = cy,\quad "
-        r"\nabla_w\hat{\mathcal L}(X_c) = \tfrac1c X_c^\top v",
-        "X_c = X(I - (1-c) ww'/|w|^2), X_c w = c y, grad at X_c = X_c'v/c",
+    d.define(
+        "Shrink the inputs along w only",
+        r"X_c = XS,\quad S = I - (1-c)\frac{ww^\top}{\|w\|^2}",
+        "X_c = X S, S = I - (1-c) ww'/|w|^2",
     )
-    plane = Space({("w", "w"): ww, ("w", "n"): 0, ("n", "n"): nn})
-    n, w = plane.vector("n"), plane.vector("w")
-    there = (n - w * ((1 - c) * n.dot(w) / w.dot(w))) / c
-    d.value(nn_c, "Its squared norm", there.dot(there), nn / c**2)
+    size, part = sp.Symbol("|u|^2", nonnegative=True), sp.Symbol("<u,w>", real=True)
+    plane = Space(
+        {("w", "w"): ww, ("w", "n"): radial.values[nw].subs(eps, 0), ("n", "n"): nn}
+        | {("u", "u"): size, ("u", "w"): part, ("u", "n"): sp.Symbol("<u,n>", real=True)}
+    )
+    n, w, u = (plane.vector(name) for name in ("n", "w", "u"))
+
+    def shrunk(vector: Vector) -> Vector:
+        return vector - w * ((1 - c) * vector.dot(w) / w.dot(w))
+
+    d.vectors(
+        "S shrinks w by c, so that X_c w = c y, where the gradient at y is v/c by the lines above",
+        "Sw = cw",
+        "S w = c w",
+        shrunk(w),
+        w * c,
+    )
+    d.equal(
+        "and lengthens no u if c <= 1, so that |X_c| is at most |X|",
+        (r"\|Su\|^2", "|S u|^2"),
+        shrunk(u).dot(shrunk(u)),
+        size - (1 - c**2) * part**2 / ww,
+    )
+    there = shrunk(n) / c
+    d.value(
+        nn_c,
+        "The weight gradient for X_c is X_c'v/c = S n/c, and n is orthogonal to w",
+        there.dot(there),
+        nn / c**2,
+    )
 
 
 def ray_steps(d: Derivation) -> None:
@@ -125,20 +164,26 @@ def ray_steps(d: Derivation) -> None:
     w0, w = plane.vector("0"), plane.vector("*")
     along = sp.Symbol("c", real=True)
     off = w0 - w * along
-    d.given(
+    d.define(
         "A point of the ray through W*",
         r"c\,W^*,\quad c > 0",
         "c W*, c > 0",
     )
     d.equal(
         "The squared distance to it has slope 0 at c = <W*,W0>/|W*|^2, which is positive by "
-        "hypothesis, and it is convex in c",
+        "hypothesis",
         (
             r"\tfrac{d}{dc}\|W_0 - cW^*\|^2 \text{ at } c = \langle W^*,W_0\rangle/\|W^*\|^2",
             "d/dc |W0 - c W*|^2 at c = <W*,W0>/|W*|^2",
         ),
         sp.diff(off.dot(off), along).subs(along, inner / star),
         sp.Integer(0),
+    )
+    d.equal(
+        "and that is the minimum: the rest is a square",
+        (r"\|W_0 - cW^*\|^2", "|W0 - c W*|^2"),
+        off.dot(off),
+        start - inner**2 / star + star * (along - inner / star) ** 2,
     )
     d.value(
         d_ray,

@@ -10,16 +10,23 @@ from functools import cache
 import sympy as sp
 
 from bnproof.theory.layer import batchnorm
-from bnproof.theory.layer.batchnorm import LINE, activations, normalise, project, r, t
+from bnproof.theory.layer.batchnorm import (
+    LINE,
+    activations,
+    bent,
+    chain,
+    normalise,
+    project,
+    r,
+    t,
+)
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space, Vector
 from bnproof.theory.symbols import (
-    FORM,
     eps,
     g1,
     gamma,
     gh,
-    gk,
     gy,
     h1,
     hk,
@@ -88,24 +95,6 @@ RADIAL = gamma * eps / s**2 * gy
 # The value of (Hess w)_k + grad_k, which vanishes for eps = 0 (Euler's relation).
 EULER = eps / s**2 * (grad_k + gamma**2 / s * PXHy_k - 2 * gamma / (m * s) * Xy_k * gy)
 
-_FORM = [("1", "1"), ("1", "yhat"), ("1", "h"), ("1", "k"), ("yhat", "yhat")]
-_FORM += [("yhat", "h"), ("yhat", "k"), ("h", "h"), ("h", "k"), ("k", "k")]
-_BENT = Space(
-    LINE.gram | {("g", "k"): gk},
-    {pair: FORM[pair] for pair in _FORM},
-)
-
-
-def _bent(u: Vector) -> Vector:
-    """The same vector in the space that also has the form H."""
-    return Vector(_BENT, u.parts)
-
-
-def chain(first_h: Vector, first_k: Vector, second: Vector) -> sp.Expr:
-    """Second derivative of the loss by the chain rule, from derivatives of yhat."""
-    own = gamma**2 * _bent(first_h).through(_bent(first_k))
-    return own + gamma * _BENT.vector("g").dot(_bent(second))
-
 
 @cache
 def scaled() -> tuple[Vector, Vector, Vector]:
@@ -119,7 +108,7 @@ def scaled() -> tuple[Vector, Vector, Vector]:
 def same_point_steps(d: Derivation) -> None:
     """Derive that at eps = 0 the layer ignores the length of w: yhat(cy) = yhat(y)."""
     batchnorm.define(d)
-    d.given("The unit is linear in its weights", r"y = Xw,\quad X(cw) = cy", "y = Xw, X(cw) = cy")
+    d.define("The unit is linear in its weights", r"y = Xw,\quad X(cw) = cy", "y = Xw, X(cw) = cy")
     d.vectors(
         "At eps = 0 mean and deviation of cy are c times those of y (c > 0), and c cancels",
         r"\mathrm{BN}(cy) = \frac{cy - c\mu\mathbf{1}}{c\sigma} = \hat y",
@@ -132,17 +121,23 @@ def same_point_steps(d: Derivation) -> None:
 def radial_steps(d: Derivation) -> None:
     """Derive ``<grad, w>`` for every eps."""
     batchnorm.gradient_steps(d)
-    d.given(
-        "The weight gradient is X'v, so against w it is the gradient at y against y",
-        r"\langle\nabla_w\hat{\mathcal L}, w\rangle = \langle X^\top v, w\rangle"
-        r" = \langle v, Xw\rangle = \langle v, y\rangle",
-        "<grad,w> = <X'v,w> = <v,Xw> = <v,y>",
+    d.define(
+        "The unit is y = Xw. Its weight gradient against u is the derivative of the loss along "
+        "w + tu, which moves y along Xu; for u = w that is y itself",
+        r"\langle\nabla_w\hat{\mathcal L}, w\rangle = \tfrac{d}{dt}L(z(y+ty))|_{t=0}",
+        "<grad,w> = d L(z(y + ty))/dt at t = 0",
     )
-    y = batchnorm.LOSS.vector("1") * mu + batchnorm.LOSS.vector("yhat") * s
+    y = activations(batchnorm.LOSS)
+    d.equal(
+        "By the gradient at y",
+        (r"\langle v, y\rangle", "<v,y>"),
+        batchnorm.gradient().dot(y),
+        RADIAL,
+    )
     d.value(
         nw,
-        "With y = mu 1 + s yhat, P1 = 0 and P yhat = (eps/s^2) yhat",
-        batchnorm.gradient().dot(y),
+        "and from the layer itself, along y = mu 1 + s yhat",
+        gamma * batchnorm.LOSS.vector("g").dot(batchnorm.first_along(y)),
         RADIAL,
     )
 
@@ -171,8 +166,9 @@ def gradient_entry_steps(d: Derivation) -> None:
         first_h,
         batchnorm.first().at({eps: 0}) / c,
     )
-    d.given(
-        "Entry k of the weight gradient is the derivative along h = X e_k; g is the same, as z is",
+    d.define(
+        "Entry k of the weight gradient is the derivative along w + t e_k, which moves y along "
+        "h = X e_k; g is the gradient at z, which is the same",
         r"\partial_k\hat{\mathcal L} = \gamma\,\langle g, D\hat y[Xe_k]\rangle",
         "grad_k = gamma <g, D yhat[X e_k]>",
     )
@@ -200,8 +196,10 @@ def hessian_entry_steps(d: Derivation) -> None:
         first_h,
         project(LINE.vector("h")) / (c * s),
     )
-    d.given(
-        "Chain rule along h = X e_k, k = X e_i; g and H are the same at cw, as z is",
+    batchnorm.chain_step(d)
+    d.define(
+        "Entry (k, i) of the weight Hessian is that line along h = X e_k, k = X e_i; g and H are "
+        "those at z, which is the same at cw",
         r"\partial_k\partial_i\hat{\mathcal L} = \gamma^2\, D\hat y[h]^\top H\, D\hat y[k]"
         r" + \gamma\langle g, D^2\hat y[h,k]\rangle",
         "Hess_ki = gamma^2 (D yhat[h])' H (D yhat[k]) + gamma <g, D2 yhat[h,k]>",
@@ -244,8 +242,9 @@ def euler_steps(d: Derivation) -> None:
         along_y,
         -(project(h) * kappa + yhat * (2 * (1 - kappa) / m * hy)) / s,
     )
-    d.given(
-        "Chain rule along h = X e_k and y = Xw",
+    batchnorm.chain_step(d)
+    d.define(
+        "Entry k of Hess w is that line along h = X e_k and y = Xw",
         r"\big(\nabla^2_w\hat{\mathcal L}\,w\big)_k = \gamma^2\, D\hat y[h]^\top H\, D\hat y[y]"
         r" + \gamma\langle g, D^2\hat y[h,y]\rangle,\quad "
         r"\partial_k\hat{\mathcal L} = \gamma\langle g, D\hat y[h]\rangle",
@@ -253,7 +252,7 @@ def euler_steps(d: Derivation) -> None:
         "grad_k = gamma <g, D yhat[h]>",
     )
     slope = gamma * g.dot(batchnorm.first())
-    across = _bent(project(h)).through(_bent(yhat))
+    across = bent(project(h)).through(bent(yhat))
     known = {grad_k: slope, PXHy_k: across, Xy_k: hy}
     for part, value in known.items():
         d.value(part, "", value)

@@ -71,7 +71,7 @@ MOMENTS = Space({("1", "1"): m, ("1", "y"): m * mu, ("y", "y"): m * (mu**2 + sig
 
 def slope_steps(d: Derivation) -> None:
     """Derive the gradient w of the power mean, centred or not, entry by entry."""
-    d.given(
+    d.define(
         "The group u in R^m, the argument x of the scale (c_S = 1: centred; c_S = 0: as the "
         "slides print it) and the normaliser",
         r"x = u - c_S\bar u\mathbf{1},\quad S = \Big(\tfrac1m\sum_{i=1}^m |x_i|^p\Big)^{1/p},\quad "
@@ -122,7 +122,7 @@ def second() -> Vector:
 
 def moment_steps(d: Derivation) -> None:
     """Record the printed layer, and express inner products of y by its mean and variance."""
-    d.given(
+    d.define(
         "As the slides print it: the numerator is centred, the scale is that of y itself",
         r"n = (y - \mu\mathbf{1})/S,\quad S = \Big(\tfrac1m\sum_{i=1}^m |y_i|^p\Big)^{1/p},\quad "
         r"\mu = \tfrac1m\langle\mathbf{1}, y\rangle,\quad \sigma^2 = \tfrac1m\|y-\mu\mathbf{1}\|^2",
@@ -134,6 +134,44 @@ def moment_steps(d: Derivation) -> None:
         (r"\tfrac1m\|y - \mu\mathbf{1}\|^2", "|y - mu 1|^2/m"),
         sp.expand((y - ones * mu).dot(y - ones * mu) / m),
         sigma**2,
+    )
+
+
+def define(d: Derivation) -> None:
+    """Define the groups of the normalisers."""
+    d.define(
+        "A group u in R^m: the features of one sample (LayerNorm, RMSNorm), some channels of one "
+        "sample (GroupNorm), one channel of one sample over space (InstanceNorm), the incoming "
+        "weights of one unit (WeightNorm). Groups share no entry, so each has its own Jacobian; "
+        "where a group lies in one sample, no other sample of the batch enters",
+        r"n = Au/S(u),\quad f = \nabla_n L,\quad v = \nabla_u L",
+        "n = Au/S(u), f = grad_n L, v = grad_u L",
+    )
+
+
+def scale_steps(d: Derivation) -> None:
+    """Derive the slope of a scale S = G(R), R the root mean square of x = Au."""
+    size = sp.Symbol("R", positive=True)
+    line = Space({("x", "x"): m * size**2, ("x", "h"): _number("<x,h>"), ("h", "h"): _number("h")})
+    x, moved = line.vector("x"), line.vector("x") + line.vector("h") * t
+    d.define(
+        "Each scale is a function of the root mean square R of x = Au, and w is its gradient",
+        r"S = G(R),\quad R^2 = \tfrac1m\|x\|^2,\quad \omega = G'(R)\,\tfrac{S}{R},\quad "
+        r"\theta = 1 - G'(R)\,\tfrac{R}{S}",
+        "S = G(R), R^2 = |x|^2/m, omega = G'(R) S/R, theta = 1 - G'(R) R/S",
+    )
+    d.equal(
+        "Along x + th it moves by <w,h> with w = G'(R) x/(m R) = (omega/m) x/S",
+        (r"\tfrac{d}{dt}R", "dR/dt"),
+        sp.diff(sp.sqrt(moved.dot(moved) / m), t).subs(t, 0),
+        _number("<x,h>") / (m * size),
+    )
+    slope = sp.Symbol("G'(R)", real=True)
+    d.equal(
+        "so that <w,u> = <w,x> = (1 - theta) S",
+        (r"\langle w,x\rangle", "<w,x>"),
+        (x * (slope / (m * size))).dot(x),
+        slope * size,
     )
 
 

@@ -40,15 +40,29 @@ OBLIQUE = Space(
 
 
 def oblique_steps(d: Derivation) -> None:
-    """Derive that ``Q = S Dn`` is an oblique projector for every p, and bounds on its norm."""
+    """Derive that ``Q = S Dn`` is an oblique projector for every p, and a bound on its norm."""
     n, w, h, r = (OBLIQUE.vector(name) for name in ("n", "w", "h", "r"))
 
     def project(u: Vector) -> Vector:
         return u - n * w.dot(u)
 
-    d.given(
-        "From here on x = u centred (c_S = 1): S n = x and <w,n> = mean(a_i n_i) = 1 "
-        "for every p, p = inf included. On centred h, Q = S Dn is h - <w,h> n",
+    size, power, sign = sp.symbols("|n_i| p sign(n_i)", positive=True)
+    d.define(
+        "From here on x = u centred (c_S = 1), so that S n = x, and a_i = sign(n_i)|n_i|^(p-1); "
+        "at p = inf a is m sign(n_j) at the largest entry, |n_j| = 1, and 0 elsewhere",
+        r"w_i = \tfrac1m(a_i - \bar a),\quad \tfrac1m\textstyle\sum_i|n_i|^p = 1",
+        "w_i = (a_i - mean(a))/m, sum_i |n_i|^p/m = 1",
+    )
+    d.equal(
+        "As n is centred, <w,n> = mean(a_i n_i), and the mean of these is 1",
+        ("a_in_i", "a_i n_i"),
+        (sign * size ** (power - 1) * sign * size).subs(sign**2, 1),
+        size**power,
+    )
+    d.define(
+        "On centred h, Q = S Dn is h - <w,h> n, by the derivative of n",
+        r"Qh = h - \langle w,h\rangle\,n,\quad \langle w,n\rangle = 1",
+        "Qh = h - <w,h> n, <w,n> = 1",
     )
     d.vectors(
         "Q is a projector for every p, not only for p = 2",
@@ -68,6 +82,10 @@ def oblique_steps(d: Derivation) -> None:
         sp.expand(_nn * w.dot(f) ** 2 + (_nn * _ww - 1) * r.dot(r)),
         shown=_nn * _number("<w,f>") ** 2 + (_nn * _ww - 1) * _number("|r|^2"),
     )
+
+
+def supremum_steps(d: Derivation) -> None:
+    """Say how large ``|Q|`` can be over centred activations: for p = 1, p = inf and between."""
     d.given(
         "So Q lengthens by at most |n||w|, and does so on an f in the plane of n and w with "
         "<w,f> = 0. It never lengthens, and is an orthogonal projector, iff w is parallel to n: "
@@ -134,10 +152,10 @@ def amplification_steps(d: Derivation) -> list[Term]:
     )
     n, w, f = (plane.vector(name) for name in ("n", "w", "f"))
     back = f - w * n.dot(f)
-    d.given(
-        "v = Q'f/S with Q'f = f - <n,f> w on centred f, and <w,n> = 1",
-        r"v = \tfrac1S\big(f - \langle n,f\rangle w\big),\quad \langle w,n\rangle = 1",
-        "v = (f - <n,f> w)/S, <w,n> = 1",
+    d.define(
+        "The gradient v at u is Q'f/S, as <v,h> = <f, Dn[h]> for every h",
+        r"v = \tfrac1S\big(f - \langle n,f\rangle w\big)",
+        "v = (f - <n,f> w)/S",
     )
     d.value(wn, "S scales with u", sp.Integer(1))
     d.value(

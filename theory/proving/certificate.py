@@ -121,6 +121,24 @@ class Certificate:
         used = sorted(self._own_symbols() & POSITIVE.keys(), key=str)
         return [POSITIVE[part] for part in used if POSITIVE[part].applies(self.domain)]
 
+    def assumptions(self) -> dict[str, sp.Basic]:
+        """Its rules as equations and its lemmas as inequalities, keyed by text.
+
+        Those of the proofs of its signs are included.
+        """
+        every = [self, *(one.certificate for one in self.positives())]
+        rules = {
+            f"{sym.text(symbol)} = {sym.text(value)}": sp.Eq(symbol, value, evaluate=False)
+            for one in every
+            for symbol, value in one.rules.items()
+        }
+        lemmas = {
+            lemma.name: sp.Le(0, lemma.expression, evaluate=False)
+            for one in every
+            for lemma in one.lemmas()
+        }
+        return rules | lemmas
+
     def symbols(self) -> set[sp.Symbol]:
         """Every symbol that occurs, and those that derived ones stand for."""
         signs = [one.certificate for one in self.positives() if one.certificate is not self]
@@ -147,6 +165,13 @@ class Certificate:
 
     def flaws(self) -> Iterator[str]:
         """Yield the flaws; there are none if the certificate proves its relation."""
+        ill = list(self.unfounded())
+        yield from ill
+        if not ill:
+            yield from self._differences()
+
+    def unfounded(self) -> Iterator[str]:
+        """Yield what is not established of its parts, whether or not they prove the relation."""
         if not isinstance(self.relation, sp.Eq | sp.LessThan):
             yield f"a proof is for = or <=, not {type(self.relation).__name__}"
             return
@@ -165,7 +190,6 @@ class Certificate:
                 yield (
                     f"it is not established that {sym.text(term.expr)} in the slack is not negative"
                 )
-        yield from self._differences()
         for sign in self.positives():
             if sign.certificate is not self:
                 yield from _unproved(sign)
@@ -182,7 +206,7 @@ class Certificate:
 
     def _differences(self) -> Iterator[str]:
         residual = self.residual()
-        for values in _points(residual.free_symbols):
+        for values in points(residual.free_symbols):
             value = residual.xreplace(values)
             if not _vanishes(value):
                 found = sym.text(sp.N(value, 3))
@@ -242,7 +266,7 @@ def _bent(expr: sp.Basic) -> set[sp.Basic]:
     return found
 
 
-def _points(symbols: set[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Rational]]:
+def points(symbols: set[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Rational]]:
     """Random rational points that satisfy the assumptions, with eps below s^2.
 
     A nonzero rational function of degree d vanishes at one of them with probability at most

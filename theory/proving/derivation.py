@@ -7,13 +7,19 @@ from typing import Final
 
 import sympy as sp
 
+from bnproof.theory import symbols as sym
 from bnproof.theory.proving.certificate import Certificate, Term
 from bnproof.theory.proving.gram import Vector
 from bnproof.theory.proving.lemmas import LEMMAS
 from bnproof.theory.symbols import latex, text
 
 # Label of each kind of step; steps that SymPy checks need none.
-KINDS: Final = {"checked": "", "given": "stated", "cited": "cited from elsewhere"}
+KINDS: Final = {
+    "checked": "",
+    "given": "stated",
+    "cited": "cited from elsewhere",
+    "defined": "definition",
+}
 
 
 class ProofError(Exception):
@@ -56,8 +62,15 @@ class DerivationResult:
     rests_on: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
-        """How many steps SymPy checked, how many are stated in words, how many are cited."""
+        """How many steps there are of each of `KINDS`."""
         return {kind: sum(step.kind == kind for step in self.steps) for kind in KINDS}
+
+    def gap(self) -> str:
+        """The first step that is only stated, and nothing if there is none."""
+        for number, step in enumerate(self.steps, start=1):
+            if step.kind == "given":
+                return f"step {number} is only stated: {step.words}"
+        return ""
 
 
 @dataclass
@@ -79,8 +92,17 @@ class Derivation:
         return MappingProxyType(self._values)
 
     def given(self, words: str, tex: str = "", plain: str = "") -> None:
-        """Record a definition or an argument in words, which SymPy does not check."""
+        """Record an argument in words, which nothing checks: with such a step nothing is proved."""
         self.steps.append(Step(words, tex, plain or tex, kind="given"))
+
+    def define(self, words: str, tex: str, plain: str) -> None:
+        """Record what a symbol of the derivation stands for, or what a step takes as its object.
+
+        A definition says nothing that could be false: what follows from it is another step.  Only
+        `bnproof.theory` defines; a claim's own words are stated, whatever its author calls them.
+        """
+        kind = "defined" if sym.ours(sym._caller()) else "given"
+        self.steps.append(Step(words, tex, plain, kind=kind))
 
     def cite(self, words: str, theorem: str, tex: str = "") -> None:
         """Use a theorem proved elsewhere, listed in `DerivationResult.rests_on`."""
@@ -167,6 +189,11 @@ def certify(proof: DerivationResult, relation: sp.Basic, domain: sp.Basic = sp.t
     used = bare.symbols()
     rules = {symbol: value for symbol, value in proof.values.items() if symbol in used}
     return replace(bare, rules=rules)
+
+
+def flaw(proof: DerivationResult, certificate: Certificate) -> str:
+    """Why a derivation and its certificate prove nothing; empty if they prove the relation."""
+    return certificate.flaw() or proof.gap()
 
 
 def proves(proof: DerivationResult, relation: sp.Basic, domain: sp.Basic = sp.true) -> bool:

@@ -72,20 +72,22 @@ _WEIGHT: Final[sp.Expr] = sp.sin(phi) * sp.sin((M + 1) * phi) / sp.sin(M * phi)
 
 def moment_steps(d: Derivation) -> None:
     """Derive E x**k for real k > -1/(M+1), by an integral over the real axis."""
-    d.given(
-        "For 0 < k < 1 integrate x^k rho = x^(k-1) Im u/pi by parts along u(phi); at both ends "
-        "x^k Im u is 0",
-        r"\int x^k\rho_M\,dx = -\frac{1}{\pi k}\,\mathrm{Im}\int x^k\,du,"
-        r"\quad x^k = u^{(M+1)k}(u-1)^{-k}",
-        "int x^k rho dx = -Im(int x^k du)/(pi k), x^k = u^((M+1)k) (u-1)^(-k)",
-    )
+    law.loop_steps(d, k)
     d.cite(
-        "x^k is analytic above the real axis, so that the path from 0 to (M+1)/M may be laid along "
-        "it; on (0, 1) the argument of u - 1 is pi, beyond 1 all is real",
+        "Take 0 < k < 1. x^k is analytic above the real axis, so that the path from 0 to (M+1)/M "
+        "may be laid along it; on (0, 1) the argument of u - 1 is pi, beyond 1 all is real",
         law.RESIDUES,
-        r"\int x^k\rho_M\,dx = \frac{\sin\pi k}{\pi k}\int_0^1u^{(M+1)k}(1-u)^{-k}\,du",
+        r"\int x^k\rho_M\,dx = -\frac{\mathrm{Im}\,e^{-i\pi k}}{\pi k}"
+        r"\int_0^1u^{(M+1)k}(1-u)^{-k}\,du",
     )
-    d.cite("which is a beta integral, a = (M+1)k+1 and b = 1-k", EULER)
+    order = sp.Symbol("k", real=True)
+    d.equal(
+        "Here",
+        (r"-\mathrm{Im}\,e^{-i\pi k}", "-Im e^(-i pi k)"),
+        -sp.im(sp.exp(-sp.I * sp.pi * order)),
+        sp.sin(sp.pi * order),
+    )
+    d.cite("and the integral is a beta integral, a = (M+1)k+1 and b = 1-k", EULER)
     reflected = sp.pi * k / (sp.sin(sp.pi * k) * sp.gamma(1 + k))
     d.equal(
         "Euler's reflection gives",
@@ -137,7 +139,7 @@ def moment_steps(d: Derivation) -> None:
 def log_moment_steps(d: Derivation) -> None:
     """Derive mean and variance of log x, the first two derivatives of log E x**k at k = 0."""
     moment_steps(d)
-    d.given(
+    d.define(
         "Cumulants of log x are its derivatives at k = 0",
         r"\kappa_j = \frac{d^j}{dk^j}\log\int x^k\rho_M\,dx\Big|_{k=0}",
         "kappa_j = (d/dk)^j log E x^k at k = 0",
@@ -147,7 +149,6 @@ def log_moment_steps(d: Derivation) -> None:
         log_variance,
         "The second",
         sp.diff(_CUMULANTS, k, 2).subs(k, 0),
-        sp.pi * (M**2 / sp.pi + M * sp.pi / 3),
         M**2 + M * sp.pi**2 / 3,
     )
 
@@ -164,16 +165,48 @@ def entropy_steps(d: Derivation) -> None:
     for words, end in (("w vanishes at the right end", 0), ("and at x = 0", sp.pi / (M + 1))):
         d.equal(words, ("w", "w"), sp.limit(_WEIGHT, phi, 0) if end == 0 else
                 _WEIGHT.subs(phi, end), sp.Integer(0))  # fmt: skip
-    d.given(
-        "so that the integral of log(w) dw = d(w log w - w) is 0, and what is left of E log w is",
-        r"\mathbb{E}\log w = \frac{M+1}{\pi}\int_0^{\pi/(M+1)}"
-        r"\bigl(\log\sin\varphi+\log\sin((M+1)\varphi)-\log\sin(M\varphi)\bigr)\,d\varphi",
-        "E log w = (M+1)/pi int (log sin phi + log sin((M+1)phi) - log sin(M phi)) dphi",
+    w = sp.Symbol("w", positive=True)
+    d.equal(
+        "The integral of log(w) dw is w log w - w",
+        (r"\tfrac{d}{dw}(w\log w - w)", "d(w log w - w)/dw"),
+        sp.diff(w * sp.log(w) - w, w),
+        sp.log(w),
     )
-    d.given(
-        "The definition of Clausen's function, odd and of period 2 pi",
-        r"\int_0^a\log\sin y\,dy = -a\log2-\tfrac12\mathrm{Cl}_2(2a)",
-        "int_0^a log sin y dy = -a log 2 - Cl_2(2a)/2",
+    d.equal(
+        "which is 0 at both ends, where w is 0",
+        (r"\lim_{w\to0}(w\log w - w)", "lim w log w - w"),
+        sp.limit(w * sp.log(w) - w, w, 0),
+        sp.Integer(0),
+    )
+    sines = [sp.Symbol(f"sin({angle})", positive=True) for angle in ("phi", "(M+1)phi", "M phi")]
+    d.define(
+        "E log w is its integral over F, where dF = (M dw - (M+1) dphi)/pi; of the part with dw "
+        "nothing is left",
+        r"\mathbb{E}\log w = \frac{M+1}{\pi}\int_0^{\pi/(M+1)}\log w\,d\varphi",
+        "E log w = (M+1)/pi int_0^(pi/(M+1)) log w dphi",
+    )
+    d.equal(
+        "Its logarithm is a sum of three",
+        (r"\log w", "log w"),
+        sp.expand_log(sp.log(sines[0] * sines[1] / sines[2])),
+        sp.log(sines[0]) + sp.log(sines[1]) - sp.log(sines[2]),
+    )
+    d.define(
+        "Clausen's function, odd and of period 2 pi",
+        r"\mathrm{Cl}_2(a) = -\int_0^a\log\big|2\sin\tfrac y2\big|\,dy",
+        "Cl_2(a) = -int_0^a log |2 sin(y/2)| dy",
+    )
+    a = sp.Symbol("a", positive=True)
+    sine = sp.Symbol("sin(a)", positive=True)
+    d.equal(
+        "so that the integral of log sin y from 0 to a is -a log 2 - Cl_2(2a)/2: its derivative",
+        (
+            r"\tfrac{d}{da}\big(-a\log2 - \tfrac12\mathrm{Cl}_2(2a)\big)",
+            "d(-a log 2 - Cl_2(2a)/2)/da",
+        ),
+        sp.diff(-a * sp.log(2), a) + sp.expand_log(sp.log(2 * sine)),
+        sp.log(sine),
+        shown=sp.log(sp.sin(a)),
     )
     end = sp.pi / (M + 1)
 
@@ -202,7 +235,7 @@ def origin_steps(d: Derivation) -> None:
     delta = sp.Symbol("delta", positive=True)
     end = sp.Symbol("alpha", positive=True)
     law.parametrisation_steps(d)
-    d.given(
+    d.define(
         "Near x = 0 put phi = alpha - delta/(M+1), alpha = pi/(M+1), delta -> 0",
         r"\varphi = \frac{\pi-\delta}{M+1}",
         "phi = (pi - delta)/(M+1)",

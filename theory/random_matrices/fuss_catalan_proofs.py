@@ -21,6 +21,14 @@ MARCHENKO_PASTUR: Final = (
     "S-transform is 1/(1+z)"
 )
 RESIDUES: Final = "A. L. Cauchy (1825): the residue theorem"
+INVERSION: Final = (
+    "J. L. Lagrange (1770): if B = 1 + w f(B), the coefficient of w^j in B is 1/j times that of "
+    "b^(j-1) in f(1+b)^j"
+)
+DETERMINED: Final = (
+    "F. Hausdorff (1921): a law on a bounded interval is determined by its moments, and laws on "
+    "it converge if their moments do"
+)
 
 # Quantities that the claims are about.
 real = symbol("M (real)", "M", "any real number in place of the number of factors", positive=True)
@@ -89,8 +97,9 @@ def equation_steps(d: Derivation) -> None:
     d.cite("One factor", MARCHENKO_PASTUR, r"S_1(z) = \frac{1}{1+z}")
     transform = (1 + z) ** (-M)
     d.equal("M factors", ("S(z)", "S(z)"), (1 / (1 + z)) ** M, transform)
-    d.given(
-        "psi(w) = B(w) - 1 = sum of w^k times moment k is inverse to w(z) = z S(z)/(1+z)",
+    d.define(
+        "The S-transform is defined by the inverse function w of psi(w) = B(w) - 1, the sum of "
+        "w^k times moment k",
         r"w(\psi) = \frac{\psi}{1+\psi}\,S(\psi)",
         "w(psi) = psi/(1+psi) S(psi)",
     )
@@ -101,15 +110,15 @@ def equation_steps(d: Derivation) -> None:
 
 def parametrisation_steps(d: Derivation) -> None:
     """Derive x and density (5) in terms of u, a complex root of u = 1 + u**(M+1)/x."""
-    d.given(
-        "Take u as below, 0 < phi < pi/(M+1): both sines are positive, so 0 < arg u < pi",
+    d.define(
+        "For 0 < phi < pi/(M+1), where phi, M phi and (M+1)phi lie between 0 and pi, let",
         r"u = e^{i\varphi}\,\frac{\sin((M+1)\varphi)}{\sin(M\varphi)}",
         "u = e^(i phi) sin((M+1)phi)/sin(M phi)",
     )
     shifted = sp.exp(sp.I * (M + 1) * phi) * _SIN / _SIN_M
     _same(d, "Then", ("u - 1", "u - 1"), ROOT - 1, shifted)
-    d.given(
-        "u = 1 + u^(M+1)/x defines x, which turns out real",
+    d.define(
+        "and let x be the number for which u = 1 + u^(M+1)/x",
         r"x = \frac{u^{M+1}}{u-1}",
         "x = u^(M+1)/(u-1)",
     )
@@ -125,24 +134,70 @@ def parametrisation_steps(d: Derivation) -> None:
     )
 
 
-def density_steps(d: Derivation) -> None:
-    """Derive the root that the generating function takes on the support, and the density."""
-    parametrisation_steps(d)
-    d.equal(
-        "Two roots of B = 1 + B^(M+1)/x meet where dx/dB = 0",
-        (r"\frac{d\log x}{dB}", "d log x/dB"),
-        sp.diff((M + 1) * sp.log(_B) - sp.log(_B - 1), _B),
-        (M * _B - M - 1) / (_B * (_B - 1)),
+def loop_steps(d: Derivation, order: sp.Symbol) -> None:
+    """Derive the moments of (5) as integrals over the path of u, by parts."""
+    moved, height = (sp.Function(name)(phi) for name in ("x", "v"))
+    d.define(
+        "The moment of order k is the integral of x^k rho = x^(k-1) Im u/pi over x",
+        r"\int x^k\rho\,dx = \tfrac1\pi\int x^{k-1}\,\mathrm{Im}\,u\,dx",
+        "int x^k rho dx = int x^(k-1) Im u dx/pi",
     )
-    d.given(
-        "that is at x = 0 and at the right end, B = (M+1)/M, only.  Above the right end B is the "
-        "root between 1 and (M+1)/M; there it meets u (phi = 0), so that on the support B is u or "
-        "its conjugate.  G = B/x maps the upper half-plane to the lower: B(x+i0) is the conjugate "
-        "of u, and the density -Im G/pi is positive; it is (5)",
-        r"\rho_M(x) = -\tfrac1\pi\,\mathrm{Im}\,G(x+i0) = \frac{\mathrm{Im}\,u}{\pi x}",
-        "rho = -Im G(x+i0)/pi = Im u/(pi x)",
+    d.equal(
+        "By parts, with v = Im u: up to the ends it is -Im(int x^k du)/(pi k)",
+        (r"\tfrac{d}{d\varphi}(x^kv) - x^kv'", "d(x^k v)/dphi - x^k v'"),
+        sp.diff(moved**order * height, phi) - moved**order * sp.diff(height, phi),
+        order * moved ** (order - 1) * height * sp.diff(moved, phi),
+    )
+    weight = _SIN_M1 * _SIN / _SIN_M
+    for words, value in (
+        ("At the right end Im u is 0", sp.limit(weight, phi, 0)),
+        ("and at x = 0, for k > 0, x^k Im u as well", weight.subs(phi, sp.pi / (M + 1))),
+    ):
+        d.equal(words, (r"\mathrm{Im}\,u", "Im u"), value, sp.Integer(0))
+
+
+def density_steps(d: Derivation) -> None:
+    """Derive the density: (5) has the moments that the equation of B prescribes."""
+    parametrisation_steps(d)
+    j = sp.Symbol("j", integer=True, positive=True)
+    d.cite(
+        "The equation B = 1 + w B^(M+1) determines all moments, the coefficients of B",
+        INVERSION,
+        r"m_j = \tfrac1j\tbinom{(M+1)j}{j-1}",
+    )
+    loop_steps(d, j)
+    d.cite(
+        "With its mirror image the path of u is a loop around u = 1, where x^j has a pole of order "
+        "j: the moment is 1/j times the residue, the derivative of order j - 1 of u^((M+1)j) at 1 "
+        "over (j-1)!",
+        RESIDUES,
+        r"\int x^j\rho\,dx = \frac{1}{j!}\,\frac{d^{j-1}}{du^{j-1}}u^{(M+1)j}\Big|_{u=1}",
+    )
+    derivative = (sp.ff((M + 1) * j, j - 1) / sp.factorial(j)).rewrite(sp.gamma)
+    prescribed = (sp.binomial((M + 1) * j, j - 1) / j).rewrite(sp.gamma)
+    d.equal(
+        "These are the moments m_j, for every j",
+        (r"\int x^j\rho\,dx\,/\,m_j", "int x^j rho dx / m_j"),
+        sp.gammasimp(derivative / prescribed),
+        sp.Integer(1),
+    )
+    d.cite(
+        "So the limiting law is (5), on the interval from 0 to the right end; of the roots of the "
+        "equation none need be chosen",
+        DETERMINED,
+        r"\rho_M(x) = \frac{\mathrm{Im}\,u}{\pi x}",
     )
     d.value(rho, "", DENSITY.subs(x, POINT))
+
+
+def define_angles(d: Derivation) -> None:
+    """Define the range of phi for a real number M of factors."""
+    d.define(
+        "For real M > 0 let phi run from 0 to pi/(M+1): phi, M phi and (M+1)phi lie between 0 and "
+        "pi, where sines are positive",
+        r"0 < \varphi,\ M\varphi,\ (M+1)\varphi < \pi",
+        "0 < phi, M phi, (M+1)phi < pi",
+    )
 
 
 def slope_steps(d: Derivation, factors: sp.Symbol = M) -> None:
@@ -161,7 +216,7 @@ def slope_steps(d: Derivation, factors: sp.Symbol = M) -> None:
 def mass_steps(d: Derivation, factors: sp.Symbol = M) -> None:
     """Check that (5) is the derivative of a distribution function that runs from 0 to 1."""
     cdf = CDF.subs(M, factors)
-    d.given("Distribution function", f"F = {latex(cdf)}", f"F = {text(cdf)}")
+    d.define("Let F be the function", f"F = {latex(cdf)}", f"F = {text(cdf)}")
     _same(
         d,
         "dF/dphi = rho dx/dphi",
@@ -175,33 +230,27 @@ def mass_steps(d: Derivation, factors: sp.Symbol = M) -> None:
     d.equal("At the right end", (r"F(x_{\max})", "F(x_max)"), right, sp.Integer(1))
 
 
-def integral_steps(d: Derivation) -> None:
-    """Derive the distribution function as an integral of (5) along the path of u."""
+def cdf_steps(d: Derivation) -> None:
+    """Derive the distribution function: the antiderivative of (5) that is 0 at x = 0."""
     parametrisation_steps(d)
-    d.equal(
-        "rho dx = Im u d(log x)/pi, and along the path",
-        (r"u\,\frac{d\log x}{du}", "u d log x/du"),
-        _B * sp.diff((M + 1) * sp.log(_B) - sp.log(_B - 1), _B),
-        M - 1 / (_B - 1),
+    d.define(
+        "F is the integral of (5) from 0 to x: the one function with F(0) = 0 and",
+        r"\frac{dF}{d\varphi} = \rho\,\frac{dx}{d\varphi}",
+        "dF/dphi = rho dx/dphi",
     )
-    d.given(
-        "so that rho dx is the differential of Im(M u - log(u-1))/pi; as phi -> 0, the right end, "
-        "u tends to (M+1)/M with argument 0 of u - 1: there the imaginary part is 0 and F is 1",
-        r"F_M(x) = 1 + \tfrac1\pi\,\mathrm{Im}\,(M u - \log(u-1))",
-        "F(x) = 1 + Im(M u - log(u-1))/pi",
-    )
+    mass_steps(d)
     conjugate = ROOT.subs(sp.exp(sp.I * phi), sp.exp(-sp.I * phi))
     imaginary = _SIN_M1 * _SIN / _SIN_M
     _same(
         d,
-        "Here",
+        "In terms of u",
         (r"\mathrm{Im}\,u", "Im u"),
         (ROOT - conjugate) / (2 * sp.I),
         imaginary,
     )
     d.value(
         law_cdf,
-        "and u - 1 is e^(i(M+1)phi) times a positive number, of argument (M+1)phi < pi",
+        "and u - 1 is e^(i(M+1)phi) times a positive number, so that F = 1 + Im(M u - log(u-1))/pi",
         1 + (M * imaginary - (M + 1) * phi) / sp.pi,
         CDF,
     )
@@ -210,8 +259,9 @@ def integral_steps(d: Derivation) -> None:
 def draw_steps(d: Derivation) -> None:
     """Derive the distribution of W**M x(U) for W and U independent and uniform."""
     slope_steps(d)
-    d.given(
-        "Given U = t the probability is 1 if x(t) <= x, that is t >= (M+1)phi, else (x/x(t))^(1/M)",
+    d.define(
+        "W is at most (x/x(t))^(1/M) with this probability, or 1 if x(t) <= x, that is t >= "
+        "(M+1)phi; the mean over t is the probability of W^M x(U) <= x",
         r"\mathbb{P} = \frac{\pi-(M+1)\varphi}{\pi}"
         r"+\frac{x^{1/M}}{\pi}\int_0^{(M+1)\varphi}x(t)^{-1/M}\,dt",
         "P = (pi-(M+1)phi)/pi + x^(1/M)/pi int_0^((M+1)phi) x(t)^(-1/M) dt",
@@ -235,14 +285,13 @@ def draw_steps(d: Derivation) -> None:
 
 def moment_steps(d: Derivation) -> None:
     """Derive first and second moment of (5) for symbolic M by residues."""
-    d.given(
-        "Integrate x^k rho = x^(k-1) Im u/pi by parts along u(phi), with x = u^(M+1)/(u-1); with "
-        "its mirror image the path is a closed loop around u = 1",
-        r"\int x^k\rho\,dx = \frac1k\,\mathrm{Res}_{u=1}\frac{u^{(M+1)k}}{(u-1)^k}"
-        r" = \frac{1}{k!}\,\frac{d^{k-1}}{du^{k-1}}u^{(M+1)k}\Big|_{u=1}",
-        "int x^k rho dx = (1/k!) (d/du)^(k-1) u^((M+1)k) at u = 1",
+    loop_steps(d, sp.Symbol("k", integer=True, positive=True))
+    d.cite(
+        "With its mirror image the path of u is a loop around u = 1: the moment is 1/k times the "
+        "residue of x^k = u^((M+1)k)/(u-1)^k",
+        RESIDUES,
+        r"\int x^k\rho\,dx = \frac{1}{k!}\,\frac{d^{k-1}}{du^{k-1}}u^{(M+1)k}\Big|_{u=1}",
     )
-    d.cite("The loop integral is 2 pi i times the residue", RESIDUES)
     for moment, order, value in ((law_first, 1, sp.Integer(1)), (law_second, 2, M + 1)):
         derived = sp.diff(_B ** ((M + 1) * order), _B, order - 1).subs(_B, 1)
         d.value(moment, f"k = {order}", derived / sp.factorial(order), value)

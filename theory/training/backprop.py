@@ -63,7 +63,7 @@ def _pick(total: sp.Sum) -> sp.Expr:
 
 def softmax_steps(d: Derivation) -> None:
     """Derive that the gradient at the logits is softmax minus one-hot."""
-    d.given(
+    d.define(
         "Cross-entropy of an image of class c with logits O_1, ..., O_n (its index b left out)",
         r"L = \log Z - O_c,\quad Z = \sum_{j=1}^{n} e^{O_j}",
         "L = log Z - O_c, Z = sum_j exp(O_j)",
@@ -87,7 +87,7 @@ def sign_steps(d: Derivation) -> None:
     """Derive that the entry of the true class is negative and all others are positive."""
     own, rest, other = sp.symbols("e_c rest e_j", positive=True)
     at_true, at_other = -rest / (own + rest), other / (own + rest)
-    d.given(
+    d.define(
         "Let e_j = exp(O_j) > 0 and rest the sum of all e_j but e_c, positive as n > 1",
         r"Z = e_c + \mathrm{rest}",
         "Z = e_c + rest",
@@ -135,7 +135,7 @@ def convolution_steps(d: Derivation) -> None:
     image, kernel, back = (sp.IndexedBase(name, real=True) for name in ("I", "K", "G"))
     window = ((v, -radius, radius), (u, -radius, radius), (channel, 1, inputs))
     output = sp.Sum(image[b, channel, x + u, y + v] * kernel[c, channel, u, v], *window)
-    d.given(
+    d.define(
         "Definition (3): a cross-correlation; outside the image I has a padding value, such as 0, "
         "and S is the square of radius rho (1 in S3)",
         r"O_{b,c,x,y} = \sum_{c'}\sum_{x',y'\in S} I_{b,c',x+x',y+y'}K_{c,c',x',y'}",

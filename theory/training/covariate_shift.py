@@ -8,6 +8,7 @@ import sympy as sp
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.proving.gram import Space
 from bnproof.theory.symbols import symbol
+from bnproof.theory.training.smoothness import mixed
 
 shift = symbol("|G-G'|", r"\|G-G'\|", "internal covariate shift of a layer", nonnegative=True)
 cosine = symbol("cos(G,G')", r"\cos(G,G')", "cosine between the two gradients of the definition")
@@ -32,7 +33,7 @@ GRADIENTS = Space({("G", "G"): usual**2, ("G'", "G'"): shifted**2, ("G", "G'"): 
 def shift_steps(d: Derivation) -> None:
     """Derive the squared distance in terms of lengths and cosine."""
     before, after = GRADIENTS.vector("G"), GRADIENTS.vector("G'")
-    d.given(
+    d.define(
         "Definition, G and G' taken on the same batch, and the cosine",
         r"G = \nabla_{W_i}\mathcal L(W^{(t)}),\quad G' = \nabla_{W_i}\mathcal L("
         r"W_1^{(t+1)},\ldots,W_{i-1}^{(t+1)},W_i^{(t)},\ldots,W_k^{(t)}),\quad "
@@ -59,11 +60,17 @@ def shift_steps(d: Derivation) -> None:
 
 def first_layer_steps(d: Derivation) -> None:
     """Derive that the first layer has no shift, as no layer precedes it."""
-    gradient = GRADIENTS.vector("G")
-    d.given(
-        "For i = 1 the list of updated layers is empty, so G' is taken at the same point as G",
-        r"G_1' = \nabla_{W_1}\mathcal L(W_1^{(t)},\ldots,W_k^{(t)}) = G_1",
-        "G_1' = grad_1 L(W_1(t), ..., W_k(t)) = G_1",
+    before, after = sp.symbols("W_1 W_2 W_3"), sp.symbols("W_1' W_2' W_3'")
+    gradient = sp.Function("G_1")
+    d.define(
+        "G' of layer i is the gradient where the layers before it are updated, which for i = 1 is "
+        "none of them",
+        r"G_1' = \nabla_{W_1}\mathcal L(W_1^{(t)},\ldots,W_k^{(t)})",
+        "G_1' = grad_1 L(W_1(t), ..., W_k(t))",
     )
-    change = gradient - gradient
-    d.value(first_shift, "Their distance", sp.sqrt(change.dot(change)), sp.Integer(0))
+    d.value(
+        first_shift,
+        "Both gradients are taken at the same point",
+        sp.Abs(gradient(*mixed(before, after, 1)) - gradient(*before)),
+        sp.Integer(0),
+    )

@@ -47,50 +47,47 @@ INDEPENDENT = lemmas.extreme(
     "The independent coupling is no better than the best one", apart - distance
 )
 
-CENTRED = Space(
+_mean_p, _mean_q, _cross = (
+    sp.Symbol(name, real=True) for name in ("|mu_P|^2", "|mu_Q|^2", "<mu_P,mu_Q>")
+)
+# Inner products E<a,b>: independence makes E<x,y> that of the means.
+MOMENTS = Space(
     {
-        ("x", "x"): spread_p,
-        ("y", "y"): spread_q,
-        ("mu", "mu"): gap,
-        ("x", "y"): sp.Integer(0),
-        ("x", "mu"): sp.Integer(0),
-        ("y", "mu"): sp.Integer(0),
+        ("x", "x"): spread_p + _mean_p,
+        ("y", "y"): spread_q + _mean_q,
+        ("x", "y"): _cross,
     }
 )
 
 
 def bound_steps(d: Derivation) -> None:
     """Derive |mu_P-mu_Q|^2 from the mean square E|x-y|^2 of the independent coupling."""
-    d.given(
-        "Independent x and y are one coupling, so their mean distance is at least the minimum",
-        r"\mathbb E\|x-y\| \ge W_1(P,Q)",
-        "E|x-y| >= W_1(P,Q)",
+    d.define(
+        "Let x ~ P and y ~ Q be independent: one coupling. The sums of the variances are",
+        r"\operatorname{tr}\Sigma_P = \mathbb E\|x\|^2 - \|\mu_P\|^2,\quad "
+        r"\mathbb E\langle x,y\rangle = \langle\mu_P,\mu_Q\rangle",
+        "tr Sigma_P = E|x|^2 - |mu_P|^2, E<x,y> = <mu_P,mu_Q>",
     )
-    x, y, mu = (CENTRED.vector(name) for name in ("x", "y", "mu"))
-    d.given(
-        "Inner product E<a,b>: x - mu_P, y - mu_Q and the constant mu_P - mu_Q are orthogonal, "
-        "because x and y are independent and centred",
-        r"x - y = (x-\mu_P) - (y-\mu_Q) + (\mu_P-\mu_Q)",
-        "x - y = (x-mu_P) - (y-mu_Q) + (mu_P-mu_Q)",
-    )
-    step = x - y + mu
+    x, y = (MOMENTS.vector(name) for name in ("x", "y"))
+    means = _mean_p - 2 * _cross + _mean_q
     d.equal(
         "Expand the square",
         (r"\mathbb E\|x-y\|^2", "E|x-y|^2"),
-        step.dot(step),
-        gap + spread_p + spread_q,
+        (x - y).dot(x - y),
+        means + spread_p + spread_q,
+        shown=gap + spread_p + spread_q,
     )
-    d.given(
-        "A mean square is the squared mean plus the variance",
-        r"\mathbb E\|x-y\|^2 = (\mathbb E\|x-y\|)^2 + \operatorname{Var}\|x-y\|",
-        "E|x-y|^2 = (E|x-y|)^2 + Var|x-y|",
+    d.define(
+        "The variance of the distance",
+        r"\operatorname{Var}\|x-y\| = \mathbb E\|x-y\|^2 - (\mathbb E\|x-y\|)^2",
+        "Var|x-y| = E|x-y|^2 - (E|x-y|)^2",
     )
-    square = apart**2 + variance
+    (solved,) = sp.solve(gap + spread_p + spread_q - apart**2 - variance, gap)
     d.value(
         gap,
-        "Both together",
-        square - (step.dot(step) - gap),
-        square - spread_p - spread_q,
+        "Both are E|x-y|^2; solve for the squared distance of the means",
+        solved,
+        apart**2 + variance - spread_p - spread_q,
     )
 
 

@@ -143,12 +143,20 @@ SAME: Final = ExactCase("A = diag(2, 1) and A' = diag(6, 3)", same_condition)
 
 def step_steps(d: Derivation) -> None:
     """Derive the factor of each error component in a step, in the singular basis."""
-    d.given(
+    d.define(
         "A = U diag(sigma_i) V'; x* solves A'(Ax - y) = 0; error e = V'(x - x*); then "
         "f(x) - f(x*) = sum_i (sigma_i e_i)^2/2",
         r"f(x) = \tfrac12\|Ax-y\|^2 = f(x^*) + \tfrac12\sum_i\sigma_i^2e_i^2,\quad "
         r"\kappa = \sigma_{\max}/\sigma_{\min}",
         "f(x) = |Ax - y|^2/2 = f(x*) + sum_i sigma_i^2 e_i^2/2, cond = sigma_max/sigma_min",
+    )
+    pair = Space({("a", "a"): sp.Symbol("|Ae|^2"), ("r", "r"): sp.Symbol("|r|^2"), ("a", "r"): 0})
+    image, rest = pair.vector("a"), pair.vector("r")
+    d.equal(
+        "With r = Ax* - y, orthogonal to every A(x - x*), the square splits",
+        (r"\|A(x-x^*) + r\|^2", "|A(x - x*) + r|^2"),
+        (image + rest).dot(image + rest),
+        image.dot(image) + rest.dot(rest),
     )
     gradient = sp.diff(_s**2 * _e**2 / 2, _e)
     d.equal(
@@ -171,8 +179,26 @@ def factor_steps(d: Derivation) -> None:
     top, low = largest**2, smallest**2
     falling, rising = 1 - _alpha * low, _alpha * top - 1
     value = (top - low) / (top + low)
-    d.given(
-        "The worst factor is the larger of two lines in alpha: no other sigma_i exceeds both",
+    d.equal(
+        "Of 1 - alpha sigma_i^2 that of the smallest singular value is the largest",
+        (
+            r"(1-\alpha\sigma_{\min}^2) - (1-\alpha\sigma_i^2)",
+            "(1 - alpha sigma_min^2) - (1 - alpha sigma_i^2)",
+        ),
+        falling - (1 - _alpha * _s**2),
+        _alpha * (_s - smallest) * (_s + smallest),
+    )
+    d.equal(
+        "and of alpha sigma_i^2 - 1 that of the largest",
+        (
+            r"(\alpha\sigma_{\max}^2-1) - (\alpha\sigma_i^2-1)",
+            "(alpha sigma_max^2 - 1) - (alpha sigma_i^2 - 1)",
+        ),
+        rising - (_alpha * _s**2 - 1),
+        _alpha * (largest - _s) * (largest + _s),
+    )
+    d.define(
+        "Hence the worst factor is the larger of two lines in alpha",
         r"\max_i|1-\alpha\sigma_i^2| = \max(1-\alpha\sigma_{\min}^2,\ \alpha\sigma_{\max}^2-1)",
         "max_i |1 - alpha sigma_i^2| = max(1 - alpha sigma_min^2, alpha sigma_max^2 - 1)",
     )
@@ -255,7 +281,7 @@ def scaling_steps(d: Derivation) -> None:
     space = Space({("1", "1"): m, ("1", "x"): m * mu, ("x", "x"): m * (mu**2 + sigma**2)})
     ones, raw = space.vector("1"), space.vector("x")
     scaled = (raw - ones * mu) / sigma
-    d.given(
+    d.define(
         "Feature scaling: subtract the mean of feature i, divide by its standard deviation",
         r"u_i = (x_i - \mu_i\mathbf{1})/\sigma_i",
         "u_i = (x_i - mu_i 1)/sigma_i",
@@ -276,7 +302,7 @@ def scaling_steps(d: Derivation) -> None:
         | {("t", "t"): rest[0], ("k", "t"): rest[1], ("i", "t"): rest[2]}
     )
     fit = pair.vector("k") * w + pair.vector("i") * v - pair.vector("t")
-    d.given(
+    d.define(
         "Squared loss of a linear model, with all other weights absorbed in the target t; the "
         "correlation of two features is the mean product of the scaled ones",
         r"\ell(w) = \tfrac{1}{2m}\|w_k u_k + w_i u_i - t\|^2,\quad "

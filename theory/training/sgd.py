@@ -91,7 +91,7 @@ KEPT: Final = Counts(B / N, B / N * (N - B) / N, -B * (N - B) / (N**2 * (N - 1))
 
 def define(d: Derivation) -> None:
     """Record the minibatch gradient in terms of the counts."""
-    d.given(
+    d.define(
         "Let g_i be the gradient of example i, R_i how often it is in the batch",
         r"\nabla\ell = \tfrac1N\sum_i g_i,\quad "
         r"\nabla_{SGD} = \tfrac{1}{|\mathcal{B}|}\sum_i R_i g_i,\quad \sum_i R_i = |\mathcal{B}|",
@@ -102,23 +102,23 @@ def define(d: Derivation) -> None:
 def replaced_steps(d: Derivation) -> None:
     """Derive the moments of the counts for |B| independent uniform draws."""
     a = sp.Symbol("a", integer=True, positive=True)
-    d.given(
-        "With replacement the |B| draws are independent and each is i with probability 1/N, so "
-        "means and covariances of the R_i add up over the draws",
+    d.define(
+        "With replacement the |B| draws are independent and each is i with probability 1/N",
         r"R_i = \sum_{a=1}^{|\mathcal{B}|} [I_a = i]",
         "R_i = sum_a [I_a = i]",
     )
     d.equal("Mean of a count", (r"\mathbb{E}R_i", "E R_i"), sp.Sum(1 / N, (a, 1, B)).doit(), B / N)
     d.equal(
-        "Variance of a count: each draw has E[I_a = i]^2 = 1/N",
+        "Variance of a count: |B| pairs of equal draws, each i with probability 1/N, and "
+        "|B|(|B|-1) of independent ones, both i with probability 1/N^2, less the squared mean",
         (r"\mathrm{Var}\,R_i", "Var R_i"),
-        sp.Sum(1 / N - (1 / N) ** 2, (a, 1, B)).doit(),
+        B / N + B * (B - 1) / N**2 - (B / N) ** 2,
         REPLACED.variance,
     )
     d.equal(
-        "Covariance of two counts: no draw is both i and j",
+        "Covariance of two counts: no draw is both i and j, which leaves the independent pairs",
         (r"\mathrm{Cov}(R_i, R_j)", "Cov(R_i, R_j)"),
-        sp.Sum(0 - (1 / N) ** 2, (a, 1, B)).doit(),
+        B * (B - 1) / N**2 - (B / N) ** 2,
         REPLACED.covariance,
     )
     _sum_rule(d, REPLACED)
@@ -131,7 +131,7 @@ def kept_steps(d: Derivation) -> None:
         sp.gammasimp(sp.binomial(N - n, B - n).rewrite(sp.gamma) / subsets.rewrite(sp.gamma))
         for n in (1, 2)
     )
-    d.given(
+    d.define(
         "Without replacement all subsets of |B| examples are equally likely and R_i is 0 or 1",
         r"\mathbb{E}R_i = \mathbb{E}R_i^2 = \tbinom{N-1}{|\mathcal{B}|-1}/"
         r"\tbinom{N}{|\mathcal{B}|},\quad "
@@ -173,7 +173,7 @@ def bias_steps(d: Derivation, counts: Counts) -> None:
 
 def spread_steps(d: Derivation) -> None:
     """Derive the noise constant C in terms of two sums over the data."""
-    d.given(
+    d.define(
         "Two sums over the data suffice, S and T",
         r"T = \sum_i \|g_i\|^2,\quad S = \Big\|\sum_i g_i\Big\|^2 = \sum_{i,j}\langle g_i, g_j"
         r"\rangle = N^2\|\nabla\ell\|^2",
@@ -193,9 +193,19 @@ def noise_steps_of(d: Derivation, counts: Counts, target: sp.Symbol, formula: sp
     v, w = sp.symbols("v w", real=True)
     inner = sp.IndexedBase("G", real=True)
     delta = sp.KroneckerDelta(i, j)
-    d.given(
-        "The error term is alpha/|B| sum_i (R_i - E R_i) g_i; its mean square is a double sum "
-        "over the covariance matrix, v on the diagonal and w off it",
+    count = sp.Symbol("R_i", real=True)
+    d.equal(
+        "In the error term alpha grad - alpha grad_SGD example i has, as E R_i = |B|/N, the "
+        "coefficient alpha/|B| (E R_i - R_i)",
+        (
+            r"\tfrac{\alpha}{N} - \tfrac{\alpha}{|\mathcal{B}|}R_i",
+            "alpha/N - alpha/|B| R_i",
+        ),
+        alpha / N - alpha / B * count,
+        alpha / B * (counts.mean - count),
+    )
+    d.define(
+        "Its mean square is a double sum over the covariances of the counts, v for i = j, else w",
         r"\mathbb{E}\|e\|^2 = \tfrac{\alpha^2}{|\mathcal{B}|^2}\sum_{i,j}"
         r"\mathrm{Cov}(R_i, R_j)\,G_{ij},\quad G_{ij} = \langle g_i, g_j\rangle",
         "E|e|^2 = alpha^2/|B|^2 sum_ij Cov(R_i, R_j) G_ij, G_ij = <g_i,g_j>",
@@ -228,12 +238,20 @@ def scaling_steps(d: Derivation) -> None:
         (r * WITH).subs(C, SPREAD),
         shown=r * WITH,
     )
-    d.given(
-        "In r steps at fixed gradients the batches are independent and each error term has mean "
-        "0, so the cross terms vanish",
-        r"\mathbb{E}\langle e_s, e_t\rangle = \langle\mathbb{E}e_s, \mathbb{E}e_t\rangle = 0"
+    d.equal(
+        "Each error term has mean 0: the coefficient of every example has",
+        (
+            r"\tfrac{\alpha}{N} - \tfrac{\alpha}{|\mathcal{B}|}\mathbb{E}R_i",
+            "alpha/N - alpha/|B| E R_i",
+        ),
+        alpha / N - alpha / B * REPLACED.mean,
+        sp.Integer(0),
+    )
+    d.define(
+        "In r steps at fixed gradients the batches are independent, which makes the cross terms",
+        r"\mathbb{E}\langle e_s, e_t\rangle = \langle\mathbb{E}e_s, \mathbb{E}e_t\rangle"
         r"\quad (s \ne t)",
-        "E <e_s,e_t> = <E e_s, E e_t> = 0 for s != t",
+        "E <e_s,e_t> = <E e_s, E e_t> for s != t",
     )
     d.value(
         noise_steps,

@@ -51,7 +51,7 @@ SHALLOW_RATES: Final[Mapping[Norm, tuple[float, ...]]] = {
 TRAINING: Final = {
     Scale.SMOKE: Size(batch=16, seeds=2, updates=2, images=200),
     Scale.QUICK: Size(batch=32, seeds=5, updates=300),
-    Scale.LONG: Size(batch=128, seeds=3, updates=5 * EPOCH, images=None),
+    Scale.LONG: Size(batch=128, seeds=3, updates=4 * EPOCH, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=EPOCHS[0.1] * EPOCH, images=None),
 }
 

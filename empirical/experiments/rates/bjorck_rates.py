@@ -44,7 +44,7 @@ USUAL: Final = 0.1  # "the original network can be trained with" this
 TRAINING: Final = {
     Scale.SMOKE: SIZES[Scale.SMOKE],
     Scale.QUICK: Size(batch=32, seeds=5, updates=200),
-    Scale.LONG: Size(batch=128, seeds=3, updates=4 * EPOCH, images=None),
+    Scale.LONG: Size(batch=128, seeds=3, updates=2 * EPOCH, images=None),
     Scale.PAPER: Size(batch=128, seeds=5, updates=EPOCHS[0.1] * EPOCH, images=None),
 }
 ACCURACY: Final = "test accuracy"

@@ -80,7 +80,7 @@ CLAIM = Claim(
                     WITHOUT, "best accuracy", "best accuracy without BN and noise", at_least=LEARNS
                 ),
             ),
-            fixed=Fixed("2026-11-30", "cdaa64c4e10f"),
+            fixed=Fixed("2026-12-01", "94d1055467bb"),
             controls=(
                 Control(
                     "the same network and noise, the labels of the training images shuffled",

@@ -27,7 +27,7 @@ SPREAD: Final = 8  # columns of a factor that differ by more bits are scaled fir
 LEAF: Final = 300  # rows of a triangle up to which it is multiplied as a full matrix
 PIVOTS: Final = 8.0  # bits by which a pivot may be larger than one before it
 ATTEMPTS: Final = 8  # decompositions until the pivots are in order; one is the rule
-RANK: Final = 4.0  # times width times epsilon: a column with a smaller remainder is dependent
+RANK: Final = 8.0  # times epsilon and the root of the width: smaller remainders are rounding
 PLAIN: Final = {53: 100, 24: 20}  # by bits of the type: exponents of a factor that need no scaling
 SEPARABLE: Final = {53: 500, 24: 50}  # range of exponents up to which one row and column serve
 SAFE: Final = 2.0**-450  # norms from here to its inverse need no care
@@ -203,7 +203,7 @@ def _graded_qr(matrix: Tensor, e: Tensor) -> _Triangle:
         norms = norms.gather(-1, rows)
         matrix = _taken(matrix, rows, -2)
     epsilon = torch.finfo(matrix.dtype).eps
-    noise = RANK * epsilon * max(matrix.shape[-2:]) * norms
+    noise = RANK * epsilon * max(matrix.shape[-2:]) ** 0.5 * norms
     noise = noise / columns.amax(-1, keepdim=True).clamp(min=epsilon)
     order = _descending(size, 0.0)
     for _ in range(ATTEMPTS):

@@ -121,8 +121,44 @@ def test_interrupt_stops_between_two_steps_and_can_be_resumed(
     assert resumed["curve"] == whole["curve"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", [0, 2, 6])
+def test_an_evaluation_is_abandoned_and_made_when_resumed(
+    images, tmp_path, monkeypatch, number, step
+) -> None:
+    """However long it takes: nothing of it is recorded, and no training is lost."""
+    seen = []
+
+    def look(now):
+        seen.append(now.step)
+        if now.step == step and seen.count(step) == 1:
+            os.kill(os.getpid(), number)
+            time.sleep(30)
+        return {"mean": now.inputs.mean().item(), "draw": torch.rand(()).item()}
+
+    given = replace(RECIPE, metrics=("look",))
+    monkeypatch.setitem(CALLBACKS, "look", look)
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        train(given, images, root=tmp_path)
+    assert time.monotonic() - begun < 10
+    rows = RunFolder(tmp_path, given.config(images, "cpu")).records()
+    assert [row["step"] for row in rows] == [n for n in (0, 2, 4, 6) if n < step]
+    advanced = []
+    advance = Trainer.advance
+
+    def noted(trainer):
+        advanced.append(trainer.progress.step)
+        return advance(trainer)
+
+    monkeypatch.setattr(Trainer, "advance", noted)
+    resumed = train(given, images, root=tmp_path)
+    assert advanced == list(range(step, RECIPE.steps))
+    assert resumed["curve"] == train(given, images, root=tmp_path / "whole")["curve"]
+
+
 def test_an_interrupt_in_the_last_step_is_heard(images, tmp_path, monkeypatch) -> None:
-    """The run is done then, and what follows it must not begin."""
+    """Its last evaluation is made when the run is resumed, and what follows must not begin."""
     advance = Trainer.advance
 
     def press(trainer):
@@ -136,7 +172,9 @@ def test_an_interrupt_in_the_last_step_is_heard(images, tmp_path, monkeypatch) -
         with pytest.raises(KeyboardInterrupt):
             train(RECIPE, images, root=tmp_path)
     whole = train(RECIPE, images, root=tmp_path / "whole")
-    assert RunFolder(tmp_path, RECIPE.config(images, "cpu")).result()["curve"] == whole["curve"]
+    run = RunFolder(tmp_path, RECIPE.config(images, "cpu"))
+    assert run.result() is None
+    assert train(RECIPE, images, root=tmp_path)["curve"] == whole["curve"]
 
 
 def test_a_deadline_stops_and_leaves_it_resumable(images, tmp_path) -> None:

@@ -184,6 +184,7 @@ def test_odds_are_refused_outside_their_range(power: float, size: int) -> None:
 def test_the_derivations_check_their_steps() -> None:
     d = Derivation()
     oblique.oblique_steps(d)
+    oblique.supremum_steps(d)
     amplification_proofs.steps(d)
     amplification_proofs.centred_steps(d)
     assert sum(step.kind == "checked" for step in d.steps) >= 20

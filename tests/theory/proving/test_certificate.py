@@ -72,6 +72,7 @@ def test_a_derivation_shows_the_steps_that_it_is_known_to_have(
     counts = [sum(step.kind == kind for step in proof.steps) for kind in KINDS]
     assert counts == STEPS.get(claim.id, counts), f"if this is meant: {claim.id} = {counts}"
     assert sum(counts) > 0
+    assert not proof.gap(), "what is proved rests on no step that is only stated"
     assert all(step.words for step in proof.steps)
 
 

@@ -7,25 +7,12 @@ from bnproof.theory.layer import definition as layer_definition
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.symbols import m, mu, sigma, yy
 
-ONE_SAMPLE = sp.symbols("V E")
-
 
 def prove() -> DerivationResult:
     """Expand the square for symbolic m; then take the expectation over batches."""
     d = Derivation()
     layer_definition.moment_steps(d)
-    var, expected = ONE_SAMPLE
-    d.given(
-        "Over batches of independent samples of mean E and variance V",
-        r"\mathbb{E}\,y_i^2 = V + E^2,\quad \mathbb{E}\,\mu^2 = \tfrac{V}{m} + E^2",
-        "E y_i^2 = V + E^2, E mu^2 = V/m + E^2",
-    )
-    d.equal(
-        "sigma^2 is biased: its expectation is",
-        (r"\mathbb{E}\,\sigma^2", "E sigma^2"),
-        (yy / m - mu**2).subs({yy: m * (var + expected**2)}).subs(mu**2, var / m + expected**2),
-        var * (1 - 1 / m),
-    )
+    layer_definition.bias_steps(d)
     return d.finish()
 
 

@@ -12,12 +12,7 @@ from bnproof.theory.symbols import centred_norm, m, sigma
 def prove() -> DerivationResult:
     """The definition of the variance, read as a norm."""
     d = Derivation()
-    d.given(
-        "Definition of the batch statistics (the slides write B for m)",
-        r"\mu = \tfrac1m\langle \mathbf{1}, y\rangle,\quad "
-        r"\sigma^2 = \tfrac1m\sum_{i=1}^m (y_i-\mu)^2",
-        "mu = <1,y>/m, sigma^2 = (1/m) sum_i (y_i - mu)^2",
-    )
+    layer_definition.define(d)
     square = sp.expand(centre(layer_definition.Y).dot(centre(layer_definition.Y)))
     d.equal(
         "The squared norm of the centred batch",

@@ -19,19 +19,9 @@ OTHER_AXES = ("LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm", "WeightNorm")
 def prove() -> DerivationResult:
     """Derive |v|^2 for a group, in terms of omega and theta of the normaliser."""
     d = Derivation()
-    d.given(
-        "A group u in R^m: the features of one sample (LayerNorm, RMSNorm), some channels of one "
-        "sample (GroupNorm), one channel of one sample over space (InstanceNorm), the incoming "
-        "weights of one unit (WeightNorm). Groups share no entry, so each has its own Jacobian; "
-        "where a group lies in one sample, no other sample of the batch enters",
-        r"n = Au/S(u),\quad f = \nabla_n L,\quad v = \nabla_u L",
-        "n = Au/S(u), f = grad_n L, v = grad_u L",
-    )
+    groups.define(d)
     groups.gradient_steps(d)
-    d.given(
-        "Each scale is S = G(R), R^2 the mean square of x = Au, so dR = <x,h>/(mR): the slope is "
-        "w = G'(R) x/(mR), omega = G'(R) S/R, and <w,u> = G'(R) R. Only omega and theta remain"
-    )
+    groups.scale_steps(d)
     for kind in NORMALIZERS:
         if kind.name in OTHER_AXES:
             scale, centring = kind.outer(R), "centring" if kind.centred else "the identity"

@@ -14,11 +14,6 @@ FALLS = sigma - sp.Abs(gamma)
 def prove() -> DerivationResult:
     """The factor exceeds 1 exactly where |gamma| exceeds sigma."""
     d = Derivation()
-    d.given(
-        "gamma is a learned parameter and sigma a batch statistic: neither bounds the other",
-        r"\gamma\in\mathbb{R},\quad \sigma > 0",
-        "gamma real, sigma > 0",
-    )
     d.equal(
         "The factor minus 1",
         (r"\frac{\gamma^2}{\sigma^2} - 1", "gamma^2/sigma^2 - 1"),

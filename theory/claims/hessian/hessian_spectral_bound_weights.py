@@ -6,8 +6,8 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.exact.curvature import top_eigenvalues
-from bnproof.theory.layer import batchnorm, curvature
-from bnproof.theory.layer.curvature import NORM_X, ONE, TOP_K, U, XxKXx, lamK, lamW, opX
+from bnproof.theory.layer import curvature
+from bnproof.theory.layer.curvature import NORM_X, TOP_K, lamK, lamW, opX
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
@@ -28,25 +28,7 @@ def identity_inputs() -> Mapping[sp.Symbol, sp.Expr]:
 def prove() -> DerivationResult:
     """The weight Hessian is X'KX; both factors are bounded by their definitions."""
     d = Derivation()
-    batchnorm.define(d)
-    batchnorm.second_step(d)
-    d.given(
-        "y = Xw is linear in w, so the Hessian in the weights is that in y between columns of X",
-        r"\nabla^2_w\hat{\mathcal L} = X^\top K X",
-        "Hess_w = X'KX",
-    )
-    d.equal(
-        "The layer is invariant under a shift of y: K1 = 0, so the largest eigenvalue is >= 0",
-        (r"u^\top K\mathbf{1}", "u'K1"),
-        curvature.bilinear(ONE, U),
-        sp.Integer(0),
-    )
-    d.given(
-        "Let x be the unit top eigenvector of X'KX. Two definitions say",
-        r"(Xx)^\top K(Xx) \le \lambda_{\max}(K)\|Xx\|^2,\quad \|Xx\|^2 \le \|X\|^2",
-        "(Xx)'K(Xx) <= lambda_max(K)|Xx|^2, |Xx|^2 <= |X|^2",
-    )
-    d.value(lamW, "The largest eigenvalue is the value along x", XxKXx, XxKXx)
+    curvature.weight_steps(d)
     return d.finish(
         [
             Term(lamK, "lambda_max(K) >= 0", NORM_X.name),

@@ -42,12 +42,6 @@ def prove() -> DerivationResult:
     """Theorem 4.2, then |v|^2 <= (gamma/sigma)^2 |g|^2 with its slack."""
     first = santurkar_4_2.prove()
     d = Derivation.after(first)
-    d.given(
-        "The hypothesis, in a form that random networks can meet: for unit vectors the curvature "
-        "at z along v is at most that along g, and that is not negative",
-        r"\frac{v^\top H v}{\|v\|^2} \le \frac{g^\top H g}{\|g\|^2},\quad g^\top H g \ge 0",
-        "v'Hv/|v|^2 <= g'Hg/|g|^2, g'Hg >= 0",
-    )
     length = gamma**2 / s**2 * (gg - g1**2 / m - gy**2 / m)
     d.value(
         vv,

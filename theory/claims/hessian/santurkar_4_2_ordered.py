@@ -16,11 +16,6 @@ def prove() -> DerivationResult:
     """Theorem 4.2 is an identity, so only the hypothesis is needed."""
     first = santurkar_4_2.prove()
     d = Derivation.after(first)
-    d.given(
-        "That is an identity, so replacing v'Hv by g'Hg is valid if and only if it is not smaller",
-        r"g^\top H g - v^\top H v \ge 0",
-        "g'Hg - v'Hv >= 0",
-    )
     d.value(vKv, "", santurkar_4_2.BOUND)
     slack = Term(gamma**2 / sigma**2 * ordered, "a square times the hypothesis")
     return d.finish([slack], using=[vKv])

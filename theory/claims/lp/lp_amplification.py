@@ -3,7 +3,7 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
-from bnproof.theory.normalizers import oblique
+from bnproof.theory.normalizers import groups, oblique
 from bnproof.theory.normalizers.groups import AfAf, S, c_n, c_S
 from bnproof.theory.normalizers.oblique import nn, oblique_steps, ww
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
@@ -45,6 +45,7 @@ CASE = ExactCase("l_1 normalisation of u = (3, 1, -2, -2), f = (1, -1, 0, 0)", l
 def prove() -> DerivationResult:
     """The Jacobian is an oblique projector over S; split the gradient along n, w and a rest."""
     d = Derivation()
+    groups.jacobian_steps(d)
     oblique_steps(d)
     return d.finish(oblique.amplification_steps(d))
 

@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.normalizers import groups
 from bnproof.theory.normalizers.groups import Dn_ki, S, a_i, a_mean, c_n, c_S, n_i, n_k
-from bnproof.theory.normalizers.oblique import oblique_steps
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import delta_ki, eps, m
@@ -16,12 +15,11 @@ FORMULA = (delta_ki - 1 / m - n_k * (a_i - c_S * a_mean) / m) / S
 
 
 def prove() -> DerivationResult:
-    """Derive the Jacobian for symbolic p and m, then its effect on the length of a gradient."""
+    """Derive the Jacobian for symbolic p and m."""
     d = Derivation()
     groups.slope_steps(d)
     groups.jacobian_steps(d)
     d.value(Dn_ki, "Take h = e_i and component k", groups.jacobian_entry(), FORMULA)
-    oblique_steps(d)
     return d.finish()
 
 

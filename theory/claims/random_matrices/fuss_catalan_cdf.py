@@ -10,10 +10,9 @@ from bnproof.theory.symbols import M, phi
 
 
 def prove() -> DerivationResult:
-    """Integrate density (5) along the path of the root u, for symbolic M."""
+    """Check the antiderivative of density (5), for symbolic M."""
     d = Derivation()
-    fuss_catalan_proofs.integral_steps(d)
-    fuss_catalan_proofs.mass_steps(d)
+    fuss_catalan_proofs.cdf_steps(d)
     return d.finish()
 
 

@@ -13,12 +13,7 @@ from bnproof.theory.symbols import M, phi
 def prove() -> DerivationResult:
     """For real M > 0: x is a coordinate on the support, (5) is positive and has mass 1."""
     d = Derivation()
-    d.given(
-        "For real M > 0 and 0 < phi < pi/(M+1) the angles phi, M phi and (M+1)phi lie between 0 "
-        "and pi: their sines are positive, x and (5) are real and positive",
-        r"0 < \varphi,\ M\varphi,\ (M+1)\varphi < \pi",
-        "0 < phi, M phi, (M+1)phi < pi",
-    )
+    fuss_catalan_proofs.define_angles(d)
     fuss_catalan_proofs.slope_steps(d, real)
     fuss_catalan_proofs.mass_steps(d, real)
     cdf = fuss_catalan_proofs.CDF.subs(M, real)

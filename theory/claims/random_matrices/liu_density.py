@@ -5,7 +5,8 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Disproof, RandomTest, SpectrumTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_proofs
-from bnproof.theory.symbols import M, law_first, law_second, sv_second
+from bnproof.theory.random_matrices import products as random_products
+from bnproof.theory.symbols import law_first, law_second, sv_second
 
 LOWER_LIMIT = (
     "P. Billingsley, Convergence of Probability Measures: the second moment of a weak limit is at "
@@ -16,7 +17,7 @@ LOWER_LIMIT = (
 def prove() -> DerivationResult:
     """Derive the mean squared singular value for every N and M, and the moments of (5)."""
     d = Derivation()
-    _mean_steps(d)
+    random_products.mean_steps(d)
     fuss_catalan_proofs.parametrisation_steps(d)
     fuss_catalan_proofs.moment_steps(d)
     d.cite(
@@ -25,37 +26,6 @@ def prove() -> DerivationResult:
         LOWER_LIMIT,
     )
     return d.finish()
-
-
-def _mean_steps(d: Derivation) -> None:
-    """E tr(X'X)/N by induction over the factors: each multiplies it by its sigma_i^2."""
-    N = sp.Symbol("N", integer=True, positive=True)
-    i, p = sp.symbols("i p", integer=True, positive=True)
-    trace, variance = sp.Symbol("tr A"), sp.Symbol("sigma_i^2")
-    d.given(
-        "Y has independent entries of mean 0 and variance sigma_i^2/N and is independent of A",
-        r"\mathbb{E}\,(Y^\top A Y)_{pq} = \sum_{j,k}A_{jk}\,\mathbb{E}\,Y_{jp}Y_{kq}"
-        r" = \frac{\sigma_i^2}{N}\,\delta_{pq}\,\mathrm{tr}\,A",
-        "E (Y'AY)_pq = sum_jk A_jk E Y_jp Y_kq = sigma_i^2/N delta_pq tr A",
-    )
-    d.equal(
-        "A factor multiplies the trace by its sigma_i^2",
-        (r"\mathbb{E}\,\mathrm{tr}(Y^\top A Y)/\mathrm{tr}\,A", "E tr(Y'AY)/tr A"),
-        sp.Sum(variance * trace / N, (p, 1, N)).doit() / trace,
-        variance,
-    )
-    d.equal(
-        "Start with A = 1",
-        (r"\tfrac1N\mathrm{tr}\,1", "tr(1)/N"),
-        sp.Sum(1, (p, 1, N)).doit() / N,
-        sp.Integer(1),
-    )
-    d.value(
-        sv_second,
-        "M factors, each sigma_i = 1",
-        sp.Product(variance.subs(variance, 1), (i, 1, M)).doit(),
-        sp.Integer(1),
-    )
 
 
 CLAIM = Claim(
