@@ -127,8 +127,8 @@ def test_an_equation_is_attacked(tmp_path: Path, capsys) -> None:
     assert float(difference[1]) < 1e-12
     content = json.loads((tmp_path / "result.json").read_text())
     assert content["largest scaled difference by the adversary"] < 1e-12
-    assert attack("slides_bn_definition", **QUICK) == 0
-    assert capsys.readouterr().out.startswith("slides_bn_definition: refuted\n")
+    assert attack("report_identity_recovery", **QUICK) == 0
+    assert capsys.readouterr().out.startswith("report_identity_recovery: refuted\n")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

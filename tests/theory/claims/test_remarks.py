@@ -9,7 +9,6 @@ import sympy as sp
 
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Claim, Counterexample
-from bnproof.theory.claims.definition import slides_bn_definition
 from bnproof.theory.claims.gradient import neurips_4_1_sqrt_m, slides_multiplicative
 from bnproof.theory.claims.hessian import santurkar_4_2_ordered
 from bnproof.theory.claims.weights import scale_invariance_eps
@@ -18,6 +17,7 @@ from bnproof.theory.exact.curvature import top_eigenvalues
 from bnproof.theory.exact.weights import unit
 from bnproof.theory.layer import curvature as cur
 from bnproof.theory.layer import weights as wts
+from bnproof.theory.layer.definition import ROOT_FORM, SLIDES_FORM
 from bnproof.theory.normalizers import groups
 from bnproof.theory.normalizers.oblique import nn, ww
 from bnproof.theory.prove import certificate_of
@@ -51,8 +51,7 @@ def test_notes_unit_moments_for_small_eps() -> None:
 
 
 def test_slides_bn_definition_agrees_with_the_root_at_one_more_sigma() -> None:
-    printed, root = slides_bn_definition.CLAIM.relation.rhs, slides_bn_definition.CLAIM.control.rhs
-    ratio = sp.simplify((printed / root).subs(s, sp.sqrt(sigma**2 + eps)))
+    ratio = sp.simplify((SLIDES_FORM / ROOT_FORM).subs(s, sp.sqrt(sigma**2 + eps)))
     assert ratio.subs(sigma, (1 - eps) / 2).subs(eps, sp.Rational(1, 3)) == 1
     assert sp.solve((sigma + eps) ** 2 - sigma**2 - eps, sigma) == [sp.Rational(1, 2) - eps / 2]
     assert float(1 - ratio.subs({sigma: 1, eps: sp.Rational(1, 10**5)})) == pytest.approx(
