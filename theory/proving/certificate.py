@@ -182,7 +182,7 @@ class Certificate:
 
     def _differences(self) -> Iterator[str]:
         residual = self.residual()
-        for values in _points(residual.free_symbols):
+        for values in _points(residual):
             value = residual.xreplace(values)
             if not _vanishes(value):
                 found = sym.text(sp.N(value, 3))
@@ -242,18 +242,22 @@ def _bent(expr: sp.Basic) -> set[sp.Basic]:
     return found
 
 
-def _points(symbols: set[sp.Symbol]) -> Iterator[dict[sp.Symbol, sp.Rational]]:
+def _points(expr: sp.Expr) -> Iterator[dict[sp.Symbol, sp.Rational]]:
     """Random rational points that satisfy the assumptions, with eps below s^2.
 
     A nonzero rational function of degree d vanishes at one of them with probability at most
     d/10^6 (Schwartz-Zippel lemma).
     """
     source = random.Random(SEED)
+    # Powers of large numbers to exponents of large denominators would take minutes.
+    raised = set().union(*(part.exp.free_symbols for part in expr.atoms(sp.Pow)))
     for _ in range(POINTS):
         values = {}
-        for symbol in sorted(symbols, key=str):
+        for symbol in sorted(expr.free_symbols, key=str):
             size = sp.Integer(source.randint(2, 10**6))
             value = size if symbol.is_integer else size / source.randint(10**5, 10**6)
+            if symbol in raised and not symbol.is_integer:
+                value = sp.Rational(source.randint(5, 9), source.randint(2, 4))
             signed = symbol.is_nonnegative or symbol.is_positive or source.random() < 0.5
             values[symbol] = value if signed else -value
         if sym.phi in values:  # between 0 and pi/(M+1)
