@@ -90,9 +90,16 @@ def _weights(d: Derivation) -> None:
         a_mean**2 / m,
     )
     d.define(
-        "So |q|^2|w|^2 is at most A B: the powers of m cancel",
+        "The sums over i of the weights to these powers are",
         r"A = \textstyle\sum_i\pi_i^{1+\theta},\quad B = \sum_i\pi_i^{1-\theta}",
         "A = sum_i pi_i^(1+theta), B = sum_i pi_i^(1-theta)",
+    )
+    A, B = sp.symbols("A B", positive=True)
+    d.equal(
+        "The powers of m cancel in their product, which |q|^2|w|^2 does not exceed",
+        (r"\|q\|^2\|a/m\|^2", "|q|^2 |a/m|^2"),
+        (m ** (1 - _theta) * B) * (m ** (_theta - 1) * A),
+        A * B,
     )
     d.equal(
         "Exponents p and p/(p-1) have opposite theta and exchange A and B: take theta >= 0",
@@ -111,6 +118,7 @@ def _two_values(d: Derivation) -> None:
         "not 0 there: for these the derivatives of A B are equal, to a multiplier lambda",
         MAXIMUM,
         r"(1+\theta)B\pi_i^\theta + (1-\theta)A\pi_i^{-\theta} = \lambda",
+        "(1+theta) B pi_i^theta + (1-theta) A pi_i^(-theta) = lambda",
     )
     d.equal(
         "So every z = pi_i^theta solves one quadratic equation: there are at most two of them",
@@ -121,9 +129,14 @@ def _two_values(d: Derivation) -> None:
         sp.powsimp(sp.expand(slope * pi**_theta)).subs(pi, z ** (1 / _theta)),
         (1 + _theta) * B * z**2 - rate * z + (1 - _theta) * A,
     )
+    d.equal(
+        "If all m' weights are equal, A B is 1",
+        ("AB", "A B"),
+        sp.powsimp(_count * _count ** (-1 - _theta) * _count * _count ** (_theta - 1)),
+        sp.Integer(1),
+    )
     d.define(
-        "Let k of the m' weights be the larger ones, pi_1, of total t, the others pi_2 (if all are "
-        "equal, A B = 1)",
+        "Else let k of the m' weights be the larger ones, pi_1, of total t, the others pi_2",
         r"\pi_1 = \tfrac tk,\quad \pi_2 = \tfrac{1-t}{m'-k},\quad "
         r"R = (\pi_1/\pi_2)^\theta \ge 1",
         "pi_1 = t/k, pi_2 = (1-t)/(m'-k), R = (pi_1/pi_2)^theta >= 1",
@@ -157,6 +170,7 @@ def _power(d: Derivation) -> None:
         MEANS,
         r"t^{1+\theta}(1-t)^{1-\theta} \le \kappa = "
         r"\big(\tfrac{1+\theta}{2}\big)^{1+\theta}\big(\tfrac{1-\theta}{2}\big)^{1-\theta}",
+        "t^(1+theta) (1-t)^(1-theta) <= kappa = ((1+theta)/2)^(1+theta) ((1-theta)/2)^(1-theta)",
     )
     d.equal(
         "At p = inf, theta = 1, w has one entry not 0, of modulus 1, and |q|^2 is at most m",
