@@ -35,9 +35,11 @@ def _record(number: int, folder: Path) -> dict:
         "domain": None,
         "control": {**printed, "latex": f"{printed['latex']} + x"},
         "remark": claim.remark,
-        "corrects": None,
+        "reads": None,
+        "corrects": [],
+        "credit": {"first": "A. Author (2020)"},
         "verdict": str(claim.expected),
-        "scale": None,
+        "setting": None,
         "expected": str(claim.expected),
         "as_expected": True,
         "error": None,
@@ -63,7 +65,8 @@ class Report:
     def setup_cache(self) -> tuple[dict, Path]:
         folder = Path(tempfile.mkdtemp())
         document = {
-            "schema": 1,
+            "schema": 2,
+            "sentences": [],
             "bnproof": "0.1.0",
             "created": "2026-11-21T10:00:00+00:00",
             "command": "bnproof verify",

@@ -23,6 +23,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from bnproof.empirical.setting import Setting
 from bnproof.empirical.trial import RESNET, SIZES, Networks, Size, Trial, Variant
 from bnproof.theory.claim import Claim, Evidence, Kind, Scale
 
@@ -168,6 +169,9 @@ class Experiment:
         Draws the evidence on a figure and returns its text alternative.
     printed
         The numbers that the source prints, in the form that `run` returns, for comparison.
+    traced
+        Numbers read from the curves of a printed figure and judged by the same rule, by the number
+        of updates that the rule looks at; in the form that `run` returns.
     positions
         What the entries of a row refer to, such as ``{"layer": (18, 54, 90)}``.
     plot_only
@@ -175,6 +179,8 @@ class Experiment:
     networks
         Provenance of the networks; what differs between scales is given for each, or only for
         those that it concerns.
+    setting
+        The source's own setting, beside which a verdict is one on a miniature or not.
     data
         Name of the data set, if it is not the given images.
     variants
@@ -191,9 +197,11 @@ class Experiment:
     draw: Callable[[Figure, Evidence], str]
     fixed: Fixed | None = None
     printed: Measured = field(default_factory=dict)
+    traced: Mapping[int, Measured] = field(default_factory=dict)
     positions: Mapping[str, Sequence[int]] = field(default_factory=dict)
     plot_only: frozenset[str] = frozenset()
     networks: Networks = field(default_factory=lambda: RESNET)
+    setting: Setting = field(default_factory=Setting)
     data: str = ""
     variants: Mapping[str, Variant] = field(default_factory=dict)
     sizes: Mapping[Scale, Size] = field(default_factory=lambda: SIZES)
@@ -221,6 +229,18 @@ class Experiment:
         """Whether networks are trained, which takes too long for `verify`."""
         return any(size.updates for size in self.sizes.values())
 
+    def is_miniature(self, about: Mapping[str, Any]) -> bool:
+        """Whether measurements with this provenance are below the source's own setting."""
+        own_data = bool(self.data)
+        return not self.setting.met(about, trains=self.trains, own_data=own_data)
+
+    def setting_in_words(self, about: Mapping[str, Any]) -> str:
+        """The setting of measurements with this provenance."""
+        updates = about.get("steps")
+        if not isinstance(updates, int):
+            updates = self.sizes[Scale(about["scale"])].updates
+        return self.setting.words(about, updates=updates)
+
 
 def judge(
     experiment: Experiment,
@@ -234,6 +254,7 @@ def judge(
     Controls that were not measured, because they were added later, are left out.
     """
     criteria, count = experiment.criteria, _count(series)
+    about = provenance or {}
     rows = [_row(criterion, criterion.values(series)) for criterion in criteria]
     holds = together(row["satisfied"] for row in rows) if _finite(rows) else None
     controls = [
@@ -254,12 +275,11 @@ def judge(
         and any(control["must pass"] is not holds for control in controls),
         summary=f"On {where}: " + "; ".join([values, *map(_answer, controls)]) + ".",
         numbers=_numbers(experiment, series, medians, rows, controls),
-        provenance={
-            **(provenance or {}),
-            CONFIDENCE: confidence(count),
-        },
+        provenance={**about, CONFIDENCE: confidence(count)},
         reason=_reason(rows, controls, holds=holds, seeds=count),
         series=series,
+        setting=experiment.setting_in_words(about) if about else "",
+        miniature=experiment.is_miniature(about) if about else False,
     )
 
 

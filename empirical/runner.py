@@ -174,8 +174,9 @@ def trial_of(
     *,
     root: Path,
     runner: Conduct = here,
+    until: int | None = None,
 ) -> Trial:
-    """One seed of the experiment of `claim`; `runner` is that of `Trial`."""
+    """One seed of the experiment of `claim`; `runner` and `until` are those of `Trial`."""
     return Trial(
         images=images,
         seed=seed,
@@ -187,6 +188,7 @@ def trial_of(
         mode=settings.mode,
         variant=variant_of(claim, settings),
         runner=runner,
+        until=until,
     )
 
 

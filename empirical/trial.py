@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from bnproof.empirical.data.images import stream
 from bnproof.empirical.data.load import Images, batch
 from bnproof.empirical.networks.resnet import resnet
 from bnproof.empirical.networks.table import Initialisation, Norm, ResNet, Shortcut
+from bnproof.empirical.training import cost
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import train
 from bnproof.empirical.training.provenance import surroundings
@@ -32,8 +33,7 @@ RESNET: Final[Mapping[str, str]] = {
     "initialisation": "convolutions Xavier uniform, linear layer PyTorch's default",
 }
 APART: Final = 1_000  # seeds of an experiment and of its control
-UPDATE: Final = 0.05  # seconds per update and per shared part: guesses, used to order the work
-SHARED: Final = 10.0
+SHARED: Final = 10.0  # seconds per shared part: a guess, used to order the work
 POOL: Final = 5_000  # images to draw batches from: 10 batches of 128 hardly overlap
 
 
@@ -140,6 +140,29 @@ class Trained:
     threads: int = 1
     commit: str = "unknown"
 
+    def until(self, updates: int) -> "Trained":
+        """The beginning of the run, as a run of that many updates at a constant rate records it.
+
+        Raises
+        ------
+        ValueError
+            Unless the network was evaluated after as many updates, and the rate did not depend on
+            their number.
+        """
+        given = self.training_config
+        if updates > given.steps or updates % given.every or given.schedule == "step":
+            raise ValueError(
+                f"{updates} updates: must be a multiple of {given.every} up to {given.steps}, in a "
+                f"schedule other than 'step'"
+            )
+        diverged = self.diverged
+        return replace(
+            self,
+            training_config=replace(given, steps=updates),
+            diverged=None if diverged is None or diverged > updates else diverged,
+            curve=[row for row in self.curve if row["step"] <= updates],
+        )
+
     def column(self, *path: str) -> NDArray[np.float64]:
         """One quantity at every evaluation; NaN where it was not measured.
 
@@ -235,6 +258,8 @@ class Trial:
         Precision and mode of training; see `TrainingConfig`.
     variant
         What every training run has instead of the protocol's.
+    until
+        Only so many updates of every training run count (`Trained.until`); None for all.
     runner
         Returns the results of training runs and shared parts: `here` or `look_up`.
     trained
@@ -253,6 +278,7 @@ class Trial:
     precision: Precision = "float32"
     mode: Mode = "exact"
     variant: Variant = NO_VARIANT
+    until: int | None = None
     runner: Conduct = field(default_factory=lambda: here)
     trained: list[Trained] = field(default_factory=list)
     missing: dict[str, Part] = field(default_factory=dict)
@@ -302,6 +328,20 @@ class Trial:
         """Return a generator that depends on the seed and on `purpose`."""
         return stream(self.seed, purpose)
 
+    def made(
+        self, network: Mapping[str, Any], rate: float, **training_config: Any
+    ) -> TrainingConfig:
+        """The configuration of a training run; arguments as for `train`."""
+        usual = {
+            "steps": self.size.updates,
+            "batch": self.size.batch,
+            "seed": self.seed,
+            "precision": self.precision,
+            "mode": self.mode,
+        }
+        changed = {**usual, **training_config, **self.variant.training}
+        return TrainingConfig(network={**network, **self.variant.network}, rate=rate, **changed)
+
     def train(
         self,
         network: Mapping[str, Any],
@@ -331,15 +371,7 @@ class Trial:
             `MissingError` with all parts requested so far.  Request several before reading the
             first: they can then be run in parallel.
         """
-        usual = {
-            "steps": self.size.updates,
-            "batch": self.size.batch,
-            "seed": self.seed,
-            "precision": self.precision,
-            "mode": self.mode,
-        }
-        changed = {**usual, **training_config, **self.variant.training}
-        made = TrainingConfig(network={**network, **self.variant.network}, rate=rate, **changed)
+        made = self.made(network, rate, **training_config)
         chosen = self.images if data is None else data
         root = self.runs
         if root is None:
@@ -347,7 +379,7 @@ class Trial:
         part = Part(
             RunFolder(root, made.config(chosen, self.device)),
             made.words,
-            UPDATE * made.steps,
+            cost.seconds(made),
             lambda: train(made, chosen, root=root, device=self.device, wait=-1),
             made if data is None else None,
         )
@@ -369,7 +401,7 @@ class Trial:
             (other.training_config, other.data) for other in self.trained
         ]:
             self.trained.append(trained)
-        return trained
+        return trained if self.until is None else trained.until(self.until)
 
     def shared(self, name: str, config: Mapping[str, Any], compute: Callable[[], State]) -> State:
         """Measure something that several experiments need, or load it if it is done.

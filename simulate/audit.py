@@ -57,19 +57,7 @@ class Audit:
     @cached_property
     def assumptions(self) -> dict[str, sp.Basic]:
         """Each rule and lemma as a relation, keyed by text."""
-        signs = [one.certificate for one in self.certificate.positives()]
-        every = [self.certificate, *signs]
-        rules = {
-            f"{text(symbol)} = {text(value)}": sp.Eq(symbol, value, evaluate=False)
-            for one in every
-            for symbol, value in one.rules.items()
-        }
-        lemmas = {
-            lemma.name: sp.Le(0, lemma.expression, evaluate=False)
-            for one in every
-            for lemma in one.lemmas()
-        }
-        return rules | lemmas
+        return self.certificate.assumptions()
 
     @cached_property
     def derived(self) -> dict[str, sp.Basic]:

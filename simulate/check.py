@@ -243,19 +243,20 @@ def _batches(claim: Claim, settings: Settings) -> Iterator[tuple[int, Measuremen
 
 
 def sized(claim: Claim, settings: Settings) -> RandomTest:
-    """The claim's `RandomTest` with `MORE` random sizes, where its sampler knows the largest."""
+    """The claim's `RandomTest` with up to `MORE` other sizes of those that its sampler can draw."""
     spec = claim.check_of(RandomTest)
-    sampler = sampler_of(spec)
-    if not hasattr(sampler, "largest"):
-        return spec
-    symbols = _symbols(claim)
-    number = MORE[settings.scale]
-    source = np.random.default_rng([settings.seed, number])
-    least = sampler.smallest(symbols) if hasattr(sampler, "smallest") else 2
-    low, high = np.log(least), np.log(sampler.largest(symbols))
-    more = {round(float(np.exp(source.uniform(low, high)))) for _ in range(number)}
+    sampler, symbols = sampler_of(spec), _symbols(claim)
     named = sampler.sizes(spec) if hasattr(sampler, "sizes") else spec.sizes
-    return replace(spec, sizes=(*named, *sorted(more - set(named))))
+    possible = [size for size in sampler.possible(symbols) if size not in named]
+    beyond = [size for size in possible if size > max(named, default=0)]
+    more: set[int] = set()
+    source = np.random.default_rng([settings.seed, MORE[settings.scale]])
+    # One beyond those that the claim names, where there is one; all log-uniform.
+    for choice in (beyond, *[possible] * (MORE[settings.scale] - 1)):
+        weights = 1 / np.array(choice or possible, dtype=float)
+        if len(weights):
+            more.add(int(source.choice(choice or possible, p=weights / weights.sum())))
+    return replace(spec, sizes=(*named, *sorted(more)))
 
 
 def _provenance(claim: Claim, settings: Settings) -> dict[str, object]:

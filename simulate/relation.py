@@ -109,6 +109,9 @@ def _refuse_faults(measured: Measurements, mask: Tensor | None = None) -> None:
 def inside(domain: sp.Basic, measured: Measurements) -> Tensor:
     """Which instances satisfy the claim's hypothesis, (K,).
 
+    An inequality is satisfied by more than rounding errors, or with equality: what is 0 by an
+    identity is not positive.
+
     Raises
     ------
     ArithmeticError
@@ -117,6 +120,20 @@ def inside(domain: sp.Basic, measured: Measurements) -> Tensor:
     _refuse_faults(measured)
     if domain == sp.true:
         return torch.ones(measured.instances(), dtype=torch.bool)
+    return _satisfied(domain, measured)
+
+
+def _satisfied(domain: sp.Basic, measured: Measurements) -> Tensor:
+    if isinstance(domain, sp.And | sp.Or):
+        parts = torch.stack([_satisfied(part, measured) for part in domain.args])
+        return parts.all(0) if isinstance(domain, sp.And) else parts.any(0)
     table = {symbol: measured.value(symbol) for symbol in domain.free_symbols}
     (mask,) = _evaluate([domain], table)
-    return mask
+    if not isinstance(domain, sp.Rel) or isinstance(domain, sp.Eq):
+        return mask
+    gap = _evaluate([domain.lhs - domain.rhs], table)[0].abs()
+    sizes = {symbol: measured.magnitude(symbol) for symbol in domain.free_symbols}
+    parts = _evaluate(terms(domain.lhs - domain.rhs), sizes)
+    scale = torch.stack(torch.broadcast_tensors(*(part.abs().to(gap) for part in parts))).sum(0)
+    clear = (gap > TOLERANCE[gap.dtype] * scale) | torch.isinf(gap)
+    return mask & (clear | ((gap == 0) & isinstance(domain, sp.Ge | sp.Le)))

@@ -107,7 +107,7 @@ def smallest(command: str) -> list[str]:
     """Words of a command with the smallest scale."""
     words = shlex.split(command)[1:]
     for name, options in SMALLEST.items():
-        if words[: len(name.split())] == name.split():
+        if words[: len(name.split())] == name.split() and "--from" not in words:
             for option, value in options.items():
                 if option not in words:
                     words += [option, value]

@@ -1,6 +1,7 @@
-"""Claims: a statement as printed, the checks that test it, and how evidence becomes a verdict.
+"""Claims: a reading of a sentence, the checks that test it, and how evidence becomes a verdict.
 
-This module defines the vocabulary of the project.  A `Claim` is data.  Its `checks` say how it is
+This module defines the vocabulary of the project.  A `Claim` is data.  The sentences that claims
+read are in `bnproof.theory.ledger`.  Its `checks` say how it is
 tested; each kind of check is run by one module (`bnproof.theory.prove`,
 `bnproof.theory.exact.evaluate`, `bnproof.simulate.check`,
 `bnproof.simulate.random_matrices.studies.table`, `bnproof.empirical.runner`) and yields one
@@ -18,22 +19,13 @@ import sympy as sp
 
 from bnproof.theory.common.modes import Mode as Mode
 from bnproof.theory.common.modes import Precision as Precision
+from bnproof.theory.ledger.book import places
+from bnproof.theory.ledger.verdict import Verdict as Verdict
 from bnproof.theory.sources import Source
+from bnproof.theory.symbols import SYMBOLS, axes_of
 
 if TYPE_CHECKING:
     from bnproof.theory.proving.derivation import DerivationResult
-
-
-class Verdict(StrEnum):
-    """What the evidence says about a statement."""
-
-    PROVED = "proved"
-    REFUTED = "refuted"
-    SUPPORTED = "supported"
-    UNSUPPORTED = "unsupported"
-    REPRODUCED = "reproduced"
-    NOT_REPRODUCED = "not reproduced"
-    UNDECIDED = "undecided"
 
 
 class Kind(StrEnum):
@@ -115,6 +107,10 @@ class Evidence:
         Why the evidence decides nothing, if it does not.
     given
         References of the theorems that the evidence takes from elsewhere.
+    setting
+        The setting of an experiment in words, with what it has less than that of the source.
+    miniature
+        Whether an experiment is smaller, shorter or on other images than that of the source.
     """
 
     kind: Kind
@@ -126,6 +122,17 @@ class Evidence:
     series: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     reason: str = ""
     given: tuple[str, ...] = ()
+    setting: str = ""
+    miniature: bool = False
+
+
+def counted(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """The evidence that counts: beside an answer at the source's setting, miniatures do not."""
+    full = any(
+        item.kind is Kind.EXPERIMENT and item.holds is not None and not item.miniature
+        for item in evidence
+    )
+    return [item for item in evidence if not (full and item.miniature)]
 
 
 def decide(evidence: Sequence[Evidence]) -> Verdict:
@@ -133,14 +140,18 @@ def decide(evidence: Sequence[Evidence]) -> Verdict:
 
     The claim stays undecided if a control did not get the opposite answer, if checks contradict
     each other, or if none has an answer.  Otherwise the strongest kind of evidence names the
-    verdict.  An experiment on images gives ``reproduced`` or ``not reproduced``, whatever the
-    other checks are.
+    verdict.  An experiment on images names it whatever the other checks are: ``reproduced`` or
+    ``not reproduced`` at the setting of the source, ``seen`` or ``not seen in miniature`` below it.
     """
-    answers = {item.holds for item in evidence if item.holds is not None}
-    if len(answers) != 1 or not all(item.control_differs for item in evidence):
+    items = counted(evidence)
+    answers = {item.holds for item in items if item.holds is not None}
+    if len(answers) != 1 or not all(item.control_differs for item in items):
         return Verdict.UNDECIDED
     holds = answers.pop()
-    kinds = {item.kind for item in evidence if item.holds is not None}
+    answered = [item for item in items if item.holds is not None]
+    kinds = {item.kind for item in answered}
+    if any(item.miniature for item in answered):
+        return Verdict.SEEN if holds else Verdict.NOT_SEEN
     if Kind.EXPERIMENT in kinds:
         return Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED
     if kinds & EXACT:
@@ -152,6 +163,7 @@ def why_undecided(evidence: Sequence[Evidence]) -> str:
     """Say what keeps `decide` from a verdict, in one sentence; empty if it has one."""
     if decide(evidence) is not Verdict.UNDECIDED:
         return ""
+    evidence = counted(evidence)
     reasons = [f"{item.kind}: {item.reason}" for item in evidence if item.reason]
     reasons += [
         f"{item.kind}: the control gets the same answer as the statement"
@@ -263,6 +275,13 @@ class RandomTest:
     sizes: tuple[int, ...] = (2, 3, 8, 64)
     sampler: str = "networks"
 
+    def __post_init__(self) -> None:
+        whole = all(type(size) is int and size > 0 for size in self.sizes)
+        if not self.sizes or not whole:
+            raise ValueError(
+                f"checks: RandomTest: sizes = {self.sizes!r}: give whole numbers, 1 or larger"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class SpectrumTest:
@@ -281,7 +300,7 @@ class SpectrumTest:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One statement from the sources, with the checks that decide it.
+    """A reading of a sentence, or a statement of one's own, with the checks that decide it.
 
     Attributes
     ----------
@@ -289,14 +308,15 @@ class Claim:
         Name of the file, of the test, and of the anchor in the report.
     title
         The statement in one plain sentence.
-    sources
-        Where it is printed.
-    statement
-        LaTeX, as printed there.
     expected
         The expected verdict; `verify` fails if the evidence gives another.
     checks
         How it is tested.
+    sources
+        Where it comes from.  For a claim that `bnproof.theory.ledger` lists as a reading of a
+        sentence, the places where that is printed; it gives none itself.
+    statement
+        How it is read: a formula in LaTeX, if there is one.
     relation
         The statement as a SymPy relation over `bnproof.theory.symbols`: the object that is proved,
         printed and evaluated on random networks.
@@ -307,30 +327,33 @@ class Claim:
         correct variant of a false one.  An experiment brings its own control.
     remark
         What a reader should know: misprints, conventions, when equality holds.
-    corrects
-        Id of the claim that this one corrects.
 
     Raises
     ------
     ValueError
-        If a source, a check or a needed control is missing, or the checks do not fit the relation.
+        If it reads no sentence and has no source, a check or a needed control is missing, or the
+        checks do not fit the relation.
     """
 
     id: str
     title: str
-    sources: tuple[Source, ...]
-    statement: str
     expected: Verdict
     checks: tuple[Any, ...]
+    sources: tuple[Source, ...] = ()
+    statement: str = ""
     relation: sp.Basic | None = None
     domain: sp.Basic = sp.true
     control: sp.Basic | None = None
     remark: str = ""
-    corrects: str | None = None
 
     def __post_init__(self) -> None:
         if not self.sources:
-            raise ValueError(f"{self.id}: sources: a claim needs at least one source")
+            object.__setattr__(self, "sources", places(self.id))
+        if not self.sources:
+            raise ValueError(
+                f"{self.id}: sources: it reads no sentence of theory/ledger/documents; "
+                "list it there, or give a source"
+            )
         if not self.checks:
             raise ValueError(f"{self.id}: checks: a claim needs at least one check")
         needs_control = any(
@@ -339,7 +362,15 @@ class Claim:
         )
         if needs_control and (self.relation is None or self.control is None):
             raise ValueError(f"{self.id}: control: these checks need both a relation and a control")
+        indexed = sorted(map(str, filter(lambda one: axes_of([one]), self._known_in_domain())))
+        if indexed:
+            raise ValueError(
+                f"{self.id}: domain: {', '.join(indexed)} has an index; a domain is about numbers"
+            )
         self._validate_checks()
+
+    def _known_in_domain(self) -> set[sp.Symbol]:
+        return {part for part in self.domain.free_symbols if part in SYMBOLS}
 
     def _validate_checks(self) -> None:
         """Reject combinations of checks that could not decide anything."""

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bnproof.theory.common.code import module_file
+from bnproof.theory.ledger.book import places
+from bnproof.theory.ledger.verdict import Verdict
 from bnproof.theory.sources import Source
 
 if TYPE_CHECKING:
     from bnproof.theory.claim import Claim
 
-WORDS: Final = ("id", "title", "sources", "statement", "expected", "corrects")
+WORDS: Final = ("id", "title", "sources", "statement", "expected")
 # Raised where a field is neither a literal nor a name of one.
 UNCLEAR: Final = (KeyError, TypeError, ValueError, AttributeError)
 
@@ -27,7 +29,7 @@ class Entry:
 
     Attributes
     ----------
-    id, title, sources, statement, expected, corrects
+    id, title, sources, statement, expected
         As in `bnproof.theory.claim.Claim`; the verdict as text.
     checks
         The kinds of its checks, such as ``"Proof"``, in order.
@@ -40,11 +42,10 @@ class Entry:
     id: str
     title: str
     sources: tuple[Source, ...]
-    statement: str
     expected: str
     checks: tuple[str, ...]
+    statement: str = ""
     symbolic: bool = False
-    corrects: str | None = None
     remark: str | None = ""
 
     @classmethod
@@ -58,7 +59,6 @@ class Entry:
             expected=str(claim.expected),
             checks=tuple(type(check).__name__ for check in claim.checks),
             symbolic=claim.relation is not None,
-            corrects=claim.corrects,
             remark=claim.remark,
         )
 
@@ -71,8 +71,9 @@ def read(path: Path) -> Entry | None:
     try:
         module = _Module(path)
         given = _arguments(module.bound["CLAIM"])
+        words = {name: _value(given[name], module) for name in WORDS if name in given}
         entry = Entry(
-            **{name: _value(given[name], module) for name in WORDS if name in given},
+            **{"sources": places(words["id"]), **words},
             checks=tuple(_kind(check, module) for check in given["checks"].elts),
             symbolic="relation" in given,
             remark=_text(given.get("remark"), module),
@@ -146,7 +147,7 @@ def _value(node: ast.AST, module: _Module) -> Any:
         case ast.Call(func=ast.Name(id="Source"), args=args, keywords=[]):
             return Source(*(_value(arg, module) for arg in args))
         case ast.Attribute(value=ast.Name(id="Verdict"), attr=name):
-            return name.lower().replace("_", " ")
+            return str(Verdict[name])
         case ast.Attribute(value=ast.Name(id=owner), attr=name):
             return _value(*_imported(module.imported[owner]).find(name))
         case ast.Name(id=name):

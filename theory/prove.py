@@ -4,11 +4,11 @@ import sympy as sp
 
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Argument, Claim, Disproof, Evidence, Kind, Proof, Settings
+from bnproof.theory.exact import audit
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.proving import cache, signs
-from bnproof.theory.proving.certificate import Certificate
+from bnproof.theory.proving.certificate import Certificate, Term, points
 from bnproof.theory.proving.derivation import DerivationResult, certify, proves, residual
-from bnproof.theory.proving.derivation import flaw as flaw_of
 from bnproof.theory.symbols import text
 
 
@@ -22,10 +22,12 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     del settings
     spec = claim.check_of(Proof)
     target, other = _sides(claim)
-    proof, certificate = _proved(spec, target, claim.domain)
+    proof, certificate, flaw = _proved(spec, target, claim.domain)
     # Check the serialised form, which is what others will read.
     try:
-        flaw = flaw_of(proof, Certificate.from_json(certificate.to_json()))
+        read = Certificate.from_json(certificate.to_json())
+        flaw = (flaw if read == certificate else read.flaw()) or proof.gap()
+        flaw = flaw or _empty(target, claim.domain) or _uncited(proof) or audit.reason(read)
     except ValueError as error:
         flaw = str(error)
     rejected = not proves(proof, other, claim.domain)
@@ -62,8 +64,32 @@ def check(claim: Claim, settings: Settings) -> Evidence:
         {"sympy": sp.__version__},
         {"steps": proof.steps},
         reason=flaw or control,
-        given=proof.rests_on,
+        given=_given(proof, certificate),
     )
+
+
+def _given(proof: DerivationResult, certificate: Certificate) -> tuple[str, ...]:
+    """The theorems that a proof cites, those of its lemmas included."""
+    lemmas = [lemma.theorem for lemma in certificate.lemmas() if lemma.theorem]
+    return tuple(dict.fromkeys([*proof.rests_on, *lemmas]))
+
+
+def _empty(relation: sp.Basic, domain: sp.Basic) -> str:
+    """Say that a statement says nothing: it follows from its hypotheses and signs alone."""
+    gap = relation.rhs - relation.lhs
+    plain, where = sym.in_primitives(gap), sym.in_primitives(domain)
+    for values in points(plain.free_symbols | where.free_symbols):
+        if where.xreplace(values) == sp.true and sp.Lt(plain.xreplace(values), 0) == sp.true:
+            return ""  # it fails at a point where they hold
+    slack = () if isinstance(relation, sp.Eq) else (Term(gap, "by hypothesis"),)
+    says = Certificate(relation, domain, {}, slack).flaw()
+    return "" if says else "the statement follows from its hypotheses alone and says nothing"
+
+
+def _uncited(proof: DerivationResult) -> str:
+    """Say that a step is taken from elsewhere without a reference, if one is."""
+    missing = proof.counts()["cited"] and not any(map(str.strip, proof.rests_on))
+    return "a step is cited without the reference of its theorem" if missing else ""
 
 
 def certificate_of(claim: Claim) -> Certificate | None:
@@ -138,24 +164,25 @@ def check_disproof(claim: Claim, settings: Settings) -> Evidence:
     summary = f"The two sides differ by {text(gap)} in every case: the statement is false."
     unclear = f"the difference {text(gap)} has no definite sign"
     reason = f"{', '.join(strange)}: not measured" if strange else "" if fails else unclear
-    reason = reason or proof.gap()
+    reason = reason or next(certificate.unfounded(), "") or proof.gap() or _uncited(proof)
+    reason = reason or audit.reason(certificate)
     return Evidence(
         Kind.DISPROOF,
         None if reason else False,
         control_holds,
-        f"{reason[0].upper()}{reason[1:]}." if reason else f"{summary} {_counted(proof)}.",
+        f"Nothing is disproved: {reason}." if reason else f"{summary} {_counted(proof)}.",
         {"steps": len(proof.steps), **_numbers(proof), "difference": text(gap)},
         {"sympy": sp.__version__},
         {"steps": proof.steps},
         reason=reason,
-        given=proof.rests_on,
+        given=_given(proof, certificate),
     )
 
 
 def _proved(
     spec: Proof, target: sp.Basic, domain: sp.Basic
-) -> tuple[DerivationResult, Certificate]:
-    """Return the cached proof if its certificate still holds, else a fresh one.
+) -> tuple[DerivationResult, Certificate, str]:
+    """Return the cached proof if its certificate still holds, else a fresh one, with its flaw.
 
     `bnproof.theory.proving.cache` says which parts of the cache are trusted.
     """
@@ -163,7 +190,8 @@ def _proved(
     if cached is not None:
         certificate = certify(cached, target, domain)
         if certificate.holds():
-            return cached, certificate
+            return cached, certificate, ""
     proof = spec.prove()
     cache.keep(spec.prove, proof)
-    return proof, certify(proof, target, domain)
+    certificate = certify(proof, target, domain)
+    return proof, certificate, certificate.flaw()

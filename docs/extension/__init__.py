@@ -8,11 +8,11 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from extension import commands, formulas, gallery, science
+from extension import commands, formulas, gallery, science, trends
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register all parts; called by Sphinx."""
-    for part in (formulas, science, gallery, commands):
+    for part in (formulas, science, gallery, trends, commands):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

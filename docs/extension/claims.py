@@ -2,13 +2,15 @@
 
 import inspect
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import sympy as sp
 from docutils import nodes
 
-from bnproof.catalogue import file_of
+from bnproof.catalogue import entries, file_of
+from bnproof.commands.sentences import class_in_words
 from bnproof.empirical.experiment import CONFIDENCE, Experiment
 from bnproof.results import published
 from bnproof.theory.claim import (
@@ -23,6 +25,9 @@ from bnproof.theory.claim import (
     SpectrumTest,
     decide,
 )
+from bnproof.theory.ledger import book
+from bnproof.theory.ledger.credit import credit_of
+from bnproof.theory.listing import Entry
 from bnproof.theory.sources import DOCUMENTS
 from bnproof.theory.symbols import latex
 from bnproof.verification import EXACT
@@ -34,6 +39,7 @@ from extension.nodes import (
     formula,
     page,
     paragraph,
+    quotation,
     section,
     table,
 )
@@ -72,15 +78,33 @@ def body(claim: Claim, root: Path, figure: tuple[str, str] | None) -> list[nodes
             code("bnproof verify"),
             " computes the verdict from the evidence and fails if it differs.",
         ),
-        section("As printed", formula(claim.statement), bullets(_sources(claim))),
+        *_printed(claim),
+        *([section("How it is read", formula(claim.statement))] if claim.statement else ()),
+        section("Sources", bullets(_sources(claim))),
         *_relation(claim),
         section("How it is decided", bullets(_checks(claim, root)), _commands(claim)),
         *proofs(claim),
         *(_experiment(claim, trial, figure) if trial else ()),
         *([section("Remark", paragraph(claim.remark))] if claim.remark else ()),
         *_corrects(claim),
+        *_credit(claim),
         section("The file", *_file(claim, root)),
     ]
+
+
+def _printed(claim: Claim) -> list[nodes.Node]:
+    """The sentence that a claim reads, and what is known of it."""
+    sentence = book.read_by(claim.id)
+    if sentence is None:
+        return []
+    known = f"{sentence.id}: {class_in_words(sentence, expected())}."
+    return [section("As printed", *quotation(sentence.quotation), paragraph(known))]
+
+
+@cache
+def expected() -> dict[str, str]:
+    """Expected verdict of every claim."""
+    return {entry.id: entry.expected for entry in entries().values() if isinstance(entry, Entry)}
 
 
 def _colour(claim: Claim) -> str:
@@ -193,7 +217,10 @@ def _result(evidence: Evidence, figure: tuple[str, str] | None) -> list[nodes.No
     about = evidence.provenance
     seeds = len(about["seeds"])
     parts: list[nodes.Node] = [
-        paragraph(nodes.strong("", str(decide([evidence]))), f" at scale {about['scale']}."),
+        paragraph(
+            nodes.strong("", str(decide([evidence]))),
+            f": {evidence.setting} (scale {about['scale']}).",
+        ),
         bullets(
             [
                 ["command: ", code(about["command"])],
@@ -217,10 +244,23 @@ def _result(evidence: Evidence, figure: tuple[str, str] | None) -> list[nodes.No
 
 
 def _corrects(claim: Claim) -> list[nodes.Node]:
-    if claim.corrects is None:
+    corrected = book.corrected_by(claim.id)
+    if not corrected:
         return []
-    link = page(f"/science/{claim.corrects}", claim.corrects)
-    return [section("Corrects", paragraph("This is the corrected form of ", link, "."))]
+    items: list[list[Inline]] = [
+        [
+            page(f"/science/{one.document}", one.source.locator, literal=False),
+            f" of {one.document}: {one.slip}",
+        ]
+        for one in corrected
+    ]
+    return [section("Corrects", bullets(items))]
+
+
+def _credit(claim: Claim) -> list[nodes.Node]:
+    """Who printed it, who showed it first, and what is new here."""
+    known = credit_of(claim.id)
+    return [section("Credit", bullets([[f"{a}: {b}"] for a, b in known.lines()]))] if known else []
 
 
 def _file(claim: Claim, root: Path) -> list[nodes.Node]:

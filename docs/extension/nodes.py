@@ -1,10 +1,12 @@
 """Helpers to build a document tree.  Strings are plain text and never parsed as markup."""
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from docutils import nodes
 from sphinx import addnodes
+
+from bnproof.report.quotation import parts
 
 Inline: TypeAlias = nodes.Node | str
 
@@ -55,6 +57,27 @@ def formula(latex: str) -> nodes.math_block:
     block = nodes.math_block(latex, latex, number=None, label=None)
     block["no-wrap"] = False
     return block
+
+
+def quotation(quoted: str) -> list[nodes.Node]:
+    """Return a quotation with its emphasis and formulas."""
+    inline: list[Inline] = []
+    blocks: list[nodes.Node] = []
+    for kind, part in parts(quoted):
+        if kind == "display":
+            blocks += [*([paragraph(*inline)] if inline else []), formula(part)]
+            inline = []
+        else:
+            inline.append(INLINE[kind](part))
+    return [nodes.block_quote("", *blocks, *([paragraph(*inline)] if inline else []))]
+
+
+INLINE: Final[Mapping[str, Callable[[str], Inline]]] = {
+    "text": nodes.Text,
+    "strong": lambda text: nodes.strong("", text),
+    "emphasis": lambda text: nodes.emphasis("", text),
+    "inline": lambda latex: nodes.math(latex, latex),
+}
 
 
 def page(target: str, text: str, *, literal: bool = True) -> addnodes.pending_xref:

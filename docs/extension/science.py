@@ -1,7 +1,6 @@
 """Generate a page for each claim and each source document."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -12,11 +11,15 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from bnproof.catalogue import catalogue, file_of
-from bnproof.theory.claim import Claim, Verdict
+from bnproof.commands.sentences import class_in_words
+from bnproof.theory.claim import Claim
+from bnproof.theory.ledger import book
+from bnproof.theory.ledger.sentence import Sentence
+from bnproof.theory.ledger.verdict import Class
 from bnproof.theory.loading import LoadError
 from bnproof.theory.sources import DOCUMENTS
 from extension import claims, gallery
-from extension.nodes import Inline, page, paragraph, table
+from extension.nodes import Inline, page, paragraph, quotation, table
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = "science"
@@ -124,28 +127,41 @@ class SourceDirective(SphinxDirective):
             (page(f"/{FOLDER}/{claim.id}", claim.id), claim.title, claims.verdict(claim))
             for claim in by_source(all_claims())[key]
         ]
-        return [head, table(("claim", "statement", "verdict"), rows)]
+        printed = [
+            node
+            for sentence in book.sentences().values()
+            if sentence.document == key
+            for node in _sentence(sentence)
+        ]
+        return [head, *printed, table(("claim", "in one sentence", "verdict"), rows)]
+
+
+def _sentence(sentence: Sentence) -> list[nodes.Node]:
+    """A sentence as printed, its class, and the claims that read it."""
+    known = class_in_words(sentence, claims.expected())
+    read: list[Inline] = [f"{sentence.source.locator}. {known[0].upper()}{known[1:]}."]
+    if sentence.repeats:
+        read.append(f" Read as {sentence.repeats}.")
+    for claim in filter(all_claims().__contains__, sentence.claims):
+        read += [" ", page(f"/{FOLDER}/{claim}", claim)]
+    return [*quotation(sentence.quotation), paragraph(*read)]
 
 
 class SourcesDirective(SphinxDirective):
-    """A table of all source documents with the number of statements per verdict."""
+    """A table of all source documents with the number of sentences of each class."""
 
     def run(self) -> list[nodes.Node]:
         """Build the nodes."""
-        counts = {
-            key: Counter(map(claims.verdict, known))
-            for key, known in by_source(all_claims()).items()
-        }
-        seen = set().union(*counts.values())
-        verdicts = [name for name in (*map(str, Verdict), claims.UNMEASURED) if name in seen]
+        counts = book.tally(claims.expected())
+        heads = ("source", *map(str, Class), "definitions")
         rows = [
             (
                 page(f"/{FOLDER}/{key}", short(key), literal=False),
-                *(str(counter[name] or "") for name in verdicts),
+                *(str(row[name] or "") for name in (*Class, None)),
             )
-            for key, counter in counts.items()
+            for key, row in counts.items()
         ]
-        return [table(("source", *verdicts), rows)]
+        return [table(heads, rows)]
 
 
 def setup(app: Sphinx) -> None:

@@ -18,6 +18,7 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.figures.panels import SeedMarks
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.table import logit_gradients, row_agreement, shuffled_rows
+from bnproof.empirical.setting import Setting
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
 from bnproof.theory.sources import Source
@@ -57,7 +58,6 @@ CLAIM = Claim(
     id="TEMPLATE",
     title="One plain sentence that says what is stated.",
     sources=(Source("derived", "template of an experiment"),),
-    statement=r"\text{The sentence as printed}",
     checks=(
         Experiment(
             run=run,
@@ -71,6 +71,8 @@ CLAIM = Claim(
                 Control("every row 1 at the same class", passes=True, net=SECOND),
             ),
             draw=draw,
+            # The source's own setting, and what differs from it; see `Setting`.
+            setting=Setting(deviations=("the source describes no experiment",)),
         ),
     ),
     expected=Verdict.REPRODUCED,

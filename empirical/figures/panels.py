@@ -202,7 +202,7 @@ class SeedMarks(Panel):
 
 @dataclass(frozen=True, kw_only=True)
 class Points(Panel):
-    """Points of one network, at `x` and `y`."""
+    """Points of one network, at `x` and `y`; in a `style` if not that of the network."""
 
     net: str
     x: Array
@@ -210,9 +210,14 @@ class Points(Panel):
     label: str = ""
     marker: str = ""
     markersize: float = 3
+    style: Mapping[str, Any] = field(default_factory=dict)
 
     def _paint(self, axes: Axes, series: Series) -> None:
-        style = {**STYLES[self.net], "linestyle": "none", "markersize": self.markersize}
+        style = {
+            **(self.style or STYLES[self.net]),
+            "linestyle": "none",
+            "markersize": self.markersize,
+        }
         if self.marker:
             style["marker"] = self.marker
         axes.plot(self.x, self.y, alpha=0.7, label=self.label, **style)

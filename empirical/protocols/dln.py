@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnproof.empirical.networks.table import Norm
+from bnproof.empirical.setting import Setting
 from bnproof.empirical.training.tasks import LinearMap, Regression
 from bnproof.empirical.trial import Size, Trained, Trial
 from bnproof.theory.claim import Scale
@@ -36,6 +37,12 @@ NETWORKS: Final[Mapping[str, str]] = {
     "data": "1,000 standard normal inputs, targets Ax with A standard normal, full batch",
     "optimiser": "plain gradient descent, rate 1e-6 for the loss summed over the samples",
 }
+SETTING: Final = Setting(
+    network=dict.fromkeys(Scale, "deep linear network"),
+    updates=10_000,
+    scales=frozenset({Scale.QUICK, Scale.LONG, Scale.PAPER}),
+    deviations=("width 10 and 1,000 samples, which the source does not give",),
+)
 METRICS: Final = ("shift", "linear landscape")
 
 

@@ -23,6 +23,7 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.metrics.shift_callbacks import SHORT, is_measured
 from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.protocols.curves import Array, Steps, capped, moments, rows, spread
+from bnproof.empirical.setting import Setting
 from bnproof.empirical.trial import Networks, Size, Trained, Trial, Variant
 from bnproof.theory.claim import Scale
 
@@ -131,6 +132,7 @@ def experiment(
     train: Train,
     networks: Networks,
     sizes: Mapping[Scale, Size],
+    setting: Setting,
     *,
     variants: Mapping[str, Variant] = NONE,
     data: str = "",
@@ -154,6 +156,7 @@ def experiment(
         ),
         draw=draw,
         networks=networks,
+        setting=setting,
         variants=variants,
         sizes=sizes,
         data=data,

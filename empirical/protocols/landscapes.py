@@ -25,7 +25,16 @@ from bnproof.empirical.experiment import (
 )
 from bnproof.empirical.networks.table import Initialisation, Norm
 from bnproof.empirical.protocols.curves import Array
-from bnproof.empirical.protocols.vgg import INITS, LEARNS, NETWORKS, RATES, SIZES, VARIANTS, vgg
+from bnproof.empirical.protocols.vgg import (
+    INITS,
+    LEARNS,
+    NETWORKS,
+    RATES,
+    SETTING,
+    SIZES,
+    VARIANTS,
+    vgg,
+)
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Evidence
 
@@ -38,8 +47,23 @@ STAGES: Final = 3  # early, middle and late: thirds of the updates, or of the co
 LEVELS: Final = (2 * np.arange(STAGES)[::-1] + 1) / (2 * STAGES)
 RANGE: Final = (1e-30, 1e30)  # of a quantity; non-finite values count as the upper end
 SMALL: Final = 0.1  # what the control's initial weights are multiplied by
+NOTHING: Final[Mapping[int, Measured]] = {}
 FLAT: Final = "without BN, initial weights a tenth: it does not learn, and its landscape is flat"
 ROUGH: Final = "without BN, compared with the network whose landscape is flat"
+# A18's figure 4, read from the vector data of the print and judged by the same rule: BN over none,
+# early, middle and late in the updates looked at, 100 to 300, and every 500th up to 15,000.
+FIGURE_4: Final[Mapping[int, Mapping[str, tuple[float, float, float]]]] = {
+    300: {
+        "variation": (23.2, 0.50, 0.56),
+        "change": (3.5, 0.31, 0.65),
+        "beta": (2.4, 0.37, 0.78),
+    },
+    15_000: {
+        "variation": (0.094, 0.090, 0.36),
+        "change": (0.27, 0.35, 0.54),
+        "beta": (0.816, 0.980, 0.979),
+    },
+}
 # What the claims about these protocols quote, and the beginning of all their remarks.
 STATEMENT: Final = (
     r"\begin{array}{l}"
@@ -292,13 +316,23 @@ def by_protocol(name: str, draw: Callable[[Figure, Evidence], str]) -> Experimen
     def run(trial: Trial) -> Measured:
         return kept(trial, lambda quantity: not any(f", {words}," in quantity for words in others))
 
-    return experiment(run, criteria([name]), draw)
+    return experiment(run, criteria([name]), draw, traced=_figure_4() if name == "rate" else {})
+
+
+def _figure_4() -> dict[int, Measured]:
+    """`FIGURE_4` in the form that `measure` returns; the networks have Glorot's initialisation."""
+    return {
+        updates: {WITH: {ratio_name("rate", name, "xavier"): row for name, row in rows.items()}}
+        for updates, rows in FIGURE_4.items()
+    }
 
 
 def experiment(
     run: Callable[[Trial], Measured],
     criteria: tuple[Criterion, ...],
     draw: Callable[[Figure, Evidence], str],
+    *,
+    traced: Mapping[int, Measured] = NOTHING,
 ) -> Experiment:
     """An experiment on these landscapes; its control does not learn."""
     return Experiment(
@@ -310,7 +344,9 @@ def experiment(
             Control(ROUGH, passes=False, made_of=WITH, net=SECOND),
         ),
         draw=draw,
+        traced=traced,
         networks=NETWORKS,
+        setting=SETTING,
         variants=VARIANTS,
         sizes=SIZES,
     )

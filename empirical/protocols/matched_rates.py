@@ -21,6 +21,7 @@ from bnproof.empirical.figures.style import MIDDLE, SMALL
 from bnproof.empirical.networks.table import Norm
 from bnproof.empirical.protocols.bjorck import EPOCH, EPOCHS, LENGTHS, NETWORKS, resnet, updates
 from bnproof.empirical.protocols.curves import Array, extended
+from bnproof.empirical.setting import Setting, depths
 from bnproof.empirical.training.tasks import Data
 from bnproof.empirical.trial import DEPTH, Networks, Size, Trained, Trial
 from bnproof.theory.claim import Scale
@@ -47,6 +48,8 @@ PROVENANCE: Final[Networks] = {
     "length": LENGTHS,
     **NETWORKS,
 }
+
+SETTING: Final = Setting(network=depths(DEPTH, DEPTHS), updates=SIZES[Scale.PAPER].updates)
 
 
 def train(trial: Trial, net: str, *, seed: int | None = None, data: Data | None = None) -> Trained:

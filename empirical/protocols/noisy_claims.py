@@ -26,7 +26,7 @@ from bnproof.empirical.protocols.noisy import (
     panels,
     performance,
 )
-from bnproof.empirical.protocols.vgg import NETWORKS, VARIANTS
+from bnproof.empirical.protocols.vgg import NETWORKS, SETTING, VARIANTS
 from bnproof.empirical.trial import Trial
 
 CRITERIA: Final = (
@@ -35,9 +35,6 @@ CRITERIA: Final = (
     # "Doesn't perform as well as the other two."
     Criterion(NOISY, GAINED, "accuracy with noisy BN minus that without BN", at_least=0.0),
 )
-
-FIXED: Final = Fixed("2026-11-30", "cdaa64c4e10f")
-DIGITS_FIXED: Final = Fixed("2026-12-01", "6234dfa0bd9c")
 
 
 @declared
@@ -82,13 +79,14 @@ def experiment(name: str = "") -> Experiment:
     return Experiment(
         run=run,
         criteria=CRITERIA,
-        fixed=DIGITS_FIXED if name else FIXED,
+        fixed=Fixed("2026-12-01", "94d1055467bb"),
         controls=(
             Control("the same noise without BN", passes=False, made_of=NOISY),
             Control("BN without noise", passes=True, made_of=NOISY, net=WITH),
         ),
         draw=draw,
         networks=NETWORKS,
+        setting=SETTING,
         variants=VARIANTS,
         sizes=DIGITS if name else SIZES,
         data=name,

@@ -17,9 +17,9 @@ from bnproof.empirical.trial import Trained
 CHANCE: Final = 0.1  # accuracy in ten classes
 GUESSING: Final = "a network that guesses"  # part of a control
 CHANCE_LOSS: Final = math.log(10)
-# How far the mean loss must be below it; over 200 batches of 16 that of a constant output
-# fluctuates by about 0.005.  Accuracies need more updates: on 500 images a network trained on
-# shuffled labels can reach 0.17, because random features are slightly informative.
+# How far the mean loss must be below it (ours): a constant output has it but for the fluctuation of
+# the classes in the batches.  Accuracies would need more updates to tell: random features are
+# slightly informative, so that a network trained on shuffled labels is above chance too.
 MARGIN: Final = 0.02
 LEARNT: Final = 0.2  # test accuracy above which a network counts as having learnt
 FACTOR: Final = 2.0  # ratio of neighbouring rates of a grid

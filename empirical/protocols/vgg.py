@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bnproof.empirical.networks.table import Initialisation, Norm
+from bnproof.empirical.setting import Setting, widths
 from bnproof.empirical.trial import Networks, Size, Trained, Trial, Variant
 from bnproof.theory.claim import Scale
 
@@ -47,6 +48,7 @@ NETWORKS: Final[Networks] = {
     },
     "optimiser": "plain SGD",
 }
+SETTING: Final = Setting(network=widths(64, WIDTH, "VGG"), updates=15_000)
 
 WIDTHS: Final = (8, 16, 32, 64)  # of the first convolution, to see a trend
 VARIANTS: Final[Mapping[str, Variant]] = {

@@ -144,9 +144,9 @@ def sizes(spec: RandomTest) -> tuple[int, ...]:
     return SIZES if spec.sizes == RandomTest().sizes else spec.sizes
 
 
-def largest(symbols: Iterable[sp.Symbol]) -> int:
-    """The largest batch size at which these symbols can be measured on many instances."""
-    return LARGEST[len(sym.axes_of(symbols))]
+def possible(symbols: Iterable[sp.Symbol]) -> range:
+    """Batch sizes at which these symbols can be measured on many instances."""
+    return range(2, LARGEST[len(sym.axes_of(symbols))] + 1)
 
 
 def batches(

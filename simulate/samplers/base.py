@@ -5,7 +5,7 @@ The adversary of `bnproof.simulate.search` climbs on the same measurements, with
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import sympy as sp
 import torch
@@ -16,6 +16,7 @@ from bnproof.theory.symbols import SYMBOLS, axes_of
 Measure = Callable[[Any], Tensor]
 Normal = Callable[..., Tensor]
 T = TypeVar("T")
+LARGEST: Final = 2**62  # integer that is passed to PyTorch as it is
 
 
 class Measurements:
@@ -198,21 +199,28 @@ def terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
     return tuple(sp.Add.make_args(sp.expand(expr)))
 
 
-@cache
-def compiled(expr: sp.Basic) -> tuple[list[sp.Symbol], Callable[..., Any]]:
-    """The symbols of an expression, and the expression as a function of their tensors."""
-    symbols = sorted(expr.free_symbols, key=str)
-    # PyTorch's functions take no plain numbers: constants are evaluated first.
-    expr = expr.replace(
+def with_plain_numbers(expr: sp.Basic) -> sp.Basic:
+    """The expression with constants evaluated that PyTorch would not take.
+
+    Its functions take no plain numbers, and no integers of more than 64 bits.
+    """
+    return expr.replace(
         lambda part: (
             isinstance(part, sp.Expr)
             and part.is_number
             and bool(part.is_real)
-            and not isinstance(part, sp.Rational | sp.Float)
+            and not isinstance(part, sp.Float)
+            and not (isinstance(part, sp.Rational) and max(abs(part.p), part.q) < LARGEST)
         ),
         lambda part: sp.N(part, 17),
     )
-    return symbols, sp.lambdify(symbols, expr, modules="torch", dummify=True)
+
+
+@cache
+def compiled(expr: sp.Basic) -> tuple[list[sp.Symbol], Callable[..., Any]]:
+    """The symbols of an expression, and the expression as a function of their tensors."""
+    symbols = sorted(expr.free_symbols, key=str)
+    return symbols, sp.lambdify(symbols, with_plain_numbers(expr), modules="torch", dummify=True)
 
 
 def evaluate(expr: sp.Basic, value: Callable[[sp.Symbol], Tensor]) -> Tensor:

@@ -1,6 +1,6 @@
 """Random 3 x 3 convolutions with zero padding: kernel gradients by autodiff and by (4) of S3."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Final
 
@@ -72,6 +72,12 @@ Convolutions.MAGNITUDES = {
     backprop.correlation: lambda q: q.summed(1, absolute=True),
     backprop.flipped: lambda q: q.summed(-1, absolute=True),
 }
+
+
+def possible(symbols: Iterable[sp.Symbol]) -> range:
+    """Sides of the images."""
+    del symbols
+    return range(1, 13)
 
 
 def batches(

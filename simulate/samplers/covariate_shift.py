@@ -4,7 +4,7 @@ K networks of several layers form one batch; every second one has batch normalis
 are taken by autodiff, and the shift is computed by `bnproof.theory.training.smoothness`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -108,6 +108,12 @@ Networks.MAGNITUDES = {
     symbols.product: lambda q: inner(*map(torch.abs, q.pair)),
     symbols.first_shift: lambda q: 2 * definitions.length(q.gradient(q.layers, 1), inner),
 }
+
+
+def possible(symbols: Iterable[sp.Symbol]) -> range:
+    """Numbers of layers."""
+    del symbols
+    return range(2, 7)
 
 
 def batches(

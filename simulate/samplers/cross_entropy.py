@@ -1,6 +1,6 @@
 """Random logits and classes: the gradient of the cross-entropy of each image by autodiff."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Final
 
@@ -44,6 +44,12 @@ Rows.VALUES = {
 }
 # Probabilities and a one-hot row, each of sum 1, cancel in it.
 Rows.MAGNITUDES = {backprop.row_sum: lambda q: torch.full_like(q.logits[:, 0], 2)}
+
+
+def possible(symbols: Iterable[sp.Symbol]) -> range:
+    """Numbers of classes."""
+    del symbols
+    return range(2, 1001)
 
 
 def batches(

@@ -4,7 +4,7 @@ An optimal coupling of two samples of equal size is a pairing of their points (B
 minimum of the mean distance over all n! pairings is the exact distance, in any dimension.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import permutations, product
 from typing import Final
 
@@ -89,6 +89,12 @@ def draw(count: int, points: int, dimension: int, law: str, seed: int, device: s
         pair = [sample**5 for sample in pair]
     scale, shift = normal(count, 1, 1).exp(), normal(count, 1, dimension)
     return Samples(pair[0], scale * pair[1] + shift)
+
+
+def possible(symbols: Iterable[sp.Symbol]) -> range:
+    """Numbers of points; small, as every pairing is tried."""
+    del symbols
+    return range(2, 7)
 
 
 def batches(

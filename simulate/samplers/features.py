@@ -4,7 +4,7 @@ If the domain requires uncorrelated features, they are integer combinations of d
 orthogonal sign patterns: sums of integers, so correlations are exactly 0.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Final
 
@@ -61,9 +61,18 @@ class Features(Measurements):
         return torch.eye(self.data.shape[2], dtype=self.data.dtype, device=self.data.device)[None]
 
 
-def _stretch(q: Features) -> Tensor:
-    curvatures = torch.linalg.eigvalsh(q.scaled)
+def _ratio(hessian: Tensor) -> Tensor:
+    curvatures = torch.linalg.eigvalsh(hessian)
     return curvatures[:, -1] / curvatures[:, 0]
+
+
+def _stretch(q: Features) -> Tensor:
+    return _ratio(q.scaled)
+
+
+def _uneven(q: Features) -> Tensor:
+    ratio = _ratio(q.hessian(q.centred))
+    return ratio + 1 / ratio
 
 
 def _sizes(features: Tensor) -> Tensor:
@@ -72,6 +81,10 @@ def _sizes(features: Tensor) -> Tensor:
 
 Features.VALUES = {
     quadratics.stretch: _stretch,
+    quadratics.uneven: _uneven,
+    quadratics.unshared: lambda q: 1 - q.correlations[:, 0, 1].square(),
+    quadratics.first: lambda q: q.deviations[:, 0, 0],
+    quadratics.second: lambda q: q.deviations[:, 0, 1],
     quadratics.correlation: lambda q: q.correlations[:, 0, 1],
     quadratics.largest_correlation: lambda q: (q.correlations * (1 - q.eye)).abs().amax((1, 2)),
     quadratics.scaled_ki: lambda q: q.scaled,
@@ -81,6 +94,8 @@ Features.VALUES = {
 Features.MAGNITUDES = {
     # Entries as large as the largest curvature cancel in the smallest one, the denominator.
     quadratics.stretch: lambda q: _stretch(q).square(),
+    quadratics.unshared: lambda q: 1 + q.correlations[:, 0, 1].square(),
+    quadratics.uneven: lambda q: _uneven(q).square(),
     quadratics.scaled_ki: lambda q: _sizes(q.centred / q.deviations),
     quadratics.centred_ki: lambda q: _sizes(q.centred),
 }
@@ -120,6 +135,12 @@ def draw(count: int, m: int, seed: int, device: str, *, correlated: bool) -> Fea
 
 def _correlated(domain: sp.Basic) -> bool:
     return quadratics.largest_correlation not in domain.free_symbols
+
+
+def possible(symbols: Iterable[sp.Symbol]) -> tuple[int, ...]:
+    """Numbers of samples: powers of 2, which features without correlation need."""
+    del symbols
+    return tuple(2**power for power in range(3, 10))
 
 
 def batches(

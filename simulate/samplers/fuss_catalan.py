@@ -9,7 +9,7 @@ Nothing derived in `bnproof.theory.random_matrices.fuss_catalan_proofs` or
 ``t = (M+1)phi``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import pairwise
 from math import pi
@@ -252,6 +252,12 @@ def draw(count: int, size: int, seed: int, device: str) -> Law:
     order = uniform(ORDERS[0] / (factors + 1), ORDERS[1])
     parts = factors, real, uniform(0, 1), order, uniform(*RADII), uniform(0, 1)
     return Law(*(part.to(device) for part in parts))
+
+
+def possible(symbols: Iterable[sp.Symbol]) -> tuple[int, ...]:
+    """Smallest numbers M of factors: with M below twice as many, these meet every M once."""
+    del symbols
+    return (1, 2, 4, 8, 16, 32)
 
 
 def batches(

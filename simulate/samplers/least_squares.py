@@ -4,7 +4,7 @@ K pairs of matrices A, A' (K, n, d), where A' has the larger condition number.  
 largest stable learning rate are found by search, without a formula.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Final
 
@@ -170,6 +170,12 @@ def draw(count: int, size: int, seed: int, device: str) -> Pairs:
     each = torch.arange(count, device=worse.device)
     first, second = ((matrix[which, each], target[which, each]) for which in (1 - worse, worse))
     return Pairs(Problem(*first), Problem(*second))
+
+
+def possible(symbols: Iterable[sp.Symbol]) -> range:
+    """Numbers of unknowns."""
+    del symbols
+    return range(2, 13)
 
 
 def batches(

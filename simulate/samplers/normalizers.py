@@ -264,9 +264,9 @@ def _epsilons(kind: Kind, domain: sp.Basic) -> tuple[float, ...]:
     return (*allowed, DRAWN) if any(map(admitted, TRIED)) else allowed
 
 
-def largest(symbols: Iterable[sp.Symbol]) -> int:
-    """The largest group; entries of a Jacobian are measured row by row."""
-    return 24 if axes_of(symbols) else 4096
+def possible(symbols: Iterable[sp.Symbol]) -> range:
+    """Sizes of a group; entries of a Jacobian are measured row by row, so of smaller ones."""
+    return range(2, (24 if axes_of(symbols) else 4096) + 1)
 
 
 def batches(

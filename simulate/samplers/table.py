@@ -21,6 +21,8 @@ SAMPLERS: Final = {
     "covariate_shift": "bnproof.simulate.samplers.covariate_shift",
     "law": "bnproof.simulate.samplers.fuss_catalan",
     "products": "bnproof.simulate.samplers.products",
+    "images": "bnproof.simulate.samplers.images",
+    "deep_linear": "bnproof.simulate.samplers.deep_linear",
     "earth_mover": "bnproof.simulate.samplers.earth_mover",
 }
 

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from bnproof.simulate.samplers import autodiff as quantities
 from bnproof.simulate.samplers.autodiff import Measured, epsilons
-from bnproof.simulate.samplers.base import apply, chunks, dot, normals
+from bnproof.simulate.samplers.base import apply, dot, normals, stream
+from bnproof.simulate.samplers.definitions.losses import Linear
 from bnproof.simulate.samplers.definitions.regimes import REGIMES, drawn
 from bnproof.simulate.samplers.definitions.weights import WeightQuantities
 from bnproof.simulate.samplers.networks import LOSSES, draw
@@ -25,9 +26,17 @@ from bnproof.theory.layer import minimax as mnx
 from bnproof.theory.layer import weights as wts
 
 INPUTS: Final = 4
-CHUNK: Final = 500  # a chunk holds (K, m, m) arrays
-# Symbols that need the whole Hessian at z or at y, one backward pass for each sample.
-DENSE: Final = {cur.uKu, cur.lamK, cur.lamH, cur.PuHPu, wts.hess_ki, wts.hess_cki}
+CHUNK: Final = 500  # instances at once, up to m = 64; a chunk may hold (K, m, m) arrays
+# Up to this batch size the number of instances is that of the scale; above, it shrinks as 1/m^2,
+# down to `LEAST`.
+FULL: Final = 64
+LEAST: Final = 6
+# Symbols that need the whole Hessian at z or at y, one backward pass for each sample, and its
+# eigenvalues or eigenvectors, whose work is of the order of m^3.
+DENSE: Final = {
+    cur.gu, cur.PuHPu, cur.u1, cur.uy, cur.uu, cur.uKu, cur.lamK, cur.lamH, cur.Qe2, cur.QgQe,
+    cur.QeHQe,
+}  # fmt: skip
 REGRESSION: Final = {mnx.star, mnx.inner, mnx.d_std, mnx.d_ray, mnx.d_bn, mnx.d_learned}
 
 
@@ -39,8 +48,8 @@ def _wide(factor: Tensor, array: Tensor) -> Tensor:
     return array / factor.reshape(-1, *[1] * (array.dim() - 1))
 
 
-def _through(direction: Tensor, matrix: Tensor) -> Tensor:
-    return dot(direction, apply(matrix, direction))
+def _through(direction: Tensor, change: Linear) -> Tensor:
+    return dot(direction, change(direction))
 
 
 def _norm(terms: Tensor) -> Tensor:
@@ -67,10 +76,10 @@ def _formed(a: str, b: str) -> Callable[[Weighted], Tensor]:
     """The Hessian at z between two of these vectors."""
 
     def value(q: Weighted) -> Tensor:
-        left, right = _span(q, a)[0], _span(q, b)[0]
-        if a == b and a in "hk":
-            return torch.einsum("nmk,nml,nlk->nk", left, q.H, right)
-        whole = left.mT @ q.H @ right
+        left, right = _span(q, a)[0], q.columns(q.hessian_at_z, _span(q, b)[0])
+        if a == b:
+            return (left * right).sum(1)
+        whole = left.mT @ right
         return whole if (a, b) == ("h", "k") else whole.squeeze(1)
 
     return value
@@ -80,10 +89,10 @@ def _formed_terms(a: str, b: str) -> Callable[[Weighted], Tensor]:
     """Absolute terms of `_formed`."""
 
     def value(q: Weighted) -> Tensor:
-        left, right, H = _span(q, a)[1], _span(q, b)[1], q.H.abs()
-        if a == b and a in "hk":
-            return torch.einsum("nmk,nml,nlk->nk", left, H, right)
-        whole = left.mT @ H @ right
+        left, right = _span(q, a)[1], q.columns(q.H_size, _span(q, b)[1])
+        if a == b:
+            return (left * right).sum(1)
+        whole = left.mT @ right
         return whole if (a, b) == ("h", "k") else whole.squeeze(1)
 
     return value
@@ -129,16 +138,16 @@ _VALUES |= {
     sym.gh: lambda q: apply(q.X.mT, q.g),
     sym.gk: lambda q: apply(q.X.mT, q.g),
     cur.gu: lambda q: dot(q.g, q.u),
-    cur.PuHPu: lambda q: _through(q.project(q.u), q.H),
+    cur.PuHPu: lambda q: _through(q.project(q.u), q.hessian_at_z),
     cur.Xx2: lambda q: apply(q.X, q.x).square().sum(-1),
-    cur.XxKXx: lambda q: _through(apply(q.X, q.x), q.K),
+    cur.XxKXx: lambda q: _through(apply(q.X, q.x), q.hessian_at_y),
     cur.Qe2: lambda q: q.across(q.e).square().sum(-1),
     cur.QgQe: lambda q: dot(q.across(q.g), q.e),
-    cur.QeHQe: lambda q: _through(q.across(q.e), q.H),
+    cur.QeHQe: lambda q: _through(q.across(q.e), q.hessian_at_z),
     cur.u1: lambda q: q.u.sum(-1),
     cur.uy: lambda q: dot(q.u, q.yhat),
     cur.uu: lambda q: dot(q.u, q.u),
-    cur.uKu: lambda q: _through(q.u, q.K),
+    cur.uKu: lambda q: _through(q.u, q.hessian_at_y),
     cur.tau: lambda q: q.eta,
     cur.lamK: lambda q: torch.linalg.eigvalsh(q.K).amax(-1),
     cur.lamH: lambda q: torch.linalg.eigvalsh(q.H).amax(-1),
@@ -178,7 +187,7 @@ _MAGNITUDES = {
     wts.hess_cki: lambda q: _wide(q.c**2, q.hess_terms),
     wts.hessw_k: lambda q: apply(q.hess_terms, q.w.abs()),
     wts.Xy_k: lambda q: apply(q.X.abs().mT, q.hat_terms),
-    wts.PXHy_k: lambda q: apply(q.X.abs().mT, apply(q.P_terms @ q.H.abs(), q.hat_terms)),
+    wts.PXHy_k: lambda q: apply(q.X.abs().mT, q.P_size(q.H_size(q.hat_terms))),
 }
 
 _MAGNITUDES |= {
@@ -198,7 +207,7 @@ _MAGNITUDES |= {
         q.variance.squeeze(-1) * (q.yhat.abs() * q.hat_terms).mean(-1)
         + q.problems.gamma.squeeze(-1) ** 2
     ),
-    cur.qKq: lambda q: _through(q.at_hat.abs(), q.K_terms),
+    cur.qKq: lambda q: _through(q.at_hat.abs(), q.K_size),
     **{symbol: _formed_terms(a, b) for (a, b), symbol in sym.FORM.items() if {a, b} & {"h", "k"}},
     sym.h1: lambda q: q.X.abs().sum(1),
     sym.k1: lambda q: q.X.abs().sum(1),
@@ -208,16 +217,16 @@ _MAGNITUDES |= {
     sym.gh: lambda q: apply(q.X.abs().mT, q.g.abs()),
     sym.gk: lambda q: apply(q.X.abs().mT, q.g.abs()),
     cur.gu: lambda q: dot(q.g.abs(), q.u.abs()),
-    cur.PuHPu: lambda q: _through(apply(q.P_terms, q.u.abs()), q.H.abs()),
+    cur.PuHPu: lambda q: _through(q.P_size(q.u.abs()), q.H_size),
     cur.Xx2: lambda q: apply(q.X.abs(), q.x.abs()).square().sum(-1),
-    cur.XxKXx: lambda q: _through(apply(q.X.abs(), q.x.abs()), q.K_terms),
+    cur.XxKXx: lambda q: _through(apply(q.X.abs(), q.x.abs()), q.K_size),
     # Rounding of K turns its top eigenvector by as much as K exceeds its top eigenvalue.
     cur.Qe2: lambda q: 4 + _norm(q.K_terms) / q.value(cur.lamK).abs().clamp(min=1e-300),
     cur.QgQe: lambda q: 4 * q.g.norm(dim=-1),
     cur.QeHQe: lambda q: 4 * _norm(q.H.abs()),
     cur.u1: lambda q: q.u.abs().sum(-1),
     cur.uy: lambda q: dot(q.u.abs(), q.hat_terms),
-    cur.uKu: lambda q: _through(q.u.abs(), q.K_terms),
+    cur.uKu: lambda q: _through(q.u.abs(), q.K_size),
     cur.lamK: lambda q: _norm(q.K_terms),
     cur.lamH: lambda q: _norm(q.H.abs()),
     cur.lamW: lambda q: _norm(q.hess_terms),
@@ -245,14 +254,14 @@ def problems(
     return Weighted(X, w, layer, (c, eta, radius, normal(count, m), normal(count, m)))
 
 
-def largest(symbols: Iterable[sp.Symbol]) -> int:
-    """The largest batch size; arrays (K, m, m) are formed, for eigenvalues row by row."""
-    return 64 if set(symbols).isdisjoint(DENSE) else 48
+def possible(symbols: Iterable[sp.Symbol]) -> range:
+    """Batch sizes: up to 4,096, or 160 for symbols that need eigenvalues of Hessians.
 
-
-def smallest(symbols: Iterable[sp.Symbol]) -> int:
-    """The smallest batch size: a regression needs more samples than weights."""
-    return 2 if set(symbols).isdisjoint(REGRESSION) else 2 * INPUTS
+    A regression needs more samples than weights.
+    """
+    wanted = set(symbols)
+    least = 2 if wanted.isdisjoint(REGRESSION) else 2 * INPUTS
+    return range(least, (4096 if wanted.isdisjoint(DENSE) else 160) + 1)
 
 
 def batches(
@@ -262,10 +271,14 @@ def batches(
 
     There are `total` for each loss and size, in equal shares of the regimes.
     """
-    share = -(-total // len(REGIMES))
-    cases, allowed = product(LOSSES, spec.sizes, REGIMES), epsilons(domain)
-    for (loss, m, regime), count, stream in chunks(cases, share, CHUNK, seed, apart=2):
-        yield m, problems(count, m, loss, stream, eps=allowed, regime=regime, device=device)
+    share, allowed, number = -(-total // len(REGIMES)), epsilons(domain), 0
+    for loss, m, regime in product(LOSSES, spec.sizes, REGIMES):
+        area = max(1, m / FULL) ** 2
+        left, most = max(LEAST, int(share / area)), max(2, int(CHUNK / area))
+        while left > 0:
+            some, source = min(most, left), stream(seed, number)
+            yield m, problems(some, m, loss, source, eps=allowed, regime=regime, device=device)
+            left, number = left - some, number + 2
 
 
 def provenance(spec: RandomTest, domain: sp.Basic) -> dict[str, object]:

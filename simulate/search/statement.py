@@ -9,7 +9,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, arrange, terms
+from bnproof.simulate.samplers.base import Measurements, arrange, terms, with_plain_numbers
 from bnproof.theory.symbols import axes_of
 
 TRUSTED: Final = 1e-6  # smallest right side, relative to the terms that cancel, for a ratio
@@ -147,7 +147,8 @@ class _Compiled:
     """Expressions as one function of tensors that broadcast, each result of the common shape."""
 
     def __init__(self, symbols: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) -> None:
-        self.function = sp.lambdify(symbols, expressions, modules="torch", dummify=True, cse=True)
+        plain = list(map(with_plain_numbers, expressions))
+        self.function = sp.lambdify(symbols, plain, modules="torch", dummify=True, cse=True)
 
     def __call__(self, values: Sequence[Tensor]) -> list[Tensor]:
         if not values:

@@ -14,6 +14,8 @@ from .empirical.metrics.table import sharpness as sharpness
 from .empirical.metrics.table import theorem_terms as theorem_terms
 from .simulate.layer_checks.measure import check_layer as check_layer
 from .simulate.random_matrices.laws.fuss_catalan import FussCatalan as FussCatalan
+from .simulate.random_matrices.laws.hard_edge import HardEdge as HardEdge
+from .simulate.random_matrices.laws.products import MarchenkoPastur as MarchenkoPastur
 from .simulate.random_matrices.laws.products import ProductLaw as ProductLaw
 from .simulate.random_matrices.laws.tracy_widom import TracyWidom as TracyWidom
 from .simulate.random_matrices.spectra.singular_values import (

@@ -69,15 +69,15 @@ def claims(*, json: bool = False, claims: Path | None = None) -> int:
         return 1 if failed else 0
     width = max(map(len, by_id))
     for entry in listed:
-        print(f"{entry.id:{width}}  {entry.expected:14}  {entry.title}")
+        print(f"{entry.id:{width}}  {entry.expected:21}  {entry.title}")
     for broken in failed:
-        print(f"{broken.id:{width}}  {'error':14}  {broken.error}")
+        print(f"{broken.id:{width}}  {'error':21}  {broken.error}")
     return 1 if failed else 0
 
 
 @app.command
 def show(claim_id: Annotated[str, Parameter(name="ID")], /, *, claims: Path | None = None) -> None:
-    """Show one claim: the statement as printed, its sources, relation and remark.
+    """Show one claim: the sentence that it reads, as printed, its relation and remark.
 
     Parameters
     ----------
@@ -87,6 +87,8 @@ def show(claim_id: Annotated[str, Parameter(name="ID")], /, *, claims: Path | No
         Folder of your own claim files. They are executed: use only trusted files.
     """
     from bnproof.catalogue import entry, load_claim
+    from bnproof.theory.ledger import book
+    from bnproof.theory.ledger.credit import credit_of
     from bnproof.theory.sources import DOCUMENTS
 
     listed = entry(claim_id, claims)
@@ -95,7 +97,15 @@ def show(claim_id: Annotated[str, Parameter(name="ID")], /, *, claims: Path | No
         document = DOCUMENTS[source.document]
         where = f", {document.where}" if document.where else ""
         print(f"source      {source}\n            {document.authors}, {document.title}{where}")
-    print(f"as printed  {listed.statement}")
+    sentence = book.read_by(claim_id)
+    if sentence:
+        apart = (
+            "" if book.chapters()[sentence.document].text else " (not compared with the document)"
+        )
+        print(f"as printed  {' '.join(sentence.quotation.split())}{apart}")
+        print(f"sentence    {sentence.id}: `bnproof sentences` says what is known of it")
+    if listed.statement:
+        print(f"{'how read' if sentence else 'statement':10}  {listed.statement}")
     if listed.symbolic:
         from bnproof.theory.symbols import text
 
@@ -103,10 +113,13 @@ def show(claim_id: Annotated[str, Parameter(name="ID")], /, *, claims: Path | No
         print(f"relation    {text(claim.relation)}")
         print(f"where       {text(claim.domain)}")
         print(f"control     {text(claim.control)}")
+    known = credit_of(claim_id)
+    for label, who in known.lines() if known else ():
+        print(f"{label:10}  {who}")
     print(f"checks      {', '.join(listed.checks)}")
     print(f"expected    {listed.expected}")
-    if listed.corrects:
-        print(f"corrects    {listed.corrects}")
+    for corrected in book.corrected_by(claim_id):
+        print(f"corrects    {corrected.id}: {corrected.slip}")
     remark = load_claim(claim_id, claims).remark if listed.remark is None else listed.remark
     if remark:
         print(f"remark      {remark}")
@@ -230,6 +243,7 @@ def report(folder: Path = REPORT) -> None:
 for _module, _name, _help in (
     ("attack", "attack", "Search for data that violate a statement."),
     ("check_layer", "check-layer", "Check your own normalisation layer."),
+    ("sentences", "sentences", "List the sentences of the sources, or check the quotations."),
     ("spectrum", "spectrum", "Compute singular values of products of random or given matrices."),
     ("sweep", "sweep", "Run a grid of training runs or experiments."),
     ("tensorboard", "tensorboard", "Export training runs to TensorBoard."),
@@ -243,10 +257,15 @@ app.command(
 
 
 def _summary(entry: "Entry") -> dict[str, Any]:
+    from bnproof.theory.ledger import book
+
+    sentence = book.read_by(entry.id)
     return {
         "id": entry.id,
         "title": entry.title,
         "source": [str(source) for source in entry.sources],
+        "sentence": sentence.id if sentence else None,
+        "as_printed": sentence.quotation.strip() if sentence else None,
         "statement": entry.statement,
         "expected": entry.expected,
         "checks": list(entry.checks),

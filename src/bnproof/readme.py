@@ -6,36 +6,56 @@ code and the published measurements.
 """
 
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from bnproof.catalogue import catalogue, experiments
+from bnproof.commands.sentences import class_in_words
 from bnproof.empirical.experiment import CONFIDENCE, confidence
 from bnproof.report.document import load
-from bnproof.report.page import TRUTH, outcome
 from bnproof.results import published
 from bnproof.theory.claim import Claim, Evidence, Kind, decide
 from bnproof.theory.common.files import write_text
+from bnproof.theory.ledger import book
+from bnproof.theory.ledger.verdict import Class
 from bnproof.theory.loading import LoadError
 from bnproof.theory.normalizers.table import NORMALIZERS, facts
 from bnproof.theory.sources import DOCUMENTS
 
 
 def tally() -> str:
-    """Markdown table of verdicts by source; a statement with two sources counts for both."""
-    claims = _claims()
-    rows = [row("source", *TRUTH.values()), "|---|---|---|---|"]
-    for key, d in DOCUMENTS.items():
-        group = [claim for claim in claims if key in {source.document for source in claim.sources}]
-        rows.append(row(f"{key}: {d.authors}, *{d.title}*, {d.year}", *_counts(group)))
-    return "\n".join([*rows, row(f"all {len(claims)} statements", *_counts(claims))])
+    """Markdown table of the sentences of each source by class; definitions are none of them."""
+    table = book.tally(_verdicts())
+    heads = ["source", *Class, "all", "definitions"]
+    rows = [row(*heads), "|" + "---|" * len(heads)]
+    for key, counts in table.items():
+        d = DOCUMENTS[key]
+        rows.append(row(f"{key}: {d.authors}, *{d.title}*, {d.year}", *_counts(counts)))
+    total = {name: sum(counts[name] for counts in table.values()) for name in (*Class, None)}
+    return "\n".join([*rows, row("all sources", *_counts(total))])
 
 
-def _counts(claims: Sequence[Claim]) -> list[int]:
-    counts = Counter(outcome(claim.expected) for claim in claims)
-    return [counts[key] for key in TRUTH]
+def _counts(counts: Mapping[Class | None, int]) -> list[int]:
+    classes = [counts[name] for name in Class]
+    return [*classes, sum(classes), counts[None]]
+
+
+def _verdicts() -> dict[str, str]:
+    return {claim.id: claim.expected for claim in _claims()}
+
+
+def sentences_table() -> str:
+    """Markdown table of all sentences, with their class and the claims that read them."""
+    verdicts = _verdicts()
+    heads = ("sentence", "as printed", "what is known", "claims")
+    rows = [row(*heads), "|" + "---|" * len(heads)]
+    for sentence in book.sentences().values():
+        quotation = " ".join(sentence.quotation.split()).replace("$$", "$")
+        read = ", ".join(f"`{claim}`" for claim in sentence.claims)
+        known = class_in_words(sentence, verdicts)
+        rows.append(row(sentence.id, quotation, known, read or f"as {sentence.repeats}"))
+    return "\n".join(rows)
 
 
 def row(*cells: object) -> str:
@@ -46,7 +66,7 @@ def row(*cells: object) -> str:
 def claims_table() -> str:
     """Markdown table of all claims with their verdicts."""
     return "\n".join(
-        ["| id | source | statement | verdict |", "|---|---|---|---|", *map(_claim, _claims())]
+        ["| id | source | claim | verdict |", "|---|---|---|---|", *map(_claim, _claims())]
     )
 
 
@@ -101,15 +121,15 @@ def findings(evidence: Mapping[str, Any]) -> str:
 def experiments_table() -> str:
     """Markdown table of the published experiments, each at its largest scale."""
     rows = [
-        "| experiment | verdict | scale | precision | data, seeds, size | date |",
-        "|---|---|---|---|---|---|",
+        "| experiment | verdict | setting | scale, seeds, batch | date |",
+        "|---|---|---|---|---|",
     ]
     for claim in experiments():
         evidence = published.evidence(claim)
         if evidence is not None:
             about = evidence.provenance
-            where = evidence.summary.split(" (measured")[0].removeprefix("On ")
-            setting = (about["scale"], published.arithmetic(about), where, about["measured"])
+            size = f"{about['scale']}, {len(about['seeds'])} seeds, batches of {about['batch']}"
+            setting = (evidence.setting, size, about["measured"])
             rows.append(row(f"`{claim.id}`", decide([evidence]), *setting))
     return "\n".join(rows)
 
@@ -142,7 +162,8 @@ def _result(claim: Claim, evidence: Evidence) -> str:
         "",
         f"{claim.title} ({'; '.join(map(str, claim.sources))})",
         "",
-        f"**{decide([evidence])}** at scale {about['scale']}. `{about['command']}`, "
+        f"**{decide([evidence])}**: {evidence.setting} (scale {about['scale']}). "
+        f"`{about['command']}`, "
         f"{about['data set']}, {len(about['seeds'])} seeds (confidence "
         f"{about[CONFIDENCE]:.1%}), {published.machine(evidence)}, "
         f"{about['measured']}{_mark(evidence)}, commit {about['commit']}. "
@@ -182,6 +203,7 @@ def replace(text: str, name: str, content: str) -> str:
 # Name of each generated block and the function that returns it; the block "findings" needs a run.
 TABLES: Final = {
     "tally": tally,
+    "sentences": sentences_table,
     "claims": claims_table,
     "normalizers": normalizers_table,
     "experiments": experiments_table,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from bnproof.theory.claim import Evidence, Kind, Verdict
+from bnproof.theory.ledger.verdict import agrees
 
 EVIDENCE: Final = ("holds", "control_differs", "summary", "numbers", "provenance")
 WIDTH: Final = 88  # columns of a printed result
@@ -27,6 +28,8 @@ class Result:
         The result of each check, in order.
     given
         Theorems from elsewhere on which the verdict rests.
+    setting
+        The setting of the experiment that decides, in words.
     why
         What keeps the evidence from a verdict, if the claim is undecided.
     error
@@ -41,6 +44,7 @@ class Result:
     expected: Verdict | None
     evidence: tuple[Evidence, ...] = ()
     given: tuple[str, ...] = ()
+    setting: str = ""
     why: str = ""
     error: str | None = None
     seconds: float = 0.0
@@ -60,10 +64,13 @@ class Result:
                     **{name: value for name, value in item.items() if name in EVIDENCE},
                     reason=item.get("reason", ""),
                     given=tuple(item.get("given", ())),
+                    setting=item.get("setting", ""),
+                    miniature=item.get("miniature", False),
                 )
                 for item in record["evidence"]
             ),
             given=tuple(record.get("given", ())),
+            setting=record.get("setting") or "",
             why=record.get("why", ""),
             error=record["error"],
             seconds=record["seconds"],
@@ -72,7 +79,7 @@ class Result:
     @property
     def as_expected(self) -> bool:
         """Whether the verdict is as expected."""
-        return self.verdict is not None and self.verdict == self.expected
+        return agrees(self.verdict, self.expected)
 
     def __repr__(self) -> str:
         if self.verdict is None:
@@ -82,6 +89,7 @@ class Result:
         else:
             head = f"{self.id}: {self.verdict}, but expected {self.expected}"
         notes = [f"  given {theorem}" for theorem in self.given]
+        notes += [f"  setting: {self.setting}"] if self.setting else []
         notes += [f"  undecided: {self.why}"] if self.why else []
         lines = [
             textwrap.fill(

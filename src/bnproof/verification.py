@@ -21,12 +21,16 @@ from bnproof.theory.claim import (
     Scale,
     Settings,
     SpectrumTest,
+    counted,
     decide,
     given,
     why_undecided,
 )
 from bnproof.theory.common.errors import described
 from bnproof.theory.common.files import WriteError
+from bnproof.theory.ledger import book
+from bnproof.theory.ledger.credit import credit_of
+from bnproof.theory.ledger.verdict import agrees
 from bnproof.theory.loading import LoadError
 from bnproof.theory.symbols import latex, text
 
@@ -47,16 +51,18 @@ UNKNOWN: Final[Record] = {
     "title": "",
     "sources": [],
     "statement": "",
+    "reads": None,
+    "corrects": [],
+    "credit": {},
     "relation": None,
     "domain": None,
     "control": None,
     "remark": "",
-    "corrects": None,
     "expected": "",
     "verdict": "error",
     "given": [],
     "why": "",
-    "scale": None,
+    "setting": None,
     "as_expected": False,
     "error": None,
     "steps": [],
@@ -227,8 +233,8 @@ def _record(
         "verdict": str(verdict),
         "given": list(given(evidence)),
         "why": why_undecided(evidence),
-        "scale": _scale(evidence),
-        "as_expected": verdict == claim.expected,
+        "setting": _setting(evidence),
+        "as_expected": agrees(verdict, claim.expected),
         "steps": [vars(step) for step in steps],
         "evidence": [_evidence(item) for item in evidence],
         "figure": figure,
@@ -236,13 +242,12 @@ def _record(
     }
 
 
-def _scale(evidence: Sequence[Evidence]) -> str | None:
-    """Return the largest scale at which the experiment was run, with its data set."""
-    runs = [item.provenance for item in evidence if item.kind is Kind.EXPERIMENT]
+def _setting(evidence: Sequence[Evidence]) -> str | None:
+    """Return the setting at which the experiment was run, at the largest scale that counts."""
+    runs = [item for item in counted(evidence) if item.kind is Kind.EXPERIMENT]
     if not runs:
         return None
-    largest = max(runs, key=lambda provenance: SCALES.index(provenance["scale"]))
-    return f"{largest['scale']}, {largest['data set']}"
+    return max(runs, key=lambda item: SCALES.index(item.provenance["scale"])).setting
 
 
 def _evidence(item: Evidence) -> Record:
@@ -255,9 +260,21 @@ def _evidence(item: Evidence) -> Record:
         "summary": item.summary,
         "reason": item.reason,
         "given": list(item.given),
+        "setting": item.setting,
+        "miniature": item.miniature,
         "numbers": numbers,
         "provenance": dict(item.provenance),
         "certificate": certificate,
+    }
+
+
+def in_the_ledger(claim_id: str) -> Record:
+    """Return the sentence that a claim reads, those that it corrects, and its credit."""
+    sentence, known = book.read_by(claim_id), credit_of(claim_id)
+    return {
+        "reads": sentence.id if sentence else None,
+        "corrects": [one.id for one in book.corrected_by(claim_id)],
+        "credit": dict(known.lines()) if known else {},
     }
 
 
@@ -268,10 +285,10 @@ def _described(claim: Claim) -> Record:
         "title": claim.title,
         "sources": [{"document": s.document, "locator": s.locator} for s in claim.sources],
         "statement": claim.statement,
+        **in_the_ledger(claim.id),
         "relation": _printed(claim.relation),
         "domain": _printed(claim.domain),
         "control": _printed(claim.control),
         "remark": claim.remark,
-        "corrects": claim.corrects,
         "expected": str(claim.expected),
     }

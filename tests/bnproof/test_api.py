@@ -55,9 +55,8 @@ def test_importing_it_loads_nothing_heavy() -> None:
 
 
 # Names that do something; the others are data.
-TOOLS = [
-    name for name in NAMES if name.islower() or name in ("FussCatalan", "ProductLaw", "TracyWidom")
-]
+LAWS = ("FussCatalan", "HardEdge", "MarchenkoPastur", "ProductLaw", "TracyWidom")
+TOOLS = [name for name in NAMES if name.islower() or name in LAWS]
 
 
 @pytest.mark.parametrize("name", ["bnproof", *TOOLS])

@@ -54,7 +54,8 @@ def test_claims_lists_every_claim(run) -> None:
         assert claim_id in result.out
     listed = json.loads(run("claims", "--json").out)
     assert {entry["id"] for entry in listed} == set(catalogue_module.catalogue())
-    assert all(entry["source"] and entry["statement"] for entry in listed)
+    assert all(entry["source"] and entry["title"] for entry in listed)
+    assert all(bool(entry["sentence"]) == bool(entry["as_printed"]) for entry in listed)
 
 
 def test_output_that_a_full_disk_refuses_at_the_end_is_one_line(
@@ -104,7 +105,9 @@ def test_the_version_is_that_of_the_package(run) -> None:
 
 def test_show_prints_statement_source_and_relation(run) -> None:
     out = run("show", "santurkar_4_1").out
-    assert "A18, Theorem 4.1" in out
+    assert "A18, 4.2 Theoretical Results, Theorem 4.1" in out
+    assert "as printed  For a BatchNorm network with loss" in out
+    assert "sentence    A18.theorem_4_1: " in out
     assert "arXiv:1805.11604" in out
     assert "|v|^2 <= gamma**2" in out
     assert "\nchecks      Proof, RandomTest\n" in out

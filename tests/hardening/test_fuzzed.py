@@ -32,7 +32,7 @@ from bnproof.empirical.training.tasks import LinearMap
 from bnproof.report import document
 from bnproof.results.run_requests import Request, requests, training_runs
 from bnproof.simulate.random_matrices.spectra.spectrum import given as spectra_of
-from bnproof.simulate.random_matrices.spectra.spectrum import read_matrices
+from bnproof.simulate.random_matrices.spectra.weights import read_matrices
 from bnproof.sweep import plan
 from bnproof.theory.claim import Settings
 from bnproof.theory.common.checksum import with_checksum
@@ -262,8 +262,8 @@ def test_an_archive_that_unpacks_to_too_much(confined, monkeypatch) -> None:
     path = confined / "w.npz"
     np.savez_compressed(path, w=np.zeros((1000, 1000)))
     assert path.stat().st_size < 10**5
-    monkeypatch.setattr("bnproof.simulate.random_matrices.spectra.spectrum.LARGEST", 10**6)
-    with pytest.raises(UserError, match=r"w\.npz: unpacks to 8e\+06 bytes; at most 1e\+06"):
+    monkeypatch.setattr("bnproof.simulate.random_matrices.spectra.weights.LARGEST", 10**6)
+    with pytest.raises(UserError, match=r"w\.npz: holds no matrix, but w \(1000, 1000\)"):
         read_matrices(path)
 
 
@@ -428,9 +428,11 @@ CLAIM = {
     "domain": None,
     "control": {"latex": "x", "text": "x"},
     "remark": "",
-    "corrects": None,
+    "reads": None,
+    "corrects": [],
+    "credit": {"first": "A. Author (2020)"},
     "verdict": "proved",
-    "scale": None,
+    "setting": None,
     "expected": "proved",
     "as_expected": True,
     "error": None,

@@ -1,5 +1,6 @@
 """How evidence becomes a verdict, and what a claim must have."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -25,6 +26,10 @@ def found(kind: Kind, holds: bool | None, control_differs: bool = True) -> Evide
     return Evidence(kind, holds, control_differs, "")
 
 
+def miniature(holds: bool, control_differs: bool = True) -> Evidence:
+    return replace(found(Kind.EXPERIMENT, holds, control_differs), miniature=True)
+
+
 @pytest.mark.parametrize(
     ("evidence", "verdict"),
     [
@@ -42,6 +47,13 @@ def found(kind: Kind, holds: bool | None, control_differs: bool = True) -> Evide
         ([found(Kind.SPECTRA, False)], Verdict.UNSUPPORTED),
         ([found(Kind.EXPERIMENT, True)], Verdict.REPRODUCED),
         ([found(Kind.EXPERIMENT, False)], Verdict.NOT_REPRODUCED),
+        ([miniature(True)], Verdict.SEEN),
+        ([miniature(False), found(Kind.INSTANCES, False)], Verdict.NOT_SEEN),
+        # Beside an answer at the source's setting a miniature does not count, whatever it says.
+        ([found(Kind.EXPERIMENT, True), miniature(False)], Verdict.REPRODUCED),
+        ([found(Kind.EXPERIMENT, True), miniature(True, False)], Verdict.REPRODUCED),
+        ([found(Kind.EXPERIMENT, None), miniature(True)], Verdict.SEEN),
+        ([miniature(True), miniature(False)], Verdict.UNDECIDED),
         # Two paths that contradict one another, a control without power, no answer, nothing.
         ([found(Kind.PROOF, True), found(Kind.INSTANCES, False)], Verdict.UNDECIDED),
         ([found(Kind.PROOF, True), found(Kind.INSTANCES, True, False)], Verdict.UNDECIDED),

@@ -33,7 +33,6 @@ CLAIM = Claim(
     checks=(CASE, Proof(prove), shared(3)),
     expected=Verdict.NOT_REPRODUCED,
     remark=FIRST + "in two parts.",
-    corrects="another",
 )
 """
 
@@ -56,7 +55,6 @@ def test_a_file_is_read_and_not_run(tmp_path: Path) -> None:
         expected="not reproduced",
         checks=("Counterexample", "Proof", "RandomTest"),
         symbolic=True,
-        corrects="another",
         remark="A remark in two parts.",
     )
 
@@ -66,11 +64,12 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
         write(
             tmp_path,
             ("    relation=sp.Eq(a, b),\n", ""),
-            ('    remark=FIRST + "in two parts.",\n    corrects="another",\n', ""),
+            ('    remark=FIRST + "in two parts.",\n', ""),
+            ("    statement=STATEMENT,\n", ""),
         )
     )
     assert found is not None
-    assert (found.symbolic, found.corrects, found.remark) == (False, None, "")
+    assert (found.symbolic, found.statement, found.remark) == (False, "", "")
 
 
 def test_a_remark_that_is_computed_is_left_open(tmp_path: Path) -> None:

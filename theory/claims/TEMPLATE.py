@@ -26,9 +26,9 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="TEMPLATE",
     title="One plain sentence that says what is stated.",
-    # Where it is printed: a document of theory/sources.py, and the place in it.
+    # Where it comes from; omit it if theory/ledger/documents lists the claim under a sentence.
     sources=(Source("derived", "template of a claim"),),
-    # As printed, misprints included.
+    # How it is read; omit it if the relation says the same.
     statement=(
         r"\|\nabla_y L\|^2 \le "
         r"\frac{\gamma^2}{\sigma^2}\Big(\|g\|^2 - \tfrac1m\langle 1,g\rangle^2\Big)"

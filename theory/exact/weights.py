@@ -34,13 +34,19 @@ def unit(
     ValueError
         If ``y != Xw``.
     """
-    rows = [list(map(Fraction, row)) for row in X]
-    count = len(w)
-    if [sum(a * Fraction(b) for a, b in zip(row, w, strict=True)) for row in rows] != [*case.y]:
-        raise ValueError("y of the case must equal Xw")
+    inputs = sp.Matrix([_numbers(row) for row in X])
+    found = in_weights(X, w, case, c=c, eta=eta)
+    K, H = hessians(case)
+    matrices = {cur.lamW: _bend(X, case), cur.lamK: K, cur.lamH: H, cur.opX: inputs.T * inputs}
+    return found | {symbol: eigenvalues(matrix)[-1] for symbol, matrix in matrices.items()}
+
+
+def _bend(X: Rows, case: Counterexample) -> sp.Matrix:
+    """The Hessian in the weights."""
+    columns = [[Fraction(row[k]) for row in X] for k in range(len(X[0]))]
 
     def bent(i: int, j: int) -> Fraction:
-        direction = [row[i] + row[j] for row in rows]
+        direction = [a + b for a, b in zip(columns[i], columns[j], strict=True)]
         return exact.loss(exact.layer(exact.line(case.y, direction), case)[1], case).c
 
     def entry(i: int, j: int) -> sp.Expr:
@@ -49,19 +55,19 @@ def unit(
             return sp.Rational(bent(i, i) / 2)
         return sp.Rational(bent(i, j) - bent(i, i) / 4 - bent(j, j) / 4)
 
-    inputs, at = sp.Matrix([_numbers(row) for row in rows]), sp.Matrix(_numbers(w))
-    K, H = hessians(case)
-    bend = sp.Matrix(count, count, entry)
-    matrices = {cur.lamW: bend, cur.lamK: K, cur.lamH: H, cur.opX: inputs.T * inputs}
-    found = {symbol: eigenvalues(matrix)[-1] for symbol, matrix in matrices.items()}
-    return found | _in_weights(rows, at, case, bend, c=c, eta=eta)
+    return sp.Matrix(len(columns), len(columns), entry)
 
 
-def _in_weights(
-    rows: Rows, w: sp.Matrix, case: Counterexample, bend: sp.Matrix, *, c: Any, eta: Any
+def in_weights(
+    X: Rows, weights: Sequence[Any], case: Counterexample, *, c: Any = 1, eta: Any = 1
 ) -> dict[sp.Symbol, sp.Expr]:
-    """Symbols of `layer.weights`; `bend` is the Hessian in the weights."""
-    columns = [[Fraction(row[k]) for row in rows] for k in range(len(w))]
+    """The symbols of `unit` that need no eigenvalue; raises as `unit`."""
+    rows = [list(map(Fraction, row)) for row in X]
+    activations = [exact.dot(row, list(map(Fraction, weights))) for row in rows]
+    if activations != [*case.y]:
+        raise ValueError("y of the case must equal Xw")
+    w, bend = sp.Matrix(_numbers(weights)), _bend(X, case)
+    columns = [[row[k] for row in rows] for k in range(len(w))]
 
     def along(y: exact.Numbers, column: exact.Numbers) -> exact.Series:
         return exact.loss(exact.layer(exact.line(y, column), case)[1], case)

@@ -14,7 +14,7 @@ slack as a sum of terms that are not negative.  The check uses none of the code 
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -121,6 +121,24 @@ class Certificate:
         used = sorted(self._own_symbols() & POSITIVE.keys(), key=str)
         return [POSITIVE[part] for part in used if POSITIVE[part].applies(self.domain)]
 
+    def assumptions(self) -> dict[str, sp.Basic]:
+        """Its rules as equations and its lemmas as inequalities, keyed by text.
+
+        Those of the proofs of its signs are included.
+        """
+        every = [self, *(one.certificate for one in self.positives())]
+        rules = {
+            f"{sym.text(symbol)} = {sym.text(value)}": sp.Eq(symbol, value, evaluate=False)
+            for one in every
+            for symbol, value in one.rules.items()
+        }
+        lemmas = {
+            lemma.name: sp.Le(0, lemma.expression, evaluate=False)
+            for one in every
+            for lemma in one.lemmas()
+        }
+        return rules | lemmas
+
     def symbols(self) -> set[sp.Symbol]:
         """Every symbol that occurs, and those that derived ones stand for."""
         signs = [one.certificate for one in self.positives() if one.certificate is not self]
@@ -147,6 +165,13 @@ class Certificate:
 
     def flaws(self) -> Iterator[str]:
         """Yield the flaws; there are none if the certificate proves its relation."""
+        ill = list(self.unfounded())
+        yield from ill
+        if not ill:
+            yield from self._differences()
+
+    def unfounded(self) -> Iterator[str]:
+        """Yield what is not established of its parts, whether or not they prove the relation."""
         if not isinstance(self.relation, sp.Eq | sp.LessThan):
             yield f"a proof is for = or <=, not {type(self.relation).__name__}"
             return
@@ -165,7 +190,6 @@ class Certificate:
                 yield (
                     f"it is not established that {sym.text(term.expr)} in the slack is not negative"
                 )
-        yield from self._differences()
         for sign in self.positives():
             if sign.certificate is not self:
                 yield from _unproved(sign)
@@ -182,7 +206,8 @@ class Certificate:
 
     def _differences(self) -> Iterator[str]:
         residual = self.residual()
-        for values in _points(residual):
+        raised = set().union(*(part.exp.free_symbols for part in residual.atoms(sp.Pow)))
+        for values in points(residual.free_symbols, raised):
             value = residual.xreplace(values)
             if not _vanishes(value):
                 found = sym.text(sp.N(value, 3))
@@ -242,20 +267,21 @@ def _bent(expr: sp.Basic) -> set[sp.Basic]:
     return found
 
 
-def _points(expr: sp.Expr) -> Iterator[dict[sp.Symbol, sp.Rational]]:
+def points(
+    symbols: set[sp.Symbol], raised: Iterable[sp.Symbol] = ()
+) -> Iterator[dict[sp.Symbol, sp.Rational]]:
     """Random rational points that satisfy the assumptions, with eps below s^2.
 
     A nonzero rational function of degree d vanishes at one of them with probability at most
     d/10^6 (Schwartz-Zippel lemma).
     """
     source = random.Random(SEED)
-    # Powers of large numbers to exponents of large denominators would take minutes.
-    raised = set().union(*(part.exp.free_symbols for part in expr.atoms(sp.Pow)))
     for _ in range(POINTS):
         values = {}
-        for symbol in sorted(expr.free_symbols, key=str):
+        for symbol in sorted(symbols, key=str):
             size = sp.Integer(source.randint(2, 10**6))
             value = size if symbol.is_integer else size / source.randint(10**5, 10**6)
+            # Large numbers to powers of large denominators would take minutes.
             if symbol in raised and not symbol.is_integer:
                 value = sp.Rational(source.randint(5, 9), source.randint(2, 4))
             signed = symbol.is_nonnegative or symbol.is_positive or source.random() < 0.5

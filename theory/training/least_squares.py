@@ -76,6 +76,17 @@ stretch = symbol(
     positive=True,
 )
 correlation = symbol("corr", r"\varrho", "correlation of two features")
+uneven = symbol(
+    "stretch + 1/stretch (centred)",
+    r"\Big(\kappa_c + \frac{1}{\kappa_c}\Big)",
+    "ratio of the curvatures for two features that are centred and not scaled, plus its inverse",
+    positive=True,
+)
+unshared = symbol(
+    "1-corr^2", r"(1-\varrho^2)", "what two features do not share, 1 - corr^2", positive=True
+)
+first = symbol("sigma_1", r"\sigma_1", "standard deviation of the first feature", positive=True)
+second = symbol("sigma_2", r"\sigma_2", "standard deviation of the second feature", positive=True)
 largest_correlation = symbol(
     "max|corr|",
     r"\max_{k\ne i}|\varrho_{ki}|",
@@ -326,6 +337,40 @@ def stretch_steps(d: Derivation) -> None:
     )
     d.equal("and the sum", (r"\mathrm{tr}\,\nabla^2\ell", "tr Hess"), hessian.trace(), high + low)
     d.value(stretch, "Their ratio is that of the squared half-axes", high / low, STRETCH)
+
+
+def unscaled_steps(d: Derivation) -> None:
+    """Derive the ratio of the curvatures for features that are centred and not scaled."""
+    off = correlation * first * second
+    hessian = sp.Matrix([[first**2, off], [off, second**2]])
+    d.define(
+        "Without scaling, feature i is sigma_i times the scaled one; the Hessian has the "
+        "covariances as entries",
+        r"\nabla^2\ell_c = \begin{pmatrix}\sigma_1^2 & \varrho\sigma_1\sigma_2\\ "
+        r"\varrho\sigma_1\sigma_2 & \sigma_2^2\end{pmatrix}",
+        "Hess_c = ((sigma_1^2, corr sigma_1 sigma_2), (corr sigma_1 sigma_2, sigma_2^2))",
+    )
+    high, low = sp.symbols("high low", positive=True)
+    d.equal(
+        "The ratio of two curvatures and its inverse add up to what sum and product determine",
+        (r"\tfrac{h}{l} + \tfrac{l}{h}", "h/l + l/h"),
+        high / low + low / high,
+        ((high + low) ** 2 - 2 * high * low) / (high * low),
+    )
+    sums = hessian.trace()
+    products = first**2 * second**2 * unshared
+    d.equal(
+        "Its determinant, for features that are not multiples of each other",
+        (r"\det\nabla^2\ell_c", "det Hess_c"),
+        hessian.det().subs(correlation**2, 1 - unshared),
+        products,
+    )
+    d.value(
+        uneven,
+        "Insert trace and determinant",
+        (sums**2 - 2 * products) / products,
+        (first**2 + second**2) ** 2 / (first**2 * second**2 * unshared) - 2,
+    )
 
 
 def uncorrelated_steps(d: Derivation) -> None:

@@ -23,7 +23,6 @@ from bnproof.empirical.figures.style import listed
 from bnproof.empirical.metrics.table import Kernel, kernel_gradients, rank_correlation, shuffled
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 LAYERS = (18, 45, 54, 90)  # of figure 7 and of Table 1
 LAYER = 45
@@ -106,14 +105,6 @@ CLAIM = Claim(
     title=(
         "At initialisation and without batch normalisation, outgoing weights of channels with a "
         "large mean have large gradients."
-    ),
-    sources=(Source("S3", "section 4.1"),),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{Since some channels have large means, we expect in light of (4) that weights} \\"
-        r"\text{outgoing from such channels would have large gradients which would explain} \\"
-        r"\text{the structure in Figure 7. This is indeed the case}"
-        r"\end{array}"
     ),
     checks=(
         Experiment(

@@ -25,7 +25,6 @@ from bnproof.empirical.metrics.table import kernel_gradients, kurtosis
 from bnproof.empirical.networks.table import ResNet
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 LAYER = 55  # "midpoint"
 BINS = 61
@@ -116,15 +115,6 @@ CLAIM = Claim(
     id="bjorck_fig2",
     title=(
         "At initialisation gradients are larger and have heavier tails without batch normalisation."
-    ),
-    sources=(Source("S3", "figure 2"), Source("S3", "section 3")),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{For the unnormalized network, the gradients are distributed with heavy tails,} \\"
-        r"\text{whereas for the normalized networks the gradients are concentrated around the} \\"
-        r"\text{mean. [...] the gradients for the unnormalized network are almost two orders of} \\"
-        r"\text{magnitude larger}"
-        r"\end{array}"
     ),
     checks=(
         Experiment(

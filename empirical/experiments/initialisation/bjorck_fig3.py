@@ -22,7 +22,6 @@ from bnproof.empirical.metrics.landscape import Path
 from bnproof.empirical.protocols.first_step import ROUNDING, SPAN, first_step, measured, step_sizes
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 PRINTED = {WITH: 0.1, WITHOUT: 1e-4}  # learning rates: "the normal learning rate"
 LARGER = 1.5  # factor of the weights in the positive control
@@ -104,14 +103,6 @@ CLAIM = Claim(
     title=(
         "At initialisation far larger steps along the gradient lower the loss with batch "
         "normalisation than without it."
-    ),
-    sources=(Source("S3", "figure 3"), Source("S3", "section 3")),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{For unnormalized networks only small gradient steps lead to reductions in} \\"
-        r"\text{loss, whereas networks with BN can use a far broader range of learning rates.} \\"
-        r"\text{[...] Networks without BN show divergence for larger step sizes.}"
-        r"\end{array}"
     ),
     checks=(
         Experiment(

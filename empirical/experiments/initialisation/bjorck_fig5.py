@@ -24,7 +24,6 @@ from bnproof.empirical.metrics.table import block_moments, growth
 from bnproof.empirical.networks.table import ResNet
 from bnproof.empirical.trial import DEPTH, Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 BLOCKS = tuple(range((DEPTH - 2) // 2))
 MOMENTS = ("mean", "variance")
@@ -150,14 +149,6 @@ CLAIM = Claim(
     title=(
         "At initialisation channel means and variances grow almost exponentially with depth "
         "without batch normalisation, and stay relatively constant with it."
-    ),
-    sources=(Source("S3", "figure 5"), Source("S3", "section 4")),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{The batch normalized network the mean and variances stays relatively constant} \\"
-        r"\text{throughout the network. For an unnormalized network, they seem to grow almost} \\"
-        r"\text{exponentially with depth.}"
-        r"\end{array}"
     ),
     checks=(
         Experiment(

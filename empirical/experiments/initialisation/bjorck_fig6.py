@@ -27,7 +27,6 @@ from bnproof.empirical.metrics.table import (
 )
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 
 def run(trial: Trial) -> Measured:
@@ -103,15 +102,6 @@ CLAIM = Claim(
     title=(
         "At initialisation a network without batch normalisation predicts one class whatever the "
         "image, so that the output gradients of different images are similar."
-    ),
-    sources=(Source("S3", "figure 6"), Source("S3", "section 4")),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{For an unnormalized network (left), it is evident that the network} \\"
-        r"\text{consistently predicts one specific class (very right column), irrespective} \\"
-        r"\text{of the input. As a result, the gradients are highly correlated. For a batch} \\"
-        r"\text{normalized network, the dependence upon the input is much larger.}"
-        r"\end{array}"
     ),
     checks=(
         Experiment(

@@ -23,7 +23,6 @@ from bnproof.empirical.metrics.table import dominance, kernel_gradients, shuffle
 from bnproof.empirical.networks.table import ResNet
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 LAYER = 45
 OVER = "dominance over that with BN"
@@ -90,15 +89,6 @@ CLAIM = Claim(
     title=(
         "At initialisation the sizes of the gradients between channels have a dominant low-rank "
         "structure without batch normalisation, and a weaker one with it."
-    ),
-    sources=(Source("S3", "figure 7"), Source("S3", "section 4.1")),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{For an unnormalized network, we observe a dominant low-rank structure. Some} \\"
-        r"\text{in/out-channels have consistently large gradients while others have} \\"
-        r"\text{consistently small gradients. This structure is less pronounced with batch} \\"
-        r"\text{normalization}"
-        r"\end{array}"
     ),
     checks=(
         Experiment(

@@ -22,7 +22,6 @@ from bnproof.empirical.networks.table import ResNet
 from bnproof.empirical.protocols.first_step import LAYER, SPAN, first_step, measured
 from bnproof.empirical.trial import SIZES, Size, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
-from bnproof.theory.sources import Source
 
 PART = 2 / 3  # "two-thirds of the overall BN improvement"
 GAINS = {"scale": "scale without BN over it", "reach": "reach over that without BN"}
@@ -116,17 +115,6 @@ CLAIM = Claim(
     title=(
         "At initialisation one batch normalisation at the last layer has most of the effect that "
         "all of them have on gradients and step sizes."
-    ),
-    sources=(Source("S3", "section 4"),),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{It is natural to suspect that such a dramatic relationship between output} \\"
-        r"\text{and input are responsible for the large gradients seen in Figure 2. [...] we} \\"
-        r"\text{train a Resnet that uses one batch normalization layer only at the very last} \\"
-        r"\text{layer [...] capturing two-thirds of the overall BN improvement [...]. This} \\"
-        r"\text{suggests that normalizing the final layer of a deep network may be one of the} \\"
-        r"\text{most important contributions of BN.}"
-        r"\end{array}"
     ),
     checks=(
         Experiment(

@@ -24,7 +24,6 @@ from bnproof.empirical.metrics.table import convolution_sums
 from bnproof.empirical.networks.table import ResNet
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 LAYERS = (18, 54, 90)
 PRINTED = {
@@ -119,14 +118,6 @@ CLAIM = Claim(
     title=(
         "At initialisation the terms of a convolution's gradient agree in sign without batch "
         "normalisation and cancel with it."
-    ),
-    sources=(Source("S3", "Table 1"), Source("S3", "section 4.1, equation (4)")),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{For an unnormalized networks the absolute value of (4) and the sum of the} \\"
-        r"\text{absolute values of the summands generally agree to within a factor 2 or less.} \\"
-        r"\text{For a batch normalized network, these expressions differ by a factor of } 10^2"
-        r"\end{array}"
     ),
     checks=(
         Experiment(

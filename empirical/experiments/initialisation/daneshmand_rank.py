@@ -153,14 +153,6 @@ CLAIM = Claim(
         "normalisation, and collapses to 1 without it."
     ),
     sources=(Source("derived", "Daneshmand et al. (2020), arXiv:2003.01652, abstract, theory"),),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{the rank of the intermediate representations in unnormalized networks} \\"
-        r"\text{collapses quickly with depth. [...] batch normalization is an effective strategy}"
-        r" \\ \text{to avoid rank collapse for both linear and ReLU networks, rank } "
-        r"\Omega(\sqrt{d})"
-        r"\end{array}"
-    ),
     checks=(
         Experiment(
             run=run,

@@ -99,13 +99,6 @@ CLAIM = Claim(
         "gradients at any depth."
     ),
     sources=(Source("derived", "Meterez et al. (2023), arXiv:2310.02012, abstract"),),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{a particular construction of a Multi-Layer Perceptron (MLP) with linear} \\"
-        r"\text{activations and batch-normalization that provably has bounded gradients} \\"
-        r"\text{at any depth}"
-        r"\end{array}"
-    ),
     checks=(
         Experiment(
             run=run,

@@ -21,9 +21,9 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import rounded
 from bnproof.empirical.networks.dense import WIDTH
 from bnproof.empirical.protocols.gradient_growth import PER_LAYER, SQUARES, bounded, gradient_growth
+from bnproof.empirical.setting import OWN, Setting
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 LAYERS = 50  # hidden layers
 INNER = tuple(range(2, LAYERS + 1))  # those with square, hence comparable, weights
@@ -85,10 +85,6 @@ CLAIM = Claim(
         "Batch normalisation avoids exploding and vanishing gradients (here: at initialisation, "
         "in a deep network without shortcuts)."
     ),
-    sources=(Source("S2", "'What is batch normalization?'"),),
-    statement=(
-        r"\text{BN stabilizes training, avoids the problem of exploding and vanishing gradients}"
-    ),
     checks=(
         Experiment(
             run=run,
@@ -118,6 +114,7 @@ CLAIM = Claim(
                 ),
                 "initialisation": "He normal",
             },
+            setting=Setting(deviations=(OWN,)),
         ),
     ),
     expected=Verdict.NOT_REPRODUCED,

@@ -23,7 +23,7 @@ from bnproof.empirical.figures.style import rounded
 from bnproof.empirical.networks.table import Initialisation, Norm
 from bnproof.empirical.protocols.landscape_plots import EDGE, by_init
 from bnproof.empirical.protocols.landscapes import Sweep, learns, sweep
-from bnproof.empirical.protocols.vgg import INITS, NETWORKS, RATES, SIZES, VARIANTS
+from bnproof.empirical.protocols.vgg import INITS, NETWORKS, RATES, SETTING, SIZES, VARIANTS
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
 from bnproof.theory.sources import Source
@@ -194,6 +194,7 @@ CLAIM = Claim(
             ),
             draw=draw,
             networks=NETWORKS,
+            setting=SETTING,
             variants=VARIANTS,
             sizes=SIZES,
         ),

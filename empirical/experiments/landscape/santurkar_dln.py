@@ -19,10 +19,17 @@ from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import OTHER_SEED
 from bnproof.empirical.protocols.curves import Array, moments, spread
-from bnproof.empirical.protocols.dln import DATA, LIMIT, NETWORKS, SIZES, deep_linear, unexplained
+from bnproof.empirical.protocols.dln import (
+    DATA,
+    LIMIT,
+    NETWORKS,
+    SETTING,
+    SIZES,
+    deep_linear,
+    unexplained,
+)
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 FASTER: Final = "updates to the last loss without BN, over all"
 LOWER: Final = "last loss over that without BN"
@@ -96,16 +103,6 @@ def draw(m: Medians) -> Plot:
 CLAIM = Claim(
     id="santurkar_dln",
     title="A deep linear network trains faster, and to a lower loss, with batch normalisation.",
-    sources=(
-        Source("S4", "Expanding the scope of internal covariate shift"),
-        Source("A18", "section 2.2 and appendix A"),
-    ),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{Networks with BatchNorm perform significantly better in terms of accuracy and} \\"
-        r"\text{loss. [...] As a result, the training becomes faster.}"
-        r"\end{array}"
-    ),
     checks=(
         Experiment(
             run=run,
@@ -136,6 +133,7 @@ CLAIM = Claim(
             ),
             draw=draw,
             networks=NETWORKS,
+            setting=SETTING,
             sizes=SIZES,
             data=DATA.name,
         ),

@@ -20,10 +20,9 @@ from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import listed
 from bnproof.empirical.protocols.curves import STAGES, Array, capped, moments, rows, spread, stages
-from bnproof.empirical.protocols.dln import DATA, NETWORKS, SIZES, deep_linear
+from bnproof.empirical.protocols.dln import DATA, NETWORKS, SETTING, SIZES, deep_linear
 from bnproof.empirical.trial import Trained, Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 KINDS: Final[Mapping[str, str]] = {
     "variation": "variation of the loss",
@@ -119,18 +118,6 @@ CLAIM = Claim(
         "The landscape of a deep linear network is smoother with batch normalisation at every "
         "stage of training."
     ),
-    sources=(
-        Source("S0", "Landscape Induced by BatchNorm"),
-        Source("S4", "Back to the original question"),
-        Source("A18", "section 3.1 and appendix B"),
-    ),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{BatchNorm makes the optimization landscape much more smoother. This means that} \\"
-        r"\text{BatchNorm improves the Lipschitzness of the loss function. [...] BatchNorm} \\"
-        r"\text{improves the Lipschitzness of the gradients of the loss function as well.}"
-        r"\end{array}"
-    ),
     checks=(
         Experiment(
             run=run,
@@ -159,6 +146,7 @@ CLAIM = Claim(
             ),
             draw=draw,
             networks=NETWORKS,
+            setting=SETTING,
             sizes=SIZES,
             data=DATA.name,
         ),

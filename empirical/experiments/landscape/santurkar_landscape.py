@@ -12,7 +12,6 @@ from bnproof.empirical.protocols.landscapes import (
 from bnproof.empirical.protocols.vgg import INITS
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 
 def run(trial: Trial) -> Measured:
@@ -23,19 +22,6 @@ def run(trial: Trial) -> Measured:
 CLAIM = Claim(
     id="santurkar_landscape",
     title="Batch normalisation makes the loss landscape smoother, whatever the protocol.",
-    sources=(
-        Source("S0", "Landscape Induced by BatchNorm"),
-        Source("S2", "How does BN help optimization?"),
-        Source("S4", "Back to the original question"),
-        Source("A18", "section 3.1"),
-    ),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{Measure this variation at different points during training: variation in loss,} \\"
-        r"\text{change in gradient. Result: BatchNorm has \emph{profound} effect on the} \\"
-        r"\text{landscape (Makes it \emph{smoother} and \emph{easier to navigate}).}"
-        r"\end{array}"
-    ),
     checks=(
         experiment(
             run,
@@ -52,7 +38,7 @@ CLAIM = Claim(
             draw_all,
         ),
     ),
-    expected=Verdict.NOT_REPRODUCED,
+    expected=Verdict.NOT_SEEN,
     remark=REMARK
     + (
         "There are four protocols because the first, A18's, compares two networks at a rate that "

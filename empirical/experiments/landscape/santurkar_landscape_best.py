@@ -1,17 +1,14 @@
 """BN makes the landscape along the gradient smoother: protocol 'best' of four."""
 
 from bnproof.empirical.protocols.landscape_plots import draw_protocol
-from bnproof.empirical.protocols.landscapes import REMARK, STATEMENT, by_protocol
+from bnproof.empirical.protocols.landscapes import REMARK, by_protocol
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 CLAIM = Claim(
     id="santurkar_landscape_best",
     title="Each at its best rate, the network with batch normalisation has the smoother landscape.",
-    sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
-    statement=STATEMENT,
     checks=(by_protocol("best", draw_protocol("best")),),
-    expected=Verdict.NOT_REPRODUCED,
+    expected=Verdict.NOT_SEEN,
     remark=REMARK
     + (
         "Our choices here: each network is trained at the rate among 0.02, 0.1, 0.5 and 2.5 with "

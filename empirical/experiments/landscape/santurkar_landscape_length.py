@@ -1,17 +1,14 @@
 """BN makes the landscape along the gradient smoother: protocol 'length' of four."""
 
 from bnproof.empirical.protocols.landscape_plots import draw_protocol
-from bnproof.empirical.protocols.landscapes import REMARK, STATEMENT, by_protocol
+from bnproof.empirical.protocols.landscapes import REMARK, by_protocol
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 CLAIM = Claim(
     id="santurkar_landscape_length",
     title="At equal step length batch normalisation makes the landscape smoother.",
-    sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
-    statement=STATEMENT,
     checks=(by_protocol("length", draw_protocol("length")),),
-    expected=Verdict.NOT_REPRODUCED,
+    expected=Verdict.NOT_SEEN,
     remark=REMARK
     + (
         "Our choices here: steps of a fixed length in the weights, 0.05 to 0.4, whatever the rate "

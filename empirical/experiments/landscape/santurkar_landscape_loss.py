@@ -1,17 +1,14 @@
 """BN makes the landscape along the gradient smoother: protocol 'loss' of four."""
 
 from bnproof.empirical.protocols.landscape_plots import draw_protocol
-from bnproof.empirical.protocols.landscapes import REMARK, STATEMENT, by_protocol
+from bnproof.empirical.protocols.landscapes import REMARK, by_protocol
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 CLAIM = Claim(
     id="santurkar_landscape_loss",
     title="At equal training loss batch normalisation makes the landscape smoother.",
-    sources=(Source("S0", "Landscape Induced by BatchNorm"), Source("A18", "section 3.1")),
-    statement=STATEMENT,
     checks=(by_protocol("loss", draw_protocol("loss")),),
-    expected=Verdict.NOT_REPRODUCED,
+    expected=Verdict.NOT_SEEN,
     remark=REMARK
     + (
         "Our choices here: points of equal loss are compared, at three levels in the range of "

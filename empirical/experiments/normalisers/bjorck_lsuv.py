@@ -22,11 +22,11 @@ from bnproof.empirical.metrics.shift import sgd_step
 from bnproof.empirical.networks.table import Network
 from bnproof.empirical.protocols.bjorck import EPOCH, EPOCHS, LENGTHS, updates, warm_up
 from bnproof.empirical.protocols.rates import CHANCE, accuracy
+from bnproof.empirical.setting import Setting, depths
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer
 from bnproof.empirical.trial import SHORTCUT, Size, Trained, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
-from bnproof.theory.sources import Source
 
 LSUV: Final = "LSUV, without BN"
 NETWORKS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -175,15 +175,6 @@ CLAIM = Claim(
         "An initialisation that normalises every layer can be used instead of batch normalisation "
         "with a relatively small loss, although covariate shift does not disappear."
     ),
-    sources=(Source("S3", "section 6"),),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{an initialization scheme that ensures that all layers are normalized is} \\"
-        r"\text{proposed. In this setting, internal covariate shift would not disappear.} \\"
-        r"\text{However, the authors show that such initialization can be used instead of BN} \\"
-        r"\text{with a relatively small performance loss}"
-        r"\end{array}"
-    ),
     checks=(
         Experiment(
             run=run,
@@ -217,6 +208,7 @@ CLAIM = Claim(
                     "Xavier uniform, or LSUV: orthogonal, each layer's output scaled to variance 1"
                 ),
             },
+            setting=Setting(network=depths(110, DEPTH), updates=SIZES[Scale.PAPER].updates),
             sizes=SIZES,
         ),
     ),

@@ -18,9 +18,9 @@ from bnproof.empirical.experiment import (
 )
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
+from bnproof.empirical.setting import OWN, Setting, widths
 from bnproof.empirical.trial import Size, Trained, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
-from bnproof.theory.sources import Source
 
 RATE: Final = 0.01  # of all networks: BN must not win by a better rate
 LARGER: Final = 0.1
@@ -144,16 +144,6 @@ def draw(m: Medians) -> Plot:
 CLAIM = Claim(
     id="blog_regulariser",
     title="Batch normalisation regularises: the train-test gap is smaller at equal training loss.",
-    sources=(
-        Source("S4", "opening list, third point"),
-        Source("S2", "'What is batch normalization?'"),
-    ),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{It even acts as a regularizer and reduces the need to use other} \\"
-        r"\text{regularization techniques.}"
-        r"\end{array}"
-    ),
     checks=(
         Experiment(
             run=run,
@@ -189,6 +179,10 @@ CLAIM = Claim(
                 "initialisation": "He normal",
                 "learning rate": str(RATE),
             },
+            setting=Setting(
+                network=widths(64, WIDTH, "VGG"),
+                deviations=(OWN,),
+            ),
             sizes=SIZES,
         ),
     ),

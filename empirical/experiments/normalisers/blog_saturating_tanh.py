@@ -21,8 +21,6 @@ def draw(m: Medians) -> Plot:
 CLAIM = Claim(
     id="blog_saturating_tanh",
     title="Batch normalisation makes tanh usable in a deep network.",
-    sources=sigmoid.SOURCES,
-    statement=sigmoid.STATEMENT,
     checks=(
         Experiment(
             run=run,
@@ -34,10 +32,11 @@ CLAIM = Claim(
             ),
             draw=draw,
             networks=sigmoid.NETWORKS,
+            setting=sigmoid.SETTING,
             sizes=sigmoid.SIZES,
         ),
     ),
-    expected=Verdict.NOT_REPRODUCED,
+    expected=Verdict.NOT_SEEN,
     remark=sigmoid.PROTOCOL
     + (
         "Tanh does not need BN: with Xavier initialisation, which was designed for it (Glorot and "

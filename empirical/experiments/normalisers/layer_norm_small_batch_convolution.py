@@ -8,15 +8,14 @@ from bnproof.empirical.experiments.normalisers.layer_norm_small_batch import (
     DENSE,
     PROVENANCE,
     SIZES,
-    STATEMENT,
     compared_at,
     draw,
     rows,
 )
 from bnproof.empirical.figures.style import LAYER
+from bnproof.empirical.setting import OWN, Setting
 from bnproof.empirical.trial import SHORTCUT, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
-from bnproof.theory.sources import Source
 
 DEPTHS: Final = {Scale.SMOKE: 8, Scale.QUICK: 8, Scale.LONG: 8, Scale.PAPER: 20}
 
@@ -39,8 +38,6 @@ CLAIM = Claim(
         "In a residual network, too, layer normalisation still works if the batch is too small for "
         "BN."
     ),
-    sources=(Source("S1", "4.1"),),
-    statement=STATEMENT,
     checks=(
         Experiment(
             run=run,
@@ -66,10 +63,11 @@ CLAIM = Claim(
                 "initialisation": "convolutions Xavier uniform, linear layer PyTorch's default",
                 **PROVENANCE,
             },
+            setting=Setting(deviations=(OWN,)),
             sizes=SIZES,
         ),
     ),
-    expected=Verdict.NOT_REPRODUCED,
+    expected=Verdict.NOT_SEEN,
     remark=(
         "Protocol as in layer_norm_small_batch; all thresholds were fixed before measuring, the "
         "positive control afterwards. A channel of a convolution has one value per image and "

@@ -20,9 +20,9 @@ from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.bjorck import DEPTHS, GRIDS, NETWORKS, SIZES, over_depths
 from bnproof.empirical.protocols.rates import FACTOR, MARGIN
-from bnproof.empirical.trial import Trial
+from bnproof.empirical.setting import Setting, depths
+from bnproof.empirical.trial import DEPTH, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
-from bnproof.theory.sources import Source
 
 LARGEST: Final = "largest learning rate"
 FALL: Final = "largest rate at the smallest depth over that at the greatest"
@@ -88,13 +88,6 @@ def draw(m: Medians) -> Plot:
 CLAIM = Claim(
     id="bjorck_depth_lr",
     title="Without batch normalisation a residual network of few layers allows far larger rates.",
-    sources=(Source("S3", "section 5"), Source("S3", "section 3")),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{For an unnormalized Resnet one can use a much larger learning [rate] if it has} \\"
-        r"\text{only few layers, see Appendix H.}"
-        r"\end{array}"
-    ),
     checks=(
         Experiment(
             run=run,
@@ -134,6 +127,11 @@ CLAIM = Claim(
                 ),
                 **NETWORKS,
             },
+            setting=Setting(
+                network=depths(DEPTH, {scale: each[-1] for scale, each in DEPTHS.items()}),
+                updates=165 * (50_000 // 128),
+                scales=frozenset(),  # none trains as long as the source
+            ),
             sizes=SIZES,
         ),
     ),

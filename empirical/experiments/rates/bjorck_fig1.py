@@ -16,6 +16,7 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.protocols.matched_rates import (
     PROVENANCE,
+    SETTING,
     SIZES,
     WITHOUT_AS,
     curve,
@@ -26,7 +27,6 @@ from bnproof.empirical.protocols.matched_rates import (
 from bnproof.empirical.protocols.rates import CHANCE, LEARNT
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 MATCHED: Final = "with BN, same rate"
 ACCURACY: Final = "final test accuracy"
@@ -68,13 +68,6 @@ CLAIM = Claim(
         "At the rate at which a network without batch normalisation converges, one with it is no "
         "better."
     ),
-    sources=(Source("S3", "figure 1"), Source("S3", "section 2")),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{A batch normalized networks with such a low learning schedule performs no} \\"
-        r"\text{better than an unnormalized network.}"
-        r"\end{array}"
-    ),
     checks=(
         Experiment(
             run=run,
@@ -105,6 +98,7 @@ CLAIM = Claim(
             ),
             draw=draw,
             networks=PROVENANCE,
+            setting=SETTING,
             sizes=SIZES,
         ),
     ),

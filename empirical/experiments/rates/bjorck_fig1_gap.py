@@ -19,6 +19,7 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import SMALL
 from bnproof.empirical.protocols.matched_rates import (
     PROVENANCE,
+    SETTING,
     SIZES,
     curve,
     curves,
@@ -29,7 +30,6 @@ from bnproof.empirical.protocols.matched_rates import (
 from bnproof.empirical.protocols.rates import CHANCE
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 RATIO: Final = "gap over that at rate 0.1"
 GAP: Final = "gap at equal training accuracy"
@@ -86,13 +86,6 @@ def draw(m: Medians) -> Plot:
 CLAIM = Claim(
     id="bjorck_fig1_gap",
     title="With batch normalisation a small learning rate leaves a larger train-test gap.",
-    sources=(Source("S3", "section 2"),),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{[At } \alpha=0.0001 \text{] the train-test gap is much larger than for} \\"
-        r"\text{normalized networks using lr } \alpha=0.1 \text{, indicating more overfitting.}"
-        r"\end{array}"
-    ),
     checks=(
         Experiment(
             run=run,
@@ -121,6 +114,7 @@ CLAIM = Claim(
             ),
             draw=draw,
             networks=PROVENANCE,
+            setting=SETTING,
             sizes=SIZES,
         ),
     ),

@@ -16,6 +16,7 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import MIDDLE, SMALL
 from bnproof.empirical.protocols.matched_rates import (
     PROVENANCE,
+    SETTING,
     SIZES,
     curve,
     curves,
@@ -25,7 +26,6 @@ from bnproof.empirical.protocols.matched_rates import (
 from bnproof.empirical.protocols.rates import CHANCE, GUESSING
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 GAIN: Final = "gain over BN at rate 0.003"
 LOSS: Final = "loss against BN at rate 0.003"
@@ -66,14 +66,6 @@ def draw(m: Medians) -> Plot:
 CLAIM = Claim(
     id="bjorck_fig1_rates",
     title="With batch normalisation a larger learning rate gives a higher test accuracy.",
-    sources=(Source("S3", "figure 1"), Source("S3", "section 2")),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{Larger learning rates yield higher test accuracy for BN networks [...].} \\"
-        r"\text{A learning rate of } \alpha=0.003"
-        r"\text{ gives results in between these extremes [0.0001 and 0.1].}"
-        r"\end{array}"
-    ),
     checks=(
         Experiment(
             run=run,
@@ -106,6 +98,7 @@ CLAIM = Claim(
             ),
             draw=draw,
             networks=PROVENANCE,
+            setting=SETTING,
             sizes=SIZES,
         ),
     ),

@@ -35,7 +35,6 @@ from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.loop import Trainer
 from bnproof.empirical.trial import SHORTCUT, SIZES, Size, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
-from bnproof.theory.sources import Source
 
 LAYERS = (8, 44, 80)
 MOMENTS = ("mean", "variance")
@@ -263,16 +262,6 @@ CLAIM = Claim(
     title=(
         "During the update at which a network without batch normalisation diverges, the moments of "
         "its channels explode in the higher layers."
-    ),
-    sources=(Source("S3", "figure 4"), Source("S3", "section 3")),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{Heatmap of channel means and variances during a diverging gradient update} \\"
-        r"\text{(without BN). [...] The moments explode in the higher layer (note the scale of} \\"
-        r"\text{the color bars). [...] the scale of the later layer's activations and variances} \\"
-        r"\text{is orders of magnitudes higher than the earlier layer. [...] BN successfully} \\"
-        r"\text{mitigates this phenomenon}"
-        r"\end{array}"
     ),
     checks=(
         Experiment(

@@ -18,9 +18,9 @@ from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import LAST
 from bnproof.empirical.protocols.bjorck import DEPTHS, GRIDS, NETWORKS, SIZES, over_depths, search
 from bnproof.empirical.protocols.rates import FACTOR, MARGIN
-from bnproof.empirical.trial import Trial
+from bnproof.empirical.setting import Setting, depths
+from bnproof.empirical.trial import DEPTH, Trial
 from bnproof.theory.claim import Claim, Scale, Verdict
-from bnproof.theory.sources import Source
 
 PRINTED: Final = 0.03  # "up to"
 USUAL, VIABLE = 0.1, 0.0001  # the printed rates with BN everywhere and nowhere
@@ -88,15 +88,6 @@ def draw(m: Medians) -> Plot:
 CLAIM = Claim(
     id="bjorck_last_bn",
     title="One batch normalisation at the last layer allows learning rates up to 0.03.",
-    sources=(Source("S3", "section 4"),),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{We train a Resnet that uses one batch normalization layer only at the very last} \\"
-        r"\text{layer of the network, normalizing the output of the last residual block but no} \\"
-        r"\text{intermediate activation. Such an architecture allows for learning rates} \\"
-        r"\text{up to 0.03 [...].}"
-        r"\end{array}"
-    ),
     checks=(
         Experiment(
             run=run,
@@ -128,6 +119,11 @@ CLAIM = Claim(
                 ),
                 **NETWORKS,
             },
+            setting=Setting(
+                network=depths(DEPTH, {scale: each[-1] for scale, each in DEPTHS.items()}),
+                updates=165 * (50_000 // 128),
+                scales=frozenset(),  # none trains as long as the source
+            ),
             sizes=SIZES,
         ),
     ),

@@ -12,6 +12,7 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.experiments.rates.bjorck_rates import (
     LARGEST,
     PROVENANCE,
+    SETTING,
     TRAINING,
     VIABLE,
     draw,
@@ -20,7 +21,6 @@ from bnproof.empirical.experiments.rates.bjorck_rates import run as sweep
 from bnproof.empirical.protocols.rates import LEARNT
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 ROUNDING = 1.001
 
@@ -35,14 +35,6 @@ CLAIM = Claim(
     title=(
         "A deep residual network without batch normalisation converges at a learning rate of "
         "0.0001 and at no larger one."
-    ),
-    sources=(Source("S3", "section 2"),),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{Without batch normalization, we have found that the initial learning rate of} \\"
-        r"\text{the Resnet model needs to be decreased to } \alpha=0.0001"
-        r"\text{ for convergence.}"
-        r"\end{array}"
     ),
     checks=(
         Experiment(
@@ -72,6 +64,7 @@ CLAIM = Claim(
             ),
             draw=draw,
             networks=PROVENANCE,
+            setting=SETTING,
             sizes=TRAINING,
         ),
     ),

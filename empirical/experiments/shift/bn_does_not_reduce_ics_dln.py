@@ -1,9 +1,8 @@
 """With BN covariate shift of gradients is similar or larger: deep linear network (A18, 2.2)."""
 
-from bnproof.empirical.protocols.dln import DATA, NETWORKS, SIZES, deep_linear
+from bnproof.empirical.protocols.dln import DATA, NETWORKS, SETTING, SIZES, deep_linear
 from bnproof.empirical.protocols.gradient_shift import experiment
 from bnproof.theory.claim import Claim, Verdict
-from bnproof.theory.sources import Source
 
 CLAIM = Claim(
     id="bn_does_not_reduce_ics_dln",
@@ -11,20 +10,7 @@ CLAIM = Claim(
         "In a deep linear network, internal covariate shift is similar or larger with batch "
         "normalisation."
     ),
-    sources=(
-        Source("S0", "'Does BatchNorm increase this notion of stability?'"),
-        Source("S1", "section 3.3"),
-        Source("S4", "Expanding the scope of internal covariate shift"),
-        Source("A18", "section 2.2, figure 2"),
-    ),
-    statement=(
-        r"\begin{array}{l}"
-        r"\text{Networks with BatchNorm layers often exhibit no correlation between } g_i "
-        r"\text{ and } \mathfrak g_i\text{,} \\"
-        r"\text{and result in an increase in internal covariate shift.}"
-        r"\end{array}"
-    ),
-    checks=(experiment(deep_linear, NETWORKS, SIZES, data=DATA.name),),
+    checks=(experiment(deep_linear, NETWORKS, SIZES, SETTING, data=DATA.name),),
     expected=Verdict.UNDECIDED,
     remark=(
         "From the source: 25 linear layers, full batch, rate 1e-6, distance and cosine between a "

@@ -8,7 +8,7 @@ small relative errors in both tails:
     E = exp(-e**h),   1 - E = -expm1(-e**h),   density = e**h E |dh/dx|.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import ClassVar, Final
@@ -19,6 +19,7 @@ from numpy.polynomial.legendre import leggauss
 from numpy.typing import ArrayLike
 
 from bnproof.simulate.random_matrices import Array
+from bnproof.simulate.random_matrices.laws.frozen import Frozen, real
 
 NEWTON_STEPS: Final = 5
 GAUSS: Final = 32  # quadrature points between adjacent quantiles, for moments
@@ -69,7 +70,7 @@ class Piecewise:
         return result
 
 
-class EdgeLaw(ABC):
+class EdgeLaw(Frozen):
     """A continuous law given by its h, with methods like those of `scipy.stats`.
 
     Methods take numbers or arrays and return float64 arrays of the same shape.  NaN gives NaN.
@@ -128,29 +129,16 @@ class EdgeLaw(ABC):
         """Point above which the mass is p; NaN unless 0 <= p <= 1."""
         return self._inverse(p, not self._survival, *self.support()[::-1])
 
-    def rvs(self, size: int | tuple[int, ...], rng: int | np.random.Generator) -> Array:
-        """Independent draws, by inversion; `rng` is a seed or a generator."""
-        return self.ppf(np.random.default_rng(rng).random(size))
+    def moment(self, order: float) -> float:
+        """Mean of the variable to the power `order`, an integer >= 0 if it can be negative."""
+        power = real("order", order)
+        if not self._logarithmic and (power < 0 or power != int(power)):
+            raise ValueError(f"order must be an integer >= 0 for a law on the line, not {order!r}")
+        return self._moments[0] if power == 1 else super().moment(power)
 
-    def mean(self) -> float:
-        """Expected value."""
-        return self._moments[0]
-
-    def var(self) -> float:
-        """Variance."""
-        return self._moments[1]
-
-    def std(self) -> float:
-        """Standard deviation."""
-        return float(np.sqrt(self._moments[1]))
-
-    def skewness(self) -> float:
-        """Third central moment over the cube of the standard deviation."""
-        return float(self._moments[2] / self._moments[1] ** 1.5)
-
-    def kurtosis(self) -> float:
-        """Excess kurtosis: fourth central moment over the squared variance, minus 3."""
-        return float(self._moments[3] / self._moments[1] ** 2 - 3)
+    def _central(self) -> tuple[float, float, float]:
+        second, third, fourth = self._moments[1:]
+        return second, third / second**1.5, fourth / second**2 - 3
 
     @cached_property
     def _moments(self) -> tuple[float, float, float, float]:
@@ -205,5 +193,6 @@ class EdgeLaw(ABC):
         result = np.where(x <= low, below, np.where(x >= high, above, np.nan))
         inner = (x > low) & (x < high)
         y = np.log(x[inner]) if self._logarithmic else x[inner]
-        result[inner] = of(y, *self._log_log(y))
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            result[inner] = of(y, *self._log_log(y))
         return result

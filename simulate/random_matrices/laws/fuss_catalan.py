@@ -9,9 +9,9 @@ values; both are used like frozen `scipy.stats` distributions.  The formulas are
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite
+from math import isfinite, log10
 from numbers import Real
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -19,12 +19,19 @@ from mpmath import mp
 
 from bnproof.simulate.random_matrices.laws import fuss_catalan_kernel as kernel
 from bnproof.simulate.random_matrices.laws import fuss_catalan_points as points
+from bnproof.simulate.random_matrices.laws.frozen import (
+    Frozen,
+    Generator,
+    Shape,
+    numpy_source,
+    one_source,
+)
 from bnproof.simulate.random_matrices.laws.fuss_catalan_points import Points
 from bnproof.simulate.random_matrices.laws.fuss_catalan_stieltjes import stieltjes
 from bnproof.theory.random_matrices import fuss_catalan as reference
 
-Generator = np.random.Generator | np.random.RandomState | torch.Generator | int | None
-Shape = int | tuple[int, ...] | None
+LEAST: Final = 1e-8  # numbers of factors between which the law has been compared with mpmath
+MOST: Final = 1e12
 
 
 class Values(NamedTuple):
@@ -36,7 +43,7 @@ class Values(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Law:
+class _Law(Frozen):
     """Common base of the laws of X and of its root; see `FussCatalan`."""
 
     factors: float
@@ -46,6 +53,11 @@ class _Law:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "factors", reference.check_factors(self.factors))
+        if not LEAST <= self.factors <= MOST:
+            raise ValueError(
+                f"factors must be from {LEAST:g} to {MOST:g}, where the law is accurate, "
+                f"not {self.factors!r}"
+            )
         if isinstance(self.scale, bool) or not isinstance(self.scale, Real):
             raise TypeError(f"scale must be a real number > 0, not {self.scale!r}")
         if not (isfinite(self.scale) and self.scale > 0):
@@ -104,16 +116,9 @@ class _Law:
         """Point above which the mass is q; underflow as for `ppf`."""
         return self._point(self._placed.fall_of(q, upper=True))
 
-    def median(self) -> float:
-        """Point that halves the mass."""
-        return float(self.ppf(0.5))
-
-    def interval(self, confidence: float) -> tuple[float, float]:
-        """Ends of the interval with mass `confidence` and equal tails."""
-        tail = (1 - confidence) / 2
-        return float(self.ppf(tail)), float(self.isf(tail))
-
-    def rvs(self, size: Shape = None, rng: Generator = None) -> Points:
+    def rvs(
+        self, size: Shape = None, rng: Generator = None, *, random_state: Generator = None
+    ) -> Points:
         """Independent draws, by an exact method that uses two uniform numbers each.
 
         ``X = W**M x(U)`` with W uniform on (0, 1), U on (0, pi), and x(t) the parametrisation of
@@ -124,14 +129,17 @@ class _Law:
         ----------
         size
             Shape of the result; a single number by default.
-        rng
-            A NumPy generator or a seed for one; or a torch generator, for a tensor on its device.
+        rng, random_state
+            A NumPy generator or a seed for one, under SciPy's new or old name; or a torch
+            generator, for a tensor on its device.
         """
-        return self._point(self._draw(size, rng))
+        return self._point(self._draw(size, one_source(rng, random_state)))
 
-    def log_rvs(self, size: Shape = None, rng: Generator = None) -> Points:
+    def log_rvs(
+        self, size: Shape = None, rng: Generator = None, *, random_state: Generator = None
+    ) -> Points:
         """Logarithms of the draws of `rvs`."""
-        return self._placed.log_end - self._draw(size, rng)
+        return self._placed.log_end - self._draw(size, one_source(rng, random_state))
 
     def _draw(self, size: Shape, rng: Generator) -> Points:
         first: Points
@@ -142,8 +150,7 @@ class _Law:
                 shape, generator=rng, device=rng.device, dtype=torch.float64
             )
         else:
-            # `default_rng` returns a generator as it is; not every version takes a RandomState.
-            source = rng if isinstance(rng, np.random.RandomState) else np.random.default_rng(rng)
+            source = numpy_source(rng)
             first, second = (1 - source.uniform(size=size) for _ in range(2))
         xp, curve = kernel.namespace(first), self._placed.curve
         fall = curve.share * curve.at(xp, xp.tan(np.pi / 2 * first)).fall
@@ -160,6 +167,8 @@ class _Law:
             If it is too large for a float.
         """
         least = -self.power / (self.factors + 1)
+        if isinstance(order, np.number):
+            order = order.item()
         if not (isfinite(order) and order > least):
             raise ValueError(
                 f"order must be finite and > {least:.6g}, where moments exist, not {order!r}"
@@ -170,18 +179,14 @@ class _Law:
                 raise OverflowError(f"the moment of order {order!r} is {mp.nstr(value, 6)}")
             return float(value)
 
-    def mean(self) -> float:
-        """Mean."""
-        return self.moment(1)
-
-    def var(self) -> float:
-        """Variance."""
-        with mp.workdps(30):
-            return float(self._moment(2) - self._moment(1) ** 2)
-
-    def std(self) -> float:
-        """Standard deviation."""
-        return float(np.sqrt(self.var()))
+    def _central(self) -> tuple[float, float, float]:
+        digits = 60 + 4 * int(abs(log10(self.factors)))  # differences cancel for M near 0
+        with mp.workdps(digits):
+            first, second, third, fourth = (self._moment(order, digits) for order in (1, 2, 3, 4))
+            var = second - first**2
+            skew = (third - 3 * first * second + 2 * first**3) / mp.sqrt(var) ** 3
+            kurtosis = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
+            return float(var), float(skew), float(kurtosis / var**2 - 3)
 
     def log_moments(self) -> tuple[float, float]:
         """Mean and variance of the logarithm."""
@@ -198,9 +203,9 @@ class _Law:
                 value -= mp.log(2) + mp.mpf(self.log_moments()[0])
             return float(value)
 
-    def _moment(self, order: float) -> mp.mpf:
+    def _moment(self, order: float, digits: int = 30) -> mp.mpf:
         share = order / self.power
-        return reference.moment(share, self.factors) * mp.mpf(self.scale) ** share
+        return reference.moment(share, self.factors, digits) * mp.mpf(self.scale) ** share
 
     @cached_property
     def _placed(self) -> points.Placed:
@@ -208,7 +213,11 @@ class _Law:
 
     def _point(self, fall: Points) -> Points:
         """The point at log(right end/x) = `fall`; warns if it underflows."""
-        result = self._placed.end[0] * kernel.namespace(fall).exp(-fall)
+        xp = kernel.namespace(fall)
+        small = xp.exp(-fall)
+        # Before it underflows the end goes into the exponent.
+        near = xp.exp(self._placed.log_end - fall)
+        result = xp.where(fall > 700, near, self._placed.end[0] * small)[()]
         if ((result == 0) & (fall < np.inf)).any():
             warnings.warn(
                 "points below 5e-324 underflow to 0: use logppf or log_rvs",
@@ -243,7 +252,7 @@ class FussCatalan(_Law):
     TypeError
         If `factors` or `scale` is not a real number.
     ValueError
-        If one of them is not positive and finite.
+        If one of them is not positive and finite, or `factors` is not from 1e-8 to 1e12.
 
     Notes
     -----

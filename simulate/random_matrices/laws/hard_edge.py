@@ -170,6 +170,12 @@ class HardEdge(EdgeLaw):
     relative error of cdf is as small.  The relative error of sf is at least 1e-15/sf, so that sf
     below about 1e-9 is extrapolated by the asymptotic form of its logarithm.  The law is computed
     at the first call, in about a second.
+
+    Examples
+    --------
+    >>> import bnproof
+    >>> round(float(bnproof.HardEdge((0,)).sf(1.0)), 6)  # exp(-1)
+    0.367879
     """
 
     excess: tuple[int, ...]

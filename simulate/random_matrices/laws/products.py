@@ -17,12 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.interpolate import CubicSpline
-from scipy.special import expit, log_expit
 
 from bnproof.simulate.random_matrices import Array, Complex
 from bnproof.simulate.random_matrices.laws.factor_kinds import (
@@ -32,20 +30,18 @@ from bnproof.simulate.random_matrices.laws.factor_kinds import (
     Truncated,
     exact,
 )
-from bnproof.simulate.random_matrices.laws.product_curve import Curve, Piece
+from bnproof.simulate.random_matrices.laws.frozen import Frozen
+from bnproof.simulate.random_matrices.laws.product_branch import Branch
+from bnproof.simulate.random_matrices.laws.product_curve import Curve
 from bnproof.simulate.random_matrices.laws.product_equation import Equation, curve, equation, moment
 
-STEPS: Final = 2  # Newton steps from the guess of a spline
-RESIDUE: Final = 1e-7  # residual of log x above which a guess is replaced by continuation
 ROUNDING: Final = 4e-16  # rounding error of cdf, at which ppf stops
 QUANTILE: Final = 1e-12  # largest error of ppf in cdf
 STEPS_BACK: Final = 100  # steps of ppf; Newton's method takes about five, bisection fifty
-HARD: Final = 1e-9  # a pole of y within this distance of an end counts as at the end
-SOFT_END: Final = 20.0  # |log((x - low)/(high - x))| beyond which guesses are linear
 
 
 @dataclass(frozen=True)
-class ProductLaw:
+class ProductLaw(Frozen):
     """Limiting law of the squared singular values of ``A_M ... A_1``: the eigenvalues of W'W.
 
     W'W is n_0 x n_0: if a layer is narrower than the input, the law has an atom at 0.  Real and
@@ -149,6 +145,10 @@ class ProductLaw:
             result[inner] = self._curve.mass(branch(x[inner]))
         return result
 
+    def sf(self, x: ArrayLike) -> Array:
+        """Mass above x, with the absolute error of `cdf`."""
+        return np.asarray(np.clip(1 - self.cdf(x), 0, 1))
+
     def ppf(self, p: ArrayLike) -> Array:
         """Smallest point at or below which the mass is p; NaN unless 0 <= p <= 1.
 
@@ -171,6 +171,14 @@ class ProductLaw:
             result[p == below + branch.mass] = branch.piece.high  # below a gap, not above
         low, high = self.support()
         return np.where(p == 0, low, np.where(p == 1, high, result))
+
+    def isf(self, p: ArrayLike) -> Array:
+        """Point above which the mass is p, that is ``ppf(1 - p)``."""
+        return self.ppf(1 - np.asarray(p, dtype=float))
+
+    def entropy(self) -> float:
+        """Differential entropy in nats; minus infinity if there are atoms."""
+        return -np.inf if self.atoms else super().entropy()
 
     def moment(self, order: int) -> float:
         """Moment of the squared singular value, rounded from an exact fraction.
@@ -200,6 +208,33 @@ class ProductLaw:
         value = (1 + y) / w
         return np.where(z.imag >= 0, np.conj(value), value)
 
+    def fit(self, data: ArrayLike, *, method: Literal["MLE", "MM"] = "MLE") -> float:
+        """As `Frozen.fit`; zeros count only for "MM".
+
+        Raises
+        ------
+        ValueError
+            As there; or if the law has atoms other than at 0 and the method is "MLE".
+        """
+        if method == "MLE" and any(self.atoms):
+            raise ValueError("a law with atoms other than at 0 has no likelihood: use method='MM'")
+        return super().fit(data, method=method)
+
+    def _central(self) -> tuple[float, float, float]:
+        first, second, third, fourth = (moment(self._equation, order) for order in (1, 2, 3, 4))
+        var = second - first**2
+        if var == 0:
+            return 0.0, np.nan, np.nan
+        skew = third - 3 * first * second + 2 * first**3
+        kurtosis = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
+        return float(var), float(skew) / float(var) ** 1.5, float(kurtosis / var**2) - 3
+
+    def _jumps(self) -> Sequence[float]:
+        ends = [self.cdf(place) for place in self.atoms]
+        ends += [below - mass for below, mass in zip(ends, self.atoms.values(), strict=True)]
+        ends += [self.cdf(end) for piece in self.intervals for end in piece]
+        return sorted({float(end) for end in ends})
+
     @cached_property
     def _equation(self) -> Equation:
         return equation(self.factors)
@@ -209,10 +244,10 @@ class ProductLaw:
         return curve(self._equation)
 
     @cached_property
-    def _branches(self) -> list["_Branch"]:
-        return [_Branch(self._curve, piece) for piece in self._curve.intervals]
+    def _branches(self) -> list[Branch]:
+        return [Branch(self._curve, piece) for piece in self._curve.intervals]
 
-    def _search(self, branch: "_Branch", p: Array) -> Array:
+    def _search(self, branch: Branch, p: Array) -> Array:
         """Newton's method for cdf = p inside a bracket, in log((x - low)/(high - x))."""
         first, last = branch.outermost
         low, high = np.full(p.shape, first), np.full(p.shape, last)
@@ -247,60 +282,31 @@ class ProductLaw:
         return found
 
 
-class _Branch:
-    """The curve over one interval of the continuous part: a spline, improved by Newton's method."""
+class MarchenkoPastur(ProductLaw):
+    """Law of the eigenvalues of the sample covariance ``X'X/n`` of n samples of p variables.
 
-    def __init__(self, curve: Curve, piece: Piece) -> None:
-        self.curve, self.piece = curve, piece
-        self.mass = curve.mass_at(piece.v_high) - curve.mass_at(piece.v_low)
-        shortest = np.log(piece.low / piece.high) - SOFT_END if piece.low else curve.log_below()
-        low = min(-SOFT_END, max(-700.0, shortest))
-        left = np.linspace(low, -SOFT_END, 1 + int(5 * (-SOFT_END - low)))
-        self.grid = np.append(left[:-1], np.linspace(-SOFT_END, SOFT_END, 801))
-        lam = curve.invert(np.log(self.point(self.grid)) + 1j * np.pi)
-        self.masses = np.maximum.accumulate(curve.mass(lam))
-        self.size = CubicSpline(self.grid, lam.real)
-        self.angle = CubicSpline(self.grid, np.log(np.pi - lam.imag))
+    The entries of X, n x p, are independent with mean 0; n and p tend to infinity.
 
-    @property
-    def hard_ends(self) -> list[float]:
-        """Ends with infinite density: 0, and poles of y."""
-        ends = [(self.piece.low, self.piece.v_low), (self.piece.high, self.piece.v_high)]
-        poles = self.curve.q
-        return [x for x, v in ends if x == 0 or (np.abs(v + poles) < HARD * poles).any()]
+    Parameters
+    ----------
+    ratio
+        p/n.  Above 1 there is an atom of mass 1 - 1/ratio at 0.
+    variance
+        Variance of the entries.
 
-    def point(self, where: Array) -> Array:
-        """The point at which log((x - low)/(high - x)) has a given value."""
-        low, high = self.piece.low, self.piece.high
-        # expit itself is subnormal before x is.
-        return low + np.exp(np.log(high - low) + log_expit(where))
+    Raises
+    ------
+    ValueError
+        If one of them is not a finite number > 0.
 
-    def inside(self, where: Array | float) -> Array:
-        """The float next to `point` that is neither end."""
-        low, high = self.piece.low, self.piece.high
-        first, last = np.nextafter(low, high), np.nextafter(high, low)
-        return np.clip(self.point(np.asarray(where)), first, last)
+    Examples
+    --------
+    >>> import bnproof
+    >>> law = bnproof.MarchenkoPastur(0.25)
+    >>> [round(float(end), 9) for end in law.support()]
+    [0.25, 2.25]
+    """
 
-    @property
-    def outermost(self) -> tuple[float, float]:
-        """Values of log((x - low)/(high - x)) below and above those of all floats inside."""
-        width = self.piece.high - self.piece.low
-        left = np.log(np.spacing(self.piece.low)) - np.log(width) - 1
-        return float(left), float(np.log(width) - np.log(np.spacing(self.piece.high)) + 1)
-
-    def derivative(self, where: Array) -> Array:
-        """Derivative of `point`."""
-        return (self.piece.high - self.piece.low) * expit(where) * expit(-where)
-
-    def __call__(self, x: Array) -> Complex:
-        """Lam of the curve at x inside the interval."""
-        where = np.log(x - self.piece.low) - np.log(self.piece.high - x)
-        inside = np.clip(where, self.grid[0], self.grid[-1])
-        beyond = where - inside
-        size = self.size(inside) + self.size(inside, 1) * beyond
-        angle = self.angle(inside) + self.angle(inside, 1) * beyond
-        target = np.log(x) + 1j * np.pi
-        lam = self.curve.newton(size + 1j * (np.pi - np.exp(angle)), target, STEPS)
-        lost = ~(np.abs(self.curve.log(lam) - target) < RESIDUE) | (lam.imag <= 0)
-        lam[lost] = self.curve.invert(target[lost])
-        return lam
+    def __init__(self, ratio: float, variance: float = 1.0) -> None:
+        share = exact("ratio", ratio)
+        super().__init__([Gaussian(1 / share, exact("variance", variance) * share)])

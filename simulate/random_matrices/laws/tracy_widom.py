@@ -1,8 +1,9 @@
-"""Tracy-Widom laws of the largest eigenvalue of large random matrices, for beta = 1 and 2.
+"""Tracy-Widom laws of the largest eigenvalue of large random matrices, for beta = 1, 2 and 4.
 
 With the integral operator A_s on (0, infinity) whose kernel is ``Ai(x + y + s)``,
 
     F_1(s) = det(1 - A_s),   F_2(s) = det(1 - A_s) det(1 + A_s) = det(1 - K_s),
+    F_4(s/sqrt(2)) = (det(1 - A_s) + det(1 + A_s))/2,
 
 where K_s = A_s**2 is the Airy kernel on (s, infinity).  The first form is due to P. L. Ferrari and
 H. Spohn (2005, math-ph/0505012).  Gauss-Legendre quadrature turns A_s into a symmetric matrix,
@@ -19,7 +20,7 @@ J. DiFranco (2008, arXiv:0704.3636).
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import ClassVar, Final
 
 import mpmath
@@ -28,14 +29,16 @@ from numpy.polynomial import Chebyshev
 from numpy.polynomial.chebyshev import chebint, chebpts1, chebvander
 from numpy.polynomial.legendre import leggauss
 from numpy.polynomial.polynomial import polyder, polyval
-from scipy.special import airy, airye
+from scipy.special import airy, airye, expit
 
 from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.laws.edge_law import EdgeLaw, Piecewise
+from bnproof.simulate.random_matrices.laws.frozen import real
 
 NODES: Final = 56  # quadrature nodes; 48 give the same distribution functions to 1e-15
 DECAY: Final = 42.0  # the kernel is truncated where it has decayed by exp(-42)
 SERIES_BELOW: Final = -10.0  # below, the asymptotic series of q is accurate to 1e-13
+BETAS: Final = (1, 2, 4)
 MATCH: Final = 0.0  # determinants above, Painleve equation below
 TRACE_ABOVE: Final = 16.0  # above, 1 - F is below 1e-19 and its square is negligible
 TERMS: Final = 12  # terms of the series
@@ -45,12 +48,14 @@ LEFT: Final = (SERIES_BELOW, -6.0, -4.0, -2.0, MATCH)
 CENTRE: Final = (MATCH, 2.0, 4.0, 8.0, TRACE_ABOVE)
 TAIL: Final = tuple(2.0**k for k in range(4, 11))
 DEGREE: Final = 26
+RATIO_TERMS: Final = 25  # of a series in a ratio that is at most 1/2
+FOURTH_BELOW: Final = -4.0  # for beta = 4, determinants above and the Painleve equation below
 
 
-def log_log_determinants(s: float, nodes: int = NODES) -> tuple[float, float]:
-    """Compute log(-log F_1(s)) and log(-log F_2(s)) from the eigenvalues of A_s.
+def log_log_determinants(s: float, nodes: int = NODES) -> tuple[float, float, float]:
+    """Compute log(-log F) for F_1(s), F_2(s) and F_4(s/sqrt(2)) from the eigenvalues of A_s.
 
-    F_1 and F_2 have absolute errors of 1e-15 for s >= -10; 1 - F has a relative error of 1e-14 for
+    The F have absolute errors of 1e-15 for s >= -10; 1 - F has a relative error of 1e-14 for
     0 <= s <= 16.
     """
     x, roots = _rule(s, nodes)
@@ -63,7 +68,16 @@ def log_log_determinants(s: float, nodes: int = NODES) -> tuple[float, float]:
     scale = np.exp(log_scale)
     first = -np.log1p(-scale * values).sum() / scale
     second = -np.log1p(-((scale * values) ** 2)).sum() / scale**2
-    return float(np.log(first) + log_scale), float(np.log(second) + 2 * log_scale)
+    # The sum of both determinants has the even symmetric functions of the eigenvalues.
+    even, odd = 0.0, 0.0
+    for value in values[np.argsort(np.abs(values))]:
+        even, odd = even + value * odd, odd + value * (1 + scale**2 * even)
+    fourth = -np.log1p(scale**2 * even) / scale**2
+    return (
+        float(np.log(first) + log_scale),
+        float(np.log(second) + 2 * log_scale),
+        float(np.log(fourth) + 2 * log_scale),
+    )
 
 
 def log_traces(s: float, nodes: int = NODES) -> tuple[float, float]:
@@ -75,6 +89,30 @@ def log_traces(s: float, nodes: int = NODES) -> tuple[float, float]:
     scaled, log_scale = _airy_ratio(s, x)
     first, second = roots**2 @ scaled / 2, roots**2 @ (x * scaled**2)
     return float(np.log(first) + log_scale), float(np.log(second) + 2 * log_scale)
+
+
+def log_minors(s: float, nodes: int = NODES) -> float:
+    """Compute log(-log F_4(s/sqrt(2))) where 1 - F_4 is below 1e-16.
+
+    There it is minus the second symmetric function of the eigenvalues of A_s, the integral of the
+    minors ``Ai(s+x+y)**2 - Ai(s+2x) Ai(s+2y)`` over 0 < x < y.
+    """
+    x, roots = _rule(s, nodes)
+    scaled, log_scale = _airy_ratio(s, (x[:, None] + x).ravel())
+    square = scaled.reshape(nodes, nodes) ** 2
+    minors = -square * np.expm1(-_log_excess(s + x[:, None] + x, x[:, None] - x))
+    return float(np.log(roots**2 @ minors @ roots**2 / 2) + 2 * log_scale)
+
+
+def _log_excess(m: Array, d: Array) -> Array:
+    """2 log Ai(m) - log Ai(m+d) - log Ai(m-d) for m > |d|, without cancellation of the powers."""
+    ratio = (d / m) ** 2
+    term, powers = np.ones_like(m), np.zeros_like(m)
+    for k in range(1, RATIO_TERMS):  # (1+t)**1.5 + (1-t)**1.5 - 2, t = d/m
+        term = term * ratio * (2.5 - 2 * k + 1) * (2.5 - 2 * k) / ((2 * k - 1) * (2 * k))
+        powers += 2 * term
+    smooth = 2 * np.log(airye(m)[0]) - np.log(airye(m + d)[0]) - np.log(airye(m - d)[0])
+    return np.asarray(m**1.5 * powers * 2 / 3 + smooth)
 
 
 def _rule(s: float, nodes: int) -> tuple[Array, Array]:
@@ -94,23 +132,39 @@ def _airy_ratio(s: float, x: Array) -> tuple[Array, float]:
     return airye(s + x)[0] / at_s * np.exp(-rise), float(np.log(at_s) - s**1.5 * 2 / 3)
 
 
-@lru_cache(maxsize=1)
-def _interpolants() -> tuple[Piecewise, Piecewise]:
-    """Interpolants of log(-log F_beta) from `SERIES_BELOW` on, for beta = 1 and 2."""
-    left = painleve()
-    centre, tail = lru_cache(log_log_determinants), lru_cache(log_traces)
+@lru_cache(maxsize=1024)
+def _determinants(s: float) -> tuple[float, float, float]:
+    return log_log_determinants(s)
 
-    def exact(beta: int, s: Array) -> Array:
+
+@lru_cache(maxsize=len(BETAS))
+def _interpolant(beta: int) -> Piecewise:
+    """Interpolant of log(-log F) from `SERIES_BELOW` on; for beta = 4, of F_4(s/sqrt(2))."""
+    one, two = painleve()
+    place, match = BETAS.index(beta), FOURTH_BELOW if beta == 4 else MATCH
+
+    def left(s: Array) -> Array:
+        return _sum_of_both(one(s), two(s)) if beta == 4 else np.asarray((one, two)[place](s))
+
+    def right(s: float) -> float:
+        return log_minors(s) if beta == 4 else log_traces(s)[place]
+
+    def exact(s: Array) -> Array:
         return np.concatenate(
             [
-                np.log(-left[beta - 1](s[s < MATCH])),
-                [centre(point)[beta - 1] for point in s[(s > MATCH) & (s < TRACE_ABOVE)]],
-                [tail(point)[beta - 1] for point in s[s > TRACE_ABOVE]],
+                np.log(-left(s[s < match])),
+                [_determinants(point)[place] for point in s[(s > match) & (s < TRACE_ABOVE)]],
+                [right(point) for point in s[s > TRACE_ABOVE]],
             ]
         )
 
-    edges = sorted({*LEFT, *CENTRE, *TAIL})
-    return Piecewise(partial(exact, 1), edges, DEGREE), Piecewise(partial(exact, 2), edges, DEGREE)
+    return Piecewise(exact, sorted({*LEFT, *CENTRE, *TAIL}), DEGREE)
+
+
+def _sum_of_both(log_one: Array, log_two: Array) -> Array:
+    """Log F_4(s/sqrt(2)), with det(1 + A_s) = F_2/F_1."""
+    other = log_two - log_one
+    return np.asarray(other + np.log1p(np.exp(log_one - other)) - np.log(2))
 
 
 @lru_cache(maxsize=1)
@@ -137,7 +191,7 @@ def painleve() -> tuple[Chebyshev, Chebyshev]:
         jacobian = np.eye(COLLOCATION) - (s + 6 * q**2)[:, None] * integral
         second -= np.linalg.solve(jacobian, second - s * q - 2 * q**3)
     solution = Chebyshev(to_series @ (line @ ends + integral @ second), (SERIES_BELOW, MATCH))
-    start_one, start_two = (-np.exp(value) for value in log_log_determinants(MATCH))
+    start_one, start_two = (-np.exp(value) for value in log_log_determinants(MATCH)[:2])
     log_two = -(solution**2).integ(2, k=[-slope_two, -start_two], lbnd=MATCH)
     # log F_1 = (log F_2 - integral of q from s to infinity)/2.
     log_one = (log_two + solution.integ(1, k=[2 * start_one - start_two], lbnd=MATCH)) / 2
@@ -191,12 +245,20 @@ def _left(beta: int, s: Array) -> tuple[Array, Array]:
     x = np.minimum(-s, 1e90)  # so that the cube does not overflow
     _, a, b = _left_series()
     t = x**-3.0
-    log = -(x**3) / 12 - np.log(x) / 8 + polyval(t, a)
-    slope = -(x**2) / 4 - 1 / (8 * x) - 3 * t / x * polyval(t, polyder(a))
-    if beta == 1:
-        series = polyval(t, b)
-        log = (log - np.log(2) / 2) / 2 + x**1.5 * series
-        slope = slope / 2 + 1.5 * np.sqrt(x) * series - 3 * t * np.sqrt(x) * polyval(t, polyder(b))
+    two = -(x**3) / 12 - np.log(x) / 8 + polyval(t, a)
+    slope_two = -(x**2) / 4 - 1 / (8 * x) - 3 * t / x * polyval(t, polyder(a))
+    series = polyval(t, b)
+    one = (two - np.log(2) / 2) / 2 + x**1.5 * series
+    slope_one = (
+        slope_two / 2 + 1.5 * np.sqrt(x) * series - 3 * t * np.sqrt(x) * polyval(t, polyder(b))
+    )
+    # For beta = 4 the slopes of F_1 and of F_2/F_1 weigh by their shares of the sum.
+    share = expit(2 * one - two)
+    log, slope = {
+        1: (one, slope_one),
+        2: (two, slope_two),
+        4: (_sum_of_both(one, two), share * slope_one + (1 - share) * (slope_two - slope_one)),
+    }[beta]
     return np.log(-log), -slope / log
 
 
@@ -207,12 +269,15 @@ class TracyWidom(EdgeLaw):
     Parameters
     ----------
     beta
-        1 for real, 2 for complex matrices.
+        1 for real, 2 for complex, 4 for quaternion matrices; for 4 on the scale of F. Bornemann
+        (2010), arXiv:0904.1581, with the mean -2.3069.
 
     Raises
     ------
+    TypeError
+        If `beta` is not a number.
     ValueError
-        If `beta` is neither 1 nor 2.
+        If `beta` is none of these.
 
     Notes
     -----
@@ -235,16 +300,21 @@ class TracyWidom(EdgeLaw):
     _logarithmic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.beta not in (1, 2):
-            raise ValueError(f"beta must be 1 (real) or 2 (complex), not {self.beta!r}")
+        if real("beta", self.beta) not in BETAS:
+            raise ValueError(
+                f"beta must be 1 (real), 2 (complex) or 4 (quaternion), not {self.beta!r}"
+            )
+        object.__setattr__(self, "beta", int(self.beta))
 
     def _log_log(self, y: Array) -> tuple[Array, Array]:
-        h, slope = _interpolants()[self.beta - 1](np.clip(y, SERIES_BELOW, TAIL[-1]))
-        left = y < SERIES_BELOW
-        h[left], slope[left] = _left(self.beta, y[left])
-        beyond = y > TAIL[-1]
+        stretch = np.sqrt(2.0) if self.beta == 4 else 1.0
+        s = y * stretch
+        h, slope = _interpolant(self.beta)(np.clip(s, SERIES_BELOW, TAIL[-1]))
+        left = s < SERIES_BELOW
+        h[left], slope[left] = _left(self.beta, s[left])
+        beyond = s > TAIL[-1]
         h[beyond], slope[beyond] = -np.inf, -1.0
-        return h, slope
+        return h, slope * stretch
 
     @property
     def _points(self) -> Array:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -22,54 +23,80 @@ MARKS: Final = ("o", "s", "^", "D", "v", "P")
 RIGHT, PRINTED = BLUE, RED
 POINTS: Final = 400
 BINS: Final = 60
-PANELS: Final = 6
+FEWEST_BINS: Final = 10
+PANELS: Final = 24
+ACROSS: Final = 4  # panels of a row
+NARROW: Final = 3  # panels that fit into the usual width
+PANEL_WIDTH, PANEL_HEIGHT = 2.9, 2.7  # inches, of more panels
+LETTERS: Final = 28  # of a name above a panel
 TICKS: Final = (0, 0.1, 0.5, 1, 2, 4, 8, 16, 32)
 SMALLEST: Final = 1e-300  # smallest value that an axis of s can show
 
 
 def draw_spectra(figure: Figure, spectra: Sequence[Spectrum], *, log: bool = False) -> str:
-    """Histogram of each spectrum with its law, and the printed law if the widths are equal.
+    """Histogram of each spectrum with its law, and the printed law for equal widths of samples.
 
     Parameters
     ----------
     figure
-        An empty figure.
+        An empty figure, which is enlarged for many spectra.
     spectra
-        One to `PANELS`.
+        At least one; the first `PANELS` are drawn.
     log
         Whether to show the distribution of log10 s instead of s.
 
     Raises
     ------
     UserError
-        If there are too many, or a singular value is too small for an axis of s.
+        If a singular value is too small for an axis of s.
     """
-    if len(spectra) > PANELS:
-        raise UserError(f"{len(spectra)} spectra: a figure has at most {PANELS}; name layers")
-    panels = figure.subplots(1, len(spectra), squeeze=False)[0]
-    words = []
-    for axes, spectrum in zip(panels, spectra, strict=True):
-        gap = float(spectrum.distances.mean())
-        words.append(f"{spectrum.name}: {gap:.2g}")
+    drawn = spectra[:PANELS]
+    across = min(len(drawn), ACROSS)
+    down = -(-len(drawn) // across)
+    if len(drawn) > NARROW:
+        figure.set_size_inches(PANEL_WIDTH * across, PANEL_HEIGHT * down + 1)
+    panels = figure.subplots(down, across, squeeze=False)
+    for axes in panels.flat[len(drawn) :]:
+        axes.remove()
+    for axes, spectrum in zip(panels.flat, drawn, strict=False):
         if log:
             _log_panel(axes, spectrum)
         else:
-            _panel(axes, spectrum, TICKS if len(spectra) < 3 else TICKS[::2])
-        if len(spectra) > 1:
-            axes.set_title(spectrum.name, parse_math=False)
-    panels[0].set_ylabel("density of log10 s" if log else "density of s (log scale)")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
-    figure.suptitle(f"Distance of the spectrum from the law of its widths: {', '.join(words)}")
+            _panel(axes, spectrum, TICKS if len(drawn) < NARROW else TICKS[::2])
+        axes.set_title(_panel_title(spectrum), parse_math=False, fontsize="small")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("density of log10 s" if log else "density of s (log scale)")
+    entries: dict[str, Artist] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=2)
+    more = f" (first {PANELS} of {len(spectra)})" if len(spectra) > PANELS else ""
+    figure.suptitle(f"Singular values and the law of their widths{more}")
+    words = ", ".join(f"{item.name}: {float(item.distances.mean()):.2g}" for item in drawn)
+    printed = any(_printed(spectrum) for spectrum in drawn)
     return (
         "Histograms of singular values with the limiting density of their widths"
-        f"{' and, dashed, density (5) of S3 read as that of s' if _printed(spectra[0]) else ''}; "
-        f"Kolmogorov-Smirnov distance from the law: {', '.join(words)}."
+        f"{' and, dashed, density (5) of S3 read as that of s' if printed else ''}; "
+        f"Kolmogorov-Smirnov distance from the law: {words}."
+    )
+
+
+def _panel_title(spectrum: Spectrum) -> str:
+    """Name, cut in the middle, and what was found."""
+    name, half = spectrum.name, LETTERS // 2
+    if len(name) > LETTERS:
+        name = f"{name[: half - 1]}…{name[-half:]}"
+    beyond = {0: "", 1: ", 1 outlier"}.get(spectrum.outliers, f", {spectrum.outliers} outliers")
+    return (
+        f"{name}\n{spectrum.logs.size:,} values, distance "
+        f"{float(spectrum.distances.mean()):.2g}{beyond}"
     )
 
 
 def _printed(spectrum: Spectrum) -> bool:
-    return len(set(spectrum.widths)) == 1
+    """Whether S3 says anything of this spectrum: of square Gaussian factors, not of weights."""
+    return len(set(spectrum.widths)) == 1 and "entries" in spectrum.provenance
 
 
 def _panel(axes: Axes, spectrum: Spectrum, ticks: Sequence[float]) -> None:
@@ -82,18 +109,33 @@ def _panel(axes: Axes, spectrum: Spectrum, ticks: Sequence[float]) -> None:
         )
     values, law = np.exp(spectrum.logs), spectrum.law
     right = max(values.max(), law.support()[1]) * 1.02
-    edges = np.linspace(0, np.sqrt(right), BINS + 1) ** 2
+    edges = np.linspace(0, np.sqrt(right), _bins(values.size) + 1) ** 2
     counts = np.histogram(values, edges)[0]
     density = counts / values.size / np.diff(edges)
-    axes.stairs(density, edges, fill=True, color="0.8", label=f"{values.size:,} values")
+    axes.stairs(density, edges, fill=True, color="0.8", label="singular values")
+    _mark(axes, spectrum, values[0, : spectrum.outliers])
     least, most = np.sqrt(law.support())
     grid = np.linspace(least, most, POINTS + 2)[1:-1] ** 2
-    axes.plot(grid, law.pdf(grid), color=RIGHT, linestyle="-", label="law")
+    axes.plot(grid, law.pdf(grid), color=RIGHT, linestyle="-", label="limiting law")
     if _printed(spectrum):
         plain = FussCatalan(len(spectrum.widths) - 1)
         grid = np.linspace(0, np.sqrt(plain.support()[1]), POINTS + 2)[1:-1] ** 2
         axes.plot(grid, plain.pdf(grid), color=PRINTED, linestyle="--", label="law as printed")
     _square_root_axis(axes, right, ticks)
+
+
+def _bins(count: int) -> int:
+    """Fewer bins for few values."""
+    return int(np.clip(count // 4, FEWEST_BINS, BINS))
+
+
+def _mark(axes: Axes, spectrum: Spectrum, places: Array) -> None:
+    """Mark the outliers on the axis."""
+    if spectrum.outliers:
+        axes.plot(
+            places, np.full(len(places), 0.03), "v", color=GREEN, markersize=4, clip_on=False,
+            transform=axes.get_xaxis_transform(), label="outliers beyond the edge of the law",
+        )  # fmt: skip
 
 
 def _square_root_axis(axes: Axes, right: float, ticks: Sequence[float]) -> None:
@@ -109,14 +151,14 @@ def _square_root_axis(axes: Axes, right: float, ticks: Sequence[float]) -> None:
 def _log_panel(axes: Axes, spectrum: Spectrum) -> None:
     """Density of log10 s."""
     logs = spectrum.logs[np.isfinite(spectrum.logs)] / np.log(10)
-    counts, edges = np.histogram(logs, bins=BINS)
+    counts, edges = np.histogram(logs, bins=_bins(logs.size))
     density = counts / spectrum.logs.size / np.diff(edges)
-    label = f"{spectrum.logs.size:,} values"
-    axes.stairs(density, edges, fill=True, color="0.8", label=label)
+    axes.stairs(density, edges, fill=True, color="0.8", label="singular values")
+    _mark(axes, spectrum, spectrum.logs[0, : spectrum.outliers] / np.log(10))
     low, high = max(edges[0], np.log10(SMALLEST)), np.log10(spectrum.law.support()[1])
     grid = np.linspace(low, high, POINTS + 1)[:-1]
     density = spectrum.law.pdf(10**grid) * 10**grid * np.log(10)
-    axes.plot(grid, density, color=RIGHT, linestyle="-", label="law")
+    axes.plot(grid, density, color=RIGHT, linestyle="-", label="limiting law")
     if _printed(spectrum):
         plain = FussCatalan(len(spectrum.widths) - 1)
         grid = np.linspace(low, np.log10(plain.support()[1]), POINTS + 1)[:-1]

@@ -115,7 +115,7 @@ def log_singular_values(
     >>> (logs / numpy.log(10)).round(6).tolist()  # of diag(1, 1e-600)
     [0.0, -600.0]
     >>> hilbert = 1 / (1 + numpy.add.outer(numpy.arange(9), numpy.arange(9.0)))
-    >>> bnproof.log_singular_values([hilbert], return_error=True).error[-1] > 1e-7
+    >>> bool(bnproof.log_singular_values([hilbert], return_error=True).error[-1] > 1e-7)
     True
     """
     given = Factors(factors)

@@ -5,13 +5,10 @@ Given weights are normalised by their own mean squares, which preserves the rati
 values.  Logarithms are stored, as the values of a long product leave the range of float64.
 """
 
-import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +25,6 @@ from bnproof.simulate.random_matrices.spectra.sampling import BETA, Field, sampl
 from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
 from bnproof.theory.common.errors import UserError
 
-LARGEST: Final = 4 * 2**30  # bytes that an archive may unpack to
 LONGEST: Final = 80  # characters of a displayed name
 DIGITS: Final = 12.0  # digits of the condition number up to which multiplying out is accurate
 
@@ -79,12 +75,15 @@ class Spectrum:
         Natural logarithms, (repeats, min(widths)), each row descending; minus infinity for 0.
     provenance
         Data needed to reproduce them.
+    outliers
+        How many of the largest values lie beyond the edge of the law.
     """
 
     name: str
     widths: tuple[int, ...]
     logs: Array = field(repr=False)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    outliers: int = 0
 
     @cached_property
     def law(self) -> SingularLaw:
@@ -219,10 +218,10 @@ def given(weights: Mapping[str, Tensor]) -> list[Spectrum]:
 
 def _spectrum(name: str, matrices: Sequence[Tensor]) -> Spectrum:
     widths = (matrices[0].shape[1], *(matrix.shape[0] for matrix in matrices))
-    return Spectrum(_shown(name), widths, _exact_logs([matrix.mT for matrix in matrices]))
+    return Spectrum(shown(name), widths, _exact_logs([matrix.mT for matrix in matrices]))
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A name from a file, made safe for a terminal and a figure."""
     return "".join(symbol if symbol.isprintable() else "?" for symbol in name)[:LONGEST]
 
@@ -234,63 +233,9 @@ def _standard(name: str, weight: Tensor) -> Tensor:
     matrix = weight.to(torch.complex128 if weight.is_complex() else torch.float64)
     if not torch.isfinite(matrix).all():
         raise UserError(f"{name}: holds NaN or infinity; fix the weights")
-    scale = matrix.abs().square().mean().sqrt()
-    if scale == 0:
+    largest = matrix.abs().max()
+    if largest == 0:
         raise UserError(f"{name}: all entries are 0; leave it out")
+    matrix = matrix / largest  # so that no square overflows or underflows
+    scale = matrix.abs().square().mean().sqrt()
     return matrix / scale / matrix.shape[1] ** 0.5
-
-
-def read_matrices(path: Path, layers: Sequence[str] = ()) -> dict[str, Tensor]:
-    """Read matrices from a .safetensors or .npz file, in the order of `layers`.
-
-    Without `layers` all matrices are read, in natural order of their names.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read, is of another type, or lacks matrices or the named layers.
-    """
-    if path.suffix not in (".safetensors", ".npz"):
-        raise UserError(f"{path}: name a .safetensors or .npz file")
-    try:
-        tensors = _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
-    except UserError:
-        raise
-    except Exception as error:  # each reader has its own exceptions
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: cannot be read ({reason})") from None
-    matrices = {name: tensor for name, tensor in tensors.items() if tensor.dim() == 2}
-    if not matrices:
-        held = ", ".join(f"{name} {tuple(t.shape)}" for name, t in tensors.items()) or "nothing"
-        raise UserError(f"{path}: holds no matrix, but {held[:200]}")
-    order = sorted(matrices, key=_natural)
-    missing = [name for name in layers if name not in matrices]
-    if missing:
-        raise UserError(f"{path}: no matrix {missing[0]!r}; there are {', '.join(order)}")
-    return {name: matrices[name] for name in layers or order}
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort key for natural order, in which layer 2 comes before layer 10."""
-    parts = re.split(r"(\d+)", name)
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        from safetensors import safe_open
-    except ImportError:
-        raise UserError(
-            f"{path}: safetensors is not installed; pip install 'bnproof[weights]'"
-        ) from None
-    with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-
-
-def _read_npz(path: Path) -> dict[str, Tensor]:
-    with zipfile.ZipFile(path) as archive:
-        size = sum(member.file_size for member in archive.infolist())
-    if size > LARGEST:
-        raise UserError(f"{path}: unpacks to {size:.3g} bytes; at most {LARGEST:.3g}")
-    with np.load(path, allow_pickle=False) as file:
-        return {name: torch.from_numpy(file[name]) for name in file.files}

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bnproof.simulate.samplers.autodiff import Measured
 from bnproof.simulate.samplers.base import apply, dot, jacobian, least_squares
+from bnproof.simulate.samplers.definitions.losses import Linear, Loss
 from bnproof.simulate.samplers.networks import Problems, normalise
 
 ROUNDS: Final = 3  # the objective has rank one, so two steps suffice
@@ -190,7 +191,29 @@ class WeightQuantities(Measured):
     @cached_property
     def v_terms(self) -> Tensor:
         """Entrywise absolute terms of v."""
-        return self.problems.gamma.abs() / self.scale * apply(self.P_terms, self.g.abs())
+        return self.problems.gamma.abs() / self.scale * self.P_size(self.g.abs())
+
+    def P_size(self, size: Tensor) -> Tensor:
+        """Absolute terms of P times a vector of entrywise `size`."""
+        hat = self.hat_terms
+        return size + size.mean(-1, keepdim=True) + hat * dot(hat, size).unsqueeze(-1) / self.m
+
+    @cached_property
+    def H_size(self) -> Linear:
+        """The same for the Hessian at z."""
+        loss = self.problems.loss
+        if isinstance(loss, Loss):
+            return loss.terms(self.z.detach())[1]
+        return lambda size: apply(self.H.abs(), size)
+
+    def K_size(self, size: Tensor) -> Tensor:
+        """The same for K."""
+        gamma, s, hat = self.problems.gamma.abs(), self.scale, self.hat_terms
+        pushed, pulled = self.P_size(size), self.P_size(self.g.abs())
+        own = gamma**2 / s**2 * self.P_size(self.H_size(pushed))
+        cross = hat * dot(pulled, size).unsqueeze(-1) + pulled * dot(hat, size).unsqueeze(-1)
+        along = dot(hat, self.g.abs()).unsqueeze(-1) * pushed
+        return own + gamma / (self.m * s**2) * (cross + along)
 
     @cached_property
     def P_terms(self) -> Tensor:
@@ -215,4 +238,9 @@ class WeightQuantities(Measured):
     @cached_property
     def hess_terms(self) -> Tensor:
         """Absolute terms of the weight Hessian, (K, d, d)."""
-        return self.X.abs().mT @ self.K_terms @ self.X.abs()
+        size = self.X.abs()
+        return size.mT @ self.columns(self.K_size, size)
+
+    def columns(self, change: Linear, array: Tensor) -> Tensor:
+        """A linear map applied to each column of an array (K, m, n)."""
+        return torch.stack([change(column) for column in array.unbind(-1)], -1)

@@ -71,6 +71,23 @@ def require(package: str, *, extra: str) -> None:
         raise UserError(f"{package} is not installed; run `pip install 'bnproof[{extra}]'`")
 
 
+def refuse_to_publish(publish: bool) -> None:
+    """Refuse to publish into an installed package, which is not the repository.
+
+    Raises
+    ------
+    UserError
+        If it was asked for and this is no checkout.
+    """
+    from bnproof.results.record_files import FOLDER
+
+    if publish and not (FOLDER.parents[3] / "pyproject.toml").is_file():
+        raise UserError(
+            "--publish: works only in a checkout of the repository; without it, the measurements "
+            "are in the folder given by --out"
+        )
+
+
 UNFINISHED: Final = 3  # exit status if work is left; repeating the command resumes it
 
 

@@ -4,6 +4,7 @@ Modules that need PyTorch are imported where they are used, so that ``--help`` i
 """
 
 import math
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -11,21 +12,29 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
-from bnproof.commands.common import OUT, UNFINISHED
+from bnproof.commands.common import OUT, UNFINISHED, refuse_to_publish
 from bnproof.scheduler.options import DEFAULT_TRAINERS, Trainers
 from bnproof.theory.common.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bnproof.empirical.experiment import Experiment
     from bnproof.results.run_requests import Request
     from bnproof.scheduler.job import Job, Outcome
+    from bnproof.theory.claim import Scale
 
 RESULTS: Final = "results"
 MEMORY: Final = 2 << 30  # bytes per process
 ScaleName = Literal["smoke", "quick", "long", "paper"]
 
 app = App(name="experiment")
+
+for _name, _help in (
+    ("trend", "Show how a verdict depends on the length of training and on the width."),
+    ("spread", "Compare an experiment under the kernels of other processors."),
+):
+    app.command(f"bnproof.commands.trend:{_name}", name=_name, help=_help)
 
 
 @app.command(name="list")
@@ -43,7 +52,7 @@ def list_() -> None:
         path = largest(entry.id)
         record = None if path is None else read(path)
         scale, time_ = ("-", "-") if record is None else (record["scale"], _time(record["seconds"]))
-        print(f"{entry.id:{width}}  {entry.expected:14}  {scale:5}  {time_:>6}  {entry.title}")
+        print(f"{entry.id:{width}}  {entry.expected:21}  {scale:5}  {time_:>6}  {entry.title}")
 
 
 def _time(seconds: float) -> str:
@@ -80,12 +89,12 @@ def show(experiment_id: Annotated[str, Parameter(name="ID")], /) -> None:
     for name, words in spec.networks_in_words():
         print(f"{name:11} {words}")
     for scale, size in spec.sizes.items():
-        print(f"{scale.value:11} {size.words(size.seeds)}")
+        print(f"{scale.value:11} {size.words(size.seeds)}{_cost(spec, scale)}")
     for name, variant in spec.variants.items():
         print(f"variant     {name}: {variant.words}")
     evidence = published.evidence(claim)
     if evidence:
-        print(f"published   {decide([evidence])}: {evidence.summary}")
+        print(f"published   {decide([evidence])}: {evidence.setting}. {evidence.summary}")
         if why := why_undecided([evidence]):
             print(f"undecided   {why}")
     for path in variants(claim.id):
@@ -94,6 +103,20 @@ def show(experiment_id: Annotated[str, Parameter(name="ID")], /) -> None:
     print(f"expected    {claim.expected}")
     if claim.remark:
         print(f"remark      {claim.remark}")
+
+
+def _cost(spec: "Experiment", scale: "Scale") -> str:
+    """The time that training takes on one core, in both precisions."""
+    from bnproof.empirical.plan import core_minutes
+
+    if not spec.trains:
+        return ""
+    one, half = (core_minutes(spec, scale, precision=kind) for kind in ("float32", "bfloat16"))
+    return f", {_minutes(one)} core-minutes ({_minutes(half)} in bfloat16)"
+
+
+def _minutes(minutes: float) -> str:
+    return f"{minutes:,.0f}" if minutes >= 10 else f"{minutes:.1g}"
 
 
 @app.command
@@ -149,7 +172,7 @@ def run(
     from bnproof.catalogue import experiment, experiments
 
     workers.check()
-    _check_publish(publish)
+    refuse_to_publish(publish)
     valid_seed("--seed", seed)
     named = [experiment(name) for name in ids]  # before the imports: an unknown id fails at once
     from bnproof.empirical.data.load import load, locate
@@ -209,7 +232,7 @@ def resume(
     from bnproof.results.run_requests import requests
 
     workers.check()
-    _check_publish(publish)
+    refuse_to_publish(publish)
     deadline = _deadline(minutes)
     saved = requests(out)
     if not saved:
@@ -242,17 +265,6 @@ def status(*, out: Path = OUT) -> None:
         print(run)
 
 
-def _check_publish(publish: bool) -> None:
-    """Refuse to publish into an installed package, which is not the repository."""
-    from bnproof.results.record_files import FOLDER
-
-    if publish and not (FOLDER.parents[3] / "pyproject.toml").is_file():
-        raise UserError(
-            "--publish: works only in a checkout of the repository; without it, the measurements "
-            "are in the folder given by --out"
-        )
-
-
 def _deadline(minutes: float | None) -> float:
     if minutes is None:
         return math.inf
@@ -283,6 +295,7 @@ class _ExperimentRun:
         from bnproof.report import figures
         from bnproof.results import published
         from bnproof.theory.claim import Scale, decide, why_undecided
+        from bnproof.theory.ledger.verdict import agrees
 
         claim, request = experiment(self.name), self.request
         results = measure(claim, request.settings(), root=self.out, seeds=request.seeds)
@@ -300,9 +313,9 @@ class _ExperimentRun:
         # is not expected to be the same.
         counts = scale is not Scale.SMOKE or not experiment_of(claim).trains
         counts = counts and not request.variant
-        self.failed = counts and verdict != claim.expected
+        self.failed = counts and not agrees(verdict, claim.expected)
         why = why_undecided([evidence])
-        message = f"{self.name}  {verdict} ({scale})  {evidence.summary}\n"
+        message = f"{self.name}  {verdict} ({scale}: {evidence.setting})  {evidence.summary}\n"
         return message + f"    {why}\n" * bool(why) + f"{path.resolve()}"
 
 
@@ -315,9 +328,13 @@ def _carry_out(
 ) -> int:
     """Run experiments; return 1 if a verdict is unexpected, `UNFINISHED` if work is left."""
     from bnproof.scheduler.drive import drive, pending
+    from bnproof.scheduler.jobs import foreseen
 
     runs = [_ExperimentRun(request, name, out) for request in requests for name in request.ids]
     jobs = [seed for run in runs for seed in run.seeds]
+    ahead = foreseen(jobs)
+    if (minutes := sum(job.cost for job in ahead) / 60) >= 1:
+        print(f"{len(ahead)} training runs, about {minutes:.0f} core-minutes", file=sys.stderr)
     device = "cuda" if any(request.device == "cuda" for request in requests) else "cpu"
     engine = workers.start(len(pending(jobs)), device, memory=MEMORY, threads=workers.threads)
 
@@ -335,8 +352,12 @@ def _carry_out(
                 lines.append(run.judge(engine.threads, publish))
         return "\n".join(lines) or None
 
-    drive(jobs, engine, ended, unit="experiments", total=len(runs), deadline=deadline)
-    unfinished = [run.name for run in runs if run.unfinished and not run.failed]
-    for name in unfinished:
-        print(f"{name}: unfinished; `bnproof experiment resume --out {out}` resumes it")
+    drive(
+        jobs, engine, ended, unit="experiments", total=len(runs), deadline=deadline, foreseen=ahead
+    )
+    unfinished = [run for run in runs if run.unfinished and not run.failed]
+    for run in unfinished:
+        minutes = sum(job.cost * job.left for job in foreseen(run.seeds)) / 60
+        left = f"about {minutes:.0f} core-minutes left; " if minutes >= 1 else ""
+        print(f"{run.name}: unfinished; {left}`bnproof experiment resume --out {out}` resumes it")
     return UNFINISHED if unfinished else 1 if any(run.failed for run in runs) else 0

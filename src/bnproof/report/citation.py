@@ -18,6 +18,7 @@ TEXT: Final = str.maketrans(
         "~": r"\textasciitilde{}",
     }
 )
+ARXIV: Final = "https://arxiv.org/abs/"
 FORMULAS: Final = (
     ("relation", "relation that was checked"),
     ("domain", "where"),
@@ -27,14 +28,18 @@ FORMULAS: Final = (
 
 def latex(claim: Mapping[str, Any]) -> str:
     """Return the claim's formulas, each preceded by a comment that describes it."""
-    parts = [("statement", claim["statement"])]
+    parts = [("how it is read" if claim["reads"] else "statement", claim["statement"])]
     parts += [(words, claim[name]["latex"]) for name, words in FORMULAS if claim[name]]
     return "\n".join(f"% {words}\n{_line(formula)}" for words, formula in parts if formula)
 
 
 def bibtex(claim: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    """Return an entry for the verdict and one for each source document."""
-    named = dict.fromkeys(source["document"] for source in claim["sources"])
+    """Return an entry for this project's record of the verdict and one for each paper.
+
+    The papers are the documents of the sentence that the claim reads, or of those that it corrects.
+    """
+    corrected = (sentence.partition(".")[0] for sentence in claim["corrects"])
+    named = dict.fromkeys([*(source["document"] for source in claim["sources"]), *corrected])
     entries = [_verdict(claim, document)]
     entries += [
         _source(key, DOCUMENTS[key]) for key in named if key in DOCUMENTS.keys() - {"derived"}
@@ -43,7 +48,7 @@ def bibtex(claim: Mapping[str, Any], document: Mapping[str, Any]) -> str:
 
 
 def _verdict(claim: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    scale = claim["scale"] or f"{document['settings']['scale']}, {document['settings']['data']}"
+    setting = claim["setting"] or f"scale {document['settings']['scale']}"
     kinds = ", ".join(dict.fromkeys(item["kind"] for item in claim["evidence"])) or "none"
     commits = dict.fromkeys(
         str(item["provenance"]["commit"])
@@ -51,15 +56,18 @@ def _verdict(claim: Mapping[str, Any], document: Mapping[str, Any]) -> str:
         if "commit" in item["provenance"]
     )
     given = "".join(f", given {theorem}" for theorem in claim.get("given", ()))
-    summary = f"Verdict: {claim['verdict']}{given}. Evidence: {kinds}. Scale and data: {scale}"
+    summary = f"Verdict: {claim['verdict']}{given}. Evidence: {kinds}. Setting: {setting}"
     measured = f". Measured at commit {', '.join(commits)}" if commits else ""
+    version = f"{document['bnproof']}, commit {document.get('commit', 'unknown')}"
     places = "; ".join(f"{source['document']}, {source['locator']}" for source in claim["sources"])
     return _entry(
         f"bnproof_{claim['id']}",
         author="{bnproof}",
         title=f"{{{_text(claim['title'] or claim['id'])}}}",
         year=_text(document["created"][:4]),
-        howpublished=_text(f"bnproof {document['bnproof']}, claim {claim['id']} ({places})"),
+        version=_text(version),
+        **({"url": url} if (url := _url(document.get("url", ""))) else {}),
+        howpublished=_text(f"bnproof {version}, claim {claim['id']} ({places})"),
         note=_text(f"{summary}{measured}. Evidence of {document['created'][:10]}"),
     )
 
@@ -72,8 +80,13 @@ def _source(key: str, source: Document) -> str:
         author=" and ".join(map(_author, source.authors.split(", "))),
         title=f"{{{_text(source.title)}}}",
         year=str(source.year),
-        **({"eprint": arxiv, "archiveprefix": "arXiv"} if arxiv else {}),
+        **({"eprint": arxiv, "archiveprefix": "arXiv", "url": ARXIV + arxiv} if arxiv else {}),
     )
+
+
+def _url(address: str) -> str:
+    """An address without characters that end a field or start a comment in BibTeX."""
+    return re.sub(r"[^\w:/.?=&+~@-]", "", address, flags=re.ASCII)
 
 
 def _author(name: str) -> str:

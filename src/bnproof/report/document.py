@@ -12,10 +12,12 @@ from typing import Any, Final
 
 from bnproof.theory.claim import Settings
 from bnproof.theory.common.checksum import SEAL, checksum_matches, parse, with_checksum
+from bnproof.theory.common.commit import commit
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
+from bnproof.theory.ledger import book
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 PACKAGES: Final = ("torch", "numpy", "scipy", "sympy", "mpmath")
 NAME: Final = "evidence.json"
 FIGURE_FOLDER: Final = "figures"  # in the same folder as the document
@@ -39,6 +41,8 @@ def document(
     return {
         "schema": SCHEMA,
         "bnproof": importlib.metadata.version("bnproof"),
+        "commit": commit(),
+        "url": project_url(),
         "created": now(),
         "command": command,
         "environment": environment(settings.device, threads),
@@ -50,11 +54,32 @@ def document(
             "kernel": settings.kernel,
             "data": "embedded" if settings.data is None else settings.data.resolve().name,
         },
+        "sentences": listed(records),
         "claims": list(records),
         "normalizers": _normalizers() if layers else [],
         "layers": list(layers),
         **({"left": list(left)} if left else {}),
     }
+
+
+def project_url() -> str:
+    """The address of this project by its package, or empty if that names none."""
+    urls = importlib.metadata.metadata("bnproof").get_all("Project-URL") or []
+    named = dict(url.split(", ", 1) for url in urls)
+    return next((named[name] for name in ("Repository", "Homepage") if name in named), "")
+
+
+def listed(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sentences that the claims of a run read or correct, each with its class.
+
+    The class is that by the verdicts of the run; a claim that it lacks is undecided.
+    """
+    verdicts = {record["id"]: record["verdict"] for record in records}
+    return [
+        book.described(sentence, verdicts)
+        for sentence in book.sentences().values()
+        if verdicts.keys() & set(book.original(sentence).claims)
+    ]
 
 
 def _normalizers() -> list[dict[str, str]]:

@@ -13,14 +13,12 @@ from markupsafe import Markup, escape
 
 from bnproof.report.font import encoded
 from bnproof.report.formula_svg import EM, Bar, Drawing, FormulaError, Glyph, draw
+from bnproof.report.quotation import parts
 from bnproof.report.svg_paths import numbers
 
 FAMILY: Final = "formulas"
 PRIVATE: Final = 0xE000  # start of Unicode's private use area
-# Several lines of prose, which are rendered as text that wraps.
-PROSE: Final = re.compile(r"\s*\\begin\{array\}\{l\}(.*)\\end\{array\}\s*")
-WORDS: Final = re.compile(r"\\text\{((?:[^{}]|\\emph\{[^{}]*\})*)\}")
-EMPHASIS: Final = re.compile(r"\\emph\{([^{}]*)\}")  # within words
+WORDS: Final = re.compile(r"\\text\{([^{}]*)\}")
 NARROW: Final = 15  # width in em that fits the narrowest screen
 MIN_LETTERS: Final = 30  # a formula with this many letters of text is treated as prose
 SPACE: Final = r"(?:\s|\\q?quad(?![a-zA-Z])|\\[ ,;:])*"
@@ -28,19 +26,8 @@ SPACED: Final = re.compile(f"({SPACE})(.*?)({SPACE})", re.DOTALL)
 
 
 def alt_text(latex: str) -> str:
-    """Return the alt text of a formula: its LaTeX without the markup of prose."""
-    text = re.sub(r"\\begin\{array\}\{l\}|\\end\{array\}", "", latex)
-    text = EMPHASIS.sub(r"\1", WORDS.sub(r"\1", text)).replace("\\\\", " ")
-    return " ".join(text.split())
-
-
-def _emphasized(words: str) -> Markup:
-    """Convert text with emphasis to HTML."""
-    parts = EMPHASIS.split(words)
-    return Markup("").join(
-        Markup("<em>{}</em>").format(part) if index % 2 else escape(part)
-        for index, part in enumerate(parts)
-    )
+    """Return the alt text of a formula: its LaTeX without the markup of words."""
+    return " ".join(WORDS.sub(r"\1", latex).split())
 
 
 class FormulaRenderer:
@@ -60,11 +47,23 @@ class FormulaRenderer:
         prose = _prose(latex)
         if prose is None:
             return self._display(latex)
-        parts = [
-            _emphasized(part) if index % 2 else self._inline(part)
+        pieces = [
+            escape(part) if index % 2 else self._inline(part)
             for index, part in enumerate(WORDS.split(prose))
         ]
-        return Markup("<blockquote>{}</blockquote>").format(Markup("").join(parts))
+        return Markup("<blockquote>{}</blockquote>").format(Markup("").join(pieces))
+
+    def quotation(self, quoted: str) -> Markup:
+        """Render a quotation: its formulas, and its text with emphasis."""
+        shown = {
+            "text": escape,
+            "strong": Markup("<strong>{}</strong>").format,
+            "emphasis": Markup("<em>{}</em>").format,
+            "inline": self.svg,
+            "display": self._display,
+        }
+        content = Markup("").join(shown[kind](part) for kind, part in parts(quoted))
+        return Markup("<blockquote>{}</blockquote>").format(content)
 
     def _display(self, latex: str) -> Markup:
         """Render a display formula; one that may be too wide can be scrolled by keyboard."""
@@ -144,10 +143,7 @@ class FormulaRenderer:
 
 
 def _prose(latex: str) -> str | None:
-    """Return LaTeX that is mostly prose, on one line; None if it is a formula."""
-    lines = PROSE.fullmatch(latex)
-    if lines:
-        return re.sub(r"\s*\\\\\s*", r"\\ ", lines[1])  # a line break becomes a space
+    """Return LaTeX that is mostly prose; None if it is a formula."""
     words = WORDS.findall(latex)
     between = WORDS.split(latex)[::2]
     balanced = all(

@@ -21,6 +21,7 @@ from bnproof.report.formulas import FormulaRenderer
 from bnproof.report.tables import plain, settings, tables
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
+from bnproof.theory.ledger.verdict import DEFINITION, Class
 from bnproof.theory.proving.derivation import KINDS
 from bnproof.theory.sources import DOCUMENTS, Document
 
@@ -28,17 +29,31 @@ PAGE: Final = "index.html"
 SAFE: Final = " '=:/;,.()-_{}<>+!?*"  # characters that need no encoding in a quoted data URL
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
-# Outcome for the statement: heading and verdicts.
+# Outcome of a claim: heading and verdicts.
 OUTCOMES: Final = {
-    "holds": ("What holds", ("proved", "supported", "reproduced")),
-    "fails": ("What does not hold", ("refuted", "unsupported", "not reproduced")),
-    "open": ("What could not be decided", ("undecided", "error")),
+    "holds": ("Readings that hold", ("proved", "supported", "reproduced")),
+    "fails": ("Readings that do not hold", ("refuted", "unsupported", "not reproduced")),
+    "open": (
+        "Readings that are open",
+        ("seen in miniature", "not seen in miniature", "undecided", "error"),
+    ),
 }
-TRUTH: Final = {"holds": "true", "fails": "false", "open": "open"}
 HOLDS: Final = {
-    True: "According to this evidence, the statement holds.",
-    False: "According to this evidence, the statement does not hold.",
-    None: "This evidence alone does not decide the statement.",
+    True: "According to this evidence, the claim holds.",
+    False: "According to this evidence, the claim does not hold.",
+    None: "This evidence alone does not decide the claim.",
+}
+MINIATURE: Final = (
+    "This is smaller, shorter or on other images than the experiment of the source, and decides "
+    "nothing about it."
+)
+# Classes of sentences, in order, and the outcome whose colour they have.
+CLASSES: Final = {
+    str(Class.AS_PRINTED): "holds",
+    str(Class.CORRECTED): "holds",
+    str(Class.FAILS): "fails",
+    str(Class.OPEN): "open",
+    DEFINITION: "open",
 }
 
 # Required fields of a document: a type, a list of one shape, or an optional shape (None, shape).
@@ -50,6 +65,21 @@ SHAPE: Final[dict[str, Any]] = {
     "command": str,
     "environment": dict,
     "settings": {"scale": str, "data": str},
+    "sentences": [
+        {
+            "id": str,
+            "document": str,
+            "locator": str,
+            "quotation": str,
+            "class": str,
+            "repeats": (None, str),
+            "as_printed": list,
+            "readings": list,
+            "correction": list,
+            "slip": str,
+            "missing": str,
+        }
+    ],
     "claims": [
         {
             "id": str,
@@ -60,9 +90,11 @@ SHAPE: Final[dict[str, Any]] = {
             "domain": PRINTED,
             "control": PRINTED,
             "remark": str,
-            "corrects": (None, str),
+            "reads": (None, str),
+            "corrects": list,
+            "credit": dict,
             "verdict": str,
-            "scale": (None, str),
+            "setting": (None, str),
             "expected": str,
             "as_expected": bool,
             "error": (None, str),
@@ -129,7 +161,8 @@ def build(document: Mapping[str, Any], figures: Path | None) -> str:
             document=document,
             formulas=FormulaRenderer(),
             figure=lambda claim: _figure(claim, figures),
-            tally=_tally(claims),
+            tally=_tally(document["sentences"]),
+            sentences={one["id"]: one for one in document["sentences"]},
             verdicts=_ordered(claim["verdict"] for claim in claims),
             groups=_groups(claims),
             kinds=sorted({kind for claim in claims for kind in kinds(claim)}),
@@ -139,7 +172,6 @@ def build(document: Mapping[str, Any], figures: Path | None) -> str:
             left=document.get("left", ()),
             surprises=[claim for claim in claims if not claim["as_expected"]],
             titles={claim["id"]: claim["title"] or claim["id"] for claim in claims},
-            corrections={claim["corrects"]: claim["id"] for claim in claims},
             evidence_file=NAME,
         )
     )
@@ -155,7 +187,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(HOLDS=HOLDS, STEP=KINDS, TRUTH=TRUTH, DOCUMENTS=DOCUMENTS)
+    environment.globals.update(HOLDS=HOLDS, STEP=KINDS, CLASSES=CLASSES, DOCUMENTS=DOCUMENTS)
+    environment.globals.update(MINIATURE=MINIATURE)
     environment.filters.update(plain=plain, tables=tables, outcome=outcome, places=places)
     environment.filters.update(kinds=kinds, settings=settings)
     environment.filters.update(latex=citation.latex, bibtex=citation.bibtex)
@@ -196,27 +229,15 @@ def _groups(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[An
     return [group for group in members if group[2]]
 
 
-def _tally(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, dict[str, Any]]]:
-    """Count verdicts by outcome, for each source document and, last, for all statements.
-
-    A claim with two source documents counts for both.
-    """
+def _tally(sentences: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, dict[str, int]]]:
+    """Count sentences by class, for each source document and, last, for all."""
     counts: dict[str, Counter[str]] = {}
-    for claim in claims:
-        for key in {source["document"] for source in claim["sources"]} or {""}:
-            counts.setdefault(key, Counter())[claim["verdict"]] += 1
+    for sentence in sentences:
+        counts.setdefault(sentence["document"], Counter())[sentence["class"]] += 1
     keys = [*DOCUMENTS, *sorted(key for key in counts if key not in DOCUMENTS)]
-    total = Counter(claim["verdict"] for claim in claims)
-    rows = [(key, _by_outcome(counts[key])) for key in keys if key in counts]
-    return [*rows, (None, _by_outcome(total))]
-
-
-def _by_outcome(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    ordered = {verdict: counts[verdict] for verdict in _ordered(counts)}
-    return {
-        key: {verdict: count for verdict, count in ordered.items() if outcome(verdict) == key}
-        for key in OUTCOMES
-    }
+    rows = [(key, counts[key]) for key in keys if key in counts]
+    total = sum(counts.values(), Counter())
+    return [(key, {name: row[name] for name in CLASSES}) for key, row in [*rows, (None, total)]]
 
 
 def _ordered(verdicts: Iterable[str]) -> list[str]:

@@ -33,6 +33,7 @@ DIGITS: Final = 7  # significant digits of a float32
 PLOT_DIGITS: Final = 3  # significant digits of quantities that are only plotted
 
 NOT_RECORDED: Final = "not recorded"  # in older records
+OTHER: Final = "by another protocol"
 EARLIER: Final = "before its criteria and controls were fixed"
 OLDER: Final = {"precision": NOT_RECORDED, "mode": "exact"}  # the only mode that there was
 SHOWN: Final = ("processor", "capability", "gpu", "cuda", "cudnn")
@@ -64,13 +65,13 @@ def record(
         "provenance": plain(results.provenance),
         "series": {
             net: {
-                name: _rounded(values, PLOT_DIGITS if name in plot_only else DIGITS)
+                name: rounded(values, PLOT_DIGITS if name in plot_only else DIGITS)
                 for name, values in rows.items()
             }
             for net, rows in results.series.items()
         },
         "runs": [
-            {**run, "first losses": _rounded(np.array(run["first losses"], float), DIGITS)}
+            {**run, "first losses": rounded(np.array(run["first losses"], float), DIGITS)}
             for run in results.runs
         ],
     }
@@ -119,6 +120,7 @@ def judged(claim: Claim, record: Mapping[str, Any]) -> Evidence:
     }
     experiment = experiment_of(claim)
     before = f", {EARLIER}" if measured_before(experiment, record) else ""
+    before += f", {OTHER}" if other_protocol(experiment, record) else ""
     try:
         return judge(
             experiment,
@@ -139,6 +141,17 @@ def measured_before(experiment: Experiment, record: Mapping[str, Any]) -> bool:
     unmeasured = any(control.net not in record["series"] for control in experiment.controls)
     fixed = experiment.fixed
     return unmeasured or (fixed is not None and record["created"][:10] < fixed.date)
+
+
+def other_protocol(experiment: Experiment, record: Mapping[str, Any]) -> bool:
+    """Whether batch, updates or networks of a record are not those of the experiment today."""
+    scale, said = Scale(record["scale"]), record["provenance"]
+    size, networks = experiment.sizes[scale], experiment.networks_at(scale)
+    return (
+        said["batch"] != size.batch
+        or said.get("steps", "various") not in ("various", size.updates)
+        or {name: said.get(name) for name in networks} != networks
+    )
 
 
 def machine(evidence: Evidence) -> str:
@@ -212,7 +225,8 @@ def _listed(values: Any) -> str:
     return ", ".join("not finite" if value is None else f"{value:.3g}" for value in listed)
 
 
-def _rounded(values: Any, digits: int) -> Any:
+def rounded(values: Any, digits: int) -> Any:
+    """Round numbers or arrays to significant digits, as JSON values."""
     if isinstance(values, np.ndarray | list):
-        return [_rounded(entry, digits) for entry in values]
+        return [rounded(entry, digits) for entry in values]
     return plain(float(f"{values:.{digits}g}"))

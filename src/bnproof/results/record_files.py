@@ -47,11 +47,16 @@ def read(path: Path) -> Record:
     """
     try:
         record: Record = parse(path.read_text(encoding="utf-8"))
-        valid = checksum_matches(record) and record["schema"] == SCHEMA
+        schema, valid = record["schema"], checksum_matches(record)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, KeyError):
-        valid = False
+    except (ValueError, KeyError, TypeError):
+        schema, valid = None, False
     if not valid:
         raise UserError(f"{path}: was changed after it was published; publish it again")
+    if schema != SCHEMA:
+        raise UserError(
+            f"{path}: has schema {schema}, and this version of bnproof reads {SCHEMA}; publish it "
+            "again, or use the version that wrote it"
+        )
     return record

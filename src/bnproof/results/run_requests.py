@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from bnproof.empirical.data.load import EMBEDDED
+from bnproof.empirical.training.provenance import code_of_training
 from bnproof.empirical.training.run_folder import config_of
 from bnproof.theory.claim import Mode, Precision, Scale, Settings
 from bnproof.theory.common.checksum import canonical, digest, parse
@@ -109,9 +110,11 @@ def training_runs(out: Path) -> Iterator[str]:
             continue
         network = " ".join(str(value) for value in config["network"].values())
         done = (path.parent / "result.json").exists()
+        code = code_of_training(config["network"].get("family", ""), config["metrics"])
+        other = "" if config.get("code") == code else ", by other code than today's: not reused"
         yield (
             f"{path.parent.name}  {network}, rate {config['rate']:g}, seed {config['seed']}, "
-            f"{config['data']['name']}: {'done' if done else _steps(path.parent, config)}"
+            f"{config['data']['name']}: {'done' if done else _steps(path.parent, config)}{other}"
         )
 
 

@@ -17,6 +17,7 @@ from bnproof.scheduler.job import Job
 from bnproof.theory.claim import Disproof, Proof, RandomTest, Settings, SpectrumTest
 from bnproof.theory.common.checksum import digest
 from bnproof.theory.common.code import code_hash
+from bnproof.theory.ledger import book
 
 if TYPE_CHECKING:
     from bnproof.scheduler.jobs import Seed
@@ -98,6 +99,8 @@ class Check(FolderJob):
                 "kernel": settings.kernel,
                 "seeds": [seed.key for seed in self.seeds],
                 "published": _published(self.id),
+                "ledger": verification.in_the_ledger(self.id),
+                "places": list(map(str, book.places(self.id))),
                 **_environment(settings.device, self.threads),
             },
         )

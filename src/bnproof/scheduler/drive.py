@@ -20,6 +20,7 @@ def drive(
     retries: int = RETRIES,
     limit: float = math.inf,
     deadline: float = math.inf,
+    foreseen: Sequence[Job] = (),
 ) -> bool:
     """Run jobs and their dependencies until all have ended, or until Ctrl-C or SIGTERM.
 
@@ -29,6 +30,8 @@ def drive(
         Called once for each job that has ended; returns a line to print or None.
     unit, total
         Unit (plural) and expected number of these lines, for the progress display.
+    foreseen
+        Jobs of measured cost that some of `jobs` will need, for the time that is left.
     retries, limit, deadline
         See `bnproof.scheduler.schedule.run`.
 
@@ -37,7 +40,7 @@ def drive(
     bool
         False if interrupted.
     """
-    progress = Progress(unit, total, pending(jobs))
+    progress = Progress(unit, total, [*pending(jobs), *foreseen], measured=bool(foreseen))
     results = run(
         jobs, engine, retries=retries, limit=limit, deadline=deadline, watch=progress.watch
     )

@@ -13,10 +13,11 @@ from bnproof.empirical.experiment import experiment_of
 from bnproof.empirical.runner import measure_seed, seeds_of, size_of, trial_config, trial_of
 from bnproof.empirical.training.arithmetic import exactly
 from bnproof.empirical.training.config import TrainingConfig
+from bnproof.empirical.training.cost import seconds
 from bnproof.empirical.training.loop import train
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data, LinearMap
-from bnproof.empirical.trial import UPDATE, Conduct, MissingError, Part, Trial, look_up
+from bnproof.empirical.trial import Conduct, MissingError, Part, Trial, look_up
 from bnproof.scheduler.folder import FolderJob
 from bnproof.scheduler.job import Job, WaitError
 from bnproof.theory.claim import Claim, Settings
@@ -57,8 +58,8 @@ class Training(FolderJob):
 
     @property
     def cost(self) -> float:
-        """Estimated time in seconds, proportional to the number of updates."""
-        return UPDATE * self.training_config.steps
+        """Estimated time in seconds on one core."""
+        return seconds(self.training_config)
 
     @property
     def needs(self) -> Sequence[Job]:
@@ -75,6 +76,13 @@ class Training(FolderJob):
     def run(self) -> RunFolder:
         """The run folder of `bnproof.empirical.training.loop.train`."""
         return RunFolder(self.root, self.training_config.config(self.read(), self.device))
+
+    @property
+    def left(self) -> float:
+        """Share of the updates that no checkpoint contains."""
+        newest = max(self.run.folder.glob("checkpoint-*.pt"), default=None)
+        step = int(newest.name.split("-")[1]) if newest else 0
+        return 1 - step / self.training_config.steps
 
     def carry_out(self) -> None:
         """Train.
@@ -236,6 +244,15 @@ class SharedPart:
     def carry_out(self) -> None:
         """Run the experiment up to this part."""
         self.seed.carry_out_part(self.key)
+
+
+def foreseen(jobs: Sequence[Job]) -> list[Training]:
+    """The training runs that seeds of experiments are known to need and that are not done."""
+    found: dict[str, Training] = {}
+    for job in jobs:
+        if isinstance(job, Seed) and not job.done():
+            found |= {training.key: training for training in job.trainings()}
+    return list(found.values())
 
 
 def seeds(

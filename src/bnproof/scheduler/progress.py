@@ -24,13 +24,18 @@ class Progress:
         Expected number of lines.
     jobs
         Unfinished jobs.
+    measured
+        Whether their costs were measured, so that the time can be told before any has ended.
     """
 
-    def __init__(self, unit: str, total: int, jobs: Sequence[Job]) -> None:
+    def __init__(
+        self, unit: str, total: int, jobs: Sequence[Job], *, measured: bool = False
+    ) -> None:
         self._unit, self._total, self._lines = unit, total, 0
         self._left = {job.key: job.cost for job in jobs}
         self._total_cost = sum(self._left.values())
         self._running: list[str] = []
+        self._measured = measured
         self._start = time.monotonic()
         self._bar = tqdm(bar_format="{desc}", leave=False, disable=None)
 
@@ -67,7 +72,13 @@ class Progress:
 
     def _time(self) -> str:
         done = self._total_cost - sum(self._left.values())
-        if done < MIN_SHARE * self._total_cost or not self._total_cost:
-            return ""
-        seconds = (time.monotonic() - self._start) * (self._total_cost - done) / done
-        return f"{seconds:.0f} s left" if seconds < 100 else f"{seconds / 60:.0f} min left"
+        passed = time.monotonic() - self._start
+        if done >= MIN_SHARE * self._total_cost and done:
+            return _left(passed * (self._total_cost - done) / done)
+        if self._measured and self._running:
+            return "about " + _left(max(self._total_cost / len(self._running) - passed, 0))
+        return ""
+
+
+def _left(seconds: float) -> str:
+    return f"{seconds:.0f} s left" if seconds < 100 else f"{seconds / 60:.0f} min left"

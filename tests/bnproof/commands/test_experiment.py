@@ -70,7 +70,7 @@ def test_show_prints_criteria_control_and_scales(run):
         "long",
         "paper",
         "at most 0.1",
-        "S3, figure 3",
+        "S3, 3 Batch Normalization and Divergence",
     ):
         assert word in out
 
@@ -97,7 +97,7 @@ def test_an_unknown_variant_is_an_error(run):
 def test_run_writes_result_and_figure_and_is_not_repeated(run, tmp_path, monkeypatch):
     status, out, _ = run("run", CHEAP, "--scale", "smoke", "--seeds", 2, "--jobs", 1)
     assert status == 0
-    assert "reproduced (smoke)" in out
+    assert "seen in miniature (smoke: ResNet-110 at initialisation" in out
     path = tmp_path / "bnproof-runs" / "results" / f"{CHEAP}.smoke.json"
     assert out.splitlines()[-1] == str(path)
     assert published.read(path)["provenance"]["seeds"] == [0, 1]

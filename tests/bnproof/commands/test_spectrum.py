@@ -111,6 +111,12 @@ def test_weights_of_a_file(run, tmp_path) -> None:
         (("--figure", 8, "--out", "a.json"), "--figure 8 plots laws"),
         (("--from", "missing.npz"), "missing.npz: cannot be read"),
         (("--factors", 700, "--size", 9, "--repeats", 1), "use --log"),
+        (("--factors", 2, "--layers", "a"), "--layers does not go with --factors; leave it out"),
+        (("--from", "w.npz", "--repeats", 3), "--repeats does not go with --from"),
+        (("--from", "w.npz", "--size", 3), "--size does not go with --from"),
+        (("--widths", "3,3", "--size", 3), "--size does not go with --widths"),
+        (("--figure", 9, "--log"), "--log does not go with --figure"),
+        (("--factors", 2.5), "factors"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(run, tmp_path, arguments, message) -> None:
@@ -120,3 +126,31 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, tmp_path, arguments, mess
     assert err.startswith("bnproof: ")
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_bad_matrix_and_many_good_ones(run, tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    good = {f"layer{k}": rng.standard_normal((24, 24)) for k in range(9)}
+    bad = {"nan": np.full((3, 3), np.nan), "bias": np.ones(3), "ids": np.arange(4).reshape(2, 2)}
+    np.savez(tmp_path / "w.npz", **good, **bad)
+    outputs = ("--out", "w.json", "--out", "w.csv", "--out", "w.svg")
+    status, out, err = run("--from", "w.npz", *outputs)
+    assert (status, err) == (0, "")
+    assert "left out: nan: holds NaN or infinity" in out
+    assert "left out: bias: has no two axes" in out
+    assert "left out: ids: is of type int64, not floating point" in out
+    found = json.loads((tmp_path / "w.json").read_text())
+    assert sum("left out" in row for row in found) == 3
+    assert [row["name"] for row in found if "kind" in row] == sorted(good)
+    lines = (tmp_path / "w.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(found)
+    assert lines[0].startswith("name,kind,rows,columns,")
+    assert (tmp_path / "w.svg").stat().st_size > 10_000
+
+
+def test_nothing_but_bad_matrices(run, tmp_path) -> None:
+    np.savez(tmp_path / "w.npz", a=np.zeros((3, 3)))
+    status, _, err = run("--from", "w.npz", "--out", "w.json")
+    assert status == 2
+    assert err == "bnproof: w.npz: every matrix is left out, a because it is 0 everywhere\n"
+    assert not (tmp_path / "w.json").exists()

@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from bnproof.report import figures
+from bnproof.report.document import listed
 from bnproof.report.page import write
 from bnproof.theory.claim import Claim, Evidence, Kind
 from bnproof.theory.claims.gradient import report_3_4
@@ -57,10 +58,12 @@ def record(claim: Claim, folder: Path) -> dict[str, Any]:
         **printed,
         **{
             "remark": claim.remark,
-            "corrects": None,
+            "reads": None,
+            "corrects": [],
+            "credit": {"first": "A. Author (2020)"},
             "error": None,
             "as_expected": True,
-            "scale": None,
+            "setting": None,
         },
         **{"verdict": str(claim.expected), "expected": str(claim.expected), "seconds": 1.0},
         "steps": [vars(step) for step in spec.prove().steps],
@@ -75,9 +78,10 @@ def record(claim: Claim, folder: Path) -> dict[str, Any]:
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     content = {
-        **{"schema": 1, "bnproof": "0.1.0", "created": "2026-11-21T10:00:00+00:00"},
+        **{"schema": 2, "bnproof": "0.1.0", "created": "2026-11-21T10:00:00+00:00"},
         **{"command": "bnproof verify", "environment": {"python": "3.11"}},
         "settings": {"scale": "smoke", "seed": 0, "data": "photos"},
+        "sentences": listed([{"id": claim.id, "verdict": str(claim.expected)} for claim in CLAIMS]),
         "claims": [record(claim, folder) for claim in CLAIMS],
         "normalizers": [],
         "layers": [],

@@ -12,6 +12,8 @@ from bnproof.theory.sources import DOCUMENTS
 
 DOCUMENT = {
     "bnproof": "0.1.0",
+    "commit": "cafe12345678",
+    "url": "https://example.org/bnproof",
     "created": "2026-11-21T10:00:00+00:00",
     "settings": {"scale": "quick", "data": "photos"},
 }
@@ -31,7 +33,9 @@ def claim(**changes: Any) -> dict[str, Any]:
         "domain": None,
         "control": None,
         "verdict": "proved",
-        "scale": None,
+        "reads": None,
+        "corrects": [],
+        "setting": None,
         "evidence": [
             {"kind": "proof", "provenance": {}},
             {"kind": "experiment", "provenance": {"commit": "abc123"}},
@@ -65,19 +69,32 @@ def test_a_verdict_and_its_source_are_cited() -> None:
     verdict, source = found.values()
     assert verdict["title"] == r"{A gradient is at most 100\% as long.}"
     assert verdict["year"] == "2026"
-    for part in ("bnproof 0.1.0", r"some\_claim", "A18, Theorem 4.1; A18, equation 3"):
+    assert verdict["version"] == "0.1.0, commit cafe12345678"
+    assert verdict["url"] == "https://example.org/bnproof"
+    for part in (
+        "bnproof 0.1.0, commit cafe12345678",
+        r"some\_claim",
+        "A18, Theorem 4.1; A18, equation 3",
+    ):
         assert part in verdict["howpublished"]
-    for part in ("proved", "proof, experiment", "quick, photos", "abc123", "2026-11-21"):
+    for part in ("proved", "proof, experiment", "scale quick", "abc123", "2026-11-21"):
         assert part in verdict["note"]
     assert source["author"] == "S. Santurkar and D. Tsipras and A. Ilyas and A. Madry"
     assert source["eprint"] == "1805.11604"
+    assert source["url"] == "https://arxiv.org/abs/1805.11604"
 
 
-def test_an_experiment_names_its_own_scale_and_data() -> None:
-    note = entries(bibtex(claim(scale="standard, CIFAR-10"), DOCUMENT))["bnproof_some_claim"][
-        "note"
-    ]
-    assert "standard, CIFAR-10" in note
+def test_a_corrected_form_cites_the_paper_that_it_corrects() -> None:
+    derived = [{"document": "derived", "locator": "corrected form of S3, Theorem 1"}]
+    found = entries(bibtex(claim(sources=derived, corrects=["S3.theorem_1"]), DOCUMENT))
+    assert list(found) == ["bnproof_some_claim", "bjorck2018_S3"]
+
+
+def test_an_experiment_names_its_own_setting() -> None:
+    note = entries(bibtex(claim(setting="VGG, 300 of 15,000 updates"), DOCUMENT))[
+        "bnproof_some_claim"
+    ]["note"]
+    assert "VGG, 300 of 15,000 updates" in note
     assert "quick" not in note
 
 
@@ -95,6 +112,7 @@ def test_formulas_stand_under_what_they_are() -> None:
         "% relation that was checked",
         r"\|v\|^2 \leq 1",
     ]
+    assert latex(claim(reads="S0.first")).startswith("% how it is read")
     assert latex(claim(statement="", relation=None)) == ""
 
 
@@ -104,7 +122,7 @@ def test_no_string_breaks_an_entry(text: str) -> None:
         id=text,
         title=text,
         verdict=text,
-        scale=text,
+        setting=text,
         statement=text,
         sources=[{"document": text, "locator": text}, {"document": "S3", "locator": text}],
         evidence=[{"kind": text, "provenance": {"commit": text}}],

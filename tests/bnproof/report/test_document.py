@@ -12,7 +12,7 @@ from bnproof.theory.common.errors import UserError
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
-    content = document.document([{"id": "x"}], Settings(), "bnproof verify", 2)
+    content = document.document([{"id": "x", "verdict": "proved"}], Settings(), "bnproof verify", 2)
     path = tmp_path / "deep" / "evidence.json"
     document.save(content, path)
     assert document.load(path) == content
@@ -22,7 +22,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "is not JSON"), ("[]", "schema 1"), ('{"schema": 9}', "schema 1"), ('{"a', "not JSON")],
+    [("", "is not JSON"), ("[]", "schema 2"), ('{"schema": 9}', "schema 2"), ('{"a', "not JSON")],
 )
 def test_what_is_no_evidence_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "evidence.json"

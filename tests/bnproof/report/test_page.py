@@ -40,9 +40,11 @@ def record(claim_id: str, **changes: Any) -> dict[str, Any]:
         "domain": {"latex": r"\varepsilon = 0", "text": "eps = 0"},
         "control": {"latex": "x = 1", "text": "x = 1"},
         "remark": "An identity.",
-        "corrects": None,
+        "reads": None,
+        "corrects": [],
+        "credit": {"first": "A. Author (2020)"},
         "verdict": "proved",
-        "scale": None,
+        "setting": None,
         "expected": "proved",
         "as_expected": True,
         "error": None,
@@ -77,22 +79,47 @@ def record(claim_id: str, **changes: Any) -> dict[str, Any]:
 def broken(claim_id: str) -> dict[str, Any]:
     """A claim in error as `verify` writes it down."""
     empty: dict[str, Any] = dict.fromkeys(
-        ("relation", "domain", "control", "corrects", "figure", "scale")
+        ("relation", "domain", "control", "reads", "figure", "setting")
     )
     words = dict.fromkeys(("title", "statement", "remark", "expected"), "")
-    lists: dict[str, Any] = {"sources": [], "steps": [], "evidence": []}
+    lists: dict[str, Any] = {
+        "sources": [],
+        "steps": [],
+        "evidence": [],
+        "corrects": [],
+        "credit": {},
+    }
     error = {"verdict": "error", "error": "SyntaxError: in the file", "as_expected": False}
     return {"id": claim_id, **empty, **words, **lists, **error, "seconds": 0.0}
 
 
+def sentence(name: str = "S0.first", **changes: Any) -> dict[str, Any]:
+    """One sentence as it stands in a document."""
+    return {
+        "id": name,
+        "document": name.partition(".")[0],
+        "locator": "A heading, Theorem 1",
+        "quotation": "It is **never** larger than $\\|g\\|^2$.",
+        "class": "holds with a correction",
+        "repeats": None,
+        "as_printed": ["first"],
+        "readings": [],
+        "correction": ["second"],
+        "slip": "a square is missing",
+        "missing": "first: refuted",
+        **changes,
+    }
+
+
 def evidence(*claims: dict[str, Any]) -> dict[str, Any]:
     return {
-        "schema": 1,
+        "schema": 2,
         "bnproof": "0.1.0",
         "created": "2026-11-21T10:00:00+00:00",
         "command": "bnproof verify",
         "environment": {"python": "3.11", "torch": "2.13.0", "device": "cpu", "threads": 2},
         "settings": {"scale": "quick", "seed": 0, "data": "photos"},
+        "sentences": [sentence()] if claims else [],
         "claims": list(claims),
         "normalizers": [{"normaliser": "<X>Norm", "Theorem 4.1": "identity"}],
         "layers": [{"layer": "<X>Layer", "forward": "all 3 pass"}],
@@ -146,7 +173,10 @@ def strings(value: Any) -> Iterator[tuple[Any, Any]]:
 
 @pytest.fixture
 def page() -> Page:
-    claims = [record("first"), record("second", corrects="first", verdict="refuted")]
+    claims = [
+        record("first", reads="S0.first"),
+        record("second", corrects=["S0.first"], verdict="refuted"),
+    ]
     return Page(build(evidence(*claims, broken("third")), None))
 
 
@@ -154,7 +184,7 @@ def test_every_claim_has_a_section_and_a_link(page: Page) -> None:
     sections = [section["id"] for section in page.all("section")]
     assert sections == ["first", "second", "third"]
     links = [link["href"] for link in page.all("a")]
-    assert {"#first", "#second", "#third", "evidence.json"} <= set(links)
+    assert {"#first", "#second", "#third", "#sentence-S0.first", "evidence.json"} <= set(links)
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert all(link[1:] in ids for link in links if link.startswith("#"))
@@ -191,13 +221,13 @@ def test_the_index_is_complete_without_script(page: Page) -> None:
 
 
 def test_evidence_that_was_published_says_so() -> None:
-    claim = record("first", verdict="reproduced", scale="quick, CIFAR-10")
+    claim = record("first", verdict="reproduced", setting="VGG at a quarter of the width")
     where = {"measured": "2026-11-20", "commit": "abc123", "device": "cuda"}
     claim["evidence"][0]["provenance"] = where
     page = Page(build(evidence(claim), None))
     text = " ".join(page.text.split())
     assert "Evidence: random instances published 2026-11-20" in text
-    assert "quick, CIFAR-10" in text
+    assert "VGG at a quarter of the width" in text
     assert "commit: abc123; device: cuda" in text
     local = Page(build(evidence(record("first")), None))
     assert "random instances published" not in " ".join(local.text.split())
@@ -209,7 +239,7 @@ def test_evidence_that_decides_nothing_says_why_and_not_what_the_control_did() -
     open_ = {"holds": None, "control_differs": False, "reason": "too few seeds"}
     claim["evidence"][0] |= open_
     text = " ".join(Page(build(evidence(claim), None)).text.split())
-    assert "This evidence alone does not decide the statement. The reason: too few seeds." in text
+    assert "This evidence alone does not decide the claim. The reason: too few seeds." in text
     assert "void" not in text
 
 
@@ -223,8 +253,11 @@ def test_formulas_and_tables_are_accessible(page: Page) -> None:
 
 
 def test_verdicts_are_told_in_words(page: Page) -> None:
-    assert "3 statements examined: 1 true , 1 false , 1 open ." in " ".join(page.text.split())
-    for heading in ("What holds", "What does not hold", "What could not be decided"):
+    text = " ".join(page.text.split())
+    assert (
+        "1 sentence of the sources, read by 3 claims: 1 hold , 1 do not hold , 1 are open" in text
+    )
+    for heading in ("Readings that hold", "Readings that do not hold", "Readings that are open"):
         assert heading in page.text
     assert "not as expected" in page.text
 
@@ -234,9 +267,17 @@ def test_everything_known_of_a_claim_is_shown(page: Page) -> None:
     for part in (
         *("S. Santurkar", "How Does Batch Normalization Help Optimization?", "Theorem 4.1"),
         *("An identity.", "Holds on all networks.", "24,000", "1.235e-13", "not finite"),
-        *("(stated)", "(cited from elsewhere)", "Derivation in 3 steps", "Corrected by"),
+        *(
+            "(stated)",
+            "(cited from elsewhere)",
+            "Derivation in 3 steps",
+            "Corrected by",
+            "As printed",
+            "How it is read",
+            "A. Author (2020)",
+        ),
         *("photos", "torch", "2.13.0", "bnproof verify", "growth", "1, 2.5", "2: 0.5; 8: not"),
-        *("% statement \\|v\\|^2 \\le", "@misc{bnproof_first,", "claims[0] in evidence.json"),
+        *("% how it is read \\|v\\|^2 \\le", "@misc{bnproof_first,", "claims[0] in evidence.json"),
     ):
         assert part in text, part
 
@@ -247,14 +288,54 @@ def test_a_claim_in_error_says_so(page: Page) -> None:
 
 
 def test_no_claims_give_a_page() -> None:
-    assert "0 statements examined" in build(evidence(), None)
+    assert "0 sentences of the sources" in build(evidence(), None)
+
+
+def test_sentences_are_counted_once_each_in_its_document() -> None:
+    content = evidence(record("first", reads="S0.first"))
+    content["sentences"] += [
+        sentence("S1.again", repeats="S0.first", **{"class": "holds with a correction"}),
+        sentence("S1.open", **{"class": "open"}),
+        sentence("S1.means", **{"class": "definition"}),
+    ]
+    text = " ".join(Page(build(content, None)).text.split())
+    tally = text.partition("neither true nor false.")[2].partition("As printed")[0]
+    for row in (
+        "(slides), 2018 – 1 – – – 1",
+        "(report), 2020 – 1 – 1 1 3",
+        "sentences – 2 – 1 1 4",
+    ):
+        assert row in tally
+    assert "a square is missing" in text
+    assert "first: refuted" in text, "what is missing where it is open"
+    assert "as S0.first" in text
+
+
+def test_a_quotation_has_its_emphasis_and_formulas() -> None:
+    html = build(evidence(record("first", reads="S0.first")), None)
+    assert html.count("It is <strong>never</strong> larger than <svg") == 2
+
+
+def test_a_miniature_decides_nothing() -> None:
+    claim = record("first", verdict="not seen in miniature")
+    claim["evidence"][0] |= {"kind": "experiment", "holds": False, "miniature": True}
+    text = " ".join(Page(build(evidence(claim), None)).text.split())
+    assert "decides nothing about it" in text
+    assert "1 are open" in text
+    assert "does not hold" not in text
 
 
 @settings(max_examples=15)
 @given(st.text(alphabet="ab <>&\"'/=\\{}$%\u2028\x00é", max_size=12))
 def test_every_string_is_escaped(text: str) -> None:
     hostile = f"<script>alert(1)</script>{text}\"'><img src=x onerror=y>"
-    told = {"scale": "quick", "corrects": "other", "error": "why", "verdict": "reproduced"}
+    told = {
+        "setting": "quick",
+        "reads": "S0.first",
+        "corrects": ["other"],
+        "error": "why",
+        "verdict": "reproduced",
+    }
     claim = record("first", **told, figure={"file": "figures/first.svg", "alt": "A line."})
     # As of a published measurement, whose file anyone may have written.
     where = {"measured": "2026-11-20", "commit": "abc", hostile: ["name", {hostile: "value"}]}
@@ -314,8 +395,8 @@ def test_a_missing_or_wrong_field_is_named_in_one_line(path: tuple[Any, ...]) ->
 
 
 def test_another_schema_is_refused() -> None:
-    with pytest.raises(ReportError, match="schema 2 must be 1"):
-        build({**evidence(), "schema": 2}, None)
+    with pytest.raises(ReportError, match="schema 1 must be 2"):
+        build({**evidence(), "schema": 1}, None)
 
 
 def test_write_replaces_the_page_or_leaves_it(

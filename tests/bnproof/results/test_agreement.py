@@ -164,7 +164,7 @@ def test_elsewhere_another_verdict_is_seen(measured, monkeypatch):
     for net, share in {"with BN": 0.01, "without BN": 1.0, "control": 0.01}.items():
         record["series"][net]["top share"] = [share] * 3
     (words,) = differences(record, measured(AT_INITIALISATION))
-    assert "reproduced, today undecided" in words
+    assert "seen in miniature, today undecided" in words
 
 
 @pytest.mark.parametrize(("by", "seen"), [(0.5 * LOSS, False), (2 * LOSS, True)])

@@ -10,7 +10,7 @@ from bnproof.empirical.experiment import Experiment, experiment_of
 from bnproof.empirical.runner import measure
 from bnproof.results import published
 from bnproof.theory.claim import Evidence, Kind, Scale, Settings, Verdict, decide
-from bnproof.theory.common.checksum import with_checksum
+from bnproof.theory.common.checksum import SEAL, with_checksum
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.loading import load_folder
 from bnproof.verification import gather, unless_open
@@ -78,6 +78,23 @@ def test_what_computed_it_is_in_words(record):
     assert ", precision float32, fast, PyTorch " in words
 
 
+def test_a_record_of_another_schema_says_so(record, tmp_path):
+    content = {name: value for name, value in record.items() if name != SEAL}
+    path = published.write(with_checksum(content | {"schema": 2}), tmp_path)
+    with pytest.raises(UserError, match="has schema 2, and this version of bnproof reads 1"):
+        published.read(path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"batch": 17}, {"steps": 5}, {"architecture": "ResNet-9"}], ids=str
+)
+def test_a_record_of_another_protocol_is_marked(record, change):
+    claim = CLAIMS[CHEAP]
+    assert published.OTHER not in published.judged(claim, record).summary
+    old = record | {"provenance": record["provenance"] | change}
+    assert f", {published.OTHER}, scale smoke)" in published.judged(claim, old).summary
+
+
 def test_what_is_written_is_read_and_judged_alike(record, tmp_path):
     path = published.write(record, tmp_path)
     assert published.read(path) == record
@@ -110,7 +127,7 @@ def test_a_changed_file_is_named(record, tmp_path, damage):
 
 
 def test_a_quantity_that_was_not_measured_is_named(record, tmp_path):
-    whole = {name: value for name, value in record.items() if name != "sha256"}
+    whole = {name: value for name, value in record.items() if name != SEAL}
     whole["series"] = {net: {} | rows for net, rows in record["series"].items()}
     asked = experiment_of(CLAIMS[CHEAP]).criteria[0]
     del whole["series"][asked.net][asked.quantity]
@@ -120,7 +137,7 @@ def test_a_quantity_that_was_not_measured_is_named(record, tmp_path):
 
 def test_the_largest_scale_counts(record, tmp_path):
     published.write(record, tmp_path)
-    larger = {name: value for name, value in record.items() if name != "sha256"}
+    larger = {name: value for name, value in record.items() if name != SEAL}
     larger["scale"] = "paper"
     larger["where"] = "larger"
     published.write(with_checksum(larger), tmp_path)

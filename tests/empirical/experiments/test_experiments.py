@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import warnings
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -204,7 +203,8 @@ def test_evidence_is_as_expected(found, claim_id):
         return all(criterion.satisfied(row["value"]) for criterion, row in pairs)
 
     holds = hold(evidence.numbers["criteria"])
-    assert holds is (CLAIMS[claim_id].expected is Verdict.REPRODUCED), evidence.summary
+    expected = CLAIMS[claim_id].expected in (Verdict.REPRODUCED, Verdict.SEEN)
+    assert holds is expected, evidence.summary
     for control in evidence.numbers["controls"]:
         assert hold(control["criteria"]) is control["must pass"], evidence.summary
 
@@ -230,14 +230,6 @@ def test_every_criterion_has_a_number(found, claim_id):
     for part in (numbers, *numbers["controls"]):
         for row in part["criteria"]:
             assert isinstance(row["value"], float), row
-
-
-@EVERY
-def test_statement_can_be_set_as_mathematics(claim_id):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # ziamath 0.13 opens its font so
-        import ziamath
-    assert "<svg" in ziamath.Latex(CLAIMS[claim_id].statement).svg()
 
 
 @EVERY

@@ -20,16 +20,20 @@ from bnproof.theory.claim import (
     SpectrumTest,
     Verdict,
 )
+from bnproof.theory.claims.hessian import hessian_spectral_bound
+from bnproof.theory.claims.weights import santurkar_4_5
 from bnproof.theory.layer import batchnorm
-from bnproof.theory.layer.curvature import PuHPu, gHg, ordered, shrink
+from bnproof.theory.layer.curvature import gHg, lamH, lamK, ordered, shrink
+from bnproof.theory.layer.minimax import RAY, d_ray
 from bnproof.theory.normalizers.groups import AfAf, S, c_n, c_S, fn
 from bnproof.theory.normalizers.groups import p as power
 from bnproof.theory.normalizers.oblique import PLANE, nn, wf, wn, ww
 from bnproof.theory.proving import lemmas
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import Derivation
+from bnproof.theory.proving.derivation import Derivation, DerivationResult, Step
 from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, eps, g1, gamma, gg, gy, m, s, sigma, vHv, vKv, vv, vy
+from bnproof.theory.training import backprop, sgd
 
 LENGTH: Final = gamma**2 / s**2 * (gg - g1**2 / m - gy**2 / m - eps / s**2 * gy**2 / m)
 BOUND: Final = gamma**2 / sigma**2 * (gg - g1**2 / m - gy**2 / m)
@@ -227,9 +231,9 @@ add(
 )
 add(
     "symbol_of_another_sampler",
-    "does not measure (Pu)'H(Pu)",
-    sp.Eq(PuHPu, gHg),
-    {PuHPu: gHg},
+    "does not measure",
+    sp.Eq(sgd.noise, sgd.alpha**2 * sgd.C / sgd.B),
+    {sgd.noise: sgd.alpha**2 * sgd.C / sgd.B},
 )
 
 # Expressions that are not defined everywhere.
@@ -466,4 +470,195 @@ add(
     [Term(ordered, "hypothesis")],
     domain=sp.Or(sp.Ge(ordered, 0), sp.Ge(vHv, 0)),
     test=RandomTest(sampler="weights"),
+)
+
+# Errors too small to measure, and errors where the author does not look.
+TRILLIONTH: Final = 1 + sp.Rational(1, 10**14)
+add(
+    "error_below_rounding",
+    "which fails where",
+    sp.Eq(vv, LENGTH * TRILLIONTH),
+    {vv: LENGTH * TRILLIONTH},
+)
+SMALL: Final = sp.prod([m - size for size in range(2, 65)])
+add(
+    "false_beyond_small_batches",
+    "the proof assumes |v|^2",
+    sp.Eq(vv, LENGTH + gg * SMALL),
+    {vv: LENGTH + gg * SMALL},
+    test=RandomTest(sizes=(8,), sampler="weights"),
+)
+NOISE: Final = sgd.alpha**2 * sgd.C / sgd.B * (sgd.N - 1)
+add(
+    "false_but_for_two_examples",
+    "the proof assumes E|error|^2",
+    sp.Eq(sgd.noise, NOISE),
+    {sgd.noise: NOISE},
+    test=RandomTest(sizes=(2,), sampler="sgd"),
+)
+add(
+    "false_but_for_two_classes",
+    "the proof assumes negative at true class",
+    sp.Eq(backprop.negative_true, backprop.classes - 1),
+    {backprop.negative_true: backprop.classes - 1},
+    test=RandomTest(sizes=(2,), sampler="cross_entropy"),
+)
+
+# Domains that are empty but for rounding.
+for _name, _domain in (
+    ("positive_by_rounding", sp.Gt(sym.hat_mean, 0)),
+    ("not_zero_by_rounding", sp.Ne(sym.hat_mean, 0)),
+    ("above_a_tiny_number_by_rounding", sp.Ge(sym.hat_mean, sp.Rational(1, 10**18))),
+    ("one_of_two_by_rounding", sp.Or(sp.Gt(sym.hat_mean, 0), sp.Lt(sym.hat_mean, 0))),
+):
+    add(
+        _name,
+        "lies in the domain",
+        sp.Le(vv, LENGTH),
+        {vv: LENGTH},
+        domain=_domain,
+        control=sp.Le(vv, LENGTH / 2),
+    )
+add(
+    "domain_with_an_index",
+    "has an index",
+    sp.Eq(vv, LENGTH),
+    {vv: LENGTH},
+    domain=sp.Gt(sym.yhat_k, 0),
+)
+
+# Statements that their own hypotheses imply.
+HALF: Final = sp.Le(vv, gg / 2)
+for _name, _hypothesis in (
+    ("hypothesis_is_the_statement", HALF),
+    ("hypothesis_is_the_statement_rearranged", sp.Ge(gg, 2 * vv)),
+    ("hypothesis_is_a_stronger_statement", sp.Le(vv, gg / 3)),
+):
+    add(
+        _name,
+        "follows from its hypotheses alone",
+        HALF,
+        {},
+        [Term(gg / 2 - vv, "by hypothesis")],
+        domain=_hypothesis,
+        control=sp.Le(vv, gg / 1000),
+    )
+add(
+    "equation_is_its_hypothesis",
+    "follows from its hypotheses alone",
+    sp.Eq(ordered, gHg - vHv),
+    {},
+    test=RandomTest(sampler="weights"),
+)
+add(
+    "nothing_but_a_sign",
+    "not BooleanTrue",
+    sp.Le(vv, vv + gg),
+    {},
+    [Term(gg, "a square")],
+    control=sp.Le(gg, vv / 2),
+)
+
+
+# Theorems without a name, and derivations written down by hand.
+def _uncited() -> Any:
+    d = Derivation()
+    d.cite("By a theorem of somebody", "")
+    d.value(vv, "", LENGTH)
+    return d.finish()
+
+
+add(
+    "theorem_without_a_reference",
+    "without the reference of its theorem",
+    sp.Eq(vv, LENGTH),
+    checks=(Proof(_uncited), NETWORKS),
+)
+
+
+def _by_hand() -> Any:
+    step = Step("Checked, says the author", kind="checked")
+    return DerivationResult((step,), {vv: LENGTH / 2}, (), ())
+
+
+add(
+    "derivation_by_hand",
+    "the proof assumes |v|^2",
+    sp.Eq(vv, LENGTH / 2),
+    checks=(Proof(_by_hand), NETWORKS),
+)
+
+# Values that hide what they are.
+_amplified("inverse_cosine_of_a_cosine", "is not negative", sp.acos(sp.cos(GAP)))
+_amplified("exponential_of_a_logarithm", "could hide", sp.exp(sp.log(GAP**2) / 2))
+_amplified("fourth_root", "could hide", (GAP**4 + nn) ** sp.Rational(1, 4))
+SHOWN: Final = sp.Abs(GAP) * AfAf / S**2
+add(
+    "absolute_value_in_the_statement",
+    "the proof assumes |v|^2",
+    sp.Le(vv + SHOWN, THREE_HALVES + SHOWN),
+    {vv: THREE_HALVES - SHOWN},
+    [Term(SHOWN, "an absolute value")],
+    domain=BATCHNORM,
+    test=RandomTest(sizes=(3, 4, 5), sampler="normalizers"),
+)
+
+# Signs and values of what has none.
+add(
+    "convex_loss_by_assumption",
+    "is not negative",
+    sp.Le(vv, LENGTH + vHv),
+    {vv: LENGTH},
+    [Term(vHv, "the loss is convex, says the author")],
+)
+add(
+    "value_of_a_parameter",
+    "the proof assumes gamma = 1",
+    sp.Eq(gamma**2, gamma),
+    {gamma: sp.Integer(1)},
+)
+add("values_in_a_circle", "do not differ by the slack", sp.Eq(vv, gg), {vv: gg, gg: vv})
+add(
+    "infinite_slack",
+    "it is not established that oo in the slack",
+    sp.Le(vv, LENGTH),
+    {vv: LENGTH},
+    [Term(sp.oo, "as large as you like")],
+)
+add(
+    "negative_slack",
+    "in the slack is not negative",
+    sp.Le(vv, LENGTH - gg),
+    {vv: LENGTH},
+    [Term(-gg, "said to be positive")],
+)
+add(
+    "statement_about_infinity",
+    "not BooleanTrue",
+    sp.Le(vv, sp.oo, evaluate=False),
+    {vv: LENGTH},
+    [Term(sp.oo, "infinite")],
+)
+ALONG: Final = (gamma**2 * lamH - gamma * gy / m) / sigma**2
+add(
+    "division_by_a_part_that_may_vanish",
+    "it is not established that |Qe|^2 is not 0",
+    sp.Le(lamK**2, lamK * ALONG + vv / (m * sigma**2)),
+    checks=(Proof(hessian_spectral_bound.prove), RandomTest(sampler="weights")),
+    domain=sp.And(IDEAL, sp.Ne(gamma, 0), sp.Ne(lamK, 0)),
+)
+add(
+    "division_by_a_vector_that_may_be_0",
+    "it is not established that |W*|^2 is not 0",
+    sp.Eq(d_ray, RAY),
+    checks=(Proof(santurkar_4_5.prove), RandomTest(sizes=(8,), sampler="weights")),
+)
+
+# Disproofs.
+add(
+    "disproof_where_nothing_is_defined",
+    "it is not established that <g,yhat> is not 0",
+    sp.Eq(vv / gy**2, LENGTH / gy**2 + 1),
+    checks=(Disproof(_derivation), NETWORKS),
+    control=sp.Eq(vv, LENGTH + 1),
 )

@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import definition as layer_definition
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import beta, gamma, mu, s, y_k, z_k
 
 
@@ -26,10 +25,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="report_bn_transform",
     title="Each output is gamma (y_k - mu)/sqrt(sigma^2 + eps) + beta.",
-    sources=(
-        Source("S1", "2.2, 'Batch Normalizing Transform'"),
-        Source("S3", "section 1.1, equation (1)"),
-    ),
     statement=(
         r"\hat{x}_i \leftarrow \frac{x_i - \mu_{\mathcal{B}}}"
         r"{\sqrt{\sigma_{\mathcal{B}}^2 + \epsilon}},\quad "

@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.layer import definition as layer_definition
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import REGULAR, mu, s, sigma, y_k, yhat_k
 
 
@@ -32,11 +31,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="report_identity_recovery",
     title="With gamma = sqrt(Var) and beta = E the layer returns its input.",
-    sources=(Source("S1", "2.2, last paragraph"),),
-    statement=(
-        r"\text{by setting } \gamma^{(k)} = \sqrt{\mathrm{Var}[x^{(k)}]} \text{ and } "
-        r"\beta^{(k)} = \mathbf{E}[x^{(k)}], \text{ we could recover the original distribution}"
-    ),
     relation=sp.Eq(sigma * yhat_k + mu, y_k),
     domain=REGULAR,
     control=sp.Eq(s * yhat_k + mu, y_k),

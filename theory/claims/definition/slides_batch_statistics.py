@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import definition as layer_definition
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import m, mu, sigma, yy
 
 
@@ -20,7 +19,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="slides_batch_statistics",
     title="With 1/B in both, sigma^2 is the mean square of the batch minus its squared mean.",
-    sources=(Source("S0", "'Batch Normalization (BatchNorm)', 'Batch Statistics'"),),
     statement=(
         r"\mu = \mathbb{E}[y],\ \sigma^2 = \mathrm{Var}(y):\quad "
         r"\hat\mu = \frac1B\sum_{i=1}^B y_i,\quad "

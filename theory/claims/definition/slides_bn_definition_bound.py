@@ -7,7 +7,6 @@ from bnproof.theory.exact.cases import VANISHING
 from bnproof.theory.layer import definition as layer_definition
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import eps, hat_gap, hat_norm, m, s, sigma
 
 
@@ -40,10 +39,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="slides_bn_definition_bound",
     title="The layers of the slides and the frameworks differ relatively by O(eps) at fixed sigma.",
-    sources=(
-        Source("derived", "the two denominators, sigma + eps and sqrt(sigma^2 + eps)"),
-        Source("S0", "'Batch Normalization (BatchNorm)' and 'Batch Statistics'"),
-    ),
     statement=(
         r"\left\|\frac{y-\mu\mathbf{1}}{\sigma+\varepsilon}"
         r" - \frac{y-\mu\mathbf{1}}{\sqrt{\sigma^2+\varepsilon}}\right\|"
@@ -55,10 +50,12 @@ CLAIM = Claim(
     checks=(Proof(prove, attained=VANISHING), RandomTest()),
     expected=Verdict.PROVED,
     remark=(
-        "For every eps >= 0. Where sigma is of order 1, the relative difference is of order eps: "
-        "5e-6 at sigma = 1, eps = 1e-5. No such bound is uniform in sigma: for sigma between eps "
-        "and sqrt(eps) the standard deviation of the output is sigma/(sigma + eps), near 1, for "
-        "the slides, and sigma/s, near 0, for the frameworks. The control halves the bound."
+        "The slides define the layer with sigma + eps and attribute it to Ioffe and Szegedy "
+        "(arXiv:1502.03167), who divide by sqrt(sigma^2 + eps), as frameworks do. Both are "
+        "lawful definitions; this bounds their difference, for every eps >= 0. Where sigma is "
+        "of order 1, the relative difference is of order eps: 5e-6 at sigma = 1, eps = 1e-5. No "
+        "such bound is uniform in sigma: for sigma between eps and sqrt(eps) the standard "
+        "deviation of the output is sigma/(sigma + eps), near 1, for the slides, and sigma/s, "
+        "near 0, for the frameworks. The control halves the bound."
     ),
-    corrects="slides_bn_definition",
 )

@@ -6,7 +6,6 @@ from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdi
 from bnproof.theory.layer import definition as layer_definition
 from bnproof.theory.layer.batchnorm import centre
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import centred_norm, m, sigma
 
 
@@ -34,7 +33,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="slides_l2_scale",
     title="Typical batch normalisation divides by the l2 norm of the centred batch over B.",
-    sources=(Source("S0", "'Are these effects unique to BatchNorm?', 'Typical BatchNorm'"),),
     statement=(
         r"\hat{y} = \gamma\,\frac{y - \hat\mu}{C} + \beta,\quad "
         r"\hat\mu = \frac1B\sum_{i=1}^B y_i,\quad C = \frac1B\|y - \hat\mu\|_2"

@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import J_ki, delta_ki, m, projector, s, yhat_i, yhat_k
 
 
@@ -25,7 +24,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="bn_jacobian",
     title="The Jacobian of batch normalisation is P/s.",
-    sources=(Source("A18", "Fact C.2"),),
     statement=(
         r"\frac{\partial \hat y_k}{\partial y_i} = \frac{1}{\sigma}"
         r"\left(\delta_{ki} - \frac1m - \frac{1}{m}\hat y_k\hat y_i\right)"

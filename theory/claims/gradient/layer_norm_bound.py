@@ -60,10 +60,7 @@ def layer_norm() -> dict[sp.Symbol, sp.Expr]:
 CLAIM = Claim(
     id="layer_norm_bound",
     title="The gradient bound holds for LayerNorm, RMSNorm, GroupNorm, InstanceNorm, WeightNorm.",
-    sources=(
-        Source("derived", "Theorem 4.1 of A18 for other groups of activations"),
-        Source("S1", "section 4.1, Layer Normalization"),
-    ),
+    sources=(Source("derived", "Theorem 4.1 of A18 for other groups of activations"),),
     statement=(
         r"\|\nabla_u L\|^2 \le \frac{1}{S^2}\Big(\|A\,\nabla_n L\|^2"
         r" - \frac{\omega}{m}\langle \nabla_n L, n\rangle^2\Big),\quad n = \frac{Au}{S}"

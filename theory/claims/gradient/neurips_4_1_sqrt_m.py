@@ -4,13 +4,11 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.claims.gradient.santurkar_4_1 import BOUND, CASE, prove
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, g1, gamma, gg, gy, m, sigma, vv
 
 CLAIM = Claim(
     id="neurips_4_1_sqrt_m",
     title="The gradient bound with 1/sqrt(m) before the last term.",
-    sources=(Source("A18", "Theorem 4.1, variant seen in an early print"),),
     statement=(
         r"\|\nabla_{y_j}\hat{\mathcal L}\|^2 \le \frac{\gamma^2}{\sigma_j^2}\Big("
         r"\|\nabla_{y_j}\mathcal L\|^2 - \tfrac1m\langle\mathbf 1,\nabla_{y_j}\mathcal L\rangle^2"

@@ -4,13 +4,11 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.claims.gradient.santurkar_4_1 import BOUND, CASE, prove
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, grad_yhat, vv
 
 CLAIM = Claim(
     id="report_3_4",
     title="The gradient with respect to yhat, not squared, obeys the bound of Theorem 4.1.",
-    sources=(Source("S1", "Theorem 3.4"),),
     statement=(
         r"\|\nabla_{\hat y_i}\hat{L}\| \le \frac{\gamma^2}{\sigma_j^2}\Big("
         r"\|\nabla_{y_i} L\|^2 - \tfrac1m\langle \mathbf{1}, \nabla_{y_i} L\rangle^2"
@@ -26,8 +24,8 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "Two errors relative to Theorem 4.1: the norm is not squared, so the sides differ in "
-        "degree, and the gradient is taken at yhat, before the layer projects it. "
-        "The control is Theorem 4.1."
+        "Two misprints relative to Theorem 4.1, which the report cites: the norm on the left is "
+        "not squared, so the sides differ in degree, and the gradient is taken at yhat, before "
+        "the layer projects it. The control is Theorem 4.1, the corrected form."
     ),
 )

@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, eps, g1, gamma, gg, gy, m, s, sigma, vv
 
 
@@ -28,14 +27,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="report_reduction_condition",
     title="Scaling aside, the gradient shrinks by exactly its mean and its correlation with yhat.",
-    sources=(Source("S1", "3.4, 'significantly reduced whenever the activations correlate'"),),
-    statement=(
-        r"\begin{array}{l}\text{the Lipschitz constant is significantly reduced whenever the } \\"
-        r"\text{activations } \hat y_j \text{ correlate with the gradient } "
-        r"\nabla_{\hat y_i}\hat L \text{ or the mean of the gradient } \\"
-        r"\text{deviates from 0. This effect hold even the scaling of batch } \\"
-        r"\text{normalization is identical with the original distribution}\end{array}"
-    ),
     relation=sp.Eq(gamma**2 * gg - sigma**2 * vv, gamma**2 * (g1**2 + gy**2) / m),
     domain=IDEAL,
     control=sp.Eq(gamma**2 * gg - sigma**2 * vv, gamma**2 * g1**2 / m),

@@ -6,7 +6,6 @@ from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdi
 from bnproof.theory.layer import batchnorm
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, g1, gamma, gg, gy, m, s, sigma, vv
 
 mean_g = g1 / m
@@ -26,7 +25,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="slides_4_1",
     title="The gradient bound with the square of the mean gradient as middle term.",
-    sources=(Source("S0", "'Delving Deeper', theorem"),),
     statement=(
         r"\|\nabla_{y_j} L_{BN}\|^2 \le \frac{\gamma^2}{\sigma_j^2}\Big("
         r"\|\nabla_{y_j} L_{Std}\|^2 - \mu(\nabla_{y_j} L_{Std})^2"

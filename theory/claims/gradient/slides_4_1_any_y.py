@@ -4,13 +4,11 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.claims.gradient import slides_4_1
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, gamma, l1, ll, ly, m, sigma, vv
 
 CLAIM = Claim(
     id="slides_4_1_any_y",
     title="The slides' gradient bound with the gradient of the network without the layer, at y.",
-    sources=(Source("S0", "'Delving Deeper', theorem: 'For any weights W and loss function L'"),),
     statement=(
         r"\|\nabla_{y_j} L_{BN}\|^2 \le \frac{\gamma^2}{\sigma_j^2}\Big("
         r"\|\nabla_{y_j} L_{Std}\|^2 - \mu(\nabla_{y_j} L_{Std})^2"
@@ -31,10 +29,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "With the same weights the two networks evaluate their loss at different points: y "
-        "without the layer, z = gamma yhat + beta with it. In the counterexample y is a minimum of "
-        "L, so the right side is 0, while the layer moves away from it. The theorem needs both "
-        "gradients at the same point z; that reading is the control, slides_4_1. l is the gradient "
-        "of L at y."
+        "A literal reading of 'for any weights': with the same weights the two networks "
+        "evaluate their loss at different points, y without the layer and z = gamma yhat + beta "
+        "with it. In the counterexample y is a minimum of L, so the right side is 0, while the "
+        "layer moves away from it. As its authors mean it, both gradients are at the same point "
+        "z; that reading is the control, slides_4_1. l is the gradient of L at y."
     ),
 )

@@ -76,7 +76,7 @@ CLAIM = Claim(
     title="For every eps the curvature along any direction is bounded by two explicit weights.",
     sources=(Source("derived", "hessian_spectral_bound for the layer of frameworks, eps >= 0"),),
     statement=(
-        r"\begin{array}{l}u^\top K u \le (A + \tau)\,\tfrac{\langle u,\hat y\rangle^2}{m\kappa}"
+        r"u^\top K u \le (A + \tau)\,\tfrac{\langle u,\hat y\rangle^2}{m\kappa}"
         r" + (B + \tfrac{C}{\tau})\,\|Qu\|^2\text{ for every } \tau > 0\text{, so }"
         r"\lambda_{\max}(K) \le \max\big(0, \tfrac{A+B}{2} + \sqrt{\tfrac{(A-B)^2}{4} + C}\big)"
         r"\text{ with }"
@@ -84,7 +84,7 @@ CLAIM = Claim(
         r"\tfrac{3\gamma}{m}\langle g,\hat y\rangle\big),\ "
         r"B = \tfrac{1}{s^2}\big(\gamma^2\lambda_{\max}(H) - "
         r"\tfrac{\gamma}{m}\langle g,\hat y\rangle\big),\ "
-        r"C = \tfrac{\gamma^2\kappa}{m s^4}\|Qg\|^2\end{array}"
+        r"C = \tfrac{\gamma^2\kappa}{m s^4}\|Qg\|^2"
     ),
     relation=sp.Le(uKu, (ALONG + tau) * PARALLEL + (ALL_ACROSS + CROSS / tau) * REST),
     control=sp.Le(uKu, ALONG * PARALLEL + ALL_ACROSS * REST),

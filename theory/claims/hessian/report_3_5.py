@@ -6,7 +6,6 @@ from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, Random
 from bnproof.theory.claims.hessian import santurkar_4_2
 from bnproof.theory.exact.curvature import exactly
 from bnproof.theory.layer.curvature import qKq, qq
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma, vHv, vKv
 
 CASE = Counterexample.of(y=[1, 1, -1, -1], b=[-1, 0, 0, 0])
@@ -14,7 +13,6 @@ CASE = Counterexample.of(y=[1, 1, -1, -1], b=[-1, 0, 0, 0])
 CLAIM = Claim(
     id="report_3_5",
     title="The curvature bound of Theorem 4.2 along the gradient with respect to yhat.",
-    sources=(Source("S1", "Theorem 3.5"),),
     statement=(
         r"(\nabla_{\hat{y}_i} \hat{L})^T \frac{\partial \hat{L}}{\partial^2 y_j} "
         r"(\nabla_{\hat{y}_i} \hat{L}) \leq \frac{\gamma^2}{\sigma_j^2} "

@@ -8,7 +8,6 @@ from bnproof.theory.exact.curvature import exactly
 from bnproof.theory.layer.curvature import gHg, relative
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import (
     IDEAL,
     eps,
@@ -68,14 +67,11 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="santurkar_4_2_norm_preserving",
     title="Where H preserves relative norms, the curvature bound holds with g'Hg for v'Hv.",
-    sources=(Source("A18", "Theorem 4.2, second form"),),
     statement=(
-        r"\begin{array}{l}\text{If } H_{jj} \text{ preserves the relative norms of } \hat g_j "
-        r"\text{ and } \nabla_{y_j}\hat{\mathcal L}\text{, then }"
         r"(\nabla_{y_j}\hat{\mathcal L})^\top "
         r"\frac{\partial^2\hat{\mathcal L}}{\partial y_j\partial y_j}(\nabla_{y_j}\hat{\mathcal L})"
         r" \le \frac{\gamma^2}{\sigma^2}\Big(\hat g_j^\top H_{jj}\hat g_j - \frac{1}{m\gamma}"
-        r"\langle \hat g_j,\hat y_j\rangle\|\nabla_{y_j}\hat{\mathcal L}\|^2\Big)\end{array}"
+        r"\langle \hat g_j,\hat y_j\rangle\|\nabla_{y_j}\hat{\mathcal L}\|^2\Big)"
     ),
     relation=sp.Le(vKv, PRINTED),
     domain=sp.And(IDEAL, sp.Ne(gamma, 0), sp.Ge(relative, 0), sp.Ge(gHg, 0), sp.Gt(gg, 0)),

@@ -9,7 +9,6 @@ from bnproof.theory.exact.curvature import exactly
 from bnproof.theory.layer.curvature import gHg, ordered
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma, vKv, vv
 
 
@@ -25,7 +24,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="santurkar_4_2_ordered",
     title="The second form of Theorem 4.2 holds as printed if g'Hg is at least v'Hv.",
-    sources=(Source("derived", "Theorem 4.2 of A18, second form, with the hypothesis it needs"),),
     statement=(
         r"v^\top H v \le g^\top H g\ \Rightarrow\ v^\top K v \le \frac{\gamma^2}{\sigma^2}\Big("
         r"g^\top H g - \frac{1}{m\gamma}\langle g,\hat y\rangle\|v\|^2\Big)"
@@ -49,5 +47,4 @@ CLAIM = Claim(
         "says that the layer shortens the gradient in the norm given by H. The control doubles the "
         "last term."
     ),
-    corrects="santurkar_4_2_norm_preserving",
 )

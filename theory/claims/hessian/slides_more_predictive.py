@@ -4,14 +4,11 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Counterexample, Proof, RandomTest, Verdict
 from bnproof.theory.claims.hessian import santurkar_4_2
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, vHv, vKv
 
 CLAIM = Claim(
     id="slides_more_predictive",
     title="The layer makes gradients more predictive: it lowers the curvature along them.",
-    sources=(Source("S0", "'Delving Deeper', after the theorem"), Source("S4", "on smoothness")),
-    statement=r"\text{We also show: Gradients (wrt y) become more predictive}",
     relation=sp.Le(vKv, vHv),
     domain=IDEAL,
     control=sp.Eq(vKv, santurkar_4_2.BOUND),
@@ -26,10 +23,11 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "Read as: for any weights and loss, the curvature along the gradient v is not larger with "
-        "the layer than without, both at the same z, for eps = 0. The counterexample is convex "
-        "with gamma = sigma; only gamma <g,yhat> is negative. The control is Theorem 4.2, the "
-        "identity for the change; slides_more_predictive_if has sufficient hypotheses. Whether "
-        "trained networks are more predictive is a question for experiments."
+        "Read without hypotheses: for any weights and loss, the curvature along the gradient v "
+        "is not larger with the layer than without, both at the same z, for eps = 0. The "
+        "counterexample is convex with gamma = sigma; only gamma <g,yhat> is negative. The "
+        "control is Theorem 4.2, the identity for the change; slides_more_predictive_if has "
+        "sufficient hypotheses. Whether trained networks are more predictive is a question for "
+        "experiments."
     ),
 )

@@ -8,7 +8,6 @@ from bnproof.theory.exact.curvature import exactly
 from bnproof.theory.layer.curvature import gz, shrink
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma, vHv, vKv, vv
 
 
@@ -36,10 +35,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="slides_more_predictive_if",
     title="Where |gamma| <= sigma, v'Hv >= 0 and <g,gamma yhat> >= 0, curvature along v shrinks.",
-    sources=(
-        Source("derived", "from Theorem 4.2 of A18, with the hypotheses that it needs"),
-        Source("A18", "section 4.2, after Theorem 4.2"),
-    ),
     statement=(
         r"|\gamma| \le \sigma,\ v^\top H v \ge 0,\ \langle g,\gamma\hat y\rangle \ge 0"
         r"\ \Rightarrow\ v^\top K v \le v^\top H v"
@@ -64,5 +59,4 @@ CLAIM = Claim(
         "layer's output lowers the loss. The share of random networks that satisfy all three is "
         "reported. The control subtracts the last term of Theorem 4.2 twice."
     ),
-    corrects="slides_more_predictive",
 )

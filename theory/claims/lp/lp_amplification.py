@@ -68,5 +68,4 @@ CLAIM = Claim(
         "always true at p = 2; the table of normalisers has its suprema over activations. "
         "The control is the analogue of Theorem 4.1: lp_contraction."
     ),
-    corrects="lp_contraction",
 )

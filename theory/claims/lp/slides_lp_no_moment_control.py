@@ -8,7 +8,6 @@ from bnproof.theory.normalizers import groups
 from bnproof.theory.normalizers.groups import JENSEN, S, c_n, c_S, p, t, var_n
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import eps, m, mu, sigma
 
 
@@ -67,11 +66,6 @@ def one_sign() -> dict[sp.Symbol, sp.Expr]:
 CLAIM = Claim(
     id="slides_lp_no_moment_control",
     title="l_p normalisation as printed does not control the variance of its output.",
-    sources=(
-        Source("S0", "'Are these effects unique to BatchNorm?', l_p BatchNorm"),
-        Source("A18", "section 3.3"),
-    ),
-    statement=r"\text{In general, } \textbf{no control} \text{ over distribution moments.}",
     relation=sp.Le(mu**2 * var_n, sigma**2),
     domain=sp.And(PRINTED, sp.Ge(p, 1)),
     control=sp.Eq(var_n, 1),

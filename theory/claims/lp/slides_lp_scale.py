@@ -6,7 +6,6 @@ from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.normalizers import groups
 from bnproof.theory.normalizers.groups import S, c_n, c_S, p
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import eps, m, mu, sigma
 
 # As printed: numerator centred, scale not.
@@ -36,7 +35,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="slides_lp_scale",
     title="The printed l_p scale is of the uncentred y: at p = 2, sqrt(sigma^2 + mu^2), not sigma.",
-    sources=(Source("S0", "'Are these effects unique to BatchNorm?', l_p BatchNorm"),),
     statement=(
         r"\hat{y} = \gamma \frac{y - \hat{\mu}}{C} + \beta,\quad "
         r"C = \|y\|_p = \Big(\frac{1}{B}\sum_{i=1}^B |y_i|^p\Big)^{1/p}"

@@ -1,12 +1,10 @@
 """Figures 8, 9 and 20 of S3: deeper products have heavier tails and are worse conditioned."""
 
 from bnproof.theory.claim import Claim, SpectrumTest, Verdict
-from bnproof.theory.sources import Source
 
 CLAIM = Claim(
     id="bjorck_heavier_tails",
     title="With more factors the singular values spread: both tails and the condition number grow.",
-    sources=(Source("S3", "section 5, Figures 8, 9 and 20"),),
     statement=(
         r"X = X_1\cdots X_M:\quad \text{the tails of the singular values of } X \text{ and }"
         r"\kappa(X) = s_1/s_N \text{ grow with } M"

@@ -6,7 +6,6 @@ from bnproof.theory.claim import Claim, Proof, RandomTest, SpectrumTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import products as random_products
 from bnproof.theory.random_matrices.products import constant, kappa, kappa_scaled
-from bnproof.theory.sources import Source
 
 
 def prove() -> DerivationResult:
@@ -19,7 +18,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="bjorck_scale_free",
     title="The constants of Xavier's or Kaiming's initialisation do not change the conditioning.",
-    sources=(Source("S3", "section 5"),),
     statement=r"\kappa(c_1X_1\cdots c_MX_M) = \kappa(X_1\cdots X_M),\quad c_i \ne 0",
     relation=sp.Eq(kappa_scaled, kappa),
     control=sp.Eq(kappa_scaled, sp.Abs(constant) * kappa),

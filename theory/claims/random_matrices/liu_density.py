@@ -6,7 +6,6 @@ from bnproof.theory.claim import Claim, Disproof, RandomTest, SpectrumTest, Verd
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_proofs
 from bnproof.theory.random_matrices import products as random_products
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import law_first, law_second, sv_second
 
 LOWER_LIMIT = (
@@ -32,7 +31,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="liu_density",
     title="Density (5) is the limiting density of the singular values of a product of M matrices.",
-    sources=(Source("S3", "section 5, Theorem 1, equation (5)"),),
     statement=(
         r"X = X_1X_2\cdots X_M,\ \mathbb{E}\,X_{i,jk}^2 = \sigma_i^2/N:\quad"
         r"\text{the singular value density is }\ "
@@ -48,9 +46,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "The relation is a consequence of the statement for sigma_i = 1. The control has the first "
-        "moment of (5) instead of the second, which is correct if x is the squared singular value; "
-        "it holds, and liu_density_squared is the corrected theorem. Printed (5) also omits the "
-        "sigma_i: x must be divided by the product of the sigma_i^2."
+        "Read literally, of the singular values; the relation is a consequence of that for "
+        "sigma_i = 1. By the rule that s for s^2 is a slip, the sentence holds with a "
+        "correction: the control has the first moment of (5) instead of the second, which is "
+        "correct if x is the squared singular value, and liu_density_squared proves it. Printed "
+        "(5) also omits the sigma_i: x must be divided by the product of the sigma_i^2."
     ),
 )

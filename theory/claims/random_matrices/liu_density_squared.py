@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Proof, RandomTest, SpectrumTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_proofs
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import M, phi, rho, x
 
 
@@ -24,10 +23,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="liu_density_squared",
     title="Density (5) is the limiting law of the squared singular values.",
-    sources=(
-        Source("derived", "Theorem 1 of S3 with 'squared' put in"),
-        Source("S3", "section 5, Theorem 1, equation (5)"),
-    ),
     statement=(
         r"\rho_M(x) = \frac{1}{\pi x}\,\frac{\sin((M+1)\varphi)}{\sin(M\varphi)}\sin\varphi"
         r"\ \text{ is the limiting density of the eigenvalues } x = s^2 \text{ of } X^\top X,"
@@ -50,5 +45,4 @@ CLAIM = Claim(
         "printed. With variances sigma_i^2/N, x is s^2 over the product of the sigma_i^2, which "
         "(5) omits."
     ),
-    corrects="liu_density",
 )

@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_moments as moments
-from bnproof.theory.sources import Source
 
 
 def prove() -> DerivationResult:
@@ -18,9 +17,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="liu_edge",
     title="The right end of density (5) grows as e M.",
-    sources=(
-        Source("S3", "section 5, after Theorem 1: 'the largest singular value scales as O(M)'"),
-    ),
     statement=(r"x_{\max} = \frac{(M+1)^{M+1}}{M^M},\quad \lim_{M\to\infty}\frac{x_{\max}}{M} = e"),
     relation=sp.Eq(sp.log(moments.edge_growth), 1),
     control=sp.Eq(sp.log(moments.edge_growth), 0),

@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
 from bnproof.theory.random_matrices import fuss_catalan_moments as moments
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import M
 
 
@@ -19,7 +18,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="liu_origin",
     title="Density (5) blows up at 0 as x^(-M/(M+1)).",
-    sources=(Source("S3", "section 5, after Theorem 1"),),
     statement=r"\rho_M(x) \propto x^{-M/(M+1)},\quad x\to0",
     relation=sp.Eq(moments.origin_exponent, -M / (M + 1)),
     control=sp.Eq(moments.origin_exponent, -(M - 1) / (M + 1)),

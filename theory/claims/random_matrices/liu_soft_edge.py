@@ -8,9 +8,9 @@ CLAIM = Claim(
     title="The largest singular value fluctuates by the Tracy-Widom law at the soft edge.",
     sources=(
         Source(
-            "S3",
-            "section 5, reference [30]: 'Bulk and soft-edge universality for singular values of "
-            "products of Ginibre random matrices'",
+            "derived",
+            "complex factors: D.-Z. Liu, D. Wang, L. Zhang (2016, arXiv:1412.6777), reference [30] "
+            "of S3; real factors: here",
         ),
     ),
     statement=(

@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.training import least_squares as quadratics
 from bnproof.theory.training.least_squares import best, best_2, cond, cond_2, increase
 
@@ -26,11 +25,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="bjorck_condition_number",
     title="With a larger condition number gradient descent on least squares converges more slowly.",
-    sources=(Source("S3", "section 5, effect 1 of the condition number"),),
-    statement=(
-        r"\text{increasing }\kappa\text{ has the following effects on solving a linear system}"
-        r"\text{ with gradient descent: 1) convergence becomes slower}"
-    ),
     relation=sp.Le(best, best_2),
     domain=quadratics.WORSE,
     control=sp.Le(best_2, best),

@@ -6,7 +6,6 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.training import least_squares as quadratics
 from bnproof.theory.training.least_squares import increase, largest, limit, limit_2
 
@@ -48,11 +47,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="bjorck_condition_number_lr",
     title="With a larger condition number least squares needs a smaller learning rate.",
-    sources=(Source("S3", "section 5, effect 2 of the condition number"),),
-    statement=(
-        r"\text{increasing }\kappa\text{ has the following effects on solving a linear system}"
-        r"\text{ with gradient descent: 2) a smaller learning rate is needed}"
-    ),
     relation=sp.Le(limit_2, limit),
     domain=quadratics.WORSE,
     control=sp.Eq(limit, 2 / largest**2),
@@ -66,9 +60,9 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "The largest stable rate is 2/sigma_max^2 for f = |Ax - y|^2/2, and half of it without the "
-        "1/2; this is the control. It is not a function of kappa. If kappa grows because sigma_min "
-        "decreases, it does not change, and the best rate 2/(sigma_max^2 + sigma_min^2) even "
-        "grows. The statement is true if kappa grows because sigma_max does: condition_number_lr."
+        "The largest stable rate is 2/sigma_max^2 for f = |Ax - y|^2/2, and half of it without "
+        "the 1/2; this is the control. It is a function of kappa only at a given sigma_min: "
+        "there a larger kappa needs a smaller rate, by its square, as S3 says "
+        "(condition_number_lr). If kappa grows because sigma_min decreases, the rate stays."
     ),
 )

@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.training import least_squares as quadratics
 from bnproof.theory.training.least_squares import increase, ratio, ratio_2
 
@@ -22,12 +21,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="bjorck_condition_number_subspaces",
     title="With a larger condition number gradients in different subspaces differ more.",
-    sources=(Source("S3", "section 5, effect 3 of the condition number"),),
-    statement=(
-        r"\text{increasing }\kappa\text{ has the following effects on solving a linear system}"
-        r"\text{ with gradient descent: 3) the ratio between gradients in different subspaces}"
-        r"\text{ increases}"
-    ),
     relation=sp.Le(ratio, ratio_2),
     domain=quadratics.WORSE,
     control=sp.Le(ratio_2, ratio),

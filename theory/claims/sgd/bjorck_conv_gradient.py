@@ -4,7 +4,6 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.training import backprop
 from bnproof.theory.training.backprop import correlation, flipped, kernel_gradient
 
@@ -19,7 +18,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="bjorck_conv_gradient",
     title="The gradient at a kernel entry sums output gradient times shifted input.",
-    sources=(Source("S3", "section 4.1, equations (3) and (4)"),),
     statement=(
         r"\frac{\partial L}{\partial K_{o,i,x',y'}} = \sum_{b,x,y} d^{bxy}_{o,i,x',y'},\quad "
         r"d^{bxy}_{o,i,x',y'} = \frac{\partial L}{\partial O_{b,o,x,y}} I_{b,i,x+x',y+y'}"

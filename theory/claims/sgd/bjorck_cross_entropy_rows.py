@@ -4,7 +4,6 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.training import backprop
 from bnproof.theory.training.backprop import negative_other, negative_true
 
@@ -20,11 +19,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="bjorck_cross_entropy_rows",
     title="Each row of output gradients has one negative entry, that of the true class.",
-    sources=(Source("S3", "section 4, text to figure 6"),),
-    statement=(
-        r"\text{in the heat map of }\frac{\partial L_b}{\partial O_{b,i}}"
-        r"\text{ each row contains one dark blue (negative) entry, that of the true class}"
-    ),
     relation=sp.Eq(negative_true - negative_other, 1),
     domain=sp.Gt(backprop.classes, 1),
     control=sp.Eq(negative_other - negative_true, 1),

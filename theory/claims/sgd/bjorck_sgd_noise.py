@@ -7,7 +7,6 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.training import sgd
 from bnproof.theory.training.sgd import B, C, alpha, noise
 
@@ -40,7 +39,6 @@ CASE = ExactCase("one weight, gradients 0, 1 and 5, |B| = 2, alpha = 1", three_e
 CLAIM = Claim(
     id="bjorck_sgd_noise",
     title="The noise of a step is at most alpha^2 C/|B| for examples drawn with replacement.",
-    sources=(Source("S3", "section 2.1, equation (2)"),),
     statement=(
         r"\mathbb{E}\big[\|\alpha\nabla\ell(x) - \alpha\nabla_{SGD}(x)\|^2\big]"
         r" \le \frac{\alpha^2}{|B|}C,\quad C = \mathbb{E}\big[\|\nabla\ell_i(x) - "

@@ -4,7 +4,6 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.training import sgd
 from bnproof.theory.training.sgd import B, N, alpha, error_k, grad_k
 
@@ -21,7 +20,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="bjorck_sgd_unbiased",
     title="The gradient of a uniformly drawn minibatch is unbiased.",
-    sources=(Source("S3", "section 2.1, before equation (2)"),),
     statement=(
         r"\mathbb{E}\Big[\frac{\alpha}{|B|}\sum_{i\in B}"
         r"\big(\nabla\ell_i(x) - \nabla\ell(x)\big)\Big] = 0"

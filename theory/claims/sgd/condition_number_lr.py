@@ -4,13 +4,11 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.claims.sgd.bjorck_condition_number_lr import prove
-from bnproof.theory.sources import Source
 from bnproof.theory.training.least_squares import cond, limit, smallest
 
 CLAIM = Claim(
     id="condition_number_lr",
     title="The steepest direction allows 1/kappa^2 of the learning rate that the flattest allows.",
-    sources=(Source("derived", "section 5 of S3, effect 2, at a given smallest singular value"),),
     statement=(
         r"\alpha_{\max} = \frac{2}{\sigma_{\max}^2} = \frac{1}{\kappa^2}\,\frac{2}{\sigma_{\min}^2}"
     ),
@@ -23,5 +21,4 @@ CLAIM = Claim(
         "square; at that rate the flattest direction keeps 1 - 2/kappa^2 of its error per step. "
         "The control has kappa unsquared."
     ),
-    corrects="bjorck_condition_number_lr",
 )

@@ -4,7 +4,6 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import delta_ki
 from bnproof.theory.training import least_squares as quadratics
 from bnproof.theory.training.least_squares import centred_ki, largest_correlation, scaled_ki
@@ -21,7 +20,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="feature_scaling_uncorrelated",
     title="Scaling makes the contours circles if no two features are correlated.",
-    sources=(Source("derived", "the statement of S2 with its missing hypothesis"),),
     statement=(
         r"\varrho_{ki} = 0\ (k\ne i)\quad\text{implies}\quad"
         r"\nabla^2\ell = I\quad\text{for scaled features}"
@@ -36,5 +34,4 @@ CLAIM = Claim(
         "are never exactly uncorrelated, so the instances are constructed from orthogonal sign "
         "patterns. The control centres the features without scaling them."
     ),
-    corrects="notes_feature_scaling",
 )

@@ -6,7 +6,6 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.training import least_squares as quadratics
 from bnproof.theory.training.least_squares import correlation, stretch
 
@@ -43,11 +42,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="notes_feature_scaling",
     title="With feature scaling the contours of the loss are circles.",
-    sources=(Source("S2", "'Where does the idea come from?'"),),
-    statement=(
-        r"\text{without feature scaling, the loss has elliptical contours; with feature scaling,}"
-        r"\text{ the contours are circles}"
-    ),
     relation=sp.Eq(stretch, 1),
     domain=sp.Lt(sp.Abs(correlation), 1),
     control=sp.Eq(stretch, quadratics.STRETCH),

@@ -4,13 +4,11 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.claims.sgd.bjorck_noise_tradeoff import prove
-from bnproof.theory.sources import Source
 from bnproof.theory.training.sgd import noise_rate, noise_steps, r
 
 CLAIM = Claim(
     id="sgd_noise_per_progress",
     title="Over the same progress, learning rate and inverse batch size change the noise alike.",
-    sources=(Source("derived", "section 2.1 of S3, per unit of progress"),),
     statement=(
         r"\mathbb{E}\|e(r\alpha, r|B|)\|^2 = \mathbb{E}\Big\|\sum_{t=1}^{r} e_t(\alpha, |B|)"
         r"\Big\|^2 = r\,\frac{\alpha^2}{|B|}C\quad\text{at fixed gradients}"
@@ -26,5 +24,4 @@ CLAIM = Claim(
         "is a hypothesis: between the r steps the gradients change by terms of order alpha, so it "
         "holds only for small alpha. The control ignores that the noise of r steps adds up."
     ),
-    corrects="bjorck_noise_tradeoff",
 )

@@ -4,7 +4,6 @@ import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.training import covariate_shift
 from bnproof.theory.training.covariate_shift import cosine, shift, shifted, usual
 
@@ -19,7 +18,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="ics_definition",
     title="Covariate shift as a distance is determined by two gradient lengths and their cosine.",
-    sources=(Source("S1", "Definition 3.1"), Source("S4", "'Expanding the scope'")),
     statement=(
         r"\|G_{t,i} - G'_{t,i}\|_2,\quad "
         r"G_{t,i} = \nabla_{W_i^{(t)}}\mathcal L(W_1^{(t)},\ldots,W_k^{(t)};x^{(k)},y^{(k)}),"

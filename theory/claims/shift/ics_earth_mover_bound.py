@@ -5,7 +5,6 @@ import sympy as sp
 from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.training import earth_mover
 from bnproof.theory.training.earth_mover import (
     INDEPENDENT,
@@ -38,10 +37,6 @@ CASE = ExactCase("P on 0 and 0, Q on -1 and 1, equal weights", Samples.of([0, 0]
 CLAIM = Claim(
     id="ics_earth_mover_bound",
     title="Means and variances bound the earth mover's distance, by sqrt(2d) if standardised.",
-    sources=(
-        Source("S1", "section 3.3: 'batch normalization could provide bounds for ICS'"),
-        Source("derived", "by the independent coupling"),
-    ),
     statement=(
         r"W_1(P,Q)^2 \le \|\mu_P-\mu_Q\|^2 + \operatorname{tr}\Sigma_P + "
         r"\operatorname{tr}\Sigma_Q\quad (= 2d \text{ for means } 0 \text{ and variances } 1"

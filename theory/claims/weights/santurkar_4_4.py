@@ -10,7 +10,6 @@ from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.layer import minimax
 from bnproof.theory.layer.minimax import ghat, gstd, mu_g, radius
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 from bnproof.theory.symbols import IDEAL, gamma, gy, m, sigma
 
 PRINTED = gamma**2 / sigma**2 * (gstd**2 - m * mu_g**2 - radius**2 * gy**2)
@@ -45,10 +44,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="santurkar_4_4",
     title="The worst weight gradient over |X| <= lambda is reduced by the layer, as printed.",
-    sources=(
-        Source("A18", "Theorem 4.4"),
-        Source("S0", "'Delving Deeper', worst-case improvements"),
-    ),
     statement=(
         r"g_j = \max_{\|X\|\le\lambda}\|\nabla_W\mathcal L\|^2,\ "
         r"\hat g_j = \max_{\|X\|\le\lambda}\|\nabla_W\hat{\mathcal L}\|^2\ \Rightarrow\ "
@@ -65,10 +60,10 @@ CLAIM = Claim(
     ),
     expected=Verdict.REFUTED,
     remark=(
-        "The printed terms scale differently: g_j is already a squared norm and is squared again, "
-        "the second term lacks lambda^2, the third 1/m, so the right side can even be negative. "
-        "Read with g, yhat and sigma held fixed while X runs over the ball. The control, proved "
-        "here, is an equation. With y = Xw substituted the maximum does not exist: "
-        "santurkar_4_4_unbounded."
+        "The printed terms scale differently: g_j is already a squared norm and is squared "
+        "again, the second term lacks lambda^2, the third 1/m, so the right side can even be "
+        "negative. Read with g, yhat and sigma held fixed while X runs over the ball, as in the "
+        "paper's proof. The control, an equation, is the corrected form: santurkar_4_4_fixed. "
+        "With y = Xw substituted the maximum does not exist: santurkar_4_4_unbounded."
     ),
 )

@@ -8,7 +8,6 @@ from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.layer import minimax
 from bnproof.theory.layer.minimax import RAY, d_bn, d_ray, inner
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
-from bnproof.theory.sources import Source
 
 STATEMENT = (
     r"\|W_0-\hat W^*\|^2 \le \|W_0-W^*\|^2 - \frac{1}{\|W^*\|^2}\big(\|W^*\|^2 - "
@@ -26,7 +25,6 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="santurkar_4_5",
     title="The normalised network has an optimum closer to the initial weights.",
-    sources=(Source("A18", "Lemma 4.5"),),
     statement=STATEMENT,
     relation=sp.Le(d_bn, RAY),
     domain=sp.Gt(inner, 0),
@@ -43,9 +41,11 @@ CLAIM = Claim(
     expected=Verdict.REFUTED,
     remark=(
         "For eps = 0. The proof takes every positive multiple of W* as an optimum of the "
-        "normalised network. That is false: the layer centres and rescales, so its optima lie in "
-        "another direction; here the closest point of their ray is its end at 0. The geometry of "
-        "the ray is correct: the control, and santurkar_4_5_ray. The lemma also fails if gamma and "
-        "beta are optimal: santurkar_4_5_learned."
+        "normalised network, for any initialisation and closest optima. It is none in general: "
+        "the layer centres and rescales, so its optima lie in another direction; here the "
+        "closest point of their ray is its end at 0. J. Dannemann and G. Junike (2025, "
+        "arXiv:2502.17913) refuted the lemma first, with one neuron and three points. The "
+        "geometry of the ray is correct: the control, and santurkar_4_5_ray. The lemma also "
+        "fails if gamma and beta are optimal: santurkar_4_5_learned."
     ),
 )

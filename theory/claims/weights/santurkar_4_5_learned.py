@@ -8,12 +8,10 @@ from bnproof.theory.claim import Claim, ExactCase, Proof, RandomTest, Verdict
 from bnproof.theory.claims.weights.santurkar_4_5 import STATEMENT, prove
 from bnproof.theory.layer import minimax
 from bnproof.theory.layer.minimax import RAY, d_learned, d_ray, inner
-from bnproof.theory.sources import Source
 
 CLAIM = Claim(
     id="santurkar_4_5_learned",
     title="The normalised network has an optimum closer to the start, gamma and beta optimal.",
-    sources=(Source("A18", "Lemma 4.5, read with gamma and beta optimal"),),
     statement=STATEMENT,
     relation=sp.Le(d_learned, RAY),
     domain=sp.Gt(inner, 0),

@@ -24,5 +24,4 @@ CLAIM = Claim(
         "An identity of plane geometry. The layer enters only by the premise that the ray consists "
         "of optima, which is false in general: santurkar_4_5. The control omits the division."
     ),
-    corrects="santurkar_4_5",
 )

@@ -32,10 +32,7 @@ def prove() -> DerivationResult:
 CLAIM = Claim(
     id="scale_invariance",
     title="The loss of a batch-normalised unit does not depend on the length of its weights.",
-    sources=(
-        Source("A18", "section 4.2 and Lemma 4.5, where it is used"),
-        Source("derived", "standard; stated in arXiv:1812.03981"),
-    ),
+    sources=(Source("derived", "standard; stated in arXiv:1812.03981"),),
     statement=r"\hat{\mathcal L}(cW) = \hat{\mathcal L}(W),\quad c > 0",
     relation=sp.Eq(loss_cw, loss_w),
     domain=IDEAL,

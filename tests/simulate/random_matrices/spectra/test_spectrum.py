@@ -15,9 +15,9 @@ from bnproof.simulate.random_matrices.spectra import spectrum
 from bnproof.simulate.random_matrices.spectra.figures import draw_condition, draw_laws, draw_spectra
 from bnproof.simulate.random_matrices.spectra.spectrum import (
     SingularLaw,
+    Spectrum,
     condition_digits,
     given,
-    read_matrices,
     sampled,
 )
 from bnproof.theory.common.errors import UserError
@@ -116,41 +116,6 @@ def test_bad_weights_are_named(weights, message) -> None:
         given(weights)
 
 
-def test_files_of_weights(tmp_path) -> None:
-    names = {"layer10": torch.eye(3), "layer2": torch.ones(3, 3), "bias": torch.ones(3)}
-    path = tmp_path / "w.npz"
-    np.savez(path, **{name: tensor.numpy() for name, tensor in names.items()})
-    assert list(read_matrices(path)) == ["layer2", "layer10"]
-    assert list(read_matrices(path, ["layer10"])) == ["layer10"]
-    with pytest.raises(UserError, match="no matrix 'bias'; there are layer2, layer10"):
-        read_matrices(path, ["bias"])
-    save = pytest.importorskip("safetensors.torch").save_file
-    other = tmp_path / "w.safetensors"
-    save(names, other)
-    assert torch.equal(read_matrices(other)["layer2"], names["layer2"])
-    save({"bias": torch.ones(3)}, other)
-    with pytest.raises(UserError, match=r"holds no matrix, but bias \(3,\)"):
-        read_matrices(other)
-
-
-@pytest.mark.parametrize("name", ["w.npz", "w.safetensors", "w.pt"])
-def test_files_that_cannot_be_read_are_one_line(tmp_path, name) -> None:
-    path = tmp_path / name
-    with pytest.raises(UserError, match=r"cannot be read|name a \.safetensors"):
-        read_matrices(path)
-    path.write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{broken}")
-    with pytest.raises(UserError, match=r"cannot be read|name a \.safetensors") as caught:
-        read_matrices(path)
-    assert "\n" not in str(caught.value)
-
-
-def test_nothing_is_unpickled(tmp_path) -> None:
-    path = tmp_path / "w.npz"
-    np.savez(path, a=np.array([{"an": "object"}], dtype=object))
-    with pytest.raises(UserError, match="allow_pickle"):
-        read_matrices(path)
-
-
 def test_figures_say_what_was_found() -> None:
     spectra = [sampled((40,) * (M + 1), 5, seed=4) for M in (1, 2, 3)]
     assert "Kolmogorov-Smirnov distance from the law: M = 1: 0.0" in draw_spectra(Figure(), spectra)
@@ -162,5 +127,20 @@ def test_figures_say_what_was_found() -> None:
     words = draw_condition(figure, spectra)
     assert "medians" in words
     assert "each further factor costs" in figure.axes[0].get_title()
-    with pytest.raises(UserError, match="at most 6"):
-        draw_spectra(Figure(), spectra * 3)
+    figure = Figure()
+    draw_spectra(figure, spectra * 9)
+    assert len(figure.axes) == 24
+    assert "first 24 of 27" in figure.get_suptitle()
+
+
+def test_weights_have_no_printed_law_but_marked_outliers() -> None:
+    own = Spectrum("w" * 90, (40, 40), sampled((40, 40), 1).logs, outliers=2)
+    figure = Figure()
+    assert "dashed" not in draw_spectra(figure, [own])
+    labels = figure.axes[0].get_legend_handles_labels()[1]
+    assert "law as printed" not in labels
+    assert "outliers beyond the edge of the law" in labels
+    name, words = figure.axes[0].get_title().splitlines()
+    assert len(name) <= 28
+    assert words.startswith("40 values, distance 0.0")
+    assert words.endswith("2 outliers")
