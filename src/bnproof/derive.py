@@ -88,3 +88,5 @@ def _conclusion(
         yield f"Tight: {exact.attained(target, claim.domain, derived.attained)}."
     for theorem in proof.rests_on:
         yield f"Given: {theorem}."
+    # It says how a relation differs from the statement, where it was rewritten to be checked.
+    yield from textwrap.wrap(f"Remark: {claim.remark}" if claim.remark else "", 96)

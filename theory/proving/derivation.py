@@ -104,9 +104,9 @@ class Derivation:
         kind = "defined" if sym.ours(sym._caller()) else "given"
         self.steps.append(Step(words, tex, plain, kind=kind))
 
-    def cite(self, words: str, theorem: str, tex: str = "") -> None:
+    def cite(self, words: str, theorem: str, tex: str = "", plain: str = "") -> None:
         """Use a theorem proved elsewhere, listed in `DerivationResult.rests_on`."""
-        self.steps.append(Step(words, tex, tex, kind="cited"))
+        self.steps.append(Step(words, tex, plain or tex, kind="cited"))
         self.rests_on.append(theorem)
 
     def equal(

@@ -79,6 +79,7 @@ def moment_steps(d: Derivation) -> None:
         law.RESIDUES,
         r"\int x^k\rho_M\,dx = -\frac{\mathrm{Im}\,e^{-i\pi k}}{\pi k}"
         r"\int_0^1u^{(M+1)k}(1-u)^{-k}\,du",
+        "int x^k rho dx = -Im e^(-i pi k)/(pi k) int_0^1 u^((M+1)k) (1-u)^(-k) du",
     )
     order = sp.Symbol("k", real=True)
     d.equal(

@@ -94,7 +94,7 @@ def equation_steps(d: Derivation) -> None:
     z = sp.Symbol("z", positive=True)
     psi = sp.Symbol("psi", positive=True)
     d.cite("The factors are asymptotically free, and S-transforms multiply", FREENESS)
-    d.cite("One factor", MARCHENKO_PASTUR, r"S_1(z) = \frac{1}{1+z}")
+    d.cite("One factor", MARCHENKO_PASTUR, r"S_1(z) = \frac{1}{1+z}", "S_1(z) = 1/(1+z)")
     transform = (1 + z) ** (-M)
     d.equal("M factors", ("S(z)", "S(z)"), (1 / (1 + z)) ** M, transform)
     d.define(
@@ -164,6 +164,7 @@ def density_steps(d: Derivation) -> None:
         "The equation B = 1 + w B^(M+1) determines all moments, the coefficients of B",
         INVERSION,
         r"m_j = \tfrac1j\tbinom{(M+1)j}{j-1}",
+        "m_j = binomial((M+1)j, j-1)/j",
     )
     loop_steps(d, j)
     d.cite(
@@ -172,6 +173,7 @@ def density_steps(d: Derivation) -> None:
         "over (j-1)!",
         RESIDUES,
         r"\int x^j\rho\,dx = \frac{1}{j!}\,\frac{d^{j-1}}{du^{j-1}}u^{(M+1)j}\Big|_{u=1}",
+        "int x^j rho dx = (1/j!) (d/du)^(j-1) u^((M+1)j) at u = 1",
     )
     derivative = (sp.ff((M + 1) * j, j - 1) / sp.factorial(j)).rewrite(sp.gamma)
     prescribed = (sp.binomial((M + 1) * j, j - 1) / j).rewrite(sp.gamma)
@@ -186,6 +188,7 @@ def density_steps(d: Derivation) -> None:
         "equation none need be chosen",
         DETERMINED,
         r"\rho_M(x) = \frac{\mathrm{Im}\,u}{\pi x}",
+        "rho = Im u/(pi x)",
     )
     d.value(rho, "", DENSITY.subs(x, POINT))
 
@@ -291,6 +294,7 @@ def moment_steps(d: Derivation) -> None:
         "residue of x^k = u^((M+1)k)/(u-1)^k",
         RESIDUES,
         r"\int x^k\rho\,dx = \frac{1}{k!}\,\frac{d^{k-1}}{du^{k-1}}u^{(M+1)k}\Big|_{u=1}",
+        "int x^k rho dx = (1/k!) (d/du)^(k-1) u^((M+1)k) at u = 1",
     )
     for moment, order, value in ((law_first, 1, sp.Integer(1)), (law_second, 2, M + 1)):
         derived = sp.diff(_B ** ((M + 1) * order), _B, order - 1).subs(_B, 1)

@@ -104,6 +104,7 @@ def triangular_steps(d: Derivation) -> None:
         "of N-k+1 independent coordinates of variance 1/N",
         BARTLETT,
         r"N r_{kk}^2 \sim \chi^2_{N-k+1},\quad r_{kk}^2 = \tfrac2N u",
+        "N r_kk^2 is chi-squared with N-k+1 degrees of freedom, r_kk^2 = 2u/N",
     )
     d.define(
         "u = N r_kk^2/2 has the density of the gamma law of shape a = (N-k+1)/2",

@@ -37,7 +37,7 @@ CHANCE: Final[sp.Expr] = (1 - sp.sqrt(1 - 4 / (inputs * (high - low) ** 2))) / 2
 
 def two_value_steps(d: Derivation) -> None:
     """Derive the variance of a weight that has two values."""
-    d.given(
+    d.define(
         "A weight is w_+ with probability p and w_- otherwise, p chosen as",
         r"p = \tfrac12\Big(1 - \sqrt{1 - \tfrac{4}{n(w_+-w_-)^2}}\Big)",
         "p = (1 - sqrt(1 - 4/(n (w_+ - w_-)^2)))/2",
@@ -55,7 +55,7 @@ def unit_steps(d: Derivation) -> None:
     """Derive the variance of a unit's output over independent weights of one variance."""
     i, j = sp.symbols("i j", integer=True, positive=True)
     x = sp.IndexedBase("x", real=True)
-    d.given(
+    d.define(
         "The weights of a unit are independent and have one variance, so their covariances are 0 "
         "off the diagonal; the variance of a sum is the double sum over the covariances",
         r"\mathrm{Var}\sum_i w_i x_i = \sum_{i,j}\mathrm{Cov}(w_i, w_j)\,x_i x_j",
@@ -87,7 +87,7 @@ def one_layer_steps(d: Derivation) -> None:
     """Derive the loss along a change of one matrix, all others fixed."""
     t = sp.Symbol("t", real=True)
     r, change = RESIDUAL.vector("r"), RESIDUAL.vector("c")
-    d.given(
+    d.define(
         "With P the layers after A_i and q the output of those before it, the residual is an "
         "affine function of A_i",
         r"P(A_i + tD)q - y = r + t\,PDq,\quad r = PA_iq - y",

@@ -32,7 +32,7 @@ def standard_steps(d: Derivation) -> None:
     """Derive a standardised pixel, before and after a change of contrast and brightness."""
     one, image = IMAGE.vector("1"), IMAGE.vector("x")
     entries = {"1": sp.Integer(1), "x": pixel_k}
-    d.given(
+    d.define(
         "Standardise: subtract the mean of the m pixels, divide by their deviation",
         r"\mathrm{std}(x) = (x - \bar x\mathbf{1})/\sigma_x,\quad \bar x = \tfrac1m\langle"
         r"\mathbf{1},x\rangle,\quad \sigma_x^2 = \tfrac1m\|x - \bar x\mathbf{1}\|^2",

@@ -343,9 +343,9 @@ def unscaled_steps(d: Derivation) -> None:
     """Derive the ratio of the curvatures for features that are centred and not scaled."""
     off = correlation * first * second
     hessian = sp.Matrix([[first**2, off], [off, second**2]])
-    d.given(
-        "Without scaling, feature i is sigma_i times the scaled one, so that the entries of the "
-        "Hessian are its covariances",
+    d.define(
+        "Without scaling, feature i is sigma_i times the scaled one; the Hessian has the "
+        "covariances as entries",
         r"\nabla^2\ell_c = \begin{pmatrix}\sigma_1^2 & \varrho\sigma_1\sigma_2\\ "
         r"\varrho\sigma_1\sigma_2 & \sigma_2^2\end{pmatrix}",
         "Hess_c = ((sigma_1^2, corr sigma_1 sigma_2), (corr sigma_1 sigma_2, sigma_2^2))",

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bnproof.theory.normalizers import groups
-from bnproof.theory.normalizers.oblique import oblique_steps
+from bnproof.theory.normalizers.oblique import oblique_steps, supremum_steps
 from bnproof.theory.normalizers.table import NORMALIZERS, Normalizer, R, facts, gain_bound, table
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.symbols import eps, in_primitives, m, mu
@@ -177,6 +177,7 @@ def test_where_the_projector_is_orthogonal(u: list[float], power: float, orthogo
 def test_the_derivation_of_the_projector_runs() -> None:
     d = Derivation()
     oblique_steps(d)
+    supremum_steps(d)
     assert sum(step.kind == "checked" for step in d.steps) >= 4
 
 

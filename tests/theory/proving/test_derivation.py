@@ -5,6 +5,7 @@ import sympy as sp
 
 from bnproof.theory import symbols as sym
 from bnproof.theory.claims.gradient import santurkar_4_1, santurkar_4_1_eps, slides_4_1
+from bnproof.theory.layer import batchnorm
 from bnproof.theory.proving.certificate import (
     Certificate,
     Term,
@@ -12,7 +13,7 @@ from bnproof.theory.proving.certificate import (
     in_basic_symbols,
     non_negative,
 )
-from bnproof.theory.proving.derivation import proves
+from bnproof.theory.proving.derivation import Derivation, proves
 
 
 def test_slack_must_be_the_whole_difference() -> None:
@@ -73,6 +74,16 @@ def test_only_a_letter_at_least_0_counts_as_a_hypothesis(
     relation = sp.Le(sym.gg, sym.gg + sym.vHv)
     slack = (Term(sym.vHv, "the hypothesis"),)
     assert Certificate(relation, hypothesis, {}, slack).holds() is counts
+
+
+def test_a_sentence_in_words_is_a_gap() -> None:
+    """Which a definition is not, if it is one of the package; a claim cannot define."""
+    d = Derivation()
+    batchnorm.define(d)
+    assert d.finish().gap() == ""
+    d.define("So it holds", "L = L", "L = L")
+    assert d.finish().gap() == "step 3 is only stated: So it holds"
+    assert d.finish().counts() == {"checked": 1, "given": 1, "cited": 0, "defined": 1}
 
 
 def test_a_positive_hypothesis_is_stronger_than_a_non_negative_one() -> None:

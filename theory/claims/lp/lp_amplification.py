@@ -65,7 +65,7 @@ CLAIM = Claim(
     expected=Verdict.PROVED,
     remark=(
         "For every p from 1 to infinity. The factor is 1 only if w is parallel to n, which is "
-        "always true at p = 2; lp_constant and the table of normalisers have its suprema over "
-        "activations. The control is the analogue of Theorem 4.1: lp_contraction."
+        "always true at p = 2; the table of normalisers has its suprema over activations. "
+        "The control is the analogue of Theorem 4.1: lp_contraction."
     ),
 )

@@ -34,6 +34,7 @@ def prove() -> DerivationResult:
         "For p >= 1 a power mean is at least the absolute mean: S^2 - mu^2 is not negative",
         JENSEN.theorem,
         r"S = \Big(\tfrac1m\sum_i|y_i|^p\Big)^{1/p} \ge |\mu|",
+        "S = (sum_i |y_i|^p/m)^(1/p) >= |mu|",
     )
     d.equal(
         "Add a constant t to y: mu becomes mu + t, the numerator does not change, and the bound on "

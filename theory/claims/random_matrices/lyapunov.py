@@ -17,6 +17,7 @@ def prove() -> DerivationResult:
         "The strong law of large numbers for the k x k minors turns the diagonal into s_k",
         random_products.NEWMAN,
         r"\tfrac1M\log s_k \to \mathbb{E}\log r_{kk}",
+        "log(s_k)/M -> E log r_kk",
     )
     return d.finish()
 
