@@ -13,9 +13,9 @@ from bnproof.empirical.experiment import experiment_of
 from bnproof.empirical.plan import core_minutes
 from bnproof.empirical.training.cost import table as cost_table
 from bnproof.empirical.trend import SCALES, lengths
-from bnproof.report import figures, trend_figure
+from bnproof.report import figures
 from bnproof.report.document import FIGURE_FOLDER
-from bnproof.results import processors, trends
+from bnproof.results import processors, trend_figure, trends
 from bnproof.results.record_files import read
 from bnproof.theory.claim import Claim, Scale
 from extension.gallery import DRAWN

@@ -98,11 +98,13 @@ def _looks(given: TrainingConfig) -> float:
     moments = [*range(0, given.steps, given.every), given.steps]
     costs = table()["metrics"].get(given.network.get("family"), {})
     passes = len(moments) * (1 + sum(name in AGAIN for name in given.metrics))
-    return passes * table()["forward"] * 2 * given.tested / given.batch + sum(
+    forward: float = passes * table()["forward"] * 2 * given.tested / given.batch
+    watched: float = sum(
         costs.get(name, 0.0) * sum(map(DUE.get(name, _always), moments))
         for name in given.metrics
         if name not in AGAIN
     )
+    return forward + watched
 
 
 def _always(_step: int) -> bool:

@@ -199,13 +199,14 @@ def spread(
     for name, limits in processors.SETTINGS.items():
         folder = out / processors.FOLDER.name / name
         left = (deadline - time.monotonic()) / 60
-        status = _run([*words, "--out", str(folder)], limits, left)
+        status, said = _run([*words, "--out", str(folder)], limits, left)
         path = folder / "results" / f"{claim.id}.{scale}.json"
-        if status == UNFINISHED or (status == 1 and not path.exists()):
+        if status == UNFINISHED:
             print(f"{claim.id}: unfinished under {name}; repeat the command to resume it")
             return UNFINISHED
-        if status not in (0, 1):  # 1: the verdict is not the expected one
-            return status
+        if status not in (0, 1) or not path.exists():  # 1: another verdict, or a failure
+            print(f"{claim.id}: failed under {name}\n{said}".rstrip())
+            return status or 1
         measured[name] = read(path)
     command = f"bnproof experiment spread {claim.id} --scale {scale}"
     command += f" --precision {precision}" * (precision != "float32")
@@ -221,14 +222,15 @@ def spread(
     return 0 if len({decide([one]) for one in evidence.values()}) == 1 else 1
 
 
-def _run(words: list[str], limits: "Mapping[str, str]", minutes: float) -> int:
-    """Run an experiment in a process with these limits; return its exit status."""
+def _run(words: list[str], limits: "Mapping[str, str]", minutes: float) -> tuple[int, str]:
+    """Run an experiment in a process with these limits; return its exit status and output."""
     if minutes <= 0:
-        return UNFINISHED
+        return UNFINISHED, ""
     if math.isfinite(minutes):
         words = [*words, "--minutes", str(minutes)]
     command = [sys.executable, "-m", "bnproof", "experiment", "run", *words]
     environment = {name: value for name, value in os.environ.items() if name not in LIMITED}
-    return subprocess.run(
-        command, env=environment | dict(limits), stdout=subprocess.DEVNULL, check=False
-    ).returncode
+    done = subprocess.run(
+        command, env=environment | dict(limits), stdout=subprocess.PIPE, text=True, check=False
+    )
+    return done.returncode, done.stdout

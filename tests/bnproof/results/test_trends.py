@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 import bnproof.empirical.experiments
 from bnproof.empirical.experiment import WITH, experiment_of
 from bnproof.empirical.trend import Point
-from bnproof.report import figures, trend_figure
-from bnproof.results import processors, published, trends
+from bnproof.report import figures
+from bnproof.results import processors, published, trend_figure, trends
 from bnproof.results.record_files import read
 from bnproof.theory.claim import Scale, Settings, Verdict
 from bnproof.theory.common.errors import UserError
