@@ -34,10 +34,11 @@ class Samples(Measurements):
         """Minimum over all pairings of rows with columns of the mean of lengths (K, n, n), (K,)."""
         count = lengths.shape[1]
         flat, entries = lengths.flatten(1), _pairings(count).to(lengths.device)
-        means = [
-            flat.index_select(1, some.flatten()).unflatten(1, (-1, count)).mean(-1)
-            for some in entries.split(TOGETHER)
-        ]
+        means = []
+        for start in range(0, len(entries), TOGETHER):
+            some = entries[start : start + TOGETHER]
+            chosen = flat.index_select(1, some.flatten()).view(len(flat), len(some), count)
+            means.append(chosen.mean(-1))
         return torch.cat(means, 1).amin(-1)
 
 
