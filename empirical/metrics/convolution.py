@@ -1,6 +1,6 @@
 """The weight gradient of a convolution (S3, section 4.1) and sums of its terms (Table 1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,9 @@ from torch.nn.grad import conv2d_weight
 
 from bnproof.empirical.networks.resnet import ResNet
 from bnproof.empirical.networks.undisturbed import captured, undisturbed
+
+Signs = torch.Generator | Literal["positive"] | None
+Outputs = Mapping[int, tuple[nn.Conv2d, Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def convolution_sums(
     inputs: Tensor,
     labels: Tensor,
     layers: Sequence[int],
-    signs: torch.Generator | Literal["positive"] | None = None,
+    signs: Signs = None,
 ) -> dict[int, Sums]:
     """Measure `Sums` at some convolutions on one batch; the loss is the mean cross-entropy.
 
@@ -54,16 +57,27 @@ def convolution_sums(
     layers
         Numbers of convolutions, as `ResNet` counts them.
     signs
-        As a control, other signs of the entries of dL/dO, which leave `a` unchanged: independent
-        random ones from a CPU generator, which destroys any agreement, or all positive.
+        As for `sums_at`.
 
     Raises
     ------
     ValueError
         If one of `layers` is not a convolution of the model.
     """
+    return sums_at(at_outputs(model, inputs, labels, layers), signs)
+
+
+def sums_at(outputs: Outputs, signs: Signs = None) -> dict[int, Sums]:
+    """As `convolution_sums`, given the result of `at_outputs`.
+
+    Parameters
+    ----------
+    signs
+        As a control, other signs of the entries of dL/dO, which leave `a` unchanged: independent
+        random ones from a CPU generator, which destroys any agreement, or all positive.
+    """
     sums: dict[int, Sums] = {}
-    for number, (module, given, gradient) in _at_outputs(model, inputs, labels, layers).items():
+    for number, (module, given, gradient) in outputs.items():
         if signs == "positive":
             gradient = gradient.abs()
         elif signs is not None:
@@ -123,7 +137,7 @@ def kernel_gradients(
         If one of `layers` is not a convolution of the model.
     """
     kernels: dict[int, Kernel] = {}
-    for number, (module, given, gradient) in _at_outputs(model, inputs, labels, layers).items():
+    for number, (module, given, gradient) in at_outputs(model, inputs, labels, layers).items():
         means = given.double().mean(dim=(0, 2, 3))
         varying = given - means[:, None, None].to(given)
         kernels[number] = Kernel(
@@ -134,10 +148,14 @@ def kernel_gradients(
     return kernels
 
 
-def _at_outputs(
-    model: ResNet, inputs: Tensor, labels: Tensor, layers: Sequence[int]
-) -> dict[int, tuple[nn.Conv2d, Tensor, Tensor]]:
-    """Each convolution with its input and the gradient with respect to its output."""
+def at_outputs(model: ResNet, inputs: Tensor, labels: Tensor, layers: Sequence[int]) -> Outputs:
+    """Each convolution with its input and the gradient with respect to its output.
+
+    Raises
+    ------
+    ValueError
+        If one of `layers` is not a convolution of the model.
+    """
     convolutions: dict[int, nn.Conv2d] = {}
     for number in layers:
         module = model.layer(number)

@@ -1,10 +1,9 @@
 """The terms of a convolution's gradient agree in sign without BN (S3, Table 1)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import torch
 
 from bnproof.empirical.experiment import (
     CONTROL,
@@ -20,8 +19,7 @@ from bnproof.empirical.experiment import (
 from bnproof.empirical.figures.panels import Curves
 from bnproof.empirical.figures.plot import Medians, Plot, declared
 from bnproof.empirical.figures.style import listed
-from bnproof.empirical.metrics.table import convolution_sums
-from bnproof.empirical.networks.table import ResNet
+from bnproof.empirical.metrics.convolution import Outputs, Signs, at_outputs, sums_at
 from bnproof.empirical.trial import Trial
 from bnproof.theory.claim import Claim, Verdict
 
@@ -42,19 +40,20 @@ PRINTED = {
 
 def run(trial: Trial) -> Measured:
     """Measure a, b and a/b at the layers of the table."""
-    without = trial.network("none")
+    with_bn, without = (
+        at_outputs(trial.network(norm), trial.inputs, trial.labels, LAYERS)
+        for norm in ("batch", "none")
+    )
     return {
-        WITH: _rows(trial, trial.network("batch")),
-        WITHOUT: _rows(trial, without),
-        CONTROL: _rows(trial, without, trial.stream("signs")),
-        SECOND: _rows(trial, without, "positive"),
+        WITH: _rows(with_bn),
+        WITHOUT: _rows(without),
+        CONTROL: _rows(without, trial.stream("signs")),
+        SECOND: _rows(without, "positive"),
     }
 
 
-def _rows(
-    trial: Trial, net: ResNet, signs: torch.Generator | Literal["positive"] | None = None
-) -> Mapping[str, Any]:
-    sums = convolution_sums(net, trial.inputs, trial.labels, LAYERS, signs)
+def _rows(outputs: Outputs, signs: Signs = None) -> Mapping[str, Any]:
+    sums = sums_at(outputs, signs)
     rows = {name: [getattr(sums[layer], name) for layer in LAYERS] for name in ("a", "b", "ratio")}
     return {**rows, "typical ratio": typical(rows["ratio"])}
 
