@@ -278,7 +278,7 @@ def test_verify_loads_what_the_named_claim_needs(tmp_path: Path) -> None:
         "bnproof.theory.claims.gradient.bn_jacobian"
     ]
     assert not found & {"sklearn", "torch._dynamo"}
-    assert len(own) < 115  # with those of the search for a counterexample
+    assert len(own) < 120  # with those of the search for a counterexample
 
 
 @pytest.mark.parametrize("command", ["show", "derive"])

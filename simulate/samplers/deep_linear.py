@@ -4,7 +4,7 @@ A unit has n weights with two values each; expectations are sums over all 2^n we
 that nothing of the derivation is used.  Every third law has the values 0 and 100 of S3, section 5.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import product
 from typing import Final
@@ -146,6 +146,12 @@ def draw(count: int, n: int, seed: int, device: str) -> Linear:
     number = int(torch.randint(LAYERS, (), generator=generator))
     layers = normal(LAYERS, count, WIDTH, WIDTH)
     return Linear(normal(count, n), (low, high), layers, number, normal(count, WIDTH, WIDTH))
+
+
+def possible(symbols: Iterable[sp.Symbol]) -> range:
+    """Numbers of inputs, of which all 2^n weight vectors are listed."""
+    del symbols
+    return range(2, 11)
 
 
 def batches(

@@ -1,6 +1,6 @@
 """Random images and changes of their contrast and brightness."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import sympy as sp
@@ -63,6 +63,12 @@ def draw(count: int, pixels: int, seed: int, device: str) -> Images:
     """Draw `count` images, contrasts above 0 and brightnesses of either sign."""
     normal = normals(seed, device)
     return Images(normal(count, pixels), normal(count).exp(), normal(count))
+
+
+def possible(symbols: Iterable[sp.Symbol]) -> range:
+    """Numbers of pixels."""
+    del symbols
+    return range(2, 4097)
 
 
 def batches(

@@ -54,7 +54,14 @@ def sentences_table() -> str:
         quotation = " ".join(sentence.quotation.split()).replace("$$", "$")
         read = ", ".join(f"`{claim}`" for claim in sentence.claims)
         known = class_in_words(sentence, verdicts)
-        rows.append(row(sentence.id, quotation, known, read or f"as {sentence.repeats}"))
+        rows.append(
+            row(
+                sentence.id,
+                quotation,
+                known,
+                read or (f"as {sentence.repeats}" if sentence.repeats else "none yet"),
+            )
+        )
     return "\n".join(rows)
 
 

@@ -155,7 +155,7 @@ def _without_encoding(path: Path) -> list[str]:
         binary = any(word.strip("'") in ("rb", "wb", "ab") for word in words)
         text = name in ("read_text", "write_text") and len(node.args) < 2
         opened = name in ("open", "fdopen") and ast.unparse(node.func).split(".")[0] not in (
-            *("os", "tarfile", "Image"),
+            *("os", "tarfile", "Image", "archive"),
         )
         opened = opened or ast.unparse(node.func) == "os.fdopen"
         if (text or opened) and not named and not binary:

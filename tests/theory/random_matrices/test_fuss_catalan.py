@@ -136,7 +136,7 @@ def test_the_formulas_of_the_derivation_are_the_references() -> None:
 def test_corrected_theorem_is_proved() -> None:
     evidence = check(liu_density_squared.CLAIM, Settings())
     assert (evidence.kind, evidence.holds, evidence.control_differs) == (Kind.PROOF, True, True)
-    assert len(evidence.numbers["rests_on"]) == 2
+    assert len(evidence.numbers["rests_on"]) == 5
     assert decide([evidence]) is Verdict.PROVED
 
 

@@ -9,7 +9,7 @@ from bnproof.theory.symbols import REGULAR, eps, hat_std, s
 CLAIM = Claim(
     id="notes_unit_moments_eps",
     title="The layer forces the mean to 0 and the variance to 1 - eps/(sigma^2 + eps).",
-    relation=sp.Eq(hat_std, sp.sqrt(1 - eps / s**2)),
+    relation=sp.Eq(hat_std**2, 1 - eps / s**2),
     domain=REGULAR,
     control=sp.Eq(hat_std, 1 - eps / s**2),
     checks=(Proof(prove), RandomTest()),
@@ -17,6 +17,6 @@ CLAIM = Claim(
     remark=(
         "Before gamma and beta. The defect, eps/(sigma^2 + eps), is at most 1e-5 for eps = 1e-5 "
         "and sigma of 1 or more; it is near 1 for a unit with sigma far below sqrt(eps). The "
-        "control omits the root."
+        "control omits the square."
     ),
 )
