@@ -332,11 +332,11 @@ def _carry_out(
 
     runs = [_ExperimentRun(request, name, out) for request in requests for name in request.ids]
     jobs = [seed for run in runs for seed in run.seeds]
+    device = "cuda" if any(request.device == "cuda" for request in requests) else "cpu"
+    engine = workers.start(len(pending(jobs)), device, memory=MEMORY, threads=workers.threads)
     ahead = foreseen(jobs)
     if (minutes := sum(job.cost for job in ahead) / 60) >= 1:
         print(f"{len(ahead)} training runs, about {minutes:.0f} core-minutes", file=sys.stderr)
-    device = "cuda" if any(request.device == "cuda" for request in requests) else "cpu"
-    engine = workers.start(len(pending(jobs)), device, memory=MEMORY, threads=workers.threads)
 
     def ended(job: "Job", outcome: "Outcome") -> str | None:
         lines = []
