@@ -30,6 +30,9 @@ CHUNK: Final = 500
 CIRCLE: Final = 64  # points; the leading error is of the order of (radius/pi) to this power
 RADII: Final = (0.5, 1.0)
 RUNGS: Final = 8
+FIRST: Final = (
+    3  # the first is M + 3: from M = 1 itself the extrapolation is right to 11 digits only
+)
 LEAST_REAL: Final = 1 / 16
 ORDERS: Final = (-0.9, 4.0)  # the lower bound is in units of 1/(M+1)
 DEPTHS: Final = (20, 100, 200)  # the density is evaluated at angles within 10^-depth of pi
@@ -163,8 +166,8 @@ class Law(Measurements):
         return (end / x * (curve.weight / curve.t) / gap.sqrt()).mean(-1).real
 
     def ladder(self, values: Callable[[Tensor], Tensor]) -> Tensor:
-        """Limit of `values` for large M: extrapolate a polynomial in 1/M from M, 2M, 4M, ..."""
-        rows = [values(self.factors * 2**rung) for rung in range(RUNGS)]
+        """Limit of `values` for large M: a polynomial in 1/M, extrapolated from M+3, 2(M+3), ..."""
+        rows = [values((self.factors + FIRST) * 2**rung) for rung in range(RUNGS)]
         for level in range(1, RUNGS):
             rows = [fine + (fine - coarse) / (2**level - 1) for coarse, fine in pairwise(rows)]
         return rows[0]

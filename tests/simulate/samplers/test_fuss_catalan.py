@@ -123,7 +123,8 @@ def test_limits_are_limits() -> None:
     assert torch.allclose(law_curve.right_end(factors), ends, rtol=1e-12)
     far = tensor(1e8)
     assert (law_curve.right_end(far) / far).item() == pytest.approx(e, rel=1e-7)
-    assert at(5).value(moments.edge_growth).item() == pytest.approx(e, rel=1e-14)
+    for factors in (1, 2, 5, 63):
+        assert at(factors).value(moments.edge_growth).item() == pytest.approx(e, rel=1e-14)
 
 
 def test_the_draw_has_the_chance_that_is_integrated() -> None:
