@@ -66,6 +66,7 @@ class Result:
                     given=tuple(item.get("given", ())),
                     setting=item.get("setting", ""),
                     miniature=item.get("miniature", False),
+                    seen=item.get("seen"),
                 )
                 for item in record["evidence"]
             ),
