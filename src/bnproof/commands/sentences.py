@@ -21,7 +21,7 @@ def sentences(*, json: bool = False, check: Path | None = None) -> int:
         Print a JSON list instead of a table.
     check
         Folder of the source documents, as text files: compare every quotation and locator with
-        them, and every claim with the sentences; print what differs and nothing else.
+        them, and the sentences with the claims; list what differs instead of the sentences.
     """
     verdicts = expected()
     if check is not None:
