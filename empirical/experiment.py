@@ -256,7 +256,8 @@ def judge(
     criteria, count = experiment.criteria, _count(series)
     about = provenance or {}
     rows = [_row(criterion, criterion.values(series)) for criterion in criteria]
-    holds = together(row["satisfied"] for row in rows) if _finite(rows) else None
+    answer = together(row["satisfied"] for row in rows) if _finite(rows) else None
+    miniature = bool(about) and experiment.is_miniature(about)
     controls = [
         _judged(control, criteria, series)
         for control in experiment.controls
@@ -269,17 +270,18 @@ def judge(
     }
     return Evidence(
         kind=Kind.EXPERIMENT,
-        holds=holds,
-        control_differs=holds is not None
+        holds=None if miniature else answer,
+        control_differs=answer is not None
         and all(control["passes"] is control["must pass"] for control in controls)
-        and any(control["must pass"] is not holds for control in controls),
+        and any(control["must pass"] is not answer for control in controls),
         summary=f"On {where}: " + "; ".join([values, *map(_answer, controls)]) + ".",
         numbers=_numbers(experiment, series, medians, rows, controls),
         provenance={**about, CONFIDENCE: confidence(count)},
-        reason=_reason(rows, controls, holds=holds, seeds=count),
+        reason=_reason(rows, controls, holds=answer, seeds=count),
         series=series,
         setting=experiment.setting_in_words(about) if about else "",
-        miniature=experiment.is_miniature(about) if about else False,
+        miniature=miniature,
+        seen=answer if miniature else None,
     )
 
 

@@ -72,7 +72,8 @@ def check(claim: Claim, settings: Settings, *, root: Path | None = None) -> Evid
     Returns
     -------
     Evidence
-        `holds` tells whether every criterion is satisfied (None where a number is not finite),
+        `answer` tells whether every criterion is satisfied (None where a number is not finite):
+        `holds` at the setting of the source, `seen` below it.
         `control_differs` whether the controls behaved as they must.  `series` holds every
         quantity of every network as an array whose first axis is the seed.
 

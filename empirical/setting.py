@@ -59,12 +59,15 @@ class Setting:
         network = self.network[scale] if self.network else str(about.get("architecture", ""))
         of = f" of {self.updates:,}" if updates < self.updates else ""
         variant = about.get("variant")
+        # A network with a precision of its own names it.
+        unsaid = "float64" in network or about.get("precision") == UNKNOWN
+        precision = "" if unsaid else str(about.get("precision", ""))
         parts = [
             network,
             f"changed: {variant}" if variant else "",
             f"{updates:,}{of} updates" if updates else "",
             "" if about["data set"] == IMAGES else str(about["data set"]),
-            "" if about.get("precision") == UNKNOWN else str(about.get("precision", "")),
+            precision,
             {"cpu": "CPU", "cuda": "GPU"}.get(str(about.get("device")), ""),
         ]
         return ", ".join(filter(None, parts))

@@ -92,7 +92,8 @@ class Evidence:
     kind
         Where the evidence comes from.
     holds
-        True if the check finds that the statement holds, False if it fails, None if undecided.
+        True if the check finds that the statement holds, False if it fails, None if undecided or
+        in miniature.
     control_differs
         Whether the control got the opposite answer.  Otherwise the evidence is void.
     summary
@@ -111,6 +112,13 @@ class Evidence:
         The setting of an experiment in words, with what it has less than that of the source.
     miniature
         Whether an experiment is smaller, shorter or on other images than that of the source.
+    seen
+        What a miniature finds: True if the effect is seen, False if not, None if undecided.
+
+    Raises
+    ------
+    ValueError
+        If a miniature says that the statement holds or fails, or anything else that it is seen.
     """
 
     kind: Kind
@@ -124,14 +132,21 @@ class Evidence:
     given: tuple[str, ...] = ()
     setting: str = ""
     miniature: bool = False
+    seen: bool | None = None
+
+    def __post_init__(self) -> None:
+        if (self.holds if self.miniature else self.seen) is not None:
+            raise ValueError("evidence: give `seen` for a miniature, and `holds` for anything else")
+
+    @property
+    def answer(self) -> bool | None:
+        """What the check finds, in miniature or not."""
+        return self.seen if self.miniature else self.holds
 
 
 def counted(evidence: Sequence[Evidence]) -> list[Evidence]:
     """The evidence that counts: beside an answer at the source's setting, miniatures do not."""
-    full = any(
-        item.kind is Kind.EXPERIMENT and item.holds is not None and not item.miniature
-        for item in evidence
-    )
+    full = any(item.kind is Kind.EXPERIMENT and item.holds is not None for item in evidence)
     return [item for item in evidence if not (full and item.miniature)]
 
 
@@ -144,11 +159,11 @@ def decide(evidence: Sequence[Evidence]) -> Verdict:
     ``not reproduced`` at the setting of the source, ``seen`` or ``not seen in miniature`` below it.
     """
     items = counted(evidence)
-    answers = {item.holds for item in items if item.holds is not None}
+    answers = {item.answer for item in items if item.answer is not None}
     if len(answers) != 1 or not all(item.control_differs for item in items):
         return Verdict.UNDECIDED
     holds = answers.pop()
-    answered = [item for item in items if item.holds is not None]
+    answered = [item for item in items if item.answer is not None]
     kinds = {item.kind for item in answered}
     if any(item.miniature for item in answered):
         return Verdict.SEEN if holds else Verdict.NOT_SEEN
@@ -171,9 +186,9 @@ def why_undecided(evidence: Sequence[Evidence]) -> str:
         if not item.control_differs and not item.reason
     ]
     for answer in (True, False):
-        kinds = [str(item.kind) for item in evidence if item.holds is answer]
-        if kinds and not reasons and any(item.holds is (not answer) for item in evidence):
-            others = [str(item.kind) for item in evidence if item.holds is (not answer)]
+        kinds = [str(item.kind) for item in evidence if item.answer is answer]
+        if kinds and not reasons and any(item.answer is (not answer) for item in evidence):
+            others = [str(item.kind) for item in evidence if item.answer is (not answer)]
             said = "holds" if answer else "fails"
             reasons.append(f"it {said} by {', '.join(kinds)}, and not by {', '.join(others)}")
     return "; ".join(reasons) or "no check has an answer"

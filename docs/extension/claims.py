@@ -9,8 +9,8 @@ from typing import Final
 import sympy as sp
 from docutils import nodes
 
-from bnproof.catalogue import entries, file_of
-from bnproof.commands.sentences import class_in_words
+from bnproof import catalogue
+from bnproof.catalogue import file_of
 from bnproof.empirical.experiment import CONFIDENCE, Experiment
 from bnproof.results import published
 from bnproof.theory.claim import (
@@ -27,7 +27,6 @@ from bnproof.theory.claim import (
 )
 from bnproof.theory.ledger import book
 from bnproof.theory.ledger.credit import credit_of
-from bnproof.theory.listing import Entry
 from bnproof.theory.sources import DOCUMENTS
 from bnproof.theory.symbols import latex
 from bnproof.verification import EXACT
@@ -97,14 +96,14 @@ def _printed(claim: Claim) -> list[nodes.Node]:
     sentence = book.read_by(claim.id)
     if sentence is None:
         return []
-    known = f"{sentence.id}: {class_in_words(sentence, expected())}."
+    known = f"{sentence.id}: {book.class_in_words(sentence, expected())}."
     return [section("As printed", *quotation(sentence.quotation), paragraph(known))]
 
 
 @cache
 def expected() -> dict[str, str]:
     """Expected verdict of every claim."""
-    return {entry.id: entry.expected for entry in entries().values() if isinstance(entry, Entry)}
+    return catalogue.expected()
 
 
 def _colour(claim: Claim) -> str:

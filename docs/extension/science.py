@@ -11,7 +11,6 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from bnproof.catalogue import catalogue, file_of
-from bnproof.commands.sentences import class_in_words
 from bnproof.theory.claim import Claim
 from bnproof.theory.ledger import book
 from bnproof.theory.ledger.sentence import Sentence
@@ -138,7 +137,7 @@ class SourceDirective(SphinxDirective):
 
 def _sentence(sentence: Sentence) -> list[nodes.Node]:
     """A sentence as printed, its class, and the claims that read it."""
-    known = class_in_words(sentence, claims.expected())
+    known = book.class_in_words(sentence, claims.expected())
     read: list[Inline] = [f"{sentence.source.locator}. {known[0].upper()}{known[1:]}."]
     if sentence.repeats:
         read.append(f" Read as {sentence.repeats}.")

@@ -19,7 +19,7 @@ from bnproof.results import processors, trend_figure, trends
 from bnproof.results.record_files import read
 from bnproof.theory.claim import Claim, Scale
 from extension.gallery import DRAWN
-from extension.nodes import Inline, code, page, paragraph, section, table
+from extension.nodes import Inline, bullets, code, page, paragraph, section, table
 
 COLUMNS: Final = ("updates", "ratio at three stages", "A18, figure 4", "ours")
 
@@ -34,11 +34,16 @@ def trained_at_constant_rates() -> list[Claim]:
     ]
 
 
+def has_numbers(claim: Claim) -> bool:
+    """Whether there is a trend, a comparison of processors, or numbers of the source to show."""
+    known = trends.path_of(claim.id) or processors.paths_of(claim.id)
+    return bool(known or experiment_of(claim).traced)
+
+
 def body(claim: Claim, source: Path) -> list[nodes.Node]:
     """One paragraph on an experiment, with its figure if it was measured."""
-    said = f"{'; '.join(map(str, claim.sources))}: {claim.title} "
     path = trends.path_of(claim.id)
-    parts: list[Inline] = [said]
+    parts: list[Inline] = []
     below: list[nodes.Node] = []
     points: list[trends.Judged] = []
     if path is None:
@@ -60,16 +65,29 @@ def body(claim: Claim, source: Path) -> list[nodes.Node]:
     rows = trends.source_rows(experiment_of(claim), points)
     if rows:
         below.append(table(COLUMNS, rows))
-    return [paragraph(page(f"/science/{claim.id}", claim.id), ". ", *parts), *below]
+    return [paragraph(*_named(claim), " ", *parts), *below]
+
+
+def _named(claim: Claim) -> list[Inline]:
+    """What an experiment is about, and where that is printed."""
+    sources = "; ".join(map(str, claim.sources))
+    return [page(f"/science/{claim.id}", claim.title, literal=False), f" ({sources})."]
 
 
 class TrendsDirective(SphinxDirective):
     """Shows all trends."""
 
     def run(self) -> list[nodes.Node]:
-        """Build one section per experiment."""
+        """Build one section per experiment, and one for those that have no numbers yet."""
         source = Path(self.env.srcdir)
-        return [section(claim.id, *body(claim, source)) for claim in trained_at_constant_rates()]
+        claims = trained_at_constant_rates()
+        shown = [section(one.id, *body(one, source)) for one in claims if has_numbers(one)]
+        rest = [_named(one) for one in claims if not has_numbers(one)]
+        if not rest:
+            return shown
+        command = code("bnproof experiment run ID --scale long")
+        words = paragraph("Not measured against the length; ", command, " trains the networks.")
+        return [*shown, section("Not measured yet", words, bullets(rest))]
 
 
 class CostsDirective(SphinxDirective):

@@ -50,6 +50,13 @@ def entries(user_claims: Path | None = None) -> dict[str, Entry | LoadError]:
     return {name: _entry(load, files.get(name)) for name, load in _files(user_claims).items()}
 
 
+def expected() -> dict[str, str]:
+    """Return the expected verdict of every claim of the catalogue that can be read."""
+    return {
+        name: listed.expected for name, listed in entries().items() if isinstance(listed, Entry)
+    }
+
+
 def entry(claim_id: str, user_claims: Path | None = None) -> Entry:
     """Return the listing of one claim.
 

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from bnproof.catalogue import catalogue, experiments
-from bnproof.commands.sentences import class_in_words
+from bnproof.catalogue import catalogue, expected, experiments
 from bnproof.empirical.experiment import CONFIDENCE, confidence
 from bnproof.report.document import load
 from bnproof.results import published
@@ -26,14 +25,13 @@ from bnproof.theory.sources import DOCUMENTS
 
 def tally() -> str:
     """Markdown table of the sentences of each source by class; definitions are none of them."""
-    table = book.tally(_verdicts())
+    table = book.tally(expected())
     heads = ["source", *Class, "all", "definitions"]
     rows = [row(*heads), "|" + "---|" * len(heads)]
     for key, counts in table.items():
         d = DOCUMENTS[key]
         rows.append(row(f"{key}: {d.authors}, *{d.title}*, {d.year}", *_counts(counts)))
-    total = {name: sum(counts[name] for counts in table.values()) for name in (*Class, None)}
-    return "\n".join([*rows, row("all sources", *_counts(total))])
+    return "\n".join([*rows, row("all sources", *_counts(book.total(table)))])
 
 
 def _counts(counts: Mapping[Class | None, int]) -> list[int]:
@@ -41,27 +39,17 @@ def _counts(counts: Mapping[Class | None, int]) -> list[int]:
     return [*classes, sum(classes), counts[None]]
 
 
-def _verdicts() -> dict[str, str]:
-    return {claim.id: claim.expected for claim in _claims()}
-
-
 def sentences_table() -> str:
     """Markdown table of all sentences, with their class and the claims that read them."""
-    verdicts = _verdicts()
+    verdicts = expected()
     heads = ("sentence", "as printed", "what is known", "claims")
     rows = [row(*heads), "|" + "---|" * len(heads)]
     for sentence in book.sentences().values():
         quotation = " ".join(sentence.quotation.split()).replace("$$", "$")
         read = ", ".join(f"`{claim}`" for claim in sentence.claims)
-        known = class_in_words(sentence, verdicts)
-        rows.append(
-            row(
-                sentence.id,
-                quotation,
-                known,
-                read or (f"as {sentence.repeats}" if sentence.repeats else "none yet"),
-            )
-        )
+        repeats = f"as {sentence.repeats}" if sentence.repeats else ""
+        known = book.class_in_words(sentence, verdicts)
+        rows.append(row(sentence.id, quotation, known, read or repeats or "none yet"))
     return "\n".join(rows)
 
 

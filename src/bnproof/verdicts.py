@@ -8,7 +8,11 @@ from typing import Any, Final, Self
 from bnproof.theory.claim import Evidence, Kind, Verdict
 from bnproof.theory.ledger.verdict import agrees
 
-EVIDENCE: Final = ("holds", "control_differs", "summary", "numbers", "provenance")
+# Fields of evidence that are in its record as they are.
+EVIDENCE: Final = (
+    *("holds", "control_differs", "summary", "numbers", "provenance"),
+    *("reason", "setting", "miniature", "seen"),
+)
 WIDTH: Final = 88  # columns of a printed result
 
 
@@ -62,10 +66,7 @@ class Result:
                 Evidence(
                     kind=Kind(item["kind"]),
                     **{name: value for name, value in item.items() if name in EVIDENCE},
-                    reason=item.get("reason", ""),
                     given=tuple(item.get("given", ())),
-                    setting=item.get("setting", ""),
-                    miniature=item.get("miniature", False),
                 )
                 for item in record["evidence"]
             ),

@@ -111,7 +111,7 @@ def unless_open(evidence: Evidence) -> Evidence:
     broken = any(row["value"] is None for part in judged for row in part.get("criteria", ()))
     if evidence.kind is not Kind.EXPERIMENT or not evidence.reason or broken:
         return evidence
-    return replace(evidence, holds=None, control_differs=True)
+    return replace(evidence, holds=None, seen=None, control_differs=True)
 
 
 def _experiment(claim: Claim) -> "Experiment | None":
@@ -262,6 +262,7 @@ def _evidence(item: Evidence) -> Record:
         "given": list(item.given),
         "setting": item.setting,
         "miniature": item.miniature,
+        "seen": item.seen,
         "numbers": numbers,
         "provenance": dict(item.provenance),
         "certificate": certificate,

@@ -55,7 +55,7 @@ def test_claims_lists_every_claim(run) -> None:
     listed = json.loads(run("claims", "--json").out)
     assert {entry["id"] for entry in listed} == set(catalogue_module.catalogue())
     assert all(entry["source"] and entry["title"] for entry in listed)
-    assert all(bool(entry["sentence"]) == bool(entry["as_printed"]) for entry in listed)
+    assert all(bool(entry["reads"]) == bool(entry["quotation"]) for entry in listed)
 
 
 def test_output_that_a_full_disk_refuses_at_the_end_is_one_line(

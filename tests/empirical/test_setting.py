@@ -55,6 +55,8 @@ def test_a_reader_understands_the_setting() -> None:
     )
     older = ABOUT | {"architecture": "a net", "precision": "not recorded"}
     assert Setting().words(older, updates=0) == "a net, CPU"
+    own = ABOUT | {"architecture": "a net, float64", "precision": "float32"}
+    assert Setting().words(own, updates=0) == "a net, float64, CPU"
     assert widths(64, {Scale.QUICK: 8}, "VGG") == {Scale.QUICK: "VGG at 1/8 of the width"}
 
 

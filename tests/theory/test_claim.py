@@ -26,8 +26,8 @@ def found(kind: Kind, holds: bool | None, control_differs: bool = True) -> Evide
     return Evidence(kind, holds, control_differs, "")
 
 
-def miniature(holds: bool, control_differs: bool = True) -> Evidence:
-    return replace(found(Kind.EXPERIMENT, holds, control_differs), miniature=True)
+def miniature(seen: bool, control_differs: bool = True) -> Evidence:
+    return replace(found(Kind.EXPERIMENT, None, control_differs), miniature=True, seen=seen)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,12 @@ def miniature(holds: bool, control_differs: bool = True) -> Evidence:
 )
 def test_decide(evidence: list[Evidence], verdict: Verdict) -> None:
     assert decide(evidence) is verdict
+
+
+@pytest.mark.parametrize("wrong", [{"holds": True, "miniature": True}, {"seen": False}])
+def test_a_miniature_alone_is_seen_and_nothing_else(wrong: dict[str, bool]) -> None:
+    with pytest.raises(ValueError, match="give `seen` for a miniature"):
+        replace(found(Kind.EXPERIMENT, None), **wrong)  # type: ignore[arg-type]
 
 
 def minimal(**changes: object) -> Claim:

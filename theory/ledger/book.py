@@ -1,7 +1,7 @@
 """All sentences, read from ``documents/*.toml``, and what they say of each claim."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -141,21 +141,31 @@ def class_of(sentence: Sentence, verdicts: Mapping[str, str]) -> Class | None:
     return original(sentence).class_by(verdicts)
 
 
+def class_in_words(sentence: Sentence, verdicts: Mapping[str, str]) -> str:
+    """The class of a sentence, with the slip that is corrected or what is missing."""
+    found, own = class_of(sentence, verdicts), original(sentence)
+    if found is Class.CORRECTED:
+        return f"{found}: {own.slip}"
+    if found is Class.OPEN:
+        return f"{found}: {own.still_open(verdicts)}"
+    return str(found or DEFINITION)
+
+
 def described(sentence: Sentence, verdicts: Mapping[str, str]) -> dict[str, Any]:
-    """A sentence as JSON."""
-    own = original(sentence)
+    """A sentence as JSON; `missing` is what is missing to decide it, empty unless it is open."""
+    own, found = original(sentence), class_of(sentence, verdicts)
     return {
         "id": sentence.id,
         "document": sentence.document,
         "locator": sentence.source.locator,
         "quotation": sentence.quotation.strip(),
-        "class": str(class_of(sentence, verdicts) or DEFINITION),
+        "class": str(found or DEFINITION),
         "repeats": sentence.repeats or None,
         "as_printed": list(sentence.as_printed),
         "readings": list(sentence.readings),
         "correction": list(sentence.correction),
-        "slip": sentence.slip,
-        "missing": own.still_open(verdicts),
+        "slip": own.slip,
+        "missing": own.still_open(verdicts) if found is Class.OPEN else "",
     }
 
 
@@ -184,22 +194,15 @@ def flaws(proofs: Mapping[str, bool]) -> list[str]:
     return found
 
 
-def tally(
-    verdicts: Mapping[str, str], only: Iterable[str] | None = None
-) -> dict[str, dict[Class | None, int]]:
-    """Number of sentences of each class, by document; None counts the definitions.
-
-    Parameters
-    ----------
-    verdicts
-        Verdict of each claim.
-    only
-        Ids of the sentences to count; all by default.
-    """
-    chosen = None if only is None else set(only)
+def tally(verdicts: Mapping[str, str]) -> dict[str, dict[Class | None, int]]:
+    """Number of sentences of each class, by document; None counts the definitions."""
     table: dict[str, dict[Class | None, int]] = {}
     for sentence in sentences().values():
-        if chosen is None or sentence.id in chosen:
-            row = table.setdefault(sentence.document, dict.fromkeys((*Class, None), 0))
-            row[class_of(sentence, verdicts)] += 1
+        row = table.setdefault(sentence.document, dict.fromkeys((*Class, None), 0))
+        row[class_of(sentence, verdicts)] += 1
     return table
+
+
+def total(table: Mapping[str, Mapping[Class | None, int]]) -> dict[Class | None, int]:
+    """The sum of the rows of a tally."""
+    return {name: sum(row[name] for row in table.values()) for name in (*Class, None)}

@@ -54,18 +54,27 @@ def compare(folder: Path) -> list[str]:
     Raises
     ------
     UserError
-        If the folder or a document is missing.
+        If the folder or a document is missing, or a document is not text.
     """
     if not folder.is_dir():
-        raise UserError(f"no folder of source documents at {folder}")
+        raise UserError(f"no folder of source documents at {folder}; give that of their texts")
     found: list[str] = []
     for chapter in chapters().values():
         if chapter.text:
             path = folder / chapter.text
             if not path.is_file():
                 raise UserError(f"{path}: is missing; it is the text of {chapter.document}")
-            found += differences(chapter, path.read_text(encoding="utf-8"))
+            found += differences(chapter, _read(path))
     return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: is not UTF-8 at byte {error.start}; give the whole text of the document"
+        ) from None
 
 
 def differences(chapter: Chapter, text: str) -> list[str]:

@@ -5,11 +5,9 @@ import textwrap
 from pathlib import Path
 from typing import Final
 
-from bnproof.catalogue import entries
+from bnproof.catalogue import expected
 from bnproof.theory.ledger import book
-from bnproof.theory.ledger.sentence import Sentence
-from bnproof.theory.ledger.verdict import DEFINITION, Class, Verdict
-from bnproof.theory.listing import Entry
+from bnproof.theory.ledger.verdict import Verdict
 
 WIDTH: Final = 88  # columns of a quotation
 
@@ -23,10 +21,9 @@ def sentences(*, json: bool = False, check: Path | None = None) -> int:
         Print a JSON list instead of a table.
     check
         Folder of the source documents, as text files: compare every quotation and locator with
-        them, and every claim with the sentences; print what differs and nothing else.
+        them, and the sentences with the claims; list what differs instead of the sentences.
     """
-    listed = [entry for entry in entries().values() if isinstance(entry, Entry)]
-    verdicts = {entry.id: entry.expected for entry in listed}
+    verdicts = expected()
     if check is not None:
         return _check(check, verdicts)
     known = book.sentences().values()
@@ -35,26 +32,15 @@ def sentences(*, json: bool = False, check: Path | None = None) -> int:
         print(json_module.dumps(rows, indent=1, ensure_ascii=False))
         return 0
     for sentence in known:
-        print(f"{sentence.id}: {class_in_words(sentence, verdicts)}")
+        print(f"{sentence.id}: {book.class_in_words(sentence, verdicts)}")
         print(textwrap.indent(textwrap.fill(" ".join(sentence.quotation.split()), WIDTH), "    "))
         if sentence.repeats:
             print(f"    read as {sentence.repeats}")
         elif sentence.claims:
             print(f"    claims: {', '.join(sentence.claims)}")
-    counts = book.tally(verdicts).values()
-    total = {name: sum(row[name] for row in counts) for name in (*Class, None)}
-    print(", ".join(f"{count} {name or 'definitions'}" for name, count in total.items()))
+    counts = book.total(book.tally(verdicts))
+    print(", ".join(f"{count} {name or 'definitions'}" for name, count in counts.items()))
     return 0
-
-
-def class_in_words(sentence: Sentence, verdicts: dict[str, str]) -> str:
-    """The class of a sentence, with the slip that is corrected or what is missing."""
-    found, own = book.class_of(sentence, verdicts), book.original(sentence)
-    if found is Class.CORRECTED:
-        return f"{found}: {own.slip}"
-    if found is Class.OPEN:
-        return f"{found}: {own.still_open(verdicts)}"
-    return str(found or DEFINITION)
 
 
 def _check(folder: Path, verdicts: dict[str, str]) -> int:

@@ -72,13 +72,16 @@ def project_url() -> str:
 def listed(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The sentences that the claims of a run read or correct, each with its class.
 
-    The class is that by the verdicts of the run; a claim that it lacks is undecided.
+    The class is that by the verdicts of the run; a claim that it lacks is undecided.  A run of all
+    claims that read sentences also lists those that no claim reads yet.
     """
     verdicts = {record["id"]: record["verdict"] for record in records}
+    claims = {one: set(book.original(one).claims) for one in book.sentences().values()}
+    everything = verdicts.keys() >= set().union(*claims.values())
     return [
         book.described(sentence, verdicts)
-        for sentence in book.sentences().values()
-        if verdicts.keys() & set(book.original(sentence).claims)
+        for sentence, read in claims.items()
+        if verdicts.keys() & read or (everything and not read)
     ]
 
 

@@ -29,12 +29,12 @@ PAGE: Final = "index.html"
 SAFE: Final = " '=:/;,.()-_{}<>+!?*"  # characters that need no encoding in a quoted data URL
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
-# Outcome of a claim: heading and verdicts.
+# Outcome of a claim: what is said of one and of several, and verdicts.
 OUTCOMES: Final = {
-    "holds": ("Readings that hold", ("proved", "supported", "reproduced")),
-    "fails": ("Readings that do not hold", ("refuted", "unsupported", "not reproduced")),
+    "holds": (("holds", "hold"), ("proved", "supported", "reproduced")),
+    "fails": (("does not hold", "do not hold"), ("refuted", "unsupported", "not reproduced")),
     "open": (
-        "Readings that are open",
+        ("is open", "are open"),
         ("seen in miniature", "not seen in miniature", "undecided", "error"),
     ),
 }
@@ -220,11 +220,11 @@ def outcome(verdict: str) -> str:
     return next((key for key, (_, names) in OUTCOMES.items() if verdict in names), "open")
 
 
-def _groups(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[Any]]]:
-    """Return key, heading and claims of each outcome that occurs."""
+def _groups(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[str, str], list[Any]]]:
+    """Return key, words and claims of each outcome that occurs."""
     members = [
-        (key, heading, [claim for claim in claims if outcome(claim["verdict"]) == key])
-        for key, (heading, _) in OUTCOMES.items()
+        (key, said, [claim for claim in claims if outcome(claim["verdict"]) == key])
+        for key, (said, _) in OUTCOMES.items()
     ]
     return [group for group in members if group[2]]
 

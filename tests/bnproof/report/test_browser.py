@@ -183,12 +183,12 @@ def test_search_and_filters_show_what_fits(visit: Visit) -> None:
     form = page.get_by_role("search")
     rows, sections = page.locator(".index tbody tr:visible"), page.locator("section:visible")
     told = form.locator("output")
-    assert told.inner_text() == "3 of 3 statements"
+    assert told.inner_text() == "3 of 3 claims"
     form.get_by_label("Verdict").select_option("refuted")
     kept = [c.id for c in CLAIMS if str(c.expected) == "refuted"]
     assert 0 < len(kept) < len(CLAIMS)
     assert rows.count() == sections.count() == len(kept)
-    assert told.inner_text() == f"{len(kept)} of 3 statements"
+    assert told.inner_text() == f"{len(kept)} of 3 claims"
     assert page.get_by_role("heading", name="What holds").count() == 0
     form.get_by_label("Source").select_option("S1")
     assert sections.count() == sum(id == report_3_4.CLAIM.id for id in kept)

@@ -9,6 +9,7 @@ from bnproof.report import document
 from bnproof.theory.claim import Settings
 from bnproof.theory.common import files
 from bnproof.theory.common.errors import UserError
+from bnproof.theory.ledger import book
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -18,6 +19,14 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert document.load(path) == content
     assert content["environment"]["threads"] == 2
     assert [p.name for p in path.parent.iterdir()] == ["evidence.json"]
+
+
+def test_a_run_of_all_claims_lists_all_sentences_and_another_only_its_own() -> None:
+    known = book.sentences().values()
+    records = [{"id": one, "verdict": "proved"} for each in known for one in each.claims]
+    assert [row["id"] for row in document.listed(records)] == [one.id for one in known]
+    chosen = [row["id"] for row in document.listed([{"id": "noisy_bn", "verdict": "undecided"}])]
+    assert chosen == ["S0.noisy", "S1.noise", "S4.noise"]
 
 
 @pytest.mark.parametrize(

@@ -255,9 +255,10 @@ def test_formulas_and_tables_are_accessible(page: Page) -> None:
 def test_verdicts_are_told_in_words(page: Page) -> None:
     text = " ".join(page.text.split())
     assert (
-        "1 sentence of the sources, read by 3 claims: 1 hold , 1 do not hold , 1 are open" in text
+        "1 sentence of the sources and 3 claims, of which 1 holds , 1 does not hold , 1 is open"
+        in text
     )
-    for heading in ("Readings that hold", "Readings that do not hold", "Readings that are open"):
+    for heading in ("Claims that hold", "Claims that do not hold", "Claims that are open"):
         assert heading in page.text
     assert "not as expected" in page.text
 
@@ -318,10 +319,10 @@ def test_a_quotation_has_its_emphasis_and_formulas() -> None:
 
 def test_a_miniature_decides_nothing() -> None:
     claim = record("first", verdict="not seen in miniature")
-    claim["evidence"][0] |= {"kind": "experiment", "holds": False, "miniature": True}
+    claim["evidence"][0] |= {"kind": "experiment", "holds": None, "miniature": True, "seen": False}
     text = " ".join(Page(build(evidence(claim), None)).text.split())
     assert "decides nothing about it" in text
-    assert "1 are open" in text
+    assert "1 is open" in text
     assert "does not hold" not in text
 
 

@@ -13,7 +13,8 @@ from bnproof.theory.claim import Evidence, Kind, Scale, Settings, Verdict, decid
 from bnproof.theory.common.checksum import SEAL, with_checksum
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.loading import load_folder
-from bnproof.verification import gather, unless_open
+from bnproof.verdicts import Result
+from bnproof.verification import gather, unless_open, verify
 
 CLAIMS = {claim.id: claim for claim in load_folder(bnproof.empirical.experiments)}
 FILES = sorted(published.FOLDER.glob("*.json"))
@@ -157,6 +158,15 @@ def test_verify_judges_what_is_published_of_a_trained_experiment(record, tmp_pat
     assert isinstance(trained.checks[0], Experiment)
     (only,) = gather(trained, SMOKE)
     assert only.provenance["measured"] == record["created"][:10]
+
+
+def test_a_miniature_is_neither_true_nor_false_in_the_record_either(tmp_path):
+    record = verify(CLAIMS["noisy_bn"], SMOKE, tmp_path)
+    (item,) = record["evidence"]
+    assert (item["miniature"], item["holds"], item["seen"]) == (True, None, True)
+    (again,) = Result.from_record(record).evidence
+    assert (again.holds, again.seen) == (None, True)
+    assert str(decide([again])) == record["verdict"] == "seen in miniature"
 
 
 def test_a_small_run_that_is_open_does_not_count_against_a_large_one():

@@ -143,4 +143,16 @@ def test_the_tally_adds_up() -> None:
     table = book.tally({"slides_4_1": "proved"})
     assert sum(sum(row.values()) for row in table.values()) == len(book.sentences())
     assert table["S0"][Class.AS_PRINTED] == 1
-    assert book.tally({}, ["S0.theorem"])["S0"][Class.OPEN] == 1
+    assert sum(book.total(table).values()) == len(book.sentences())
+    assert book.class_of(book.sentences()["S0.theorem"], {}) is Class.OPEN
+
+
+def test_a_sentence_as_json_says_what_is_missing_only_where_it_is_open() -> None:
+    known = book.sentences()
+    one, again = (book.described(known[name], {}) for name in ("A18.theorem_4_4", "S0.noisy"))
+    assert one["missing"] == "santurkar_4_4: not verified"
+    assert again["missing"] == "noisy_bn: not verified"
+    holds = book.described(known["A18.theorem_4_4"], {"santurkar_4_4": "proved"})
+    assert (holds["class"], holds["missing"]) == ("holds as printed", "")
+    repeated = next(one for one in known.values() if one.repeats and book.original(one).slip)
+    assert book.described(repeated, {})["slip"] == book.original(repeated).slip

@@ -15,7 +15,7 @@
   });
 
   const showCount = shown => {
-    form.querySelector("output").textContent = `${shown} of ${entries.length} statements`;
+    form.querySelector("output").textContent = `${shown} of ${entries.length} claims`;
   };
   const filter = () => {
     const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -40,7 +40,7 @@
   form.addEventListener("input", filter);
   form.addEventListener("submit", event => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(filter));
-  // Following a link to a hidden statement resets the filter.
+  // Following a link to a hidden claim resets the filter.
   const target = () => {
     const section = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (section?.hidden) {
