@@ -45,11 +45,11 @@ class Audit:
         return sorted(self.certificate.symbols(), key=str)
 
     @cached_property
-    def signs(self) -> dict[str, sp.Symbol]:
-        """Symbols whose sign is declared, or proved on the domain, keyed by text."""
+    def signs(self) -> dict[sp.Symbol, str]:
+        """Symbols whose sign is declared, or proved on the domain: ``>`` or ``>=`` 0."""
         proved = {one.symbol for one in self.certificate.positives()}
         return {
-            f"{text(symbol)} {'>' if symbol.is_positive or symbol in proved else '>='} 0": symbol
+            symbol: ">" if symbol.is_positive or symbol in proved else ">="
             for symbol in self.symbols
             if symbol.is_nonnegative and sym.SYMBOLS[symbol].expression is None
         }
@@ -82,11 +82,12 @@ class Audit:
             found = compare(relation, measured, mask)
             self.largest[words] = max(self.largest.get(words, -1.0), found.excess.max().item())
             self._note(words, int(found.violated.sum()))
-        for words, symbol in self.signs.items():
+        for symbol, sign in self.signs.items():
             value, size = measured.value(symbol)[mask], measured.magnitude(symbol)[mask]
             below = value < -TOLERANCE[value.dtype] * size
-            below = below | (value == 0) if words.endswith(" > 0") else below
-            self._note(words, int(below.sum()))
+            if sign == ">":
+                below = below | (value == 0)
+            self._note(f"{text(symbol)} {sign} 0", int(below.sum()))
 
     def _note(self, words: str, count: int) -> None:
         if count:

@@ -250,12 +250,13 @@ def sized(claim: Claim, settings: Settings) -> RandomTest:
     possible = [size for size in sampler.possible(symbols) if size not in named]
     beyond = [size for size in possible if size > max(named, default=0)]
     more: set[int] = set()
-    source = np.random.default_rng([settings.seed, MORE[settings.scale]])
-    # One beyond those that the claim names, where there is one; all log-uniform.
-    for choice in (beyond, *[possible] * (MORE[settings.scale] - 1)):
-        weights = 1 / np.array(choice or possible, dtype=float)
-        if len(weights):
-            more.add(int(source.choice(choice or possible, p=weights / weights.sum())))
+    number = MORE[settings.scale]
+    source = np.random.default_rng([settings.seed, number])
+    # The first is larger than those that the claim names, if one is possible; all log-uniform.
+    for choice in (beyond or possible, *[possible] * (number - 1)):
+        if choice:
+            weights = 1 / np.array(choice, dtype=float)
+            more.add(int(source.choice(choice, p=weights / weights.sum())))
     return replace(spec, sizes=(*named, *sorted(more)))
 
 

@@ -50,6 +50,18 @@ def _evaluate(exprs: Sequence[sp.Basic], table: dict[sp.Symbol, Tensor]) -> list
     ]
 
 
+def _scale(
+    parts: Sequence[sp.Basic], sizes: dict[sp.Symbol, Tensor], device: torch.device
+) -> Tensor:
+    """Sum of the absolute values of terms, evaluated on the magnitudes of their symbols.
+
+    Each term is a monomial, up to fixed functions.
+    """
+    # A term without symbols is evaluated on the CPU, whatever the device of the instances.
+    absolute = (term.abs().to(device) for term in _evaluate(parts, sizes))
+    return torch.stack(torch.broadcast_tensors(*absolute)).sum(0)
+
+
 def compare(relation: sp.Basic, measured: Measurements, mask: Tensor | None = None) -> Comparison:
     """Evaluate ``lhs = rhs`` or ``lhs <= rhs`` on all instances, or on those in `mask`.
 
@@ -77,10 +89,7 @@ def compare(relation: sp.Basic, measured: Measurements, mask: Tensor | None = No
     parts = _evaluate(every, values)
     sides = [reduce(torch.add, some) for some in (parts[: len(left)], parts[len(left) :])]
     difference = sides[0] - sides[1]
-    # |term| evaluated on magnitudes: each term is a monomial, up to fixed functions.
-    # A term without symbols is evaluated on the CPU, whatever the device of the instances.
-    absolute = (term.abs().to(difference.device) for term in _evaluate(every, sizes))
-    scale = torch.stack(torch.broadcast_tensors(*absolute)).sum(0)
+    scale = _scale(every, sizes, difference.device)
     # An overflowing scale would hide any difference: make the excess NaN then.
     excess = difference / (scale + floor) + 0 * scale
     limit = TOLERANCE[excess.dtype] * scale + floor
@@ -133,7 +142,6 @@ def _satisfied(domain: sp.Basic, measured: Measurements) -> Tensor:
         return mask
     gap = _evaluate([domain.lhs - domain.rhs], table)[0].abs()
     sizes = {symbol: measured.magnitude(symbol) for symbol in domain.free_symbols}
-    each = _evaluate(terms(domain.lhs - domain.rhs), sizes)
-    scale = torch.stack(torch.broadcast_tensors(*(part.abs().to(gap) for part in each))).sum(0)
+    scale = _scale(terms(domain.lhs - domain.rhs), sizes, gap.device)
     clear = (gap > TOLERANCE[gap.dtype] * scale) | torch.isinf(gap)
     return mask & (clear | ((gap == 0) & isinstance(domain, sp.Ge | sp.Le)))

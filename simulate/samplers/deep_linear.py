@@ -13,7 +13,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.base import Measurements, chunks, normals
+from bnproof.simulate.samplers.base import Measurements, apply, chunks, dot, normals
 from bnproof.theory.claim import RandomTest
 from bnproof.theory.training import deep_linear as symbols
 
@@ -62,8 +62,7 @@ class Linear(Measurements):
         """Output less target, with the changing layer moved by `moved`, (K, width)."""
         hidden = self.start
         for number, layer in enumerate(self.layers):
-            matrix = layer + moved if number == self.number else layer
-            hidden = (matrix @ hidden[..., None])[..., 0]
+            hidden = apply(layer + moved if number == self.number else layer, hidden)
         return hidden - self.target
 
     def loss(self, moved: Tensor) -> Tensor:
@@ -89,17 +88,13 @@ class Linear(Measurements):
         """The loss of absolute values, an upper bound of all terms that cancel, (K,)."""
         hidden = self.start.abs()
         for number, layer in enumerate(self.layers):
-            matrix = layer.abs() + (self.change.abs() if number == self.number else 0)
-            hidden = (matrix @ hidden[..., None])[..., 0]
+            moved = self.change.abs() if number == self.number else 0
+            hidden = apply(layer.abs() + moved, hidden)
         return (hidden + self.target.abs()).square().sum(-1)
 
 
-def _output(q: Linear) -> Tensor:
-    return (q.listed[0] * q.x[:, None]).sum(-1)
-
-
 def _output_size(q: Linear) -> Tensor:
-    sizes = (q.listed[0] * q.x[:, None]).abs().sum(-1)
+    sizes = apply(q.listed[0].abs(), q.x.abs())
     return (q.listed[1] * sizes.square()).sum(1)
 
 
@@ -110,14 +105,14 @@ Linear.VALUES = {
     symbols.chance: lambda q: q.chance,
     symbols.spread: lambda q: q.variance(q.listed[0][..., 0]),
     symbols.squares_in: lambda q: q.x.square().sum(1),
-    symbols.spread_out: lambda q: q.variance(_output(q)),
+    symbols.spread_out: lambda q: q.variance(apply(q.listed[0], q.x)),
     symbols.loss_at: lambda q: q.loss(torch.zeros_like(q.change)),
     symbols.loss_moved: lambda q: q.loss(q.change),
     symbols.slope: lambda q: q.derivatives[0],
     symbols.bend: lambda q: q.derivatives[1],
     symbols.residual_square: lambda q: q.pair[0].square().sum(-1),
     symbols.change_square: lambda q: q.pair[1].square().sum(-1),
-    symbols.both: lambda q: (q.pair[0] * q.pair[1]).sum(-1),
+    symbols.both: lambda q: dot(*q.pair),
 }
 Linear.MAGNITUDES = {
     symbols.spread: lambda q: (q.listed[1] * q.listed[0][..., 0].square()).sum(1),

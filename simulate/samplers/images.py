@@ -12,7 +12,7 @@ from bnproof.theory.claim import RandomTest
 from bnproof.theory.symbols import m
 from bnproof.theory.training import images as symbols
 
-CHUNK: Final = 2_000
+CHUNK: Final = 250  # about 100 MB at the largest number of pixels
 
 
 class Images(Measurements):

@@ -269,7 +269,8 @@ def batches(
 ) -> Iterator[tuple[int, Weighted]]:
     """Yield (m, problems) for each loss, batch size and regime, in chunks.
 
-    There are `total` for each loss and size, in equal shares of the regimes.
+    There are `total` for each loss and size up to m = 64, in equal shares of the regimes, and fewer
+    of larger ones, so that the work for each size stays about constant.
     """
     share, allowed, number = -(-total // len(REGIMES)), epsilons(domain), 0
     for loss, m, regime in product(LOSSES, spec.sizes, REGIMES):

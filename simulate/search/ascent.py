@@ -43,6 +43,7 @@ RATE: Final = (0.3, 0.01)  # learning rate of Adam, first and last
 BLENDS: Final = (1e-3, 1.0)  # range of the weight c of the terms in the height, over restarts
 EQUAL: Final = 1e-9  # ratios that differ by less are equal up to rounding
 CHUNK: Final = 2_000  # restarts that run at once
+MOST: Final = 10_000_000  # restarts at each size, and steps
 
 
 @dataclass(frozen=True)
@@ -185,11 +186,13 @@ def attack(
     Raises
     ------
     UserError
-        If `restarts` or `steps` is below 1, or no space fits the claim (`space_of`).
+        If `restarts` or `steps` is not from 1 to `MOST`, or no space fits the claim (`space_of`).
     """
     for name, value in (("restarts", restarts), ("steps", steps)):
         if value < 1:
             raise UserError(f"{name} = {value}: give 1 or more")
+        if value > MOST:
+            raise UserError(f"{name} = {value}: give {MOST:,} or less")
     space = space_of(claim)
     results, refutation = [], None
     jobs = list(chunks(sizes or space.sizes, restarts, CHUNK, seed))

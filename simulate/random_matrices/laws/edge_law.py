@@ -19,7 +19,8 @@ from numpy.polynomial.legendre import leggauss
 from numpy.typing import ArrayLike
 
 from bnproof.simulate.random_matrices import Array
-from bnproof.simulate.random_matrices.laws.frozen import Frozen, real
+from bnproof.simulate.random_matrices.laws.arguments import real
+from bnproof.simulate.random_matrices.laws.frozen import Frozen
 
 NEWTON_STEPS: Final = 5
 GAUSS: Final = 32  # quadrature points between adjacent quantiles, for moments

@@ -1,32 +1,27 @@
 """The interface of a frozen `scipy.stats` distribution, derived from a few methods of each law.
 
 SciPy's own classes compute what is missing from the density, one point at a time and to 1e-8; the
-laws here know more.  Integrals are taken over the mass, from both ends to the middle, where the
-integrand has no singularity but at the ends and the law may have any scale, tail or atom.
+laws here know more.  Integrals are taken over the mass, from both ends to the middle: there the
+integrand is singular only at the ends, whatever the scale, the tails and the atoms of the law.
 """
 
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from numbers import Real
 from typing import Any, Final, Literal
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from scipy.integrate import IntegrationWarning, tanhsinh
-from scipy.optimize import minimize_scalar
-from scipy.special import expit
 
-Generator = np.random.Generator | np.random.RandomState | torch.Generator | int | None
-Shape = int | tuple[int, ...] | None
+from bnproof.simulate.random_matrices.laws.arguments import Generator, Shape, numpy_source, real
+from bnproof.simulate.random_matrices.laws.scale_fit import most_likely_scale
+
 Values = Any  # a number, an array or, for some laws, a tensor
 
 TOLERANCE: Final = 1e-10  # relative, of integrals
 FINE: Final = 1e-8  # relative error of both halves of an integral that gives a warning
-PLACES: Final = np.linspace(-25.0, 4.0, 300)  # grid of the search for a scale
-IMPOSSIBLE: Final = 1e300  # minus log likelihood
 MOMENTS: Final = "mvsk"
 
 
@@ -142,8 +137,13 @@ class Frozen(ABC):
         """
         if not moments or set(moments) - set(MOMENTS):
             raise ValueError(f"moments must be letters of {MOMENTS!r}, not {moments!r}")
-        of = {"m": self.mean, "v": self.var, "s": self.skewness, "k": self.kurtosis}
-        found = tuple(of[letter]() for letter in MOMENTS if letter in moments)
+        central = self._central() if set(moments) & set("vsk") else ()
+        known = dict(zip("vsk", central, strict=False))
+        found = tuple(
+            known[letter] if letter in known else self.mean()
+            for letter in MOMENTS
+            if letter in moments
+        )
         return found if len(found) > 1 else found[0]
 
     def entropy(self) -> float:
@@ -217,51 +217,27 @@ class Frozen(ABC):
         Raises
         ------
         ValueError
-            If there are no data, one is not finite, no scale makes them possible, or `method` is
-            unknown.
+            If there are no data, one is not finite, no scale makes them possible (for "MM": gives
+            their mean), all are 0 and the law has an atom there, or `method` is unknown.
         """
         points = np.asarray(data, dtype=float).ravel()
         if not len(points) or not np.isfinite(points).all():
             raise ValueError("data must be one or more finite numbers")
         if method == "MM":
-            return float(points.mean() / self.mean())
+            scale = float(points.mean() / self.mean())
+            if not scale > 0:
+                raise ValueError(
+                    f"no scale > 0 gives the law the mean of the data, {points.mean():g}: "
+                    f"its own is {self.mean():g}"
+                )
+            return scale
         if method != "MLE":
             raise ValueError(f"method must be 'MLE' or 'MM', not {method!r}")
         if self.cdf(0.0) > self.cdf(np.nextafter(0.0, -1.0)):
-            points = points[points != 0]  # an atom at 0 says nothing of the scale
-        scale_of = self._scales(points)
-
-        def cost(place: float) -> float:
-            scale = scale_of(place)
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                value = np.log(scale) * len(points) - np.sum(self.logpdf(points / scale))
-            return float(value) if np.isfinite(value) else IMPOSSIBLE
-
-        costs = [cost(place) for place in PLACES]
-        best = int(np.argmin(costs))
-        if costs[best] == IMPOSSIBLE:
-            low, high = self.support()
-            raise ValueError(
-                f"no scale makes the data possible: the law lies on {low:g} to {high:g}"
-            )
-        around = PLACES[max(best - 1, 0)], PLACES[min(best + 1, len(PLACES) - 1)]
-        place = minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-12}).x
-        return float(scale_of(place))
-
-    def _scales(self, points: Any) -> Callable[[float], float]:
-        """Map from `PLACES` to the scales at which all points lie inside the support."""
-        low, high = self.support()
-        largest, smallest = points.max(initial=0.0), points.min(initial=0.0)
-        least = largest / high if 0 < high < np.inf else 0.0
-        if -np.inf < low < 0:
-            least = max(least, smallest / low)
-        most = points.min() / low if low > 0 else np.inf
-        if most < np.inf:
-            return lambda place: least + (most - least) * float(expit(place))
-        if least > 0:
-            return lambda place: least * float(np.exp(np.exp(place)))
-        typical = float(np.abs(points).mean()) or 1.0
-        return lambda place: typical * float(np.exp(place))
+            points = points[points != 0]  # an atom at 0 says nothing about the scale
+        if not len(points):
+            raise ValueError("all data are 0, an atom of the law, which has no scale")
+        return most_likely_scale(self.logpdf, self.support(), points)
 
     def _jumps(self) -> Sequence[float]:
         """Masses at which `ppf` is not smooth."""
@@ -278,51 +254,13 @@ class Frozen(ABC):
         return second, third / second**1.5, fourth / second**2 - 3
 
 
-def real(name: str, value: Any) -> float:
-    """A finite number as a float.
-
-    Raises
-    ------
-    TypeError
-        If it is not a real number.
-    ValueError
-        If it is not finite.
-    """
-    if isinstance(value, bool) or not isinstance(value, Real | np.number):
-        raise TypeError(f"{name} must be a real number, not {value!r}")
-    if not np.isfinite(float(value)):
-        raise ValueError(f"{name} must be finite, not {value!r}")
-    return float(value)
-
-
-def one_source(rng: Generator, random_state: Generator) -> Generator:
-    """The source of random numbers under either name.
-
-    Raises
-    ------
-    TypeError
-        If both are given.
-    """
-    if rng is not None and random_state is not None:
-        raise TypeError("give rng or random_state, not both")
-    return rng if random_state is None else random_state
-
-
-def numpy_source(
-    rng: Generator, random_state: Generator = None
-) -> np.random.Generator | np.random.RandomState:
-    """A NumPy generator from either name.
-
-    Raises
-    ------
-    TypeError
-        If both are given, or a torch generator.
-    """
-    source = one_source(rng, random_state)
-    if isinstance(source, torch.Generator):
-        raise TypeError("a torch.Generator draws only from FussCatalan; give a NumPy one or a seed")
-    # `default_rng` returns a generator as it is; not every version takes a RandomState.
-    return source if isinstance(source, np.random.RandomState) else np.random.default_rng(source)
+def central_moments(first: Any, second: Any, third: Any, fourth: Any) -> tuple[Any, Any, Any]:
+    """Central moments 2, 3 and 4 from the moments about 0, in the arithmetic of these."""
+    return (
+        second - first**2,
+        third - 3 * first * second + 2 * first**3,
+        fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4,
+    )
 
 
 def _integral(

@@ -19,13 +19,13 @@ from mpmath import mp
 
 from bnproof.simulate.random_matrices.laws import fuss_catalan_kernel as kernel
 from bnproof.simulate.random_matrices.laws import fuss_catalan_points as points
-from bnproof.simulate.random_matrices.laws.frozen import (
-    Frozen,
+from bnproof.simulate.random_matrices.laws.arguments import (
     Generator,
     Shape,
     numpy_source,
     one_source,
 )
+from bnproof.simulate.random_matrices.laws.frozen import Frozen, central_moments
 from bnproof.simulate.random_matrices.laws.fuss_catalan_points import Points
 from bnproof.simulate.random_matrices.laws.fuss_catalan_stieltjes import stieltjes
 from bnproof.theory.random_matrices import fuss_catalan as reference
@@ -182,11 +182,10 @@ class _Law(Frozen):
     def _central(self) -> tuple[float, float, float]:
         digits = 60 + 4 * int(abs(log10(self.factors)))  # differences cancel for M near 0
         with mp.workdps(digits):
-            first, second, third, fourth = (self._moment(order, digits) for order in (1, 2, 3, 4))
-            var = second - first**2
-            skew = (third - 3 * first * second + 2 * first**3) / mp.sqrt(var) ** 3
-            kurtosis = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
-            return float(var), float(skew), float(kurtosis / var**2 - 3)
+            raw = (self._moment(order, digits) for order in (1, 2, 3, 4))
+            second, third, fourth = central_moments(*raw)
+            skewness = third / mp.sqrt(second) ** 3
+            return float(second), float(skewness), float(fourth / second**2 - 3)
 
     def log_moments(self) -> tuple[float, float]:
         """Mean and variance of the logarithm."""

@@ -30,7 +30,7 @@ from bnproof.simulate.random_matrices.laws.factor_kinds import (
     Truncated,
     exact,
 )
-from bnproof.simulate.random_matrices.laws.frozen import Frozen
+from bnproof.simulate.random_matrices.laws.frozen import Frozen, central_moments
 from bnproof.simulate.random_matrices.laws.product_branch import Branch
 from bnproof.simulate.random_matrices.laws.product_curve import Curve
 from bnproof.simulate.random_matrices.laws.product_equation import Equation, curve, equation, moment
@@ -221,13 +221,12 @@ class ProductLaw(Frozen):
         return super().fit(data, method=method)
 
     def _central(self) -> tuple[float, float, float]:
-        first, second, third, fourth = (moment(self._equation, order) for order in (1, 2, 3, 4))
-        var = second - first**2
-        if var == 0:
+        raw = (moment(self._equation, order) for order in (1, 2, 3, 4))
+        second, third, fourth = central_moments(*raw)
+        if second == 0:
             return 0.0, np.nan, np.nan
-        skew = third - 3 * first * second + 2 * first**3
-        kurtosis = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
-        return float(var), float(skew) / float(var) ** 1.5, float(kurtosis / var**2) - 3
+        skewness = float(third) / float(second) ** 1.5
+        return float(second), skewness, float(fourth / second**2) - 3
 
     def _jumps(self) -> Sequence[float]:
         ends = [self.cdf(place) for place in self.atoms]

@@ -32,8 +32,8 @@ from numpy.polynomial.polynomial import polyder, polyval
 from scipy.special import airy, airye, expit
 
 from bnproof.simulate.random_matrices import Array
+from bnproof.simulate.random_matrices.laws.arguments import real
 from bnproof.simulate.random_matrices.laws.edge_law import EdgeLaw, Piecewise
-from bnproof.simulate.random_matrices.laws.frozen import real
 
 NODES: Final = 56  # quadrature nodes; 48 give the same distribution functions to 1e-15
 DECAY: Final = 42.0  # the kernel is truncated where it has decayed by exp(-42)

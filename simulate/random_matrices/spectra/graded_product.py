@@ -21,8 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bnproof.simulate.random_matrices import Array
+from bnproof.simulate.random_matrices.spectra.powers_of_two import (
+    NOTHING,
+    bits_of,
+    exponents_of,
+    norms_of,
+    scaled,
+)
 
-NOTHING: Final = -(2**40)  # exponent of 0
 SPREAD: Final = 8  # columns of a factor that differ by more bits are scaled first
 LEAF: Final = 300  # rows of a triangle up to which it is multiplied as a full matrix
 PIVOTS: Final = 8.0  # bits by which a pivot may be larger than one before it
@@ -30,7 +36,6 @@ ATTEMPTS: Final = 8  # decompositions until the pivots are in order; one is the 
 RANK: Final = 8.0  # times epsilon and the root of the width: smaller remainders are rounding
 PLAIN: Final = {53: 100, 24: 20}  # by bits of the type: exponents of a factor that need no scaling
 SEPARABLE: Final = {53: 500, 24: 50}  # range of exponents up to which one row and column serve
-SAFE: Final = 2.0**-450  # norms from here to its inverse need no care
 # Bits spanned by the singular values computed at once, and by the neighbours that take part.  The
 # rest changes them by 2**-MARGIN times the condition number of T; everything that takes part must
 # lie within the range of the type, or for float64 within its square root.
@@ -101,15 +106,11 @@ def solve(factors: Sequence[Tensor], count: int) -> Values:
     return _decompose(product, count)
 
 
-def _bits(x: Tensor) -> int:
-    return 53 if x.dtype in (torch.float64, torch.complex128) else 24
-
-
 def _absorb(factor: Tensor, product: _Product | None) -> _Product:
     """Multiply the product by `factor` from the left."""
-    scale = _exponent(factor.abs().amax(-2))
+    scale = exponents_of(factor.abs().amax(-2))
     shift = scale.amax(-1).clamp(min=-2000)
-    if int(shift.abs().max()) > PLAIN[_bits(factor)]:
+    if int(shift.abs().max()) > PLAIN[bits_of(factor)]:
         factor = scaled(factor, -shift[:, None, None])
         scale = scale - shift[:, None]
     else:
@@ -128,9 +129,9 @@ def _split(factor: Tensor, scale: Tensor, product: _Product) -> tuple[Tensor, _P
     if not bool((_spread_of(scale) > SPREAD).any()):
         return factor, product
     # Only what remains when rows are scaled first: rows of different size cost no digits.
-    row = _exponent(factor.abs().amax(-1))
+    row = exponents_of(factor.abs().amax(-1))
     even = scaled(factor, -row.clamp(min=-2000)[:, :, None])
-    scale = _exponent(even.abs().amax(-2))
+    scale = exponents_of(even.abs().amax(-2))
     wide = _spread_of(scale) > SPREAD
     if not bool(wide.any()):
         return factor, product
@@ -169,7 +170,7 @@ def _push(factor: Tensor, product: _Product | None) -> _Product:
         T = _triangle_times(R, T)
         product = product._replace(U=triangle.U, e=top)
     # The size of each row of T goes into its exponent.
-    grown = _exponent(_norm(T, -1))
+    grown = exponents_of(norms_of(T, -1))
     return product._replace(
         e=(product.e + grown).clamp(min=NOTHING),
         T=scaled(T, -grown[:, :, None]),
@@ -194,9 +195,9 @@ def _graded_qr(matrix: Tensor, e: Tensor) -> _Triangle:
     zeros in R below the rank.  Rows are sorted before the decomposition if they differ much, which
     keeps the relative errors of small rows small.
     """
-    columns = _norm(matrix, -2)
+    columns = norms_of(matrix, -2)
     size = e + torch.where(columns > 0, columns.log2(), NOTHING)
-    norms = _norm(matrix, -1)
+    norms = norms_of(matrix, -1)
     rows = None
     if bool((norms.amin(-1) * 2.0**SPREAD < norms.amax(-1)).any()):
         rows = norms.argsort(dim=-1, descending=True, stable=True)
@@ -249,8 +250,8 @@ def _decompose(product: _Product, count: int) -> Values:
 
 
 def _decompose_one(T: Tensor, e: Tensor, mantissas: Array, exponents: NDArray[np.int64]) -> None:
-    bits, columns = _bits(T), T.mH
-    size = e + _norm(columns, -2).log2()
+    bits, columns = bits_of(T), T.mH
+    size = e + norms_of(columns, -2).log2()
     order = size.argsort(dim=-1, descending=True, stable=True)
     order = order[: int((e > NOTHING // 2).sum())]
     if not len(order):
@@ -269,46 +270,12 @@ def _decompose_one(T: Tensor, e: Tensor, mantissas: Array, exponents: NDArray[np
         start = stop
 
 
-def _norm(x: Tensor, dim: int) -> Tensor:
-    """Euclidean norms in float64, without overflow or underflow."""
-    norm = torch.linalg.vector_norm(x, dim=dim, dtype=None if _bits(x) == 53 else _wide(x))
-    if bool(((norm > SAFE) & (norm < 1 / SAFE)).all()):
-        return norm
-    largest = x.abs().amax(dim).double()
-    ratio = x / torch.where(largest > 0, largest, 1.0).unsqueeze(dim)
-    return largest * torch.linalg.vector_norm(ratio, dim=dim)
-
-
-def _wide(x: Tensor) -> torch.dtype:
-    return torch.complex128 if x.is_complex() else torch.float64
-
-
-def _exponent(x: Tensor) -> Tensor:
-    """The integer k with 2**(k-1) <= x < 2**k, `NOTHING` for 0."""
-    return torch.where(x > 0, torch.frexp(x).exponent.long(), NOTHING)
-
-
 def _ratios(R: Tensor, e: Tensor, top: Tensor) -> Tensor:
     """``R[i, j] 2**(e[j] - top[i])`` for triangular R and top[i] >= e[j], j >= i."""
     middle = e.amax(-1, keepdim=True)
-    if int((middle - e.amin(-1, keepdim=True)).max()) > SEPARABLE[_bits(R)]:
+    if int((middle - e.amin(-1, keepdim=True)).max()) > SEPARABLE[bits_of(R)]:
         return scaled(R, e[:, None, :] - top[:, :, None])
     return scaled(scaled(R, (e - middle)[:, None, :]), (middle - top)[:, :, None])
-
-
-def scaled(x: Tensor, shift: Tensor) -> Tensor:
-    """X times 2**shift, exact within the range of the type."""
-    limit, real = (1000, torch.float64) if _bits(x) == 53 else (120, torch.float32)
-    if not bool((shift.abs() > limit).any()):
-        return x * _power(shift).to(real)
-    shift = shift.clamp(-2 * limit, 2 * limit)
-    half = shift // 2
-    return x * _power(half).to(real) * _power(shift - half).to(real)
-
-
-def _power(e: Tensor) -> Tensor:
-    """2**e for integers from -1022 to 1023, from the bits of a float64."""
-    return ((e + 1023) << 52).view(torch.float64)
 
 
 def _taken(x: Tensor, index: Tensor, dim: int) -> Tensor:

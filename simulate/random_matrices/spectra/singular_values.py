@@ -40,6 +40,7 @@ from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.spectra import graded_product
 from bnproof.simulate.random_matrices.spectra.factors import Factors
 from bnproof.simulate.random_matrices.spectra.graded_product import Values
+from bnproof.simulate.random_matrices.spectra.powers_of_two import scaled
 
 EPS: Final = float(np.finfo(float).eps)
 COARSER: Final = float(np.finfo(np.float32).eps) / EPS
@@ -231,7 +232,7 @@ def _logs_in_float32(factors: Sequence[Tensor], scales: Array, count: int) -> Ar
         largest = factor.abs().amax((-2, -1))
         shift = torch.frexp(largest).exponent.long()
         if int(shift.abs().max()) > graded_product.PLAIN[24]:
-            factor = graded_product.scaled(factor, -shift[:, None, None])
+            factor = scaled(factor, -shift[:, None, None])
             total = total + shift.cpu()
         factor = factor.to(torch.complex64 if factor.is_complex() else torch.float32)
         narrow.append(factor * float(scale))

@@ -5,6 +5,7 @@ no other code.
 """
 
 import json
+import pickle
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,6 +70,8 @@ def stored(path: Path) -> list[Stored]:
     UserError
         If it cannot be read or is of another type.
     """
+    if not path.exists():
+        raise UserError(f"{path}: cannot be read (no such file or folder); check the path")
     folder = path.is_dir()
     if not folder and path.suffix not in KINDS and not path.name.endswith(INDEX):
         raise UserError(
@@ -89,7 +92,8 @@ def stored(path: Path) -> list[Stored]:
     except UserError:
         raise
     except Exception as error:  # each reader has its own exceptions
-        raise UserError(f"{path}: cannot be read ({reason(error)})") from None
+        hint = "" if isinstance(error, OSError) else "; it may be cut off or of another type"
+        raise UserError(f"{path}: cannot be read ({reason(error)}){hint}") from None
     return sorted(found, key=lambda item: natural(item.name))
 
 
@@ -267,9 +271,12 @@ def _sharded(path: Path) -> list[Stored]:
 def _torch(path: Path) -> list[Stored]:
     options: dict[str, Any] = {"map_location": "cpu", "weights_only": True}
     try:
-        data = torch.load(path, mmap=True, **options)
-    except (RuntimeError, ValueError):  # written in the format before PyTorch 1.6
-        data = torch.load(path, **options)
+        try:
+            data = torch.load(path, mmap=True, **options)
+        except (RuntimeError, ValueError):  # written in the format before PyTorch 1.6
+            data = torch.load(path, **options)
+    except pickle.UnpicklingError:  # whose message advises to load the file without this protection
+        raise ValueError("holds more than tensors and containers") from None
     for key in NESTED:
         if isinstance(data, Mapping) and isinstance(data.get(key), Mapping):
             data = data[key]

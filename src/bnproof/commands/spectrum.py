@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -29,7 +30,6 @@ HEAD: Final = (
     f"{'matrix':24} {'shape':>11} {'norm':>9} {'stable':>8} {'condition':>9} {'sigma':>9} "
     f"{'outliers':>8} {'distance':>8} {'p':>7} {'exponent':>8}"
 )
-LOG_TEN: Final = 2.302585092994046
 MAX_FACTORS: Final = 1_000  # the law is tested up to this number
 Field = Literal["real", "complex"]
 
@@ -126,6 +126,7 @@ def _own(source: Path, layers: str | None, out: tuple[Path, ...], log: bool) -> 
     from tqdm import tqdm
 
     from bnproof.simulate.random_matrices.spectra.own_weights import Row, product, rows
+    from bnproof.simulate.random_matrices.spectra.spectrum import shown
     from bnproof.simulate.random_matrices.spectra.weights import chosen, stored
 
     items, flaws = chosen(stored(source), layers, source)
@@ -139,11 +140,11 @@ def _own(source: Path, layers: str | None, out: tuple[Path, ...], log: bool) -> 
         else:
             flaws[item.name] = row
     for name, why in flaws.items():
-        print(f"left out: {_printable(name)}: {why}")
+        print(f"left out: {shown(name)}: {why}")
     if not found:
         first = items[0].name
         raise UserError(
-            f"{source}: every matrix is left out, {_printable(first)} because it {flaws[first]}"
+            f"{source}: every matrix is left out, {shown(first)} because it {flaws[first]}"
         )
     spectra = [row.spectrum for row in found]
     numbers = [row.numbers() for row in found]
@@ -156,7 +157,7 @@ def _own(source: Path, layers: str | None, out: tuple[Path, ...], log: bool) -> 
         spectra.append(whole)
         numbers.append(whole.numbers())
     left: list[dict[str, object]] = [
-        {"name": _printable(name), "left out": why} for name, why in flaws.items()
+        {"name": shown(name), "left out": why} for name, why in flaws.items()
     ]
     for path in out:
         _write(path, spectra, [*numbers, *left], None, log)
@@ -164,17 +165,11 @@ def _own(source: Path, layers: str | None, out: tuple[Path, ...], log: bool) -> 
     return 0
 
 
-def _printable(name: str) -> str:
-    from bnproof.simulate.random_matrices.spectra.spectrum import shown
-
-    return shown(name)
-
-
 def _own_line(row: "Row") -> str:
     """One line of the table on the terminal, under `HEAD`."""
     numbers, fit, law = row.numbers(), row.bulk, row.tail
     digits = numbers["log10 of the condition number"]
-    power = float(row.logs[0]) / LOG_TEN
+    power = float(row.logs[0]) / math.log(10)
     bulk = ["-"] * 4
     if fit:
         distance, p_value = fit.fit.distance, fit.fit.value

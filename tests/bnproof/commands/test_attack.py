@@ -101,6 +101,7 @@ def test_the_result_is_written_as_numbers_or_figure(tmp_path: Path, capsys) -> N
         ("liu_origin", {}, "no search space has the symbols"),
         ("slides_4_1", {"seed": -1}, "--seed -1: must be an integer, 0 to"),
         ("slides_4_1", {"restarts": 0}, "restarts = 0: give 1 or more"),
+        ("slides_4_1", {"steps": 10**14}, "steps = 100000000000000: give 10,000,000 or less"),
         ("slides_4_1", {"out": Path("result.txt")}, "must end in .json"),
     ],
 )

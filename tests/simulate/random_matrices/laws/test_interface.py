@@ -223,6 +223,10 @@ def test_scales_that_no_data_have_are_refused() -> None:
         LAWS["Marchenko-Pastur 0.3"].fit([1.0, 1000.0])
     with pytest.raises(ValueError, match="no scale makes the data possible"):
         LAWS["Fuss-Catalan 1"].fit([-1.0, 1.0])
+    with pytest.raises(ValueError, match="all data are 0, an atom of the law"):
+        LAWS["Marchenko-Pastur 3"].fit([0.0, 0.0])
+    with pytest.raises(ValueError, match="no scale > 0 gives the law the mean of the data, 1"):
+        LAWS["Tracy-Widom 1"].fit([1.0], method="MM")
 
 
 @each

@@ -126,7 +126,8 @@ def exact_logs(factors: list[Matrix], count: int, digits: int = 500) -> Matrix:
         product = mp.matrix(factors[0].tolist())
         for factor in factors[1:]:
             product = product * mp.matrix(factor.tolist())
-        values = mp.svd_c(product, compute_uv=False)
+        svd = mp.svd_c if any(map(np.iscomplexobj, factors)) else mp.svd_r
+        values = svd(product, compute_uv=False)
         logs = sorted(float(mp.log(abs(value))) if value else -np.inf for value in values)
         return np.array(logs[::-1][:count])
 
