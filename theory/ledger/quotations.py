@@ -54,17 +54,27 @@ def compare(folder: Path) -> list[str]:
     Raises
     ------
     UserError
-        If the folder or a document is missing.
+        If the folder or a document is missing, or a document is not text.
     """
     if not folder.is_dir():
-        raise UserError(f"no folder of source documents at {folder}")
+        raise UserError(
+            f"no folder of source documents at {folder}; name the folder of their texts"
+        )
     found: list[str] = []
     for chapter in chapters().values():
         if chapter.text:
             path = folder / chapter.text
             if not path.is_file():
-                raise UserError(f"{path}: is missing; it is the text of {chapter.document}")
-            found += differences(chapter, path.read_text(encoding="utf-8"))
+                raise UserError(
+                    f"{path}: is missing; it is the text of {chapter.document}, put it there"
+                )
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise UserError(
+                    f"{path}: is not readable text in UTF-8 ({error}); put the text there again"
+                ) from None
+            found += differences(chapter, text)
     return found
 
 
