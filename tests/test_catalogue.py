@@ -226,6 +226,7 @@ def test_a_broken_file_does_not_hide_the_others(
         "empty.py": GOOD.format(id="empty", change="domain=sp.And(gg > 1, gg < 0, sp.false)"),
         "control.py": GOOD.format(id="control", change="control=None"),
         "python.py": GOOD.format(id="python", change="relation=gg == vv"),
+        "hypothesis.py": GOOD.format(id="hypothesis", change="domain=True"),
         "comma.py": GOOD.format(id="comma", change="sources=(bn_jacobian.CLAIM.sources[0])"),
         "untitled.py": GOOD.format(id="untitled", change="title=None"),
         "leaves.py": "raise SystemExit('bye')\n",
@@ -242,6 +243,7 @@ def test_a_broken_file_does_not_hide_the_others(
     assert broken["empty"] == "empty.py: domain: is false in every case"
     assert "control: control: these checks need both" in broken["control"]
     assert broken["python"].endswith("False is not a SymPy relation; write sp.Eq(a, b) for a == b")
+    assert broken["hypothesis"].startswith("hypothesis.py: domain: True is not a SymPy relation")
     assert "SystemExit: bye" in broken["leaves"]
     assert broken["comma"] == "comma.py: sources: must be a tuple; one entry needs a comma after it"
     assert broken["untitled"] == "untitled.py: title: must be a string"

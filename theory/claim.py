@@ -1,11 +1,11 @@
 """Claims: a reading of a sentence, the checks that test it, and how evidence becomes a verdict.
 
-This module defines the vocabulary of the project.  A `Claim` is data.  The sentences that claims
-read are in `bnproof.theory.ledger`.  Its `checks` say how it is
+This module defines the vocabulary of the project.  A `Claim` is data.  Its `checks` say how it is
 tested; each kind of check is run by one module (`bnproof.theory.prove`,
 `bnproof.theory.exact.evaluate`, `bnproof.simulate.check`,
 `bnproof.simulate.random_matrices.studies.table`, `bnproof.empirical.runner`) and yields one
-`Evidence`.  Only `decide` turns evidence into a `Verdict`.
+`Evidence`.  Only `decide` turns evidence into a `Verdict`.  The sentences that claims read are in
+`bnproof.theory.ledger`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,6 @@ class Kind(StrEnum):
 
     PROOF = "proof"
     DISPROOF = "disproof"
-    ARGUMENT = "argument"
     COUNTEREXAMPLE = "counterexample"
     INSTANCES = "random instances"
     SPECTRA = "random matrices"
@@ -229,19 +228,6 @@ class Disproof:
 
 
 @dataclass(frozen=True)
-class Argument:
-    """Check: a derivation of which an essential step is only stated, run by `theory.prove`.
-
-    Its steps are shown, and those that can be checked are; it decides nothing.  `missing` says
-    what is not checked; `attained` is as for `Proof`.
-    """
-
-    prove: Callable[[], "DerivationResult"]
-    missing: str
-    attained: "Counterexample | ExactCase | None" = None
-
-
-@dataclass(frozen=True)
 class Counterexample:
     """Check: exact rational data that violate the relation, evaluated by `evaluate.check`.
 
@@ -291,10 +277,11 @@ class RandomTest:
     sampler: str = "networks"
 
     def __post_init__(self) -> None:
-        whole = all(type(size) is int and size > 0 for size in self.sizes)
-        if not self.sizes or not whole:
+        several = isinstance(self.sizes, Sequence) and self.sizes
+        if not several or not all(type(size) is int and size > 0 for size in self.sizes):
             raise ValueError(
-                f"checks: RandomTest: sizes = {self.sizes!r}: give whole numbers, 1 or larger"
+                f"checks: RandomTest: sizes = {self.sizes!r}: "
+                "give whole numbers, 1 or larger, as a tuple"
             )
 
 
@@ -377,15 +364,14 @@ class Claim:
         )
         if needs_control and (self.relation is None or self.control is None):
             raise ValueError(f"{self.id}: control: these checks need both a relation and a control")
-        indexed = sorted(map(str, filter(lambda one: axes_of([one]), self._known_in_domain())))
+        # What is no SymPy object is reported with the other fields, by `loading.flaw_of`.
+        used = self.domain.free_symbols if isinstance(self.domain, sp.Basic) else set()
+        indexed = sorted(str(part) for part in used & SYMBOLS.keys() if axes_of([part]))
         if indexed:
             raise ValueError(
                 f"{self.id}: domain: {', '.join(indexed)} has an index; a domain is about numbers"
             )
         self._validate_checks()
-
-    def _known_in_domain(self) -> set[sp.Symbol]:
-        return {part for part in self.domain.free_symbols if part in SYMBOLS}
 
     def _validate_checks(self) -> None:
         """Reject combinations of checks that could not decide anything."""

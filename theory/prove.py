@@ -1,9 +1,9 @@
-"""Run the checks `Proof`, `Disproof` and `Argument`: derive, or load from cache, and certify."""
+"""Run the checks `Proof` and `Disproof`: derive, or load from cache, and certify."""
 
 import sympy as sp
 
 from bnproof.theory import symbols as sym
-from bnproof.theory.claim import Argument, Claim, Disproof, Evidence, Kind, Proof, Settings
+from bnproof.theory.claim import Claim, Disproof, Evidence, Kind, Proof, Settings
 from bnproof.theory.exact import audit
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.proving import cache, signs
@@ -22,19 +22,13 @@ def check(claim: Claim, settings: Settings) -> Evidence:
     del settings
     spec = claim.check_of(Proof)
     target, other = _sides(claim)
-    proof, certificate, flaw = _proved(spec, target, claim.domain)
-    # Check the serialised form, which is what others will read.
-    try:
-        read = Certificate.from_json(certificate.to_json())
-        flaw = (flaw if read == certificate else read.flaw()) or proof.gap()
-        flaw = flaw or _empty(target, claim.domain) or _uncited(proof) or audit.reason(read)
-    except ValueError as error:
-        flaw = str(error)
+    proof, certificate, checked = _proved(spec, target, claim.domain)
+    why_not = flaw(proof, certificate, checked)
     rejected = not proves(proof, other, claim.domain)
     what = "the corrected form" if spec.of_control else "the statement"
-    outcome = f"does not confirm {what}: {flaw}" if flaw else f"confirms {what}"
+    outcome = f"does not confirm {what}: {why_not}" if why_not else f"confirms {what}"
     summary = f"SymPy {outcome}. {_counted(proof)}."
-    if proof.slack and not flaw:
+    if proof.slack and not why_not:
         summary += f" Slack: {' + '.join(text(term.value) for term in proof.slack)}."
     numbers = {
         "steps": len(proof.steps),
@@ -46,26 +40,41 @@ def check(claim: Claim, settings: Settings) -> Evidence:
                 "because": ": ".join(filter(None, (term.lemma, term.reason))),
             }
             for term in proof.slack
-            if not term.lemma or not flaw
+            if not term.lemma or not why_not
         ],
     }
     if spec.attained is not None:
         numbers["attained"] = exact.attained(target, claim.domain, spec.attained)
         summary += f" Tight: {numbers['attained']}."
     # A proof of the correction does not refute the printed statement; the counterexample does.
-    answer = None if spec.of_control or flaw else True
+    answer = None if spec.of_control or why_not else True
     control = "" if rejected else "the derivation proves the control as well"
     return Evidence(
         Kind.PROOF,
         answer,
-        not flaw and rejected,
+        not why_not and rejected,
         summary,
         numbers,
         {"sympy": sp.__version__},
         {"steps": proof.steps},
-        reason=flaw or control,
+        reason=why_not or control,
         given=_given(proof, certificate),
     )
+
+
+def flaw(proof: DerivationResult, certificate: Certificate, checked: str | None = None) -> str:
+    """Why a derivation does not prove the relation of its certificate; empty if it does.
+
+    `checked` is the flaw of the certificate alone, where that is known already.
+    """
+    try:
+        # The serialised form is checked, which is what others will read.
+        read = Certificate.from_json(certificate.to_json())
+        own = checked if checked is not None and read == certificate else read.flaw()
+        empty = own or proof.gap() or _empty(certificate.relation, certificate.domain)
+        return empty or _uncited(proof) or audit.reason(read)
+    except ValueError as error:
+        return str(error)
 
 
 def _given(proof: DerivationResult, certificate: Certificate) -> tuple[str, ...]:
@@ -126,28 +135,6 @@ def _numbers(proof: DerivationResult) -> dict[str, object]:
     }
 
 
-def check_argument(claim: Claim, settings: Settings) -> Evidence:
-    """Run the claim's `Argument`, whose steps are shown and decide nothing."""
-    del settings
-    spec = claim.check_of(Argument)
-    proof = spec.prove()
-    summary = f"An argument, not a proof: {spec.missing}. {_counted(proof)}."
-    numbers = {"steps": len(proof.steps), **_numbers(proof)}
-    if spec.attained is not None:
-        numbers["attained"] = exact.attained(claim.relation, claim.domain, spec.attained)
-        summary += f" Tight: {numbers['attained']}."
-    return Evidence(
-        Kind.ARGUMENT,
-        None,
-        True,
-        summary,
-        numbers,
-        {"sympy": sp.__version__},
-        {"steps": proof.steps},
-        given=proof.rests_on,
-    )
-
-
 def check_disproof(claim: Claim, settings: Settings) -> Evidence:
     """Run the claim's `Disproof`: derive both sides and the sign of their difference.
 
@@ -156,16 +143,11 @@ def check_disproof(claim: Claim, settings: Settings) -> Evidence:
     """
     del settings
     proof = claim.check_of(Disproof).prove()
-    gap = residual(claim.relation, proof, claim.domain)
-    fails = signs.positive(gap, claim.domain) or signs.positive(-gap, claim.domain)
     certificate = certify(proof, claim.relation, claim.domain)
-    strange = sorted(str(part) for part in certificate.symbols() - sym.SYMBOLS.keys())
+    gap = residual(certificate)
+    reason = flaw_of_disproof(proof, certificate, gap)
     control_holds = proves(proof, claim.control, claim.domain)
     summary = f"The two sides differ by {text(gap)} in every case: the statement is false."
-    unclear = f"the difference {text(gap)} has no definite sign"
-    reason = f"{', '.join(strange)}: not measured" if strange else "" if fails else unclear
-    reason = reason or next(certificate.unfounded(), "") or proof.gap() or _uncited(proof)
-    reason = reason or audit.reason(certificate)
     return Evidence(
         Kind.DISPROOF,
         None if reason else False,
@@ -177,6 +159,17 @@ def check_disproof(claim: Claim, settings: Settings) -> Evidence:
         reason=reason,
         given=_given(proof, certificate),
     )
+
+
+def flaw_of_disproof(proof: DerivationResult, certificate: Certificate, gap: sp.Expr) -> str:
+    """Why a derivation does not show that the sides always differ, by `gap`; empty if it does."""
+    strange = sorted(str(part) for part in certificate.symbols() - sym.SYMBOLS.keys())
+    if strange:
+        return f"{', '.join(strange)}: not measured"
+    if not any(signs.positive(part, certificate.domain) for part in (gap, -gap)):
+        return f"the difference {text(gap)} has no definite sign"
+    unsound = next(certificate.unfounded(), "") or proof.gap() or _uncited(proof)
+    return unsound or audit.reason(certificate)
 
 
 def _proved(

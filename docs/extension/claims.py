@@ -14,7 +14,6 @@ from bnproof.catalogue import file_of
 from bnproof.empirical.experiment import CONFIDENCE, Experiment
 from bnproof.results import published
 from bnproof.theory.claim import (
-    Argument,
     Claim,
     Counterexample,
     Disproof,
@@ -46,7 +45,6 @@ from extension.proofs import proofs
 
 CHECKS: Final[Mapping[type, str]] = {
     Proof: "a derivation, each step checked by SymPy",
-    Argument: "a derivation with an essential step in words, which decides nothing",
     Disproof: "a derivation showing that both sides always differ",
     Counterexample: "an exact counterexample, evaluated in rational arithmetic",
     ExactCase: "an exact counterexample, computed from raw data in exact arithmetic",
@@ -159,7 +157,7 @@ def _checks(claim: Claim, root: Path) -> list[list[Inline]]:
     items: list[list[Inline]] = []
     for spec in claim.checks:
         words: list[Inline] = [CHECKS[type(spec)]]
-        if isinstance(spec, Proof | Disproof | Argument):
+        if isinstance(spec, Proof | Disproof):
             file = Path(inspect.getfile(inspect.unwrap(spec.prove))).relative_to(root)
             of = ", of the corrected form" if getattr(spec, "of_control", False) else ""
             words += [f"{of}: ", code(f"{spec.prove.__name__}()"), " in ", code(file.as_posix())]

@@ -30,7 +30,8 @@ from bnproof.simulate.search.base import (
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Counterexample, ExactCase
 from bnproof.theory.exact import evaluate as exact
-from bnproof.theory.exact.curvature import exactly, top_eigenvalues
+from bnproof.theory.exact.curvature import along, exactly, top_eigenvalues
+from bnproof.theory.exact.minimax import ball
 from bnproof.theory.layer import curvature as cur
 from bnproof.theory.layer import minimax as mnx
 
@@ -213,8 +214,6 @@ class LayerSpace:
 
     def _curved(self, point: Point, case: Counterexample, words: str, source: str) -> Exact:
         """Exact data with symbols beyond those of `bnproof.theory.exact.evaluate`."""
-        from bnproof.theory.exact import cases as exact_cases  # every subject, for a rare case
-
         more: list[Callable[[Counterexample], Mapping[sp.Symbol, sp.Expr]]] = []
         calls = []
         if self.symbols & {cur.lamK, cur.lamH}:
@@ -223,13 +222,13 @@ class LayerSpace:
         if "u" in point:
             u, tau = point["u"].tolist(), point.get("tau", UNIT).item()
             words += f", u = {spoken(point['u'])}, tau = {tau}"
-            more.append(partial(exact_cases.along, u=u, tau=tau))
-            calls.append(f"exact_cases.along(case, {written(point['u'])}, {written(tau)})")
+            more.append(partial(along, u=u, tau=tau))
+            calls.append(f"along(case, {written(point['u'])}, {written(tau)})")
         if "radius" in point:
             radius = point["radius"].item()
             words += f", lambda = {radius}"
-            more.append(partial(exact_cases.ball, radius=radius))
-            calls.append(f"exact_cases.ball(case, {written(radius)})")
+            more.append(partial(ball, radius=radius))
+            calls.append(f"ball(case, {written(radius)})")
 
         def values() -> dict[sp.Symbol, sp.Expr]:
             known = exactly(case)

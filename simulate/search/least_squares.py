@@ -10,7 +10,7 @@ from torch import Tensor
 from bnproof.simulate.samplers.least_squares import Pairs, Problem
 from bnproof.simulate.search.base import Boxed, Exact, Params, Point, normal, spoken, written
 from bnproof.theory.claim import ExactCase
-from bnproof.theory.exact import cases as exact_cases
+from bnproof.theory.exact import least_squares as exact_least_squares
 from bnproof.theory.training import least_squares as quadratics
 
 # Smallest sigma_min/sigma_max that is judged, so that curvatures keep 12 digits.
@@ -55,7 +55,7 @@ class _Differentiable(Problem):
 
 
 class PairSpace(Boxed):
-    """Pairs of matrices; exact data go to `bnproof.theory.exact.cases.pair`.
+    """Pairs of matrices; exact data go to `bnproof.theory.exact.least_squares.pair`.
 
     If the domain compares the condition numbers, `project` swaps the matrices so that the second is
     worse conditioned.
@@ -105,9 +105,9 @@ class PairSpace(Boxed):
         return Pairs(first, second, graph=graph)
 
     def exact(self, point: Point) -> Exact:
-        """An `ExactCase` of `bnproof.theory.exact.cases.pair`."""
+        """An `ExactCase` of `bnproof.theory.exact.least_squares.pair`."""
         A, B = point["first"], point["second"]
         words = f"A = {spoken(A)} and A' = {spoken(B)}"
-        case = ExactCase(words, partial(exact_cases.pair, A.tolist(), B.tolist()))
-        call = f"partial(exact_cases.pair, {written(A)}, {written(B)})"
+        case = ExactCase(words, partial(exact_least_squares.pair, A.tolist(), B.tolist()))
+        call = f"partial(exact_least_squares.pair, {written(A)}, {written(B)})"
         return Exact(case, words, f'ExactCase(\n    "{words}",\n    {call},\n)')

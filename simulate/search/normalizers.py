@@ -27,7 +27,7 @@ from bnproof.simulate.search.base import (
     written,
 )
 from bnproof.theory.claim import ExactCase
-from bnproof.theory.exact import cases as exact_cases
+from bnproof.theory.exact import normalizers as exact_normalizers
 from bnproof.theory.normalizers.table import NORMALIZERS
 
 LEAST: Final = 1 / 8  # bound on the scale of a group; smaller values only change units
@@ -41,7 +41,10 @@ def _name(params: Params | Point) -> str:
 
 
 class GroupSpace(Boxed):
-    """Groups through each normaliser that the domain allows; exact data go to `cases.group`."""
+    """Groups through each normaliser that the domain allows.
+
+    Exact data go to `bnproof.theory.exact.normalizers.group`.
+    """
 
     known = frozenset(Measured.VALUES)
     fixed = frozenset({"kind"})
@@ -104,7 +107,7 @@ class GroupSpace(Boxed):
         return None if zero or not legal else point
 
     def exact(self, point: Point) -> Exact:
-        """An `ExactCase` of `bnproof.theory.exact.cases.group`."""
+        """An `ExactCase` of `bnproof.theory.exact.normalizers.group`."""
         name, (u, f), constant = _name(point), (point["u"], point["f"]), point["eps"].item()
         options: dict[str, Fraction | sp.Rational] = {}
         words = f"{name}, u = {spoken(u)}, f = {spoken(f)}, eps = {constant}"
@@ -113,7 +116,7 @@ class GroupSpace(Boxed):
         if name not in {kind.name for kind in NORMALIZERS}:
             options["power"] = sp.Rational(KINDS[name].power)
             name = name.replace(name.split()[0], "l_p")
-        case = ExactCase(words, partial(exact_cases.group, name, u.tolist(), f.tolist(), **options))
+        values = partial(exact_normalizers.group, name, u.tolist(), f.tolist(), **options)
         more = "".join(f', {key}="{value}"' for key, value in options.items())
-        call = f'partial(exact_cases.group, "{name}", {written(u)}, {written(f)}{more})'
-        return Exact(case, words, f'ExactCase(\n    "{words}",\n    {call},\n)')
+        call = f'partial(exact_normalizers.group, "{name}", {written(u)}, {written(f)}{more})'
+        return Exact(ExactCase(words, values), words, f'ExactCase(\n    "{words}",\n    {call},\n)')

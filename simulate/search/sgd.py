@@ -13,7 +13,7 @@ from bnproof.simulate.samplers.base import Measurements
 from bnproof.simulate.samplers.sgd import Steps
 from bnproof.simulate.search.base import Boxed, Exact, Params, Point, Size, normal, spoken, written
 from bnproof.theory.claim import ExactCase
-from bnproof.theory.exact import cases as exact_cases
+from bnproof.theory.exact import sgd as exact_sgd
 from bnproof.theory.training import sgd
 
 LEAST: Final = 1 / 8  # learning rate
@@ -22,7 +22,7 @@ SCALED: Final = frozenset({sgd.r, sgd.noise_rate, sgd.noise_steps})
 
 
 class BatchSpace(Boxed):
-    """Gradients of N examples; exact data go to `bnproof.theory.exact.cases.batch`."""
+    """Gradients of N examples; exact data go to `bnproof.theory.exact.sgd.batch`."""
 
     known = frozenset(Steps.VALUES)
     # Examples, batch size, r.
@@ -58,11 +58,11 @@ class BatchSpace(Boxed):
         return point if point["alpha"].item() > 0 else None
 
     def exact(self, point: Point) -> Exact:
-        """An `ExactCase` of `bnproof.theory.exact.cases.batch`."""
+        """An `ExactCase` of `bnproof.theory.exact.sgd.batch`."""
         gradients, alpha = point["gradients"], point["alpha"].item()
         size, factor = (int(point[name].item()) for name in ("B", "r"))
         words = f"gradients {spoken(gradients)}, alpha = {alpha}, |B| = {size}, r = {factor}"
-        case = ExactCase(words, partial(exact_cases.batch, gradients.tolist(), alpha, size, factor))
+        case = ExactCase(words, partial(exact_sgd.batch, gradients.tolist(), alpha, size, factor))
         listed = f"{written(gradients)}, {written(alpha)}, {size}, {factor}"
-        call = f"partial(exact_cases.batch, {listed})"
+        call = f"partial(exact_sgd.batch, {listed})"
         return Exact(case, words, f'ExactCase(\n    "{words}",\n    {call},\n)')

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 import sympy as sp
 
 from bnproof.theory.claim import (
-    Argument,
     Claim,
     Counterexample,
     Disproof,
@@ -16,7 +15,8 @@ from bnproof.theory.claim import (
 )
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.exact import evaluate as exact
-from bnproof.theory.proving.derivation import DerivationResult, certify, flaw, residual
+from bnproof.theory.prove import flaw, flaw_of_disproof
+from bnproof.theory.proving.derivation import DerivationResult, certify, residual
 from bnproof.theory.proving.lemmas import LEMMAS
 from bnproof.theory.symbols import latex as to_latex
 from bnproof.theory.symbols import text as to_text
@@ -33,7 +33,7 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
         If the claim is decided only by simulation or experiment.
     """
     show = to_latex if latex else to_text
-    derived = claim.check_of(Proof) or claim.check_of(Disproof) or claim.check_of(Argument)
+    derived = claim.check_of(Proof) or claim.check_of(Disproof)
     case = claim.check_of(Counterexample) or claim.check_of(ExactCase)
     if derived is None and case is None:
         names = ", ".join(type(spec).__name__ for spec in claim.checks)
@@ -48,7 +48,7 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
     if derived is None:
         return
     proof = derived.prove()
-    if getattr(derived, "of_control", False):
+    if isinstance(derived, Proof) and derived.of_control:
         yield ""
         yield f"The corrected form: {show(claim.control)}"
     yield ""
@@ -65,13 +65,16 @@ def _steps(proof: DerivationResult, latex: bool) -> Iterator[str]:
 
 
 def _conclusion(
-    claim: Claim, derived: Proof | Disproof | Argument, proof: DerivationResult, show: Show
+    claim: Claim, derived: Proof | Disproof, proof: DerivationResult, show: Show
 ) -> Iterator[str]:
     yield ""
     if isinstance(derived, Disproof):
-        yield f"Right side minus left side: {show(residual(claim.relation, proof, claim.domain))}"
-    elif isinstance(derived, Argument):
-        yield f"Not a proof: {derived.missing}."
+        certificate = certify(proof, claim.relation, claim.domain)
+        gap = residual(certificate)
+        yield f"Right side minus left side: {show(gap)}"
+        found = flaw_of_disproof(proof, certificate, gap)
+        if found:
+            yield f"Conclusion NOT confirmed, {found}: that the two sides differ in every case"
     else:
         target = claim.control if derived.of_control else claim.relation
         found = flaw(proof, certify(proof, target, claim.domain))
@@ -81,11 +84,8 @@ def _conclusion(
                 f" times {show(LEMMAS[term.lemma].expression)}, {term.lemma}" if term.lemma else ""
             )
             yield f"Slack: {show(term.expr)}{lemma}, non-negative: {term.reason}"
-    if isinstance(derived, Proof | Argument) and derived.attained is not None:
-        corrected = isinstance(derived, Proof) and derived.of_control
-        target = claim.control if corrected else claim.relation
-        assert target is not None
-        yield f"Tight: {exact.attained(target, claim.domain, derived.attained)}."
+        if derived.attained is not None:
+            yield f"Tight: {exact.attained(target, claim.domain, derived.attained)}."
     for theorem in proof.rests_on:
         yield f"Given: {theorem}."
     # It says how a relation differs from the statement, where it was rewritten to be checked.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 import sympy as sp
 
 from bnproof.theory.claim import (
-    Argument,
     Claim,
     Counterexample,
     Disproof,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-EXACT: Final = (Proof, Disproof, Argument, Counterexample, ExactCase)
+EXACT: Final = (Proof, Disproof, Counterexample, ExactCase)
 NOT_EXPERIMENTS: Final = (*EXACT, RandomTest, SpectrumTest)
 # Kinds of evidence that can be plotted; a claim's figure shows the first one it has.
 PLOTTED: Final = (Kind.EXPERIMENT, Kind.SPECTRA, Kind.INSTANCES)
@@ -142,8 +141,6 @@ def carry_out(
             from bnproof.theory.prove import check as run
         case Disproof():
             from bnproof.theory.prove import check_disproof as run
-        case Argument():
-            from bnproof.theory.prove import check_argument as run
         case Counterexample() | ExactCase():
             from bnproof.theory.exact.evaluate import check as run
         case RandomTest():

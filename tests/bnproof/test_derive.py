@@ -3,9 +3,11 @@
 import pytest
 
 from bnproof.derive import lines
-from bnproof.theory.claim import Disproof, Proof
+from bnproof.theory.claim import Disproof, Proof, Settings
 from bnproof.theory.claims.gradient import slides_4_1
 from bnproof.theory.claims.random_matrices import liu_density
+from bnproof.verification import carry_out
+from tests.theory.soundness.unsound import UNSOUND
 
 
 @pytest.mark.parametrize("latex", [False, True])
@@ -35,3 +37,24 @@ def test_a_disproof_ends_with_the_difference_of_the_sides() -> None:
     found = list(lines(claim))
     assert sum(line.startswith("Right side minus left side: ") for line in found) == 1
     assert not any(line.startswith(("Conclusion", "Tight")) for line in found)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a_sentence_in_words",
+        "division_by_gamma",
+        "equation_is_its_hypothesis",
+        "error_below_rounding",
+        "false_value",
+        "theorem_without_a_reference",
+        "disproof_by_a_letter",
+        "disproof_where_nothing_is_defined",
+    ],
+)
+def test_what_does_not_count_has_the_reason_that_verify_gives(name: str) -> None:
+    (claim,) = (case.make() for case in UNSOUND if case.name == name)
+    reason = carry_out(claim.checks[0], claim, Settings()).reason
+    (told,) = (line for line in lines(claim) if line.startswith("Conclusion"))
+    assert reason
+    assert told.startswith(f"Conclusion NOT confirmed, {reason}: ")

@@ -123,6 +123,12 @@ def test_an_incomplete_claim_names_itself_and_the_field(
         minimal(**change)
 
 
+@pytest.mark.parametrize("sizes", [(), 8, (0,), (2.5,), (True,), "8", None])
+def test_sizes_of_a_random_test_are_whole_numbers(sizes: object) -> None:
+    with pytest.raises(ValueError, match=r"^checks: RandomTest: sizes = .*: give whole numbers"):
+        RandomTest(sizes=sizes)  # type: ignore[arg-type]
+
+
 def test_a_source_needs_a_known_document_and_a_locator() -> None:
     with pytest.raises(ValueError, match=r"document .S9.: must be one of"):
         Source("S9", "page 1")

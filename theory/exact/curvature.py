@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import sympy as sp
 
 from bnproof.theory.claim import Counterexample
 from bnproof.theory.exact import evaluate as exact
+from bnproof.theory.layer import curvature as cur
 from bnproof.theory.layer.curvature import gHg, gz, lamH, lamK, ordered, qKq, qq, relative, shrink
 from bnproof.theory.symbols import gamma, gg, gy, sigma, vHv, vv
 
@@ -68,4 +70,17 @@ def exactly(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
         relative: along_g * values[vv] - values[vHv] * values[gg],
         gz: values[gamma] * values[gy],
         shrink: values[sigma] ** 2 - values[gamma] ** 2,
+    }
+
+
+def along(case: Counterexample, u: Sequence[Any], tau: Any = 1) -> dict[sp.Symbol, sp.Expr]:
+    """Symbols of `layer.curvature` along a direction u, with a positive number tau."""
+    direction = list(map(Fraction, u))
+    hats, path = exact.layer(exact.line(case.y, direction), case)
+    return {
+        cur.uKu: sp.Rational(2 * exact.loss(path, case).c),
+        cur.uu: sp.Rational(sum(entry * entry for entry in direction)),
+        cur.uy: sp.Rational(sum(a * hat.a for a, hat in zip(direction, hats, strict=True))),
+        cur.u1: sp.Rational(sum(direction)),
+        cur.tau: sp.Rational(Fraction(tau)),
     }

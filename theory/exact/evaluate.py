@@ -108,6 +108,12 @@ def dot(left: Numbers, right: Numbers) -> Fraction:
     return sum((a * b for a, b in zip(left, right, strict=True)), Fraction(0))
 
 
+def across(vector: Numbers, hats: Numbers) -> list[Fraction]:
+    """``Pu``, with ``P = I - 11'/m - yhat yhat'/m``."""
+    mean, along = sum(vector, Fraction(0)) / len(vector), dot(hats, vector) / len(vector)
+    return [one - mean - hat * along for one, hat in zip(vector, hats, strict=True)]
+
+
 def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
     """Exact values of the scalar symbols for one counterexample.
 
@@ -136,10 +142,7 @@ def measure(case: Counterexample) -> dict[sp.Symbol, sp.Expr]:
     at_y = _gradient(at_z, case.y)  # the same loss without the layer: at y, not at z
     mean = sum(case.y, Fraction(0)) / size
     variance = sum(((entry - mean) ** 2 for entry in case.y), Fraction(0)) / size
-    Pv = [
-        entry - sum(v, Fraction(0)) / size - hat * dot(yhat, v) / size
-        for entry, hat in zip(v, yhat, strict=True)
-    ]
+    Pv = across(v, yhat)
     values = {
         sym.m: Fraction(size),
         sym.gamma: case.gamma,

@@ -5,7 +5,7 @@ from typing import Final
 
 import sympy as sp
 
-from bnproof.theory.exact import cases
+from bnproof.theory.exact import least_squares, normalizers, sgd
 from bnproof.theory.exact.random_layers import Values, is_ideal, positive, small
 from bnproof.theory.layer import minimax as mnx
 from bnproof.theory.normalizers import groups
@@ -28,14 +28,14 @@ def sums(source: random.Random, domain: sp.Basic) -> Values:
     del domain
     count, factor = source.randint(2, 3), source.randint(1, 2)
     gradients = [[small(source), small(source)] for _ in range(count)]
-    return cases.batch(gradients, positive(source), 2 - factor // 2, factor)
+    return sgd.batch(gradients, positive(source), 2 - factor // 2, factor)
 
 
 def pair(source: random.Random, domain: sp.Basic) -> Values:
     """Symbols of `training.least_squares` for matrices with rational singular values."""
     del domain
     low, high, more = source.randint(1, 4), source.randint(5, 8), source.randint(9, 12)
-    return cases.pair([[low, 0], [0, high]], [[0, more], [low, 0]])
+    return least_squares.pair([[low, 0], [0, high]], [[0, more], [low, 0]])
 
 
 def regression(source: random.Random, domain: sp.Basic) -> Values:
@@ -73,7 +73,7 @@ def group(source: random.Random, domain: sp.Basic) -> Values:
     u = source.sample(source.choice(GROUPS), 3)
     eps = {} if is_ideal(domain) or "eps" not in name else {"eps": source.randint(0, 3)}
     powers = {"power": power} if "l_p" in name else {}
-    return cases.group(name, u, [small(source) for _ in u], **eps, **powers)
+    return normalizers.group(name, u, [small(source) for _ in u], **eps, **powers)
 
 
 def _admits(domain: sp.Basic, name: str, power: str) -> bool:

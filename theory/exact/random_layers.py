@@ -4,16 +4,16 @@ import random
 from collections.abc import Mapping
 from fractions import Fraction
 from math import isqrt
-from operator import mul
 from typing import Final
 
 import sympy as sp
 
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Counterexample
-from bnproof.theory.exact import cases, evaluate, weights
-from bnproof.theory.exact.curvature import exactly
+from bnproof.theory.exact import evaluate, weights
+from bnproof.theory.exact.curvature import along, exactly
 from bnproof.theory.exact.evaluate import Numbers
+from bnproof.theory.exact.minimax import ball
 from bnproof.theory.layer import curvature as cur
 
 SIZES: Final = (3, 4, 5)  # batch sizes
@@ -67,11 +67,10 @@ def curved(source: random.Random, domain: sp.Basic) -> Values:
     """Symbols of `layer.curvature` and `layer.minimax`, along a random direction."""
     case = layer_case(source, ideal=is_ideal(domain))
     u = [small(source) for _ in case.y]
-    found = {**exactly(case), **cases.along(case, u, positive(source))}
-    found |= cases.ball(case, positive(source))
-    hats, z = _outputs(case)
-    g = [sum(map(mul, row, z)) + b for row, b in zip(case.A, case.b, strict=True)]
-    pushed = _across(u, hats)
+    found = {**exactly(case), **along(case, u, positive(source))}
+    found |= ball(case, positive(source))
+    hats, g = _at_z(case)
+    pushed = evaluate.across(u, hats)
     vectors = {"1": [Fraction(1)] * len(u), "yhat": hats, "g": g}
     forms = {
         symbol: _form(case, vectors[a], vectors[b])
@@ -83,16 +82,12 @@ def curved(source: random.Random, domain: sp.Basic) -> Values:
     return found | {part: sp.sympify(value) for part, value in (forms | more).items()}
 
 
-def _outputs(case: Counterexample) -> tuple[list[Fraction], list[Fraction]]:
-    """``yhat`` and ``z``."""
-    hats, z = evaluate.layer(evaluate.line(case.y, [Fraction(0)] * len(case.y)), case)
-    return [one.a for one in hats], [one.a for one in z]
-
-
-def _across(u: Numbers, hats: Numbers) -> list[Fraction]:
-    """``Pu``."""
-    mean, along = sum(u, Fraction(0)) / len(u), evaluate.dot(hats, u) / len(u)
-    return [one - mean - hat * along for one, hat in zip(u, hats, strict=True)]
+def _at_z(case: Counterexample) -> tuple[list[Fraction], list[Fraction]]:
+    """``yhat``, and the gradient of the loss at z."""
+    hats, outputs = evaluate.layer(evaluate.line(case.y, [Fraction(0)] * len(case.y)), case)
+    z = [one.a for one in outputs]
+    g = [evaluate.dot(row, z) + b for row, b in zip(case.A, case.b, strict=True)]
+    return [one.a for one in hats], g
 
 
 def _form(case: Counterexample, left: Numbers, right: Numbers) -> sp.Rational:
@@ -107,8 +102,7 @@ def unit(source: random.Random, domain: sp.Basic) -> Values:
     first = [small(source) for _ in case.y]
     rows = [[x, (y - x * w[0]) / w[1]] for x, y in zip(first, case.y, strict=True)]
     found = weights.in_weights(rows, w, case, c=positive(source), eta=positive(source))
-    hats, z = _outputs(case)
-    g = [sum(map(mul, row, z)) + b for row, b in zip(case.A, case.b, strict=True)]
+    hats, g = _at_z(case)
     # Both directions h and k are the first input, as all indices are the first.
     vectors = {"1": [Fraction(1)] * len(g), "yhat": hats, "g": g, "h": first, "k": first}
     products = {

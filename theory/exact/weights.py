@@ -1,6 +1,6 @@
 """Exact values of the symbols of one unit as a function of its weights, from rational data."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -9,15 +9,10 @@ import sympy as sp
 from bnproof.theory.claim import Counterexample
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.exact.curvature import eigenvalues, hessians
+from bnproof.theory.exact.rows import Rows, matrix, numbers
 from bnproof.theory.layer import curvature as cur
 from bnproof.theory.layer import weights as wts
 from bnproof.theory.layer.minimax import nn_c
-
-Rows = Sequence[Sequence[Any]]
-
-
-def _numbers(values: Iterable[Any]) -> list[sp.Rational]:
-    return [sp.Rational(Fraction(value)) for value in values]
 
 
 def unit(
@@ -34,7 +29,7 @@ def unit(
     ValueError
         If ``y != Xw``.
     """
-    inputs = sp.Matrix([_numbers(row) for row in X])
+    inputs = matrix(X)
     found = in_weights(X, w, case, c=c, eta=eta)
     K, H = hessians(case)
     matrices = {cur.lamW: _bend(X, case), cur.lamK: K, cur.lamH: H, cur.opX: inputs.T * inputs}
@@ -66,7 +61,7 @@ def in_weights(
     activations = [exact.dot(row, list(map(Fraction, weights))) for row in rows]
     if activations != [*case.y]:
         raise ValueError("y of the case must equal Xw")
-    w, bend = sp.Matrix(_numbers(weights)), _bend(X, case)
+    w, bend = sp.Matrix(numbers(weights)), _bend(X, case)
     columns = [[row[k] for row in rows] for k in range(len(w))]
 
     def along(y: exact.Numbers, column: exact.Numbers) -> exact.Series:
@@ -79,8 +74,6 @@ def in_weights(
     grad = slopes(case.y, columns)
     step = w - rate * grad
     hats = [entry.a for entry in exact.layer(exact.line(case.y, first), case)[0]]
-    mean, tilt = sum(first, Fraction(0)) / len(first), exact.dot(first, hats) / len(first)
-    across = [entry - mean - hat * tilt for entry, hat in zip(first, hats, strict=True)]
     seen = [exact.dot(row, hats) for row in case.A] or [Fraction(0)] * len(hats)
     found = {
         **exact.symbols_of(case),
@@ -95,7 +88,7 @@ def in_weights(
         wts.hess_ki: bend[0, 0],
         wts.hessw_k: (bend * w)[0],
         wts.Xy_k: sp.Rational(exact.dot(first, hats)),
-        wts.PXHy_k: sp.Rational(exact.dot(across, seen)),
+        wts.PXHy_k: sp.Rational(exact.dot(exact.across(first, hats), seen)),
     }
     moved = [factor * entry for entry in case.y]
     try:

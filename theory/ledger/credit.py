@@ -53,10 +53,15 @@ def table(path: Path = FILE) -> dict[str, tuple[str, str]]:
         where = f"{path.name}: group {number}"
         if not isinstance(group, dict) or set(group) != set(FIELDS):
             raise UserError(f"{where}: must have the fields {', '.join(FIELDS)}")
-        for name in group["claims"]:
+        claims, first, new = (group[name] for name in FIELDS)
+        if not isinstance(claims, list) or not all(
+            isinstance(part, str) for part in (*claims, first, new)
+        ):
+            raise UserError(f"{where}: claims must be a list of ids, first and new must be text")
+        for name in claims:
             if name in found:
                 raise UserError(f"{where}.claims: {name} is in another group too")
-            found[name] = (group["first"], group["new"])
+            found[name] = (first, new)
     return found
 
 

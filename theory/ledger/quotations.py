@@ -57,13 +57,17 @@ def compare(folder: Path) -> list[str]:
         If the folder or a document is missing, or a document is not text.
     """
     if not folder.is_dir():
-        raise UserError(f"no folder of source documents at {folder}; give that of their texts")
+        raise UserError(
+            f"no folder of source documents at {folder}; name the folder of their texts"
+        )
     found: list[str] = []
     for chapter in chapters().values():
         if chapter.text:
             path = folder / chapter.text
             if not path.is_file():
-                raise UserError(f"{path}: is missing; it is the text of {chapter.document}")
+                raise UserError(
+                    f"{path}: is missing; it is the text of {chapter.document}, put it there"
+                )
             found += differences(chapter, _read(path))
     return found
 

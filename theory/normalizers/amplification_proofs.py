@@ -1,25 +1,26 @@
 """Derivations for `normalizers.amplification`: the constant, and bounds with centring.
 
-They argue partly in words, so no claim rests on them; `longest` proves the bound of the table.
+They argue partly in words, so no claim rests on them; `longest` proves the bound of the
+table, and has the first steps.
 """
 
 from itertools import combinations
 
 import sympy as sp
 
-from bnproof.theory.normalizers.groups import p
+from bnproof.theory.normalizers import longest
 from bnproof.theory.proving.derivation import Derivation
 from bnproof.theory.symbols import m
 
-_theta, _odds, _share, _R, _k, _size = sp.symbols("theta o t R k |q_i|", positive=True)
-_one, _two, _rho, _A = sp.symbols("pi_1 pi_2 rho rho^(p-1)", positive=True)
+_theta, _odds, _share, _k = sp.symbols("theta o t k", positive=True)
+_rho, _A = sp.symbols("rho rho^(p-1)", positive=True)
 _s, _L = sp.symbols("s L", real=True)
 
 
 def steps(d: Derivation) -> None:
     """Derive c_p(m): the maximum has two moduli, and one entry has the larger one."""
-    _weights(d)
-    _two_values(d)
+    longest.weight_steps(d)
+    longest.two_value_steps(d)
     _one_entry(d)
     _closed_forms(d)
     _bound(d)
@@ -116,73 +117,11 @@ def _four_of_four(d: Derivation) -> None:
     )
 
 
-def _weights(d: Derivation) -> None:
-    weight = _size**p / m
-    d.given(
-        "The largest |q||w| over all activations, not centred: q = u/S, w_i = a_i/m; weights of "
-        "sum 1, since S is a power mean",
-        r"\pi_i = |q_i|^p/m,\quad \textstyle\sum_i\pi_i = 1,\quad \theta = 1-\tfrac2p",
-        "pi_i = |q_i|^p/m, sum_i pi_i = 1, theta = 1 - 2/p",
-    )
-    power = 1 - 2 / p
-    d.equal(
-        "Through them",
-        (r"q_i^2", "q_i^2"),
-        _size**2,
-        sp.powsimp(m ** (1 - power) * weight ** (1 - power), force=True),
-        shown=m ** (1 - _theta) * sp.Symbol("pi_i", positive=True) ** (1 - _theta),
-    )
-    d.equal(
-        "and",
-        (r"w_i^2", "w_i^2"),
-        (_size ** (p - 1) / m) ** 2,
-        sp.powsimp(m ** (power - 1) * weight ** (1 + power), force=True),
-        shown=m ** (_theta - 1) * sp.Symbol("pi_i", positive=True) ** (1 + _theta),
-    )
-    d.given(
-        "The powers of m cancel: the product depends on the weights and on theta alone",
-        r"\|q\|^2\|w\|^2 = AB,\quad A = \textstyle\sum_i\pi_i^{1+\theta},\quad "
-        r"B = \sum_i\pi_i^{1-\theta}",
-        "|q|^2|w|^2 = A B, A = sum_i pi_i^(1+theta), B = sum_i pi_i^(1-theta)",
-    )
-    d.equal(
-        "Exponents p and p/(p-1) have opposite theta, so the same constant; take theta >= 0",
-        (r"1-\tfrac{2}{p/(p-1)}", "1 - 2/(p/(p-1))"),
-        1 - 2 / (p / (p - 1)),
-        -(1 - 2 / p),
-        shown=-_theta,
-    )
-
-
-def _two_values(d: Derivation) -> None:
-    A, B, rate, pi, z = sp.symbols("A B lambda pi z", positive=True)
-    stationary = sp.diff(B * pi ** (1 + _theta) + A * pi ** (1 - _theta), pi) - rate
-    d.given(
-        "For 0 < theta < 1 the product is continuous on the simplex, so it has a maximum; there "
-        "no weight is 0, as pi^(1-theta) has infinite slope at 0"
-    )
-    d.equal(
-        "So by Lagrange every z = pi_i^theta solves one quadratic equation: there are at most two "
-        "different |u_i|",
-        (
-            r"\pi^\theta\big((1+\theta)B\pi^\theta + (1-\theta)A\pi^{-\theta} - \lambda\big)",
-            "pi^theta ((1+theta) B pi^theta + (1-theta) A pi^(-theta) - lambda)",
-        ),
-        sp.powsimp(sp.expand(stationary * pi**_theta)).subs(pi, z ** (1 / _theta)),
-        (1 + _theta) * B * z**2 - rate * z + (1 - _theta) * A,
-    )
-
-
 def _one_entry(d: Derivation) -> None:
-    low, high = _two**_theta, _R * _two**_theta
-    A = _share * high + (1 - _share) * low
-    B = _share / high + (1 - _share) / low
-    d.equal(
-        "Let k entries have the larger one and the share t of the weight, odds o = t/(1-t), and "
-        "let R = (pi_1/pi_2)^theta",
-        (r"AB", "A B"),
-        A * B,
-        1 + _share * (1 - _share) * (_R - 1) ** 2 / _R,
+    d.given(
+        "No weight is 0 there, as pi^(1-theta) has infinite slope at 0; let o be the odds of t",
+        r"m' = m,\quad o = \tfrac{t}{1-t}",
+        "m' = m, o = t/(1-t)",
     )
     d.equal(
         "The weights of the two kinds have the ratio",
@@ -275,22 +214,10 @@ def _closed_forms(d: Derivation) -> None:
 
 
 def _bound(d: Derivation) -> None:
-    d.equal(
-        "A bound in closed form for every p: as R >= 1",
-        (r"R - \tfrac{(R-1)^2}{R}", "R - (R-1)^2/R"),
-        _R - (_R - 1) ** 2 / _R,
-        1 + (_R - 1) / _R,
-    )
-    d.cite(
-        "and the rest, t(1-t) R = (m-1)^theta t^(1+theta) (1-t)^(1-theta), is largest at "
-        "t = (1+theta)/2",
-        "weighted inequality of arithmetic and geometric mean",
-        r"t^{1+\theta}(1-t)^{1-\theta} \le \kappa = "
-        r"\tfrac14(1+\theta)^{1+\theta}(1-\theta)^{1-\theta} = \frac{(p-1)^{2-2/p}}{p^2}",
-    )
+    longest.power_steps(d)
     d.given(
-        "There the product is 1 + kappa (m-1)^theta (1 - 1/R)^2: the ratio of the two tends to 1 "
-        "as m grows",
+        "At that t the product is 1 + kappa (m-1)^theta (1 - 1/R)^2: the ratio to the bound tends "
+        "to 1 as m grows",
         r"c_p(m)^2 \le 1 + \kappa\,(m-1)^{|1-2/p|},\quad "
         r"\lim_{m\to\infty}\frac{c_p(m)^2}{\kappa\,(m-1)^{|1-2/p|}} = 1\ (p\ne2)",
         "c_p(m)^2 <= 1 + kappa (m-1)^|1-2/p|, with ratio -> 1 as m -> infinity for p not 2",

@@ -51,13 +51,14 @@ _R, _size = sp.symbols("R |q_i|", positive=True)
 
 def steps(d: Derivation) -> list[Term]:
     """Derive the bound; return the slack."""
-    _weights(d)
-    _two_values(d)
-    _power(d)
+    weight_steps(d)
+    two_value_steps(d)
+    power_steps(d)
     return _gradient(d)
 
 
-def _weights(d: Derivation) -> None:
+def weight_steps(d: Derivation) -> None:
+    """Write |q|^2 |w|^2 as a product of two sums over weights."""
     weight, power = _size**p / m, 1 - 2 / p
     shown = sp.Symbol("pi_i", positive=True)
     d.define(
@@ -110,7 +111,8 @@ def _weights(d: Derivation) -> None:
     )
 
 
-def _two_values(d: Derivation) -> None:
+def two_value_steps(d: Derivation) -> None:
+    """Derive that the weights have two values at most where the product is largest."""
     A, B, rate, pi, z = sp.symbols("A B lambda pi z", positive=True)
     slope = sp.diff(B * pi ** (1 + _theta) + A * pi ** (1 - _theta), pi) - rate
     d.cite(
@@ -152,7 +154,8 @@ def _two_values(d: Derivation) -> None:
     )
 
 
-def _power(d: Derivation) -> None:
+def power_steps(d: Derivation) -> None:
+    """Bound the product at two values by a power of m, for every p."""
     d.equal(
         "where (R-1)^2/R is at most R, as R >= 1",
         (r"R - \tfrac{(R-1)^2}{R}", "R - (R-1)^2/R"),

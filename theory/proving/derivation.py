@@ -191,16 +191,11 @@ def certify(proof: DerivationResult, relation: sp.Basic, domain: sp.Basic = sp.t
     return replace(bare, rules=rules)
 
 
-def flaw(proof: DerivationResult, certificate: Certificate) -> str:
-    """Why a derivation and its certificate prove nothing; empty if they prove the relation."""
-    return certificate.flaw() or proof.gap()
-
-
 def proves(proof: DerivationResult, relation: sp.Basic, domain: sp.Basic = sp.true) -> bool:
     """Whether `proof` entails `relation` on `domain`, that is, its certificate has no flaw."""
     return certify(proof, relation, domain).holds()
 
 
-def residual(relation: sp.Basic, proof: DerivationResult, domain: sp.Basic) -> sp.Expr:
+def residual(certificate: Certificate) -> sp.Expr:
     """Right side minus left side minus the slack, in basic symbols, simplified."""
-    return sp.simplify(sp.expand(certify(proof, relation, domain).residual()))
+    return sp.simplify(sp.expand(certificate.residual()))

@@ -30,9 +30,12 @@ from bnproof.theory.claim import (
     Settings,
     Verdict,
 )
-from bnproof.theory.exact import cases as exact_cases
+from bnproof.theory.exact import least_squares as exact_least_squares
+from bnproof.theory.exact import normalizers as exact_normalizers
+from bnproof.theory.exact import sgd as exact_sgd
 from bnproof.theory.exact import weights as exact_weights
-from bnproof.theory.exact.curvature import exactly, top_eigenvalues
+from bnproof.theory.exact.curvature import along, exactly, top_eigenvalues
+from bnproof.theory.exact.minimax import ball
 from bnproof.theory.layer import curvature as cur
 from bnproof.theory.layer import minimax
 from bnproof.theory.loading import load_folder
@@ -46,9 +49,13 @@ FALSE = [c for c in INEQUALITIES if c.expected is Verdict.REFUTED]
 OTHER_SPACES = [PairSpace, SampleSpace, BatchSpace, GroupSpace, UnitSpace, WholeSpace]
 NAMES = {
     "Counterexample": Counterexample,
+    "along": along,
+    "ball": ball,
     "ExactCase": ExactCase,
     "earth_mover": earth_mover,
-    "exact_cases": exact_cases,
+    "exact_least_squares": exact_least_squares,
+    "exact_normalizers": exact_normalizers,
+    "exact_sgd": exact_sgd,
     "exact_weights": exact_weights,
     "exactly": exactly,
     "minimax": minimax,
@@ -238,6 +245,6 @@ def test_exact_data_that_are_not_a_problem_are_refused() -> None:
     with pytest.raises(ValueError, match="must equal Xw"):
         exact_weights.unit([[1], [2]], [1], case)
     with pytest.raises(ValueError, match="columns are dependent"):
-        exact_cases.pair([[1, 1], [1, 1]], [[1, 0], [0, 1]])
+        exact_least_squares.pair([[1, 1], [1, 1]], [[1, 0], [0, 1]])
     with pytest.raises(ValueError, match="is 0"):
-        exact_cases.group("RMSNorm", [0, 0], [1, 0])
+        exact_normalizers.group("RMSNorm", [0, 0], [1, 0])

@@ -12,8 +12,9 @@ from bnproof.theory.claim import Claim, Counterexample
 from bnproof.theory.claims.gradient import neurips_4_1_sqrt_m, slides_multiplicative
 from bnproof.theory.claims.hessian import santurkar_4_2_ordered
 from bnproof.theory.claims.weights import scale_invariance_eps
-from bnproof.theory.exact import cases, evaluate
+from bnproof.theory.exact import evaluate
 from bnproof.theory.exact.curvature import top_eigenvalues
+from bnproof.theory.exact.normalizers import group
 from bnproof.theory.exact.weights import unit
 from bnproof.theory.layer import curvature as cur
 from bnproof.theory.layer import weights as wts
@@ -95,19 +96,19 @@ def test_scale_invariance_eps_shrinks_weights_below_a_rate() -> None:
 def test_lp_jacobian_is_orthogonal_for_three_entries_at_p_4(u: tuple[int, ...]) -> None:
     f = (1, 2, -1)
     for power, count, orthogonal in ((4, 3, True), (3, 3, False), (3, 2, True), (2, 3, True)):
-        values = cases.group("l_p BatchNorm", u[:count], f[:count], power=power)
+        values = group("l_p BatchNorm", u[:count], f[:count], power=power)
         assert (sp.simplify(values[nn] * values[ww]) == 1) is orthogonal
-    values = cases.group("l_p BatchNorm", (*u, 9), (*f, 0), power=4)
+    values = group("l_p BatchNorm", (*u, 9), (*f, 0), power=4)
     assert sp.simplify(values[nn] * values[ww]) != 1
 
 
 def test_layer_norm_bound_has_omega_of_each_normaliser() -> None:
     u, f = (1, 2, 6), (1, 0, 3)
     for name, constant in (("LayerNorm", 1), ("RMSNorm", 1), ("BatchNorm, eps inside", 1)):
-        values = cases.group(name, u, f, eps=constant)
+        values = group(name, u, f, eps=constant)
         assert sp.simplify(values[groups.omega]) == 1
-    assert sp.simplify(cases.group("WeightNorm", u, f)[groups.omega]) == 3
-    values = cases.group("BatchNorm, eps outside", u, f, eps=1)
+    assert sp.simplify(group("WeightNorm", u, f)[groups.omega]) == 3
+    values = group("BatchNorm, eps outside", u, f, eps=1)
     S = values[groups.S]
     assert sp.simplify(values[groups.omega] - S / (S - 1)) == 0
 

@@ -4,7 +4,7 @@ import pytest
 import sympy as sp
 
 import bnproof.theory.claims
-from bnproof.theory.claim import Argument, Claim, Counterexample, ExactCase, Proof, Settings
+from bnproof.theory.claim import Claim, Counterexample, ExactCase, Proof, Settings
 from bnproof.theory.claims.definition import slides_bn_definition_bound
 from bnproof.theory.claims.gradient import slides_multiplicative
 from bnproof.theory.exact import evaluate as exact
@@ -16,9 +16,7 @@ CLAIMS = [claim for claim in load_folder(bnproof.theory.claims) if isinstance(cl
 
 
 def proved(claim: Claim) -> sp.Basic:
-    """The relation that the claim's derivation proves or argues for; `sp.true` if it has none."""
-    if claim.check_of(Argument):
-        return claim.relation
+    """The relation that the claim's derivation proves; `sp.true` if it has none."""
     spec = claim.check_of(Proof)
     relation = None if spec is None else claim.control if spec.of_control else claim.relation
     return sp.true if relation is None else relation
@@ -33,7 +31,7 @@ def test_there_are_inequalities() -> None:
 
 @pytest.mark.parametrize("claim", INEQUALITIES, ids=lambda claim: claim.id)
 def test_a_proved_inequality_is_attained_or_approached(claim: Claim) -> None:
-    case = (claim.check_of(Proof) or claim.check_of(Argument)).attained
+    case = claim.check_of(Proof).attained
     assert case is not None, f"{claim.id}: no data at which the inequality is attained"
     words = exact.attained(proved(claim), claim.domain, case)
     family = any(exact.n in value.free_symbols for value in exact.symbols_of(case).values())
@@ -68,7 +66,7 @@ def test_a_family_that_stays_away_is_refused(case: Counterexample | ExactCase) -
 def test_members_of_the_families_obey_their_bounds() -> None:
     """Not only in the limit: for the first members, in exact arithmetic."""
     for claim in INEQUALITIES:
-        case = (claim.check_of(Proof) or claim.check_of(Argument)).attained
+        case = claim.check_of(Proof).attained
         values = exact.symbols_of(case)
         if not any(exact.n in value.free_symbols for value in values.values()):
             continue

@@ -38,6 +38,8 @@ def test_what_is_derived_here_is_printed_by_nobody() -> None:
     ("text", "message"),
     [
         (GROUP.replace('new = "all"', ""), "group 1: must have the fields claims, first, new"),
+        (GROUP.replace('["a", "b"]', "3"), "group 1: claims must be a list of ids"),
+        (GROUP.replace('"all"', "3"), "group 1: claims must be a list of ids"),
         (GROUP + GROUP, "group 2.claims: a is in another group too"),
         ("credit = 1", "is not a list"),
         ("[[credit", "is not a list"),

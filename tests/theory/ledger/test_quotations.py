@@ -76,6 +76,11 @@ def test_folders_without_the_documents(tmp_path: Path) -> None:
         compare(tmp_path / "none")
     with pytest.raises(UserError, match=r"is missing; it is the text of S0"):
         compare(tmp_path)
+    for chapter in chapters().values():
+        if chapter.text:
+            (tmp_path / chapter.text).write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match=r"\.txt: is not readable text in UTF-8"):
+        compare(tmp_path)
 
 
 def test_every_quotation_is_word_for_word(root: Path) -> None:

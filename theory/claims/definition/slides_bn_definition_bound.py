@@ -3,7 +3,7 @@
 import sympy as sp
 
 from bnproof.theory.claim import Claim, Proof, RandomTest, Verdict
-from bnproof.theory.exact.cases import VANISHING
+from bnproof.theory.exact.definition import VANISHING
 from bnproof.theory.layer import definition as layer_definition
 from bnproof.theory.proving.certificate import Term
 from bnproof.theory.proving.derivation import Derivation, DerivationResult
