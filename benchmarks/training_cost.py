@@ -37,6 +37,7 @@ from bnproof.simulate.machine import features
 from bnproof.simulate.threads import one_thread
 from bnproof.theory.claim import Scale
 from bnproof.theory.common.commit import commit
+from bnproof.theory.common.files import write_text
 from bnproof.theory.common.modes import Precision
 
 BATCH = 128
@@ -151,13 +152,13 @@ def main() -> None:
             if name not in networks:
                 networks[name] = rates(run)
                 print(f"{len(networks)} of {len(runs)}: {name}", file=sys.stderr)
-                _write(out, about | {"networks": networks})
+                _write(out, kept | about | {"networks": networks})
         content = about | {"networks": networks, "forward": forward(runs)}
         _write(out, content | {"metrics": dict(metrics(runs))})
 
 
 def _write(out: Path, content: dict[str, Any]) -> None:
-    out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_text(out, json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bnproof.empirical.data.load import load
 from bnproof.empirical.experiment import Experiment, Series, experiment_of
 from bnproof.empirical.plan import training_runs
-from bnproof.empirical.runner import seeds_of, size_of, trial_of, variant_of
+from bnproof.empirical.runner import seeds_of, size_of, trial_of
 from bnproof.empirical.training.arithmetic import exactly
 from bnproof.empirical.trial import Conduct, MissingError, Part, look_up
 from bnproof.theory.claim import Claim, Scale, Settings
@@ -94,7 +94,6 @@ def points(
     """
     experiment = experiment_of(claim)
     images = load(settings.data, limit=size_of(claim, settings).images)
-    variant_of(claim, settings)
     numbers = seeds_of(claim, settings, seeds)
     for updates in reversed(lengths(experiment, settings.scale)):
         rows, missing = [], dict[str, Part]()

@@ -6,6 +6,7 @@ import math
 import re
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,6 +86,37 @@ def refuse_to_publish(publish: bool) -> None:
         raise UserError(
             "--publish: works only in a checkout of the repository; without it, the measurements "
             "are in the folder given by --out"
+        )
+
+
+def deadline_in(minutes: float | None) -> float:
+    """Return the value of `time.monotonic` in so many minutes; infinity without a limit.
+
+    Raises
+    ------
+    UserError
+        If the number is not positive and finite.
+    """
+    if minutes is None:
+        return math.inf
+    if not 0 < minutes < math.inf:
+        raise UserError(f"--minutes {minutes}: must be positive and finite")
+    return time.monotonic() + 60 * minutes
+
+
+def valid_seeds(seeds: int | None) -> None:
+    """Check a number of seeds of an experiment.
+
+    Raises
+    ------
+    UserError
+        If it is not positive, or so large that the seeds are also those of controls.
+    """
+    from bnproof.empirical.trial import APART
+
+    if seeds is not None and not 1 <= seeds <= APART:
+        raise UserError(
+            f"--seeds {seeds}: must be 1 to {APART}; larger seeds are used by the controls"
         )
 
 

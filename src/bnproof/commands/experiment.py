@@ -3,16 +3,20 @@
 Modules that need PyTorch are imported where they are used, so that ``--help`` is fast.
 """
 
-import math
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
-from bnproof.commands.common import OUT, UNFINISHED, refuse_to_publish
+from bnproof.commands.common import (
+    OUT,
+    UNFINISHED,
+    deadline_in,
+    refuse_to_publish,
+    valid_seeds,
+)
 from bnproof.scheduler.options import DEFAULT_TRAINERS, Trainers
 from bnproof.theory.common.errors import UserError, valid_seed
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from bnproof.empirical.experiment import Experiment
     from bnproof.results.run_requests import Request
     from bnproof.scheduler.job import Job, Outcome
+    from bnproof.scheduler.jobs import Training
     from bnproof.theory.claim import Scale
 
 RESULTS: Final = "results"
@@ -116,7 +121,13 @@ def _cost(spec: "Experiment", scale: "Scale") -> str:
 
 
 def _minutes(minutes: float) -> str:
-    return f"{minutes:,.0f}" if minutes >= 10 else f"{minutes:.1g}"
+    return f"{minutes:,.0f}" if minutes >= 1 else f"{minutes:.1g}"
+
+
+def _core_minutes(trainings: "Sequence[Training]") -> str:
+    """The time that training runs still take on one core, in words; none below a minute."""
+    minutes = sum(job.cost * job.left for job in trainings) / 60
+    return f"about {_minutes(minutes)} core-minutes" if minutes >= 1 else ""
 
 
 @app.command
@@ -177,13 +188,9 @@ def run(
     named = [experiment(name) for name in ids]  # before the imports: an unknown id fails at once
     from bnproof.empirical.data.load import load, locate
     from bnproof.empirical.runner import variant_of
-    from bnproof.empirical.trial import APART
     from bnproof.results.run_requests import Request
 
-    if seeds is not None and not 1 <= seeds <= APART:
-        raise UserError(
-            f"--seeds {seeds}: must be 1 to {APART}; larger seeds are used by the controls"
-        )
+    valid_seeds(seeds)
     claims = named or experiments()
     if data is not None:
         data = locate(data)
@@ -205,7 +212,7 @@ def run(
         from bnproof.empirical.networks.fused import library
 
         library()  # without a C compiler, this fails before the work begins
-    deadline = _deadline(minutes)
+    deadline = deadline_in(minutes)
     request.keep(out)
     return _carry_out([request], out, deadline, publish, workers)
 
@@ -233,7 +240,7 @@ def resume(
 
     workers.check()
     refuse_to_publish(publish)
-    deadline = _deadline(minutes)
+    deadline = deadline_in(minutes)
     saved = requests(out)
     if not saved:
         raise UserError(f"{out}: nothing to resume; use `bnproof experiment run` first")
@@ -263,14 +270,6 @@ def status(*, out: Path = OUT) -> None:
             print(f"{'done' if done else 'not done':8}  {request.command(name)}")
     for run in training_runs(out):
         print(run)
-
-
-def _deadline(minutes: float | None) -> float:
-    if minutes is None:
-        return math.inf
-    if not 0 < minutes < math.inf:
-        raise UserError(f"--minutes {minutes}: must be positive and finite")
-    return time.monotonic() + 60 * minutes
 
 
 class _ExperimentRun:
@@ -335,8 +334,8 @@ def _carry_out(
     device = "cuda" if any(request.device == "cuda" for request in requests) else "cpu"
     engine = workers.start(len(pending(jobs)), device, memory=MEMORY, threads=workers.threads)
     ahead = foreseen(jobs)
-    if (minutes := sum(job.cost for job in ahead) / 60) >= 1:
-        print(f"{len(ahead)} training runs, about {minutes:.0f} core-minutes", file=sys.stderr)
+    if words := _core_minutes(ahead):
+        print(f"{len(ahead)} training runs, {words}", file=sys.stderr)
 
     def ended(job: "Job", outcome: "Outcome") -> str | None:
         lines = []
@@ -357,7 +356,7 @@ def _carry_out(
     )
     unfinished = [run for run in runs if run.unfinished and not run.failed]
     for run in unfinished:
-        minutes = sum(job.cost * job.left for job in foreseen(run.seeds)) / 60
-        left = f"about {minutes:.0f} core-minutes left; " if minutes >= 1 else ""
+        words = _core_minutes(foreseen(run.seeds))
+        left = f"{words} left; " if words else ""
         print(f"{run.name}: unfinished; {left}`bnproof experiment resume --out {out}` resumes it")
     return UNFINISHED if unfinished else 1 if any(run.failed for run in runs) else 0

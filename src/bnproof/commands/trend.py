@@ -8,12 +8,21 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import Parameter
 
-from bnproof.commands.common import OUT, UNFINISHED, refuse_to_publish
+from bnproof.commands.common import (
+    OUT,
+    UNFINISHED,
+    deadline_in,
+    refuse_to_publish,
+    valid_seeds,
+)
+from bnproof.commands.experiment import RESULTS
+from bnproof.scheduler.options import DEFAULT_TRAINERS
 from bnproof.theory.common.errors import UserError, valid_seed
 
 if TYPE_CHECKING:
@@ -75,6 +84,7 @@ def trend(
     from bnproof.results import trends
     from bnproof.results.run_requests import Request
 
+    valid_seeds(seeds)
     spec = experiment_of(claim)
     if not any(lengths(spec, scale) for scale in SCALES):
         raise UserError(
@@ -85,26 +95,25 @@ def trend(
     variants = ["", *(variant for variant in spec.variants if variant.startswith("width-"))]
     found: list[Point] = []
     left: list[str] = []
+    usual = Request(
+        ids=(claim.id,),
+        scale="quick",
+        seeds=seeds,
+        seed=seed,
+        data=place,
+        device=DEFAULT_TRAINERS.device(device),
+        precision=precision,
+        mode=mode,
+    )
     for scale in SCALES:
         for variant in variants:
-            request = Request(
-                ids=(claim.id,),
-                scale=scale.value,
-                seeds=seeds,
-                seed=seed,
-                data=place,
-                device=device,
-                precision=precision,
-                mode=mode,
-                variant=variant,
-            )
+            request = replace(usual, scale=scale.value, variant=variant)
             measured, missing = _points(claim, request, out, train)
             found += measured
             if missing:
                 left.append(f"{missing} training runs left; `{request.command(claim.id)}`")
     if found:
-        command = f"bnproof experiment trend {claim.id}"
-        command += f" --precision {precision}" * (precision != "float32")
+        command = " ".join(["bnproof experiment trend", claim.id, *usual.options()])
         record = trends.record(claim, found, data=name, command=command, threads=_threads())
         path = trends.write(record, out / FOLDER)
         if publish:
@@ -162,7 +171,7 @@ def spread(
     minutes: float | None = None,
     publish: bool = False,
 ) -> int:
-    """Run an experiment with the kernels of other processors, and compare the spread with seeds'.
+    """Repeat an experiment with the kernels of other processors; compare the spread with seeds'.
 
     It is run three times: as it is, and with PyTorch and oneDNN limited to AVX2 and to no vector
     instructions beyond SSE. Finished work is saved; repeat an interrupted command to resume it. The
@@ -184,32 +193,46 @@ def spread(
     from bnproof.catalogue import experiment
 
     refuse_to_publish(publish)
-    if minutes is not None and not 0 < minutes < math.inf:
-        raise UserError(f"--minutes {minutes}: must be positive and finite")
+    deadline = deadline_in(minutes)
     claim = experiment(experiment_id)
+    from bnproof.empirical.data.load import load, locate
     from bnproof.results import processors
-    from bnproof.results.record_files import read
+    from bnproof.results.record_files import name_of, read
+    from bnproof.results.run_requests import Request
     from bnproof.theory.claim import decide
 
+    valid_seeds(seeds)
+    if data is not None:
+        data = locate(data)
+        load(data, limit=1)
     words = [claim.id, "--scale", scale, "--precision", precision, "--device", "cpu", "--jobs", "1"]
     words += ["--data", data] if data is not None else []
     words += ["--seeds", str(seeds)] if seeds is not None else []
-    deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     measured = {}
     for name, limits in processors.SETTINGS.items():
         folder = out / processors.FOLDER.name / name
         left = (deadline - time.monotonic()) / 60
         status, said = _run([*words, "--out", str(folder)], limits, left)
-        path = folder / "results" / f"{claim.id}.{scale}.json"
+        path = folder / RESULTS / name_of(claim.id, scale)
         if status == UNFINISHED:
             print(f"{claim.id}: unfinished under {name}; repeat the command to resume it")
             return UNFINISHED
-        if status not in (0, 1) or not path.exists():  # 1: another verdict, or a failure
+        # At status 1 it has another verdict, or failed; then a file is that of an earlier run.
+        if status not in (0, 1) or str(path.resolve()) not in said.splitlines():
             print(f"{claim.id}: failed under {name}\n{said}".rstrip())
             return status or 1
         measured[name] = read(path)
-    command = f"bnproof experiment spread {claim.id} --scale {scale}"
-    command += f" --precision {precision}" * (precision != "float32")
+    request = Request(
+        ids=(claim.id,),
+        scale=scale,
+        seeds=seeds,
+        seed=0,
+        data=data,
+        device="cpu",
+        precision=precision,
+    )
+    options = ["--scale", scale, *request.options()]
+    command = " ".join(["bnproof experiment spread", claim.id, *options])
     comparison = processors.record(claim, measured, command=command)
     path = processors.write(comparison, out / processors.FOLDER.name)
     if publish:

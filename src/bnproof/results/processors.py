@@ -4,7 +4,6 @@ There is one JSON file per experiment and scale in ``src/bnproof/results/process
 PyTorch and oneDNN read from the environment make this machine compute like older ones.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 
 from bnproof.empirical.experiment import experiment_of, interval
+from bnproof.results import record_files
 from bnproof.results.published import judged as judged_record
-from bnproof.results.record_files import SCHEMA, Record
+from bnproof.results.record_files import SCHEMA, Record, name_of
 from bnproof.theory.claim import Claim, Evidence, decide
 from bnproof.theory.common.checksum import with_checksum
-from bnproof.theory.common.files import write_text
 
 FOLDER: Final = Path(__file__).parent / "processors"
 # What the environment limits: the processor itself, one with AVX2, and one without.
@@ -61,9 +60,7 @@ def write(content: Record, folder: Path = FOLDER) -> Path:
     UserError
         If the folder is not writable.
     """
-    path = folder / f"{content['id']}.{content['scale']}.json"
-    write_text(path, json.dumps(content, allow_nan=False, separators=(",", ":")) + "\n")
-    return path
+    return record_files.write(folder / name_of(content["id"], content["scale"]), content)
 
 
 def paths_of(claim_id: str, folder: Path = FOLDER) -> list[Path]:

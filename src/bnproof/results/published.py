@@ -9,7 +9,6 @@ five, in ``environment``.  ``environment`` also describes the machine (`bnproof.
 commits of the code that trained and measured; older records lack all three.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +19,7 @@ from bnproof.empirical.experiment import Experiment, experiment_of, judge
 from bnproof.empirical.runner import Results
 from bnproof.empirical.training.run_folder import plain
 from bnproof.report.document import environment, lock, now
+from bnproof.results import record_files
 from bnproof.results.record_files import FOLDER as FOLDER
 from bnproof.results.record_files import SCHEMA, Record, largest, name_of
 from bnproof.results.record_files import read as read
@@ -27,7 +27,6 @@ from bnproof.theory.claim import Claim, Evidence, Scale
 from bnproof.theory.common.checksum import with_checksum
 from bnproof.theory.common.commit import commit
 from bnproof.theory.common.errors import UserError
-from bnproof.theory.common.files import write_text
 
 DIGITS: Final = 7  # significant digits of a float32
 PLOT_DIGITS: Final = 3  # significant digits of quantities that are only plotted
@@ -86,9 +85,8 @@ def write(content: Record, folder: Path = FOLDER) -> Path:
     UserError
         If the folder is not writable.
     """
-    path = folder / name_of(content["id"], content["scale"], content.get("variant", ""))
-    write_text(path, json.dumps(content, allow_nan=False, separators=(",", ":")) + "\n")
-    return path
+    name = name_of(content["id"], content["scale"], content.get("variant", ""))
+    return record_files.write(folder / name, content)
 
 
 def evidence(claim: Claim, folder: Path = FOLDER) -> Evidence | None:

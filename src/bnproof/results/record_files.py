@@ -1,13 +1,15 @@
-"""Find and read the files of published measurements.
+"""Find, read and write the files of published measurements.
 
 NumPy and PyTorch are not needed here; records are evaluated in `bnproof.results.published`.
 """
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
 from bnproof.theory.common.checksum import checksum_matches, parse
 from bnproof.theory.common.errors import UserError
+from bnproof.theory.common.files import write_text
 
 FOLDER: Final = Path(__file__).parent / "published"
 SCHEMA: Final = 1
@@ -35,6 +37,18 @@ def name_of(claim_id: str, scale: str, variant: str = "") -> str:
 def largest(claim_id: str, folder: Path = FOLDER) -> Path | None:
     """Return the published record of an experiment at the largest scale, if any."""
     return next(reversed(files(claim_id, folder)), None)
+
+
+def write(path: Path, content: Record) -> Path:
+    """Write a record, replacing an older one, and return its path.
+
+    Raises
+    ------
+    UserError
+        If the folder is not writable.
+    """
+    write_text(path, json.dumps(content, allow_nan=False, separators=(",", ":")) + "\n")
+    return path
 
 
 def read(path: Path) -> Record:

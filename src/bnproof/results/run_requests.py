@@ -8,6 +8,7 @@ from typing import Any, Final, get_args
 from bnproof.empirical.data.load import EMBEDDED
 from bnproof.empirical.training.provenance import code_of_training
 from bnproof.empirical.training.run_folder import config_of
+from bnproof.scheduler.folder import saved_step
 from bnproof.theory.claim import Mode, Precision, Scale, Settings
 from bnproof.theory.common.checksum import canonical, digest, parse
 from bnproof.theory.common.errors import UserError
@@ -46,7 +47,11 @@ class Request:
 
     def command(self, name: str) -> str:
         """Return the command that reproduces the measurements of one experiment."""
-        words = ["bnproof experiment run", name, "--scale", self.scale]
+        return " ".join(["bnproof experiment run", name, "--scale", self.scale, *self.options()])
+
+    def options(self) -> list[str]:
+        """Return the other options of that command that are not at their default."""
+        words = []
         if self.data is not None:
             words += ["--data", self.data if self.data in EMBEDDED else "path/to/cifar10"]
         if self.seeds is not None:
@@ -59,7 +64,7 @@ class Request:
             words += ["--mode", self.mode]
         if self.variant:
             words += ["--variant", self.variant]
-        return " ".join(words)
+        return words
 
     def keep(self, out: Path) -> None:
         """Save the request in a folder of runs; equal requests share a file."""
@@ -119,7 +124,5 @@ def training_runs(out: Path) -> Iterator[str]:
 
 
 def _steps(folder: Path, config: dict[str, Any]) -> str:
-    """Return the step of the newest checkpoint."""
-    newest = max(folder.glob("checkpoint-*.pt"), default=None)
-    step = int(newest.name.split("-")[1]) if newest else 0
-    return f"{step:,} of {config['steps']:,} steps"
+    """Return the step of the newest checkpoint, and how many there will be."""
+    return f"{saved_step(folder):,} of {config['steps']:,} steps"

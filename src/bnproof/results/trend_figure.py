@@ -37,9 +37,7 @@ def draw(fig: Figure, claim: Claim, points: Sequence[Judged]) -> str:
         legend_title="median and confidence interval over seeds; stars: read from the print",
         legend_columns=1,
     )
-    return plot.draw(
-        fig, Evidence(kind=Kind.EXPERIMENT, holds=None, control_differs=False, summary="")
-    )
+    return plot.draw(fig, NOTHING)
 
 
 def _panel(

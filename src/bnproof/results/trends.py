@@ -4,7 +4,6 @@ There is one JSON file per experiment in ``src/bnproof/results/trends``.  Like a
 measurements it contains no verdict: the criteria are applied to its points each time.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -18,13 +17,12 @@ from bnproof.empirical.plan import training_runs
 from bnproof.empirical.runner import variant_of
 from bnproof.empirical.trend import Point
 from bnproof.report.document import environment, lock, now
+from bnproof.results import record_files
 from bnproof.results.published import DIGITS, rounded
-from bnproof.results.record_files import SCHEMA as SCHEMA
-from bnproof.results.record_files import Record
+from bnproof.results.record_files import SCHEMA, Record
 from bnproof.theory.claim import Claim, Evidence, Verdict, decide
 from bnproof.theory.common.checksum import with_checksum
 from bnproof.theory.common.commit import commit
-from bnproof.theory.common.files import write_text
 
 FOLDER: Final = Path(__file__).parent / "trends"
 
@@ -113,9 +111,7 @@ def write(content: Record, folder: Path = FOLDER) -> Path:
     UserError
         If the folder is not writable.
     """
-    path = folder / f"{content['id']}.json"
-    write_text(path, json.dumps(content, allow_nan=False, separators=(",", ":")) + "\n")
-    return path
+    return record_files.write(folder / f"{content['id']}.json", content)
 
 
 def path_of(claim_id: str, folder: Path = FOLDER) -> Path | None:

@@ -18,7 +18,7 @@ from bnproof.empirical.training.loop import train
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data, LinearMap
 from bnproof.empirical.trial import Conduct, MissingError, Part, Trial, look_up
-from bnproof.scheduler.folder import FolderJob
+from bnproof.scheduler.folder import FolderJob, saved_step
 from bnproof.scheduler.job import Job, WaitError
 from bnproof.theory.claim import Claim, Settings
 from bnproof.theory.common.errors import UserError
@@ -80,9 +80,7 @@ class Training(FolderJob):
     @property
     def left(self) -> float:
         """Share of the updates that no checkpoint contains."""
-        newest = max(self.run.folder.glob("checkpoint-*.pt"), default=None)
-        step = int(newest.name.split("-")[1]) if newest else 0
-        return 1 - step / self.training_config.steps
+        return 1 - saved_step(self.run.folder) / self.training_config.steps
 
     def carry_out(self) -> None:
         """Train.
@@ -249,11 +247,16 @@ class SharedPart:
 
 
 def foreseen(jobs: Sequence[Job]) -> list[Training]:
-    """The training runs that seeds of experiments are known to need and that are not done."""
+    """The training runs that seeds of experiments are known to need and that are not done.
+
+    They are only counted: an experiment that fails here is left to fail as a job, beside which the
+    others go on.
+    """
     found: dict[str, Training] = {}
     for job in jobs:
         if isinstance(job, Seed) and not job.done():
-            found |= {training.key: training for training in job.trainings()}
+            with suppress(Exception):
+                found |= {training.key: training for training in job.trainings()}
     return list(found.values())
 
 

@@ -3,11 +3,14 @@
 import re
 
 import pytest
+import torch
 
 from bnproof.cli import main
 from bnproof.results import processors
 from bnproof.results.record_files import read
 from bnproof.theory.claim import Scale
+
+no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 
 
 @pytest.fixture
@@ -81,6 +84,24 @@ def test_spread_needs_a_positive_time(run, minutes) -> None:
     assert status == 2
     assert err.startswith("bnproof: --minutes ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("trend", "santurkar_dln", "--seeds", -1), "--seeds -1: must be 1 to 1000"),
+        (("trend", "santurkar_dln", "--seeds", 10**9), "--seeds 1000000000: must be 1 to 1000"),
+        (("trend", "santurkar_fig1", "--data", "nowhere"), "nowhere"),
+        pytest.param(("trend", "santurkar_dln", "--device", "cuda"), "--device cuda", marks=no_gpu),
+        (("spread", "notes_vanishing", "--seeds", 0), "--seeds 0: must be 1 to 1000"),
+        (("spread", "notes_vanishing", "--data", "nowhere"), "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line(run, tmp_path, words, message) -> None:
+    status, out, err = run(*words)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_spread_says_what_is_left(run) -> None:

@@ -11,9 +11,10 @@ import torch
 from bnproof.catalogue import load_claim
 from bnproof.empirical.runner import measure
 from bnproof.empirical.training.config import TrainingConfig
+from bnproof.empirical.training.loop import train
 from bnproof.scheduler.drive import drive, pending
 from bnproof.scheduler.job import WaitError
-from bnproof.scheduler.jobs import Seed, SharedPart, Training, seeds
+from bnproof.scheduler.jobs import Seed, SharedPart, Training, foreseen, seeds
 from bnproof.scheduler.local import Inline
 from bnproof.simulate import machine
 from bnproof.theory.claim import Scale, Settings
@@ -129,6 +130,29 @@ def test_an_experiment_that_fails_in_a_part_fails_by_its_own_words(user_claims, 
     )
     assert ended["first, seed 0"].status == "failed"
     assert "no such norm" in ended["first, seed 0"].note
+
+
+def test_what_is_foreseen_measures_nothing_and_stops_nothing(user_claims, tmp_path, capsys) -> None:
+    """One experiment trains nothing, one fails where it asks for its runs, and one trains."""
+    text = CLAIM.format(id="untrained", quantity="q").replace("updates=3", "updates=0")
+    heading = "def run(trial):\n"
+    (user_claims / "untrained.py").write_text(text.replace(heading, f"{heading}    print('ran')\n"))
+    text = CLAIM.format(id="first", quantity="q")
+    (user_claims / "first.py").write_text(text.replace(heading, f"{heading}    1 / 0\n"))
+    jobs = [
+        seed
+        for name in ("untrained", "first", "second")
+        for seed in seeds(name, SMOKE, tmp_path, user_claims=user_claims)
+    ]
+    found = foreseen(jobs)
+    assert len(found) == 6  # three runs for each of two seeds
+    assert capsys.readouterr().out == ""
+    assert all(job.left == 1 for job in found)
+    found[0].carry_out()
+    assert [job.key for job in foreseen(jobs)] == [job.key for job in found[1:]]
+    config, images = found[1].training_config, found[1].read()
+    assert train(config, images, root=tmp_path, until=2) is None
+    assert found[1].left == pytest.approx(1 / 3)
 
 
 def test_keys_tell_what_a_seed_depends_on(user_claims, tmp_path) -> None:
