@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from bnproof.empirical.data.load import EMBEDDED
+from bnproof.empirical.training.checkpoints import saved_step
 from bnproof.empirical.training.provenance import code_of_training
 from bnproof.empirical.training.run_folder import config_of
-from bnproof.scheduler.folder import saved_step
 from bnproof.theory.claim import Mode, Precision, Scale, Settings
 from bnproof.theory.common.checksum import canonical, digest, parse
 from bnproof.theory.common.errors import UserError

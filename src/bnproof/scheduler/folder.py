@@ -1,16 +1,9 @@
 """A base class for jobs whose result is stored in a run folder."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from bnproof.empirical.training.run_folder import RunFolder
 from bnproof.scheduler.job import Job
-
-
-def saved_step(folder: Path) -> int:
-    """The step of the newest checkpoint in the folder of a training run; 0 if there is none."""
-    newest = max(folder.glob("checkpoint-*.pt"), default=None)
-    return int(newest.name.split("-")[1]) if newest else 0
 
 
 class FolderJob:

@@ -12,13 +12,14 @@ from bnproof.empirical.data.load import load
 from bnproof.empirical.experiment import experiment_of
 from bnproof.empirical.runner import measure_seed, seeds_of, size_of, trial_config, trial_of
 from bnproof.empirical.training.arithmetic import exactly
+from bnproof.empirical.training.checkpoints import saved_step
 from bnproof.empirical.training.config import TrainingConfig
 from bnproof.empirical.training.cost import seconds
 from bnproof.empirical.training.loop import train
 from bnproof.empirical.training.run_folder import RunFolder, State
 from bnproof.empirical.training.tasks import Data, LinearMap
 from bnproof.empirical.trial import Conduct, MissingError, Part, Trial, look_up
-from bnproof.scheduler.folder import FolderJob, saved_step
+from bnproof.scheduler.folder import FolderJob
 from bnproof.scheduler.job import Job, WaitError
 from bnproof.theory.claim import Claim, Settings
 from bnproof.theory.common.errors import UserError

@@ -181,5 +181,5 @@ def device(name: str) -> str:
 
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise UserError("device cuda: PyTorch finds no GPU; use cpu or auto")
+        raise UserError("--device cuda: PyTorch finds no GPU; use cpu or auto")
     return "cuda" if available and name != "cpu" else "cpu"

@@ -79,7 +79,7 @@ def test_folders_without_the_documents(tmp_path: Path) -> None:
     for chapter in chapters().values():
         if chapter.text:
             (tmp_path / chapter.text).write_bytes(b"\xff\xfe")
-    with pytest.raises(UserError, match=r"\.txt: is not readable text in UTF-8"):
+    with pytest.raises(UserError, match=r"\.txt: is not UTF-8 at byte 0; give the whole text"):
         compare(tmp_path)
 
 
