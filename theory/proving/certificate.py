@@ -23,6 +23,7 @@ import sympy as sp
 from bnproof.theory import symbols as sym
 from bnproof.theory.proving.conditions import Condition, conditions
 from bnproof.theory.proving.expressions import dumps, loads
+from bnproof.theory.proving.gram import is_zero
 from bnproof.theory.proving.lemmas import LEMMAS, POSITIVE, Lemma, Positive
 from bnproof.theory.proving.signs import non_negative
 
@@ -213,7 +214,7 @@ class Certificate:
                 found = sym.text(sp.N(value, 3))
                 yield f"the two sides do not differ by the slack: by {found} more at a random point"
                 return
-        if not _is_zero(residual):
+        if not is_zero(residual):
             yield "the two sides agree at random points, but not identically"
 
     def flaw(self) -> str:
@@ -248,13 +249,6 @@ def in_basic_symbols(expr: sp.Expr, domain: sp.Basic) -> sp.Expr:
 def implies_eps_zero(domain: sp.Basic) -> bool:
     """Whether `domain` contains the condition ``eps = 0``."""
     return sp.Eq(sym.eps, 0) in sp.And.make_args(domain)
-
-
-def _is_zero(expr: sp.Expr) -> bool:
-    """Whether SymPy reduces an expression to 0; rational ones by a common denominator."""
-    if expr.is_rational_function():
-        return bool(sp.numer(sp.together(expr)).expand() == 0)
-    return bool(sp.simplify(sp.expand(expr)) == 0)
 
 
 def _bent(expr: sp.Basic) -> set[sp.Basic]:
