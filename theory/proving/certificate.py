@@ -229,15 +229,15 @@ class Certificate:
 def _unproved(sign: Positive) -> Iterator[str]:
     """Why the certificate of a sign does not prove it."""
     one = sign.certificate
-    said = f"that {sym.text(sign.symbol)} is positive"
+    subject = f"that {sym.text(sign.symbol)} is positive"
     factor = one.relation.rhs / sign.symbol
     if one.relation.lhs != 1 or sign.symbol in factor.free_symbols:
-        yield f"{said} does not follow from {sym.text(one.relation)}"
+        yield f"{subject} does not follow from {sym.text(one.relation)}"
     assumed = [term.expr for term in one.slack] + [part.expr for part in one.conditions()]
     if any(sign.symbol in expr.free_symbols for expr in assumed):
-        yield f"{said} is used in its own proof"
+        yield f"{subject} is used in its own proof"
     for flaw in one.flaws():
-        yield f"{said} is not proved: {flaw}"
+        yield f"{subject} is not proved: {flaw}"
 
 
 def in_basic_symbols(expr: sp.Expr, domain: sp.Basic) -> sp.Expr:
