@@ -15,6 +15,11 @@ from bnproof.simulate.layer_checks.terms import output_terms
 
 AGREES: Final = "agrees with the definition"
 BACKWARD: Final = "backward"
+# What explains other faults comes first.
+FIRST: Final = (
+    *("the same call twice", "leaves its input", "has a form in use"),
+    *("computes in the precision of its input", AGREES, BACKWARD),
+)
 NEAR: Final = 1e-6  # relative error up to which a fit explains what is measured
 WORDS: Final = {
     "inside": "under the root",
@@ -29,13 +34,13 @@ def cause(case: LayerCase, rows: Sequence[CheckResult]) -> str:
     faults = [row for row in rows if row.outcome is Status.FAULT]
     if not faults:
         return ""
-    names = {row.check for row in faults}
+    by_name = {row.check: row for row in faults}
+    first = next((by_name[name] for name in FIRST if name in by_name), faults[0])
     words = ""
-    if AGREES in names:
+    if first.check == AGREES:
         words = _of_output(case)
-    elif BACKWARD in names:
+    elif first.check == BACKWARD:
         words = _of_gradient(case)
-    first = faults[0]
     return words or (f"{first.check}: {first.note}" if first.note else first.check)
 
 
@@ -51,7 +56,40 @@ def _of_output(case: LayerCase) -> str:
     constant = (ratio - factor).abs().max() <= NEAR * abs(factor)
     if constant and abs(factor - 1) > 10 * NEAR:
         return f"the output, less beta, is {factor:.6g} times what it should be"
-    return ""
+    return _of_parameters(case, z)
+
+
+def _of_parameters(case: LayerCase, z: Tensor) -> str:
+    """How gamma and beta enter, if the output is affine in the normalised input."""
+    axis = 1 if case.spec.axis.channelwise else -1
+    n = case.spec.normalised(case.x)
+    a, b = (part.movedim(axis, 0).flatten(1) for part in (n, z))
+    basis = torch.stack([a, torch.ones_like(a)], -1)
+    fit = torch.linalg.lstsq(basis, b.unsqueeze(-1)).solution
+    if ((basis @ fit).squeeze(-1) - b).abs().max() > NEAR * b.abs().max():
+        return ""
+    gamma, beta = (
+        part.expand_as(case.x).movedim(axis, 0).flatten(1)[:, 0]
+        for part in (case.spec.gamma(case.state, case.x), case.spec.beta(case.state, case.x))
+    )
+    words = [
+        _enters("gamma", fit[:, 0, 0], gamma, {"its square": gamma**2, "|gamma|": gamma.abs()}),
+        _enters("beta", fit[:, 1, 0], beta, {"-beta": -beta, "gamma times beta": gamma * beta}),
+    ]
+    return "; ".join(filter(None, words))
+
+
+def _enters(name: str, found: Tensor, value: Tensor, others: dict[str, Tensor]) -> str:
+    """How a parameter enters the output; empty if as it should."""
+    near = 10 * NEAR * found.abs().max().clamp(min=1.0)
+    if (found - value).abs().max() <= near:
+        return ""
+    forms = [words for words, other in others.items() if (found - other).abs().max() <= near]
+    if forms:
+        return f"{name} enters as {forms[0]}"
+    if name == "gamma":
+        return "the output is not proportional to gamma"
+    return "a constant is added to the output besides beta"
 
 
 def _forms(case: LayerCase) -> Iterator[NormalizerSpec]:

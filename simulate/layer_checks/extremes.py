@@ -159,6 +159,9 @@ def precision_rows(case: LayerCase) -> Iterator[CheckResult]:
     What PyTorch's own layer of that specification rounds as well, or cannot do, is no fault.
     """
     own = fused.own_layer(case.spec)
+    others = [name for name, dtype in TYPES.items() if not _keeps_type(case, dtype)]
+    words = f"it is another one for {' and '.join(others)}"
+    yield judge(PRECISION, "type of the output", float(len(others)), 0.0, words)
     for name, dtype in TYPES.items():
         names = (f"{name}: output, ulp", f"{name}: gradient, ulp")
         theirs = None if own is None else _in_type(case, own, dtype)
@@ -175,6 +178,15 @@ def precision_rows(case: LayerCase) -> Iterator[CheckResult]:
                 limit = row.outcome is Status.FAULT and error <= LEEWAY * theirs[number]
                 row = replace(row, outcome=Status.LIMIT if limit else row.outcome, note=words)
             yield row
+
+
+def _keeps_type(case: LayerCase, dtype: torch.dtype) -> bool:
+    """Whether the output has the type of input and parameters, or cannot be computed."""
+    state = {name: value.to(dtype) for name, value in case.state.items()}
+    try:
+        return case.tested.at(dtype)(case.x.to(dtype), state).dtype == dtype
+    except Exception:
+        return True
 
 
 def _in_type(case: LayerCase, layer: Layer, dtype: torch.dtype) -> tuple[float, float] | str:

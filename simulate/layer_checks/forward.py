@@ -7,10 +7,11 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from bnproof.simulate.layer_checks import fused
 from bnproof.simulate.layer_checks.case import LayerCase
-from bnproof.simulate.layer_checks.identify import implied_scale
+from bnproof.simulate.layer_checks.identify import has_eps, implied_scale
 from bnproof.simulate.layer_checks.results import CheckResult, Status, attempt, judge, skip
-from bnproof.simulate.layer_checks.spec import FLOOR, USUAL, NormalizerSpec
+from bnproof.simulate.layer_checks.spec import FLOOR, USUAL
 from bnproof.simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
 from bnproof.simulate.relation import TOLERANCE
 
@@ -23,13 +24,8 @@ def forward_rows(case: LayerCase) -> Iterator[CheckResult]:
     """Check agreement on several inputs, and the scale at large and small spread."""
     limit = case.tolerance
     rounds = limit > TOLERANCE[torch.float64]
-    check = "computes in the precision of its input"
-    if rounds:
-        words = "computes in float32: the other checks allow for its rounding"
-        yield CheckResult(FORWARD, check, Status.LIMIT, note=words)
-    else:
-        yield judge(FORWARD, check, 0.0, 0.0)
-    yield _form(case.spec)
+    yield _precision(case)
+    yield _form(case)
     inputs = {
         "agrees with the definition": case.x,
         "heavy-tailed input": case.x**3,
@@ -49,10 +45,26 @@ def forward_rows(case: LayerCase) -> Iterator[CheckResult]:
         yield attempt(FORWARD, "mean 1e7 times the spread", lambda: (case.error(x), words), limit)
 
 
-def _form(spec: NormalizerSpec) -> CheckResult:
+def _precision(case: LayerCase) -> CheckResult:
+    """State a layer that computes in float32; one that computes in less is at fault."""
+    check = "computes in the precision of its input"
+    lowest = fused.narrowest(case.tested, case.x, case.state)
+    if lowest == case.x.dtype:
+        return judge(FORWARD, check, 0.0, 0.0)
+    name = str(lowest).removeprefix("torch.")
+    words = f"computes in {name}"
+    if lowest == torch.float32:
+        words += ": the other checks allow for its rounding"
+        return CheckResult(FORWARD, check, Status.LIMIT, note=words)
+    return CheckResult(FORWARD, check, Status.FAULT, note=words)
+
+
+def _form(case: LayerCase) -> CheckResult:
     """Say whether a form is that of PyTorch, in use elsewhere, or in use nowhere."""
-    check = "has a form in use"
+    check, spec = "has a form in use", case.spec
     words = []
+    if not spec.kind.eps_at and has_eps(case.tested.module) and spec.determined == "by fit":
+        return CheckResult(FORWARD, check, Status.FAULT, note="its eps has no effect")
     if spec.unbiased:
         words.append("divides by the unbiased variance")
     if spec.kind.eps_at == "outside":

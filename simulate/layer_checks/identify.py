@@ -284,6 +284,11 @@ def _find_roles(tested: ModuleUnderTest, x: Tensor) -> None:
             tested.gain = name
 
 
+def has_eps(module: nn.Module) -> bool:
+    """Whether a module states an eps that is not 0."""
+    return bool(_own_eps(module))
+
+
 def _own_eps(module: nn.Module) -> float | None:
     """The attribute of the module that holds eps, or None."""
     values = [getattr(module, name, None) for name in EPS_NAMES]
@@ -292,7 +297,7 @@ def _own_eps(module: nn.Module) -> float | None:
 
 
 class _Fit:
-    """Compares the output of a layer with specifications, at two inputs."""
+    """Compares the output of a layer with specifications, at three inputs."""
 
     def __init__(
         self,
@@ -303,9 +308,10 @@ class _Fit:
         named: bool,
     ) -> None:
         self.tested, self.x, self.state, self.eps, self.named = tested, x, state, eps, named
-        # At the small one eps matters, wherever it stands.
-        small = x * (0.5 * (eps or SMALL) ** 0.5 / x.std())
-        self.points = [(point, tested(point, state)) for point in (x, small)]
+        # At the small ones eps matters, wherever it stands.
+        unit, number = x / x.std(), eps or SMALL
+        small = (0.5 * number**0.5 * unit, 0.3 * number * unit)
+        self.points = [(point, tested(point, state)) for point in (x, *small)]
         # Parameters start so that gamma = 1.
         gain = None if tested.gain is None else tested.parameters[tested.gain]
         self.stored = 1.0 if gain is not None and (gain == 0).all() else 0.0

@@ -66,6 +66,8 @@ def mode_rows(case: LayerCase) -> Iterator[CheckResult]:
     else:
         yield from _running(case, state, mean, variance)
         yield skip(MODES, "evaluation equals training", "it uses the running statistics")
+    words = "its input is another after the call"
+    yield judge(MODES, "leaves its input", float(case.tested.changes_input), 0.0, words)
     yield attempt(MODES, "evaluation leaves the buffers", lambda: _still(case), 0.0)
     yield attempt(MODES, "the same call twice", lambda: _again(case), 0.0)
 

@@ -62,6 +62,8 @@ class ModuleUnderTest:
     gain, bias
         Names of the parameters gamma and beta; by default the parameter with a usual name, if
         there is exactly one.
+    changes_input
+        Whether it is called with a copy of its input, because it changes that.
     """
 
     def __init__(self, module: nn.Module, device: str, dtype: torch.dtype, training: bool) -> None:
@@ -82,11 +84,13 @@ class ModuleUnderTest:
         self.buffers |= plain_tensors(self.module)
         self._observed = _Observed(self.module)
         self.gain, self.bias = self._named(GAINS), self._named(BIASES)
+        self.changes_input = False
 
     def at(self, dtype: torch.dtype | None = None, training: bool = True) -> "ModuleUnderTest":
         """The same module in another dtype or mode."""
         other = ModuleUnderTest(self.module, self.device, dtype or self.dtype, training)
         other.gain, other.bias = self.gain, self.bias
+        other.changes_input = self.changes_input
         return other
 
     def call(
@@ -97,6 +101,7 @@ class ModuleUnderTest:
         buffers = {k: given.pop(k, v).clone() for k, v in self.buffers.items()}
         plain = {k: buffers.pop(k) for k in self._plain}
         named = {f"module.{k}": v for k, v in {**self.parameters, **given, **buffers}.items()}
+        x = x.clone() if self.changes_input else x
         z, after = functional_call(self._observed, named, (x, plain))
         return z, after
 
@@ -125,8 +130,13 @@ def first_call(tested: ModuleUnderTest, x: Tensor) -> Tensor:
         If it raises, or does not return a finite, non-constant tensor of the input's shape.
     """
     shape, name = "x".join(map(str, x.shape)), name_of(tested.module)
+    before = x.clone()
     try:
         z = tested(x)
+        if not torch.equal(x, before):
+            tested.changes_input = True
+            x.copy_(before)
+            z = tested(x)
     except Exception as error:
         raise UserError(
             f"{name} raises for an input of shape {shape}: {reason(error)}; give another --shape"

@@ -66,10 +66,14 @@ class CheckResult:
 
 
 def judge(part: str, check: str, measured: float, tolerance: float, note: str = "") -> CheckResult:
-    """Return a row that passes if `measured` is at most `tolerance`; NaN counts as infinite."""
+    """Return a row that passes if `measured` is at most `tolerance`; NaN counts as infinite.
+
+    The note is that of a fault.
+    """
     measured = math.inf if math.isnan(measured) else measured
-    outcome = Status.PASS if measured <= tolerance else Status.FAULT
-    return CheckResult(part, check, outcome, measured, tolerance, note)
+    passes = measured <= tolerance
+    outcome = Status.PASS if passes else Status.FAULT
+    return CheckResult(part, check, outcome, measured, tolerance, "" if passes else note)
 
 
 def skip(part: str, check: str, why: str, measured: float | None = None) -> CheckResult:

@@ -192,14 +192,14 @@ class NormalizerSpec:
 
 FLOOR: Final = "floor"  # the place of an eps that the scale is not allowed to fall below
 PLACES: Final = {"outside": " added to the root", FLOOR: " as least scale"}
-# Normalisers that are in use with eps elsewhere and with the unbiased variance.
+# Normalisers that are in use, over one axis, with eps elsewhere and with the unbiased variance.
 VARIED: Final = ("LayerNorm", "RMSNorm")
 
 
 def forms(spec: NormalizerSpec) -> Iterator[NormalizerSpec]:
     """A specification and the other forms in which its normaliser is in use."""
     yield spec
-    if spec.name not in VARIED:
+    if spec.name not in VARIED or len(spec.axis.dims) > 1:
         return
     for place in ("inside", "outside", FLOOR):
         kind = replace(spec.kind, eps_at=place)

@@ -19,6 +19,7 @@ from torch.func import jvp
 
 import bnproof.simulate
 from benchmarks.layers import faulty as wrong
+from benchmarks.layers.mutants import Norm
 from bnproof.simulate.layer_checks import spec as axes
 from bnproof.simulate.layer_checks.identify import identify
 from bnproof.simulate.layer_checks.measure import PARTS, check_layer
@@ -167,6 +168,8 @@ def test_every_check_fails_for_some_wrong_layer(
     options = {"shape": (4, 6), "eps": 1e-5, "parts": CHEAP}
     found = [*map(cached, layers), *reports.values()]
     found.append(check_layer(EpsOutside(3), parts=CHEAP))
+    for defect in ("changes its input", "float32 output"):
+        found.append(check_layer(Norm("batch", defect), parts=CHEAP))
     found.append(check_layer(wrong.Leaking(), spec="layer", **options))
     found.append(check_layer(wrong.UndefinedAtZero(), spec="rms", **options))
     rows = [row for report in found for row in report.rows]
@@ -472,7 +475,7 @@ def test_the_table_is_made_of_all_layers(device: str) -> None:
 def test_report_as_text_and_json(reports: dict[str, Report]) -> None:
     report = reports["BatchNorm1d"]
     text = report.lines()
-    assert text[-1] == "53 checks passed, 0 faults, 14 limits"
+    assert text[-1] == "55 checks passed, 0 faults, 14 limits"
     wrong_text = reports["control: unbiased variance"].lines()
     assert sum("FAULT" in line for line in wrong_text) > 10
     content = json.loads(json.dumps(report.as_dict(), allow_nan=False))
