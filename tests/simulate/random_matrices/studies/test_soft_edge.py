@@ -97,7 +97,10 @@ def test_bias_of_real_factors(factors: int) -> None:
     assert plain < -3 * law.std() / repeats**0.5
 
 
-@pytest.mark.parametrize("factors", [1, 2, 3])
+@pytest.mark.parametrize(
+    "factors",
+    [1, 2, pytest.param(3, marks=pytest.mark.slow)],  # the same at more factors: two seconds
+)
 def test_hard_edge_of_complex_factors(factors: int) -> None:
     law = HardEdge((0,) * factors)
     ladder = edges.hard_edge((0,) * factors, (2, 16), (6000, 6000), seed=1)
