@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 TABLES: Final = (".json", ".csv", ".parquet")
 PAGE: Final = ".html"
+LAYER: Final = ("--norm", "--activation", "--batch")
 # Options that go with each source of the matrices, beside --out and --device.
 BELONGS: Final = {
-    "--factors": ("--size", "--field", "--repeats", "--seed", "--log"),
-    "--widths": ("--field", "--repeats", "--seed", "--log"),
+    "--factors": ("--size", "--field", "--repeats", "--seed", "--log", *LAYER),
+    "--widths": ("--field", "--repeats", "--seed", "--log", *LAYER),
     "--from": ("--layers", "--heads", "--image", "--log"),
-    "--figure": ("--size", "--field", "--repeats", "--seed"),
+    "--figure": ("--size", "--field", "--repeats", "--seed", *LAYER),
 }
 # Numbers of factors M that are shown in each figure of Bjorck et al.; our choice.
 PAPER: Final = {8: (1, 2, 3, 5), 9: (1, 2, 10), 20: (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)}
@@ -42,6 +43,9 @@ def spectrum(
     size: int | None = None,
     widths: str | None = None,
     field: Field | None = None,
+    norm: Literal["none", "layer", "batch"] | None = None,
+    activation: Literal["linear", "relu"] | None = None,
+    batch: int | None = None,
     repeats: int | None = None,
     source: Annotated[Path | None, Parameter(name="--from")] = None,
     layers: str | None = None,
@@ -60,11 +64,18 @@ def spectrum(
     factors
         Number M of square Gaussian factors, with entries of variance 1/N.
     size
-        Size N of the square factors; 1000 by default.
+        Size N of the square factors; 1000 by default, and 64 for Jacobians.
     widths
         Layer widths n_0,n_1,...,n_M for rectangular factors, instead of --factors and --size.
     field
         Whether entries are real (the default) or complex.
+    norm
+        Sample the Jacobian of a network at initialisation, with this normaliser after each linear
+        map: LayerNorm, BatchNorm (the Jacobian of a whole batch) or none.
+    activation
+        As --norm: what follows, linear (nothing, the default) or relu.
+    batch
+        Samples in the batch of --norm batch, 3 or more; 16 by default.
     repeats
         Number of products; 10 by default.
     source
@@ -84,7 +95,7 @@ def spectrum(
         periodic images of that size.
     figure
         Reproduce Figure 8, 9 or 20 of Bjorck et al., with the corrected law and, dashed, the law
-        as printed.
+        as printed. Figure 20 can be compared with Jacobians (--norm, --activation).
     log
         Plot log10 of the singular values.
     out
@@ -111,7 +122,8 @@ def spectrum(
     if len(chosen) != 1:
         raise UserError(f"give one of {', '.join(inputs)}, not {' and '.join(chosen) or 'none'}")
     given = {
-        "--size": size, "--field": field, "--repeats": repeats, "--layers": layers,
+        "--size": size, "--field": field, "--norm": norm, "--activation": activation,
+        "--batch": batch, "--repeats": repeats, "--layers": layers,
         "--heads": heads, "--image": image, "--seed": seed, "--log": log or None,
     }  # fmt: skip
     for name, value in given.items():
@@ -127,12 +139,26 @@ def spectrum(
         if heads is not None and heads < 1:
             raise UserError(f"--heads {heads}: must be at least 1")
         return _own(source, _stored(source), layers, heads, sizes, out, log)
-    chains = _chains(factors, 1000 if size is None else size, widths, figure)
-    spectra = _random(chains, kind, repeats, seed, resolved)
-    for item in spectra:
+    layer = norm is not None or activation is not None
+    if layer and (field is not None or figure in (8, 9)):
+        other = "--field" if field is not None else f"--figure {figure}"
+        raise UserError(f"--norm and --activation do not go with {other}; leave it out")
+    if batch is not None and norm != "batch":
+        raise UserError(f"--batch {batch}: goes with --norm batch only; leave it out")
+    standard = 64 if layer else 1000
+    chains = _chains(factors, standard if size is None else size, widths, figure)
+    spectra = _random(chains, kind, repeats, seed, resolved) if figure or not layer else []
+    others: list[Spectrum] = []
+    if layer:
+        others = _networks(chains, repeats, norm or "none", activation or "linear", batch, seed)
+    every = [*spectra, *others]
+    for item in every:
         print(_line(item))
     for path in out:
-        _write(path, spectra, [item.numbers() for item in spectra], figure, log)
+        if figure == 20 and path.suffix in FIGURES:
+            _draw_condition(path, spectra, others)
+        else:
+            _write(path, every, [item.numbers() for item in every], figure, log)
         print(path.resolve())
     return 0
 
@@ -273,16 +299,43 @@ def _random(
     ]
 
 
+def _networks(
+    chains: list[tuple[int, ...]],
+    repeats: int,
+    norm: Literal["none", "layer", "batch"],
+    activation: Literal["linear", "relu"],
+    batch: int | None,
+    seed: int,
+) -> "list[Spectrum]":
+    from tqdm import tqdm
+
+    from bnproof.simulate.random_matrices.spectra.jacobians import jacobians
+
+    if repeats < 1:
+        raise UserError(f"--repeats {repeats}: must be at least 1")
+    size = 16 if batch is None else batch
+    return [
+        jacobians(chain, repeats, norm=norm, activation=activation, batch=size, seed=seed)
+        for chain in tqdm(chains, unit="network", leave=False, disable=None)
+    ]
+
+
+def _draw_condition(path: Path, spectra: "list[Spectrum]", others: "list[Spectrum]") -> None:
+    from bnproof.report import figures
+    from bnproof.simulate.random_matrices.spectra import figures as draw
+
+    name = str(others[0].provenance["Jacobian"]) if others else ""
+    figures.write(path, lambda fig: draw.draw_condition(fig, spectra, others, name))
+
+
 def _line(spectrum: "Spectrum") -> str:
     numbers = spectrum.numbers()
     digits = numbers["median of log10 of the condition number"]
     condition = "infinite" if digits is None else f"1e{digits:.1f}"
     gap = numbers["distance from the law, one product, mean"]
+    law = f"distance from the law {gap:.3g}" if gap is not None else "no law is known"
     chain = "-".join(map(str, _short(spectrum.widths)))
-    return (
-        f"{spectrum.name:24} widths {chain}  condition number {condition}  "
-        f"distance from the law {gap:.3g}"
-    )
+    return f"{spectrum.name:24} widths {chain}  condition number {condition}  {law}"
 
 
 def _short(widths: tuple[int, ...]) -> tuple[object, ...]:
@@ -317,7 +370,5 @@ def _write(
 
         if figure == 8:
             figures.write(path, lambda fig: draw.draw_laws(fig, PAPER[8]))
-        elif figure == 20:
-            figures.write(path, lambda fig: draw.draw_condition(fig, spectra))
         else:
             figures.write(path, lambda fig: draw.draw_spectra(fig, spectra, log=log))

@@ -96,7 +96,7 @@ def _card(spectrum: "Spectrum", numbers: Mapping[str, Any]) -> dict[str, Any]:
             continue
         shown.append((heading, value, _text(value, form)))
     p_value = numbers.get("p-value of the distance")
-    kind = numbers.get("kind", "product")
+    kind = numbers.get("kind", "Jacobian" if "Jacobian" in numbers else "product")
     shape = " x ".join(map(str, reversed(_short(spectrum.widths))))
     return {
         "name": spectrum.name,
@@ -126,21 +126,23 @@ def _figure(spectrum: "Spectrum") -> dict[str, Any]:
     import numpy as np
 
     logarithmic = len(spectrum.widths) > 2
-    low, edge = spectrum.law.support()
-    logs = spectrum.logs[np.isfinite(spectrum.logs)]
+    logs, limit = spectrum.logs[np.isfinite(spectrum.logs)], spectrum.law
+    low, edge = limit.support() if limit else (0.0, float(np.exp(min(logs.max(), 700.0))))
     if logarithmic:
         values = logs / np.log(10)
         right = max(float(values.max()), math.log10(edge)) + 0.1
         left = max(float(values.min()), right - DEEPEST) - 0.1
         grid = np.linspace(left, min(right, math.log10(edge)), POINTS + 2)[1:-1]
-        law = spectrum.law.pdf(10**grid) * 10**grid * np.log(10)
+        law = limit.pdf(10**grid) * 10**grid * np.log(10) if limit else 0 * grid
     else:
         values = np.exp(logs)
         left, right = 0.0, min(max(1.05 * float(values.max()), 1.1 * edge), BEYOND * edge)
         grid = np.linspace(low, edge, POINTS + 2)[1:-1]
-        law = spectrum.law.pdf(grid)
+        law = limit.pdf(grid) if limit else 0 * grid
     edges = np.linspace(left, right, min(BINS, max(8, values.size // 3)) + 1)
-    density = np.histogram(values, edges)[0] / spectrum.logs.size / np.diff(edges)
+    # Of a Jacobian, only the nonzero values have a law.
+    count = values.size if "Jacobian" in spectrum.provenance else spectrum.logs.size
+    density = np.histogram(values, edges)[0] / count / np.diff(edges)
     top = 1.05 * max(density.max(), float(np.quantile(law, 0.95)))
 
     def across(x: Any) -> Any:
@@ -156,13 +158,13 @@ def _figure(spectrum: "Spectrum") -> dict[str, Any]:
     marks = marks / np.log(10) if logarithmic else np.exp(np.minimum(marks, 700.0))
     inside = law > 0  # of a law with mass at 0, the support begins there
     points = [*zip(across(grid[inside]), down(law[inside]), strict=True)]
-    if not logarithmic:
+    if points and not logarithmic:
         ends = ((points[0][0], BASE),) if not inside[0] or low > 0 else ()
         points = [*ends, *points, (across(edge), BASE)]
     line = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     return {
         "bars": f"{bars}H{WIDTH}V{BASE}Z",
-        "law": f"M{line}",
+        "law": f"M{line}" if points else "",
         "marks": [round(float(across(x)), 1) for x in marks if x <= right],
         "hidden": int((marks > right).sum()),
         "farthest": f"{float(marks[0]):.3g}" if len(marks) else "",
