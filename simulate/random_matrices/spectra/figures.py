@@ -72,7 +72,8 @@ def draw_spectra(figure: Figure, spectra: Sequence[Spectrum], *, log: bool = Fal
         entries |= dict(zip(labels, handles, strict=True))
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=2)
     more = f" (first {PANELS} of {len(spectra)})" if len(spectra) > PANELS else ""
-    figure.suptitle(f"Singular values and the law of their widths{more}")
+    law = " and the law of their widths" if any(item.law for item in drawn) else ""
+    figure.suptitle(f"Singular values{law}{more}")
     words = ", ".join(
         f"{item.name}: {float(item.distances.mean()):.2g}" if item.law else f"{item.name}: no law"
         for item in drawn
