@@ -18,6 +18,7 @@ from bnproof.simulate.random_matrices.laws.factor_kinds import (
     Truncated,
     mask,
 )
+from bnproof.simulate.random_matrices.laws.finite_product import FiniteProduct
 from bnproof.simulate.random_matrices.laws.frozen import Frozen
 from bnproof.simulate.random_matrices.laws.fuss_catalan import FussCatalan
 from bnproof.simulate.random_matrices.laws.hard_edge import HardEdge
@@ -44,6 +45,7 @@ LAWS: dict[str, Frozen] = {
     "Tracy-Widom 1": TracyWidom(1),
     "Tracy-Widom 2": TracyWidom(2),
     "Tracy-Widom 4": TracyWidom(4),
+    "finite product": FiniteProduct([3, 3, 4]),
     "hard edge (0,)": HardEdge((0,)),
     "hard edge (0, 1)": HardEdge((0, 1)),
 }
