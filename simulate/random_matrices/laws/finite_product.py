@@ -43,6 +43,7 @@ ABOVE: Final = tuple(1 + 0.5 * 1.2**k for k in range(45))
 DIGITS: Final = 50
 BLOCK: Final = 32  # nodes computed at once
 DECAY: Final = 1e-20  # of W along the line, where it is cut off
+TABLE: Final = (-120.0, 12.0, 500)  # logarithms of points from which a search starts
 STEPS: Final = 80  # of a search for a quantile
 CLOSE: Final = 1e-12  # of a quantile, in mass
 
@@ -115,9 +116,12 @@ class FiniteProduct(Frozen):
     def pdf(self, x: ArrayLike) -> Array:
         """Density; infinite at 0 for two or more factors as wide as the narrowest width."""
         x = np.asarray(x, dtype=float)
-        found, _ = self._over(x, (*self._below, *ABOVE), lambda s: np.ones_like(s))
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            found = np.where(x > 0, found / np.where(x > 0, x, 1.0), found)
+        usable = (x > 0) & np.isfinite(x)
+        logs = np.log(x[usable])
+        found = np.where(np.isnan(x), np.nan, 0.0)
+        density = self._over(logs, (*self._below, *ABOVE), lambda s: np.ones_like(s))
+        with np.errstate(over="ignore"):
+            found[usable] = density / x[usable]
         return np.where(x == 0, self._at_0(), np.maximum(found, 0.0))[()]
 
     def cdf(self, x: ArrayLike) -> Array:
@@ -166,11 +170,14 @@ class FiniteProduct(Frozen):
     def _mass(self, x: ArrayLike) -> tuple[Array, Array]:
         """Mass below and above x."""
         x = np.asarray(x, dtype=float)
-        below, peak_below = self._over(x, self._below, lambda s: 1 - s)
-        above, peak_above = self._over(x, ABOVE, lambda s: s - 1)
-        low = peak_below < peak_above  # the one with the smaller terms
-        below = np.where(low, np.maximum(below, 0.0), 1 - above)
-        above = np.where(low, 1 - below, np.maximum(above, 0.0))
+        usable = (x > 0) & np.isfinite(x)
+        logs = np.where(usable, np.log(np.where(usable, x, 1.0)), 0.0)
+        # From the line with the smaller terms.
+        low = self._exponents(logs, self._below).min(0) < self._exponents(logs, ABOVE).min(0)
+        below, above = np.ones(x.shape), np.ones(x.shape)
+        below[low] = np.maximum(self._over(logs[low], self._below, lambda s: 1 - s), 0.0)
+        above[~low] = np.maximum(self._over(logs[~low], ABOVE, lambda s: s - 1), 0.0)
+        below, above = np.where(low, below, 1 - above), np.where(low, 1 - below, above)
         for ends, values in ((x <= 0, (0.0, 1.0)), (np.isposinf(x), (1.0, 0.0))):
             below, above = (
                 np.where(ends, value, old)
@@ -179,30 +186,37 @@ class FiniteProduct(Frozen):
         nan = np.isnan(x)
         return np.where(nan, np.nan, below), np.where(nan, np.nan, above)
 
-    def _over(
-        self, x: Array, lines: Sequence[float], divisor: Callable[[Complex], Complex]
-    ) -> tuple[Array, Array]:
-        """``x`` times the integral of ``W x**-s/divisor(s)`` over the best line, for x > 0.
+    def _exponents(self, logs: Array, lines: Sequence[float]) -> Array:
+        """Logarithm of the largest integrand on each line, times x, by log x."""
+        peaks = np.array([_log_peak(line, *self._shape) for line in lines])
+        slopes = np.multiply.outer(1 - np.array(lines), logs + self._log_scale)
+        found: Array = peaks.reshape(-1, *[1] * logs.ndim) + slopes
+        return found
 
-        Also the logarithm of the largest integrand there.
-        """
-        size, excess = self._shape
-        usable = (x > 0) & np.isfinite(x)
-        logs = np.log(np.where(usable, x, 1.0)) + self._log_scale
-        peaks = np.array([_log_peak(line, size, excess) for line in lines])
-        # Where the integrand is least at its peak.
-        exponents = peaks[:, None] + (1 - np.array(lines))[:, None] * logs.ravel()
+    def _over(
+        self, logs: Array, lines: Sequence[float], divisor: Callable[[Complex], Complex]
+    ) -> Array:
+        """``x`` times the integral of ``W x**-s/divisor(s)`` over the best line, by log x."""
+        exponents = self._exponents(logs, lines)
         best = exponents.argmin(axis=0)
         found = np.zeros(logs.size)
         for number in np.unique(best):
             chosen = best == number
-            s, weights = _line(lines[number], size, excess)
-            terms = weights / divisor(s)
+            s, weights = _line(lines[number], *self._shape)
+            turns = np.outer(logs[chosen] + self._log_scale, -s.imag)
             # Summed row by row: a product of matrices would depend on the number of points.
-            waves = np.exp(1j * np.outer(logs.ravel()[chosen], -s.imag)) * terms
+            waves = np.exp(1j * turns) * (weights / divisor(s))
             found[chosen] = waves.real.sum(axis=1) * np.exp(exponents[number, chosen])
-        found = np.where(usable, found.reshape(x.shape), 0.0) / size
-        return np.where(np.isnan(x), np.nan, found), exponents.min(axis=0).reshape(x.shape)
+        return found / self._shape[0]
+
+    @cached_property
+    def _table(self) -> tuple[Array, Array, Array]:
+        """Points by their logarithm, and logarithms of the masses below and above."""
+        logs = np.linspace(*TABLE)
+        with np.errstate(divide="ignore"):
+            below, above = map(np.log, self._mass(np.exp(logs)))
+        known = np.isfinite(below) & np.isfinite(above)
+        return logs[known], below[known], above[known]
 
     def _quantile(self, q: ArrayLike, *, upper: bool) -> Array:
         """Safeguarded Newton steps in log x, on the smaller of both masses."""
@@ -210,21 +224,30 @@ class FiniteProduct(Frozen):
         inside = (q > 0) & (q < 1)
         target = np.where(inside, q, 0.5).ravel()
         low, high = np.full(target.shape, -700.0), np.full(target.shape, 60.0)
-        at = np.zeros(target.shape)
+        logs, below, above = self._table
+        if upper:
+            at = np.interp(np.log(target), above[::-1], logs[::-1])
+            near = np.interp(np.log1p(-target), below, logs)
+        else:
+            at = np.interp(np.log(target), below, logs)
+            near = np.interp(np.log1p(-target), above[::-1], logs[::-1])
+        at = np.where(target < 0.5, at, near)
+        left = np.ones(target.shape, dtype=bool)
         for _ in range(STEPS):
-            x = np.exp(at)
-            masses = self._mass(x)
-            value = masses[1] if upper else masses[0]
-            gap = (target - value) if upper else (value - target)  # increases with x
-            low, high = np.where(gap < 0, at, low), np.where(gap < 0, high, at)
-            slope = self.pdf(x) * x
+            here, goal = at[left], target[left]
+            x = np.exp(here)
+            value = self._mass(x)[int(upper)]
+            gap = (goal - value) if upper else (value - goal)  # increases with x
+            low[left] = np.where(gap < 0, here, low[left])
+            high[left] = np.where(gap < 0, high[left], here)
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                step = np.log(value / target) * value / slope * (-1 if upper else 1)
-            new = at - step
-            new = np.where((new > low) & (new < high), new, (low + high) / 2)
-            done = np.abs(new - at) <= 4e-16 * np.maximum(1, np.abs(at))
-            at = new
-            if done.all():
+                step = np.log(value / goal) * value / (self.pdf(x) * x) * (-1 if upper else 1)
+            new = here - step
+            inner = (new >= low[left]) & (new <= high[left])
+            new = np.where(inner, new, (low[left] + high[left]) / 2)
+            at[left] = new
+            left[left] = np.abs(new - here) > 4e-16 * np.maximum(1, np.abs(here))
+            if not left.any():
                 break
         x = np.exp(at)
         masses = self._mass(x)
