@@ -33,7 +33,7 @@ from scipy.special import loggamma
 
 from bnproof.simulate.random_matrices import Array, Complex
 from bnproof.simulate.random_matrices.laws.arguments import real
-from bnproof.simulate.random_matrices.laws.frozen import Frozen
+from bnproof.simulate.random_matrices.laws.frozen import Frozen, central_moments
 
 LARGEST: Final = 120  # of N (M + 1), the degree of q
 # Lines Re s = c.  Those below 1 serve the mass below x, the others the mass above.  The first are
@@ -148,12 +148,22 @@ class FiniteProduct(Frozen):
         ValueError
             Unless `order` is a finite number above that where the mean diverges.
         """
-        order, (size, excess) = real("order", order), self._shape
-        if order <= -1 - min(excess):
-            raise ValueError(f"order must be > {-1 - min(excess)}, not {order}")
+        order, least = real("order", order), -1 - min(self._shape[1])
+        if order <= least:
+            raise ValueError(f"order must be > {least}, not {order}")
         with mp.workdps(DIGITS):
-            value = _mellin(mpf(order) + 1, size, excess) / size
-            return float(value * mp.exp(-mpf(order) * mpf(self._log_scale)))
+            return float(self._moment(order))
+
+    def _moment(self, order: float) -> mpf:
+        size, excess = self._shape
+        value = _mellin(mpf(order) + 1, size, excess) / size
+        return value / mpf(prod(self.widths[:-1])) ** mpf(order)
+
+    def _central(self) -> tuple[float, float, float]:
+        """Variance, skewness and excess kurtosis."""
+        with mp.workdps(DIGITS):
+            second, third, fourth = central_moments(*map(self._moment, (1, 2, 3, 4)))
+            return float(second), float(third / second**1.5), float(fourth / second**2 - 3)
 
     def _at_0(self) -> float:
         size, excess = self._shape

@@ -64,7 +64,7 @@ def test_tails_have_small_relative_errors() -> None:
     np.testing.assert_allclose(law.cdf(x), -np.expm1(-x), rtol=1e-11)
 
 
-@pytest.mark.parametrize("widths", [[4, 4, 4], [3, 6, 4], [5, 3]], ids=str)
+@pytest.mark.parametrize("widths", [[3, 3, 3], [2, 5, 4], [4, 3]], ids=str)
 def test_masses_densities_quantiles_and_moments_belong_together(widths: list[int]) -> None:
     law = FiniteProduct(widths)
     q = np.array([1e-9, 0.01, 0.4, 0.8, 0.9999])
@@ -80,7 +80,7 @@ def test_masses_densities_quantiles_and_moments_belong_together(widths: list[int
     assert law.expect(lambda x: x**0.5) == pytest.approx(law.moment(0.5), rel=1e-8)
 
 
-@pytest.mark.parametrize("widths", [[6, 6, 6], [3, 7, 5]], ids=str)
+@pytest.mark.parametrize("widths", [[4, 4, 4], [3, 7, 5]], ids=str)
 def test_samples_follow_it(widths: list[int]) -> None:
     law = FiniteProduct(widths)
     squares = sample_singular_values(widths, 2000, field="complex", seed=1).numpy() ** 2

@@ -45,7 +45,7 @@ LAWS: dict[str, Frozen] = {
     "Tracy-Widom 1": TracyWidom(1),
     "Tracy-Widom 2": TracyWidom(2),
     "Tracy-Widom 4": TracyWidom(4),
-    "finite product": FiniteProduct([3, 3, 4]),
+    "finite product": FiniteProduct([2, 2, 2]),
     "hard edge (0,)": HardEdge((0,)),
     "hard edge (0, 1)": HardEdge((0, 1)),
 }
