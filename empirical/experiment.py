@@ -319,13 +319,13 @@ def _finite(rows: Iterable[Mapping[str, Any]]) -> bool:
 
 def _answer(control: Mapping[str, Any]) -> str:
     """What a control answered, in words."""
-    said = f"the {control['kind']} control "
+    subject = f"the {control['kind']} control "
     if control["passes"] is None:
-        return f"{said}is undecided"
+        return f"{subject}is undecided"
     if control["passes"]:
-        return f"{said}passes"
+        return f"{subject}passes"
     failing = next(row for row in control["criteria"] if row["satisfied"] is False)
-    return f"{said}does not pass: {failing['words']} {failing['value']:.3g}"
+    return f"{subject}does not pass: {failing['words']} {failing['value']:.3g}"
 
 
 def together(answers: Iterable[bool | None]) -> bool | None:

@@ -6,6 +6,7 @@ an unmarked one, reads a marked one as a NumPy array, or draws marked numbers wi
 the CPU is told so.  A tape stands in for CUDA graphs.
 """
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -47,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to test the code of another checkout; let Ctrl-C have its effect."""
+    gc.set_threshold(50_000, 20, 50)  # what SymPy and PyTorch make mostly stays
     if threading.current_thread() is threading.main_thread():
         # A shell makes what it starts in the background ignore it.
         signal.signal(signal.SIGINT, signal.default_int_handler)

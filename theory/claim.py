@@ -188,8 +188,8 @@ def why_undecided(evidence: Sequence[Evidence]) -> str:
         kinds = [str(item.kind) for item in evidence if item.answer is answer]
         if kinds and not reasons and any(item.answer is (not answer) for item in evidence):
             others = [str(item.kind) for item in evidence if item.answer is (not answer)]
-            said = "holds" if answer else "fails"
-            reasons.append(f"it {said} by {', '.join(kinds)}, and not by {', '.join(others)}")
+            verb = "holds" if answer else "fails"
+            reasons.append(f"it {verb} by {', '.join(kinds)}, and not by {', '.join(others)}")
     return "; ".join(reasons) or "no check has an answer"
 
 

@@ -120,8 +120,8 @@ def _sides(claim: Claim) -> tuple[sp.Basic, sp.Basic]:
 def _counted(proof: DerivationResult) -> str:
     """How many steps are checked, stated and cited, in words, and how many are definitions."""
     count = proof.counts()
-    said = f"Of {len(proof.steps)} steps {count['checked']} are checked, {count['given']} stated"
-    return f"{said} in words, {count['cited']} cited, {count['defined']} definitions"
+    start = f"Of {len(proof.steps)} steps {count['checked']} are checked, {count['given']} stated"
+    return f"{start} in words, {count['cited']} cited, {count['defined']} definitions"
 
 
 def _numbers(proof: DerivationResult) -> dict[str, object]:

@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
 from bnproof.empirical.networks.resnet import ResNet
-from bnproof.empirical.networks.undisturbed import captured, undisturbed
+from bnproof.empirical.networks.undisturbed import beginning, captured, frozen, undisturbed
 
 Signs = torch.Generator | Literal["positive"] | None
 Outputs = Mapping[int, tuple[nn.Conv2d, Tensor, Tensor]]
@@ -164,9 +164,10 @@ def at_outputs(model: ResNet, inputs: Tensor, labels: Tensor, layers: Sequence[i
                 f"layer {number}: the linear layer; convolutions are 1 to {number - 1}"
             )
         convolutions[number] = module
-    with undisturbed(model), torch.enable_grad(), captured(convolutions) as (given, outputs):
-        # Inputs that require gradients create a graph even if all parameters are frozen.
-        loss = functional.cross_entropy(model(inputs.detach().requires_grad_()), labels)
+    first = convolutions[min(convolutions)]
+    with undisturbed(model), frozen(model), torch.enable_grad():
+        with beginning(first), captured(convolutions) as (given, outputs):
+            loss = functional.cross_entropy(model(inputs.detach()), labels)
         gradients = torch.autograd.grad(loss, [outputs[number] for number in convolutions])
     return {
         number: (module, given[number].detach(), gradient)

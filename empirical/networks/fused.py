@@ -77,9 +77,9 @@ def _compiler() -> list[str]:
     chosen = shlex.split(os.environ.get("CC", ""))
     found = chosen if chosen else [name for name in COMPILERS if shutil.which(name)][:1]
     if not found or not shutil.which(found[0]):
-        said = f"CC names {found[0]}, which is not there" if found else "there is none"
+        problem = f"CC names {found[0]}, which is not there" if found else "there is none"
         raise UserError(
-            f"mode 'fast': needs a C compiler on a CPU, and {said}; install GCC or Clang, or "
+            f"mode 'fast': needs a C compiler on a CPU, and {problem}; install GCC or Clang, or "
             "choose 'exact'"
         )
     return found

@@ -92,10 +92,8 @@ class ResNet(Network):
         """All layers, each with the module whose output is its activation."""
         pairs: list[tuple[nn.Module, nn.Module]] = [(self.conv1, self.norm1)]
         for block in self.blocks:
-            for number in "12":
-                pairs.append(
-                    (block.get_submodule(f"conv{number}"), block.get_submodule(f"norm{number}"))
-                )
+            assert isinstance(block, Block)
+            pairs += [(block.conv1, block.norm1), (block.conv2, block.norm2)]
         return [*pairs, (self.linear, self.linear)]
 
 

@@ -32,6 +32,36 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Parameters require no gradients; restored on exit."""
+    required = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        for parameter, _ in required:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter, before in required:
+            parameter.requires_grad_(before)
+
+
+@contextmanager
+def beginning(module: nn.Module) -> Iterator[None]:
+    """Let the graph of a `frozen` network begin at the output of `module`.
+
+    Nothing that precedes it is kept for the backward pass.  The hook is removed on exit.
+    """
+
+    def begin(_module: nn.Module, _given: tuple[Tensor, ...], output: Tensor) -> None:
+        output.requires_grad_()
+
+    handle = module.register_forward_hook(begin)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
 def captured(
     modules: Mapping[int, nn.Module],
 ) -> Iterator[tuple[dict[int, Tensor], dict[int, Tensor]]]:

@@ -19,6 +19,9 @@ def main() -> None:
             )
             sys.exit(2)
     from bnproof.cli import main as run
+    from bnproof.theory.common.garbage import collect_rarely
+
+    collect_rarely()
 
     try:
         run()

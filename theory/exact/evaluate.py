@@ -20,6 +20,7 @@ from bnproof.theory.symbols import text
 Numbers = Sequence[Fraction]
 Indices = tuple[int, ...]  # samples k, i, l, counted from 0
 FIRST: Final = (0, 0, 0)
+HALF: Final = Fraction(1, 2)
 
 # The values of an `ExactCase` may depend on n: they then describe a family, n = 1, 2, ...
 n = sp.Symbol("n", integer=True, positive=True)
@@ -43,6 +44,10 @@ class Series:
             self.a * other.b + self.b * other.a,
             self.a * other.c + self.b * other.b + self.c * other.a,
         )
+
+    def times(self, factor: Fraction) -> "Series":
+        """The product with a constant."""
+        return Series(factor * self.a, factor * self.b, factor * self.c)
 
     def __truediv__(self, other: "Series") -> "Series":
         a = self.a / other.a
@@ -72,26 +77,25 @@ def line(start: Numbers, direction: Numbers) -> list[Series]:
 
 def layer(y: list[Series], case: Counterexample) -> tuple[list[Series], list[Series]]:
     """``yhat`` and ``z`` from the definition of batch normalisation."""
-    count = Series(Fraction(len(y)))
-    mean = _sum(y) / count
+    share = Fraction(1, len(y))
+    mean = _sum(y).times(share)
     centred = [entry - mean for entry in y]
-    variance = _sum([entry * entry for entry in centred]) / count
+    variance = _sum([entry * entry for entry in centred]).times(share)
     s = (variance + Series(case.eps)).sqrt()
     yhat = [entry / s for entry in centred]
-    return yhat, [Series(case.gamma) * entry + Series(case.beta) for entry in yhat]
+    return yhat, [entry.times(case.gamma) + Series(case.beta) for entry in yhat]
 
 
 def loss(z: list[Series], case: Counterexample) -> Series:
     """``z'Az/2 + b'z``."""
-    linear = _sum([Series(b) * entry for b, entry in zip(case.b, z, strict=True)])
+    linear = _sum([entry.times(b) for b, entry in zip(case.b, z, strict=True)])
     quadratic = _sum(
         [
-            Series(value / 2) * z[row] * z[col]
-            for row, values in enumerate(case.A)
-            for col, value in enumerate(values)
+            entry * _sum([other.times(value) for value, other in zip(row, z, strict=True) if value])
+            for row, entry in zip(case.A, z, strict=bool(case.A))
         ]
     )
-    return linear + quadratic
+    return linear + quadratic.times(HALF)
 
 
 def _sum(terms: list[Series]) -> Series:

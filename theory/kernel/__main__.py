@@ -75,8 +75,8 @@ def _stated(claim: Claim, what: str) -> Theorem | str:
 
 
 def _say(name: str, outcome: Outcome, scope: str) -> None:
-    said = f"checked {scope}".strip() if outcome.checked else f"REFUSED: {outcome.reason}"
-    print(f"{name:{WIDTH}} {said}", flush=True)
+    result = f"checked {scope}".strip() if outcome.checked else f"REFUSED: {outcome.reason}"
+    print(f"{name:{WIDTH}} {result}", flush=True)
 
 
 if __name__ == "__main__":

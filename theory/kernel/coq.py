@@ -103,9 +103,9 @@ def find() -> Coq:
         raise UserError(f"{path} does not run: {error.strerror}; {INSTALL}") from None
     found = re.match(r"(\d+)\.(\d+)\S*", answer.stdout)
     if found is None or not OLDEST <= (int(found[1]), int(found[2])) <= NEWEST:
-        said = found[0] if found else repr(answer.stdout.strip()[:40])
+        printed = found[0] if found else repr(answer.stdout.strip()[:40])
         low, high = (".".join(map(str, version)) for version in (OLDEST, NEWEST))
-        raise UserError(f"{path} says version {said}; Coq {low} to {high} is needed; {INSTALL}")
+        raise UserError(f"{path} says version {printed}; Coq {low} to {high} is needed; {INSTALL}")
     return Coq(path, found[0])
 
 
@@ -212,9 +212,11 @@ def _refusal(theorem: Theorem, done: "subprocess.CompletedProcess[str]") -> str:
         aim = theorem.aims.get(int(where[1])) if where else None
         if aim:
             return f"Coq does not see that {aim}"
-        said = re.search(r"Error:\s*(\S.*)", done.stderr)
+        message = re.search(r"Error:\s*(\S.*)", done.stderr)
         line = f" at line {where[1]}" if where else ""
-        return f"Coq refuses it{line}: {said[1] if said else f'exit status {done.returncode}'}"
+        return (
+            f"Coq refuses it{line}: {message[1] if message else f'exit status {done.returncode}'}"
+        )
     asked = theorem.source.count("Print Assumptions ")
     answers = re.findall(r"^(?:Axioms:|Closed under the global context)$", done.stdout, re.M)
     if not asked or len(answers) != asked:

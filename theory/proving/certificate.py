@@ -23,6 +23,7 @@ import sympy as sp
 from bnproof.theory import symbols as sym
 from bnproof.theory.proving.conditions import Condition, conditions
 from bnproof.theory.proving.expressions import dumps, loads
+from bnproof.theory.proving.gram import is_zero
 from bnproof.theory.proving.lemmas import LEMMAS, POSITIVE, Lemma, Positive
 from bnproof.theory.proving.signs import non_negative
 
@@ -213,7 +214,7 @@ class Certificate:
                 found = sym.text(sp.N(value, 3))
                 yield f"the two sides do not differ by the slack: by {found} more at a random point"
                 return
-        if not _is_zero(residual):
+        if not is_zero(residual):
             yield "the two sides agree at random points, but not identically"
 
     def flaw(self) -> str:
@@ -228,15 +229,15 @@ class Certificate:
 def _unproved(sign: Positive) -> Iterator[str]:
     """Why the certificate of a sign does not prove it."""
     one = sign.certificate
-    said = f"that {sym.text(sign.symbol)} is positive"
+    subject = f"that {sym.text(sign.symbol)} is positive"
     factor = one.relation.rhs / sign.symbol
     if one.relation.lhs != 1 or sign.symbol in factor.free_symbols:
-        yield f"{said} does not follow from {sym.text(one.relation)}"
+        yield f"{subject} does not follow from {sym.text(one.relation)}"
     assumed = [term.expr for term in one.slack] + [part.expr for part in one.conditions()]
     if any(sign.symbol in expr.free_symbols for expr in assumed):
-        yield f"{said} is used in its own proof"
+        yield f"{subject} is used in its own proof"
     for flaw in one.flaws():
-        yield f"{said} is not proved: {flaw}"
+        yield f"{subject} is not proved: {flaw}"
 
 
 def in_basic_symbols(expr: sp.Expr, domain: sp.Basic) -> sp.Expr:
@@ -248,13 +249,6 @@ def in_basic_symbols(expr: sp.Expr, domain: sp.Basic) -> sp.Expr:
 def implies_eps_zero(domain: sp.Basic) -> bool:
     """Whether `domain` contains the condition ``eps = 0``."""
     return sp.Eq(sym.eps, 0) in sp.And.make_args(domain)
-
-
-def _is_zero(expr: sp.Expr) -> bool:
-    """Whether SymPy reduces an expression to 0; rational ones by a common denominator."""
-    if expr.is_rational_function():
-        return bool(sp.numer(sp.together(expr)).expand() == 0)
-    return bool(sp.simplify(sp.expand(expr)) == 0)
 
 
 def _bent(expr: sp.Basic) -> set[sp.Basic]:

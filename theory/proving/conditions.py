@@ -22,8 +22,8 @@ class Condition:
         return test(self.expr, domain)
 
     def __str__(self) -> str:
-        said = {"<>": "is not 0", "<": "is positive", "<=": "is not negative"}[self.sign]
-        return f"{text(self.expr)} {said}"
+        predicate = {"<>": "is not 0", "<": "is positive", "<=": "is not negative"}[self.sign]
+        return f"{text(self.expr)} {predicate}"
 
 
 def conditions(*exprs: sp.Basic) -> list[Condition]:

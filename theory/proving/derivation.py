@@ -9,7 +9,7 @@ import sympy as sp
 
 from bnproof.theory import symbols as sym
 from bnproof.theory.proving.certificate import Certificate, Term
-from bnproof.theory.proving.gram import Vector
+from bnproof.theory.proving.gram import Vector, is_zero
 from bnproof.theory.proving.lemmas import LEMMAS
 from bnproof.theory.symbols import latex, text
 
@@ -127,9 +127,8 @@ class Derivation:
         ProofError
             If SymPy does not reduce the difference to 0.
         """
-        rest = sp.simplify(left - right)
-        if rest != 0:
-            raise ProofError(f"{words}: residual {rest}")
+        if not is_zero(left - right):
+            raise ProofError(f"{words}: residual {sp.simplify(left - right)}")
         shown = right if shown is None else shown
         tex, plain = name
         self.steps.append(Step(words, f"{tex} = {latex(shown)}", f"{plain} = {text(shown)}"))

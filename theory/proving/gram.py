@@ -90,11 +90,21 @@ class Vector:
     def equals(self, other: "Vector") -> bool:
         """Whether both have the same coefficients, so are equal in every realisation."""
         difference = self - other
-        return all(sp.simplify(part) == 0 for part in difference.parts.values())
+        return all(is_zero(part) for part in difference.parts.values())
 
     def entry(self, entries: Mapping[str, sp.Expr]) -> sp.Expr:
         """One component, given that component of each basis vector."""
         return sp.Add(*(part * entries[name] for name, part in self.parts.items()))
+
+
+def is_zero(expr: sp.Expr) -> bool:
+    """Whether SymPy reduces an expression to 0: the fastest way that succeeds is enough."""
+    expanded = sp.expand(expr)
+    if expanded == 0:
+        return True
+    if expr.is_rational_function():
+        return bool(sp.numer(sp.together(expr)).expand() == 0)
+    return bool(sp.simplify(expanded) == 0)
 
 
 def _symmetric(table: Products) -> dict[tuple[str, str], sp.Expr]:

@@ -212,14 +212,14 @@ def spread(
     for name, limits in processors.SETTINGS.items():
         folder = out / processors.FOLDER.name / name
         left = (deadline - time.monotonic()) / 60
-        status, said = _run([*words, "--out", str(folder)], limits, left)
+        status, output = _run([*words, "--out", str(folder)], limits, left)
         path = folder / RESULTS / name_of(claim.id, scale)
         if status == UNFINISHED:
             print(f"{claim.id}: unfinished under {name}; repeat the command to resume it")
             return UNFINISHED
         # At status 1 it has another verdict, or failed; then a file is that of an earlier run.
-        if status not in (0, 1) or str(path.resolve()) not in said.splitlines():
-            print(f"{claim.id}: failed under {name}\n{said}".rstrip())
+        if status not in (0, 1) or str(path.resolve()) not in output.splitlines():
+            print(f"{claim.id}: failed under {name}\n{output}".rstrip())
             return status or 1
         measured[name] = read(path)
     request = Request(

@@ -175,10 +175,10 @@ class _Work:
         note = record["error"] or f"{record['seconds']:.1f} s"
         if not record["as_expected"] and not record["error"]:
             note += f"  expected {record['expected']}"
-        said = [f"given {theorem}" for theorem in record["given"]]
-        said += [record["why"]] if record["why"] else []
+        details = [f"given {theorem}" for theorem in record["given"]]
+        details += [record["why"]] if record["why"] else []
         width = max(map(len, self._entries))
-        return "\n    ".join([f"{record['id']:{width}}  {outcome:18}  {note}", *said])
+        return "\n    ".join([f"{record['id']:{width}}  {outcome:18}  {note}", *details])
 
 
 def _seconds(report: Path) -> dict[str, float]:

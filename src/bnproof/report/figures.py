@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -25,10 +26,12 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 METADATA: Final = ("Date", "Creator", "Format", "Type")  # fields to leave out of SVG files
 SIZE: Final = (7.2, 4.2)  # inches; the width of the report's column at 96 dots per inch
 
-# Decades from which on a logarithmic axis has ticks at powers of ten only; minor ticks would take
-# longer to draw than all the rest of a figure.
+# Decades from which on a logarithmic axis has no minor ticks, which would take longer to draw than
+# all the rest of a figure.
 SIMPLE: Final = 2.0
-SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+TYPESET: Final = re.compile(r"\$\\mathdefault\{(.*)\}\$")
+POWER: Final = re.compile(r"(?<=10)\^\{(−?\d+)\}")
+SUPERSCRIPTS: Final = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Draw = Callable[[Figure, Claim, Evidence], str | None]
 
@@ -112,35 +115,53 @@ def write(path: Path, draw: Callable[[Figure], str]) -> str:
     return alt
 
 
-class Powers(Formatter):
-    """Labels powers of ten with superscript characters, which Matplotlib need not typeset.
+class Plain(Formatter):
+    r"""Labels of another formatter with characters for powers, which need not be typeset.
 
-    >>> Powers()(0.001)
-    '10⁻³'
+    Typesetting the labels of logarithmic axes would take half the time of a figure.
+
+    >>> plain(r"$\mathdefault{-2\times10^{-3}}$")
+    '−2×10⁻³'
     """
 
+    def __init__(self, inner: Formatter) -> None:
+        self._inner = inner
+
+    def set_locs(self, locs: Any) -> None:
+        """Tell the other formatter all ticks, by which it chooses what to label."""
+        self._inner.set_locs(locs)
+
     def __call__(self, x: float, pos: int | None = None) -> str:
-        """Return the label of a tick at `x`; empty unless it is a power of ten."""
-        del pos
-        exponent = np.log10(x)
-        whole = round(exponent)
-        return f"10{str(whole).translate(SUPERSCRIPTS)}" if np.isclose(exponent, whole) else ""
+        """Return the label of a tick at `x`."""
+        return plain(self._inner(x, pos))
+
+
+def plain(label: str) -> str:
+    """Return a label as Matplotlib's logarithmic axes have it without mathematical typesetting."""
+    typeset = TYPESET.fullmatch(label)
+    if typeset is None:
+        return label
+    label = typeset[1].replace(r"\times", "×").replace("-", "−")
+    return POWER.sub(lambda match: match[1].translate(SUPERSCRIPTS), label)
 
 
 def _write_svg(figure: Figure, buffer: io.StringIO | io.BytesIO) -> None:
-    """Write a figure, in two fifths of the time of ``savefig``, which draws it twice."""
+    """Write a figure, in a quarter of the time of ``savefig``, which draws it twice."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            if _decades(axis) >= SIMPLE:
-                axis.set_major_formatter(Powers())
+            if axis.get_scale() == "log" and _decades(axis) >= SIMPLE:
                 axis.set_minor_locator(NullLocator())
+            for inner, use in (
+                (axis.get_major_formatter(), axis.set_major_formatter),
+                (axis.get_minor_formatter(), axis.set_minor_formatter),
+            ):
+                if isinstance(inner, LogFormatter):
+                    use(Plain(inner))
     canvas: Any = FigureCanvasSVG(figure)
     canvas.print_svg(buffer, metadata=dict.fromkeys(METADATA))
 
 
 def _decades(axis: Axis) -> float:
-    """Return the length of a logarithmic axis with Matplotlib's own labels; 0 for any other."""
-    if axis.get_scale() != "log" or not isinstance(axis.get_major_formatter(), LogFormatter):
-        return 0.0
+    """Return the length of a logarithmic axis."""
     low, high = np.log10(axis.get_view_interval())
     return float(abs(high - low))

@@ -223,8 +223,8 @@ def outcome(verdict: str) -> str:
 def _groups(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[str, str], list[Any]]]:
     """Return key, words and claims of each outcome that occurs."""
     members = [
-        (key, said, [claim for claim in claims if outcome(claim["verdict"]) == key])
-        for key, (said, _) in OUTCOMES.items()
+        (key, words, [claim for claim in claims if outcome(claim["verdict"]) == key])
+        for key, (words, _) in OUTCOMES.items()
     ]
     return [group for group in members if group[2]]
 

@@ -143,12 +143,12 @@ def measured_before(experiment: Experiment, record: Mapping[str, Any]) -> bool:
 
 def other_protocol(experiment: Experiment, record: Mapping[str, Any]) -> bool:
     """Whether batch, updates or networks of a record are not those of the experiment today."""
-    scale, said = Scale(record["scale"]), record["provenance"]
+    scale, provenance = Scale(record["scale"]), record["provenance"]
     size, networks = experiment.sizes[scale], experiment.networks_at(scale)
     return (
-        said["batch"] != size.batch
-        or said.get("steps", "various") not in ("various", size.updates)
-        or {name: said.get(name) for name in networks} != networks
+        provenance["batch"] != size.batch
+        or provenance.get("steps", "various") not in ("various", size.updates)
+        or {name: provenance.get(name) for name in networks} != networks
     )
 
 

@@ -16,6 +16,7 @@ from typing import Final
 from tqdm import tqdm
 
 from bnproof.scheduler.job import GRACE, Job, Outcome, attempt, captured
+from bnproof.theory.common.garbage import collect_rarely
 from bnproof.theory.common.interrupts import deferred
 
 # Spawned, not forked: threads and GPU contexts do not survive a fork.
@@ -214,6 +215,7 @@ def _sigint_blocked() -> Iterator[None]:
 def serve(pipe: Connection, environment: Mapping[str, str]) -> None:
     """Run jobs received through a pipe until None comes: the main function of a worker."""
     os.environ.update(environment)
+    collect_rarely()
     os.setsid()  # leave the terminal's process group, which receives Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
     tqdm.set_lock(threading.RLock())  # the default lock needs a system semaphore

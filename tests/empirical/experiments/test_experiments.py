@@ -35,18 +35,20 @@ from bnproof.theory.sources import Source
 
 REAL = Path(__file__).parents[3] / "../shared/cifar10"
 CLAIMS = {claim.id: claim for claim in load_folder(bnproof.empirical.experiments)}
-# The tests of one claim run in one process, for they share what is measured once.
-EVERY = pytest.mark.parametrize(
-    "claim_id",
-    [pytest.param(name, marks=pytest.mark.xdist_group(f"experiment {name}")) for name in CLAIMS],
-)
+# These take a third of the time of all 51; `make verify SCALE=smoke` runs them too.
+LONG = {"activation_stability", "bjorck_fig3", "bjorck_fig4", "daneshmand_rank"}
+
+
+def _parameter(name: str):
+    # The tests of one claim run in one process, for they share what is measured once.
+    group = pytest.mark.xdist_group(f"experiment {name}")
+    return pytest.param(name, marks=[group, pytest.mark.slow] if name in LONG else [group])
+
+
+EVERY = pytest.mark.parametrize("claim_id", list(map(_parameter, CLAIMS)))
 INITIAL = pytest.mark.parametrize(
     "claim_id",
-    [
-        pytest.param(name, marks=pytest.mark.xdist_group(f"experiment {name}"))
-        for name, claim in CLAIMS.items()
-        if not experiment_of(claim).trains
-    ],
+    [_parameter(name) for name, claim in CLAIMS.items() if not experiment_of(claim).trains],
 )
 SMOKE = Settings(scale=Scale.SMOKE)
 
