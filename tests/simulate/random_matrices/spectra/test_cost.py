@@ -18,18 +18,22 @@ CASES: dict[str, tuple[tuple[int, ...], int, Field]] = {
     "graded": ((300,) * 21, 1, "complex"),
     "many": ((10, 10), 10_000, "real"),
 }
-# Each case is drawn in a process of its own, a fork of one that has loaded everything: its peak
-# begins with what it holds then.  `ru_maxrss` would begin with the peak of its parent.
+# Each case is drawn in a process of its own, a fork of one that has loaded everything.  It first
+# maps the code by small cases, and its peak begins with what it holds then; `ru_maxrss` would begin
+# with the peak of its parent.
 DRAWN = """
 import os, sys
 from pathlib import Path
 from bnproof.simulate.random_matrices.spectra.spectrum import sampled
 def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
-sampled((8, 8, 8), 1), sampled((8,) * 40, 1)
+def small():
+    sampled((8, 8, 8), 1), sampled((8,) * 40, 1), sampled((8,) * 40, 1, kind="complex")
+small()
 for name, (widths, repeats, kind) in eval(sys.argv[1]).items():
     child = os.fork()
     if not child:
+        small()
         before = peak()
         sampled(widths, repeats, kind=kind)
         print(name, 1024 * (peak() - before), flush=True)
