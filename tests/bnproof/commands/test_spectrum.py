@@ -146,7 +146,7 @@ def test_a_network_in_python_with_parts_and_every_output(run, tmp_path, monkeypa
         (("--factors", 2, "--out", "a.gif"), "--out a.gif: must end in one of .svg"),
         (("--figure", 8, "--out", "a.json"), "--figure 8 plots laws"),
         (("--from", "missing.npz"), "missing.npz: cannot be read"),
-        (("--factors", 700, "--size", 9, "--repeats", 1), "use --log"),
+        (("--factors", 450, "--size", 9, "--repeats", 1), "use --log"),
         (("--factors", 2, "--layers", "a"), "--layers does not go with --factors; leave it out"),
         (("--from", "w.npz", "--repeats", 3), "--repeats does not go with --from"),
         (("--from", "w.npz", "--size", 3), "--size does not go with --from"),
