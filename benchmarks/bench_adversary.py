@@ -50,7 +50,7 @@ class Layer:
 
     def track_failed_rows(self) -> int:
         """Number of checks that the correct layer fails."""
-        return len(check_layer(self.right, spec="batch").failed)
+        return len(check_layer(self.right, spec="batch").faults)
 
     track_failed_rows.unit = "rows"
 

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import torch
 from torch import Tensor
 
+from bnproof.simulate.layer_checks import fused
 from bnproof.simulate.layer_checks.case import LayerCase, State
 from bnproof.simulate.layer_checks.identify import draw
 from bnproof.simulate.layer_checks.module import ModuleUnderTest
@@ -20,27 +22,33 @@ PRECISION: Final = "precision"
 # Units in the last place, relative to the sum of the terms that cancel.  A layer written step by
 # step in one dtype rounds eight times: mean, difference, square, mean, root, quotient, gamma, beta.
 ULPS: Final = 8.0
+LEEWAY: Final = 2.0  # times the error of PyTorch's own layer
 TYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SCALES: Final = (1e-30, 1e-15, 1e15, 1e30)
 Layer = Callable[[Tensor, State], Tensor]
 
 
 def _errors(
-    case: LayerCase, tested: ModuleUnderTest, x: Tensor, state: State, constant: float
+    case: LayerCase,
+    tested: Layer,
+    x: Tensor,
+    state: State,
+    constant: float,
+    dtype: torch.dtype = torch.float64,
 ) -> tuple[float, float]:
-    """Scaled errors of output and gradient in the dtype of `tested`, against float64.
+    """Scaled errors of output and gradient of a layer in `dtype`, against float64.
 
     The reference gets the same inputs as the layer, rounded to its dtype.
     """
-    x, low = x.to(tested.dtype), {k: v.to(tested.dtype) for k, v in state.items()}
+    x, low = x.to(dtype), {k: v.to(dtype) for k, v in state.items()}
     # The gradient at z must not be constant: a layer that centres maps constants to 0.
     b = case.loss.b if x.shape == case.x.shape else draw(tuple(x.shape), 6, str(x.device))
-    b = b.to(tested.dtype)
+    b = b.to(dtype)
 
     def both(layer: Layer, leaf: Tensor, given: State, weights: Tensor) -> tuple[Tensor, Tensor]:
         leaf = leaf.detach().requires_grad_()
         z = layer(leaf, given)
-        return z.detach().double(), torch.autograd.grad(z, leaf, weights)[0].double()
+        return z.detach().double(), torch.autograd.grad(z, leaf, weights.to(z))[0].double()
 
     measured = both(tested, x, low, b)
     wide, exact = x.double(), {k: v.double() for k, v in low.items()}
@@ -133,12 +141,12 @@ def _scaled(case: LayerCase, narrow: ModuleUnderTest, scale: float, constant: fl
 
     def measure() -> tuple[float, str]:
         z = narrow(x, {k: v.float() for k, v in case.state.items()})
-        error = _errors(case, narrow, x, case.state, constant)[0]
+        error = _errors(case, narrow, x, case.state, constant, torch.float32)[0]
         finite = bool(torch.isfinite(z).all())
         return error, "silently wrong" if finite else "not finite"
 
     row = attempt(EXTREMES, check, measure, limit)
-    if row.outcome is Status.FAIL and (outside or lost):
+    if row.outcome is Status.FAULT and (outside or lost):
         words = "overflow" if outside else "vanish, and eps = 0"
         powers = "squares" if power == 2 else "powers"
         return skip(EXTREMES, check, f"{powers} {words} in float32: {row.note}", row.measured)
@@ -146,17 +154,35 @@ def _scaled(case: LayerCase, narrow: ModuleUnderTest, scale: float, constant: fl
 
 
 def precision_rows(case: LayerCase) -> Iterator[CheckResult]:
-    """Check output and gradient in each dtype, in units in the last place of their terms."""
+    """Check output and gradient in each dtype, in units in the last place of their terms.
+
+    What PyTorch's own layer of that specification rounds as well, or cannot do, is no fault.
+    """
+    own = fused.own_layer(case.spec)
     for name, dtype in TYPES.items():
-        ulp = torch.finfo(dtype).eps
         names = (f"{name}: output, ulp", f"{name}: gradient, ulp")
-        try:
-            constant = case.spec.constant(dtype)
-            x = case.x / case.x.std()
-            errors = _errors(case, case.tested.at(dtype), x, case.state, constant)
-        except (RuntimeError, NotImplementedError) as failure:
+        theirs = None if own is None else _in_type(case, own, dtype)
+        errors = _in_type(case, case.tested.at(dtype), dtype)
+        if isinstance(errors, str):
+            raising = Status.FAULT if isinstance(theirs, tuple) else Status.NONE
             for check in names:
-                yield skip(PRECISION, check, f"not on this device: {reason(failure)}")
+                yield CheckResult(PRECISION, check, raising, note=f"raises {errors}")
             continue
-        for check, error in zip(names, errors, strict=True):
-            yield judge(PRECISION, check, error / ulp, ULPS)
+        for number, (check, error) in enumerate(zip(names, errors, strict=True)):
+            row = judge(PRECISION, check, error, ULPS)
+            if isinstance(theirs, tuple):
+                words = f"PyTorch's own layer: {theirs[number]:.1e}"
+                limit = row.outcome is Status.FAULT and error <= LEEWAY * theirs[number]
+                row = replace(row, outcome=Status.LIMIT if limit else row.outcome, note=words)
+            yield row
+
+
+def _in_type(case: LayerCase, layer: Layer, dtype: torch.dtype) -> tuple[float, float] | str:
+    """Errors of output and gradient in units in the last place, or why there are none."""
+    x, constant = case.x / case.x.std(), case.spec.constant(dtype)
+    try:
+        errors = _errors(case, layer, x, case.state, constant, dtype)
+    except Exception as failure:
+        return reason(failure)
+    ulp = torch.finfo(dtype).eps
+    return errors[0] / ulp, errors[1] / ulp

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from bnproof.simulate.layer_checks.case import LayerCase
 from bnproof.simulate.layer_checks.identify import implied_scale
-from bnproof.simulate.layer_checks.results import CheckResult, attempt, judge, skip
+from bnproof.simulate.layer_checks.results import CheckResult, Status, attempt, judge, skip
+from bnproof.simulate.layer_checks.spec import FLOOR, USUAL, NormalizerSpec
 from bnproof.simulate.layer_checks.terms import GroupTerms, gradient_terms, output_terms
 from bnproof.simulate.relation import TOLERANCE
 
@@ -22,8 +23,13 @@ def forward_rows(case: LayerCase) -> Iterator[CheckResult]:
     """Check agreement on several inputs, and the scale at large and small spread."""
     limit = case.tolerance
     rounds = limit > TOLERANCE[torch.float64]
-    words = "rounds its input to float32: other checks use that tolerance" if rounds else ""
-    yield judge(FORWARD, "computes in the precision of its input", float(rounds), 0.0, words)
+    check = "computes in the precision of its input"
+    if rounds:
+        words = "computes in float32: the other checks allow for its rounding"
+        yield CheckResult(FORWARD, check, Status.LIMIT, note=words)
+    else:
+        yield judge(FORWARD, check, 0.0, 0.0)
+    yield _form(case.spec)
     inputs = {
         "agrees with the definition": case.x,
         "heavy-tailed input": case.x**3,
@@ -41,6 +47,25 @@ def forward_rows(case: LayerCase) -> Iterator[CheckResult]:
         x = case.x + LARGE_MEAN * case.x.std()
         words = "digits are lost: the variance as mean square less squared mean?"
         yield attempt(FORWARD, "mean 1e7 times the spread", lambda: (case.error(x), words), limit)
+
+
+def _form(spec: NormalizerSpec) -> CheckResult:
+    """Say whether a form is that of PyTorch, in use elsewhere, or in use nowhere."""
+    check = "has a form in use"
+    words = []
+    if spec.unbiased:
+        words.append("divides by the unbiased variance")
+    if spec.kind.eps_at == "outside":
+        words.append("adds eps to the root")
+    if spec.kind.eps_at == FLOOR:
+        words.append("lets its scale not fall below eps")
+    if spec.offset:
+        words.append("stores gamma - 1")
+    if not words:
+        return judge(FORWARD, check, 0.0, 0.0)
+    elsewhere = spec.name in USUAL.values() or spec.determined != "by fit"
+    note = f"{' and '.join(words)}; " + ("PyTorch does not" if elsewhere else "nobody else does")
+    return CheckResult(FORWARD, check, Status.NOTE if elsewhere else Status.FAULT, note=note)
 
 
 def _agreement(case: LayerCase, x: Tensor) -> tuple[float, str]:

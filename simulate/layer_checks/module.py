@@ -16,10 +16,52 @@ GAINS = ("weight", "gamma", "scale", "gain", "g", "w", "a_2")
 BIASES = ("bias", "beta", "shift", "offset", "b", "b_2")
 
 
+class _Observed(nn.Module):
+    """Calls a module and also returns its buffers and plain tensors after the call."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor, plain: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The output and the state; plain tensors are set before the call and restored after."""
+        before = plain_tensors(self.module)
+        try:
+            for name, value in plain.items():
+                _set(self.module, name, value)
+            z = self.module(x)
+            return z, dict(self.module.named_buffers()) | plain_tensors(self.module)
+        finally:
+            for name, value in before.items():
+                _set(self.module, name, value)
+
+
+def plain_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Tensors that a module holds as attributes without registering them as buffers."""
+    return {
+        f"{path}.{name}" if path else name: value
+        for path, part in module.named_modules()
+        for name, value in vars(part).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def _set(module: nn.Module, name: str, value: Tensor) -> None:
+    path, _, last = name.rpartition(".")
+    setattr(module.get_submodule(path), last, value)
+
+
 class ModuleUnderTest:
     """A copy of a module in one dtype and mode, as a function of input and parameters.
 
-    Its buffers are cloned for each call; updated buffers are returned but not kept.
+    Its buffers, and tensors that are no buffers, are cloned for each call; updated ones are
+    returned but not kept.
+
+    Attributes
+    ----------
+    gain, bias
+        Names of the parameters gamma and beta; by default the parameter with a usual name, if
+        there is exactly one.
     """
 
     def __init__(self, module: nn.Module, device: str, dtype: torch.dtype, training: bool) -> None:
@@ -29,11 +71,23 @@ class ModuleUnderTest:
             raise UserError(f"{name_of(module)} cannot be copied: {reason(error)}") from None
         self.device, self.dtype = device, dtype
         self.parameters = {k: v.detach() for k, v in self.module.named_parameters()}
+        self._plain = frozenset(plain_tensors(self.module))
+        for name, value in plain_tensors(self.module).items():
+            _set(
+                self.module,
+                name,
+                value.detach().to(device, dtype if value.is_floating_point() else None),
+            )
         self.buffers = {k: v.detach() for k, v in self.module.named_buffers()}
+        self.buffers |= plain_tensors(self.module)
+        self._observed = _Observed(self.module)
+        self.gain, self.bias = self._named(GAINS), self._named(BIASES)
 
     def at(self, dtype: torch.dtype | None = None, training: bool = True) -> "ModuleUnderTest":
         """The same module in another dtype or mode."""
-        return ModuleUnderTest(self.module, self.device, dtype or self.dtype, training)
+        other = ModuleUnderTest(self.module, self.device, dtype or self.dtype, training)
+        other.gain, other.bias = self.gain, self.bias
+        return other
 
     def call(
         self, x: Tensor, state: Mapping[str, Tensor] | None = None
@@ -41,27 +95,19 @@ class ModuleUnderTest:
         """Return the output and the updated buffers; `state` overrides parameters and buffers."""
         given = dict(state or {})
         buffers = {k: given.pop(k, v).clone() for k, v in self.buffers.items()}
-        z = functional_call(self.module, {**self.parameters, **given, **buffers}, (x,))
-        return z, buffers
+        plain = {k: buffers.pop(k) for k in self._plain}
+        named = {f"module.{k}": v for k, v in {**self.parameters, **given, **buffers}.items()}
+        z, after = functional_call(self._observed, named, (x, plain))
+        return z, after
 
     def __call__(self, x: Tensor, state: Mapping[str, Tensor] | None = None) -> Tensor:
         """Return the output for input x; `state` overrides parameters and buffers."""
         return self.call(x, state)[0]
 
-    def named(self, names: tuple[str, ...]) -> str | None:
+    def _named(self, names: tuple[str, ...]) -> str | None:
         """The parameter whose last name is one of `names`; None unless there is exactly one."""
         matches = [k for k in self.parameters if k.rsplit(".", 1)[-1].lower() in names]
         return matches[0] if len(matches) == 1 else None
-
-    @property
-    def gain(self) -> str | None:
-        """Name of the parameter gamma."""
-        return self.named(GAINS)
-
-    @property
-    def bias(self) -> str | None:
-        """Name of the parameter beta."""
-        return self.named(BIASES)
 
 
 def name_of(module: nn.Module) -> str:

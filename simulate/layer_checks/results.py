@@ -4,13 +4,23 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
+from xml.etree import ElementTree
 
 
 class Status(StrEnum):
-    """Outcome of one check."""
+    """Outcome of one check.
+
+    Only a fault counts against a layer: a number is wrong, or something that users need raises.
+    A limit is known and inherent: a transform that in-place updates or a custom backward pass do
+    not support, a precision that the layer chooses, or a derivative that PyTorch's own layer gets
+    wrong as well.  A note states a convention.
+    """
 
     PASS = "pass"
-    FAIL = "fail"
+    FAULT = "fault"
+    LIMIT = "limit"
+    NOTE = "note"
     NONE = "not applicable"
 
 
@@ -25,7 +35,7 @@ class CheckResult:
     check
         Its name, unique within the part.
     outcome
-        Whether the layer passes, fails, or the check does not apply.
+        Whether the layer passes, has a fault or a limit, or the check does not apply.
     measured
         The error relative to the sum of the absolute values of the terms that cancel.  None if
         nothing was measured; infinite if a value is not finite.
@@ -58,7 +68,7 @@ class CheckResult:
 def judge(part: str, check: str, measured: float, tolerance: float, note: str = "") -> CheckResult:
     """Return a row that passes if `measured` is at most `tolerance`; NaN counts as infinite."""
     measured = math.inf if math.isnan(measured) else measured
-    outcome = Status.PASS if measured <= tolerance else Status.FAIL
+    outcome = Status.PASS if measured <= tolerance else Status.FAULT
     return CheckResult(part, check, outcome, measured, tolerance, note)
 
 
@@ -80,16 +90,20 @@ def share(off: float) -> str:
 
 
 def attempt(
-    part: str, check: str, measure: Callable[[], tuple[float, str]], tolerance: float
+    part: str,
+    check: str,
+    measure: Callable[[], tuple[float, str]],
+    tolerance: float,
+    raising: Status = Status.FAULT,
 ) -> CheckResult:
-    """Judge the error returned by `measure`, whose note is shown if the check fails.
+    """Judge the error returned by `measure`, whose note is shown if the check finds a fault.
 
-    If `measure` raises, the check fails with the reason as its note.
+    If `measure` raises, the outcome is `raising` with the reason as its note.
     """
     try:
         error, meaning = measure()
     except Exception as failure:
-        return CheckResult(part, check, Status.FAIL, None, tolerance, f"raises {reason(failure)}")
+        return CheckResult(part, check, raising, None, tolerance, f"raises {reason(failure)}")
     row = judge(part, check, error, tolerance)
     return row if row.outcome is Status.PASS else replace(row, note=meaning)
 
@@ -108,6 +122,8 @@ class Report:
         Shape of the input, device, version of PyTorch.
     rows
         The checks in order.
+    cause
+        What is most probably wrong, in words; empty if no row has a fault.
     """
 
     layer: str
@@ -116,16 +132,29 @@ class Report:
     device: str
     torch: str
     rows: tuple[CheckResult, ...]
+    cause: str = ""
+
+    def of(self, outcome: Status) -> tuple[CheckResult, ...]:
+        """The rows with this outcome."""
+        return tuple(row for row in self.rows if row.outcome is outcome)
 
     @property
-    def failed(self) -> tuple[CheckResult, ...]:
-        """The rows that fail."""
-        return tuple(row for row in self.rows if row.outcome is Status.FAIL)
+    def faults(self) -> tuple[CheckResult, ...]:
+        """The rows with a fault."""
+        return self.of(Status.FAULT)
 
     @property
     def passed(self) -> bool:
-        """Whether no row fails."""
-        return not self.failed
+        """Whether no row has a fault."""
+        return not self.faults
+
+    def summary(self) -> str:
+        """The numbers of outcomes in words, such as ``50 checks passed, 0 faults, 2 limits``."""
+        counts = {outcome: len(self.of(outcome)) for outcome in Status}
+        words = [f"{counts[Status.PASS]} checks passed", _count(counts[Status.FAULT], "fault")]
+        others = (Status.LIMIT, Status.NOTE)
+        words += [_count(counts[one], str(one)) for one in others if counts[one]]
+        return ", ".join(words)
 
     def row(self, check: str) -> CheckResult:
         """Return the row of that name.
@@ -149,28 +178,68 @@ class Report:
             "device": self.device,
             "torch": self.torch,
             "passed": self.passed,
+            "cause": self.cause,
             "rows": [row.as_dict() for row in self.rows],
         }
 
-    def lines(self) -> list[str]:
-        """The report as text, one line per row."""
+    def junit(self) -> str:
+        """Return the report as JUnit XML: a test case per check that applies."""
+        judged = [row for row in self.rows if row.outcome is not Status.NONE]
+        suite = ElementTree.Element(
+            "testsuite", name=self.layer, tests=str(len(judged)), failures=str(len(self.faults))
+        )
+        for row in judged:
+            case = ElementTree.SubElement(suite, "testcase", classname=row.part, name=row.check)
+            if row.outcome is Status.FAULT:
+                ElementTree.SubElement(case, "failure", message=row.note).text = _line(row, 0)
+            elif row.outcome in (Status.LIMIT, Status.NOTE):
+                ElementTree.SubElement(case, "system-out").text = _line(row, 0)
+        return ElementTree.tostring(suite, "unicode", xml_declaration=True)
+
+    def lines(self, *, every: bool = False) -> list[str]:
+        """The report as text, one line per row.
+
+        Unless `every` is set, derivatives that have a fault or a limit are folded into one line
+        each, which names the others.
+        """
         shape = " x ".join(map(str, self.shape))
         lines = [self.layer, f"measured against {self.spec}"]
         lines.append(f"input {shape}, {self.device}, PyTorch {self.torch}")
+        if self.cause:
+            lines.append(f"most probable cause: {self.cause}")
         width = max(len(row.check) for row in self.rows)
-        part = ""
-        for row in self.rows:
-            if row.part != part:
-                part = row.part
-                lines += ["", part]
-            lines.append(_line(row, width))
-        count = sum(row.outcome is not Status.NONE for row in self.rows)
-        lines += ["", f"{count - len(self.failed)} of {count} checks passed"]
-        return lines
+        for part in dict.fromkeys(row.part for row in self.rows):
+            lines += ["", part]
+            rows = [row for row in self.rows if row.part == part]
+            folded: set[Status] = set()
+            for row in rows:
+                if row.outcome in folded:
+                    continue
+                lines.append(_line(row, width))
+                others = [other.check for other in rows if other.outcome is row.outcome][1:]
+                if part in FOLDED and row.outcome in FOLDS and len(others) > 1 and not every:
+                    folded.add(row.outcome)
+                    lines.append(f"         and {len(others)} more: {_first(others)}")
+        return [*lines, "", self.summary()]
+
+
+def _first(names: list[str]) -> str:
+    shown = ", ".join(names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown}, ..."
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+FOLDED: Final = ("first derivatives", "second derivatives")
+FOLDS: Final = (Status.FAULT, Status.LIMIT)
+SHOWN: Final = 3  # names of rows that are folded
+WORDS: Final = {Status.FAULT: "FAULT", Status.NONE: "n/a"}  # in the table; others as they are
 
 
 def _line(row: CheckResult, width: int) -> str:
-    word = {Status.PASS: "pass", Status.FAIL: "FAIL", Status.NONE: "n/a "}[row.outcome]
+    word = f"{WORDS.get(row.outcome, row.outcome):5}"
     number = "" if row.measured is None else f"{row.measured:.1e}"
     limit = "" if row.tolerance is None else f"<= {row.tolerance:.0e}"
     return f"  {word}  {row.check:{width}}  {number:>7}  {limit:8}  {row.note}".rstrip()

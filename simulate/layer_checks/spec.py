@@ -5,13 +5,14 @@ Everything is written from primitives, with the `Kind` of
 twice by every route.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
 from torch import Tensor
 
-from bnproof.simulate.samplers.definitions.normalizers import Kind
+from bnproof.simulate.samplers.definitions.normalizers import KINDS, Kind
 from bnproof.theory.normalizers.table import NORMALIZERS
 
 
@@ -123,6 +124,8 @@ class NormalizerSpec:
         Added to the parameter to give gamma: 0, or 1 for layers that store gamma - 1.
     determined
         How this was determined: by its type, by fit, as named.
+    unbiased
+        Whether m - 1 takes the place of m in the variance.
     """
 
     name: str
@@ -133,6 +136,12 @@ class NormalizerSpec:
     bias: str | None = None
     offset: float = 0.0
     determined: str = "by its type"
+    unbiased: bool = False
+
+    @property
+    def usual(self) -> bool:
+        """Whether its variance and the place of its eps are those of the table."""
+        return self.kind == KINDS[self.name] and not self.unbiased
 
     def constant(self, dtype: torch.dtype) -> float:
         """The value of eps for an input of that dtype."""
@@ -154,7 +163,11 @@ class NormalizerSpec:
 
     def scale(self, u: Tensor, constant: float) -> Tensor:
         """S of each group (groups, m), (groups, 1)."""
-        return self.kind.scale(u, torch.as_tensor(constant, dtype=u.dtype, device=u.device))
+        if self.unbiased:  # the scale without eps is homogeneous
+            u = u * (u.shape[-1] / (u.shape[-1] - 1)) ** 0.5
+        floor = torch.as_tensor(constant, dtype=u.dtype, device=u.device)
+        S = self.kind.scale(u, floor)
+        return torch.maximum(S, floor) if self.kind.eps_at == FLOOR else S
 
     def normalised(self, x: Tensor, constant: float | None = None) -> Tensor:
         """The normalised tensor n, before gamma and beta."""
@@ -170,9 +183,30 @@ class NormalizerSpec:
     def __str__(self) -> str:
         """One line: name, group, eps and how they were determined."""
         eps = "the machine epsilon" if self.eps is None else f"{self.eps:g}"
-        constant = f", eps {eps}" if self.kind.eps_at else ""
+        place = PLACES.get(self.kind.eps_at, "")
+        constant = f", eps {eps}{place}" if self.kind.eps_at else ""
+        constant = f", unbiased variance{constant}" if self.unbiased else constant
         stored = ", gamma = 1 + its parameter" if self.offset else ""
         return f"{self.name} ({self.axis.name}{constant}{stored}), {self.determined}"
+
+
+FLOOR: Final = "floor"  # the place of an eps that the scale is not allowed to fall below
+PLACES: Final = {"outside": " added to the root", FLOOR: " as least scale"}
+# Normalisers that are in use with eps elsewhere and with the unbiased variance.
+VARIED: Final = ("LayerNorm", "RMSNorm")
+
+
+def forms(spec: NormalizerSpec) -> Iterator[NormalizerSpec]:
+    """A specification and the other forms in which its normaliser is in use."""
+    yield spec
+    if spec.name not in VARIED:
+        return
+    for place in ("inside", "outside", FLOOR):
+        kind = replace(spec.kind, eps_at=place)
+        for unbiased in (False, True) if kind.scale_centred else (False,):
+            form = replace(spec, kind=kind, unbiased=unbiased)
+            if form != spec:
+                yield form
 
 
 USUAL: Final = {entry.option: entry.name for entry in NORMALIZERS if entry.option}

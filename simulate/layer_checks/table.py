@@ -48,11 +48,12 @@ def summary(report: Report) -> dict[str, str]:
 
 
 def _cell(rows: list[CheckResult]) -> str:
-    failed = [row.check for row in rows if row.outcome is Status.FAIL]
-    count = sum(row.outcome is not Status.NONE for row in rows)
+    failed = [row.check for row in rows if row.outcome is Status.FAULT]
+    limits = sum(row.outcome is Status.LIMIT for row in rows)
+    count = len(failed) + sum(row.outcome is Status.PASS for row in rows)
     if not count:
         return "not applicable"
     if not failed:
-        return f"all {count} pass"
+        return f"all {count} pass" + (f", {limits} limits" if limits else "")
     more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
     return f"{len(failed)} of {count} fail: {'; '.join(failed[:SHOWN])}{more}"

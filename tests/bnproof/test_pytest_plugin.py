@@ -77,7 +77,7 @@ def test_each_failing_row_is_one_line(tmp_path: Path) -> None:
     assert "1 passed" in out, out
     assert "2 failed" in out
     assert "forward, eps stands where it should" in out
-    assert "backward: passes; remove it from `known`" in out
+    assert "known 'backward': this check finds no fault; remove it" in out
 
 
 def test_a_run_that_does_not_use_it_imports_nothing(tmp_path: Path) -> None:

@@ -19,11 +19,17 @@ def check_layer(
     eps: float | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     seed: int = 0,
+    parts: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    known: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     json: Path | None = None,
+    junit: Path | None = None,
+    verbose: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Check your own normalisation layer against the definition of a normaliser.
 
-    Exit status: 0 if all applicable checks pass, 1 if one fails, 2 if the layer cannot be measured.
+    A fault is a wrong number, or something that users need and that raises. Limits, such as a
+    transform that the layer does not support, and notes do not count.
+    Exit status: 0 if there is no fault, 1 if there is one, 2 if the layer cannot be measured.
 
     Parameters
     ----------
@@ -43,28 +49,49 @@ def check_layer(
         Device for PyTorch; auto uses a GPU if there is one.
     seed
         Random seed of input, parameters and loss, 0 or larger.
+    parts
+        Parts of the report to measure, such as "first derivatives"; all by default.
+    known
+        Checks in which a fault is expected, such as "running mean"; it becomes a note.
     json
         Also write all results to this file.
+    junit
+        Also write all results to this file in the JUnit format of CI systems.
+    verbose
+        Show every check; otherwise derivatives with the same outcome are folded.
     """
     from bnproof.scheduler import resources
     from bnproof.theory.common import files
 
     valid_seed("--seed", seed)
     sizes = None if shape is None else _sizes(shape)
-    if json:
-        files.probe(json)
+    for path in filter(None, (json, junit)):
+        files.probe(path)
     with current_folder():
         try:
             module = module_at(target, "check-layer ")
             from bnproof.simulate.layer_checks.measure import check_layer as measure
 
             resolved = resources.device(device)
-            report = measure(module, spec=as_, shape=sizes, eps=eps, device=resolved, seed=seed)
+            report = measure(
+                module,
+                spec=as_,
+                shape=sizes,
+                eps=eps,
+                device=resolved,
+                seed=seed,
+                parts=parts or None,
+                known=known or (),
+            )
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{target}: {error}") from None
         except SystemExit:  # could otherwise look like success
             raise UserError(f"{target}: calls sys.exit; remove the call") from None
-    print("\n".join(report.lines()))
+    print("\n".join(report.lines(every=verbose)))
     if json:
         write_json(json, report.as_dict())
+    if junit:
+        files.write_text(junit, report.junit())
     return 0 if report.passed else 1
 
 

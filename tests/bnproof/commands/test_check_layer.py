@@ -97,8 +97,8 @@ def test_a_right_layer_passes(run, capsys: pytest.CaptureFixture[str], tmp_path:
     assert run("layers_of_a_person:good", "--json", "out/layer.json") == 0
     out = capsys.readouterr().out
     assert "measured against RMSNorm (one sample over its last axis, eps 1e-05), by fit" in out
-    assert "FAIL" not in out
-    assert out.splitlines()[-1].endswith("checks passed")
+    assert "FAULT" not in out
+    assert out.splitlines()[-1] == "59 checks passed, 0 faults"
     content = json.loads((tmp_path / "out" / "layer.json").read_text())
     assert content["passed"] is True
     assert {row["outcome"] for row in content["rows"]} == {"pass", "not applicable"}

@@ -3,23 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from bnproof.simulate.layer_checks.wrong import Batch, Detached, EpsOutside, Unbiased
-
-
-def unbiased() -> nn.Module:
-    return Unbiased(3)
-
-
-def detached() -> nn.Module:
-    return Detached(3)
-
-
-def eps_outside() -> nn.Module:
-    return EpsOutside(3)
-
-
-def right() -> nn.Module:
-    return Batch(3)
+from bnproof.simulate.layer_checks.wrong import Batch
 
 
 class FrozenMean(Batch):
@@ -110,6 +94,20 @@ class LearningAtEvaluation(Remembering):
         with torch.no_grad():
             self.running_mean.add_(0.1 * x.mean(0))
         return super().evaluated(x) * 1.0
+
+
+class OnlyWithGradients(Remembering):
+    """Updates its running statistics only where gradients are recorded."""
+
+    biased = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        before = self.running_mean.clone(), self.running_var.clone()
+        z = super().forward(x)
+        if not torch.is_grad_enabled():
+            self.running_mean.copy_(before[0])
+            self.running_var.copy_(before[1])
+        return z
 
 
 class OtherMomentum(Remembering):

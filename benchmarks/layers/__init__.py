@@ -1,0 +1,1 @@
+"""Normalisation layers, right and faulty, that score `bnproof check-layer`."""
