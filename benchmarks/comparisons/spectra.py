@@ -17,9 +17,9 @@ REQUIRED = {1: 8.0, 2: None, 3: None, 10: 1.2}
 PEER = "dense product + SVD"
 
 
-def _gaussian(count: int, size: int, seed: int) -> list[Tensor]:
+def _gaussian(count: int, size: int, seed: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(count, size, size, generator=generator, dtype=torch.float64)
+    drawn = torch.randn(count, size, size, generator=generator, dtype=dtype)
     return list(drawn / size**0.5)
 
 
@@ -52,9 +52,9 @@ def _accuracy(count: int) -> str:
     return f"largest error of the logarithm of a singular value: {float(gap.abs().max()):.0e}"
 
 
-def _given(count: int, size: int) -> Row:
+def _given(count: int, size: int, dtype: torch.dtype = torch.float64) -> Row:
     """Compare time and accuracy of the logarithms of all singular values of given factors."""
-    factors = _gaussian(count, size, 2)
+    factors = _gaussian(count, size, 2, dtype)
 
     def ours() -> Tensor:
         return log_singular_values(factors)
@@ -67,19 +67,22 @@ def _given(count: int, size: int) -> Row:
     determinants = float(sum(torch.linalg.slogdet(factor).logabsdet for factor in factors))
     with np.errstate(divide="ignore"):
         plain = np.log(np.linalg.svd(product, compute_uv=False))
-        gram = np.log(np.abs(np.linalg.eigvalsh(product.T @ product)[::-1])) / 2
+        gram = np.log(np.abs(np.linalg.eigvalsh(product.conj().T @ product)[::-1])) / 2
     wrong = [int((np.abs(values - logs) > 0.01).sum()) for values in (plain, gram)]
     note = (
         f"condition number 1e{(logs[0] - logs[-1]) / np.log(10):.0f}; sum of logarithms minus "
         f"log det: {logs.sum() - determinants:.0e}; errors above 1 %: {wrong[0]} values by SVD, "
         f"{wrong[1]} by the Gram matrix"
     )
-    times = alternate(ours, theirs, repeats=2)
-    return Row(f"spectrum of {count} given factors, N = {size}", *times, PEER, None, note)
+    times = alternate(ours, theirs, repeats=2 if size == SIZE else 10)
+    kind = "complex " if dtype.is_complex else ""
+    return Row(f"spectrum of {count} given {kind}factors, N = {size}", *times, PEER, None, note)
 
 
 COMPARISONS = {
     **{f"sampled {count}": partial(_sampled, count, REQUIRED[count]) for count in REQUIRED},
     "given 10": partial(_given, 10, SIZE),
+    "given 10 small": partial(_given, 10, 200),
+    "given 10 complex": partial(_given, 10, 200, torch.complex128),
     "given 300": partial(_given, 300, 50),
 }

@@ -13,6 +13,7 @@ from .empirical.metrics.table import loss_surface as loss_surface
 from .empirical.metrics.table import sharpness as sharpness
 from .empirical.metrics.table import theorem_terms as theorem_terms
 from .simulate.layer_checks.measure import check_layer as check_layer
+from .simulate.random_matrices.laws.finite_product import FiniteProduct as FiniteProduct
 from .simulate.random_matrices.laws.fuss_catalan import FussCatalan as FussCatalan
 from .simulate.random_matrices.laws.hard_edge import HardEdge as HardEdge
 from .simulate.random_matrices.laws.products import MarchenkoPastur as MarchenkoPastur

@@ -600,6 +600,7 @@ OPTIONS = st.sampled_from(
             "--figure",
             "--repeats",
         ),
+        *("--norm", "--activation", "--batch", "--heads", "--image"),
         *("--jobs", "--threads", "--retries", "--time-limit", "--minutes", "--seeds", "--steps"),
         *(
             "--restarts",
@@ -624,6 +625,8 @@ ARGUMENTS = st.sampled_from(
             "0",
             "1e999",
             "nan",
+            "batch",
+            "relu",
             "9" * 40,
             "1,2",
             "x.svg",
@@ -648,6 +651,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
             "bnproof.derive.lines",
         ),
         "bnproof.simulate.random_matrices.spectra.spectrum.sampled",
+        "bnproof.simulate.random_matrices.spectra.jacobians.jacobians",
         "bnproof.simulate.layer_checks.measure.check_layer",
     ):
         monkeypatch.setattr(name, stop)

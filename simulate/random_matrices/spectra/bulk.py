@@ -80,7 +80,7 @@ def bulk(values: Array, shape: tuple[int, int], field: Field = "real") -> Bulk |
     Returns
     -------
     Bulk or None
-        None for less than `SMALLEST` values, or if half of them are 0.
+        None for less than `SMALLEST` values, or if half of them, or of the bulk, are 0.
     """
     squares = np.sort(np.asarray(values, dtype=float))[::-1] ** 2
     if len(squares) < SMALLEST or squares[len(squares) // 2] == 0:
@@ -89,6 +89,8 @@ def bulk(values: Array, shape: tuple[int, int], field: Field = "real") -> Bulk |
     outside = 0
     for _ in range(ROUNDS):
         variance = float(_variance(squares[outside:], large, small))
+        if variance == 0:  # the median of a matrix of low rank without its outliers
+            return None
         levels = _levels(squares / variance, large, small, field)
         found = int(np.argmax(levels >= LEVEL)) if (levels >= LEVEL).any() else len(levels)
         if found == outside:

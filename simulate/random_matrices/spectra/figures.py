@@ -72,8 +72,12 @@ def draw_spectra(figure: Figure, spectra: Sequence[Spectrum], *, log: bool = Fal
         entries |= dict(zip(labels, handles, strict=True))
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=2)
     more = f" (first {PANELS} of {len(spectra)})" if len(spectra) > PANELS else ""
-    figure.suptitle(f"Singular values and the law of their widths{more}")
-    words = ", ".join(f"{item.name}: {float(item.distances.mean()):.2g}" for item in drawn)
+    law = " and the law of their widths" if any(item.law for item in drawn) else ""
+    figure.suptitle(f"Singular values{law}{more}")
+    words = ", ".join(
+        f"{item.name}: {float(item.distances.mean()):.2g}" if item.law else f"{item.name}: no law"
+        for item in drawn
+    )
     printed = any(_printed(spectrum) for spectrum in drawn)
     return (
         "Histograms of singular values with the limiting density of their widths"
@@ -88,10 +92,14 @@ def _panel_title(spectrum: Spectrum) -> str:
     if len(name) > LETTERS:
         name = f"{name[: half - 1]}…{name[-half:]}"
     beyond = {0: "", 1: ", 1 outlier"}.get(spectrum.outliers, f", {spectrum.outliers} outliers")
-    return (
-        f"{name}\n{spectrum.logs.size:,} values, distance "
-        f"{float(spectrum.distances.mean()):.2g}{beyond}"
-    )
+    gap = f", distance {float(spectrum.distances.mean()):.2g}" if spectrum.law else ""
+    return f"{name}\n{np.isfinite(spectrum.logs).sum():,} values{gap}{beyond}"
+
+
+def _drawn(spectrum: Spectrum) -> Array:
+    """All logarithms, but of Jacobians the finite ones, as only nonzero values have a law."""
+    jacobian = "Jacobian" in spectrum.provenance
+    return spectrum.logs[np.isfinite(spectrum.logs)] if jacobian else spectrum.logs
 
 
 def _printed(spectrum: Spectrum) -> bool:
@@ -101,22 +109,23 @@ def _printed(spectrum: Spectrum) -> bool:
 
 def _panel(axes: Axes, spectrum: Spectrum, ticks: Sequence[float]) -> None:
     """Density of s on a square-root axis, which resolves the rise at 0."""
-    smallest = spectrum.logs.min()
+    logs = _drawn(spectrum)
+    smallest = logs.min()
     if np.isfinite(smallest) and smallest < np.log(SMALLEST):
         raise UserError(
             f"{spectrum.name}: the smallest singular value is 1e{smallest / np.log(10):.0f}, too "
             "small to be drawn; use --log"
         )
-    values, law = np.exp(spectrum.logs), spectrum.law
-    right = max(values.max(), law.support()[1]) * 1.02
+    values, law = np.exp(logs), spectrum.law
+    right = max(values.max(), law.support()[1] if law else 0) * 1.02
     edges = np.linspace(0, np.sqrt(right), _bins(values.size) + 1) ** 2
-    counts = np.histogram(values, edges)[0]
-    density = counts / values.size / np.diff(edges)
+    density = np.histogram(values, edges)[0] / values.size / np.diff(edges)
     axes.stairs(density, edges, fill=True, color="0.8", label="singular values")
-    _mark(axes, spectrum, values[0, : spectrum.outliers])
-    least, most = np.sqrt(law.support())
-    grid = np.linspace(least, most, POINTS + 2)[1:-1] ** 2
-    axes.plot(grid, law.pdf(grid), color=RIGHT, linestyle="-", label="limiting law")
+    _mark(axes, spectrum, np.exp(spectrum.logs[0, : spectrum.outliers]))
+    if law:
+        least, most = np.sqrt(law.support())
+        grid = np.linspace(least, most, POINTS + 2)[1:-1] ** 2
+        axes.plot(grid, law.pdf(grid), color=RIGHT, linestyle="-", label="limiting law")
     if _printed(spectrum):
         plain = FussCatalan(len(spectrum.widths) - 1)
         grid = np.linspace(0, np.sqrt(plain.support()[1]), POINTS + 2)[1:-1] ** 2
@@ -150,15 +159,17 @@ def _square_root_axis(axes: Axes, right: float, ticks: Sequence[float]) -> None:
 
 def _log_panel(axes: Axes, spectrum: Spectrum) -> None:
     """Density of log10 s."""
-    logs = spectrum.logs[np.isfinite(spectrum.logs)] / np.log(10)
+    every = _drawn(spectrum)
+    logs = every[np.isfinite(every)] / np.log(10)
     counts, edges = np.histogram(logs, bins=_bins(logs.size))
-    density = counts / spectrum.logs.size / np.diff(edges)
+    density = counts / every.size / np.diff(edges)
     axes.stairs(density, edges, fill=True, color="0.8", label="singular values")
     _mark(axes, spectrum, spectrum.logs[0, : spectrum.outliers] / np.log(10))
-    low, high = max(edges[0], np.log10(SMALLEST)), np.log10(spectrum.law.support()[1])
-    grid = np.linspace(low, high, POINTS + 1)[:-1]
-    density = spectrum.law.pdf(10**grid) * 10**grid * np.log(10)
-    axes.plot(grid, density, color=RIGHT, linestyle="-", label="limiting law")
+    low, law = max(edges[0], np.log10(SMALLEST)), spectrum.law
+    if law:
+        grid = np.linspace(low, np.log10(law.support()[1]), POINTS + 1)[:-1]
+        density = law.pdf(10**grid) * 10**grid * np.log(10)
+        axes.plot(grid, density, color=RIGHT, linestyle="-", label="limiting law")
     if _printed(spectrum):
         plain = FussCatalan(len(spectrum.widths) - 1)
         grid = np.linspace(low, np.log10(plain.support()[1]), POINTS + 1)[:-1]
@@ -205,20 +216,18 @@ def draw_laws(figure: Figure, factors: Sequence[int]) -> str:
     )
 
 
-def draw_condition(figure: Figure, spectra: Sequence[Spectrum]) -> str:
+def draw_condition(
+    figure: Figure, spectra: Sequence[Spectrum], others: Sequence[Spectrum] = (), name: str = ""
+) -> str:
     """Figure 20 of S3: condition number of the product against the number of factors.
 
-    `spectra` has one spectrum per number of factors, all of square factors of the same size.
+    `spectra` has one spectrum per number of factors, all of square factors of the same size;
+    `others` those of networks with as many layers, which `name` describes.
     """
     axes = figure.subplots()
     factors = [len(spectrum.widths) - 1 for spectrum in spectra]
-    digits = [spectrum.condition for spectrum in spectra]
-    middle = np.array([np.median(row) for row in digits])
-    spread = np.abs(np.array([[row.min(), row.max()] for row in digits]).T - middle)
-    axes.errorbar(
-        factors, middle, yerr=spread, color=RIGHT, marker="o", linestyle="-", capsize=3,
-        label="median and range of the products",
-    )  # fmt: skip
+    plain = "products of Gaussian matrices" if others else "median and range of the products"
+    middle = _errors(axes, spectra, RIGHT, "o", plain)
     kind = spectra[0].provenance["entries"]
     exponents = [condition_digits(spectrum.widths, kind) for spectrum in spectra]
     axes.plot(
@@ -226,17 +235,40 @@ def draw_condition(figure: Figure, spectra: Sequence[Spectrum]) -> str:
         label="difference of the Lyapunov exponents, times M",
     )  # fmt: skip
     axes.set_xticks(factors)
-    axes.set_xlabel("number of factors M")
+    axes.set_xlabel("number of layers M" if others else "number of factors M")
     axes.set_ylabel("log10 of the condition number")
-    axes.legend()
-    slope = (middle[-1] - middle[0]) / max(factors[-1] - factors[0], 1)
+    steps = max(factors[-1] - factors[0], 1)
+    slope = (middle[-1] - middle[0]) / steps
     size = spectra[0].widths[0]
-    axes.set_title(f"N = {size}: each further factor costs {slope:.2f} digits of condition")
-    medians = ", ".join(f"{value:.1f}" for value in middle)
-    return (
+    title = f"N = {size}: each further factor costs {slope:.2f} digits of condition"
+    text = (
         f"Decadic logarithm of the condition number of products of {size} x {size} Gaussian "
-        f"matrices against their number {', '.join(map(str, factors))}: medians {medians}."
+        f"matrices against their number {', '.join(map(str, factors))}: medians {_listed(middle)}."
     )
+    if others:
+        beside = _errors(axes, others, PRINTED, "s", f"Jacobians of networks with {name}")
+        rate = (beside[-1] - beside[0]) / steps
+        title = f"N = {size}: {slope:.2f} digits of condition per layer, {rate:.2f} with {name}"
+        text += f" Nonzero values of networks with {name}: medians {_listed(beside)}."
+    axes.legend()
+    axes.set_title(title, fontsize="medium")
+    return text
+
+
+def _errors(axes: Axes, spectra: Sequence[Spectrum], color: str, marker: str, label: str) -> Array:
+    """Median and range of the condition number against depth; the medians."""
+    digits = [spectrum.condition for spectrum in spectra]
+    middle = np.array([np.median(row) for row in digits])
+    spread = np.abs(np.array([[row.min(), row.max()] for row in digits]).T - middle)
+    axes.errorbar(
+        [len(spectrum.widths) - 1 for spectrum in spectra], middle, yerr=spread, color=color,
+        marker=marker, linestyle="-", capsize=3, label=label,
+    )  # fmt: skip
+    return middle
+
+
+def _listed(values: Array) -> str:
+    return ", ".join(f"{value:.1f}" for value in values)
 
 
 def _root(s: Array) -> Array:

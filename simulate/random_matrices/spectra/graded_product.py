@@ -30,7 +30,9 @@ from bnproof.simulate.random_matrices.spectra.powers_of_two import (
 )
 
 SPREAD: Final = 8  # columns of a factor that differ by more bits are scaled first
-LEAF: Final = 300  # rows of a triangle up to which it is multiplied as a full matrix
+LEAF: Final = 128  # rows of a triangle up to which it is multiplied as a full matrix
+ORDERED: Final = 4.0  # bits by which a column may be larger than one before it
+DOUBT: Final = 4.0  # times what counts as rounding: pivots below need the order to be strict
 PIVOTS: Final = 8.0  # bits by which a pivot may be larger than one before it
 ATTEMPTS: Final = 8  # decompositions until the pivots are in order; one is the rule
 RANK: Final = 8.0  # times epsilon and the root of the width: smaller remainders are rounding
@@ -79,11 +81,16 @@ class _Basis(NamedTuple):
 
 
 class _Product(NamedTuple):
-    """``U diag(2**e) T``, batched; U is None for the identity."""
+    """``U diag(2**e) T``, batched; U is None for the identity.
+
+    The columns of T are in any order, which does not matter.  T is upper `triangular` as long as
+    rows stay where they are.
+    """
 
     U: _Basis | None
     e: Tensor
     T: Tensor
+    triangular: bool
     dropped: Tensor
     graded: Tensor
 
@@ -153,11 +160,8 @@ def _push(factor: Tensor, product: _Product | None) -> _Product:
         count, _, width = factor.shape
         e = torch.zeros(count, width, dtype=torch.int64, device=factor.device)
         triangle = _graded_qr(factor, e)
-        T, order = triangle.R, triangle.order
-        if order is not None:
-            T = torch.empty_like(T).scatter_(-1, order[:, None, :].expand_as(T), T)
-        nothing = torch.zeros_like(triangle.dropped)
-        product = _Product(triangle.U, e[:, :1].expand(T.shape[:2]), T, nothing, nothing)
+        T, nothing = triangle.R, torch.zeros_like(triangle.dropped)
+        product = _Product(triangle.U, e[:, :1].expand(T.shape[:2]), T, True, nothing, nothing)
     else:
         moved = factor if product.U is None else product.U.times(factor)
         triangle = _graded_qr(moved, product.e)
@@ -167,8 +171,9 @@ def _push(factor: Tensor, product: _Product | None) -> _Product:
         # The largest exponent in or to the right of each column: larger ones do not enter the row.
         top = e.flip(-1).cummax(-1).values.flip(-1)[:, : R.shape[-2]]
         R = _ratios(R, e, top)
-        T = _triangle_times(R, T)
-        product = product._replace(U=triangle.U, e=top)
+        ordered = product.triangular and order is None
+        T = _triangle_times(R, T, triangular=ordered)
+        product = product._replace(U=triangle.U, e=top, triangular=ordered)
     # The size of each row of T goes into its exponent.
     grown = exponents_of(norms_of(T, -1))
     return product._replace(
@@ -178,14 +183,19 @@ def _push(factor: Tensor, product: _Product | None) -> _Product:
     )
 
 
-def _triangle_times(R: Tensor, T: Tensor) -> Tensor:
-    """``R @ T`` for an upper triangular or trapezoidal R, without most of the zeros."""
+def _triangle_times(R: Tensor, T: Tensor, *, triangular: bool) -> Tensor:
+    """``R @ T`` for an upper triangular or trapezoidal R, and T if it is `triangular`."""
     rows = R.shape[-2]
     if rows <= LEAF:
         return R @ T
-    half = rows // 2
-    upper = R[:, :half] @ T
-    return torch.cat([upper, _triangle_times(R[:, half:, half:], T[:, half:])], dim=-2)
+    k = rows // 2
+    product = T.new_zeros(*R.shape[:-1], T.shape[-1])
+    right = slice(k, None) if triangular else slice(None)
+    torch.matmul(R[:, :k], T[:, :, right], out=product[:, :k, right])
+    if triangular:
+        product[:, :k, :k] = _triangle_times(R[:, :k, :k], T[:, :k, :k], triangular=True)
+    product[:, k:, right] = _triangle_times(R[:, k:, k:], T[:, k:, right], triangular=triangular)
+    return product
 
 
 def _graded_qr(matrix: Tensor, e: Tensor) -> _Triangle:
@@ -206,13 +216,17 @@ def _graded_qr(matrix: Tensor, e: Tensor) -> _Triangle:
     epsilon = torch.finfo(matrix.dtype).eps
     noise = RANK * epsilon * max(matrix.shape[-2:]) ** 0.5 * norms
     noise = noise / columns.amax(-1, keepdim=True).clamp(min=epsilon)
-    order = _descending(size, 0.0)
+    order, strict = _descending(size, ORDERED), False
     for _ in range(ATTEMPTS):
         reflectors, tau = torch.geqrf(matrix if order is None else _taken(matrix, order, -1))
         rank = tau.shape[-1]
         pivots = reflectors.diagonal(dim1=-2, dim2=-1).abs()
         placed, sizes = (x if order is None else x.gather(-1, order) for x in (size, columns))
-        dependent = pivots <= noise[:, :rank] * sizes[:, :rank]
+        smallest = noise[:, :rank] * sizes[:, :rank]
+        dependent = pivots <= smallest
+        if not strict and bool((pivots <= DOUBT * smallest).any()):
+            order, strict = _descending(size, 0.0), True
+            continue
         # What a column adds to those before it.  A small pivot before a large one would spoil the
         # rows below, so its column goes further back, and a dependent one last.
         added = placed - sizes.log2().nan_to_num(neginf=0.0)

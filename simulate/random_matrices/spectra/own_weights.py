@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bnproof.simulate.random_matrices import Array
 from bnproof.simulate.random_matrices.spectra.bulk import Bulk, Tail, bulk, tail
+from bnproof.simulate.random_matrices.spectra.parts import Operator
 from bnproof.simulate.random_matrices.spectra.sampling import Field
 from bnproof.simulate.random_matrices.spectra.singular_values import log_singular_values
 from bnproof.simulate.random_matrices.spectra.spectrum import Spectrum, shown
@@ -29,7 +30,8 @@ class Row:
     spectrum
         Singular values on the scale of the law, with the outliers counted.
     kind
-        "matrix" or "convolution", whose kernel is taken as a matrix (out, in * height * width).
+        "matrix"; "convolution", whose kernel is taken as a matrix (out, in * height * width); or
+        "operator", a convolution as a map of images.
     log_scale
         Natural logarithm of the scale by which the values were divided.
     bulk, tail
@@ -84,7 +86,7 @@ def rows(items: Iterable[Stored]) -> Iterator[tuple[Stored, Row | str]]:
     """Analyse each matrix; a string says why one is left out.  One is held at a time."""
     for item in items:
         try:
-            yield item, _row(item)
+            yield item, _operator(item) if isinstance(item, Operator) else _row(item)
         except UserError as error:
             yield item, str(error).removeprefix(f"{item.name}: ")
 
@@ -137,10 +139,27 @@ def _row(item: Stored) -> Row:
     return Row(spectrum, kind, scale + log_largest, fit, power, error)
 
 
+def _operator(item: Operator) -> Row:
+    """What is known of a convolution as a map of images.
+
+    The matrix at each frequency has independent Gaussian entries if the kernel has, so that its
+    spectrum follows the law of one such matrix; but frequencies are not independent, and no p-value
+    is calibrated for them.
+    """
+    kernel, log_largest = _scaled(item.name, item.tensor())
+    values, error, shape = item.values(kernel)
+    sigma = float(np.sqrt(np.square(values).sum() * min(shape) / len(values) / np.prod(shape)))
+    scale = float(np.log(sigma) + np.log(shape[1]) / 2)
+    with np.errstate(divide="ignore"):
+        logs = np.log(values) - scale
+    spectrum = Spectrum(shown(item.name), (shape[1], shape[0]), logs[None])
+    return Row(spectrum, "operator", scale + log_largest, None, None, float(error.max()))
+
+
 def _scaled(name: str, tensor: Tensor) -> tuple[Tensor, float]:
     """The matrix over its largest entry, in double precision, and the logarithm of that entry."""
     matrix = tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
-    if tensor.dim() != 2 or not tensor.numel():
+    if tensor.dim() < 2 or not tensor.numel():
         raise UserError(f"{name}: has the shape {tuple(tensor.shape)}")
     if not (tensor.is_floating_point() or tensor.is_complex()):
         raise UserError(f"{name}: is of type {str(tensor.dtype).removeprefix('torch.')}")

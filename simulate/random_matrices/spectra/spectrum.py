@@ -36,14 +36,20 @@ class SingularLaw:
     ----------
     widths
         n_0, ..., n_M; the law depends only on their ratios.
+    squares
+        The law of the squares if it is not that of Gaussian matrices alone.
     """
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int], squares: ProductLaw | None = None) -> None:
         self.widths = tuple(widths)
-        self._square = len(set(widths)) == 1
         factors = len(widths) - 1
-        self._law = FussCatalan(factors) if self._square else ProductLaw.of_widths(widths)
-        self._zeros = 1 - min(widths) / widths[0]
+        self._law: FussCatalan | ProductLaw
+        if squares is not None:
+            self._law, self._zeros = squares, squares.atoms.get(0.0, 0.0)
+        else:
+            square = len(set(widths)) == 1
+            self._law = FussCatalan(factors) if square else ProductLaw.of_widths(widths)
+            self._zeros = 1 - min(widths) / widths[0]
 
     def support(self) -> tuple[float, float]:
         """Both ends of the support."""
@@ -86,8 +92,8 @@ class Spectrum:
     outliers: int = 0
 
     @cached_property
-    def law(self) -> SingularLaw:
-        """The limiting law of these widths."""
+    def law(self) -> SingularLaw | None:
+        """The limiting law of these widths; None if there is none, as for some Jacobians."""
         return SingularLaw(self.widths)
 
     @property
@@ -104,20 +110,24 @@ class Spectrum:
         """
         with np.errstate(under="ignore"):
             values = np.exp(self.logs)
-        return np.array([distance(row, self.law) for row in values])
+        law = self.law
+        assert law is not None
+        return np.array([distance(row, law) for row in values])
 
     def numbers(self) -> dict[str, object]:
         """Measured values as JSON data."""
-        low, high = self.law.support()
+        law = self.law
         finite = np.isfinite(self.condition)
         return {
             "name": self.name,
             "widths": list(self.widths),
             "products": len(self.logs),
             "values of each": self.logs.shape[1],
-            "support of the law": [low, high],
+            "support of the law": list(law.support()) if law else None,
             "largest log s": float(self.logs.max()),
-            "distance from the law, one product, mean": float(self.distances.mean()),
+            "distance from the law, one product, mean": (
+                float(self.distances.mean()) if law else None
+            ),
             "median of log10 of the condition number": (
                 float(np.median(self.condition)) if finite.all() else None
             ),

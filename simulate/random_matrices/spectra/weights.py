@@ -40,15 +40,19 @@ class Stored:
         Why it cannot be used; empty if nothing is wrong so far.
     load
         Reads it.
+    groups, stride
+        Of a convolution, as in PyTorch; a file does not tell them.
     """
 
     name: str
     shape: tuple[int, ...]
     load: Callable[[], Tensor]
     flaw: str = ""
+    groups: int = 1
+    stride: tuple[int, ...] = ()
 
-    def matrix(self) -> Tensor:
-        """The tensor as a matrix (out, in), a convolution kernel as (out, in * height * width).
+    def tensor(self) -> Tensor:
+        """The tensor as stored.
 
         Raises
         ------
@@ -56,9 +60,19 @@ class Stored:
             If it cannot be read.
         """
         try:
-            tensor = self.load()
+            return self.load()
         except Exception as error:  # each reader has its own exceptions
             raise UserError(f"{self.name}: cannot be read ({reason(error)})") from None
+
+    def matrix(self) -> Tensor:
+        """The tensor as a matrix (out, in), a convolution kernel as (out, in * height * width).
+
+        Raises
+        ------
+        UserError
+            As `tensor`.
+        """
+        tensor = self.tensor()
         return tensor.reshape(tensor.shape[0], -1) if tensor.dim() > 2 else tensor
 
 
@@ -175,7 +189,8 @@ def _flaw(shape: Sequence[int]) -> str:
     return f"takes {size:.3g} bytes in float64; at most {LARGEST:.3g}" if size > LARGEST else ""
 
 
-def _kind_flaw(kind: torch.dtype | np.dtype[Any]) -> str:
+def kind_flaw(kind: torch.dtype | np.dtype[Any]) -> str:
+    """Why numbers of a type cannot be used; empty if they can."""
     if isinstance(kind, np.dtype):
         fits = kind.kind in "fc"
         return "" if fits else f"is of type {kind}, not floating point; nothing is unpickled"
@@ -186,7 +201,7 @@ def _kind_flaw(kind: torch.dtype | np.dtype[Any]) -> str:
 def _npy(path: Path) -> Stored:
     with path.open("rb") as file:
         shape, kind = _header(file)
-    return Stored(path.stem, shape, partial(_mapped, path), _kind_flaw(kind))
+    return Stored(path.stem, shape, partial(_mapped, path), kind_flaw(kind))
 
 
 def _mapped(path: Path) -> Tensor:
@@ -202,7 +217,7 @@ def _npz(path: Path) -> list[Stored]:
             with archive.open(name) as member:
                 shape, kind = _header(member)
             load = partial(_member, path, name)
-            found.append(Stored(name.removesuffix(".npy"), shape, load, _kind_flaw(kind)))
+            found.append(Stored(name.removesuffix(".npy"), shape, load, kind_flaw(kind)))
     return found
 
 
@@ -285,7 +300,7 @@ def _torch(path: Path) -> list[Stored]:
     if not isinstance(data, Mapping):
         raise TypeError(f"holds a {type(data).__name__}, not a state dict")
     return [
-        Stored(str(name), tuple(value.shape), value.detach, _kind_flaw(value.dtype))
+        Stored(str(name), tuple(value.shape), value.detach, kind_flaw(value.dtype))
         for name, value in data.items()
         if isinstance(value, Tensor)
     ]

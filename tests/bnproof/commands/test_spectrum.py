@@ -33,6 +33,9 @@ def run(tmp_path, monkeypatch, capsys):
         ("--figure", 8),
         ("--figure", 9, "--size", 30, "--repeats", 2),
         ("--figure", 20, "--size", 20, "--repeats", 2),
+        ("--figure", 20, "--size", 8, "--repeats", 2, "--norm", "batch", "--batch", 5),
+        ("--factors", 2, "--size", 8, "--norm", "batch", "--activation", "relu", "--log"),
+        ("--widths", "30,20,10", "--norm", "layer", "--repeats", 2),
     ],
 )
 def test_it_writes_a_figure(run, tmp_path, arguments) -> None:
@@ -49,9 +52,11 @@ def test_values_and_numbers_agree(run, tmp_path) -> None:
     assert run(*options, "--out", "a.json", "--out", "a.parquet")[0] == 0
     (numbers,) = json.loads((tmp_path / "a.json").read_text())
     table = parquet.read_table(tmp_path / "a.parquet").to_pydict()
-    assert len(table["log s"]) == 60
-    assert max(table["log s"]) == pytest.approx(numbers["largest log s"])
-    logs = np.array(table["log s"]).reshape(3, 20)
+    logs = np.array(table["log s"])
+    assert logs.shape == (3, 20)
+    assert logs.max() == pytest.approx(numbers["largest log s"])
+    assert table["product"] == [0, 1, 2]
+    assert table["seed"] == [5, 5, 5]
     digits = np.median(logs[:, 0] - logs[:, -1]) / np.log(10)
     assert numbers["median of log10 of the condition number"] == pytest.approx(digits)
     first = (tmp_path / "a.json").read_text()
@@ -90,6 +95,37 @@ def test_weights_of_a_file(run, tmp_path) -> None:
     assert "widths 30-20-10" in out
 
 
+NETWORK = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2)
+        self.convolution = nn.Conv2d(2, 4, 3, stride=2)
+        self.linear = nn.Linear(8, 5)
+"""
+
+
+def test_a_network_in_python_with_parts_and_every_output(run, tmp_path, monkeypatch) -> None:
+    (tmp_path / "mynet_of_a_test.py").write_text(NETWORK)
+    monkeypatch.delitem(sys.modules, "mynet_of_a_test", raising=False)
+    outputs = [f"w{end}" for end in (".html", ".csv", ".json", ".parquet", ".svg")]
+    options = [part for name in outputs for part in ("--out", name)]
+    source = ("--from", "mynet_of_a_test:Net", "--layers", "attention*,conv*,linear*")
+    assert run(*source, "--heads", 2, "--image", 8, *options)[0] == 0
+    found = json.loads((tmp_path / "w.json").read_text())
+    names = [row["name"] for row in found]
+    assert names.count("convolution.weight on 8x8") == 1
+    assert sum("head" in name for name in names) == 8
+    assert (tmp_path / "w.html").read_text().count("<article ") == len(names)
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = parquet.read_table(tmp_path / "w.parquet").to_pydict()
+    assert table["name"] == names
+    assert table["stable rank"] == [row["stable rank"] for row in found]
+    assert len(table["log s"][names.index("convolution.weight on 8x8")]) == 16 * 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -110,11 +146,24 @@ def test_weights_of_a_file(run, tmp_path) -> None:
         (("--factors", 2, "--out", "a.gif"), "--out a.gif: must end in one of .svg"),
         (("--figure", 8, "--out", "a.json"), "--figure 8 plots laws"),
         (("--from", "missing.npz"), "missing.npz: cannot be read"),
-        (("--factors", 700, "--size", 9, "--repeats", 1), "use --log"),
+        (("--factors", 450, "--size", 9, "--repeats", 1), "use --log"),
         (("--factors", 2, "--layers", "a"), "--layers does not go with --factors; leave it out"),
         (("--from", "w.npz", "--repeats", 3), "--repeats does not go with --from"),
         (("--from", "w.npz", "--size", 3), "--size does not go with --from"),
         (("--widths", "3,3", "--size", 3), "--size does not go with --widths"),
+        (("--from", "no_module_here:Net"), "no module 'no_module_here'"),
+        (("--from", "w.npz", "--image", "8,0"), "--image 8,0: must be one to three positive"),
+        (("--from", "w.npz", "--heads", 0), "--heads 0: must be at least 1"),
+        (("--factors", 2, "--heads", 2), "--heads does not go with --factors"),
+        (("--factors", 2, "--batch", 8), "--batch 8: goes with --norm batch only"),
+        (("--factors", 2, "--norm", "layer", "--field", "real"), "do not go with --field"),
+        (("--figure", 9, "--norm", "layer"), "do not go with --figure 9"),
+        (("--from", "w.npz", "--norm", "layer"), "--norm does not go with --from"),
+        (("--factors", 2, "--norm", "batch", "--batch", 2), "--batch 2: must be at least 3"),
+        (("--factors", 2, "--norm", "batch", "--size", 999), "--batch 16: the Jacobian of a batch"),
+        (("--widths", "1,1", "--activation", "relu"), "no unit of a layer is active"),
+        (("--widths", "9,2", "--norm", "layer"), "LayerNorm needs at least 3"),
+        (("--figure", 8, "--out", "a.html"), "--figure 8 plots laws"),
         (("--figure", 9, "--log"), "--log does not go with --figure"),
         (("--factors", 2.5), "factors"),
     ],

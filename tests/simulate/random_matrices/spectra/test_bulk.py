@@ -34,7 +34,8 @@ def test_a_spike_is_counted_and_leaves_the_bulk_alone(shape: tuple[int, int]) ->
     assert np.sqrt((planted(shape, 60, 1) ** 2).sum() / np.prod(shape)) > 0.022
 
 
-@pytest.mark.parametrize("field", ["real", "complex"])
+# With complex entries, a statistical repetition of more than a second.
+@pytest.mark.parametrize("field", ["real", pytest.param("complex", marks=pytest.mark.slow)])
 def test_noise_alone_has_no_outlier_as_often_as_stated(field: str) -> None:
     drawn = sample_singular_values((120, 80), 400, field=field, seed=7).numpy()
     found = [bulk(row, (120, 80), field) for row in drawn]
@@ -68,3 +69,34 @@ def test_a_power_law_is_found() -> None:
     assert tail(np.ones(9)) is None
     assert tail(np.zeros(30)) is None
     assert tail(np.ones(30)) is None
+
+
+@pytest.mark.parametrize("shape", [(150, 150), (100, 225), (225, 100)], ids=str)
+def test_planted_spikes_against_the_threshold(shape: tuple[int, int]) -> None:
+    """A direction shows up if it is above the threshold of Baik, Ben Arous and Peche, and where.
+
+    In units of the noise times the root of the columns, with c rows per column, the threshold is
+    c**(1/4) and the value sqrt((1 + t**2)(c + t**2))/t (F. Benaych-Georges and R. R. Nadakuditi,
+    J. Multivar. Anal. 111 (2012) 120).
+    """
+    rows, columns = shape
+    c, repeats = rows / columns, 12
+    seen = {}
+    for share in (0.5, 1.5, 3.0):
+        t = share * c**0.25
+        found = []
+        for seed in range(repeats):
+            values = planted(shape, t * np.sqrt(columns), seed)
+            fit = bulk(values, shape)
+            assert fit is not None
+            found.append((len(fit.outliers), values[0] / (fit.sigma * np.sqrt(columns))))
+        counts, tops = np.array(found).T
+        seen[share] = (counts >= 1).mean()
+        if share > 1:
+            expected = np.sqrt((1 + t**2) * (c + t**2)) / t
+            # The value fluctuates by about 1/root of the columns times a number near 1.
+            assert tops.mean() == pytest.approx(expected, abs=4 / np.sqrt(columns * repeats))
+            assert counts.max() <= 2
+    assert seen[0.5] <= 2 / repeats
+    assert seen[1.5] >= 0.75
+    assert seen[3.0] == 1

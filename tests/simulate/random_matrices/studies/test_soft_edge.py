@@ -81,7 +81,7 @@ def test_null_of_the_distance() -> None:
     assert above == pytest.approx(0.05, abs=4 * (0.05 * 0.95 / 200) ** 0.5)
 
 
-@pytest.mark.parametrize("factors", [1, 2])
+@pytest.mark.parametrize("factors", [1, pytest.param(2, marks=pytest.mark.slow)])  # a repetition
 def test_bias_of_real_factors(factors: int) -> None:
     # With the plain centre the mean is off by -(2(M+1))**(1/3)/2 N**(-1/3), by design of the other.
     size, repeats = 64, 4000 if factors == 1 else 1500
@@ -97,7 +97,8 @@ def test_bias_of_real_factors(factors: int) -> None:
     assert plain < -3 * law.std() / repeats**0.5
 
 
-@pytest.mark.parametrize("factors", [1, 2, 3])
+# With more factors, statistical repetitions of two seconds each.
+@pytest.mark.parametrize("factors", [1, *(pytest.param(M, marks=pytest.mark.slow) for M in (2, 3))])
 def test_hard_edge_of_complex_factors(factors: int) -> None:
     law = HardEdge((0,) * factors)
     ladder = edges.hard_edge((0,) * factors, (2, 16), (6000, 6000), seed=1)
