@@ -138,6 +138,10 @@ class Report:
     rows: tuple[CheckResult, ...]
     cause: str = ""
 
+    def __str__(self) -> str:
+        """The report as text, as the command prints it."""
+        return "\n".join(self.lines())
+
     def of(self, outcome: Status) -> tuple[CheckResult, ...]:
         """The rows with this outcome."""
         return tuple(row for row in self.rows if row.outcome is outcome)

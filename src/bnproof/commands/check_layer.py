@@ -1,5 +1,10 @@
 """The command `bnproof check-layer`: check a user-defined layer."""
 
+import contextlib
+import math
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,6 +29,7 @@ def check_layer(
     json: Path | None = None,
     junit: Path | None = None,
     verbose: Annotated[bool, Parameter(negative="")] = False,
+    timeout: float = 300.0,
 ) -> int:
     """Check your own normalisation layer against the definition of a normaliser.
 
@@ -59,15 +65,19 @@ def check_layer(
         Also write all results to this file in the JUnit format of CI systems.
     verbose
         Show every check; otherwise derivatives with the same outcome are folded.
+    timeout
+        Give up after this many seconds, in case the layer does not return.
     """
     from bnproof.scheduler import resources
     from bnproof.theory.common import files
 
     valid_seed("--seed", seed)
+    if not 0 < timeout < math.inf:
+        raise UserError(f"--timeout {timeout:g}: must be a positive number of seconds")
     sizes = None if shape is None else _sizes(shape)
     for path in filter(None, (json, junit)):
         files.probe(path)
-    with current_folder():
+    with current_folder(), _limited(timeout, target):
         try:
             module = module_at(target, "check-layer ")
             from bnproof.simulate.layer_checks.measure import check_layer as measure
@@ -93,6 +103,38 @@ def check_layer(
     if junit:
         files.write_text(junit, report.junit())
     return 0 if report.passed else 1
+
+
+class _TimeoutError(BaseException):
+    """The time is over; no check may take it for an error of the layer."""
+
+
+@contextlib.contextmanager
+def _limited(seconds: float, target: str) -> Iterator[None]:
+    """Give up what takes longer; only the main thread can be interrupted.
+
+    Raises
+    ------
+    UserError
+        If the time is over.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: object) -> None:
+        raise _TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    except _TimeoutError:
+        words = f"{target}: does not finish in {seconds:g} s; allow more with --timeout"
+        raise UserError(words) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _sizes(shape: str) -> tuple[int, ...]:

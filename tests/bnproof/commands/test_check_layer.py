@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from cyclopts import App
@@ -70,6 +71,13 @@ def pairs():
     return layer
 
 
+def sleeping():
+    import time
+    layer = Plain()
+    layer.register_forward_hook(lambda module, given, z: time.sleep(60))
+    return layer
+
+
 def broken():
     layer = Plain()
     layer.register_forward_hook(lambda module, given, z: z * float("nan"))
@@ -110,6 +118,27 @@ def test_a_wrong_layer_fails(run, capsys: pytest.CaptureFixture[str]) -> None:
     assert "less beta, 1.01 to 1.01 times what it should be" in out
     assert "RMSNorm (one sample over its last axis, eps 1e-05), as named" in out
     assert "input 5 x 6" in out
+
+
+def test_options_are_those_of_python(
+    run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ("--as", "rms", "--eps", "1e-5", "--parts", "forward")
+    assert run("layers_of_a_person:bad", *words, "--junit", "layer.xml") == 1
+    out = capsys.readouterr().out
+    assert "most probable cause: the output, less beta, is 1.01 times" in out
+    suite = ElementTree.parse(tmp_path / "layer.xml").getroot()
+    assert int(suite.get("failures")) == len(suite.findall(".//failure")) == out.count("FAULT")
+    faults = [case.get("name") for case in suite if case.find("failure") is not None]
+    assert run("layers_of_a_person:bad", *words, "--known", *faults) == 0
+    assert f"{len(faults)} notes" in capsys.readouterr().out
+
+
+def test_a_layer_that_does_not_return_is_given_up(run) -> None:
+    with pytest.raises(UserError, match=r"does not finish in 0\.5 s; allow more with --timeout"):
+        run("layers_of_a_person:sleeping", "--timeout", "0.5")
+    with pytest.raises(UserError, match="--timeout 0: must be a positive number of seconds"):
+        run("layers_of_a_person:good", "--timeout", "0")
 
 
 def test_a_module_or_a_class_serves_as_well(run) -> None:
