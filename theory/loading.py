@@ -93,7 +93,10 @@ def _run(path: Path) -> ModuleType:
 
 def _load(claim_id: str, run: Callable[[], ModuleType]) -> "Claim | LoadError":
     try:
-        claim: Claim = run().CLAIM
+        from bnproof.theory.common.untouched import untouched
+
+        with untouched():
+            claim: Claim = run().CLAIM
     except (Exception, SystemExit) as error:
         reason = str(error).splitlines()[0] if str(error) else "no message"
         return LoadError(claim_id, f"{claim_id}.py does not load: {type(error).__name__}: {reason}")

@@ -1,14 +1,24 @@
 """Run the checks `Proof` and `Disproof`: derive, or load from cache, and certify."""
 
+from collections.abc import Callable
+
 import sympy as sp
 
 from bnproof.theory import symbols as sym
 from bnproof.theory.claim import Claim, Disproof, Evidence, Kind, Proof, Settings
+from bnproof.theory.common.untouched import untouched
 from bnproof.theory.exact import audit
 from bnproof.theory.exact import evaluate as exact
 from bnproof.theory.proving import cache, signs
 from bnproof.theory.proving.certificate import Certificate, Term, points
-from bnproof.theory.proving.derivation import DerivationResult, certify, proves, residual
+from bnproof.theory.proving.derivation import (
+    KINDS,
+    DerivationResult,
+    Step,
+    certify,
+    proves,
+    residual,
+)
 from bnproof.theory.symbols import text
 
 
@@ -142,7 +152,7 @@ def check_disproof(claim: Claim, settings: Settings) -> Evidence:
     the symbols alone.
     """
     del settings
-    proof = claim.check_of(Disproof).prove()
+    proof = _derived(claim.check_of(Disproof).prove)
     certificate = certify(proof, claim.relation, claim.domain)
     gap = residual(certificate)
     reason = flaw_of_disproof(proof, certificate, gap)
@@ -172,6 +182,28 @@ def flaw_of_disproof(proof: DerivationResult, certificate: Certificate, gap: sp.
     return unsound or audit.reason(certificate)
 
 
+def _derived(prove: Callable[[], DerivationResult]) -> DerivationResult:
+    """Run a derivation of a claim's author, who may return anything.
+
+    Raises
+    ------
+    ValueError
+        If the result is not what `Derivation.finish` returns, or the package was changed.
+    """
+    with untouched():
+        proof = prove()
+    # Of these very types: a subclass could answer that nothing is only stated.
+    if type(proof) is not DerivationResult or not all(type(step) is Step for step in proof.steps):
+        found = type(proof).__name__
+        raise ValueError(f"prove returned a {found}; return what Derivation.finish returns")
+    strange = [
+        step.kind for step in proof.steps if type(step.kind) is not str or step.kind not in KINDS
+    ]
+    if strange:
+        raise ValueError(f"a step is {strange[0]!r}; the kinds are {', '.join(KINDS)}")
+    return proof
+
+
 def _proved(
     spec: Proof, target: sp.Basic, domain: sp.Basic
 ) -> tuple[DerivationResult, Certificate, str]:
@@ -184,7 +216,7 @@ def _proved(
         certificate = certify(cached, target, domain)
         if certificate.holds():
             return cached, certificate, ""
-    proof = spec.prove()
+    proof = _derived(spec.prove)
     cache.keep(spec.prove, proof)
     certificate = certify(proof, target, domain)
     return proof, certificate, certificate.flaw()

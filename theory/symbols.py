@@ -15,8 +15,10 @@ its measurements: ``""`` is one number per instance, ``"ki"`` an m x m array, an
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import sympy as sp
@@ -45,8 +47,10 @@ class SymbolInfo:
     signed: bool = False
 
 
-SYMBOLS: Final[dict[sp.Symbol, SymbolInfo]] = {}
+_SYMBOLS: Final[dict[sp.Symbol, SymbolInfo]] = {}
+SYMBOLS: Final[Mapping[sp.Symbol, SymbolInfo]] = MappingProxyType(_SYMBOLS)
 AXES: Final = "kil"
+_HERE: Final = Path(__file__).parent
 
 
 def symbol(name: str, tex: str, meaning: str, axes: str = "", **assumptions: bool) -> sp.Symbol:
@@ -88,17 +92,18 @@ def _register(info: SymbolInfo) -> None:
     if info.symbol in SYMBOLS:
         known = SYMBOLS[info.symbol].meaning
         raise ValueError(f"the symbol {info.symbol} exists already: {known}")
-    SYMBOLS[info.symbol] = info
+    _SYMBOLS[info.symbol] = info
 
 
 def _caller() -> str:
-    """Name of the module that calls the function that calls this."""
-    return str(sys._getframe(2).f_globals.get("__name__", ""))
+    """File of the function that calls the one that calls this; a module's name can be changed."""
+    return sys._getframe(2).f_code.co_filename
 
 
-def ours(module: str) -> bool:
-    """Whether a module is one of `bnproof.theory` that is no claim."""
-    return module.startswith("bnproof.theory.") and not module.startswith("bnproof.theory.claims.")
+def ours(file: str) -> bool:
+    """Whether a file is one of `bnproof.theory` that is no claim."""
+    path = Path(file)
+    return _HERE in path.parents and _HERE / "claims" not in path.parents
 
 
 def axes_of(symbols: Iterable[sp.Symbol]) -> str:

@@ -66,10 +66,12 @@ class DerivationResult:
         return {kind: sum(step.kind == kind for step in self.steps) for kind in KINDS}
 
     def gap(self) -> str:
-        """The first step that is only stated, and nothing if there is none."""
+        """Why the steps prove nothing: one is only stated, or none is checked; empty otherwise."""
         for number, step in enumerate(self.steps, start=1):
             if step.kind == "given":
                 return f"step {number} is only stated: {step.words}"
+        if all(step.kind == "defined" for step in self.steps):
+            return "no step is checked: its values are written down, not derived"
         return ""
 
 

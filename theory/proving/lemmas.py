@@ -10,6 +10,7 @@ instances beside the claim that uses it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import sympy as sp
@@ -45,7 +46,8 @@ class Lemma:
     theorem: str = ""
 
 
-LEMMAS: Final[dict[str, Lemma]] = {}
+_LEMMAS: Final[dict[str, Lemma]] = {}
+LEMMAS: Final[Mapping[str, Lemma]] = MappingProxyType(_LEMMAS)
 
 
 def extreme(name: str, expression: sp.Expr) -> Lemma:
@@ -75,12 +77,12 @@ def gram(name: str, vectors: Sequence[str], products: Mapping[tuple[str, str], s
     return _recorded(Lemma(name, sp.expand(matrix.det()), GRAM), sym._caller())
 
 
-def _recorded(lemma: Lemma, module: str) -> Lemma:
-    if not sym.ours(module):
-        raise ValueError(f"{lemma.name}: a lemma is stated in bnproof.theory, not in {module}")
+def _recorded(lemma: Lemma, file: str) -> Lemma:
+    if not sym.ours(file):
+        raise ValueError(f"{lemma.name}: a lemma is stated in bnproof.theory, not in {file}")
     if lemma.name in LEMMAS:
         raise ValueError(f"the lemma {lemma.name!r} exists already")
-    LEMMAS[lemma.name] = lemma
+    _LEMMAS[lemma.name] = lemma
     return lemma
 
 
@@ -100,17 +102,18 @@ class Positive:
         return set(needed) <= set(sp.And.make_args(domain))
 
 
-POSITIVE: Final[dict[sp.Symbol, Positive]] = {}
+_POSITIVE: Final[dict[sp.Symbol, Positive]] = {}
+POSITIVE: Final[Mapping[sp.Symbol, Positive]] = MappingProxyType(_POSITIVE)
 
 
 def positive(symbol: sp.Symbol, certificate: "Certificate") -> None:
     """Record that a symbol is positive on the domain of a certificate; raises as `extreme`."""
-    module = sym._caller()
-    if not sym.ours(module):
-        raise ValueError(f"{symbol}: a sign is stated in bnproof.theory, not in {module}")
+    file = sym._caller()
+    if not sym.ours(file):
+        raise ValueError(f"{symbol}: a sign is stated in bnproof.theory, not in {file}")
     if symbol in POSITIVE:
         raise ValueError(f"the sign of {symbol} is stated already")
-    POSITIVE[symbol] = Positive(symbol, certificate)
+    _POSITIVE[symbol] = Positive(symbol, certificate)
 
 
 def gram_residual(count: int) -> sp.Expr:

@@ -53,24 +53,41 @@ def two_value_steps(d: Derivation) -> None:
 
 def unit_steps(d: Derivation) -> None:
     """Derive the variance of a unit's output over independent weights of one variance."""
-    i, j = sp.symbols("i j", integer=True, positive=True)
-    x = sp.IndexedBase("x", real=True)
+    total, weight, part = sp.symbols("S w_i x_i", real=True)
+    before, mean, mean_before = sp.symbols("Var(S) E(w_i) E(S)", real=True)
     d.define(
-        "The weights of a unit are independent and have one variance, so their covariances are 0 "
-        "off the diagonal; the variance of a sum is the double sum over the covariances",
-        r"\mathrm{Var}\sum_i w_i x_i = \sum_{i,j}\mathrm{Cov}(w_i, w_j)\,x_i x_j",
-        "Var sum_i w_i x_i = sum_ij Cov(w_i, w_j) x_i x_j",
+        "The weights of a unit are independent and have one variance; S is the sum of the terms "
+        "before w_i x_i, which is therefore independent of w_i",
+        r"\mathbb{E}(S w_i) = \mathbb{E}(S)\,\mathbb{E}(w_i)",
+        "E(S w_i) = E(S) E(w_i)",
     )
-    delta = sp.KroneckerDelta(i, j)
+    moments = {
+        total**2: before + mean_before**2,
+        weight**2: spread + mean**2,
+        total * weight: mean_before * mean,
+    }
+    square = sp.expand((total + weight * part) ** 2)
+    expected = sum(
+        coefficient * moments[total**a * weight**b]
+        for (a, b), coefficient in sp.Poly(square, total, weight).terms()
+    )
     d.equal(
-        "Row i of the double sum has one term",
-        (r"\sum_j \mathrm{Cov}(w_i,w_j)\,x_i x_j", "sum_j Cov(w_i, w_j) x_i x_j"),
-        sp.concrete.delta.deltasummation(
-            spread * delta * x[i] * x[j], (j, 1, inputs), no_piecewise=True
-        ),
-        spread * x[i] ** 2,
+        "One more term adds its own variance: Var is the mean square less the squared mean, and E "
+        "is linear",
+        (r"\mathrm{Var}(S + w_i x_i)", "Var(S + w_i x_i)"),
+        expected - (mean_before + mean * part) ** 2,
+        before + spread * part**2,
     )
-    d.value(spread_out, "Sum over i", spread * squares_in, spread * squares_in)
+    d.equal(
+        "With every term Var w |x|^2, which is 0 without any, grows by the same: they are equal",
+        (
+            r"\mathrm{Var}\,w\,(\|x\|^2 + x_i^2) - \mathrm{Var}\,w\,\|x\|^2",
+            "Var w (|x|^2 + x_i^2) - Var w |x|^2",
+        ),
+        sp.expand(spread * (squares_in + part**2) - spread * squares_in),
+        spread * part**2,
+    )
+    d.value(spread_out, "", spread * squares_in)
 
 
 residual_square = symbol(
@@ -88,10 +105,16 @@ def one_layer_steps(d: Derivation) -> None:
     t = sp.Symbol("t", real=True)
     r, change = RESIDUAL.vector("r"), RESIDUAL.vector("c")
     d.define(
-        "With P the layers after A_i and q the output of those before it, the residual is an "
-        "affine function of A_i",
-        r"P(A_i + tD)q - y = r + t\,PDq,\quad r = PA_iq - y",
-        "P (A_i + t D) q - y = r + t PDq, r = P A_i q - y",
+        "P is the product of the matrices after A_i, q what those before it make of x",
+        r"P = A_t\cdots A_{i+1},\quad q = A_{i-1}\cdots A_1x",
+        "P = A_t...A_{i+1}, q = A_{i-1}...A_1 x",
+    )
+    before, at, move, inner, target = sp.symbols("P A_i D q y", commutative=False)
+    d.equal(
+        "The residual is an affine function of A_i, with r = P A_i q - y",
+        (r"P(A_i + tD)q - y", "P (A_i + t D) q - y"),
+        sp.expand(before * (at + t * move) * inner - target),
+        (before * at * inner - target) + t * before * move * inner,
     )
     along = (r + change * t).dot(r + change * t)
     d.value(loss_at, "The loss at A_i", along.subs(t, 0), residual_square)

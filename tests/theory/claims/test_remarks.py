@@ -17,6 +17,7 @@ from bnproof.theory.exact.curvature import top_eigenvalues
 from bnproof.theory.exact.normalizers import group
 from bnproof.theory.exact.weights import unit
 from bnproof.theory.layer import curvature as cur
+from bnproof.theory.layer import minimax
 from bnproof.theory.layer import weights as wts
 from bnproof.theory.layer.definition import ROOT_FORM, SLIDES_FORM
 from bnproof.theory.normalizers import groups
@@ -65,6 +66,28 @@ def test_slides_multiplicative_reduces_only_below_sigma() -> None:
     case = slides_multiplicative.CLAIM.check_of(Counterexample)
     values = evaluate.measure(case)
     assert abs(values[gamma]) > values[sigma]
+
+
+def test_santurkar_4_5_starts_at_the_optimum_and_the_others_are_opposite() -> None:
+    plain = minimax.regression(learned=False)
+    # No point of the ray is nearer than its end at 0.
+    assert plain[minimax.d_std] == 0
+    assert plain[minimax.d_bn] == plain[minimax.star] == 1
+    # With gamma and beta optimal the whole line through (2, 1) is: 1 - <(0,1),(2,1)>^2/5.
+    assert minimax.regression(learned=True)[minimax.d_learned] == sp.Rational(4, 5)
+
+
+def test_santurkar_4_5_optima_from_the_definition() -> None:
+    """The ray through (-2,-1) has the least loss of all directions: its slope and one other."""
+    angle = sp.Symbol("a", real=True)
+    X, t = sp.Matrix([[1, 0], [0, 1], [1, 1]]), sp.Matrix([1, 2, 0])
+    y = X * sp.Matrix([sp.cos(angle), sp.sin(angle)])
+    y -= sp.ones(3, 1) * sum(y) / 3
+    miss = y / sp.sqrt(y.dot(y) / 3) - t
+    loss, best = miss.dot(miss), sp.pi + sp.atan(sp.Rational(1, 2))
+    assert sp.simplify(sp.diff(loss, angle).subs(angle, best)) == 0
+    least = float(loss.subs(angle, best))
+    assert all(float(loss.subs(angle, 2 * sp.pi * k / 60)) >= least for k in range(60))
 
 
 def test_hessian_spectral_bound_without_curvature_of_the_loss() -> None:

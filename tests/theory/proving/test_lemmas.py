@@ -45,7 +45,7 @@ def test_a_sign_without_a_proof_is_a_flaw_of_what_uses_it(
 ) -> None:
     sign = POSITIVE[star]
     wrong = replace(sign, certificate=replace(sign.certificate, **changes))
-    monkeypatch.setitem(POSITIVE, star, wrong)
+    monkeypatch.setitem(lemmas._POSITIVE, star, wrong)
     good = certificate_of(santurkar_4_5_ray.CLAIM)
     assert good is not None
     assert any(words in flaw for flaw in good.flaws())

@@ -81,6 +81,7 @@ def add(
 
     def prove() -> Any:
         d = Derivation()
+        d.equal("A step that is true", ("1", "1"), sp.Integer(1), sp.Integer(1))
         for symbol, value in (values or {}).items():
             d.value(symbol, "", value)
         return d.finish(slack)
@@ -392,6 +393,7 @@ add(
 
 def _lettered() -> Any:
     d = Derivation()
+    batchnorm.gradient_steps(d)
     d.value(vv, "", LENGTH + 1 + LACK)
     return d.finish()
 
@@ -588,6 +590,33 @@ add(
     checks=(Proof(_by_hand), NETWORKS),
 )
 
+
+class _Silent(DerivationResult):
+    """Hides that its step is only stated."""
+
+    def gap(self) -> str:
+        return ""
+
+
+def _result(made: type[DerivationResult], *steps: Step) -> Callable[[], DerivationResult]:
+    return lambda: made(steps, {vv: LENGTH}, (), ())
+
+
+def _written(name: str, why: str, prove: Callable[[], Any]) -> None:
+    """What Theorem 4.1 is derived from, true but without a derivation."""
+    add(name, why, sp.Eq(vv, LENGTH), checks=(Proof(prove), NETWORKS))
+
+
+SAID: Final = Step("So it holds", kind="given")
+_written("values_without_a_derivation", "no step is checked", _result(DerivationResult))
+_written("result_that_hides_its_gap", "prove returned a _Silent", _result(_Silent, SAID))
+_written(
+    "step_of_a_kind_of_its_own",
+    "a step is 'obvious'; the kinds are",
+    _result(DerivationResult, Step("So it holds", kind="obvious")),
+)
+_written("no_derivation", "prove returned a NoneType", lambda: None)
+
 # Values that hide what they are.
 _amplified("inverse_cosine_of_a_cosine", "is not negative", sp.acos(sp.cos(GAP)))
 _amplified("exponential_of_a_logarithm", "could hide", sp.exp(sp.log(GAP**2) / 2))
@@ -662,3 +691,72 @@ add(
     checks=(Disproof(_derivation), NETWORKS),
     control=sp.Eq(vv, LENGTH + 1),
 )
+
+# Numbers, functions and sums that are not what they seem.
+TINY: Final = 1 + sp.Rational(1, 10**30)
+EXPANDED: Final = sp.expand(LENGTH)
+add(
+    "float_that_swallows_a_difference",
+    "not allowed in an expression",
+    sp.Eq(vv, sp.expand(EXPANDED * TINY)),
+    {vv: sp.expand(EXPANDED * sp.Float(1))},
+)
+
+
+def _slack(name: str, why: str, more: sp.Expr) -> None:
+    """|v|^2 <= what it is + `more`, which is not always positive."""
+    add(name, why, sp.Le(vv, LENGTH + more), {vv: LENGTH}, [Term(more, "positive, it seems")])
+
+
+_slack("rounded_down", "not allowed in an expression", sp.floor(vHv))
+_slack(
+    "undefined_function",
+    "not allowed in an expression",
+    sp.Function("f", nonnegative=True)(gg),
+)
+_slack("angle_of_a_sign", "not allowed", vHv * (1 - 2 * sp.atan2(0, vHv) / sp.pi))
+_slack("integral", "not allowed in an expression", sp.Integral(-gg, (sp.Symbol("q"), 0, 1)))
+_slack("sum_to_a_length", "in the slack is not negative", sp.Sum(-1, (sp.Symbol("q"), 1, gg)))
+_slack("square_of_an_imaginary_root", "is not negative", (sp.I * sp.sqrt(gg)) ** 2)
+_slack("square_of_a_root", "is not negative", sp.sqrt(vHv) ** 2)
+_slack("unnamed_symbol", "not allowed in an expression", sp.Dummy("x", nonnegative=True))
+
+
+class _Positive(sp.Symbol):
+    """A symbol that has the name of another and says that it is not negative."""
+
+    is_nonnegative = True
+
+
+_slack("symbol_in_disguise", "not allowed in an expression", _Positive(vHv.name, real=True))
+add(
+    "sign_of_the_batch_size",
+    "do not differ by the slack",
+    sp.Eq(vv, LENGTH * (-1) ** m),
+    {vv: LENGTH},
+    test=RandomTest(sizes=(2, 4, 64)),
+)
+add(
+    "value_of_an_expression",
+    "do not differ by the slack",
+    sp.Le(vv, BOUND / 2),
+    domain=IDEAL,
+    checks=(Proof(lambda: DerivationResult((Step("A step"),), {2 * vv: BOUND})), NETWORKS),
+)
+
+# Controls that are the statement in other words.
+for _name, _why, _form in (
+    ("control_is_a_multiple", "proves the control", (vv * s**4, sp.expand(LENGTH * s**4))),
+    (
+        "control_is_equal_by_a_definition",
+        "proves the control",
+        (vv, LENGTH + (s**2 - sigma**2 - eps) * gg),
+    ),
+    (
+        "control_is_off_by_less_than_rounding",
+        "the control gets the same answer",
+        (vv, LENGTH * (1 + sp.Rational(1, 10**25))),
+    ),
+    ("control_is_undefined", "not finite", (vv, LENGTH / (s**2 - sigma**2 - eps))),
+):
+    add(_name, _why, sp.Eq(vv, LENGTH), {vv: LENGTH}, control=sp.Eq(*_form))

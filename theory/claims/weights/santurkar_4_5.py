@@ -44,7 +44,11 @@ CLAIM = Claim(
         "normalised network, for any initialisation and closest optima. It is none in general: "
         "the layer centres and rescales, so its optima lie in another direction; here the "
         "closest point of their ray is its end at 0. J. Dannemann and G. Junike (2025, "
-        "arXiv:2502.17913) refuted the lemma first, with one neuron and three points. The "
+        "arXiv:2502.17913) refuted the lemma first, with one neuron, identity activation and three "
+        "points. Like theirs, this counterexample starts at W0 = W*, where the lemma would make W* "
+        "an optimum of the normalised network. Theirs are 3 w1 = 5 w2, w1 > 0, by its summary; its "
+        "three points are not compared here. These lie in the opposite half-plane, <What*,W*> < 0, "
+        "so that no optimum is nearer than 0. The "
         "geometry of the ray is correct: the control, and santurkar_4_5_ray. The lemma also "
         "fails if gamma and beta are optimal: santurkar_4_5_learned."
     ),
