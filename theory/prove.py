@@ -216,7 +216,7 @@ def _proved(
     cached = cache.recall(spec.prove)
     if cached is not None:
         certificate = certify(cached, target, domain)
-        if certificate.holds():
+        if certificate.holds() and not cached.gap():
             return cached, certificate, ""
     proof = derivation_of(spec.prove)
     cache.keep(spec.prove, proof)
