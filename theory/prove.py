@@ -117,7 +117,9 @@ def certificate_of(claim: Claim) -> Certificate | None:
     if spec is not None:
         return _proved(spec, _sides(claim)[0], claim.domain)[1]
     spec = claim.check_of(Disproof)
-    return None if spec is None else certify(spec.prove(), claim.relation, claim.domain)
+    return (
+        None if spec is None else certify(derivation_of(spec.prove), claim.relation, claim.domain)
+    )
 
 
 def _sides(claim: Claim) -> tuple[sp.Basic, sp.Basic]:
@@ -152,7 +154,7 @@ def check_disproof(claim: Claim, settings: Settings) -> Evidence:
     the symbols alone.
     """
     del settings
-    proof = _derived(claim.check_of(Disproof).prove)
+    proof = derivation_of(claim.check_of(Disproof).prove)
     certificate = certify(proof, claim.relation, claim.domain)
     gap = residual(certificate)
     reason = flaw_of_disproof(proof, certificate, gap)
@@ -182,7 +184,7 @@ def flaw_of_disproof(proof: DerivationResult, certificate: Certificate, gap: sp.
     return unsound or audit.reason(certificate)
 
 
-def _derived(prove: Callable[[], DerivationResult]) -> DerivationResult:
+def derivation_of(prove: Callable[[], DerivationResult]) -> DerivationResult:
     """Run a derivation of a claim's author, who may return anything.
 
     Raises
@@ -214,9 +216,9 @@ def _proved(
     cached = cache.recall(spec.prove)
     if cached is not None:
         certificate = certify(cached, target, domain)
-        if certificate.holds():
+        if certificate.holds() and not cached.gap():
             return cached, certificate, ""
-    proof = _derived(spec.prove)
+    proof = derivation_of(spec.prove)
     cache.keep(spec.prove, proof)
     certificate = certify(proof, target, domain)
     return proof, certificate, certificate.flaw()

@@ -21,6 +21,7 @@ from bnproof.theory.training import earth_mover as em
 CHUNK: Final = 500
 TOGETHER: Final = 720  # pairings whose lengths are in memory at once: they fit into caches
 DIMENSIONS: Final = (1, 2, 3)
+TINY: Final = 1e-300
 LAWS: Final = ("normal", "signs", "rare")  # distributions of the points
 
 
@@ -40,6 +41,17 @@ class Samples(Measurements):
             chosen = flat.index_select(1, some.flatten()).view(len(flat), len(some), count)
             means.append(chosen.mean(-1))
         return torch.cat(means, 1).amin(-1)
+
+    def aside(self) -> Tensor:
+        """Mean over the best pairing of |x-y| less its part along the difference of means, (K,)."""
+        steps = self.first[:, :, None] - self.second[:, None]
+        ways = (self.first.mean(1) - self.second.mean(1))[:, None, None]
+        length = torch.linalg.vector_norm(ways, dim=-1, keepdim=True)
+        units = torch.where(length > 0, ways / length.clamp(min=TINY), 0.0)
+        left = (torch.linalg.vector_norm(steps, dim=-1) - (steps * units).sum(-1)).flatten(1)
+        entries = _pairings(self.first.shape[1]).to(left.device)
+        best = _lengths(self).flatten(1)[:, entries].mean(-1).argmin(-1)
+        return left.gather(1, entries[best]).mean(-1)
 
 
 @cache
@@ -74,6 +86,8 @@ Samples.VALUES = {
     em.variance: lambda q: _lengths(q).flatten(1).var(-1, correction=0),
     em.spread_p: lambda q: _spread(q.first),
     em.spread_q: lambda q: _spread(q.second),
+    em.along: lambda q: torch.linalg.vector_norm(q.first.mean(1) - q.second.mean(1), dim=-1),
+    em.aside: Samples.aside,
 }
 Samples.MAGNITUDES = {
     em.distance: lambda q: q.least(_sizes(q)),
@@ -82,6 +96,8 @@ Samples.MAGNITUDES = {
     em.variance: lambda q: _sizes(q).square().mean((1, 2)),
     em.spread_p: lambda q: _spread_size(q.first),
     em.spread_q: lambda q: _spread_size(q.second),
+    em.along: lambda q: Samples.MAGNITUDES[em.gap](q).sqrt(),
+    em.aside: lambda q: 2 * q.least(_sizes(q)),
 }
 
 

@@ -15,7 +15,7 @@ from bnproof.theory.claim import (
 )
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.exact import evaluate as exact
-from bnproof.theory.prove import flaw, flaw_of_disproof
+from bnproof.theory.prove import derivation_of, flaw, flaw_of_disproof
 from bnproof.theory.proving.derivation import DerivationResult, certify, residual
 from bnproof.theory.proving.lemmas import LEMMAS
 from bnproof.theory.symbols import latex as to_latex
@@ -30,7 +30,7 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
     Raises
     ------
     UserError
-        If the claim is decided only by simulation or experiment.
+        If the claim is decided only by simulation or experiment, or its derivation fails.
     """
     show = to_latex if latex else to_text
     derived = claim.check_of(Proof) or claim.check_of(Disproof)
@@ -38,22 +38,33 @@ def lines(claim: Claim, *, latex: bool = False) -> Iterator[str]:
     if derived is None and case is None:
         names = ", ".join(type(spec).__name__ for spec in claim.checks)
         raise UserError(f"{claim.id} has no derivation: it is decided by {names}; use `show`")
+    proof = None if derived is None else _proof(claim, derived)
     yield f"{claim.id}: {claim.title}"
-    yield f"Statement: {show(claim.relation)}    where {show(claim.domain)}"
+    where = "" if claim.domain == sp.true else f"    where {show(claim.domain)}"
+    yield f"Statement: {show(claim.relation)}{where}"
     yield "Each step is an equation checked by SymPy unless marked as definition, stated or cited."
     if case is not None:
         evidence = exact.check(claim, Settings())
         yield ""
         yield from textwrap.wrap(f"Counterexample, in exact arithmetic: {evidence.summary}", 96)
-    if derived is None:
+    if derived is None or proof is None:
         return
-    proof = derived.prove()
     if isinstance(derived, Proof) and derived.of_control:
         yield ""
         yield f"The corrected form: {show(claim.control)}"
     yield ""
     yield from _steps(proof, latex)
     yield from _conclusion(claim, derived, proof, show)
+
+
+def _proof(claim: Claim, derived: Proof | Disproof) -> DerivationResult:
+    """Run the derivation; whatever it raises is an error of the claim's author."""
+    try:
+        return derivation_of(derived.prove)
+    except (Exception, SystemExit) as error:
+        reason = str(error).splitlines()[0] if str(error) else "no message"
+        name = type(error).__name__
+        raise UserError(f"{claim.id}: its derivation fails: {name}: {reason}") from None
 
 
 def _steps(proof: DerivationResult, latex: bool) -> Iterator[str]:

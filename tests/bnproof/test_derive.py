@@ -1,11 +1,16 @@
 """A derivation as lines: every step of it, and a conclusion of the claim's own kind."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
 from bnproof.derive import lines
-from bnproof.theory.claim import Disproof, Proof, Settings
+from bnproof.theory.claim import Disproof, Proof, RandomTest, Settings
 from bnproof.theory.claims.gradient import slides_4_1
 from bnproof.theory.claims.random_matrices import liu_density
+from bnproof.theory.common.errors import UserError
+from bnproof.theory.proving.derivation import DerivationResult
 from bnproof.verification import carry_out
 from tests.theory.soundness.unsound import UNSOUND
 
@@ -58,3 +63,27 @@ def test_what_does_not_count_has_the_reason_that_verify_gives(name: str) -> None
     (told,) = (line for line in lines(claim) if line.startswith("Conclusion"))
     assert reason
     assert told.startswith(f"Conclusion NOT confirmed, {reason}: ")
+
+
+def _exits() -> DerivationResult:
+    raise SystemExit(3)
+
+
+def _never_ends() -> DerivationResult:
+    return _never_ends()
+
+
+@pytest.mark.parametrize(
+    ("prove", "message"),
+    [
+        (_exits, "SystemExit: 3"),
+        (_never_ends, "RecursionError: maximum recursion depth exceeded"),
+        (lambda: None, "ValueError: prove returned a NoneType"),
+    ],
+)
+def test_a_derivation_that_fails_is_one_line(
+    prove: Callable[[], DerivationResult], message: str
+) -> None:
+    claim = replace(slides_4_1.CLAIM, checks=(Proof(prove), RandomTest()))
+    with pytest.raises(UserError, match=f"slides_4_1: its derivation fails: {message}"):
+        next(lines(claim))

@@ -62,8 +62,17 @@ def samples(source: random.Random, domain: sp.Basic) -> Values:
     lengths = [abs(x - y) for x in P for y in Q]
     mean = sum(lengths) / len(lengths)
     spread = sum((one - mean) ** 2 for one in lengths) / len(lengths)
-    more = {em.apart: sp.Rational(mean), em.variance: sp.Rational(spread)}
-    return {**em.Samples.of(P, Q).values(), **more}
+    values = em.Samples.of(P, Q).values()
+    # On a line the best coupling is that in order; e is the sign of the difference of the means.
+    steps = [x - y for x, y in zip(sorted(P), sorted(Q), strict=True)]
+    sign = sp.sign(sum(steps))
+    more = {
+        em.apart: sp.Rational(mean),
+        em.variance: sp.Rational(spread),
+        em.along: abs(sp.Rational(sum(steps))) / len(steps),
+        em.aside: sum(sp.Rational(abs(one)) - sign * one for one in steps) / len(steps),
+    }
+    return {**values, **more}
 
 
 def group(source: random.Random, domain: sp.Basic) -> Values:

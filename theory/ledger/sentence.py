@@ -84,8 +84,10 @@ class Sentence:
         found = {
             name: [verdicts.get(claim, UNKNOWN) for claim in getattr(self, name)] for name in LISTS
         }
-        others = [*found["readings"], *([UNKNOWN] if self.missing else [])]
-        return classify(found["as_printed"], others, found["correction"])
+        # What no claim covers may be a part of the sentence: without it nothing holds as printed.
+        gap = [UNKNOWN] if self.missing else []
+        printed = [*found["as_printed"], *gap] if self.as_printed else []
+        return classify(printed, [*found["readings"], *gap], found["correction"])
 
     def still_open(self, verdicts: Mapping[str, str]) -> str:
         """What is missing to decide an open sentence."""

@@ -24,7 +24,7 @@ from bnproof.theory.common.code import code_hash, reached
 from bnproof.theory.common.errors import UserError
 from bnproof.theory.common.files import write_text
 from bnproof.theory.proving.certificate import Term
-from bnproof.theory.proving.derivation import DerivationResult, Step
+from bnproof.theory.proving.derivation import KINDS, DerivationResult, Step
 from bnproof.theory.proving.expressions import dumps, loads
 
 Prove = Callable[[], DerivationResult]
@@ -86,8 +86,11 @@ def from_json(content: Any) -> DerivationResult:
     ValueError, KeyError, TypeError, AttributeError
         If `content` has another form.
     """
+    steps = tuple(Step(**step) for step in content["steps"])
+    if any(step.kind not in KINDS for step in steps):
+        raise ValueError(f"a step is of none of the kinds {', '.join(KINDS)}")
     return DerivationResult(
-        tuple(Step(**step) for step in content["steps"]),
+        steps,
         {loads(symbol): loads(value) for symbol, value in content["values"].items()},
         tuple(map(Term.from_json, content["slack"])),
         tuple(content["rests_on"]),

@@ -1,4 +1,4 @@
-"""Bound on the earth mover's distance of two distributions by their first two moments.
+"""Bounds on the earth mover's distance of two distributions by their first two moments.
 
 The distance is ``W_1(P,Q) = min E|x-y|`` over all couplings of x ~ P and y ~ Q in R^d.  Batch
 normalisation controls the first two moments only, so a bound in these is what it can guarantee
@@ -40,6 +40,13 @@ variance = symbol(
     "Var|x-y|",
     r"\operatorname{Var}\|x-y\|",
     "variance of the distance |x-y|, x and y independent",
+    nonnegative=True,
+)
+along = symbol("|mu_P-mu_Q|", r"\|\mu_P-\mu_Q\|", "distance of their means", nonnegative=True)
+aside = symbol(
+    "E(|x-y| - <x-y,e>)",
+    r"\mathbb{E}(\|x-y\| - \langle x-y, e\rangle)",
+    "mean of |x-y| less its part along the unit vector e of mu_P-mu_Q, for the best coupling",
     nonnegative=True,
 )
 
@@ -89,6 +96,30 @@ def bound_steps(d: Derivation) -> None:
         solved,
         apart**2 + variance - spread_p - spread_q,
     )
+
+
+def lower_steps(d: Derivation) -> None:
+    """Derive W_1(P,Q) = E|x-y| of the best coupling from the means and what is not along them."""
+    mean_p, mean_q, mean_of_length = (
+        sp.Symbol(name, real=True) for name in ("<mu_P,e>", "<mu_Q,e>", "E|x-y|")
+    )
+    d.define(
+        "Let x ~ P and y ~ Q be the best coupling, and e the unit vector along mu_P - mu_Q, or 0 "
+        "if the means are equal. The part of x - y along e is no longer than x - y, so that the "
+        "mean of the rest is not negative",
+        r"W_1(P,Q) = \mathbb E\|x-y\|,\quad \|\mu_P-\mu_Q\| = \langle\mu_P-\mu_Q, e\rangle,\quad "
+        r"\langle x-y, e\rangle \le \|x-y\|",
+        "W_1(P,Q) = E|x-y|, |mu_P-mu_Q| = <mu_P-mu_Q,e>, <x-y,e> <= |x-y|",
+    )
+    (whole,) = sp.solve(mean_of_length - (mean_p - mean_q) - aside, mean_of_length)
+    d.value(
+        distance,
+        "E is linear and each coupling has the same means, so that E<x-y,e> = <mu_P-mu_Q,e>",
+        whole.subs(mean_p, along + mean_q),
+        along + aside,
+    )
+    axis = Space({("e", "e"): sp.Integer(1)}).vector("e") * along
+    d.value(gap, "The squared distance of the means, |mu_P-mu_Q| e", axis.dot(axis), along**2)
 
 
 @dataclass(frozen=True)

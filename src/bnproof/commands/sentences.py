@@ -27,13 +27,20 @@ def sentences(*, json: bool = False, check: Path | None = None) -> int:
     if check is not None:
         return _check(check, verdicts)
     known = book.sentences().values()
+    # Of a paper that is not among the source documents no quotation is compared.
+    compared = {name: bool(chapter.text) for name, chapter in book.chapters().items()}
     if json:
-        rows = [book.described(sentence, verdicts) for sentence in known]
+        rows = [
+            {**book.described(sentence, verdicts), "compared": compared[sentence.document]}
+            for sentence in known
+        ]
         print(json_module.dumps(rows, indent=1, ensure_ascii=False))
         return 0
     for sentence in known:
         print(f"{sentence.id}: {book.class_in_words(sentence, verdicts)}")
         print(textwrap.indent(textwrap.fill(" ".join(sentence.quotation.split()), WIDTH), "    "))
+        if not compared[sentence.document]:
+            print(f"    not compared with {sentence.document}, which is not among the documents")
         if sentence.repeats:
             print(f"    read as {sentence.repeats}")
         elif sentence.claims:

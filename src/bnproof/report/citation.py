@@ -9,7 +9,10 @@ from bnproof.theory.sources import DOCUMENTS, Document
 # TeX's special characters, escaped.
 TEXT: Final = str.maketrans(
     {
-        **{character: f"\\{character}" for character in "#$%&_{}"},
+        **{character: f"\\{character}" for character in "#$%&_"},
+        # BibTeX and biber count escaped braces, which need not be balanced in a title.
+        "{": r"\textbraceleft{}",
+        "}": r"\textbraceright{}",
         "\\": r"\textbackslash{}",
         "^": r"\textasciicircum{}",
         "|": r"\textbar{}",

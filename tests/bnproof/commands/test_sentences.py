@@ -56,6 +56,10 @@ def test_every_sentence_is_listed_with_its_class_and_counted(run) -> None:
     heads = dict(line.split(": ", 1) for line in lines if line.split(":")[0] in known)
     assert list(heads) == list(known)
     assert all(head.startswith((*Class, DEFINITION)) for head in heads.values())
+    outside = [one for one in known.values() if one.document == "A18"]
+    assert lines.count("    not compared with A18, which is not among the documents") == len(
+        outside
+    )
     counts = [int(part.split()[0]) for part in lines[-1].split(", ")]
     assert sum(counts) == len(known)
 
@@ -66,6 +70,7 @@ def test_json_has_the_same_classes(run) -> None:
     rows = json.loads(out)
     assert [row["id"] for row in rows] == list(book.sentences())
     assert {row["class"] for row in rows} == {*map(str, Class), DEFINITION}
+    assert {row["id"].split(".")[0] for row in rows if not row["compared"]} == {"A18"}
     assert all(bool(row["missing"]) is (row["class"] == Class.OPEN) for row in rows)
 
 

@@ -57,6 +57,13 @@ def test_a_folder_of_sentences(tmp_path: Path) -> None:
     assert read["S1"].sentences[0].repeats == "S0.first"
 
 
+def test_a_sentence_with_a_part_that_no_claim_covers_does_not_hold(tmp_path: Path) -> None:
+    lacking = GOOD.replace('correction = ["c"]\nslip = "a square is missing"', 'missing = "half"')
+    first = book.chapters(folder(tmp_path, S0=lacking))["S0"].sentences[0]
+    assert first.class_by({"a": "proved", "b": "proved"}) is Class.OPEN
+    assert first.class_by({"a": "refuted", "b": "refuted"}) is Class.OPEN
+
+
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [

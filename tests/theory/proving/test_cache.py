@@ -59,12 +59,24 @@ def test_a_damaged_entry_is_derived_anew(folder: Path, claim: Claim, content: st
 
 
 @pytest.mark.parametrize("sealed_again", [False, True])
-def test_a_tampered_entry_is_not_believed(folder: Path, claim: Claim, sealed_again: bool) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"slack": [{"term": "Integer(0)", "because": "", "lemma": ""}]},
+        {"slack": [{"term": "__import__('os')", "because": "", "lemma": ""}]},
+        {"steps": []},
+        {"steps": [{"words": "So it holds", "kind": "obvious"}]},
+        {"steps": [{"words": "So it holds", "kind": "given"}]},
+    ],
+)
+def test_a_tampered_entry_is_not_believed(
+    folder: Path, claim: Claim, changes: dict, sealed_again: bool
+) -> None:
     derived.check(claim, Settings())
     (path,) = folder.iterdir()
     content = json.loads(path.read_text())
     del content[SEAL]
-    content["slack"][0]["term"] = "Integer(0)"
+    content |= changes
     path.write_text(json.dumps(with_checksum(content) if sealed_again else content))
     assert derived.check(claim, Settings()).holds
     assert len(CALLS) == 2
